@@ -1,0 +1,59 @@
+import { InvalidName } from './errors.ts';
+import { MAX_NAME_BYTES } from './limits.ts';
+import { utf8Length } from './text.ts';
+
+/** What a secret holds: a string, or a file whose bytes travel as base64. */
+export type SecretKind = 'string' | 'file';
+
+/**
+ * A secret's name as it stands on the wire: a file's carries `___file___:` in front (PanDA's client strips
+ * `___[a-z]+___:` when it lists). The wire name is what identifies a secret: `X` and `___file___:X` are two.
+ */
+export type WireName = string & { readonly __brand: 'WireName' };
+
+const FILE_MARK = '___file___:';
+const ANY_MARK = /^___[a-z]+___:/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
+
+/**
+ * The wire name for a name as a user types it.
+ *
+ * @throws {InvalidName} when it is empty, longer than `MAX_NAME_BYTES` of UTF-8, not well-formed Unicode, or contains a
+ * control character or `=`
+ */
+export function wireName(name: string, kind: SecretKind = 'string'): WireName {
+  return parseWireName(kind === 'file' ? FILE_MARK + name : name);
+}
+
+/** Checks a name that came over the wire. @throws {InvalidName} as {@link wireName} */
+export function parseWireName(text: string): WireName {
+  const name = text.startsWith(FILE_MARK) ? text.slice(FILE_MARK.length) : text;
+  if (name === '') throw new InvalidName('a secret name may not be empty');
+  if (!name.isWellFormed()) throw new InvalidName('a secret name must be valid Unicode; this one has a lone surrogate');
+  if (CONTROL.test(name)) throw new InvalidName('a secret name may not contain control characters or line ends');
+  if (name.includes('=')) throw new InvalidName('a secret name may not contain "="');
+  const mark = ANY_MARK.exec(name)?.[0];
+  if (mark) throw new InvalidName(`a secret name may not start with "${mark}": that form marks files on the wire`);
+  const bytes = utf8Length(name);
+  if (bytes > MAX_NAME_BYTES)
+    throw new InvalidName(`a secret name may have at most ${MAX_NAME_BYTES} bytes; this one has ${bytes}`);
+  return text as WireName;
+}
+
+/** The name as its owner knows it, and what the secret holds. */
+export function splitWireName(wire: WireName): { name: string; kind: SecretKind } {
+  return wire.startsWith(FILE_MARK)
+    ? { name: wire.slice(FILE_MARK.length), kind: 'file' }
+    : { name: wire, kind: 'string' };
+}
+
+const ENVIRONMENT_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+/** Variables that a job's loader, shell, interpreter or batch system acts on: a secret of that name would break the job. */
+const JOB_BREAKING =
+  /^(PATH|HOME|PWD|OLDPWD|SHELL|USER|LOGNAME|TMPDIR|TMP|TEMP|IFS|ENV|BASH_ENV|BASHOPTS|SHELLOPTS|PS4|PROMPT_COMMAND|TERM|TZ|LANG|LC_.*|LD_.*|DYLD_.*|PYTHON(PATH|HOME|STARTUP)|NODE_OPTIONS|PERL5?(LIB|OPT)|RUBY(LIB|OPT)|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|SLURM_.*|PANDA_.*|_)$/;
+
+/** Whether a string secret of this name also becomes an environment variable of the job. The JSON file always has it. */
+export function isEnvironmentName(name: string): boolean {
+  return ENVIRONMENT_NAME.test(name) && !JOB_BREAKING.test(name);
+}

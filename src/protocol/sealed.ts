@@ -1,0 +1,34 @@
+/**
+ * Our extension of PanDA's `acquire_jobs`: a pilot offers public keys that it made for this one request, and the answer
+ * carries each job's secrets sealed to one of them (HPKE, RFC 9180) instead of `secrets` in the clear.
+ */
+
+/** Key encapsulation: the post-quantum hybrid where both ends have it, X25519 (DHKEM, HKDF-SHA256) otherwise. */
+export const KEMS = ['MLKEM768-X25519', 'X25519'] as const;
+export type Kem = (typeof KEMS)[number];
+
+/** One offered public key; `public_key` is base64url without padding. */
+export interface SealingKey {
+  kem: Kem;
+  public_key: string;
+}
+
+/** What a sealed delivery is bound to: it opens for this attempt of this job, for this pilot, and nowhere else. */
+export interface DeliveryContext {
+  jobId: number;
+  /** Attempt number, from 1. */
+  attempt: number;
+  ownerId: string;
+  /** The pilot as the server knows it: the `sub` of its token. */
+  pilotId: string;
+}
+
+/** The sealed secrets of one job; binary parts are base64url without padding. */
+export interface SealedSecrets {
+  format: 1;
+  kem: Kem;
+  /** The owner that the seal is bound to. */
+  owner: string;
+  enc: string;
+  ciphertext: string;
+}

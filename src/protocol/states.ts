@@ -1,0 +1,59 @@
+/**
+ * States of tasks and jobs: PanDA's names (the list is its JEDI's; a client prints them as they are). This system uses
+ * the ones in the comments; the others may come from a PanDA server.
+ */
+export const TASK_STATES = [
+  'registered', // accepted, not yet split
+  'defined',
+  'pending',
+  'ready', // split; no job has started
+  'scouting',
+  'running', // at least one job was acquired
+  'finishing',
+  'done', // every job finished
+  'finished', // ended, some jobs finished and some did not
+  'failed', // ended, no job finished
+  'aborting', // killed; pilots are being told
+  'aborted', // killed; nothing runs any more
+  'paused', // its owner holds it: no job is given out
+  'exhausted',
+  'broken', // cannot be split as submitted
+] as const;
+export type TaskState = (typeof TASK_STATES)[number];
+
+export const JOB_STATES = [
+  'defined',
+  'assigned',
+  'waiting',
+  'activated', // may be acquired
+  'sent', // acquired by a pilot that has not reported yet
+  'starting', // the pilot prepares it
+  'running',
+  'holding', // the payload ended; results are on their way
+  'transferring',
+  'merging',
+  'finished',
+  'failed', // every attempt is used up, or it may not be retried
+  'cancelled', // killed
+  'closed',
+  'throttled',
+] as const;
+export type JobState = (typeof JOB_STATES)[number];
+
+const ENDED_TASK: ReadonlySet<string> = new Set<TaskState>([
+  'done',
+  'finished',
+  'failed',
+  'aborted',
+  'exhausted',
+  'broken',
+]);
+const ENDED_JOB: ReadonlySet<string> = new Set<JobState>(['finished', 'failed', 'cancelled', 'closed']);
+
+export function isEndedTask(state: string): boolean {
+  return ENDED_TASK.has(state);
+}
+
+export function isEndedJob(state: string): boolean {
+  return ENDED_JOB.has(state);
+}

@@ -1,0 +1,41 @@
+import { InvalidValue } from './errors.ts';
+import { MAX_VALUE_BYTES } from './limits.ts';
+
+const encoder = new TextEncoder();
+
+/** Bytes of UTF-8 that `text` takes, without making them. */
+export function utf8Length(text: string): number {
+  if (typeof Buffer !== 'undefined') return Buffer.byteLength(text, 'utf8');
+  return encoder.encode(text).length;
+}
+
+/**
+ * Checks the value of a secret: any string of Unicode scalar values, up to `MAX_VALUE_BYTES` of UTF-8. Both the client and
+ * the server call it.
+ *
+ * @throws {InvalidValue} saying what was given, what is allowed and how to convert it; never with the value
+ */
+export function checkValue(value: unknown): asserts value is string {
+  if (typeof value !== 'string') {
+    throw new InvalidValue(
+      `the value must be a string, not ${nameOfType(value)}; convert it first, for example with json.dumps or base64`,
+    );
+  }
+  if (!value.isWellFormed()) {
+    throw new InvalidValue(
+      'the value has a lone surrogate, which no UTF-8 text can carry; encode binary data with base64',
+    );
+  }
+  const bytes = utf8Length(value);
+  if (bytes > MAX_VALUE_BYTES) {
+    throw new InvalidValue(
+      `the value has ${bytes} bytes; at most ${MAX_VALUE_BYTES} (1000 kB) are allowed. Keep larger data elsewhere and make its key the secret`,
+    );
+  }
+}
+
+function nameOfType(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}
