@@ -1,0 +1,83 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { InvalidArgument, NotFound } from '../protocol/errors.ts';
+
+export interface Blob {
+  /** SHA-256 of the content, lower-case hex: its address. */
+  sha256: string;
+  /** Bytes. */
+  size: number;
+}
+
+/** Sandboxes, logs and outputs: files that are found by their content and kept once. */
+export interface Blobs {
+  /**
+   * Keeps what `content` brings; durable when it answers. `inspect` sees every chunk as it passes.
+   *
+   * @throws {InvalidArgument} when it has more than `maxBytes`; nothing is kept then
+   */
+  put(content: Readable, options: { maxBytes: number; inspect?: (chunk: Buffer) => void }): Promise<Blob>;
+  /** Opens a blob. @throws {NotFound} */
+  get(sha256: string): Promise<{ size: number; stream: Readable }>;
+}
+
+/** Blobs in a folder (0700), each at the first two digits of its address / its address. */
+export async function openBlobs(folder: string): Promise<Blobs> {
+  const incoming = join(folder, 'incoming');
+  await mkdir(incoming, { recursive: true, mode: 0o700 });
+  const pathOf = (sha256: string) => join(folder, sha256.slice(0, 2), sha256);
+
+  return {
+    async put(content, { maxBytes, inspect }) {
+      const temporary = join(incoming, randomUUID());
+      const hash = createHash('sha256');
+      let size = 0;
+      try {
+        await pipeline(
+          content,
+          async function* (chunks: AsyncIterable<Buffer>) {
+            for await (const chunk of chunks) {
+              size += chunk.length;
+              if (size > maxBytes) throw new InvalidArgument(`the file is larger than the ${maxBytes} bytes allowed`);
+              hash.update(chunk);
+              inspect?.(chunk);
+              yield chunk;
+            }
+          },
+          createWriteStream(temporary, { mode: 0o600, flush: true }),
+        );
+        const sha256 = hash.digest('hex');
+        const path = pathOf(sha256);
+        await mkdir(join(folder, sha256.slice(0, 2)), { recursive: true, mode: 0o700 });
+        await rename(temporary, path);
+        await syncFolder(join(folder, sha256.slice(0, 2)));
+        return { sha256, size };
+      } catch (error) {
+        await rm(temporary, { force: true });
+        throw error;
+      }
+    },
+
+    async get(sha256) {
+      if (!/^[0-9a-f]{64}$/.test(sha256)) throw new NotFound('no such file');
+      const path = pathOf(sha256);
+      const found = await stat(path).catch(() => undefined);
+      if (!found) throw new NotFound('the file is no longer kept on this server');
+      return { size: found.size, stream: createReadStream(path) };
+    },
+  };
+}
+
+/** A rename is durable when the folder that holds it is. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}

@@ -1,0 +1,193 @@
+import { type Kysely, sql } from 'kysely';
+import type { Migration, MigrationProvider } from 'kysely/migration';
+import { FIRST_TASK_ID } from '../protocol/limits.ts';
+
+/** What differs between the two databases in a table's definition. */
+export interface ColumnTypes {
+  /** Bytes. */
+  bytes: string;
+  /** A 64-bit integer. */
+  int: string;
+  /** A primary key that the database counts up by itself and never reuses. */
+  identity: string;
+  /** The statement that makes `table`'s next id `first`. */
+  startIdsAt(table: string, first: number): string;
+}
+
+/** The migrations in order. A released one never changes. */
+export function migrationProvider(types: ColumnTypes): MigrationProvider {
+  return {
+    async getMigrations() {
+      return { '0001-start': statements(start(types)) };
+    },
+  };
+}
+
+function statements(list: string[]): Migration {
+  return {
+    async up(db: Kysely<unknown>) {
+      for (const statement of list) await sql.raw(statement).execute(db);
+    },
+  };
+}
+
+function start({ bytes, int, identity, startIdsAt }: ColumnTypes): string[] {
+  return [
+    `create table owners (
+      id text primary key,
+      issuer text not null,
+      subject text not null,
+      display_name text not null,
+      created_at ${int} not null,
+      revision ${int} not null default 0,
+      audit_seq ${int} not null default 0,
+      audit_hash ${bytes},
+      unique (issuer, subject))`,
+
+    `create table data_keys (
+      id text primary key,
+      owner_id text not null references owners (id),
+      root_key_id text not null,
+      wrapped ${bytes} not null,
+      created_at ${int} not null,
+      active ${int} not null)`,
+    // One active data key per owner, however many replicas make the first one at the same moment.
+    'create unique index data_keys_active on data_keys (owner_id) where active = 1',
+
+    `create table secrets (
+      id text primary key,
+      owner_id text not null references owners (id),
+      data_key_id text not null,
+      name_hash ${bytes} not null,
+      name_ciphertext ${bytes} not null,
+      kind text not null,
+      current_version ${int} not null,
+      created_at ${int} not null,
+      updated_at ${int} not null,
+      unique (owner_id, name_hash))`,
+
+    `create table secret_versions (
+      secret_id text not null references secrets (id) on delete cascade,
+      version ${int} not null,
+      owner_id text not null,
+      data_key_id text not null,
+      ciphertext ${bytes} not null,
+      size ${int} not null,
+      created_at ${int} not null,
+      primary key (secret_id, version))`,
+
+    `create table audit (
+      owner_id text not null,
+      seq ${int} not null,
+      at ${int} not null,
+      actor text not null,
+      action text not null,
+      detail text not null,
+      previous_hash ${bytes},
+      hash ${bytes} not null,
+      primary key (owner_id, seq))`,
+
+    `create table accounts (
+      name text primary key,
+      subject text not null unique,
+      display_name text not null,
+      created_at ${int} not null,
+      disabled ${int} not null default 0)`,
+
+    `create table queues (
+      name text primary key,
+      allow_tls_secrets ${int} not null default 0,
+      created_at ${int} not null)`,
+
+    `create table sandboxes (
+      name text primary key,
+      owner_id text not null,
+      sha256 text not null,
+      size ${int} not null,
+      checksum text not null,
+      created_at ${int} not null)`,
+    'create index sandboxes_content on sandboxes (owner_id, size, checksum)',
+
+    `create table tasks (
+      id ${identity},
+      owner_id text not null references owners (id),
+      name text not null,
+      state text not null,
+      queue text,
+      use_secrets ${int} not null,
+      secret_ids text,
+      parameters text not null,
+      job_count ${int} not null,
+      max_attempts ${int} not null,
+      diagnosis text not null default '',
+      created_at ${int} not null,
+      modified_at ${int} not null,
+      ended_at ${int},
+      unique (owner_id, name))`,
+    startIdsAt('tasks', FIRST_TASK_ID),
+    'create index tasks_of_owner on tasks (owner_id, modified_at)',
+
+    `create table jobs (
+      id ${identity},
+      task_id ${int} not null references tasks (id),
+      owner_id text not null,
+      serial ${int} not null,
+      state text not null,
+      queue text,
+      attempt ${int} not null default 0,
+      max_attempts ${int} not null,
+      kill_requested ${int} not null default 0,
+      description text not null,
+      created_at ${int} not null,
+      modified_at ${int} not null,
+      unique (task_id, serial))`,
+    "create index jobs_waiting on jobs (id) where state = 'activated'",
+
+    `create table attempts (
+      job_id ${int} not null references jobs (id),
+      attempt ${int} not null,
+      state text not null,
+      queue text not null,
+      pilot_id text not null,
+      node text not null,
+      lease_until ${int} not null,
+      created_at ${int} not null,
+      started_at ${int},
+      ended_at ${int},
+      exit_code ${int},
+      error_code ${int},
+      diagnosis text not null default '',
+      primary key (job_id, attempt))`,
+    'create index attempts_leased on attempts (lease_until) where ended_at is null',
+
+    `create table job_files (
+      job_id ${int} not null references jobs (id),
+      attempt ${int} not null,
+      name text not null,
+      kind text not null,
+      sha256 text not null,
+      size ${int} not null,
+      created_at ${int} not null,
+      primary key (job_id, attempt, name))`,
+
+    `create table deliveries (
+      id text primary key,
+      owner_id text not null,
+      task_id ${int} not null,
+      job_id ${int} not null,
+      attempt ${int} not null,
+      pilot_id text not null,
+      queue text not null,
+      node text not null,
+      at ${int} not null,
+      sealed_with text not null)`,
+    'create index deliveries_of_owner on deliveries (owner_id, at)',
+
+    `create table delivered_secrets (
+      delivery_id text not null references deliveries (id) on delete cascade,
+      secret_id text not null,
+      version ${int} not null,
+      primary key (delivery_id, secret_id))`,
+    'create index delivered_secrets_of_secret on delivered_secrets (secret_id)',
+  ];
+}

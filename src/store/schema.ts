@@ -1,0 +1,207 @@
+import type { Generated } from 'kysely';
+
+/**
+ * The tables, as both databases have them. Times are milliseconds since 1970 UTC, binary columns are bytes, `json`
+ * columns are JSON text, booleans are 0 or 1. The words are those of `docs/developer.md`'s glossary.
+ */
+export interface Schema {
+  owners: OwnersTable;
+  data_keys: DataKeysTable;
+  secrets: SecretsTable;
+  secret_versions: SecretVersionsTable;
+  audit: AuditTable;
+  accounts: AccountsTable;
+  queues: QueuesTable;
+  sandboxes: SandboxesTable;
+  tasks: TasksTable;
+  jobs: JobsTable;
+  attempts: AttemptsTable;
+  job_files: JobFilesTable;
+  deliveries: DeliveriesTable;
+  delivered_secrets: DeliveredSecretsTable;
+}
+
+/** Somebody who may keep secrets: `issuer` and `subject` together say who; `display_name` is for show. */
+interface OwnersTable {
+  id: string;
+  issuer: string;
+  subject: string;
+  display_name: string;
+  created_at: number;
+  /** Counts every change of the owner's secrets; what was cached at another revision is stale. */
+  revision: Generated<number>;
+  /** The head of the owner's audit chain: its last row's number and hash. */
+  audit_seq: Generated<number>;
+  audit_hash: Uint8Array | null;
+}
+
+interface DataKeysTable {
+  id: string;
+  owner_id: string;
+  root_key_id: string;
+  wrapped: Uint8Array;
+  created_at: number;
+  /** 1 for the key that new values are encrypted under. */
+  active: number;
+}
+
+/** A secret: its name is found by keyed hash and shown by opening `name_ciphertext`. */
+interface SecretsTable {
+  id: string;
+  owner_id: string;
+  data_key_id: string;
+  name_hash: Uint8Array;
+  name_ciphertext: Uint8Array;
+  /** `string` or `file`. */
+  kind: string;
+  current_version: number;
+  created_at: number;
+  updated_at: number;
+}
+
+interface SecretVersionsTable {
+  secret_id: string;
+  version: number;
+  owner_id: string;
+  data_key_id: string;
+  ciphertext: Uint8Array;
+  /** Bytes of the value. */
+  size: number;
+  created_at: number;
+}
+
+/** Append-only; each row holds the hash of the one before it in its owner's chain (chain `system` for operators' acts). */
+interface AuditTable {
+  owner_id: string;
+  seq: number;
+  at: number;
+  /** Who did it: `owner`, `pilot:ID`, `operator`. */
+  actor: string;
+  action: string;
+  /** JSON: ids and versions, never a name or a value. */
+  detail: string;
+  previous_hash: Uint8Array | null;
+  hash: Uint8Array;
+}
+
+/** Accounts of the embedded issuer. */
+interface AccountsTable {
+  /** The login name, lower case. */
+  name: string;
+  /** The `sub` of its tokens: random, so that a name that is given to another person later is another owner. */
+  subject: string;
+  display_name: string;
+  created_at: number;
+  disabled: Generated<number>;
+}
+
+interface QueuesTable {
+  name: string;
+  /** 1 when a pilot that offers no key may have secrets over TLS alone. */
+  allow_tls_secrets: Generated<number>;
+  created_at: number;
+}
+
+interface SandboxesTable {
+  /** The file name on the wire: `jobO.UUID.tar.gz` or `sources.UUID.tar.gz`. */
+  name: string;
+  owner_id: string;
+  /** Which blob holds it: SHA-256, hex. */
+  sha256: string;
+  size: number;
+  /** PanDA's checksum of it, by which clients ask whether it is there already. */
+  checksum: string;
+  created_at: number;
+}
+
+interface TasksTable {
+  id: Generated<number>;
+  owner_id: string;
+  /** As submitted, with the `/` at its end. */
+  name: string;
+  state: string;
+  /** The queue that it is for, or null for any. */
+  queue: string | null;
+  /** 1 when its jobs get secrets. */
+  use_secrets: number;
+  /** JSON list of secret ids when only those were asked for, else null: all. */
+  secret_ids: string | null;
+  /** JSON: the task's parameters that its jobs are made from. */
+  parameters: string;
+  job_count: number;
+  max_attempts: number;
+  /** Why it ended, for its owner. */
+  diagnosis: string;
+  created_at: number;
+  modified_at: number;
+  ended_at: number | null;
+}
+
+interface JobsTable {
+  id: Generated<number>;
+  task_id: number;
+  owner_id: string;
+  /** From 1 within its task. */
+  serial: number;
+  state: string;
+  queue: string | null;
+  /** The attempt that runs, or ran last; 0 before the first. */
+  attempt: Generated<number>;
+  max_attempts: number;
+  /** 1 when its owner asked to stop it. */
+  kill_requested: Generated<number>;
+  /** JSON: transformation, parameters, outputs, log name. */
+  description: string;
+  created_at: number;
+  modified_at: number;
+}
+
+interface AttemptsTable {
+  job_id: number;
+  attempt: number;
+  state: string;
+  queue: string;
+  pilot_id: string;
+  node: string;
+  lease_until: number;
+  created_at: number;
+  started_at: number | null;
+  ended_at: number | null;
+  /** The payload's exit status. */
+  exit_code: number | null;
+  error_code: number | null;
+  diagnosis: string;
+}
+
+/** Files that an attempt brought back. */
+interface JobFilesTable {
+  job_id: number;
+  attempt: number;
+  name: string;
+  /** `log` or `output`. */
+  kind: string;
+  sha256: string;
+  size: number;
+  created_at: number;
+}
+
+/** Which attempt on which node was given secrets, and how. */
+interface DeliveriesTable {
+  id: string;
+  owner_id: string;
+  task_id: number;
+  job_id: number;
+  attempt: number;
+  pilot_id: string;
+  queue: string;
+  node: string;
+  at: number;
+  /** The KEM it was sealed with, or `tls`. */
+  sealed_with: string;
+}
+
+interface DeliveredSecretsTable {
+  delivery_id: string;
+  secret_id: string;
+  version: number;
+}

@@ -1,0 +1,50 @@
+import { closeSync, openSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { Kysely } from 'kysely';
+import { groupCommit } from './group-commit.ts';
+import type { Schema } from './schema.ts';
+import { sqliteDialect } from './sqlite-dialect.ts';
+import { migrate, type Store } from './store.ts';
+
+/** How long a statement waits for another process (an administration command, say) that writes. */
+const BUSY_MILLISECONDS = 10_000;
+
+/**
+ * Opens the SQLite database at `path`, made with mode 0600 when it is not there, at this release's tables.
+ * Two connections: one that writes, and one that only reads and so never sees what is not committed.
+ *
+ * @throws {Misconfigured} when its tables are newer than this release or cannot be migrated
+ */
+export async function openSqlite(path: string): Promise<Store> {
+  closeSync(openSync(path, 'a', 0o600)); // SQLite gives its -wal and -shm files the mode of the main one.
+  const options = { enableForeignKeyConstraints: true, timeout: BUSY_MILLISECONDS };
+  const writing = new DatabaseSync(path, options);
+  writing.exec('pragma journal_mode = wal; pragma synchronous = full; pragma secure_delete = on');
+  const writer = new Kysely<Schema>({ dialect: sqliteDialect(writing) });
+  try {
+    await migrate(writer, {
+      bytes: 'blob',
+      int: 'integer',
+      identity: 'integer primary key autoincrement',
+      startIdsAt: (table, first) => `insert into sqlite_sequence (name, seq) values ('${table}', ${first - 1})`,
+    });
+  } catch (error) {
+    await writer.destroy();
+    throw error;
+  }
+  const db = new Kysely<Schema>({
+    dialect: sqliteDialect(new DatabaseSync(path, { ...options, readOnly: true })),
+  });
+  const commits = groupCommit(writer, writing);
+
+  return {
+    kind: 'sqlite',
+    db,
+    write: commits.write,
+    async close() {
+      await commits.drained();
+      await db.destroy();
+      await writer.destroy();
+    },
+  };
+}
