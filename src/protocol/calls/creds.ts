@@ -1,0 +1,95 @@
+import { Type } from 'typebox';
+import type { SecretKind } from '../names.ts';
+import { call } from './call.ts';
+
+const Key = Type.String({ description: 'wire name of the secret; a file has ___file___: in front' });
+
+export const setUserSecrets = call({
+  path: 'creds/set_user_secrets',
+  http: 'POST',
+  panda: true,
+  summary: 'Sets a secret. A null value deletes it; a null key deletes all of them.',
+  parameters: Type.Object({
+    key: Type.Union([Key, Type.Null()]),
+    value: Type.Union([Type.String(), Type.Null()]),
+  }),
+});
+
+/** Answers a *string*: the JSON text of an object wire name -> value. */
+export const getUserSecrets = call({
+  path: 'creds/get_user_secrets',
+  http: 'GET',
+  panda: true,
+  summary: 'The secrets of the caller, or those that `keys` names.',
+  parameters: Type.Object({ keys: Type.Optional(Type.Array(Type.String())) }),
+});
+
+export const listUserSecrets = call({
+  path: 'creds/list_user_secrets',
+  http: 'GET',
+  panda: false,
+  summary: 'Names, kinds, sizes and dates of the secrets, without values.',
+  parameters: Type.Object({}),
+});
+
+/** One secret in the answer of `list_user_secrets`; times are ISO 8601 in UTC. */
+export interface ListedSecret {
+  /** Without the mark of a file. */
+  name: string;
+  kind: SecretKind;
+  version: number;
+  /** Bytes of the value as sent. */
+  size: number;
+  created_at: string;
+  updated_at: string;
+}
+
+export const getSecretVersions = call({
+  path: 'creds/get_secret_versions',
+  http: 'GET',
+  panda: false,
+  summary: 'The versions of a secret that are still kept, without values.',
+  parameters: Type.Object({ key: Key }),
+});
+
+/** One version in the answer of `get_secret_versions`, newest first. */
+export interface ListedVersion {
+  version: number;
+  size: number;
+  created_at: string;
+  current: boolean;
+}
+
+export const restoreSecret = call({
+  path: 'creds/restore_secret',
+  http: 'POST',
+  panda: false,
+  summary: 'Makes a kept version of a secret the current one again, as a new version.',
+  parameters: Type.Object({ key: Key, version: Type.Integer({ minimum: 1 }) }),
+});
+
+export const getSecretDeliveries = call({
+  path: 'creds/get_secret_deliveries',
+  http: 'GET',
+  panda: false,
+  summary: 'Which jobs on which nodes were given a secret (all secrets without `key`), newest first.',
+  parameters: Type.Object({
+    key: Type.Optional(Key),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
+  }),
+});
+
+/** One delivery in the answer of `get_secret_deliveries`. */
+export interface ListedDelivery {
+  at: string;
+  task_id: number;
+  job_id: number;
+  attempt: number;
+  pilot: string;
+  queue: string;
+  node: string;
+  /** The KEM that it was sealed with, or `tls`. */
+  sealed_with: string;
+  /** `name` is null for a secret that was deleted since. */
+  secrets: { name: string | null; version: number }[];
+}

@@ -1,0 +1,23 @@
+import { Type } from 'typebox';
+import { call } from './call.ts';
+
+/** Found: `success` with the message `FOUND:BASE_URL:FILENAME`; otherwise any other message. */
+export const validateCacheFile = call({
+  path: 'file_server/validate_cache_file',
+  http: 'POST',
+  panda: true,
+  summary: 'Asks whether a sandbox of this size and checksum is there already.',
+  parameters: Type.Object({
+    file_size: Type.Integer({ minimum: 0 }),
+    checksum: Type.Integer({ description: 'of the gzip file: see sandbox-checksum' }),
+  }),
+});
+
+/** Multipart, field `file`; the file name is `jobO.UUID.tar.gz` or `sources.UUID.tar.gz`. Download: `GET /cache/FILENAME`. */
+export const uploadCacheFile = call({
+  path: 'file_server/upload_cache_file',
+  http: 'POST',
+  panda: true,
+  summary: 'Uploads a sandbox (multipart, field `file`).',
+  parameters: Type.Object({}),
+});

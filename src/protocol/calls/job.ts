@@ -1,0 +1,61 @@
+import { Type } from 'typebox';
+import { call } from './call.ts';
+
+const JobIds = Type.Array(Type.Integer({ minimum: 1 }), { minItems: 1, maxItems: 1000 });
+
+export const getJobStatus = call({
+  path: 'job/get_status',
+  http: 'GET',
+  panda: true,
+  summary: 'The states of jobs.',
+  parameters: Type.Object({ job_ids: JobIds, timeout: Type.Optional(Type.Integer()) }),
+});
+
+export const getJobDescription = call({
+  path: 'job/get_description',
+  http: 'GET',
+  panda: true,
+  summary: 'What is known of jobs.',
+  parameters: Type.Object({ job_ids: JobIds, timeout: Type.Optional(Type.Integer()) }),
+});
+
+export const setDebugMode = call({
+  path: 'job/set_debug_mode',
+  http: 'POST',
+  panda: true,
+  summary: 'Accepted and without effect: the output of a running job is always visible to its owner.',
+  parameters: Type.Object({ job_id: Type.Integer({ minimum: 1 }), mode: Type.Boolean() }),
+});
+
+export const getJobFiles = call({
+  path: 'job/get_files',
+  http: 'GET',
+  panda: false,
+  summary: "Logs and outputs that a task's jobs brought back, of each job's last attempt.",
+  parameters: Type.Object({ task_id: Type.Integer({ minimum: 1 }) }),
+});
+
+/** One file in the answer of `get_files`, in the order of serial and name. */
+export interface ListedJobFile {
+  job_id: number;
+  /** The job's number within its task, from 1. */
+  serial: number;
+  attempt: number;
+  name: string;
+  kind: 'log' | 'output';
+  /** Bytes. */
+  size: number;
+}
+
+/** Answers the bytes themselves (`application/octet-stream`); an error is an envelope as everywhere. */
+export const getJobFile = call({
+  path: 'job/get_file',
+  http: 'GET',
+  panda: false,
+  summary: 'The content of one log or output.',
+  parameters: Type.Object({
+    job_id: Type.Integer({ minimum: 1 }),
+    attempt: Type.Integer({ minimum: 1 }),
+    name: Type.String(),
+  }),
+});

@@ -1,0 +1,214 @@
+import { Type } from 'typebox';
+import { KEMS, type SealedSecrets } from '../sealed.ts';
+import { call } from './call.ts';
+
+const Text = Type.Optional(Type.Union([Type.String(), Type.Null()]));
+const Whole = Type.Optional(Type.Union([Type.Integer(), Type.Null()]));
+const Number = Type.Optional(Type.Union([Type.Number(), Type.Null()]));
+const Flag = Type.Optional(Type.Union([Type.Boolean(), Type.Null()]));
+
+/** Answers `{ StatusCode: 0, jobs: [PilotJob] }`; when there is none `success: false` and `No jobs in PanDA`. */
+export const acquireJobs = call({
+  path: 'pilot/acquire_jobs',
+  http: 'POST',
+  panda: true,
+  summary: 'Gives waiting jobs of a queue to a pilot, each with a lease.',
+  parameters: Type.Object({
+    site_name: Type.String({ description: 'the queue' }),
+    timeout: Whole,
+    memory: Whole,
+    disk_space: Whole,
+    prod_source_label: Text,
+    node: Text,
+    computing_element: Text,
+    prod_user_id: Text,
+    get_proxy_key: Flag,
+    task_id: Whole,
+    n_jobs: Whole,
+    background: Flag,
+    resource_type: Text,
+    harvester_id: Text,
+    worker_id: Whole,
+    scheduler_id: Text,
+    job_type: Text,
+    via_topic: Flag,
+    remaining_time: Whole,
+    sealing_keys: Type.Optional(
+      Type.Array(
+        Type.Object({
+          kem: Type.Union(KEMS.map((kem) => Type.Literal(kem))),
+          public_key: Type.String({ description: 'base64url' }),
+        }),
+        { maxItems: 4, description: 'extension: public keys made for this one request' },
+      ),
+    ),
+  }),
+});
+
+/** A job as a pilot gets it: the fields of PanDA's that this project's pilot reads, and the sealed secrets. */
+export interface PilotJob {
+  PandaID: number;
+  taskID: number;
+  attemptNr: number;
+  jobName: string;
+  transformation: string;
+  jobPars: string;
+  prodSourceLabel: string;
+  prodUserID: string;
+  /** File names, comma-separated; empty when there are none. */
+  outFiles: string;
+  logFile: string;
+  maxWalltime: number;
+  /** The JSON text name -> value, over TLS alone; only to a pilot that offers no key, on a queue that allows it. */
+  secrets?: string;
+  sealedSecrets?: SealedSecrets;
+}
+
+export const updateJob = call({
+  path: 'pilot/update_job',
+  http: 'POST',
+  panda: true,
+  summary: "Reports a job's state; a report of a running job is its heartbeat. `command` tells the pilot what to do.",
+  parameters: Type.Object({
+    job_id: Type.Integer({ minimum: 1 }),
+    job_status: Text,
+    job_sub_status: Text,
+    start_time: Text,
+    end_time: Text,
+    pilot_timing: Text,
+    site_name: Text,
+    node: Text,
+    scheduler_id: Text,
+    pilot_id: Text,
+    batch_id: Text,
+    trans_exit_code: Whole,
+    pilot_error_code: Whole,
+    pilot_error_diag: Text,
+    exe_error_code: Whole,
+    exe_error_diag: Text,
+    n_events: Whole,
+    n_input_files: Whole,
+    attempt_nr: Whole,
+    cpu_consumption_time: Whole,
+    cpu_consumption_unit: Text,
+    cpu_conversion_factor: Number,
+    core_count: Whole,
+    mean_core_count: Number,
+    max_rss: Whole,
+    max_vmem: Whole,
+    max_swap: Whole,
+    max_pss: Whole,
+    avg_rss: Whole,
+    avg_vmem: Whole,
+    avg_swap: Whole,
+    avg_pss: Whole,
+    tot_rchar: Whole,
+    tot_wchar: Whole,
+    tot_rbytes: Whole,
+    tot_wbytes: Whole,
+    rate_rchar: Number,
+    rate_wchar: Number,
+    rate_rbytes: Number,
+    rate_wbytes: Number,
+    corrupted_files: Text,
+    cpu_architecture_level: Text,
+    grid: Text,
+    source_site: Text,
+    destination_site: Text,
+    job_metrics: Text,
+    job_output_report: Text,
+    pilot_log: Text,
+    meta_data: Text,
+    stdout: Text,
+    timeout: Whole,
+  }),
+});
+
+/** `data` of `update_job`. */
+export interface JobCommand {
+  StatusCode: 0;
+  /** `tobekilled` when the owner killed it, or the attempt is no longer this pilot's. */
+  command: 'NULL' | 'tobekilled';
+}
+
+/** The body is the file itself (`application/octet-stream`), the arguments are in the query string. */
+export const uploadJobFile = call({
+  path: 'pilot/upload_job_file',
+  http: 'POST',
+  panda: false,
+  summary: "Uploads a log or output of the pilot's attempt (body: the bytes; arguments: query string).",
+  parameters: Type.Object({
+    job_id: Type.Integer({ minimum: 1 }),
+    attempt_nr: Type.Integer({ minimum: 1 }),
+    kind: Type.Union([Type.Literal('log'), Type.Literal('output')]),
+    name: Type.String({ minLength: 1, maxLength: 255 }),
+  }),
+});
+
+export const getPilotJobStatus = call({
+  path: 'pilot/get_job_status',
+  http: 'GET',
+  panda: true,
+  summary: 'The states of jobs, for pilots.',
+  parameters: Type.Object({
+    job_ids: Type.Array(Type.Integer({ minimum: 1 }), { minItems: 1, maxItems: 1000 }),
+    timeout: Type.Optional(Type.Integer()),
+  }),
+});
+
+export const updateWorkerStatus = call({
+  path: 'pilot/update_worker_status',
+  http: 'POST',
+  panda: true,
+  summary: 'Accepted and not kept.',
+  parameters: Type.Object({
+    worker_id: Type.String(),
+    harvester_id: Type.String(),
+    status: Type.String(),
+    timeout: Whole,
+    node_id: Text,
+  }),
+});
+
+export const updateWorkerNode = call({
+  path: 'pilot/update_worker_node',
+  http: 'POST',
+  panda: true,
+  summary: 'Accepted and not kept.',
+  parameters: Type.Object({
+    site: Type.String(),
+    host_name: Type.String(),
+    cpu_model: Type.String(),
+    panda_queue: Text,
+    n_logical_cpus: Whole,
+    n_sockets: Whole,
+    cores_per_socket: Whole,
+    threads_per_core: Whole,
+    cpu_architecture: Text,
+    cpu_architecture_level: Text,
+    clock_speed: Number,
+    total_memory: Whole,
+    total_local_disk: Whole,
+    timeout: Whole,
+  }),
+});
+
+export const updateWorkerNodeGpu = call({
+  path: 'pilot/update_worker_node_gpu',
+  http: 'POST',
+  panda: true,
+  summary: 'Accepted and not kept.',
+  parameters: Type.Object({
+    site: Type.String(),
+    host_name: Type.String(),
+    vendor: Type.String(),
+    model: Type.String(),
+    count: Type.Integer(),
+    vram: Whole,
+    architecture: Text,
+    framework: Text,
+    framework_version: Text,
+    driver_version: Text,
+    timeout: Whole,
+  }),
+});
