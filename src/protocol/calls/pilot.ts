@@ -4,7 +4,7 @@ import { call } from './call.ts';
 
 const Text = Type.Optional(Type.Union([Type.String(), Type.Null()]));
 const Whole = Type.Optional(Type.Union([Type.Integer(), Type.Null()]));
-const Number = Type.Optional(Type.Union([Type.Number(), Type.Null()]));
+const Real = Type.Optional(Type.Union([Type.Number(), Type.Null()]));
 const Flag = Type.Optional(Type.Union([Type.Boolean(), Type.Null()]));
 
 /** Answers `{ StatusCode: 0, jobs: [PilotJob] }`; when there is none `success: false` and `No jobs in PanDA`. */
@@ -91,9 +91,9 @@ export const updateJob = call({
     attempt_nr: Whole,
     cpu_consumption_time: Whole,
     cpu_consumption_unit: Text,
-    cpu_conversion_factor: Number,
+    cpu_conversion_factor: Real,
     core_count: Whole,
-    mean_core_count: Number,
+    mean_core_count: Real,
     max_rss: Whole,
     max_vmem: Whole,
     max_swap: Whole,
@@ -106,10 +106,10 @@ export const updateJob = call({
     tot_wchar: Whole,
     tot_rbytes: Whole,
     tot_wbytes: Whole,
-    rate_rchar: Number,
-    rate_wchar: Number,
-    rate_rbytes: Number,
-    rate_wbytes: Number,
+    rate_rchar: Real,
+    rate_wchar: Real,
+    rate_rbytes: Real,
+    rate_wbytes: Real,
     corrupted_files: Text,
     cpu_architecture_level: Text,
     grid: Text,
@@ -186,7 +186,7 @@ export const updateWorkerNode = call({
     threads_per_core: Whole,
     cpu_architecture: Text,
     cpu_architecture_level: Text,
-    clock_speed: Number,
+    clock_speed: Real,
     total_memory: Whole,
     total_local_disk: Whole,
     timeout: Whole,

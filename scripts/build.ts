@@ -1,0 +1,38 @@
+// `npm run build`: each program bundled into one JavaScript file in dist/, which is all that is published.
+
+import { chmodSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+
+const root = join(import.meta.dirname, '..');
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+
+const programs = {
+  pbook: 'src/cli/pbook/main.ts',
+  prun: 'src/cli/prun/main.ts',
+  'panda-secrets': 'src/cli/panda-secrets/main.ts',
+  'panda-pilot': 'src/pilot/main.ts',
+};
+
+rmSync(join(root, 'dist'), { recursive: true, force: true });
+for (const [name, entry] of Object.entries(programs)) {
+  const outfile = join(root, 'dist', `${name}.js`);
+  await build({
+    entryPoints: [join(root, entry)],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    target: 'node24',
+    format: 'esm',
+    minifySyntax: true,
+    legalComments: 'none',
+    // `pg` asks for its native companion only when told to use it.
+    external: ['pg-native'],
+    define: { 'process.env.PANDA_SECRETS_VERSION': JSON.stringify(version) },
+    banner: {
+      js: "#!/usr/bin/env node\nimport { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+    },
+  });
+  chmodSync(outfile, 0o755);
+}
+console.log(`built ${Object.keys(programs).join(', ')} in dist/`);
