@@ -1,0 +1,61 @@
+import { createHmac, createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
+import { DecryptionFailed } from '../protocol/errors.ts';
+import type { WireName } from '../protocol/names.ts';
+import { lengthPrefixed } from './length-prefixed.ts';
+
+const DATA_KEY_BYTES = 32;
+/** Length of what {@link hashName} gives. */
+export const NAME_HASH_BYTES = 32;
+
+/** One owner's data key in memory: two keys derived from it, each with one use. The data key itself is used for nothing else. */
+export interface DataKey {
+  readonly id: string;
+  readonly ownerId: string;
+  /** AES-256-GCM, for values and names. */
+  readonly valueKey: KeyObject;
+  /** HMAC-SHA-256, for finding a name. */
+  readonly nameKey: KeyObject;
+  /** {@link dataKeyContext} of this key: a part of whatever is bound to its ciphertexts. */
+  readonly context: Uint8Array;
+}
+
+/** 32 random bytes, to be wrapped by a root key. */
+export function newDataKey(): Uint8Array {
+  return randomBytes(DATA_KEY_BYTES);
+}
+
+/** What a wrapped data key is bound to: it unwraps as this key of this owner and as no other. */
+export function dataKeyContext(key: { id: string; ownerId: string }): Uint8Array {
+  return lengthPrefixed(key.ownerId, key.id);
+}
+
+/**
+ * Derives the keys that are used (HKDF-SHA256, RFC 5869, one `info` for each use). The caller may wipe `bytes` afterwards.
+ *
+ * @throws {DecryptionFailed} when `bytes` are not 32: what was unwrapped was not a data key
+ */
+export function importDataKey(key: { id: string; ownerId: string; bytes: Uint8Array }): DataKey {
+  const { id, ownerId, bytes } = key;
+  if (bytes.length !== DATA_KEY_BYTES) {
+    throw new DecryptionFailed(`a data key has ${DATA_KEY_BYTES} bytes; what was unwrapped has ${bytes.length}`);
+  }
+  return {
+    id,
+    ownerId,
+    valueKey: derive(bytes, 'panda-secrets value key'),
+    nameKey: derive(bytes, 'panda-secrets name key'),
+    context: dataKeyContext(key),
+  };
+}
+
+/** The keyed hash by which a secret is found: `NAME_HASH_BYTES` bytes, the same for the same name under the same data key only. */
+export function hashName(dataKey: DataKey, name: WireName): Buffer {
+  return createHmac('sha256', dataKey.nameKey).update(name, 'utf8').digest();
+}
+
+function derive(bytes: Uint8Array, info: string): KeyObject {
+  const derived = new Uint8Array(hkdfSync('sha256', bytes, '', info, 32));
+  const key = createSecretKey(derived);
+  derived.fill(0);
+  return key;
+}

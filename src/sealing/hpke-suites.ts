@@ -1,0 +1,21 @@
+import {
+  AEAD_AES_256_GCM,
+  CipherSuite,
+  KDF_HKDF_SHA256,
+  KEM_DHKEM_X25519_HKDF_SHA256,
+  KEM_MLKEM768_X25519,
+  type KeyPair,
+} from 'hpke';
+import type { Kem } from '../protocol/sealed.ts';
+
+export type { CipherSuite, KeyPair };
+
+/** HPKE (RFC 9180; the hybrid KEM as in draft-ietf-hpke-pq) with HKDF-SHA256 and AES-256-GCM, by the KEM's name on the wire. */
+export function hpkeSuite(kem: Kem): CipherSuite {
+  return new CipherSuite(KEM_FACTORIES[kem], KDF_HKDF_SHA256, AEAD_AES_256_GCM) as CipherSuite;
+}
+
+const KEM_FACTORIES = {
+  'MLKEM768-X25519': KEM_MLKEM768_X25519,
+  X25519: KEM_DHKEM_X25519_HKDF_SHA256,
+} satisfies Record<Kem, unknown>;

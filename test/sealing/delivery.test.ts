@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { DecryptionFailed, InvalidArgument, UnknownFormat } from '../../src/protocol/errors.ts';
+import {
+  type DeliveryContext,
+  KEMS,
+  type Kem,
+  type SealedSecrets,
+  type SealingKey,
+} from '../../src/protocol/sealed.ts';
+import { newRecipient, type Recipient, sealDelivery } from '../../src/sealing/delivery.ts';
+import { hpkeSuite } from '../../src/sealing/hpke-suites.ts';
+import { fromHex, readVectors } from './vectors.ts';
+
+interface DeliveryVector {
+  privateKey: string;
+  offers: SealingKey[];
+  context: DeliveryContext;
+  plaintext: string;
+  sealed: SealedSecrets;
+}
+
+interface HpkeVector {
+  privateKey: string;
+  info: string;
+  aad: string;
+  enc: string;
+  ciphertext: string;
+  plaintext: string;
+}
+
+const context: DeliveryContext = { jobId: 10_000_001, attempt: 1, ownerId: 'alice', pilotId: 'pilot-1' };
+const plaintext = Buffer.from('{"MY_SECRET":"what a secret"}');
+
+function opensAs(recipient: Recipient, sealed: SealedSecrets, changed: Partial<DeliveryContext> = {}) {
+  return recipient.open(sealed, { ...context, ...changed });
+}
+
+/** The recipient that a vector was made for. */
+function recipientOf({ privateKey, offers }: DeliveryVector): Promise<Recipient> {
+  return newRecipient(
+    offers.map(({ kem }) => kem),
+    async (suite) => ({
+      privateKey: await suite.DeserializePrivateKey(fromHex(privateKey)),
+      publicKey: await suite.DeserializePublicKey(Buffer.from(offers[0]?.public_key ?? '', 'base64url')),
+    }),
+  );
+}
+
+/** `text` with the character at `index` (counted modulo the length) changed to another one of the alphabet. */
+function respelled(text: string, index: number): string {
+  const at = index % text.length;
+  return `${text.slice(0, at)}${text[at] === 'A' ? 'B' : 'A'}${text.slice(at + 1)}`;
+}
+
+test('the suite is that of RFC 9180', async () => {
+  const vector = readVectors<HpkeVector>('hpke-rfc9180');
+  const suite = hpkeSuite('X25519');
+  const privateKey = await suite.DeserializePrivateKey(fromHex(vector.privateKey));
+  const opened = await suite.Open(privateKey, fromHex(vector.enc), fromHex(vector.ciphertext), {
+    info: fromHex(vector.info),
+    aad: fromHex(vector.aad),
+  });
+  assert.deepEqual(Buffer.from(opened), fromHex(vector.plaintext));
+});
+
+test('the recorded deliveries open, one for each kem', async () => {
+  const vectors = readVectors<DeliveryVector[]>('delivery');
+  assert.deepEqual(new Set(vectors.map(({ sealed }) => sealed.kem)), new Set(KEMS));
+  for (const vector of vectors) {
+    const recipient = await recipientOf(vector);
+    assert.deepEqual(recipient.offers, vector.offers);
+    const opened = await recipient.open(vector.sealed, vector.context);
+    assert.equal(Buffer.from(opened).toString(), vector.plaintext);
+  }
+});
+
+test('the post-quantum hybrid is chosen where both ends have it, whatever the order of the offers', async () => {
+  const recipient = await newRecipient();
+  assert.deepEqual(
+    recipient.offers.map(({ kem }) => kem),
+    KEMS,
+  );
+  const sealed = await sealDelivery(recipient.offers.toReversed(), context, plaintext);
+  assert.equal(sealed.kem, 'MLKEM768-X25519');
+});
+
+for (const kem of KEMS) {
+  test(`a delivery by ${kem} opens for the attempt that it was sealed for`, async () => {
+    const recipient = await newRecipient([kem]);
+    const sealed = await sealDelivery(recipient.offers, context, plaintext);
+    assert.equal(sealed.kem, kem);
+    assert.equal(sealed.owner, 'alice');
+    assert.deepEqual(Buffer.from(await opensAs(recipient, sealed)), plaintext);
+  });
+
+  test(`a delivery by ${kem} opens for no other job, attempt, owner or pilot`, async () => {
+    const recipient = await newRecipient([kem]);
+    const sealed = await sealDelivery(recipient.offers, context, plaintext);
+    const others = [{ jobId: 10_000_002 }, { attempt: 2 }, { ownerId: 'bob' }, { pilotId: 'pilot-2' }];
+    for (const other of others) await assert.rejects(opensAs(recipient, sealed, other), DecryptionFailed);
+    await assert.rejects(opensAs(recipient, { ...sealed, owner: 'bob' }), DecryptionFailed);
+    await assert.rejects(opensAs(recipient, { ...sealed, owner: 'bob' }, { ownerId: 'bob' }), DecryptionFailed);
+  });
+
+  test(`a delivery by ${kem} does not open once a letter of it was changed`, async () => {
+    const recipient = await newRecipient([kem]);
+    const sealed = await sealDelivery(recipient.offers, context, plaintext);
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom('enc' as const, 'ciphertext' as const), fc.nat(), async (part, index) => {
+        const changed = { ...sealed, [part]: respelled(sealed[part], index) };
+        await assert.rejects(opensAs(recipient, changed), DecryptionFailed);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test(`a delivery by ${kem} that was cut, respelled or emptied does not open`, async () => {
+    const recipient = await newRecipient([kem]);
+    const sealed = await sealDelivery(recipient.offers, context, plaintext);
+    for (const part of ['enc', 'ciphertext'] as const) {
+      for (const text of ['', 'AAAA', '!', sealed[part].slice(0, -4), `${sealed[part]}=`, `${sealed[part]}AAAA`]) {
+        await assert.rejects(opensAs(recipient, { ...sealed, [part]: text }), DecryptionFailed);
+      }
+      await assert.rejects(opensAs(recipient, { ...sealed, [part]: undefined as unknown as string }), DecryptionFailed);
+    }
+  });
+
+  test(`what is no ${kem} public key is refused`, async () => {
+    const length = hpkeSuite(kem).KEM.Npk;
+    const none = [
+      '',
+      '!',
+      'AAAA',
+      Buffer.alloc(length).toString('base64url'),
+      Buffer.alloc(length, 1).toString('base64'),
+    ];
+    for (const public_key of none) {
+      await assert.rejects(sealDelivery([{ kem, public_key }], context, plaintext), {
+        code: 'ERR_INVALID_ARGUMENT',
+        message: new RegExp(`offered ${kem} key`),
+      });
+    }
+  });
+}
+
+test('a delivery does not open for the next request of the same pilot', async () => {
+  const [first, second] = [await newRecipient(), await newRecipient()];
+  const sealed = await sealDelivery(first.offers, context, plaintext);
+  await assert.rejects(opensAs(second, sealed), DecryptionFailed);
+});
+
+test('a delivery whose kem was swapped does not open', async () => {
+  const both = await newRecipient();
+  const sealed = await sealDelivery(both.offers, context, plaintext);
+  await assert.rejects(opensAs(both, { ...sealed, kem: 'X25519' }), DecryptionFailed);
+  await assert.rejects(opensAs(await newRecipient(['X25519']), sealed), DecryptionFailed);
+  await assert.rejects(opensAs(both, { ...sealed, kem: 'constructor' as Kem }), DecryptionFailed);
+});
+
+test('taking the stronger offer out on the way gives a delivery that does not open', async () => {
+  const recipient = await newRecipient();
+  const weaker = recipient.offers.filter(({ kem }) => kem === 'X25519');
+  await assert.rejects(opensAs(recipient, await sealDelivery(weaker, context, plaintext)), DecryptionFailed);
+});
+
+test('a delivery of a later release is named as such', async () => {
+  const recipient = await newRecipient();
+  const sealed = await sealDelivery(recipient.offers, context, plaintext);
+  await assert.rejects(opensAs(recipient, { ...sealed, format: 2 as 1 }), UnknownFormat);
+});
+
+test('an offer of a kem that is not known yet is passed over', async () => {
+  const { offers } = await newRecipient(['X25519']);
+  const newer = { kem: 'MLKEM1024-P384' as Kem, public_key: 'AAAA' };
+  assert.equal((await sealDelivery([newer, ...offers], context, plaintext)).kem, 'X25519');
+  await assert.rejects(sealDelivery([newer], context, plaintext), InvalidArgument);
+});
+
+test('without an offer, or with two of one kem, nothing is sealed', async () => {
+  const { offers } = await newRecipient(['X25519']);
+  await assert.rejects(sealDelivery([], context, plaintext), InvalidArgument);
+  await assert.rejects(sealDelivery([...offers, ...offers], context, plaintext), InvalidArgument);
+});
+
+test('fields that run together in another way are another binding', async () => {
+  const recipient = await newRecipient(['X25519']);
+  const sealed = await sealDelivery(recipient.offers, { ...context, jobId: 11, attempt: 1 }, plaintext);
+  await assert.rejects(opensAs(recipient, sealed, { jobId: 1, attempt: 11 }), DecryptionFailed);
+});
