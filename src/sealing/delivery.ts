@@ -68,8 +68,8 @@ export async function newRecipient(
  * Seals a job's secrets to the strongest of the offered keys (HPKE base mode, one message; see `KEMS` for the order). An
  * offer of a KEM that this release does not know is passed over, so that a newer pilot may offer more.
  *
- * The seal also covers the whole list of offers: whoever takes the stronger one out on the way gets a delivery that
- * does not open, not a weaker one.
+ * The seal also covers the whole list of offers as it arrived, so that taking the stronger one out on the way is noticed
+ * (docs/decisions/0002-delivery-binds-the-offers.md).
  *
  * @throws {InvalidArgument} when no offer can be used, one is malformed, or a KEM is offered twice
  */
