@@ -30,7 +30,7 @@ for (const [name, entry] of Object.entries(programs)) {
     external: ['pg-native'],
     define: { 'process.env.PANDA_SECRETS_VERSION': JSON.stringify(version) },
     banner: {
-      js: "#!/usr/bin/env node\nimport { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+      js: "#!/usr/bin/env -S node --disable-warning=ExperimentalWarning\nimport { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
   });
   chmodSync(outfile, 0o755);

@@ -15,10 +15,14 @@ if (files.length === 0) {
   process.exit(2);
 }
 
-const child = spawn(process.execPath, ['--test', '--test-timeout=240000', ...options, ...files], {
-  cwd: root,
-  stdio: 'inherit',
-});
+const child = spawn(
+  process.execPath,
+  ['--disable-warning=ExperimentalWarning', '--test', '--test-timeout=240000', ...options, ...files],
+  {
+    cwd: root,
+    stdio: 'inherit',
+  },
+);
 child.on('exit', (status) => {
   process.exitCode = status ?? 1;
 });

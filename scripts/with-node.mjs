@@ -22,7 +22,8 @@ const platformPackages = {
 
 await install();
 const node = pinnedNode();
-const child = spawn(node, process.argv.slice(2), {
+// Node calls ML-KEM and its SQLite experimental on standard error; the programs here mean to use them.
+const child = spawn(node, ['--disable-warning=ExperimentalWarning', ...process.argv.slice(2)], {
   stdio: 'inherit',
   env: { ...process.env, PATH: dirname(node) + delimiter + (process.env.PATH ?? '') },
 });
