@@ -15,6 +15,14 @@ export const KEPT_VERSIONS = 5;
 /** Values that `list_secrets` shows are cut here unless the whole is asked for, as PanDA's pbook does. */
 export const SHOWN_VALUE_CHARS = 50;
 
+/** Shorter values, lines and strings, in characters, are not masked in a log: it would not stay readable. */
+export const MIN_MASKED_CHARS = 6;
+/**
+ * What a job's secrets and their encodings may come to, in bytes, for the log masker to look for every encoding (it takes
+ * some 20 times that in memory): enough for a megabyte of secrets. Beyond it, values are masked as they are.
+ */
+export const MAX_MASKED_FORMS_BYTES = 16 * 1024 * 1024;
+
 /** Sandbox size limits in bytes, those of PanDA's prun: without and with a build step. */
 export const MAX_SANDBOX_BYTES = 10 * 1024 * 1024;
 export const MAX_SOURCES_BYTES = 768 * 1024 * 1024;
@@ -23,6 +31,8 @@ export const MAX_UPLOAD_BYTES = 2 * 1024 * 1024 * 1024;
 
 /** Task ids start here: PanDA's clients take smaller numbers for request ids. */
 export const FIRST_TASK_ID = 10_000_000;
+/** Longest name of a task in characters, as PanDA's table has it. */
+export const MAX_TASK_NAME_CHARS = 200;
 /** How many jobs one task may be split into. */
 export const MAX_JOBS_PER_TASK = 10_000;
 /** How many jobs one pilot may ask for at once. */
@@ -39,6 +49,58 @@ export const HEARTBEAT_SECONDS = 30;
 /** How long a user's and a pilot's token of the embedded issuer live unless asked otherwise. */
 export const USER_TOKEN_SECONDS = 12 * 3600;
 export const PILOT_TOKEN_SECONDS = 7 * 24 * 3600;
+/** How far the clocks of a token's issuer and of the server may be apart. */
+export const CLOCK_TOLERANCE_SECONDS = 30;
+/** How many checked tokens, and owners, one server remembers. */
+export const MAX_REMEMBERED_TOKENS = 10_000;
+export const MAX_REMEMBERED_OWNERS = 10_000;
+/** How long tokens of an account that was disabled or removed may still be taken. */
+export const ACCOUNT_RECHECK_SECONDS = 30;
+/** How often an external issuer is asked for its keys, and how soon again after a failure or for a key not seen before. */
+export const ISSUER_KEYS_REFRESH_SECONDS = 600;
+export const ISSUER_RETRY_SECONDS = 30;
+/** How long the keys of an issuer that cannot be reached are still used. */
+export const ISSUER_KEYS_KEPT_SECONDS = 24 * 3600;
+/** How long an external issuer may take to answer. */
+export const ISSUER_TIMEOUT_SECONDS = 5;
 
 /** Where the embedded server listens by default, and where the clients look for it. */
 export const DEFAULT_PORT = 25080;
+
+/** Largest JSON body in bytes: a value in which every byte is a control character takes six in JSON, and some room. */
+export const MAX_JSON_BODY_BYTES = 6 * MAX_VALUE_BYTES + 64 * 1024;
+/** Largest request line and headers in bytes: room for the names that a query asks for. */
+export const MAX_HEADER_BYTES = 64 * 1024;
+/** How long a client may take to send a JSON body, and how long a connection may be silent while it sends or waits. */
+export const BODY_SECONDS = 60;
+export const IDLE_SECONDS = 120;
+/** How long a stopping server waits for the requests that it has begun. */
+export const DRAIN_SECONDS = 30;
+
+/** Most bytes of a payload's output that its log keeps; the rest is read and thrown away. */
+export const MAX_LOG_BYTES = 256 * 1024 * 1024;
+/** Most bytes that a sandbox may have unpacked, and files. */
+export const MAX_UNPACKED_BYTES = 8 * 1024 * 1024 * 1024;
+export const MAX_UNPACKED_FILES = 200_000;
+/** Largest environment variable, Linux's MAX_ARG_STRLEN (name, `=`, value, NUL), and most bytes of a job's secrets among them. */
+export const MAX_VARIABLE_BYTES = 128 * 1024;
+export const MAX_SECRET_VARIABLES_BYTES = 1024 * 1024;
+/** How long a payload that was told to stop may take before it is killed, and what it left behind after its end. */
+export const KILL_GRACE_SECONDS = 10;
+export const LEFTOVER_GRACE_SECONDS = 1;
+/** How long a pilot keeps results that the server does not take, and how long when it was itself told to stop. */
+export const RESULT_RETRY_SECONDS = 3600;
+export const LAST_REPORT_SECONDS = 15;
+/** The longest a pilot waits between two questions for a job, and between two tries at a server that does not answer. */
+export const MAX_IDLE_POLL_SECONDS = 15;
+export const MAX_BACKOFF_SECONDS = 60;
+/** A pilot on a machine that cannot be looked into, whose mark is older than this, is taken for dead. */
+export const PILOT_SILENCE_SECONDS = 24 * 3600;
+
+/** How long a client waits for a server that sends nothing. */
+export const REQUEST_TIMEOUT_SECONDS = 120;
+/** Longest name of a task or output container, as PanDA's prun checks it: the `/` at the end is counted. */
+export const MAX_CONTAINER_NAME_CHARS = 132;
+/** What `pbook show` asks for unless told otherwise. */
+export const SHOWN_TASK_DAYS = 14;
+export const SHOWN_TASKS = 1000;

@@ -1,0 +1,47 @@
+import { type JobCalls, jobCalls, type PilotCalls, pilotCalls } from './jobs.ts';
+import { type SandboxCalls, sandboxCalls } from './sandboxes.ts';
+import { type SecretCalls, secretCalls } from './secrets.ts';
+import { type TaskCalls, taskCalls } from './tasks.ts';
+import { createTransport, type TransportOptions } from './transport.ts';
+
+export interface ClientOptions extends TransportOptions {
+  /** Another server for sandboxes (`PANDACACHE_URL`). */
+  cacheUrl?: string;
+}
+
+/** The PanDA protocol as functions; one object talks to one server as one caller. */
+export interface Client extends SecretCalls, TaskCalls, JobCalls, PilotCalls, SandboxCalls {
+  /** `https://HOST:PORT` of the server. */
+  readonly origin: string;
+  /** Closes the connections; running calls fail. */
+  close(): void;
+}
+
+/**
+ * A client of a PanDA server.
+ *
+ * @example
+ *   const client = createClient({ url: 'https://panda.example.org', token: async () => idToken, vo: 'panda' });
+ *   await client.setSecret(wireName('MY_SECRET'), 'random_string');
+ *   client.close();
+ */
+export function createClient(options: ClientOptions): Client {
+  const transport = createTransport(options);
+  const cache =
+    options.cacheUrl === undefined || new URL(options.cacheUrl).origin === transport.origin
+      ? transport
+      : createTransport({ ...options, url: options.cacheUrl });
+
+  return {
+    origin: transport.origin,
+    ...secretCalls(transport),
+    ...taskCalls(transport),
+    ...jobCalls(transport),
+    ...pilotCalls(transport),
+    ...sandboxCalls(transport, cache),
+    close() {
+      transport.close();
+      cache.close();
+    },
+  };
+}

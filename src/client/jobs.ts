@@ -1,0 +1,57 @@
+import { createReadStream } from 'node:fs';
+import type { Readable } from 'node:stream';
+import type { Arguments } from '../protocol/calls/call.ts';
+import type { ListedJobFile } from '../protocol/calls/job.ts';
+import type { acquireJobs, JobCommand, PilotJob, updateJob, uploadJobFile } from '../protocol/calls/pilot.ts';
+import { Refused } from '../protocol/errors.ts';
+import type { Transport } from './transport.ts';
+
+/** What a user sees of the jobs of a task. Every call throws as `Transport` says. */
+export interface JobCalls {
+  /** Logs and outputs that the jobs brought back, of each job's last attempt (our extension). */
+  getJobFiles(taskId: number): Promise<ListedJobFile[]>;
+  /** The content of one of them. */
+  getJobFile(file: Pick<ListedJobFile, 'job_id' | 'attempt' | 'name'>): Promise<Readable>;
+  getJobDescription(jobIds: readonly number[]): Promise<Record<string, unknown>[]>;
+}
+
+/** What a pilot asks and reports. Every call throws as `Transport` says. */
+export interface PilotCalls {
+  /** The jobs that the pilot now holds; none when nothing waits. */
+  acquireJobs(request: Arguments<typeof acquireJobs>): Promise<PilotJob[]>;
+  updateJob(report: Arguments<typeof updateJob>): Promise<JobCommand>;
+  /** @param content the path of a file, or a stream */
+  uploadJobFile(file: Arguments<typeof uploadJobFile>, content: string | Readable): Promise<void>;
+}
+
+export function jobCalls(transport: Transport): JobCalls {
+  return {
+    async getJobFiles(taskId) {
+      return (await transport.get<ListedJobFile[]>('job/get_files', { task_id: taskId })).data;
+    },
+    getJobFile: ({ job_id, attempt, name }) => transport.open('job/get_file', { job_id, attempt, name }),
+    async getJobDescription(jobIds) {
+      return (await transport.get<Record<string, unknown>[]>('job/get_description', { job_ids: jobIds })).data;
+    },
+  };
+}
+
+export function pilotCalls(transport: Transport): PilotCalls {
+  return {
+    async acquireJobs(request) {
+      try {
+        return (await transport.post<{ jobs?: PilotJob[] }>('pilot/acquire_jobs', request)).data.jobs ?? [];
+      } catch (error) {
+        if (error instanceof Refused && error.message.startsWith('No jobs in PanDA')) return [];
+        throw error;
+      }
+    },
+    async updateJob(report) {
+      return (await transport.post<JobCommand>('pilot/update_job', report)).data;
+    },
+    async uploadJobFile(file, content) {
+      const body = typeof content === 'string' ? createReadStream(content) : content;
+      await transport.send('pilot/upload_job_file', file, { type: 'application/octet-stream', body });
+    },
+  };
+}

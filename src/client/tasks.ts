@@ -1,0 +1,89 @@
+import type { ListedTask } from '../protocol/calls/task.ts';
+import { Unavailable } from '../protocol/errors.ts';
+import type { Transport } from './transport.ts';
+
+export interface TaskQuery {
+  /** Tasks modified since then; of any age when left out. */
+  since?: Date;
+  /** Column -> value, such as `{ status: 'running' }`. */
+  filters?: Record<string, string>;
+  limit?: number;
+}
+
+/** The caller's tasks. Every call throws as `Transport` says. What answers text answers the server's message. */
+export interface TaskCalls {
+  /** `parameters` are PanDA's task parameters (see `task-parameters.ts`). */
+  submitTask(parameters: object, parentTaskId?: number): Promise<{ taskId: number; message: string }>;
+  listTasks(query?: TaskQuery): Promise<ListedTask[]>;
+  getTaskStatus(taskId: number): Promise<string>;
+  getTaskDetails(
+    taskId: number,
+    include?: { parameters?: boolean; status?: boolean },
+  ): Promise<Record<string, unknown>>;
+  getJobIds(taskId: number): Promise<number[]>;
+  killTask(taskId: number): Promise<string>;
+  /** `soft`: running jobs may still finish. */
+  finishTask(taskId: number, options?: { soft?: boolean }): Promise<string>;
+  retryTask(taskId: number): Promise<string>;
+  pauseTask(taskId: number): Promise<string>;
+  resumeTask(taskId: number): Promise<string>;
+}
+
+export function taskCalls(transport: Transport): TaskCalls {
+  const command = async (path: string, body: object) => (await transport.post(path, body)).message;
+
+  return {
+    async submitTask(parameters, parentTaskId) {
+      const { message, data } = await transport.post<unknown>('task/submit', {
+        task_parameters: parameters,
+        parent_tid: parentTaskId ?? null,
+      });
+      return { taskId: submittedTaskId(message, data), message };
+    },
+    async listTasks({ since, filters, limit } = {}) {
+      const { data } = await transport.get<ListedTask[] | null>('task/get_tasks_detailed_info_since', {
+        since: since && pandaTime(since),
+        filters: filters && JSON.stringify(filters),
+        n_tasks: limit,
+      });
+      return (data ?? []).map(withPlainDates);
+    },
+    async getTaskStatus(taskId) {
+      return (await transport.get<string>('task/get_status', { task_id: taskId })).data;
+    },
+    async getTaskDetails(taskId, { parameters = false, status = true } = {}) {
+      const query = { task_id: taskId, include_parameters: parameters, include_status: status };
+      return withPlainDates((await transport.get<Record<string, unknown>>('task/get_details', query)).data);
+    },
+    async getJobIds(taskId) {
+      return (await transport.get<number[]>('task/get_job_ids', { task_id: taskId })).data;
+    },
+    killTask: (taskId) => command('task/kill', { task_id: taskId }),
+    finishTask: (taskId, { soft = false } = {}) => command('task/finish', { task_id: taskId, soft }),
+    retryTask: (taskId) => command('task/retry', { task_id: taskId }),
+    pauseTask: (taskId) => command('task/pause', { task_id: taskId }),
+    resumeTask: (taskId) => command('task/resume', { task_id: taskId }),
+  };
+}
+
+/** `data` is the id; older servers say it in the message alone. */
+function submittedTaskId(message: string, data: unknown): number {
+  if (Number.isSafeInteger(data)) return data as number;
+  const written = /jediTaskID=(\d+)/.exec(message)?.[1];
+  if (written === undefined) throw new Unavailable('the task was accepted, but the server did not say its jediTaskID');
+  return Number(written);
+}
+
+/** PanDA's way to write a time: UTC, `YYYY-MM-DD HH:MM:SS`. */
+function pandaTime(date: Date): string {
+  return date.toISOString().slice(0, 19).replace('T', ' ');
+}
+
+/** A date may come as `{"__datetime__": "ISO"}`. */
+function withPlainDates<T extends object>(task: T): T {
+  const plain = Object.entries(task).map(([name, value]) => {
+    const date = (value as { __datetime__?: unknown } | null)?.__datetime__;
+    return [name, typeof date === 'string' ? date.slice(0, 19).replace('T', ' ') : value];
+  });
+  return Object.fromEntries(plain) as T;
+}
