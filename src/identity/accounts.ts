@@ -1,0 +1,98 @@
+import { randomUUID } from 'node:crypto';
+import { AlreadyExists, InvalidArgument, NotFound } from '../protocol/errors.ts';
+import * as rows from '../store/accounts.ts';
+import type { Store } from '../store/store.ts';
+
+/** Somebody who may have tokens of the embedded issuer. */
+export interface Account {
+  /** The login name: `a-z`, `0-9`, `.`, `_`, `-`, at most 32. */
+  readonly name: string;
+  /** The `sub` of its tokens: random, so that a name given to another person later is another owner. */
+  readonly subject: string;
+  readonly displayName: string;
+  /** Milliseconds since 1970 UTC. */
+  readonly createdAt: number;
+  readonly disabled: boolean;
+}
+
+/**
+ * Adds an account. The name is taken in lower case; the display name is the name unless given.
+ *
+ * @throws {InvalidArgument} when the name is not one
+ * @throws {AlreadyExists}
+ */
+export async function addAccount(
+  store: Store,
+  clock: () => number,
+  name: string,
+  displayName: string = name,
+): Promise<Account> {
+  const row = {
+    name: accountName(name),
+    subject: randomUUID(),
+    display_name: displayName,
+    created_at: clock(),
+    disabled: 0,
+  };
+  const added = await store.write((tx) => rows.insertAccount(tx, row));
+  if (!added) throw new AlreadyExists(`there is an account "${row.name}" already`);
+  return accountOf(row);
+}
+
+/** The account with this name in any case, or undefined. */
+export async function findAccount(store: Store, name: string): Promise<Account | undefined> {
+  const row = await rows.findAccount(store.db, name.toLowerCase());
+  return row && accountOf(row);
+}
+
+/** All accounts, by name. */
+export async function listAccounts(store: Store): Promise<Account[]> {
+  return (await rows.listAccounts(store.db)).map(accountOf);
+}
+
+/** Whether the account whose tokens carry this `sub` is there and may be used. */
+export function isActiveAccount(store: Store, subject: string): Promise<boolean> {
+  return rows.hasActiveAccount(store.db, subject);
+}
+
+/**
+ * Stops an account, or lets it be used again: a running server stops taking its tokens within `ACCOUNT_RECHECK_SECONDS`.
+ *
+ * @throws {NotFound}
+ */
+export async function disableAccount(store: Store, name: string, disabled = true): Promise<void> {
+  const changed = await store.write((tx) => rows.setDisabled(tx, name.toLowerCase(), disabled));
+  if (!changed) throw noAccount(name);
+}
+
+/**
+ * Removes an account and frees its name. What its owner kept stays until it is removed there.
+ *
+ * @throws {NotFound}
+ */
+export async function removeAccount(store: Store, name: string): Promise<void> {
+  const removed = await store.write((tx) => rows.deleteAccount(tx, name.toLowerCase()));
+  if (!removed) throw noAccount(name);
+}
+
+function accountName(name: string): string {
+  const lower = name.toLowerCase();
+  if (/^[a-z0-9._-]{1,32}$/.test(lower)) return lower;
+  throw new InvalidArgument(
+    `"${name}" cannot be an account's name: letters, digits, ".", "_" and "-" only, at most 32 of them`,
+  );
+}
+
+function noAccount(name: string): NotFound {
+  return new NotFound(`there is no account "${name}"`);
+}
+
+function accountOf(row: rows.AccountRow): Account {
+  return {
+    name: row.name,
+    subject: row.subject,
+    displayName: row.display_name,
+    createdAt: row.created_at,
+    disabled: row.disabled === 1,
+  };
+}

@@ -1,0 +1,97 @@
+import type { JWTPayload } from 'jose';
+import { Unauthenticated } from '../protocol/errors.ts';
+
+/** The id that owners and pilots of the embedded issuer are kept under, whatever its `iss` is. */
+export const EMBEDDED_ISSUER_ID = 'embedded';
+
+/** Who sent a request, as its token proves. */
+export interface Caller {
+  /** A pilot may acquire jobs; a user keeps secrets and submits tasks. */
+  readonly kind: 'user' | 'pilot';
+  /** {@link IssuerClaims.id} of the issuer. */
+  readonly issuer: string;
+  /** `sub`: with `issuer`, who it is. */
+  readonly subject: string;
+  /** For show; never decides who owns a secret. */
+  readonly displayName: string;
+  /** `preferred_username`, which PanDA's clients name datasets after. */
+  readonly nickname: string | undefined;
+  /** `VO` or `VO/ROLE`. */
+  readonly groups: readonly string[];
+  /** When its token ends, milliseconds since 1970 UTC. */
+  readonly expiresAt: number;
+  /** The queues that a pilot serves; none for a user. */
+  readonly queues: readonly string[];
+}
+
+/** How the claims of one issuer's tokens are read. */
+export interface IssuerClaims {
+  /** The stable name that its owners are kept under. */
+  readonly id: string;
+  /** The claim with the person's name; `name` unless set. */
+  readonly nameClaim?: string;
+  /** The claim with the list of groups; `groups`, else `wlcg.groups`, unless set. */
+  readonly groupsClaim?: string;
+  /** The queues that a pilot with these claims and groups serves, or undefined for a user. Without it all are users. */
+  queuesOf?(claims: JWTPayload, groups: readonly string[]): readonly string[] | undefined;
+}
+
+/**
+ * Who the claims of a verified token stand for.
+ *
+ * @throws {Unauthenticated} when `sub` is missing, or is one that could be mistaken for another person's
+ */
+export function callerOf(claims: JWTPayload & { exp: number }, issuer: IssuerClaims): Caller {
+  const subject = subjectOf(claims);
+  const groups = issuer.groupsClaim
+    ? groupsOf(claims[issuer.groupsClaim])
+    : groupsOf(claims['groups'] ?? claims['wlcg.groups']);
+  const nickname = shownText(claims['preferred_username']);
+  const queues = issuer.queuesOf?.(claims, groups);
+  return {
+    kind: queues ? 'pilot' : 'user',
+    issuer: issuer.id,
+    subject,
+    displayName: shownText(claims[issuer.nameClaim ?? 'name']) ?? nickname ?? subject,
+    nickname,
+    groups,
+    expiresAt: claims.exp * 1000,
+    queues: queues ?? [],
+  };
+}
+
+/** What a pilot's attempts and deliveries are kept under: no two pilots, of whichever issuers, have the same. */
+export function pilotId({ issuer, subject }: Pick<Caller, 'issuer' | 'subject'>): string {
+  return issuer === EMBEDDED_ISSUER_ID ? subject : `${issuer}#${subject}`;
+}
+
+/** OpenID Connect Core, section 2. */
+const MAX_SUBJECT_CHARS = 255;
+const MAX_SHOWN_CHARS = 255;
+const CONTROL = /\p{Cc}/u;
+
+/** The databases keep neither NUL nor lone surrogates apart, so two such subjects could become one owner. */
+function subjectOf({ sub }: JWTPayload): string {
+  if (typeof sub !== 'string' || sub === '') throw new Unauthenticated('the token does not say whose it is: no "sub"');
+  if (sub.length > MAX_SUBJECT_CHARS || CONTROL.test(sub) || !sub.isWellFormed()) {
+    throw new Unauthenticated(
+      `the token's "sub" is not usable: at most ${MAX_SUBJECT_CHARS} characters, none of them control characters`,
+    );
+  }
+  return sub;
+}
+
+/** INDIGO IAM writes `VO/ROLE`, the WLCG profile `/VO/ROLE`. */
+function groupsOf(claim: unknown): string[] {
+  const list = Array.isArray(claim) ? claim : [claim];
+  return list
+    .filter((group) => typeof group === 'string')
+    .map((group) => group.replace(/^\//, ''))
+    .filter((group) => group !== '');
+}
+
+function shownText(claim: unknown): string | undefined {
+  if (typeof claim !== 'string') return undefined;
+  const text = claim.replace(/\p{Cc}+/gu, ' ').trim();
+  return text.slice(0, MAX_SHOWN_CHARS).toWellFormed() || undefined;
+}

@@ -1,0 +1,107 @@
+import { randomUUID } from 'node:crypto';
+import { createLocalJWKSet, importJWK, type JWK, type JWTPayload, SignJWT } from 'jose';
+import { InvalidArgument, Misconfigured } from '../protocol/errors.ts';
+import { type Caller, EMBEDDED_ISSUER_ID } from './caller.ts';
+import { openSigningKeyFile, type SigningKey } from './signing-key-file.ts';
+import type { TrustedIssuer } from './tokens.ts';
+
+const AUDIENCE = 'panda-secrets';
+const PILOT_ROLE = 'pilot';
+
+/** The issuer that every installation has: it signs tokens for accounts of the store and for pilots. */
+export interface EmbeddedIssuer {
+  /** For the token verifier. */
+  readonly trusted: TrustedIssuer;
+  /**
+   * A user's token, `ttlSeconds` long, for a member of `vo`.
+   *
+   * @throws {InvalidArgument} when the time is not positive or the VO is not a name
+   */
+  mintUserToken(
+    account: { name: string; subject: string; displayName: string },
+    options: { ttlSeconds: number; vo: string },
+  ): Promise<string>;
+  /** A token for pilots of one queue; each token is another pilot. @throws {InvalidArgument} as `mintUserToken` */
+  mintPilotToken(options: { queue: string; ttlSeconds: number; vo: string }): Promise<string>;
+}
+
+/**
+ * Opens the embedded issuer with the signing keys in `keyFile` (mode 0600), made on first start. `clock` is in
+ * milliseconds. `isActiveAccount` tells whether the account with a `sub` may still be used; without it tokens of a
+ * removed account are good until they end.
+ *
+ * @throws {Misconfigured} when others can read the key file, or it is damaged
+ * @throws {UnknownFormat} when a later release wrote it
+ */
+export async function openEmbeddedIssuer({
+  keyFile,
+  clock,
+  isActiveAccount,
+}: {
+  keyFile: string;
+  clock: () => number;
+  isActiveAccount?: (subject: string) => Promise<boolean>;
+}): Promise<EmbeddedIssuer> {
+  const { issuer, keys } = await openSigningKeyFile(keyFile);
+  const [newest] = keys as [SigningKey, ...SigningKey[]];
+  const signingKey = await importJWK(newest, 'RS256').catch(() => {
+    // The cause may quote the key.
+    throw new Misconfigured(`the signing key file ${keyFile} is damaged; put it back from its safe copy`);
+  });
+
+  async function mint(claims: JWTPayload & { sub: string }, ttlSeconds: number): Promise<string> {
+    if (!Number.isFinite(ttlSeconds) || ttlSeconds <= 0) {
+      throw new InvalidArgument(`a token's lifetime must be more than 0 seconds, not ${ttlSeconds}`);
+    }
+    const now = Math.floor(clock() / 1000);
+    return new SignJWT(claims)
+      .setProtectedHeader({ alg: 'RS256', kid: newest.kid, typ: 'JWT' })
+      .setIssuer(issuer)
+      .setAudience(AUDIENCE)
+      .setIssuedAt(now)
+      .setExpirationTime(now + Math.ceil(ttlSeconds))
+      .setJti(randomUUID())
+      .sign(signingKey);
+  }
+
+  return {
+    trusted: {
+      issuer,
+      id: EMBEDDED_ISSUER_ID,
+      audience: [AUDIENCE],
+      keys: createLocalJWKSet({ keys: keys.map(publicPart) }),
+      queuesOf: pilotQueues,
+      ...(isActiveAccount && {
+        isActive: async ({ kind, subject }: Caller) => kind === 'pilot' || isActiveAccount(subject),
+      }),
+    },
+    mintUserToken: ({ name, subject, displayName }, { ttlSeconds, vo }) =>
+      mint({ sub: subject, name: displayName, preferred_username: name, groups: [voName(vo)] }, ttlSeconds),
+    mintPilotToken: ({ queue, ttlSeconds, vo }) =>
+      mint(
+        {
+          sub: `pilot:${queue}:${randomUUID()}`,
+          name: `pilot of ${queue}`,
+          queues: [queue],
+          groups: [`${voName(vo)}/${PILOT_ROLE}`],
+        },
+        ttlSeconds,
+      ),
+  };
+}
+
+function publicPart({ kty, n, e, kid, alg, use }: SigningKey): JWK {
+  return { kty, n, e, kid, alg, use } as JWK;
+}
+
+function pilotQueues(claims: JWTPayload, groups: readonly string[]): string[] | undefined {
+  const queues = claims['queues'];
+  if (!groups.some((group) => group.endsWith(`/${PILOT_ROLE}`))) return undefined;
+  return Array.isArray(queues) ? queues.filter((queue) => typeof queue === 'string') : [];
+}
+
+/** A VO with a slash would be a role. */
+function voName(vo: string): string {
+  if (/^[A-Za-z0-9._-]{1,64}$/.test(vo)) return vo;
+  throw new InvalidArgument(`"${vo}" is not the name of a VO: letters, digits, ".", "_" and "-", at most 64`);
+}

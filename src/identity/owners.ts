@@ -1,0 +1,46 @@
+import { randomUUID } from 'node:crypto';
+import type { OwnerId } from '../protocol/ids.ts';
+import { MAX_REMEMBERED_OWNERS } from '../protocol/limits.ts';
+import { findOwner, upsertOwner } from '../store/owners.ts';
+import type { Store } from '../store/store.ts';
+import type { Caller } from './caller.ts';
+import { createRemembered } from './remembered.ts';
+
+export interface Owners {
+  /**
+   * The owner that a caller is: found by issuer and subject, made at the first call. The display name is kept for show and
+   * follows the token's. Safe with any number of servers on one database.
+   */
+  of(caller: Pick<Caller, 'issuer' | 'subject' | 'displayName'>): Promise<OwnerId>;
+}
+
+/** `clock` is in milliseconds. */
+export function createOwners({ store, clock }: { store: Store; clock: () => number }): Owners {
+  /** Promises, so that calls that arrive together share one search. */
+  const remembered = createRemembered<string, Promise<OwnerId>>(MAX_REMEMBERED_OWNERS);
+
+  async function findOrMake({ issuer, subject, displayName }: Parameters<Owners['of']>[0]): Promise<OwnerId> {
+    const found = await findOwner(store.db, issuer, subject);
+    if (found?.display_name === displayName) return found.id as OwnerId;
+    const owner = {
+      id: randomUUID(),
+      issuer,
+      subject,
+      display_name: displayName,
+      created_at: clock(),
+    };
+    return (await store.write((tx) => upsertOwner(tx, owner))) as OwnerId;
+  }
+
+  return {
+    of(caller) {
+      const key = JSON.stringify([caller.issuer, caller.subject]);
+      const known = remembered.get(key);
+      if (known) return known;
+      const found = findOrMake(caller);
+      remembered.put(key, found);
+      found.catch(() => remembered.forget(key));
+      return found;
+    },
+  };
+}

@@ -1,0 +1,133 @@
+import { randomUUID } from 'node:crypto';
+import { link, open, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose';
+import { Misconfigured, UnknownFormat } from '../protocol/errors.ts';
+
+const FILE_FORMAT = 1;
+const RSA_BITS = 2048;
+
+/** What the file holds, as JSON. */
+export interface SigningKeyFile {
+  format: typeof FILE_FORMAT;
+  /** The `iss` of this installation's tokens: `urn:panda-secrets:UUID`. */
+  issuer: string;
+  /** Private RS256 keys with `kid`, newest first: the first signs, all verify. */
+  keys: SigningKey[];
+}
+
+export type SigningKey = JWK & { kid: string };
+
+/**
+ * The signing keys in a file that only the user of this process (or root) can read. A missing one is made, whole or not at
+ * all; of several processes that start at once one makes it and all read it.
+ *
+ * @throws {Misconfigured} when others can read it or it is not a signing key file; the message says what to do
+ * @throws {UnknownFormat} when a later release wrote it
+ */
+export async function openSigningKeyFile(path: string): Promise<SigningKeyFile> {
+  const found = await readSigningKeyFile(path);
+  if (found) return found;
+  await createSigningKeyFile(path);
+  const made = await readSigningKeyFile(path);
+  if (!made) throw new Misconfigured(`the signing key file ${path} was removed while it was opened`);
+  return made;
+}
+
+async function createSigningKeyFile(path: string): Promise<void> {
+  const content: SigningKeyFile = {
+    format: FILE_FORMAT,
+    issuer: `urn:panda-secrets:${randomUUID()}`,
+    keys: [await newSigningKey()],
+  };
+  const temporary = `${path}.${randomUUID()}`;
+  const handle = await open(temporary, 'wx', 0o600);
+  try {
+    await handle.writeFile(`${JSON.stringify(content, null, 2)}\n`);
+    await handle.sync();
+    // A link, unlike a rename, never replaces the file that another process made meanwhile.
+    await link(temporary, path).catch((error) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+  } finally {
+    await handle.close();
+    await unlink(temporary);
+  }
+  const folder = await open(dirname(path), 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+async function newSigningKey(): Promise<SigningKey> {
+  const { privateKey } = await generateKeyPair('RS256', { modulusLength: RSA_BITS, extractable: true });
+  const jwk = await exportJWK(privateKey);
+  return { ...jwk, kid: await calculateJwkThumbprint(jwk), alg: 'RS256', use: 'sig' };
+}
+
+async function readSigningKeyFile(path: string): Promise<SigningKeyFile | undefined> {
+  const handle = await open(path, 'r').catch((error) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw new Misconfigured(
+      `the signing key file ${path} cannot be read (${error.code}): check its owner and its folder`,
+    );
+  });
+  if (!handle) return undefined;
+  try {
+    const { mode, uid } = await handle.stat();
+    refuseIfShared(path, mode, uid);
+    return parseSigningKeyFile(await handle.readFile('utf8'), path);
+  } finally {
+    await handle.close();
+  }
+}
+
+function refuseIfShared(path: string, mode: number, uid: number): void {
+  const self = process.geteuid?.();
+  // No such modes on Windows.
+  if (self === undefined) return;
+  if ((mode & 0o077) !== 0) {
+    const shown = (mode & 0o777).toString(8).padStart(4, '0');
+    throw new Misconfigured(
+      `others on this machine can use the signing key file ${path} (mode ${shown}): run "chmod 600 ${path}"; if someone may have read it, remove it instead: a new one is made, and all tokens must be made anew`,
+    );
+  }
+  if (self !== 0 && uid !== 0 && uid !== self) {
+    throw new Misconfigured(
+      `the signing key file ${path} belongs to another user (uid ${uid}); it must be this server's own`,
+    );
+  }
+}
+
+/** The parser's own error would quote the text, which is keys: it goes nowhere. */
+function parseSigningKeyFile(text: string, path: string): SigningKeyFile {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    throw new Misconfigured(`${path} is not a signing key file: it is not JSON`);
+  }
+  const { format, issuer, keys } = Object(parsed) as Record<string, unknown>;
+  if (typeof format === 'number' && format !== FILE_FORMAT) {
+    throw new UnknownFormat(`the signing key file ${path} has format ${format}; this release knows ${FILE_FORMAT}`);
+  }
+  if (
+    format !== FILE_FORMAT ||
+    typeof issuer !== 'string' ||
+    !Array.isArray(keys) ||
+    keys.length === 0 ||
+    !keys.every(isSigningKey)
+  ) {
+    throw new Misconfigured(
+      `${path} is not a signing key file, or was damaged; put it back from its safe copy, or remove it: a new one is made, and all tokens must be made anew`,
+    );
+  }
+  return { format, issuer, keys };
+}
+
+function isSigningKey(value: unknown): value is SigningKey {
+  const { kty, kid, n, e, d } = Object(value) as Record<string, unknown>;
+  return kty === 'RSA' && [kid, n, e, d].every((member) => typeof member === 'string');
+}

@@ -1,0 +1,201 @@
+import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { Misconfigured, PandaError, Unauthenticated } from '../protocol/errors.ts';
+import { ACCOUNT_RECHECK_SECONDS, CLOCK_TOLERANCE_SECONDS, MAX_REMEMBERED_TOKENS } from '../protocol/limits.ts';
+import { type Caller, callerOf, type IssuerClaims } from './caller.ts';
+import { createRemembered } from './remembered.ts';
+
+/** An issuer whose tokens this server takes. */
+export interface TrustedIssuer extends IssuerClaims {
+  /** The `iss` of its tokens, compared character by character. */
+  readonly issuer: string;
+  /** A token must be for one of these: in `aud`, or in `client_id` where it has no `aud`. */
+  readonly audience: readonly string[];
+  /**
+   * The public key for a token's header. An implementer owes that it never takes a key from the token itself.
+   *
+   * @throws {Unavailable} when the issuer's keys cannot be had now
+   */
+  readonly keys: JWTVerifyGetKey;
+  /** Whether a caller's account may still be used; asked again every `ACCOUNT_RECHECK_SECONDS`. Without it all may. */
+  isActive?(caller: Caller): Promise<boolean>;
+}
+
+export interface TokenVerifier {
+  /**
+   * Who a bearer token (without the word `Bearer`) stands for. A checked one is remembered until it ends, so that each
+   * further request that carries it costs one look-up.
+   *
+   * @throws {Unauthenticated} when there is none or it does not prove who is calling; the message says why
+   * @throws {Unavailable} when its issuer's keys cannot be had now
+   */
+  verify(token: string | undefined): Promise<Caller>;
+}
+
+/**
+ * A verifier of JWTs (RFC 7519, with the precautions of RFC 8725) against a list of issuers. `clock` is in milliseconds.
+ *
+ * @throws {Misconfigured} when two issuers would be taken for one
+ */
+export function createTokenVerifier({
+  issuers,
+  clock,
+  maxRemembered = MAX_REMEMBERED_TOKENS,
+}: {
+  issuers: readonly TrustedIssuer[];
+  clock: () => number;
+  maxRemembered?: number;
+}): TokenVerifier {
+  const trusted = issuersByName(issuers);
+  const remembered = createRemembered<string, { caller: Caller; from: number; until: number }>(maxRemembered);
+
+  return {
+    async verify(token) {
+      if (!token) throw new Unauthenticated('no token: send Authorization: Bearer');
+      const now = clock();
+      const known = remembered.get(token);
+      if (known && known.from <= now && now < known.until) return known.caller;
+      if (known) remembered.forget(token);
+
+      const issuer = issuerOf(token, trusted);
+      const claims = await checkedClaims(token, issuer, now);
+      const caller = callerOf(claims, issuer);
+      if (issuer.isActive && !(await issuer.isActive(caller))) {
+        throw new Unauthenticated("the token's account was disabled or removed");
+      }
+      const until = (claims.exp + CLOCK_TOLERANCE_SECONDS) * 1000;
+      remembered.put(token, {
+        caller,
+        from: ((claims.nbf ?? 0) - CLOCK_TOLERANCE_SECONDS) * 1000,
+        until: issuer.isActive ? Math.min(until, now + ACCOUNT_RECHECK_SECONDS * 1000) : until,
+      });
+      return caller;
+    },
+  };
+}
+
+/** Public-key signatures alone: with a shared-secret algorithm, a public key would do as the secret (RFC 8725, 2.1). */
+const ALGORITHMS = ['RS256', 'ES256', 'PS256', 'EdDSA'];
+/** ID tokens and access tokens; not the other things that issuers sign, such as logout tokens (RFC 8725, 3.11). */
+const TYPES = ['jwt', 'at+jwt'];
+
+function issuersByName(issuers: readonly TrustedIssuer[]): Map<string, TrustedIssuer> {
+  const byName = new Map(issuers.map((issuer) => [issuer.issuer, issuer]));
+  const ids = new Set(issuers.map(({ id }) => id));
+  if (byName.size < issuers.length || ids.size < issuers.length) {
+    throw new Misconfigured('two trusted issuers have the same name: each needs an "issuer" and an "id" of its own');
+  }
+  return byName;
+}
+
+/** The issuer that a token, whose signature is not checked yet, says it is from. */
+function issuerOf(token: string, trusted: Map<string, TrustedIssuer>): TrustedIssuer {
+  const { alg, typ, iss } = readUnchecked(token);
+  if (typeof alg !== 'string' || alg.toLowerCase() === 'none') {
+    throw new Unauthenticated('the token is not signed (alg "none")');
+  }
+  if (!ALGORITHMS.includes(alg)) {
+    throw new Unauthenticated(`the token is signed with ${shown(alg)}; taken are ${ALGORITHMS.join(', ')}`);
+  }
+  if (typ !== undefined && !TYPES.includes(String(typ).toLowerCase().replace('application/', ''))) {
+    throw new Unauthenticated(`the token is not for calling a server: its type is ${shown(typ)}`);
+  }
+  if (iss === undefined) throw new Unauthenticated('the token does not say who issued it: no "iss"');
+  const issuer = typeof iss === 'string' ? trusted.get(iss) : undefined;
+  if (!issuer) throw new Unauthenticated(`the token's issuer ${shown(iss)} is not trusted by this server`);
+  return issuer;
+}
+
+function readUnchecked(token: string): { alg?: unknown; typ?: unknown; iss?: unknown } {
+  try {
+    const { alg, typ } = decodeProtectedHeader(token);
+    return { alg, typ, iss: decodeJwt(token).iss };
+  } catch {
+    throw malformed();
+  }
+}
+
+async function checkedClaims(token: string, issuer: TrustedIssuer, now: number): Promise<JWTPayload & { exp: number }> {
+  const options = {
+    algorithms: ALGORITHMS,
+    issuer: issuer.issuer,
+    requiredClaims: ['exp'],
+    clockTolerance: CLOCK_TOLERANCE_SECONDS,
+    currentDate: new Date(now),
+  };
+  try {
+    const { payload } = await verifyWithAnyKey(token, issuer.keys, options);
+    refuseOtherAudience(payload, issuer);
+    return payload as JWTPayload & { exp: number };
+  } catch (error) {
+    throw refusal(error, issuer);
+  }
+}
+
+/** A token that names no key of an issuer that has several is good when one of them verifies it. */
+async function verifyWithAnyKey(token: string, keys: JWTVerifyGetKey, options: Parameters<typeof jwtVerify>[2]) {
+  try {
+    return await jwtVerify(token, keys, options);
+  } catch (error) {
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+    for await (const key of error) {
+      try {
+        return await jwtVerify(token, key, options);
+      } catch (failure) {
+        if (!(failure instanceof errors.JWSSignatureVerificationFailed)) throw failure;
+      }
+    }
+    throw new errors.JWSSignatureVerificationFailed();
+  }
+}
+
+/** `client_id` counts only where there is no `aud`: a token for another server stays one, whoever asked for it. */
+function refuseOtherAudience(claims: JWTPayload, { audience }: TrustedIssuer): void {
+  const named = claims.aud ?? claims['client_id'];
+  const found: unknown[] = Array.isArray(named) ? named : [named];
+  if (found.some((one) => typeof one === 'string' && audience.includes(one))) return;
+  throw new Unauthenticated(
+    named === undefined
+      ? 'the token does not say which server it is for: no "aud"'
+      : `the token is for another server (audience ${found.map(shown).join(', ')}); here it must be ${audience.join(' or ')}`,
+  );
+}
+
+function refusal(error: unknown, { issuer }: TrustedIssuer): unknown {
+  if (error instanceof PandaError) return error;
+  if (error instanceof errors.JWTExpired) {
+    return new Unauthenticated(`the token has expired (at ${moment(error.payload.exp)}); get a new one`);
+  }
+  if (error instanceof errors.JWTClaimValidationFailed) {
+    if (error.claim === 'nbf' && error.reason === 'check_failed') {
+      return new Unauthenticated(
+        `the token is not valid yet (from ${moment(error.payload.nbf)} on); are the clocks right?`,
+      );
+    }
+    if (error.claim === 'exp' && error.reason === 'missing') {
+      return new Unauthenticated('the token has no end: no "exp"');
+    }
+    return new Unauthenticated(`the token's "${error.claim}" is not usable`);
+  }
+  if (error instanceof errors.JWSSignatureVerificationFailed) {
+    return new Unauthenticated(`the token's signature is not ${issuer}'s, or the token was changed`);
+  }
+  if (error instanceof errors.JWKSNoMatchingKey) {
+    return new Unauthenticated(`the token's signature is not ${issuer}'s: it is by a key that ${issuer} does not have`);
+  }
+  return error instanceof errors.JOSEError ? malformed() : error;
+}
+
+function malformed(): Unauthenticated {
+  return new Unauthenticated('the token is malformed: a signed JWT is three base64url parts joined by dots');
+}
+
+/** Part of a token in a message: short, and without anything that a terminal acts on. */
+function shown(value: unknown): string {
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'undefined');
+  return /^[\x21-\x7e]{1,200}$/.test(text) ? text : JSON.stringify(text.slice(0, 200));
+}
+
+function moment(seconds: number | undefined): string {
+  const date = new Date((seconds ?? Number.NaN) * 1000);
+  return Number.isNaN(date.getTime()) ? `${seconds}` : date.toISOString();
+}

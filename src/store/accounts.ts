@@ -1,0 +1,49 @@
+import type { Insertable, Selectable } from 'kysely';
+import type { Schema } from './schema.ts';
+import type { Database } from './store.ts';
+
+export type AccountRow = Selectable<Schema['accounts']>;
+
+/** Adds an account; false when its name is taken, also by one that was added at the same moment. */
+export async function insertAccount(db: Database, account: Insertable<Schema['accounts']>): Promise<boolean> {
+  const { numInsertedOrUpdatedRows } = await db
+    .insertInto('accounts')
+    .values(account)
+    .onConflict((conflict) => conflict.column('name').doNothing())
+    .executeTakeFirst();
+  return numInsertedOrUpdatedRows === 1n;
+}
+
+export function findAccount(db: Database, name: string): Promise<AccountRow | undefined> {
+  return db.selectFrom('accounts').selectAll().where('name', '=', name).executeTakeFirst();
+}
+
+export function listAccounts(db: Database): Promise<AccountRow[]> {
+  return db.selectFrom('accounts').selectAll().orderBy('name').execute();
+}
+
+export async function hasActiveAccount(db: Database, subject: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('accounts')
+    .select('name')
+    .where('subject', '=', subject)
+    .where('disabled', '=', 0)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** False when there is no account of this name. */
+export async function setDisabled(db: Database, name: string, disabled: boolean): Promise<boolean> {
+  const { numUpdatedRows } = await db
+    .updateTable('accounts')
+    .set({ disabled: disabled ? 1 : 0 })
+    .where('name', '=', name)
+    .executeTakeFirst();
+  return numUpdatedRows === 1n;
+}
+
+/** False when there is no account of this name. */
+export async function deleteAccount(db: Database, name: string): Promise<boolean> {
+  const { numDeletedRows } = await db.deleteFrom('accounts').where('name', '=', name).executeTakeFirst();
+  return numDeletedRows === 1n;
+}

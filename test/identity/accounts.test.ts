@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { addAccount, disableAccount, findAccount, listAccounts, removeAccount } from '../../src/identity/accounts.ts';
+import { AlreadyExists, InvalidArgument, NotFound } from '../../src/protocol/errors.ts';
+import { openStores } from './installation.ts';
+import { NOW } from './signer.ts';
+
+const clock = () => NOW;
+
+test('an account is found by its name in any case', async (t) => {
+  const { store } = await openStores(t);
+  const added = await addAccount(store, clock, 'Alice', 'Alice A.');
+  assert.deepEqual(added, {
+    name: 'alice',
+    subject: added.subject,
+    displayName: 'Alice A.',
+    createdAt: NOW,
+    disabled: false,
+  });
+  assert.deepEqual(await findAccount(store, 'ALICE'), added);
+  assert.equal(await findAccount(store, 'bob'), undefined);
+});
+
+test('without a display name the name is shown as it was typed', async (t) => {
+  const { store } = await openStores(t);
+  assert.equal((await addAccount(store, clock, 'Alice')).displayName, 'Alice');
+});
+
+test('accounts are listed by name', async (t) => {
+  const { store } = await openStores(t);
+  for (const name of ['carol', 'alice', 'bob']) await addAccount(store, clock, name);
+  assert.deepEqual(
+    (await listAccounts(store)).map(({ name }) => name),
+    ['alice', 'bob', 'carol'],
+  );
+});
+
+test('a name is given once, also when two ask at the same moment', async (t) => {
+  const { store, replica } = await openStores(t);
+  const results = await Promise.allSettled([addAccount(store, clock, 'alice'), addAccount(replica, clock, 'ALICE')]);
+  const failed = results.filter((result) => result.status === 'rejected');
+  assert.equal(failed.length, 1);
+  assert.ok(failed[0]?.reason instanceof AlreadyExists);
+});
+
+test('a name with other characters, or too long, is refused', async (t) => {
+  const { store } = await openStores(t);
+  for (const name of ['', 'a b', 'é', 'a/b', 'a:b', 'x'.repeat(33)]) {
+    await assert.rejects(addAccount(store, clock, name), InvalidArgument, name);
+  }
+});
+
+test('an account can be disabled, enabled and removed', async (t) => {
+  const { store } = await openStores(t);
+  await addAccount(store, clock, 'alice');
+  await disableAccount(store, 'Alice');
+  assert.equal((await findAccount(store, 'alice'))?.disabled, true);
+  await disableAccount(store, 'alice', false);
+  assert.equal((await findAccount(store, 'alice'))?.disabled, false);
+  await removeAccount(store, 'Alice');
+  assert.equal(await findAccount(store, 'alice'), undefined);
+});
+
+test('what is done to an account that is not there is refused', async (t) => {
+  const { store } = await openStores(t);
+  await assert.rejects(disableAccount(store, 'bob'), NotFound);
+  await assert.rejects(removeAccount(store, 'bob'), NotFound);
+});

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createOwners } from '../../src/identity/owners.ts';
+import { openStores } from './installation.ts';
+import { NOW } from './signer.ts';
+
+const clock = () => NOW;
+const alice = { issuer: 'embedded', subject: 'a', displayName: 'Alice' };
+
+test('a caller is the same owner at every server and after a restart', async (t) => {
+  const { store, replica } = await openStores(t);
+  const id = await createOwners({ store, clock }).of(alice);
+  assert.equal(await createOwners({ store: replica, clock }).of(alice), id);
+});
+
+test('two people of one display name are two owners', async (t) => {
+  const { store } = await openStores(t);
+  const owners = createOwners({ store, clock });
+  assert.notEqual(await owners.of(alice), await owners.of({ ...alice, subject: 'b' }));
+});
+
+test('one subject at two issuers is two owners', async (t) => {
+  const { store } = await openStores(t);
+  const owners = createOwners({ store, clock });
+  assert.notEqual(await owners.of(alice), await owners.of({ ...alice, issuer: 'https://issuer.example' }));
+});
+
+test('twenty first calls at once, at two servers, make one owner', async (t) => {
+  const { store, replica } = await openStores(t);
+  const servers = [createOwners({ store, clock }), createOwners({ store: replica, clock })];
+  const ids = await Promise.all(Array.from({ length: 20 }, (_, n) => servers[n % 2]?.of(alice)));
+  assert.equal(new Set(ids).size, 1);
+  assert.equal((await store.db.selectFrom('owners').selectAll().execute()).length, 1);
+});
+
+test('an owner whose display name changed is shown by the new one and is the same', async (t) => {
+  const { store } = await openStores(t);
+  const id = await createOwners({ store, clock }).of(alice);
+  assert.equal(await createOwners({ store, clock }).of({ ...alice, displayName: 'Alice B.' }), id);
+  const rows = await store.db.selectFrom('owners').select('display_name').execute();
+  assert.deepEqual(
+    rows.map((row) => row.display_name),
+    ['Alice B.'],
+  );
+});
+
+test('a failure of the database is not remembered', async (t) => {
+  const { store } = await openStores(t);
+  let broken = true;
+  const flaky: typeof store = {
+    ...store,
+    write: (work) => (broken ? Promise.reject(new Error('disk full')) : store.write(work)),
+  };
+  const owners = createOwners({ store: flaky, clock });
+  await assert.rejects(owners.of(alice), /disk full/);
+  broken = false;
+  assert.ok(await owners.of(alice));
+});
