@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import { addAccount, disableAccount, findAccount, listAccounts, removeAccount } from '../../src/identity/accounts.ts';
 import { AlreadyExists, InvalidArgument, NotFound } from '../../src/protocol/errors.ts';
-import { openStores } from './installation.ts';
+import { eachStore } from '../stores.ts';
 import { NOW } from './signer.ts';
 
 const clock = () => NOW;
 
-test('an account is found by its name in any case', async (t) => {
-  const { store } = await openStores(t);
+eachStore('an account is found by its name in any case', async (_t, database) => {
+  const store = await database.open();
   const added = await addAccount(store, clock, 'Alice', 'Alice A.');
   assert.deepEqual(added, {
     name: 'alice',
@@ -21,13 +20,13 @@ test('an account is found by its name in any case', async (t) => {
   assert.equal(await findAccount(store, 'bob'), undefined);
 });
 
-test('without a display name the name is shown as it was typed', async (t) => {
-  const { store } = await openStores(t);
+eachStore('without a display name the name is shown as it was typed', async (_t, database) => {
+  const store = await database.open();
   assert.equal((await addAccount(store, clock, 'Alice')).displayName, 'Alice');
 });
 
-test('accounts are listed by name', async (t) => {
-  const { store } = await openStores(t);
+eachStore('accounts are listed by name', async (_t, database) => {
+  const store = await database.open();
   for (const name of ['carol', 'alice', 'bob']) await addAccount(store, clock, name);
   assert.deepEqual(
     (await listAccounts(store)).map(({ name }) => name),
@@ -35,23 +34,23 @@ test('accounts are listed by name', async (t) => {
   );
 });
 
-test('a name is given once, also when two ask at the same moment', async (t) => {
-  const { store, replica } = await openStores(t);
+eachStore('a name is given once, also when two ask at the same moment', async (_t, database) => {
+  const [store, replica] = [await database.open(), await database.open()];
   const results = await Promise.allSettled([addAccount(store, clock, 'alice'), addAccount(replica, clock, 'ALICE')]);
   const failed = results.filter((result) => result.status === 'rejected');
   assert.equal(failed.length, 1);
   assert.ok(failed[0]?.reason instanceof AlreadyExists);
 });
 
-test('a name with other characters, or too long, is refused', async (t) => {
-  const { store } = await openStores(t);
+eachStore('a name with other characters, or too long, is refused', async (_t, database) => {
+  const store = await database.open();
   for (const name of ['', 'a b', 'é', 'a/b', 'a:b', 'x'.repeat(33)]) {
     await assert.rejects(addAccount(store, clock, name), InvalidArgument, name);
   }
 });
 
-test('an account can be disabled, enabled and removed', async (t) => {
-  const { store } = await openStores(t);
+eachStore('an account can be disabled, enabled and removed', async (_t, database) => {
+  const store = await database.open();
   await addAccount(store, clock, 'alice');
   await disableAccount(store, 'Alice');
   assert.equal((await findAccount(store, 'alice'))?.disabled, true);
@@ -61,8 +60,8 @@ test('an account can be disabled, enabled and removed', async (t) => {
   assert.equal(await findAccount(store, 'alice'), undefined);
 });
 
-test('what is done to an account that is not there is refused', async (t) => {
-  const { store } = await openStores(t);
+eachStore('what is done to an account that is not there is refused', async (_t, database) => {
+  const store = await database.open();
   await assert.rejects(disableAccount(store, 'bob'), NotFound);
   await assert.rejects(removeAccount(store, 'bob'), NotFound);
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { decodeJwt } from 'jose';
@@ -9,15 +10,21 @@ import { openEmbeddedIssuer } from '../../src/identity/embedded-issuer.ts';
 import { createOwners } from '../../src/identity/owners.ts';
 import { createTokenVerifier } from '../../src/identity/tokens.ts';
 import { InvalidArgument, Misconfigured, Unauthenticated, UnknownFormat } from '../../src/protocol/errors.ts';
-import { openStores, temporaryFolder } from './installation.ts';
+import { sqliteDatabase } from '../stores.ts';
 import { NOW } from './signer.ts';
 
 const clock = () => NOW;
 const alice = { name: 'alice', subject: 'c0ffee', displayName: 'Alice A.' };
 const hour = { ttlSeconds: 3600, vo: 'panda' };
 
+function folderFor(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'identity-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
+
 async function embedded(t: TestContext) {
-  const keyFile = join(temporaryFolder(t), 'signing-key.json');
+  const keyFile = join(folderFor(t), 'signing-key.json');
   const issuer = await openEmbeddedIssuer({ keyFile, clock });
   return { keyFile, issuer, verifier: createTokenVerifier({ issuers: [issuer.trusted], clock }) };
 }
@@ -80,7 +87,7 @@ test('a token of another installation is refused', async (t) => {
 });
 
 test('servers that start together have one key', async (t) => {
-  const keyFile = join(temporaryFolder(t), 'signing-key.json');
+  const keyFile = join(folderFor(t), 'signing-key.json');
   const issuers = await Promise.all(Array.from({ length: 4 }, () => openEmbeddedIssuer({ keyFile, clock })));
   const tokens = await Promise.all(issuers.map((issuer) => issuer.mintUserToken(alice, hour)));
   for (const { trusted } of issuers) {
@@ -153,10 +160,11 @@ test('a token says no more than it must', async (t) => {
 
 /** A server whose accounts can be stopped, at a time that the test sets. */
 async function withAccounts(t: TestContext) {
-  const { store } = await openStores(t);
+  const { open, folder } = sqliteDatabase(t);
+  const store = await open();
   const server = { now: NOW };
   const issuer = await openEmbeddedIssuer({
-    keyFile: join(temporaryFolder(t), 'signing-key.json'),
+    keyFile: join(folder, 'signing-key.json'),
     clock: () => server.now,
     isActiveAccount: (subject) => isActiveAccount(store, subject),
   });

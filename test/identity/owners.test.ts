@@ -1,40 +1,39 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import { createOwners } from '../../src/identity/owners.ts';
-import { openStores } from './installation.ts';
+import { eachStore } from '../stores.ts';
 import { NOW } from './signer.ts';
 
 const clock = () => NOW;
 const alice = { issuer: 'embedded', subject: 'a', displayName: 'Alice' };
 
-test('a caller is the same owner at every server and after a restart', async (t) => {
-  const { store, replica } = await openStores(t);
+eachStore('a caller is the same owner at every server and after a restart', async (_t, database) => {
+  const [store, replica] = [await database.open(), await database.open()];
   const id = await createOwners({ store, clock }).of(alice);
   assert.equal(await createOwners({ store: replica, clock }).of(alice), id);
 });
 
-test('two people of one display name are two owners', async (t) => {
-  const { store } = await openStores(t);
+eachStore('two people of one display name are two owners', async (_t, database) => {
+  const store = await database.open();
   const owners = createOwners({ store, clock });
   assert.notEqual(await owners.of(alice), await owners.of({ ...alice, subject: 'b' }));
 });
 
-test('one subject at two issuers is two owners', async (t) => {
-  const { store } = await openStores(t);
+eachStore('one subject at two issuers is two owners', async (_t, database) => {
+  const store = await database.open();
   const owners = createOwners({ store, clock });
   assert.notEqual(await owners.of(alice), await owners.of({ ...alice, issuer: 'https://issuer.example' }));
 });
 
-test('twenty first calls at once, at two servers, make one owner', async (t) => {
-  const { store, replica } = await openStores(t);
+eachStore('twenty first calls at once, at two servers, make one owner', async (_t, database) => {
+  const [store, replica] = [await database.open(), await database.open()];
   const servers = [createOwners({ store, clock }), createOwners({ store: replica, clock })];
   const ids = await Promise.all(Array.from({ length: 20 }, (_, n) => servers[n % 2]?.of(alice)));
   assert.equal(new Set(ids).size, 1);
   assert.equal((await store.db.selectFrom('owners').selectAll().execute()).length, 1);
 });
 
-test('an owner whose display name changed is shown by the new one and is the same', async (t) => {
-  const { store } = await openStores(t);
+eachStore('an owner whose display name changed is shown by the new one and is the same', async (_t, database) => {
+  const store = await database.open();
   const id = await createOwners({ store, clock }).of(alice);
   assert.equal(await createOwners({ store, clock }).of({ ...alice, displayName: 'Alice B.' }), id);
   const rows = await store.db.selectFrom('owners').select('display_name').execute();
@@ -44,8 +43,8 @@ test('an owner whose display name changed is shown by the new one and is the sam
   );
 });
 
-test('a failure of the database is not remembered', async (t) => {
-  const { store } = await openStores(t);
+eachStore('a failure of the database is not remembered', async (_t, database) => {
+  const store = await database.open();
   let broken = true;
   const flaky: typeof store = {
     ...store,
