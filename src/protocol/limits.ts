@@ -12,6 +12,14 @@ export const MAX_SECRETS_PER_OWNER = 1000;
 export const MAX_OWNER_BYTES = 32 * 1024 * 1024;
 /** How many versions of one secret are kept, the current one included. */
 export const KEPT_VERSIONS = 5;
+/** How long a server remembers an unwrapped data key, and how many of them. */
+export const DATA_KEY_SECONDS = 300;
+export const MAX_REMEMBERED_DATA_KEYS = 10_000;
+/** How many bytes of ciphertext a server remembers, unless it is told otherwise. */
+export const CIPHERTEXT_CACHE_BYTES = 64 * 1024 * 1024;
+/** How many deliveries a history shows unless asked otherwise, and at most. */
+export const DEFAULT_DELIVERIES_SHOWN = 100;
+export const MAX_DELIVERIES_SHOWN = 1000;
 /** Values that `list_secrets` shows are cut here unless the whole is asked for, as PanDA's pbook does. */
 export const SHOWN_VALUE_CHARS = 50;
 

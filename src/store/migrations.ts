@@ -62,6 +62,7 @@ function start({ bytes, int, identity, startIdsAt }: ColumnTypes): string[] {
       name_ciphertext ${bytes} not null,
       kind text not null,
       current_version ${int} not null,
+      size ${int} not null,
       created_at ${int} not null,
       updated_at ${int} not null,
       unique (owner_id, name_hash))`,
@@ -71,9 +72,9 @@ function start({ bytes, int, identity, startIdsAt }: ColumnTypes): string[] {
       version ${int} not null,
       owner_id text not null,
       data_key_id text not null,
-      ciphertext ${bytes} not null,
       size ${int} not null,
       created_at ${int} not null,
+      ciphertext ${bytes} not null,
       primary key (secret_id, version))`,
 
     `create table audit (

@@ -55,6 +55,8 @@ interface SecretsTable {
   /** `string` or `file`. */
   kind: string;
   current_version: number;
+  /** Bytes of the current version's value. */
+  size: number;
   created_at: number;
   updated_at: number;
 }
@@ -64,10 +66,11 @@ interface SecretVersionsTable {
   version: number;
   owner_id: string;
   data_key_id: string;
-  ciphertext: Uint8Array;
   /** Bytes of the value. */
   size: number;
   created_at: number;
+  /** Last, so that SQLite reads the others without walking through it. */
+  ciphertext: Uint8Array;
 }
 
 /** Append-only; each row holds the hash of the one before it in its owner's chain (chain `system` for operators' acts). */

@@ -90,6 +90,6 @@ export interface ListedDelivery {
   node: string;
   /** The KEM that it was sealed with, or `tls`. */
   sealed_with: string;
-  /** `name` is null for a secret that was deleted since. */
+  /** `name` is the wire name, null for a secret that was deleted since. */
   secrets: { name: string | null; version: number }[];
 }

@@ -1,0 +1,45 @@
+import { sql } from 'kysely';
+import { prepared } from './prepared.ts';
+import type { Database } from './store.ts';
+
+export interface WrappedDataKey {
+  id: string;
+  root_key_id: string;
+  wrapped: Uint8Array;
+}
+
+/** The key that an owner's new values are encrypted under. */
+export const findActiveDataKey = prepared<{ ownerId: string }, WrappedDataKey>((db, arg) =>
+  db
+    .selectFrom('data_keys')
+    .select(['id', 'root_key_id', 'wrapped'])
+    .where('owner_id', '=', arg('ownerId'))
+    .where('active', '=', 1),
+);
+
+/** One of an owner's keys; another owner's is not found. */
+export const findDataKey = prepared<{ id: string; ownerId: string }, WrappedDataKey>((db, arg) =>
+  db
+    .selectFrom('data_keys')
+    .select(['id', 'root_key_id', 'wrapped'])
+    .where('id', '=', arg('id'))
+    .where('owner_id', '=', arg('ownerId')),
+);
+
+/**
+ * Keeps a new active key unless the owner has one: of several replicas that make the first one at the same moment, the
+ * first wins and the others find its key afterwards.
+ */
+export async function insertFirstDataKey(db: Database, key: WrappedDataKey & { owner_id: string; created_at: number }) {
+  await db
+    .insertInto('data_keys')
+    .values({ ...key, active: 1 })
+    // A literal: only that is recognised as the condition of the index `data_keys_active`.
+    .onConflict((conflict) => conflict.column('owner_id').where('active', '=', sql.lit(1)).doNothing())
+    .execute();
+}
+
+/** Destroys an owner's data keys: what was encrypted under them, in a backup for instance, opens no more. */
+export async function deleteDataKeys(db: Database, ownerId: string): Promise<void> {
+  await db.deleteFrom('data_keys').where('owner_id', '=', ownerId).execute();
+}

@@ -1,0 +1,76 @@
+import { prepared } from './prepared.ts';
+import type { Database } from './store.ts';
+
+/** One delivery without its secrets. */
+export interface DeliveryRow {
+  id: string;
+  task_id: number;
+  job_id: number;
+  attempt: number;
+  pilot_id: string;
+  queue: string;
+  node: string;
+  at: number;
+  sealed_with: string;
+}
+
+export const insertDelivery = prepared<DeliveryRow & { owner_id: string }, never>((db, arg) =>
+  db.insertInto('deliveries').values({
+    id: arg('id'),
+    owner_id: arg('owner_id'),
+    task_id: arg('task_id'),
+    job_id: arg('job_id'),
+    attempt: arg('attempt'),
+    pilot_id: arg('pilot_id'),
+    queue: arg('queue'),
+    node: arg('node'),
+    at: arg('at'),
+    sealed_with: arg('sealed_with'),
+  }),
+);
+
+export async function insertDeliveredSecrets(
+  db: Database,
+  deliveryId: string,
+  secrets: readonly { id: string; version: number }[],
+): Promise<void> {
+  await db
+    .insertInto('delivered_secrets')
+    .values(secrets.map(({ id, version }) => ({ delivery_id: deliveryId, secret_id: id, version })))
+    .execute();
+}
+
+/** An owner's deliveries, newest first; with `secretId` only those that carried that secret. */
+export function listDeliveryRows(
+  db: Database,
+  ownerId: string,
+  { secretId, limit }: { secretId: string | undefined; limit: number },
+): Promise<DeliveryRow[]> {
+  return db
+    .selectFrom('deliveries')
+    .select(['id', 'task_id', 'job_id', 'attempt', 'pilot_id', 'queue', 'node', 'at', 'sealed_with'])
+    .where('owner_id', '=', ownerId)
+    .$if(secretId !== undefined, (query) =>
+      query.where('id', 'in', (eb) =>
+        eb
+          .selectFrom('delivered_secrets')
+          .select('delivery_id')
+          .where('secret_id', '=', secretId as string),
+      ),
+    )
+    .orderBy('at', 'desc')
+    .orderBy('job_id', 'desc')
+    .orderBy('attempt', 'desc')
+    .limit(limit)
+    .execute();
+}
+
+/** Which versions of which secrets (of one secret, with `secretId`) those deliveries carried. */
+export function listDeliveredSecrets(db: Database, deliveryIds: readonly string[], secretId: string | undefined) {
+  return db
+    .selectFrom('delivered_secrets')
+    .selectAll()
+    .where('delivery_id', 'in', deliveryIds)
+    .$if(secretId !== undefined, (query) => query.where('secret_id', '=', secretId as string))
+    .execute();
+}

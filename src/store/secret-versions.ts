@@ -1,0 +1,78 @@
+import { prepared } from './prepared.ts';
+import type { Database } from './store.ts';
+
+/** Fails when the version is there already: two writers that both made it would otherwise lose one's value. */
+export const insertVersion = prepared<
+  {
+    secretId: string;
+    version: number;
+    ownerId: string;
+    dataKeyId: string;
+    ciphertext: Uint8Array;
+    size: number;
+    now: number;
+  },
+  never
+>((db, arg) =>
+  db.insertInto('secret_versions').values({
+    secret_id: arg('secretId'),
+    version: arg('version'),
+    owner_id: arg('ownerId'),
+    data_key_id: arg('dataKeyId'),
+    size: arg('size'),
+    created_at: arg('now'),
+    ciphertext: arg('ciphertext'),
+  }),
+);
+
+/** Deletes the versions of a secret up to and with `lastVersion`. */
+export const deleteOldVersions = prepared<{ secretId: string; lastVersion: number }, never>((db, arg) =>
+  db.deleteFrom('secret_versions').where('secret_id', '=', arg('secretId')).where('version', '<=', arg('lastVersion')),
+);
+
+/** A row for each secret of an owner; one row of nulls for an owner who has none. */
+export interface CurrentVersionRow {
+  revision: number;
+  id: string | null;
+  name_hash: Uint8Array | null;
+  version: number | null;
+  /** This and the next are null as well when the secret's current version is missing. */
+  data_key_id: string | null;
+  ciphertext: Uint8Array | null;
+}
+
+/** The current versions of all of an owner's secrets with the revision they stand for: one statement, so one state. */
+export const findCurrentVersions = prepared<{ ownerId: string }, CurrentVersionRow>((db, arg) =>
+  db
+    .selectFrom('owners as o')
+    .leftJoin('secrets as s', 's.owner_id', 'o.id')
+    .leftJoin('secret_versions as v', (on) =>
+      on.onRef('v.secret_id', '=', 's.id').onRef('v.version', '=', 's.current_version'),
+    )
+    .select(['o.revision', 's.id', 's.name_hash', 's.current_version as version', 'v.data_key_id', 'v.ciphertext'])
+    .where('o.id', '=', arg('ownerId')),
+);
+
+/** The kept versions of the secret with that name hash, newest first, without values. */
+export function listVersionRows(db: Database, ownerId: string, nameHash: Uint8Array) {
+  return db
+    .selectFrom('secrets as s')
+    .innerJoin('secret_versions as v', 'v.secret_id', 's.id')
+    .select(['v.version', 'v.size', 'v.created_at', 's.current_version'])
+    .where('s.owner_id', '=', ownerId)
+    .where('s.name_hash', '=', nameHash)
+    .orderBy('v.version', 'desc')
+    .execute();
+}
+
+/** One version of the secret with that name hash. */
+export function findVersion(db: Database, ownerId: string, nameHash: Uint8Array, version: number) {
+  return db
+    .selectFrom('secrets as s')
+    .innerJoin('secret_versions as v', 'v.secret_id', 's.id')
+    .select(['s.id', 'v.data_key_id', 'v.ciphertext'])
+    .where('s.owner_id', '=', ownerId)
+    .where('s.name_hash', '=', nameHash)
+    .where('v.version', '=', version)
+    .executeTakeFirst();
+}

@@ -1,0 +1,116 @@
+import { sql } from 'kysely';
+import { prepared } from './prepared.ts';
+import type { Database } from './store.ts';
+
+/**
+ * Counts a change of the owner's secrets. As the first statement of a transaction it locks the owner's row, so that one
+ * owner's changes run one after another on PostgreSQL as they do on SQLite.
+ *
+ * @returns nothing when there is no such owner
+ */
+export const countChange = prepared<{ ownerId: string }, { revision: number }>((db, arg) =>
+  db
+    .updateTable('owners')
+    .set((eb) => ({ revision: eb('revision', '+', 1) }))
+    .where('id', '=', arg('ownerId'))
+    .returning('revision'),
+);
+
+/** Which state the owner's secrets are in: what was read at another revision is stale. */
+export const findRevision = prepared<{ ownerId: string }, { revision: number }>((db, arg) =>
+  db.selectFrom('owners').select('revision').where('id', '=', arg('ownerId')),
+);
+
+/** One secret by the keyed hash of its name. */
+export const findSecret = prepared<
+  { ownerId: string; nameHash: Uint8Array },
+  { id: string; current_version: number; size: number }
+>((db, arg) =>
+  db
+    .selectFrom('secrets')
+    .select(['id', 'current_version', 'size'])
+    .where('owner_id', '=', arg('ownerId'))
+    .where('name_hash', '=', arg('nameHash')),
+);
+
+/** How many secrets an owner keeps, and the bytes of their current values. Under the owner's lock, or it may be stale. */
+export const sumSecrets = prepared<{ ownerId: string }, { count: number; bytes: number }>((db, arg) =>
+  db
+    .selectFrom('secrets')
+    .select((eb) => [
+      eb.fn.countAll<number>().as('count'),
+      sql<number>`cast(coalesce(sum(${eb.ref('size')}), 0) as bigint)`.as('bytes'),
+    ])
+    .where('owner_id', '=', arg('ownerId')),
+);
+
+export const insertSecret = prepared<
+  {
+    id: string;
+    ownerId: string;
+    dataKeyId: string;
+    nameHash: Uint8Array;
+    nameCiphertext: Uint8Array;
+    kind: string;
+    size: number;
+    now: number;
+  },
+  never
+>((db, arg) =>
+  db.insertInto('secrets').values({
+    id: arg('id'),
+    owner_id: arg('ownerId'),
+    data_key_id: arg('dataKeyId'),
+    name_hash: arg('nameHash'),
+    name_ciphertext: arg('nameCiphertext'),
+    kind: arg('kind'),
+    current_version: 1,
+    size: arg('size'),
+    created_at: arg('now'),
+    updated_at: arg('now'),
+  }),
+);
+
+/** Makes `version` the secret's current one. */
+export const advanceSecret = prepared<{ id: string; version: number; size: number; now: number }, never>((db, arg) =>
+  db
+    .updateTable('secrets')
+    .set({ current_version: arg('version'), size: arg('size'), updated_at: arg('now') })
+    .where('id', '=', arg('id')),
+);
+
+/** What an owner's secrets are, without values; in no order. */
+export function listSecretRows(db: Database, ownerId: string) {
+  return db.selectFrom('secrets').selectAll().where('owner_id', '=', ownerId).execute();
+}
+
+/** The ids of those secrets whose name hashes are given. */
+export function findSecretIds(db: Database, ownerId: string, nameHashes: readonly Uint8Array[]) {
+  return db
+    .selectFrom('secrets')
+    .select(['id', 'name_hash'])
+    .where('owner_id', '=', ownerId)
+    .where('name_hash', 'in', nameHashes)
+    .execute();
+}
+
+/** The encrypted names of those secrets that are still there. */
+export function findSecretNames(db: Database, ownerId: string, ids: readonly string[]) {
+  return db
+    .selectFrom('secrets')
+    .select(['id', 'data_key_id', 'name_hash', 'name_ciphertext'])
+    .where('owner_id', '=', ownerId)
+    .where('id', 'in', ids)
+    .execute();
+}
+
+/** Deletes a secret and, by the foreign key, every version of it. */
+export async function deleteSecretRow(db: Database, ownerId: string, id: string): Promise<void> {
+  await db.deleteFrom('secrets').where('owner_id', '=', ownerId).where('id', '=', id).execute();
+}
+
+/** Deletes all of an owner's secrets with every version. @returns their ids */
+export async function deleteSecretRows(db: Database, ownerId: string): Promise<string[]> {
+  const rows = await db.deleteFrom('secrets').where('owner_id', '=', ownerId).returning('id').execute();
+  return rows.map((row) => row.id);
+}

@@ -1,0 +1,66 @@
+import { DecryptionFailed } from '../protocol/errors.ts';
+import type { OwnerId } from '../protocol/ids.ts';
+import { type CurrentVersionRow, findCurrentVersions } from '../store/secret-versions.ts';
+import { findRevision } from '../store/secrets.ts';
+import type { Store } from '../store/store.ts';
+import { createBoundedCache } from './bounded-cache.ts';
+
+/** The current version of a secret, encrypted as it is stored. */
+export interface SealedSecret {
+  id: string;
+  dataKeyId: string;
+  nameHash: Uint8Array;
+  version: number;
+  ciphertext: Uint8Array;
+}
+
+/**
+ * What owners keep at this moment, in ciphertext, remembered up to `cacheBytes`. Other servers write the same database, so
+ * each time the owner's revision is read and what was remembered at another one is read anew.
+ */
+export interface CurrentSecrets {
+  /** Every secret of the owner, all as of one moment; in no order. @throws {DecryptionFailed} when a row is missing */
+  of(owner: OwnerId): Promise<readonly SealedSecret[]>;
+  forget(owner: OwnerId): void;
+  close(): void;
+}
+
+/** What a remembered row weighs beside its ciphertext, in bytes: ids, hash, objects. */
+const ROW_OVERHEAD_BYTES = 500;
+
+export function createCurrentSecrets(options: { store: Store; cacheBytes: number }): CurrentSecrets {
+  const { store, cacheBytes } = options;
+  const remembered = createBoundedCache<OwnerId, { revision: number; secrets: readonly SealedSecret[] }>({
+    maxWeight: cacheBytes,
+    // What is stale is found by its revision.
+    lifetimeMs: Number.POSITIVE_INFINITY,
+    clock: () => 0,
+  });
+
+  return {
+    async of(owner) {
+      const known = remembered.get(owner);
+      if (known) {
+        const [now] = await findRevision(store.db, { ownerId: owner });
+        if (now?.revision === known.revision) return known.secrets;
+      }
+      const rows = await findCurrentVersions(store.db, { ownerId: owner });
+      const [first] = rows;
+      if (!first) return [];
+      const secrets = first.id === null ? [] : rows.map(sealedSecret);
+      const bytes = secrets.reduce((sum, { ciphertext }) => sum + ciphertext.length + ROW_OVERHEAD_BYTES, 0);
+      remembered.set(owner, { revision: first.revision, secrets }, ROW_OVERHEAD_BYTES + bytes);
+      return secrets;
+    },
+
+    forget: remembered.delete,
+    close: remembered.clear,
+  };
+}
+
+function sealedSecret({ id, data_key_id, name_hash, version, ciphertext }: CurrentVersionRow): SealedSecret {
+  if (id === null || name_hash === null || version === null || data_key_id === null || ciphertext === null) {
+    throw new DecryptionFailed('a secret does not open: its current version is missing from the database');
+  }
+  return { id, dataKeyId: data_key_id, nameHash: name_hash, version, ciphertext };
+}

@@ -1,0 +1,100 @@
+import { randomUUID } from 'node:crypto';
+import { DecryptionFailed } from '../protocol/errors.ts';
+import type { OwnerId } from '../protocol/ids.ts';
+import { DATA_KEY_SECONDS, MAX_REMEMBERED_DATA_KEYS } from '../protocol/limits.ts';
+import { type DataKey, dataKeyContext, importDataKey, newDataKey } from '../sealing/data-key.ts';
+import type { RootKeys } from '../sealing/root-keys.ts';
+import { findActiveDataKey, findDataKey, insertFirstDataKey, type WrappedDataKey } from '../store/data-keys.ts';
+import type { Store } from '../store/store.ts';
+import { createBoundedCache } from './bounded-cache.ts';
+
+/** The owners' data keys, unwrapped. One is remembered for `DATA_KEY_SECONDS`, and `MAX_REMEMBERED_DATA_KEYS` at most. */
+export interface DataKeys {
+  /** The key that the owner's values are under at this moment, by the database; none for an owner who never kept one. */
+  active(owner: OwnerId): Promise<DataKey | undefined>;
+  /** The same, made when there is none. @throws {MissingRootKey} @throws {Unavailable} as the root key's provider does */
+  activeOrNew(owner: OwnerId): Promise<DataKey>;
+  /** The owner's key of that id. @throws {DecryptionFailed} when there is none, or it is another owner's */
+  get(owner: OwnerId, id: string): Promise<DataKey>;
+  /** Forgets a key that was destroyed. */
+  forget(id: string): void;
+  close(): void;
+}
+
+export function createDataKeys(options: { store: Store; rootKeys: RootKeys; clock: () => number }): DataKeys {
+  const { store, rootKeys, clock } = options;
+  // Promises, so that requests that arrive together wait for one unwrapping.
+  const unwrapped = createBoundedCache<string, Promise<DataKey>>({
+    maxWeight: MAX_REMEMBERED_DATA_KEYS,
+    lifetimeMs: DATA_KEY_SECONDS * 1000,
+    clock,
+  });
+  const sweeper = setInterval(unwrapped.sweep, (DATA_KEY_SECONDS * 1000) / 10).unref();
+  const making = new Map<OwnerId, Promise<void>>();
+
+  function remember(id: string, unwrapping: Promise<DataKey>): Promise<DataKey> {
+    unwrapped.set(id, unwrapping);
+    unwrapping.catch(() => unwrapped.delete(id));
+    return unwrapping;
+  }
+
+  async function unwrap(owner: OwnerId, { id, root_key_id, wrapped }: WrappedDataKey): Promise<DataKey> {
+    const key = { id, ownerId: owner };
+    const bytes = await rootKeys.get(root_key_id).unwrap(wrapped, dataKeyContext(key));
+    const dataKey = importDataKey({ ...key, bytes });
+    bytes.fill(0);
+    return dataKey;
+  }
+
+  async function active(owner: OwnerId): Promise<DataKey | undefined> {
+    const [row] = await findActiveDataKey(store.db, { ownerId: owner });
+    return row && (unwrapped.get(row.id) ?? remember(row.id, unwrap(owner, row)));
+  }
+
+  async function makeFirst(owner: OwnerId): Promise<void> {
+    const id = randomUUID();
+    const bytes = newDataKey();
+    const wrapped = await rootKeys.active.wrap(bytes, dataKeyContext({ id, ownerId: owner }));
+    bytes.fill(0);
+    const row = { id, owner_id: owner, root_key_id: rootKeys.active.id, wrapped, created_at: clock() };
+    await store.write((tx) => insertFirstDataKey(tx, row));
+  }
+
+  return {
+    active,
+
+    async activeOrNew(owner) {
+      for (;;) {
+        const found = await active(owner);
+        if (found) return found;
+        const made = making.get(owner) ?? makeFirst(owner).finally(() => making.delete(owner));
+        making.set(owner, made);
+        await made;
+      }
+    },
+
+    async get(owner, id) {
+      const dataKey = await (unwrapped.get(id) ?? remember(id, findAndUnwrap(owner, id)));
+      // A row that was moved here from another owner names that owner's key, which may well be remembered.
+      if (dataKey.ownerId !== owner) throw notThere();
+      return dataKey;
+    },
+
+    forget: unwrapped.delete,
+
+    close() {
+      clearInterval(sweeper);
+      unwrapped.clear();
+    },
+  };
+
+  async function findAndUnwrap(owner: OwnerId, id: string): Promise<DataKey> {
+    const [row] = await findDataKey(store.db, { id, ownerId: owner });
+    if (!row) throw notThere();
+    return unwrap(owner, row);
+  }
+}
+
+function notThere() {
+  return new DecryptionFailed("a secret does not open: the key it names is not one of its owner's");
+}

@@ -1,0 +1,98 @@
+import type { OwnerId } from '../protocol/ids.ts';
+import { CIPHERTEXT_CACHE_BYTES } from '../protocol/limits.ts';
+import type { WireName } from '../protocol/names.ts';
+import { Plaintext } from '../protocol/plaintext.ts';
+import type { RootKeys } from '../sealing/root-keys.ts';
+import type { Store } from '../store/store.ts';
+import { deleteAllSecrets, deleteSecret, destroyOwner, setSecret } from './changes.ts';
+import { createCurrentSecrets } from './current-secrets.ts';
+import { createDataKeys } from './data-keys.ts';
+import { listVersions, restoreVersion, type VersionInfo } from './secret-versions.ts';
+import {
+  idsOfNames,
+  listSecrets,
+  namesOfIds,
+  type OpenedSecret,
+  openSecrets,
+  openSecretsById,
+  type SecretInfo,
+} from './secrets.ts';
+
+export type { OpenedSecret, SecretInfo, VersionInfo };
+
+/**
+ * The secrets of every owner, encrypted at rest. Any number of vaults, in any number of processes, may share a database;
+ * each change is durable when it is answered, and seen by every read that begins afterwards.
+ *
+ * Whatever opens something throws {DecryptionFailed} when the database was tampered with, {MissingRootKey} when the server
+ * was not given a root key, {UnknownFormat} when a later release wrote it: an answer is whole or none.
+ */
+export interface Vault {
+  /**
+   * Makes `value` the secret's current version. Of two calls at once for one name both become versions.
+   *
+   * @param value a string of Unicode scalar values, at most `MAX_VALUE_BYTES` of UTF-8
+   * @throws {InvalidValue} for any other value
+   * @throws {QuotaExceeded} beyond `MAX_SECRETS_PER_OWNER` or `MAX_OWNER_BYTES`
+   */
+  set(owner: OwnerId, name: WireName, value: string): Promise<{ version: number }>;
+  /** Opens the owner's secrets, or those of `names` that are there; sorted by name, as of one moment. */
+  get(owner: OwnerId, names?: readonly WireName[]): Promise<OpenedSecret[]>;
+  /** Opens the secrets of those ids, sorted by name. @throws {NotFound} naming the ids that are not there */
+  getByIds(owner: OwnerId, secretIds: readonly string[]): Promise<OpenedSecret[]>;
+  /** What the owner keeps, sorted by name; no value is opened. */
+  list(owner: OwnerId): Promise<SecretInfo[]>;
+  /** Deletes a secret with all its versions; for a name that no string has, the file of that name. @returns whether there was one */
+  delete(owner: OwnerId, name: WireName): Promise<boolean>;
+  /** Deletes all. @returns how many there were */
+  deleteAll(owner: OwnerId): Promise<number>;
+  /** The versions that are kept (`KEPT_VERSIONS` at most), newest first. @throws {NotFound} when there is no such secret */
+  versions(owner: OwnerId, name: WireName): Promise<VersionInfo[]>;
+  /** Makes a kept version's value current again, as a new version. @throws {NotFound} when it is not kept */
+  restore(owner: OwnerId, name: WireName, version: number): Promise<{ version: number }>;
+  /** The ids that stand for secrets in a task, in the order of `names`. @throws {NotFound} naming all that are not there */
+  idsOf(owner: OwnerId, names: readonly WireName[]): Promise<string[]>;
+  /** The names of those of the secrets that are still there, by id. */
+  namesOf(owner: OwnerId, secretIds: readonly string[]): Promise<Map<string, WireName>>;
+  /** Deletes all secrets and destroys the data key, which makes copies of them unreadable; the audit stays. */
+  destroyOwner(owner: OwnerId): Promise<void>;
+  /** Forgets everything that was remembered. The store and the root keys stay open. */
+  close(): void;
+}
+
+export interface VaultDependencies {
+  store: Store;
+  rootKeys: RootKeys;
+  /** Milliseconds since 1970 UTC. */
+  clock: () => number;
+  /** How many bytes of ciphertext to remember. */
+  cacheBytes?: number;
+}
+
+export function createVault({ store, rootKeys, clock, cacheBytes = CIPHERTEXT_CACHE_BYTES }: VaultDependencies): Vault {
+  const dataKeys = createDataKeys({ store, rootKeys, clock });
+  const current = createCurrentSecrets({ store, cacheBytes });
+  const reading = { store, dataKeys, current };
+  const changing = { store, dataKeys, clock };
+
+  return {
+    set: (owner, name, value) => setSecret(changing, owner, { name, value: new Plaintext(value) }),
+    get: (owner, names) => openSecrets(reading, owner, names),
+    getByIds: (owner, secretIds) => openSecretsById(reading, owner, secretIds),
+    list: (owner) => listSecrets(reading, owner),
+    delete: (owner, name) => deleteSecret(changing, owner, name),
+    deleteAll: (owner) => deleteAllSecrets(changing, owner),
+    versions: (owner, name) => listVersions(changing, owner, name),
+    restore: (owner, name, version) => restoreVersion(changing, owner, name, version),
+    idsOf: (owner, names) => idsOfNames(reading, owner, names),
+    namesOf: (owner, secretIds) => namesOfIds(reading, owner, secretIds),
+    async destroyOwner(owner) {
+      await destroyOwner(changing, owner);
+      current.forget(owner);
+    },
+    close() {
+      dataKeys.close();
+      current.close();
+    },
+  };
+}

@@ -1,0 +1,309 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { inspect } from 'node:util';
+import { InvalidValue, NotFound, QuotaExceeded } from '../../src/protocol/errors.ts';
+import type { OwnerId } from '../../src/protocol/ids.ts';
+import { KEPT_VERSIONS, MAX_OWNER_BYTES, MAX_SECRETS_PER_OWNER, MAX_VALUE_BYTES } from '../../src/protocol/limits.ts';
+import { eachStore, sqliteDatabase } from '../stores.ts';
+import { named, openVault, revealed } from './vaults.ts';
+
+eachStore('a secret set twice keeps the later value', async (t, database) => {
+  const { vault, newOwner } = await openVault(t, database);
+  const owner = await newOwner();
+  assert.deepEqual(await vault.set(owner, named('A'), 'first'), { version: 1 });
+  assert.deepEqual(await vault.set(owner, named('A'), 'second'), { version: 2 });
+  assert.deepEqual(revealed(await vault.get(owner)), { A: 'second' });
+});
+
+eachStore('secrets come sorted by name, all or those that are asked for', async (t, database) => {
+  const { vault, newOwner } = await openVault(t, database);
+  const owner = await newOwner();
+  for (const name of ['C', 'A', 'B', 'é']) await vault.set(owner, named(name), `value of ${name}`);
+  assert.deepEqual(Object.keys(revealed(await vault.get(owner))), ['A', 'B', 'C', 'é']);
+  const asked = await vault.get(owner, [named('C'), named('nowhere'), named('A'), named('C')]);
+  assert.deepEqual(revealed(asked), { A: 'value of A', C: 'value of C' });
+  assert.deepEqual(await vault.get(owner, []), []);
+});
+
+eachStore('a new owner has nothing, and asking makes no data key', async (t, database) => {
+  const { vault, newOwner, store } = await openVault(t, database);
+  const owner = await newOwner();
+  assert.deepEqual(await vault.get(owner), []);
+  assert.deepEqual(await vault.get(owner, [named('A')]), []);
+  assert.deepEqual(await vault.list(owner), []);
+  assert.equal(await vault.delete(owner, named('A')), false);
+  assert.equal(await vault.deleteAll(owner), 0);
+  await assert.rejects(vault.versions(owner, named('A')), NotFound);
+  await assert.rejects(vault.idsOf(owner, [named('A')]), NotFound);
+  assert.deepEqual(await store.db.selectFrom('data_keys').selectAll().execute(), []);
+});
+
+eachStore('the list tells kind, version, size and times without values', async (t, database) => {
+  let now = 1000;
+  const { vault, newOwner } = await openVault(t, database, { clock: () => now });
+  const owner = await newOwner();
+  await vault.set(owner, named('key', 'file'), 'aGk=');
+  await vault.set(owner, named('A'), 'é');
+  now = 2000;
+  await vault.set(owner, named('A'), 'longer');
+  const listed = await vault.list(owner);
+  assert.deepEqual(
+    listed.map(({ id, ...rest }) => rest),
+    [
+      { name: 'A', kind: 'string', version: 2, size: 6, createdAt: 1000, updatedAt: 2000 },
+      { name: '___file___:key', kind: 'file', version: 1, size: 4, createdAt: 1000, updatedAt: 1000 },
+    ],
+  );
+  assert.doesNotMatch(
+    inspect(await vault.get(owner), { depth: 9 }) + JSON.stringify(await vault.get(owner)),
+    /longer|aGk/,
+  );
+});
+
+eachStore('a deleted secret is gone with every version', async (t, database) => {
+  const { vault, newOwner, store } = await openVault(t, database);
+  const owner = await newOwner();
+  await vault.set(owner, named('A'), 'one');
+  await vault.set(owner, named('A'), 'two');
+  await vault.set(owner, named('B'), 'stays');
+  assert.equal(await vault.delete(owner, named('A')), true);
+  assert.equal(await vault.delete(owner, named('A')), false);
+  assert.deepEqual(revealed(await vault.get(owner)), { B: 'stays' });
+  assert.equal((await store.db.selectFrom('secret_versions').selectAll().execute()).length, 1);
+  assert.deepEqual(await vault.set(owner, named('A'), 'new'), { version: 1 });
+});
+
+eachStore(
+  'deleting a name that no string has deletes the file of that name, and a string goes first',
+  async (t, database) => {
+    const { vault, newOwner } = await openVault(t, database);
+    const owner = await newOwner();
+    await vault.set(owner, named('X'), 'a string');
+    await vault.set(owner, named('X', 'file'), 'ZmlsZQ==');
+    assert.equal(await vault.delete(owner, named('X')), true);
+    assert.deepEqual(Object.keys(revealed(await vault.get(owner))), ['___file___:X']);
+    assert.equal(await vault.delete(owner, named('X')), true);
+    assert.deepEqual(await vault.get(owner), []);
+    await vault.set(owner, named('X'), 'a string');
+    assert.equal(await vault.delete(owner, named('X', 'file')), false);
+  },
+);
+
+eachStore('deleting all deletes nothing of another owner', async (t, database) => {
+  const { vault, newOwner } = await openVault(t, database);
+  const [ada, bob] = [await newOwner(), await newOwner()];
+  for (const name of ['A', 'B', 'C']) {
+    await vault.set(ada, named(name), `Ada's ${name}`);
+    await vault.set(bob, named(name), `Bob's ${name}`);
+  }
+  assert.equal(await vault.deleteAll(ada), 3);
+  assert.deepEqual(await vault.get(ada), []);
+  assert.deepEqual(revealed(await vault.get(bob)), { A: "Bob's A", B: "Bob's B", C: "Bob's C" });
+});
+
+eachStore('two owners with the same names never see anything of each other', async (t, database) => {
+  const { vault, newOwner } = await openVault(t, database);
+  const [ada, bob] = [await newOwner(), await newOwner()];
+  await vault.set(ada, named('TOKEN'), "Ada's");
+  await vault.set(bob, named('TOKEN'), "Bob's");
+  await vault.set(bob, named('OTHER'), 'only his');
+  assert.deepEqual(revealed(await vault.get(ada)), { TOKEN: "Ada's" });
+  assert.deepEqual(revealed(await vault.get(ada, [named('TOKEN'), named('OTHER')])), { TOKEN: "Ada's" });
+  const hisIds = await vault.idsOf(bob, [named('TOKEN'), named('OTHER')]);
+  assert.deepEqual(await vault.namesOf(ada, hisIds), new Map());
+  await assert.rejects(vault.getByIds(ada, hisIds), NotFound);
+  await assert.rejects(vault.idsOf(ada, [named('OTHER')]), NotFound);
+  await assert.rejects(vault.versions(ada, named('OTHER')), NotFound);
+  assert.equal(await vault.delete(ada, named('OTHER')), false);
+  assert.deepEqual(revealed(await vault.get(bob)), { OTHER: 'only his', TOKEN: "Bob's" });
+});
+
+eachStore(
+  'an id stands for a secret until it is deleted, whatever is set under its name later',
+  async (t, database) => {
+    const { vault, newOwner } = await openVault(t, database);
+    const owner = await newOwner();
+    await vault.set(owner, named('A'), 'a');
+    await vault.set(owner, named('B'), 'b');
+    const [b, a] = await vault.idsOf(owner, [named('B'), named('A')]);
+    assert.ok(a && b);
+    await vault.set(owner, named('A'), 'changed');
+    assert.deepEqual(revealed(await vault.getByIds(owner, [a, b])), { A: 'changed', B: 'b' });
+    assert.deepEqual(
+      await vault.namesOf(owner, [a, b, 'nothing']),
+      new Map([
+        [a, 'A'],
+        [b, 'B'],
+      ]),
+    );
+
+    await vault.delete(owner, named('A'));
+    await vault.set(owner, named('A'), 'another secret');
+    await assert.rejects(vault.getByIds(owner, [a, b]), { code: 'ERR_NOT_FOUND', message: new RegExp(a) });
+  },
+);
+
+eachStore('a name that is not there is refused with every such name', async (t, database) => {
+  const { vault, newOwner } = await openVault(t, database);
+  const owner = await newOwner();
+  await vault.set(owner, named('A'), 'a');
+  await assert.rejects(vault.idsOf(owner, [named('X'), named('A'), named('Y', 'file')]), {
+    message: 'you have no secret named "X", "Y"',
+  });
+});
+
+eachStore('the largest value is kept, and one byte more is refused', async (t, database) => {
+  const { vault, newOwner } = await openVault(t, database);
+  const owner = await newOwner();
+  const largest = 'é'.repeat(MAX_VALUE_BYTES / 2);
+  await vault.set(owner, named('BIG'), largest);
+  assert.equal(revealed(await vault.get(owner))['BIG'] === largest, true);
+  await assert.rejects(vault.set(owner, named('BIG'), `${largest}.`), InvalidValue);
+  assert.deepEqual(
+    (await vault.list(owner)).map(({ version, size }) => ({ version, size })),
+    [{ version: 1, size: 1_024_000 }],
+  );
+});
+
+test('a lone surrogate is refused', async (t) => {
+  const { vault, newOwner } = await openVault(t, sqliteDatabase(t));
+  const owner = await newOwner();
+  for (const value of ['\ud800', 'a\udfffb', '\udc00\ud800']) {
+    await assert.rejects(vault.set(owner, named('A'), value), { code: 'ERR_INVALID_VALUE', message: /lone surrogate/ });
+  }
+  assert.deepEqual(await vault.get(owner), []);
+});
+
+eachStore('an owner keeps so many secrets and no more, and may still change them', async (t, database) => {
+  const { vault, newOwner } = await openVault(t, database);
+  const owner = await newOwner();
+  const names = Array.from({ length: MAX_SECRETS_PER_OWNER }, (_, n) => named(`N${n}`));
+  await Promise.all(names.map((name) => vault.set(owner, name, 'x')));
+  await assert.rejects(vault.set(owner, named('ONE_MORE'), 'x'), {
+    code: 'ERR_QUOTA_EXCEEDED',
+    message: /1000 secrets.*delete one/,
+  });
+  await vault.set(owner, named('N0'), 'changed');
+  await vault.delete(owner, named('N1'));
+  await vault.set(owner, named('ONE_MORE'), 'x');
+  assert.equal((await vault.get(owner)).length, MAX_SECRETS_PER_OWNER);
+});
+
+test('an owner keeps so many bytes and no more; smaller values make room', async (t) => {
+  const { vault, newOwner } = await openVault(t, sqliteDatabase(t));
+  const owner = await newOwner();
+  const value = 'x'.repeat(MAX_VALUE_BYTES);
+  const full = Math.floor(MAX_OWNER_BYTES / MAX_VALUE_BYTES);
+  for (let n = 0; n < full; n++) await vault.set(owner, named(`N${n}`), value);
+  await assert.rejects(vault.set(owner, named('ONE_MORE'), value), QuotaExceeded);
+  await vault.set(owner, named('N0'), value);
+  await vault.set(owner, named('N0'), 'small');
+  await vault.set(owner, named('ONE_MORE'), value);
+  await assert.rejects(vault.restore(owner, named('N0'), 1), QuotaExceeded);
+});
+
+eachStore('a version that was overwritten can be restored, as a new version', async (t, database) => {
+  const { vault, newOwner } = await openVault(t, database);
+  const owner = await newOwner();
+  await vault.set(owner, named('A'), 'good');
+  await vault.set(owner, named('A'), 'a mistake');
+  assert.deepEqual(await vault.restore(owner, named('A'), 1), { version: 3 });
+  assert.deepEqual(revealed(await vault.get(owner)), { A: 'good' });
+  assert.deepEqual(
+    (await vault.versions(owner, named('A'))).map(({ version, size, current }) => ({ version, size, current })),
+    [
+      { version: 3, size: 4, current: true },
+      { version: 2, size: 9, current: false },
+      { version: 1, size: 4, current: false },
+    ],
+  );
+});
+
+eachStore('the last few versions are kept and older ones deleted', async (t, database) => {
+  const { vault, newOwner } = await openVault(t, database);
+  const owner = await newOwner();
+  for (let n = 1; n <= KEPT_VERSIONS + 2; n++) await vault.set(owner, named('A'), `value ${n}`);
+  const kept = (await vault.versions(owner, named('A'))).map(({ version }) => version);
+  assert.deepEqual(kept, [7, 6, 5, 4, 3]);
+  await assert.rejects(vault.restore(owner, named('A'), 2), {
+    code: 'ERR_NOT_FOUND',
+    message: 'version 2 of "A" is not kept; the kept ones are 7, 6, 5, 4, 3',
+  });
+  await assert.rejects(vault.restore(owner, named('B'), 1), { message: 'you have no secret named "B"' });
+});
+
+eachStore('sets of different names at once are all kept', async (t, database) => {
+  const { vault, newOwner } = await openVault(t, database);
+  const owner = await newOwner();
+  const names = Array.from({ length: 50 }, (_, n) => `N${String(n).padStart(2, '0')}`);
+  await Promise.all(names.map((name) => vault.set(owner, named(name), `value of ${name}`)));
+  assert.deepEqual(revealed(await vault.get(owner)), Object.fromEntries(names.map((n) => [n, `value of ${n}`])));
+});
+
+eachStore('sets of one name at once each become a version, from two servers as well', async (t, database) => {
+  const { vault, newOwner, anotherServer } = await openVault(t, database);
+  const owner = await newOwner();
+  const servers = [vault, await anotherServer()];
+  const sets = Array.from({ length: 50 }, async (_, n) => {
+    const { version } = await (servers[n % 2] ?? vault).set(owner, named('A'), `value ${n}`);
+    return { version, value: `value ${n}` };
+  });
+  const done = (await Promise.all(sets)).sort((a, b) => a.version - b.version);
+  assert.deepEqual(
+    done.map(({ version }) => version),
+    Array.from({ length: 50 }, (_, n) => n + 1),
+  );
+  assert.deepEqual(revealed(await vault.get(owner)), { A: done.at(-1)?.value });
+});
+
+eachStore('an owner who sets the first secret on two servers at once gets one data key', async (t, database) => {
+  const { vault, newOwner, anotherServer, store } = await openVault(t, database);
+  const owner = await newOwner();
+  const other = await anotherServer();
+  await Promise.all([
+    ...['A', 'B', 'C'].map((name) => vault.set(owner, named(name), name)),
+    ...['D', 'E', 'F'].map((name) => other.set(owner, named(name), name)),
+  ]);
+  assert.equal((await vault.get(owner)).length, 6);
+  assert.equal((await store.db.selectFrom('data_keys').selectAll().execute()).length, 1);
+});
+
+eachStore('two servers on one database see each other at once', async (t, database) => {
+  const { vault, newOwner, anotherServer } = await openVault(t, database);
+  const owner = await newOwner();
+  const other = await anotherServer();
+  await vault.set(owner, named('A'), 'one');
+  assert.deepEqual(revealed(await other.get(owner)), { A: 'one' });
+  await other.set(owner, named('A'), 'two');
+  assert.deepEqual(revealed(await vault.get(owner)), { A: 'two' });
+  await vault.set(owner, named('B'), 'new');
+  assert.deepEqual(revealed(await other.get(owner)), { A: 'two', B: 'new' });
+  await other.delete(owner, named('A'));
+  assert.deepEqual(revealed(await vault.get(owner)), { B: 'new' });
+  await vault.deleteAll(owner);
+  assert.deepEqual(await other.get(owner), []);
+});
+
+eachStore('a destroyed owner has nothing left, here or on another server, and may begin anew', async (t, database) => {
+  const { vault, newOwner, anotherServer, store } = await openVault(t, database);
+  const [owner, bystander] = [await newOwner(), await newOwner()];
+  const other = await anotherServer();
+  await other.set(owner, named('A'), 'a');
+  await other.set(bystander, named('A'), 'his');
+  await vault.destroyOwner(owner);
+  assert.deepEqual(await other.get(owner), []);
+  const keys = await store.db.selectFrom('data_keys').selectAll().execute();
+  assert.deepEqual(
+    keys.map((key) => key.owner_id),
+    [bystander],
+  );
+  assert.deepEqual(revealed(await vault.get(bystander)), { A: 'his' });
+  await other.set(owner, named('A'), 'anew');
+  assert.deepEqual(revealed(await vault.get(owner)), { A: 'anew' });
+});
+
+test('an owner who does not exist is refused', async (t) => {
+  const { vault } = await openVault(t, sqliteDatabase(t));
+  await assert.rejects(vault.deleteAll('nobody' as OwnerId), NotFound);
+  await assert.rejects(vault.destroyOwner('nobody' as OwnerId), NotFound);
+});
