@@ -1,0 +1,58 @@
+import { type Command, CommanderError } from 'commander';
+import type { Connection } from '../client/connect.ts';
+import { EXIT_OK, EXIT_USAGE, endQuietlyOnClosedPipe, fail, reportFailure, warn } from './reporting.ts';
+
+/** What a program's command line is made of: a commander program, and how its arguments are read. */
+export interface Program {
+  command: Command;
+  /** Changes the arguments before they are parsed. @throws UsageError */
+  prepare?(args: string[]): string[];
+}
+
+/**
+ * Runs a program to its end and sets the exit status of the process: 0, 1 when it was refused or failed, 2 when the command
+ * line makes no sense.
+ *
+ * @param args without the program's own name
+ */
+export async function runProgram({ command, prepare }: Program, args: string[]): Promise<void> {
+  endQuietlyOnClosedPipe();
+  // Overwrites the arguments in the process list, where a value may stand.
+  process.title = command.name();
+  try {
+    configure(command);
+    await command.parseAsync(prepare ? prepare(args) : args, { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
+    else process.exitCode = reportFailure(error, command.name());
+  }
+}
+
+/** Connects to the server of the user's environment for the time of `work`. */
+export async function withConnection<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+  const { connect } = await import('../client/connect.ts');
+  const connection = await connect(process.env);
+  if (!connection.verified) {
+    warn("the server's certificate is not checked (PANDA_VERIFY_HOST=off): anybody in between can read and change all");
+  }
+  try {
+    return await work(connection);
+  } finally {
+    connection.client.close();
+  }
+}
+
+/** Errors of the command line as lines of PanDA's tools, thrown and not exited on. */
+function configure(command: Command): void {
+  command.exitOverride();
+  command.configureOutput({
+    outputError: (text) =>
+      fail(
+        text
+          .trim()
+          .replace(/^error: /, '')
+          .replaceAll('\n', ' '),
+      ),
+  });
+  for (const subcommand of command.commands) configure(subcommand);
+}

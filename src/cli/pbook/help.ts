@@ -1,0 +1,28 @@
+// Texts that stand under the options in the help of a command.
+
+export const SET_SECRET_HELP = `
+VALUE is taken as it stands: a=b, 1,2, 123, None, -5. One that begins like an
+option (--word) needs -- in front: pbook set_secret KEY -- --word
+
+Where the value comes from:
+  pbook set_secret KEY VALUE               from the command line, which other users of this
+                                           machine can see in the process list for a moment,
+                                           and which your shell's history keeps
+  pbook set_secret KEY                     asked for at the terminal, not shown
+  pbook set_secret KEY - < FILE            from standard input, byte for byte, a line end at
+                                           its end included; it has to be UTF-8
+  pbook set_secret KEY --file PATH         a file of any bytes, at most 768,000
+  pbook set_secret KEY PATH is_file=True   the same, as PanDA users know it
+
+A value has at most 1000 kB (1,024,000 bytes), a name 255 bytes without "=".`;
+
+export const ENVIRONMENT_HELP = `
+Environment:
+  PANDA_URL_SSL          the server, such as https://panda.example.org:25443/server/panda;
+                         http://127.0.0.1:25080 when it is not set
+  PANDA_AUTH_ID_TOKEN    your token; or OIDC_AUTH_TOKEN_FILE, a file that has it
+  PANDA_AUTH_VO          your VO, "panda" when it is not set
+  X509_CERT_DIR, SSL_CERT_FILE   certificates to trust as well
+  NO_COLOR               no colours
+
+Exit status: 0 done, 1 refused or failed, 2 wrong usage.`;

@@ -1,0 +1,123 @@
+import { Command } from 'commander';
+import { VERSION } from '../../protocol/version.ts';
+import type { Program } from '../command.ts';
+import { ENVIRONMENT_HELP, SET_SECRET_HELP } from './help.ts';
+import { type LiteralCommand, literalArguments } from './literal-arguments.ts';
+
+// What a command needs is loaded when it runs: a command line has to start fast.
+const secrets = () => import('./secrets.ts');
+const tasks = () => import('./tasks.ts');
+const results = () => import('./results.ts');
+
+/** Commands that store or name what they are given, taken literally. */
+const LITERAL: Record<string, LiteralCommand> = {
+  set_secret: { flags: ['--json', '--help'], valued: ['--file'] },
+  delete_secret: { flags: ['--json', '--help'], valued: [] },
+};
+
+const JSON_OPTION = ['--json', 'print the result for a program to read'] as const;
+
+/** Without a command, `pbook` tells what there is. */
+export function createPbook(): Program {
+  return {
+    command: createCommand(),
+    prepare: ([name = 'help', ...rest]) => {
+      const literal = Object.hasOwn(LITERAL, name) ? LITERAL[name] : undefined;
+      return literal ? [name, ...literalArguments(rest, literal)] : [name, ...rest];
+    },
+  };
+}
+
+function createCommand(): Command {
+  const pbook = new Command('pbook')
+    .description('Keeps the secrets that your jobs need, and looks after your tasks.')
+    .version(VERSION, '--version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand('help [command]', 'tell about a command')
+    .enablePositionalOptions()
+    .configureHelp({ subcommandTerm: (command) => command.name() })
+    .addHelpText('after', ENVIRONMENT_HELP);
+  addSecretCommands(pbook);
+  addTaskCommands(pbook);
+  return pbook;
+}
+
+function addSecretCommands(pbook: Command): void {
+  pbook
+    .command('set_secret')
+    .description('Keep a value under a name. A name that exists gets the new value.')
+    .usage('KEY [VALUE] [--file PATH] [--json]')
+    .argument('[words...]')
+    .option('--file <path>', "keep a file's bytes; the job finds a file of that name")
+    .option(...JSON_OPTION)
+    .addHelpText('after', SET_SECRET_HELP)
+    .action(async (words, options) => (await secrets()).setSecret(words, options));
+  pbook
+    .command('list_secrets')
+    .description('List your secrets. Long values are cut unless full=True.')
+    .usage('[full=True] [--json]')
+    .argument('[words...]')
+    .option('--full', 'the same as full=True')
+    .option(...JSON_OPTION)
+    .action(async (words, options) => (await secrets()).listSecrets(words, options));
+  pbook
+    .command('delete_secret')
+    .description('Delete a secret with all its versions.')
+    .usage('KEY [--json]')
+    .argument('[words...]')
+    .option(...JSON_OPTION)
+    .action(async (words, options) => (await secrets()).deleteSecret(words, options));
+  pbook
+    .command('delete_all_secrets')
+    .description('Delete all your secrets. Asks first at a terminal.')
+    .option('--yes', 'do not ask')
+    .option(...JSON_OPTION)
+    .action(async (options) => (await secrets()).deleteAllSecrets(options));
+}
+
+function addTaskCommands(pbook: Command): void {
+  const show = (name: string, long: boolean) =>
+    pbook
+      .command(name)
+      .usage('[ID...|run|fin] [days=N] [limit=N] [format=long] [status=S] [taskname=T] [--json]')
+      .argument('[words...]')
+      .option(...JSON_OPTION)
+      .action(async (words, options) => (await tasks()).show(words, { ...options, long }));
+  show('show', false).description('List your tasks, or those with an id; run: active ones; fin: ended ones.');
+  show('showl', true).description('The same with dates and numbers of files.');
+  pbook
+    .command('kill')
+    .usage('ID...')
+    .description('Kill tasks: what runs is stopped.')
+    .argument('<id...>')
+    .action(async (ids) => (await tasks()).kill(ids));
+  pbook
+    .command('finish')
+    .usage('ID... [--soft]')
+    .description('End tasks early: what has finished counts.')
+    .argument('<id...>')
+    .option('--soft', 'let what runs come to its end')
+    .action(async (ids, options) => (await tasks()).finish(ids, options));
+  pbook
+    .command('retry')
+    .usage('ID...')
+    .description('Run the failed jobs of ended tasks again.')
+    .argument('<id...>')
+    .action(async (ids) => (await tasks()).retry(ids));
+  pbook
+    .command('logs')
+    .usage('TASKID')
+    .description("Print the logs of a task's jobs.")
+    .argument('<taskid>')
+    .option('--json', 'list the logs for a program to read')
+    .action(async (id, options) => (await results()).logs(id, options));
+  pbook
+    .command('get_outputs')
+    .usage('TASKID [--dir DIR] [--force]')
+    .description("Fetch the outputs of a task's jobs.")
+    .argument('<taskid>')
+    .option('--dir <dir>', 'where to put them; the current directory otherwise')
+    .option('--force', 'replace other files of the same name')
+    .option(...JSON_OPTION)
+    .action(async (id, options) => (await results()).getOutputs(id, options));
+}

@@ -1,0 +1,52 @@
+import { SHOWN_VALUE_CHARS } from '../../protocol/limits.ts';
+import { splitWireName, type WireName } from '../../protocol/names.ts';
+import type { Plaintext } from '../../protocol/plaintext.ts';
+import { printable } from '../reporting.ts';
+
+/**
+ * The list of secrets in two columns, as PanDA's pbook shows it: sorted, the mark of a file left out, values cut at
+ * `SHOWN_VALUE_CHARS` characters unless `full`.
+ */
+export function secretsTable(secrets: ReadonlyMap<WireName, Plaintext>, { full }: { full: boolean }): string {
+  const rows = [...secrets]
+    .map(([wire, value]) => ({ ...splitWireName(wire), value: value.reveal() }))
+    .sort((a, b) => compare(a.name, b.name) || compare(b.kind, a.kind))
+    .map(({ name, kind, value }) => {
+      const shown = printable(full ? value : cut(value));
+      return [printable(name), kind === 'file' ? `${shown} (file, ${fileSize(value)} bytes)` : shown] as const;
+    });
+  const nameWidth = widest(
+    'Key',
+    rows.map(([name]) => name),
+  );
+  const valueWidth = widest(
+    'Value',
+    rows.map(([, value]) => value),
+  );
+  const lines = [['Key', 'Value'], ['-'.repeat(nameWidth), '-'.repeat(valueWidth)], ...rows].map(
+    ([name = '', value]) => `    ${name}${' '.repeat(nameWidth - width(name))} : ${value}\n`,
+  );
+  return `\n${lines.join('')}`;
+}
+
+/** By code point, as Python sorts. */
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function cut(value: string): string {
+  const signs = [...value.slice(0, 2 * SHOWN_VALUE_CHARS + 2)];
+  return signs.length > SHOWN_VALUE_CHARS ? `${signs.slice(0, SHOWN_VALUE_CHARS).join('')}...` : value;
+}
+
+function fileSize(base64: string): number {
+  return Buffer.byteLength(base64, 'base64');
+}
+
+function widest(header: string, texts: readonly string[]): number {
+  return texts.reduce((most, text) => Math.max(most, width(text)), header.length);
+}
+
+function width(text: string): number {
+  return [...text].length;
+}

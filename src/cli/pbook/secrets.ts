@@ -1,0 +1,97 @@
+import { InvalidName } from '../../protocol/errors.ts';
+import { isMaskable } from '../../protocol/masking.ts';
+import { parseWireName, type SecretKind, splitWireName, type WireName, wireName } from '../../protocol/names.ts';
+import { withConnection } from '../command.ts';
+import { info, printJson, UsageError, warn } from '../reporting.ts';
+import { keywordArguments, truthValue } from './keyword-arguments.ts';
+import { secretValue } from './secret-value.ts';
+import { secretsTable } from './secrets-table.ts';
+
+interface Output {
+  json?: boolean;
+}
+
+/** `set_secret KEY [VALUE] [is_file=True]` */
+export async function setSecret(words: readonly string[], { file, json }: Output & { file?: string }): Promise<void> {
+  const [key, given, isFile, ...more] = words;
+  if (key === undefined) throw new UsageError('set_secret needs KEY and VALUE; "pbook help set_secret" tells more');
+  if (more.length > 0 || !/^(is_file=.*|true|false)?$/is.test(isFile ?? '')) {
+    throw new UsageError('set_secret takes one KEY and one VALUE: put quotes round a value that has spaces');
+  }
+  const path = filePath(given, isFile, file);
+  const name = userName(key, path === undefined ? 'string' : 'file');
+  const value = path === undefined ? await secretValue(key, given) : await readFile(path);
+  const message = await withConnection(({ client }) => client.setSecret(name, value));
+  if (path === undefined && value !== '' && !isMaskable(value)) {
+    warn(
+      `the value of ${key} is too short or too common to be hidden in the logs of jobs: a job that prints it shows it`,
+    );
+  }
+  done(message, json);
+}
+
+/** `list_secrets [full=True]` */
+export async function listSecrets(
+  words: readonly string[],
+  { full, json }: Output & { full?: boolean },
+): Promise<void> {
+  const { plain, named } = keywordArguments(words, ['full']);
+  if (plain.length > 1) throw new UsageError('list_secrets takes full=True and nothing else');
+  const whole = full === true || truthValue('full', named.full ?? plain[0]);
+  const secrets = await withConnection(({ client }) => client.getSecrets());
+  if (json) {
+    printJson([...secrets].map(([wire, value]) => ({ ...splitWireName(wire), value: value.reveal() })));
+  } else {
+    process.stdout.write(secrets.size === 0 ? 'No secrets\n' : secretsTable(secrets, { full: whole }));
+  }
+}
+
+/** `delete_secret KEY` */
+export async function deleteSecret(words: readonly string[], { json }: Output): Promise<void> {
+  const [key, ...more] = words;
+  if (key === undefined || more.length > 0) throw new UsageError('delete_secret takes one KEY');
+  const name = parseWireName(key);
+  done(await withConnection(({ client }) => client.deleteSecret(name)), json);
+}
+
+/** `delete_all_secrets` */
+export async function deleteAllSecrets({ yes, json }: Output & { yes?: boolean }): Promise<void> {
+  if (!yes && !(await isConfirmed())) return info('nothing was deleted');
+  done(await withConnection(({ client }) => client.deleteAllSecrets()), json);
+}
+
+/** The path of the file to upload, if one is meant: `--file PATH`, or VALUE with `is_file=True`. */
+function filePath(given: string | undefined, isFile: string | undefined, file: string | undefined): string | undefined {
+  const marked = isFile !== undefined && truthValue('is_file', isFile.replace(/^is_file=/, ''));
+  if (file !== undefined) {
+    if (given !== undefined) throw new UsageError('give either VALUE or --file PATH, not both');
+    return file;
+  }
+  return marked ? given : undefined;
+}
+
+/** @throws InvalidName also for the mark of a file, which `--file` puts there */
+function userName(key: string, kind: SecretKind): WireName {
+  if (splitWireName(key as WireName).kind === 'file') {
+    throw new InvalidName('a secret name may not start with "___file___:"; to store a file use --file PATH');
+  }
+  return wireName(key, kind);
+}
+
+async function readFile(path: string): Promise<string> {
+  const { readSecretFile } = await import('../../client/secret-file.ts');
+  return await readSecretFile(path);
+}
+
+async function isConfirmed(): Promise<boolean> {
+  if (!process.stdin.isTTY) {
+    throw new UsageError('delete_all_secrets asks at a terminal; without one it needs --yes');
+  }
+  const { confirm } = await import('@inquirer/prompts');
+  return await confirm({ message: 'Delete all your secrets?', default: false }, { output: process.stderr });
+}
+
+function done(message: string, json: boolean | undefined): void {
+  if (json) printJson({ success: true, message: message || 'OK' });
+  else info(message || 'OK');
+}

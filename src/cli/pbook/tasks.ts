@@ -1,0 +1,106 @@
+import type { Client } from '../../client/client.ts';
+import type { TaskQuery } from '../../client/tasks.ts';
+import type { ListedTask } from '../../protocol/calls/task.ts';
+import { NotFound, Refused } from '../../protocol/errors.ts';
+import { SHOWN_TASK_DAYS, SHOWN_TASKS } from '../../protocol/limits.ts';
+import { isEndedTask } from '../../protocol/states.ts';
+import { withConnection } from '../command.ts';
+import { EXIT_REFUSED, fail, info, note, printable, printJson, UsageError } from '../reporting.ts';
+import { keywordArguments } from './keyword-arguments.ts';
+import { isRequestId, parseId, parseIds, taskIdsOf } from './task-ids.ts';
+import { tasksTable } from './tasks-table.ts';
+
+const FILTERS = { taskname: 'taskName', status: 'status', superstatus: 'superStatus', username: 'userName' } as const;
+const SHOW_ARGUMENTS = ['days', 'limit', 'format', 'taskname', 'status', 'superstatus', 'username'] as const;
+const FORMATS = ['standard', 'long', 'json'];
+
+/** `show [ID|run|fin] [format=long] [days=N] [limit=N] [status=S] ...` */
+export async function show(words: readonly string[], options: { json?: boolean; long?: boolean }): Promise<void> {
+  const { plain, named } = keywordArguments(words, SHOW_ARGUMENTS);
+  if (named.format !== undefined && !FORMATS.includes(named.format)) {
+    throw new UsageError(`format is one of ${FORMATS.join(', ')}`);
+  }
+  const format = options.json ? 'json' : options.long ? 'long' : (named.format ?? 'standard');
+  const state = plain[0] === 'run' || plain[0] === 'fin' ? plain[0] : undefined;
+  const ids = state === undefined && plain.length > 0 ? parseIds(plain) : [];
+  if (state !== undefined && plain.length > 1) throw new UsageError('show takes ID..., run or fin');
+
+  const days = named.days === undefined ? SHOWN_TASK_DAYS : parseNumber('days', named.days);
+  const limit = named.limit === undefined ? SHOWN_TASKS : parseNumber('limit', named.limit);
+  const filters = Object.entries(FILTERS).flatMap(([argument, column]) => {
+    const value = named[argument as keyof typeof FILTERS];
+    return value === undefined ? [] : [[column, value]];
+  });
+  const query: TaskQuery = { filters: Object.fromEntries(filters), limit };
+  const tasks = await withConnection(({ client }) =>
+    ids.length > 0 ? tasksWithIds(client, ids, query) : client.listTasks({ ...query, since: daysAgo(days) }),
+  );
+  const shown = tasks.filter(({ status }) => state === undefined || isEndedTask(status) === (state === 'fin'));
+  if (format === 'json') return printJson(shown);
+  if (ids.length === 0) {
+    note(`Showing only max ${limit} tasks in last ${days} days. One can set days=N and limit=M to see more`);
+  }
+  if (shown.length === 0 && ids.length > 0) throw new NotFound(`there is no task ${ids.join(', ')} of yours`);
+  process.stdout.write(shown.length === 0 ? 'No tasks\n' : tasksTable(shown, { long: format === 'long' }));
+  if (ids.length > 0) for (const task of shown) showReason(task);
+}
+
+export async function kill(words: readonly string[]): Promise<void> {
+  await forEachTask(words, (client, id) => client.killTask(id));
+}
+
+/** `finish ID... [soft=True]` */
+export async function finish(words: readonly string[], { soft = false }: { soft?: boolean }): Promise<void> {
+  await forEachTask(words, (client, id) => client.finishTask(id, { soft }));
+}
+
+export async function retry(words: readonly string[]): Promise<void> {
+  await forEachTask(words, (client, id) => client.retryTask(id));
+}
+
+/** Does all of them, also when one is refused, and says of each how it went. */
+async function forEachTask(
+  words: readonly string[],
+  work: (client: Client, taskId: number) => Promise<string>,
+): Promise<void> {
+  const ids = parseIds(words);
+  await withConnection(async ({ client }) => {
+    const tasks = await taskIdsOf(client, ids);
+    if (tasks.length === 0) process.exitCode = EXIT_REFUSED;
+    for (const id of tasks) {
+      try {
+        info(`jediTaskID=${id} ${(await work(client, id)) || 'OK'}`);
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        fail(`jediTaskID=${id} ${error.message}`);
+        process.exitCode = EXIT_REFUSED;
+      }
+    }
+  });
+}
+
+async function tasksWithIds(client: Client, ids: readonly number[], query: TaskQuery): Promise<ListedTask[]> {
+  const lists = await Promise.all(
+    ids.map((id) => {
+      const column = isRequestId(id) ? 'reqID' : 'jediTaskID';
+      return client.listTasks({ ...query, filters: { ...query.filters, [column]: String(id) } });
+    }),
+  );
+  return lists.flat();
+}
+
+function showReason({ jediTaskID, errorDialog }: ListedTask): void {
+  if (errorDialog) process.stdout.write(`\n ${jediTaskID}: ${printable(errorDialog)}\n`);
+}
+
+function parseNumber(name: string, text: string): number {
+  try {
+    return parseId(text);
+  } catch {
+    throw new UsageError(`${name} must be a whole number from 1`);
+  }
+}
+
+function daysAgo(days: number): Date {
+  return new Date(Date.now() - days * 24 * 3600 * 1000);
+}

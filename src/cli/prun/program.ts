@@ -1,0 +1,80 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { MAX_JOBS_PER_TASK, MAX_MAX_ATTEMPTS } from '../../protocol/limits.ts';
+import { VERSION } from '../../protocol/version.ts';
+import type { Program } from '../command.ts';
+import { UsageError } from '../reporting.ts';
+
+/** What {@link createPrun} reads from a command line. */
+export interface PrunOptions {
+  exec: string;
+  outDS: string;
+  outputs?: string[];
+  nJobs: number;
+  /** `true`: all of them. */
+  useSecrets?: true | string[];
+  site?: string;
+  maxAttempt?: number;
+  excludeFile?: string[];
+  vo?: string;
+  json?: boolean;
+}
+
+/** @param run what to do with options that make sense */
+export function createPrun(
+  run: (options: PrunOptions, args: readonly string[]) => Promise<void>,
+  args: readonly string[],
+): Program {
+  const command = new Command('prun')
+    .description('Packs the current directory and submits a task that runs a command in it.')
+    .usage('--exec COMMAND --outDS user.NICKNAME.NAME [options]')
+    .version(VERSION, '--version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .option('--exec <command>', 'what each job runs, for the shell; %RNDM:N in it counts from N over the jobs')
+    .option('--outDS <name>', 'name of the task and its outputs: user.NICKNAME.SOMETHING')
+    .option('--outputs <files>', 'files that the jobs write and that you want back, with commas between', list)
+    .option('--nJobs <n>', 'number of jobs', wholeNumber(MAX_JOBS_PER_TASK), 1)
+    .option('--useSecrets [keys]', 'give the jobs your secrets; =KEY1,KEY2 only these', list)
+    .option('--site <queue>', 'the queue to run on; any when it is not given')
+    .option('--maxAttempt <n>', 'how often a job that fails is tried', wholeNumber(MAX_MAX_ATTEMPTS))
+    .option('--excludeFile <patterns>', 'files to leave out, with commas between; patterns as in a .gitignore', list)
+    .option('--noBuild', 'accepted; there is never a build step')
+    .option('--vo <vo>', 'the VO to submit for; PANDA_AUTH_VO otherwise')
+    .option('--json', 'print the result for a program to read')
+    .addOption(new Option('--bexec <command>').hideHelp().argParser(refuseBuild))
+    .allowExcessArguments(false)
+    .addHelpText('after', HELP)
+    .action(({ exec, outDS, ...options }: Partial<PrunOptions> & { nJobs: number }) => {
+      // Looked at here, after commander has named options that it does not know: --outds, say.
+      if (!exec?.trim()) throw new UsageError('what shall run? Give --exec "COMMAND"');
+      if (!outDS) throw new UsageError('how shall it be called? Give --outDS user.NICKNAME.SOMETHING');
+      return run({ exec, outDS, ...options }, args);
+    });
+  return { command };
+}
+
+const HELP = `
+The current directory is what a job starts in: at most 10 MB packed, without .git,
+node_modules and what a .prunignore in it names (the rules of a .gitignore).
+
+  prun --exec "python3 my_job.py %RNDM:1" --outDS user.adoe.test1 --outputs out.txt --nJobs 3 --useSecrets
+
+"pbook help" tells how the server and your token are found.`;
+
+function list(text: string, before: string[] | true = []): string[] {
+  const items = text.split(',').map((item) => item.trim());
+  return [...(before === true ? [] : before), ...items.filter((item) => item !== '')];
+}
+
+function wholeNumber(most: number): (text: string) => number {
+  return (text) => {
+    const number = Number(text);
+    if (/^\d+$/.test(text) && number >= 1 && number <= most) return number;
+    throw new InvalidArgumentError(`It must be a whole number from 1 to ${most}.`);
+  };
+}
+
+function refuseBuild(): never {
+  throw new UsageError(
+    '--bexec: there is no build step here. Build before you submit, or in the job: --exec "make && ./my_job"',
+  );
+}

@@ -1,0 +1,41 @@
+import { submitDirectory } from '../../client/submission.ts';
+import { withConnection } from '../command.ts';
+import { info, printJson, warn } from '../reporting.ts';
+import type { PrunOptions } from './program.ts';
+
+/** @param args the command line, for the task's record */
+export async function submit(options: PrunOptions, args: readonly string[]): Promise<void> {
+  const { exec, outDS, outputs = [], nJobs, useSecrets, site, maxAttempt, excludeFile = [], json = false } = options;
+  const submitted = await withConnection((connection) =>
+    submitDirectory(
+      { ...connection, vo: options.vo ?? connection.vo },
+      {
+        exec,
+        outDataset: outDS,
+        outputs,
+        jobs: nJobs,
+        useSecrets: useSecrets !== undefined,
+        secrets: useSecrets === true ? undefined : useSecrets,
+        site: site === 'AUTO' ? undefined : site,
+        maxAttempts: maxAttempt,
+        commandLine: commandLine(args),
+        directory: process.cwd(),
+        exclude: excludeFile,
+      },
+      { step: json ? () => {} : info, warning: warn },
+    ),
+  );
+  if (json) printJson({ jediTaskID: submitted.taskId, message: submitted.message, sandbox: submitted.sandbox });
+  else info(submitted.message || `succeeded. new jediTaskID=${submitted.taskId}`);
+}
+
+/** The command line as PanDA's prun records it, without the names of secrets. */
+function commandLine(args: readonly string[]): string {
+  const words = args
+    .map((arg) => (arg.startsWith('--useSecrets=') ? '--useSecrets' : arg))
+    .filter((arg, place) => !(args[place - 1] === '--useSecrets' && !arg.startsWith('-')));
+  return [
+    'prun',
+    ...words.map((word) => (/^[\w./:=,%+-]+$/.test(word) ? word : `"${word.replace(/["\\$`]/g, '\\$&')}"`)),
+  ].join(' ');
+}

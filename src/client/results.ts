@@ -1,0 +1,68 @@
+import { createWriteStream } from 'node:fs';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { ListedJobFile } from '../protocol/calls/job.ts';
+import { AlreadyExists, Misconfigured, Unavailable } from '../protocol/errors.ts';
+import { checkFileName } from '../protocol/file-name.ts';
+import type { JobCalls } from './jobs.ts';
+
+/** What happened to an output: it was written, or it was there already with that size. */
+export type Fetched = 'written' | 'present';
+
+/**
+ * Brings one output into `directory`, which is made if need be. The name comes from elsewhere and is only accepted as one path
+ * segment; a file that is there is left alone; a part of a file never stands under its name.
+ *
+ * @throws InvalidArgument for a name that is a path; AlreadyExists when another file has the name and not `overwrite`
+ */
+export async function fetchOutput(
+  client: JobCalls,
+  file: ListedJobFile,
+  directory: string,
+  { overwrite = false } = {},
+): Promise<Fetched> {
+  checkFileName(file.name, 'output');
+  const path = join(directory, file.name);
+  if (!overwrite) {
+    const there = await stat(path).catch(() => undefined);
+    if (there?.isFile() && there.size === file.size) return 'present';
+    if (there) throw new AlreadyExists(`${path} is there already and is something else; use --force to replace it`);
+  }
+  const part = join(directory, `.${file.name.slice(0, 200)}.part`);
+  try {
+    await mkdir(directory, { recursive: true });
+    await rm(part, { force: true });
+    await pipeline(await client.getJobFile(file), createWriteStream(part, { flags: 'wx' }));
+    await rename(part, path);
+  } catch (error) {
+    await rm(part, { force: true });
+    throw explain(error, path);
+  }
+  return 'written';
+}
+
+/** Writes the text of a log to `target`: a packed log (`.log.tgz`) is its files one after another. */
+export async function writeLog(client: JobCalls, file: ListedJobFile, target: Writable): Promise<void> {
+  const content = await client.getJobFile(file);
+  if (!/\.(tgz|tar\.gz)$/.test(file.name)) return await pipeline(content, target, { end: false });
+  const { Parser } = await import('tar');
+  // The ratio guards a disk; this goes to a reader, who may stop, and a log repeats itself.
+  const parser = new Parser({ strict: true, maxDecompressionRatio: Number.POSITIVE_INFINITY });
+  parser.on('entry', (entry) => {
+    if (/File$/.test(entry.type)) entry.pipe(target, { end: false });
+    else entry.resume();
+  });
+  try {
+    await pipeline(content, parser as unknown as Writable);
+  } catch (error) {
+    throw new Unavailable(`the log ${file.name} is damaged or did not arrive whole`, { cause: error });
+  }
+}
+
+function explain(error: unknown, path: string): unknown {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (syscall && code) return new Misconfigured(`cannot write ${path} (${code}): choose another directory with --dir`);
+  return error;
+}
