@@ -39,7 +39,7 @@ export const MAX_UPLOAD_BYTES = 2 * 1024 * 1024 * 1024;
 
 /** Task ids start here: PanDA's clients take smaller numbers for request ids. */
 export const FIRST_TASK_ID = 10_000_000;
-/** Longest name of a task in characters, as PanDA's table has it. */
+/** Longest name of a task in characters, with the `/` at its end. */
 export const MAX_TASK_NAME_CHARS = 200;
 /** How many jobs one task may be split into. */
 export const MAX_JOBS_PER_TASK = 10_000;
@@ -64,6 +64,36 @@ export const MAX_REMEMBERED_TOKENS = 10_000;
 export const MAX_REMEMBERED_OWNERS = 10_000;
 /** How long tokens of an account that was disabled or removed may still be taken. */
 export const ACCOUNT_RECHECK_SECONDS = 30;
+/** How often a server looks whether its signing keys were changed. */
+export const SIGNING_KEYS_RECHECK_SECONDS = 30;
+
+/** Shortest password, in characters, and the longest: hashing takes longer for more. */
+export const MIN_PASSWORD_CHARS = 12;
+export const MAX_PASSWORD_CHARS = 256;
+/** How many passwords may be tried for one account within how long, right ones not counted. */
+export const MAX_SIGN_IN_FAILURES = 10;
+export const SIGN_IN_FAILURES_SECONDS = 15 * 60;
+/** How long the link at which somebody chooses a password is good for. */
+export const PASSWORD_LINK_SECONDS = 24 * 3600;
+/** How many forms one address may send in a minute, and how many requests for tokens: whole sites may share an address. */
+export const MAX_FORMS_PER_MINUTE = 60;
+export const MAX_TOKEN_REQUESTS_PER_MINUTE = 1200;
+/** How many logins one address may begin in a minute: each is kept for `DEVICE_CODE_SECONDS`. */
+export const MAX_LOGINS_PER_MINUTE = 60;
+/** How long what a login is made of lives: the tokens, a device's code, a page that waits for somebody, a browser's session. */
+export const ID_TOKEN_SECONDS = 3600;
+export const REFRESH_TOKEN_SECONDS = 30 * 24 * 3600;
+export const DEVICE_CODE_SECONDS = 600;
+export const INTERACTION_SECONDS = 1800;
+export const SESSION_SECONDS = 12 * 3600;
+/** How often what has ended of these is removed. */
+export const PROVIDER_CLEANING_SECONDS = 600;
+/** How long before the end of a token a client renews it, as PanDA's clients do. */
+export const RENEWAL_SECONDS = 300;
+/** How long a login's requests to an issuer may take, and after how long another process that renews is taken for dead. */
+export const LOGIN_REQUEST_SECONDS = 30;
+export const RENEWAL_LOCK_SECONDS = 120;
+
 /** How often an external issuer is asked for its keys, and how soon again after a failure or for a key not seen before. */
 export const ISSUER_KEYS_REFRESH_SECONDS = 600;
 export const ISSUER_RETRY_SECONDS = 30;
@@ -74,6 +104,8 @@ export const ISSUER_TIMEOUT_SECONDS = 5;
 
 /** Where the embedded server listens by default, and where the clients look for it. */
 export const DEFAULT_PORT = 25080;
+/** The VO that tokens are for, and that clients name, unless told otherwise. */
+export const DEFAULT_VO = 'panda';
 
 /** Largest JSON body in bytes: a value in which every byte is a control character takes six in JSON, and some room. */
 export const MAX_JSON_BODY_BYTES = 6 * MAX_VALUE_BYTES + 64 * 1024;

@@ -1,0 +1,91 @@
+import { MAX_MASKED_FORMS_BYTES, MIN_MASKED_CHARS } from '../../protocol/limits.ts';
+import { isMaskable, maskableParts } from '../../protocol/masking.ts';
+import { splitWireName, type WireName } from '../../protocol/names.ts';
+import type { Plaintext } from '../../protocol/plaintext.ts';
+import {
+  asItIs,
+  base64Encoded,
+  type Form,
+  hexEncoded,
+  jsonEscaped,
+  type Part,
+  type Pattern,
+  urlEncoded,
+} from './forms.ts';
+
+/** One secret as it is delivered; a file's value is the base64 of its bytes. */
+export interface NamedSecret {
+  name: WireName;
+  value: Plaintext;
+}
+
+/** What to look for in a log. */
+export interface PatternSet {
+  patterns: ReadonlySet<Pattern>;
+  /** Secrets whose value a log may show as it is, because masking it would make the log unreadable. */
+  unmaskable: WireName[];
+  /** Secrets that are too large for every encoding to be looked for: masked as they are, and in some encodings. */
+  partlyMasked: WireName[];
+}
+
+/** In the order in which they are given up when the secrets are too large for all of them. */
+const ENCODINGS: Form[] = [jsonEscaped, base64Encoded, urlEncoded, hexEncoded];
+
+/**
+ * The patterns of all `secrets`. Values as they are always count; encodings are added, the likeliest first, while all
+ * patterns together stay within `maxBytes`.
+ */
+export function collectPatterns(secrets: Iterable<NamedSecret>, maxBytes = MAX_MASKED_FORMS_BYTES): PatternSet {
+  const all = Array.from(secrets, takeApart);
+  const patterns = new Set<Pattern>();
+  const partlyMasked = new Set<WireName>();
+  let bytes = 0;
+  const add = (found: Pattern[]): void => {
+    for (const pattern of found) {
+      if (patterns.has(pattern)) continue;
+      patterns.add(pattern);
+      bytes += pattern.length;
+    }
+  };
+
+  for (const { parts } of all) for (const part of parts) add(asItIs(part));
+  for (const encode of ENCODINGS) {
+    for (const { name, parts } of all) {
+      for (const part of parts) {
+        if (bytes + part.length > maxBytes) partlyMasked.add(name);
+        else add(encode(part));
+      }
+    }
+  }
+  return {
+    patterns,
+    unmaskable: all.filter(({ maskable }) => !maskable).map(({ name }) => name),
+    partlyMasked: [...partlyMasked],
+  };
+}
+
+interface TakenApart {
+  name: WireName;
+  parts: Part[];
+  maskable: boolean;
+}
+
+/** A file is looked for as it was sent, and by its text or, when it is none, its bytes. */
+function takeApart({ name, value }: NamedSecret): TakenApart {
+  const sent = value.reveal().toWellFormed();
+  if (splitWireName(name).kind === 'string') return { name, parts: maskableParts(sent), maskable: isMaskable(sent) };
+  const content = Buffer.from(sent, 'base64');
+  const text = asText(content);
+  const parts: Part[] = maskableParts(sent);
+  if (text !== undefined) return { name, parts: [...parts, ...maskableParts(text)], maskable: isMaskable(text) };
+  if (content.length >= MIN_MASKED_CHARS) parts.push(content);
+  return { name, parts, maskable: isMaskable(sent) };
+}
+
+function asText(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}

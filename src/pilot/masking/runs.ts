@@ -1,0 +1,36 @@
+/** A stretch of a text, from `start` up to and without `end`. */
+export interface Run {
+  start: number;
+  end: number;
+}
+
+/** Stretches of a text that are to be masked: in order, and none touches another. */
+export interface Runs {
+  /** Adds a stretch that ends at or after all others, except where it repeats what is there; joins what it touches. */
+  add(start: number, end: number): void;
+  /** Takes out those that begin at `place` or before. */
+  takeUntil(place: number): Run[];
+  /** Counts places from one that is `by` bytes later. */
+  shift(by: number): void;
+}
+
+export function createRuns(): Runs {
+  let runs: Run[] = [];
+  return {
+    add(start, end) {
+      let joined: Run = { start, end };
+      for (let last = runs.at(-1); last && last.end >= joined.start; last = runs.at(-1)) {
+        joined = { start: Math.min(start, last.start, joined.start), end: Math.max(last.end, joined.end) };
+        runs.pop();
+      }
+      runs.push(joined);
+    },
+    takeUntil(place) {
+      const kept = runs.findIndex(({ start }) => start > place);
+      return runs.splice(0, kept < 0 ? runs.length : kept);
+    },
+    shift(by) {
+      runs = runs.map(({ start, end }) => ({ start: start - by, end: end - by }));
+    },
+  };
+}
