@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { call } from './call.ts';
 
-/** Found: `success` with the message `FOUND:BASE_URL:FILENAME`; otherwise any other message. */
+/** Found: the message `FOUND:HOST:FILENAME`, HOST without a port (PanDA's client adds its own); otherwise any other message. */
 export const validateCacheFile = call({
   path: 'file_server/validate_cache_file',
   http: 'POST',

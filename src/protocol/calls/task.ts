@@ -46,7 +46,7 @@ export const getTasksDetailedInfoSince = call({
   panda: true,
   summary: "The caller's tasks that were modified since a time.",
   parameters: Type.Object({
-    since: Type.String({ description: 'UTC, "YYYY-MM-DD HH:MM:SS"' }),
+    since: Type.Optional(Type.String({ description: 'UTC, "YYYY-MM-DD HH:MM:SS"; without it tasks of any age' })),
     filters: Type.Optional(Type.String({ description: 'JSON object: column -> value' })),
     n_tasks: Type.Optional(Type.Integer({ minimum: 1 })),
   }),

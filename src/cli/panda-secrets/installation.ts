@@ -1,0 +1,79 @@
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isActiveAccount } from '../../identity/accounts.ts';
+import { type EmbeddedIssuer, openEmbeddedIssuer } from '../../identity/embedded-issuer.ts';
+import { Misconfigured } from '../../protocol/errors.ts';
+import { openKeyFile } from '../../sealing/key-file.ts';
+import { openPostgres } from '../../store/postgres.ts';
+import { openSqlite } from '../../store/sqlite.ts';
+import type { Store } from '../../store/store.ts';
+import type { Settings } from './settings.ts';
+
+/** What the server and the administration commands share: the database and the issuer of tokens. */
+export interface Installation {
+  store: Store;
+  issuer: EmbeddedIssuer;
+  rootKeyFile: string;
+  blobFolder: string;
+  /** Whether this start made it. */
+  isNew: boolean;
+}
+
+/**
+ * Opens the installation in the data folder. With `create` what is missing is made: the folder (0700), the database, the root
+ * key and the signing key (0600 each).
+ *
+ * @throws {Misconfigured} when there is none and `create` is false, or it cannot be used
+ */
+export async function openInstallation(
+  { data, database }: Pick<Settings, 'data' | 'database'>,
+  { create, clock }: { create: boolean; clock: () => number },
+): Promise<Installation> {
+  const keyFile = join(data, 'signing-key.json');
+  const isNew = !existsSync(keyFile);
+  if (isNew && !create) {
+    throw new Misconfigured(
+      `there is no panda-secrets data in ${data}: start the server once ("panda-secrets serve"), or name its folder with --data`,
+    );
+  }
+  await makeFolder(data);
+  const store = await openStore(data, database);
+  const rootKeyFile = join(data, 'root-keys');
+  try {
+    // Before the signing key, whose presence says that the installation was made: a root key is never made a second time.
+    if (isNew) await openKeyFile(rootKeyFile, { create: true });
+    const issuer = await openEmbeddedIssuer({
+      keyFile,
+      clock,
+      isActiveAccount: (subject) => isActiveAccount(store, subject),
+    });
+    return { store, issuer, rootKeyFile, blobFolder: join(data, 'blobs'), isNew };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new Misconfigured(`the data folder ${path} cannot be made (${(error as NodeJS.ErrnoException).code})`);
+  }
+}
+
+async function openStore(data: string, database: string | undefined): Promise<Store> {
+  if (database === undefined) return openSqlite(join(data, 'panda.db'));
+  // The URL may hold a password, so no message repeats it.
+  if (!/^postgres(ql)?:\/\//.test(database)) {
+    throw new Misconfigured('the database must be a URL that starts with postgres://; leave it out for SQLite');
+  }
+  try {
+    return await openPostgres(database);
+  } catch (error) {
+    if (error instanceof Misconfigured) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Misconfigured(`the PostgreSQL database cannot be opened (${code ?? 'no reason given'})`);
+  }
+}

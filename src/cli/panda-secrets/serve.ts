@@ -1,0 +1,69 @@
+import type { Command } from 'commander';
+import type { Logger } from 'pino';
+import { addInstallationOptions } from './administer.ts';
+import type { Service } from './service.ts';
+import { readSettings } from './settings.ts';
+
+/** One Ctrl-C may arrive twice, from the terminal and from a program that started this one. */
+const SAME_SIGNAL_MILLISECONDS = 500;
+
+/** `panda-secrets serve`: runs until SIGTERM or SIGINT. */
+export function addServeCommand(program: Command): void {
+  addInstallationOptions(program.command('serve'))
+    .description('runs the server')
+    .option('--port <n>', 'port to listen on, 0 for any free one (default: 25080)')
+    .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
+    .option('--tls-cert <file>', 'certificate chain (PEM)')
+    .option('--tls-key <file>', 'its private key (PEM)')
+    .option('--trusted-proxy <addresses>', 'addresses or networks of the proxies in front that end TLS, with commas')
+    .option('--vo <name>', 'the VO that tokens are for (default: panda)')
+    .option('--log-level <level>', 'error, warn, info or debug (default: info)')
+    .addHelpText(
+      'after',
+      '\nEach option may also be a variable, PANDA_SECRETS_PORT, or a line of the file, port = 25080.',
+    )
+    .action((options: Record<string, unknown>) => serve(options));
+}
+
+async function serve(options: Record<string, unknown>): Promise<void> {
+  const settings = readSettings(options, process.env);
+  // Loaded here, so that the other commands start without it.
+  const [{ startService }, { createLogger }] = await Promise.all([
+    import('./service.ts'),
+    import('../../server/plugins/request-log.ts'),
+  ]);
+  const { logger, stop } = createLogger(settings.logLevel);
+  process.on('exit', stop);
+  const service = await startService(settings, { logger, clock: Date.now });
+  stopOnSignals(service, logger);
+  console.log(`panda-secrets: listening on ${service.url}`);
+  console.log(nextSteps(service, settings.data));
+}
+
+function stopOnSignals(service: Service, logger: Logger): void {
+  let stoppingSince: number | undefined;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, async () => {
+      if (stoppingSince !== undefined) {
+        if (performance.now() - stoppingSince > SAME_SIGNAL_MILLISECONDS) process.exit(1);
+        return;
+      }
+      stoppingSince = performance.now();
+      logger.info({ signal }, 'stopping');
+      await service.close();
+      process.exit(0);
+    });
+  }
+}
+
+function nextSteps({ url, installation }: Service, data: string): string {
+  const where = installation.isNew ? `made ${data}: back up its keys (root-keys, signing-key.json)` : `data in ${data}`;
+  return [
+    `  ${where}`,
+    '  next:  panda-secrets user add alice',
+    '         export PANDA_AUTH_ID_TOKEN=$(panda-secrets token alice)',
+    `         export PANDA_URL_SSL=${url}`,
+    '         pbook set_secret MY_SECRET random_string',
+    '  a compute node:  panda-secrets pilot-token --queue default | panda-pilot --queue default --token-file -',
+  ].join('\n');
+}

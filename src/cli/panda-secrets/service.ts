@@ -1,0 +1,135 @@
+import { readFile } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { hostname } from 'node:os';
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import { createDelivery } from '../../delivery/delivery.ts';
+import { trustExternalIssuer } from '../../identity/external-issuer.ts';
+import { createOwners } from '../../identity/owners.ts';
+import { createTokenVerifier } from '../../identity/tokens.ts';
+import { createJobs } from '../../jobs/jobs.ts';
+import { addQueue, findQueue, listQueues } from '../../jobs/queues.ts';
+import { createSandboxes } from '../../jobs/sandboxes.ts';
+import { Misconfigured } from '../../protocol/errors.ts';
+import { DRAIN_SECONDS } from '../../protocol/limits.ts';
+import { openKeyFile } from '../../sealing/key-file.ts';
+import { createServer } from '../../server/app.ts';
+import { withoutMessage } from '../../server/plugins/request-log.ts';
+import { isLoopback } from '../../server/plugins/transport.ts';
+import { openBlobs } from '../../store/blobs.ts';
+import type { Store } from '../../store/store.ts';
+import { createVault } from '../../vault/vault.ts';
+import { type Installation, openInstallation } from './installation.ts';
+import type { Settings } from './settings.ts';
+
+/** A server that listens. */
+export interface Service {
+  /** Where, as an origin: `http://127.0.0.1:25080`. */
+  url: string;
+  installation: Installation;
+  /** Answers the requests that it has begun, for at most `DRAIN_SECONDS`, and closes everything. */
+  close(): Promise<void>;
+}
+
+/** The queue that an installation starts with. */
+const FIRST_QUEUE = 'default';
+
+/**
+ * Puts the rooms together and listens. A first start makes the data folder and what belongs there.
+ *
+ * @throws {Misconfigured} when the settings ask for what is refused, or something cannot be opened
+ */
+export async function startService(
+  settings: Settings,
+  { logger, clock }: { logger: Logger; clock: () => number },
+): Promise<Service> {
+  refuseOpenPlainHttp(settings);
+  const tls = settings.tls && (await readTls(settings.tls));
+  const installation = await openInstallation(settings, { create: true, clock });
+  const { store, issuer, rootKeyFile, blobFolder } = installation;
+  try {
+    const rootKeys = await openKeyFile(rootKeyFile, { create: false });
+    await addFirstQueue(store, clock);
+    const verifier = createTokenVerifier({
+      issuers: [issuer.trusted, ...settings.issuers.map((external) => trustExternalIssuer(external, { clock }))],
+      clock,
+    });
+    const vault = createVault({ store, rootKeys, clock });
+    const jobs = createJobs({ store, clock });
+    const blobs = await openBlobs(blobFolder);
+    const app = await createServer(
+      {
+        verifyToken: (token) => verifier.verify(token),
+        owners: createOwners({ store, clock }),
+        vault,
+        jobs,
+        delivery: createDelivery({ store, vault, clock }),
+        sandboxes: createSandboxes({ store, blobs, clock }),
+        blobs,
+        findQueue: (name) => findQueue(store, name),
+      },
+      { ...(tls && { tls }), trustedProxies: settings.trustedProxies, logger },
+    );
+    const url = await listen(app, settings);
+    const leases = jobs.startLeaseLoop((error) => logger.error({ loop: 'leases', ...withoutMessage(error) }));
+    return {
+      url,
+      installation,
+      async close() {
+        const impatient = setTimeout(() => app.server.closeAllConnections(), DRAIN_SECONDS * 1000);
+        await app.close();
+        clearTimeout(impatient);
+        await leases.close();
+        vault.close();
+        await store.close();
+      },
+    };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+function refuseOpenPlainHttp({ host, tls, trustedProxies }: Settings): void {
+  if (tls || trustedProxies.length > 0 || isLoopback(host)) return;
+  throw new Misconfigured(
+    `plain http on ${host} would carry tokens and secrets over the network in clear. Either listen on this machine alone (--host 127.0.0.1), ` +
+      'give a certificate (--tls-cert FILE --tls-key FILE), or name the proxy in front that ends TLS (--trusted-proxy ADDRESS)',
+  );
+}
+
+async function readTls({ certFile, keyFile }: { certFile: string; keyFile: string }) {
+  const read = (file: string) =>
+    readFile(file, 'utf8').catch((error) => {
+      throw new Misconfigured(`the TLS file ${file} cannot be read (${error.code})`);
+    });
+  return { cert: await read(certFile), key: await read(keyFile) };
+}
+
+async function addFirstQueue(store: Store, clock: () => number): Promise<void> {
+  if ((await listQueues(store)).length === 0) await addQueue(store, clock, FIRST_QUEUE);
+}
+
+async function listen(app: FastifyInstance, { host, port, tls }: Settings): Promise<string> {
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    const reason = LISTEN_FAILURES[(error as NodeJS.ErrnoException).code ?? ''];
+    if (!reason) throw error;
+    throw new Misconfigured(`cannot listen on ${host} port ${port}: ${reason}`);
+  }
+  const { port: actual } = app.server.address() as AddressInfo;
+  return `${tls ? 'https' : 'http'}://${reachableName(host)}:${actual}`;
+}
+
+const LISTEN_FAILURES: Record<string, string> = {
+  EADDRINUSE: 'something else listens there; --port 0 picks a free one',
+  EACCES: 'this user may not; ports from 1024 on need no privilege',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  ENOTFOUND: 'the name has no address',
+};
+
+function reachableName(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return hostname();
+  return host.includes(':') ? `[${host}]` : host;
+}

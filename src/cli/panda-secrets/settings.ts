@@ -1,0 +1,148 @@
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { parse } from 'smol-toml';
+import type { ExternalIssuer } from '../../identity/external-issuer.ts';
+import { Misconfigured } from '../../protocol/errors.ts';
+import { DEFAULT_PORT, DEFAULT_VO } from '../../protocol/limits.ts';
+import { parseIssuers } from './issuer-settings.ts';
+
+/** What an operator can set. */
+export interface Settings {
+  /** The folder of the database, the keys and the files. */
+  data: string;
+  /** A PostgreSQL URL; without it SQLite in `data`. */
+  database?: string;
+  host: string;
+  /** 0 picks a free one. */
+  port: number;
+  tls?: { certFile: string; keyFile: string };
+  /** Addresses or networks (CIDR) of the proxies that end TLS in front of this server. */
+  trustedProxies: string[];
+  /** The VO that tokens of the embedded issuer are for. */
+  vo: string;
+  logLevel: string;
+  /** The site's own issuers, beside the embedded one. From the file only. */
+  issuers: ExternalIssuer[];
+}
+
+type Value = string | number | readonly string[];
+type Values = Partial<Record<keyof typeof SETTINGS, Value>>;
+
+/** Each setting as the file spells it. The variable is `PANDA_SECRETS_` and the name in capitals, the flag has dashes. */
+const SETTINGS = {
+  data: 'path',
+  database: 'text',
+  host: 'text',
+  port: 'port',
+  tls_cert: 'path',
+  tls_key: 'path',
+  trusted_proxy: 'list',
+  vo: 'text',
+  log_level: 'text',
+} as const;
+
+const LOG_LEVELS = ['error', 'warn', 'info', 'debug'];
+
+/**
+ * The settings: flags before `PANDA_SECRETS_*` variables before the configuration file (TOML) before the defaults.
+ *
+ * @param flags as commander gives them, in camel case; `config` names the file
+ * @throws {Misconfigured} naming the setting and where it came from
+ */
+export function readSettings(flags: Record<string, unknown>, environment: NodeJS.ProcessEnv): Settings {
+  const file = text(flags['config']) ?? environment['PANDA_SECRETS_CONFIG'];
+  const fromFile = file ? readFile(file) : { values: {}, issuers: [] };
+  const values: Values = { ...fromFile.values, ...fromEnvironment(environment), ...fromFlags(flags) };
+
+  const { database, tls_cert: certFile, tls_key: keyFile } = values;
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    throw new Misconfigured(`TLS needs both: ${certFile === undefined ? '--tls-cert' : '--tls-key'} is missing`);
+  }
+  const logLevel = String(values.log_level ?? 'info');
+  if (!LOG_LEVELS.includes(logLevel)) {
+    throw new Misconfigured(`the log level is one of ${LOG_LEVELS.join(', ')}, not "${logLevel}"`);
+  }
+  return {
+    data: String(values.data ?? defaultFolder(environment)),
+    host: String(values.host ?? '127.0.0.1'),
+    port: Number(values.port ?? DEFAULT_PORT),
+    trustedProxies: [...((values.trusted_proxy as readonly string[] | undefined) ?? [])],
+    vo: String(values.vo ?? DEFAULT_VO),
+    logLevel,
+    issuers: fromFile.issuers,
+    ...(database !== undefined && { database: String(database) }),
+    ...(certFile !== undefined && { tls: { certFile: String(certFile), keyFile: String(keyFile) } }),
+  };
+}
+
+function defaultFolder(environment: NodeJS.ProcessEnv): string {
+  return join(environment['XDG_DATA_HOME'] || join(homedir(), '.local', 'share'), 'panda-secrets');
+}
+
+function fromFlags(flags: Record<string, unknown>): Values {
+  return collect(
+    (name) => flags[name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase())],
+    (name) => `--${name.replace('_', '-')}`,
+    process.cwd(),
+  );
+}
+
+function fromEnvironment(environment: NodeJS.ProcessEnv): Values {
+  const variable = (name: string) => `PANDA_SECRETS_${name.toUpperCase()}`;
+  return collect((name) => environment[variable(name)] || undefined, variable, process.cwd());
+}
+
+function readFile(file: string): { values: Values; issuers: ExternalIssuer[] } {
+  let content: Record<string, unknown>;
+  try {
+    content = parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const reason = code ? `it cannot be read (${code})` : message.split('\n', 1)[0];
+    throw new Misconfigured(`the configuration file ${file}: ${reason}`);
+  }
+  for (const name of Object.keys(content)) {
+    if (name in SETTINGS || name === 'issuers') continue;
+    const known = [...Object.keys(SETTINGS), 'issuers'].join(', ');
+    throw new Misconfigured(`the configuration file ${file} has an unknown setting "${name}"; known are ${known}`);
+  }
+  const where = (name: string) => `"${name}" in ${file}`;
+  return {
+    values: collect((name) => content[name], where, dirname(resolve(file))),
+    issuers: parseIssuers(content['issuers'], file),
+  };
+}
+
+/** @param base the folder that a relative path starts from */
+function collect(find: (name: string) => unknown, where: (name: string) => string, base: string): Values {
+  const values: Values = {};
+  for (const [name, kind] of Object.entries(SETTINGS)) {
+    const found = find(name);
+    if (found === undefined) continue;
+    values[name as keyof Values] = READ[kind](found, where(name), base);
+  }
+  return values;
+}
+
+const READ: Record<'path' | 'text' | 'port' | 'list', (value: unknown, where: string, base: string) => Value> = {
+  path: (value, where, base) => resolve(base, READ.text(value, where, base) as string),
+  text(value, where) {
+    if (typeof value === 'string' && value !== '') return value;
+    throw new Misconfigured(`${where} must be a text that is not empty`);
+  },
+  port(value, where) {
+    const port = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
+    if (typeof port === 'number' && Number.isInteger(port) && port >= 0 && port <= 65535) return port;
+    throw new Misconfigured(`${where} must be a port number from 0 (any free one) to 65535`);
+  },
+  list(value, where) {
+    const list = typeof value === 'string' ? value.split(',').map((one) => one.trim()) : value;
+    if (Array.isArray(list) && list.every((one) => typeof one === 'string' && one !== '')) return list;
+    throw new Misconfigured(`${where} must be a list of texts`);
+  },
+};
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}

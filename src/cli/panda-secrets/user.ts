@@ -1,0 +1,57 @@
+import type { Command } from 'commander';
+import { addAccount, disableAccount, listAccounts, removeAccount } from '../../identity/accounts.ts';
+import { addInstallationOptions, administer } from './administer.ts';
+import { tableOf } from './table.ts';
+
+/** `panda-secrets user add|list|disable|enable|remove`: accounts of the embedded issuer. */
+export function addUserCommands(program: Command): void {
+  const user = program.command('user').description('the accounts that this server gives tokens to');
+
+  addInstallationOptions(user.command('add <name>'))
+    .description('adds an account')
+    .option('--display-name <text>', 'the name that is shown (default: the name)')
+    .action((name: string, { displayName }: { displayName?: string }, command: Command) =>
+      administer(command, async ({ store }) => {
+        const account = await addAccount(store, Date.now, name, displayName);
+        console.log(`added ${account.name}; a token for it: panda-secrets token ${account.name}`);
+      }),
+    );
+
+  addInstallationOptions(user.command('list'))
+    .description('lists the accounts')
+    .option('--json', 'as JSON')
+    .action(({ json }: { json?: boolean }, command: Command) =>
+      administer(command, async ({ store }) => {
+        const accounts = await listAccounts(store);
+        if (json) return console.log(JSON.stringify(accounts));
+        if (accounts.length === 0) return console.log('no accounts; add one with "panda-secrets user add NAME"');
+        const rows = accounts.map(({ name, displayName, createdAt, disabled }) => [
+          name,
+          displayName,
+          new Date(createdAt).toISOString().slice(0, 10),
+          disabled ? 'disabled' : '',
+        ]);
+        console.log(tableOf(['NAME', 'SHOWN AS', 'SINCE', ''], rows));
+      }),
+    );
+
+  for (const [verb, disabled] of [['disable', true] as const, ['enable', false] as const]) {
+    addInstallationOptions(user.command(`${verb} <name>`))
+      .description(disabled ? 'refuses the tokens of an account' : 'takes the tokens of a disabled account again')
+      .action((name: string, _options: unknown, command: Command) =>
+        administer(command, async ({ store }) => {
+          await disableAccount(store, name, disabled);
+          console.log(`${verb}d ${name.toLowerCase()}`);
+        }),
+      );
+  }
+
+  addInstallationOptions(user.command('remove <name>'))
+    .description('removes an account; whoever gets the name later starts with nothing')
+    .action((name: string, _options: unknown, command: Command) =>
+      administer(command, async ({ store }) => {
+        await removeAccount(store, name);
+        console.log(`removed ${name.toLowerCase()}`);
+      }),
+    );
+}

@@ -1,0 +1,91 @@
+import { type FastifyInstance, fastify } from 'fastify';
+import type { Logger } from 'pino';
+import type { Delivery } from '../delivery/delivery.ts';
+import type { Jobs } from '../jobs/jobs.ts';
+import type { Sandboxes } from '../jobs/sandboxes.ts';
+import type { Call } from '../protocol/calls/call.ts';
+import { IDLE_SECONDS, MAX_HEADER_BYTES } from '../protocol/limits.ts';
+import type { Blobs } from '../store/blobs.ts';
+import type { Vault } from '../vault/vault.ts';
+import { decorateCaller, type Identity, requireCaller } from './plugins/authentication.ts';
+import { readJsonBodies } from './plugins/body.ts';
+import { answerBadHttp, answerBadUrl, answerErrors, answerUnknownCalls } from './plugins/envelope.ts';
+import { describeCalls } from './plugins/openapi.ts';
+import { logRequests } from './plugins/request-log.ts';
+import { cacheRoutes } from './routes/cache.ts';
+import { credsRoutes } from './routes/creds.ts';
+import { fileServerRoutes } from './routes/file-server.ts';
+import { jobRoutes } from './routes/job.ts';
+import { type FindQueue, pilotRoutes } from './routes/pilot.ts';
+import { aliveRoute, systemRoutes } from './routes/system.ts';
+import { taskRoutes } from './routes/task.ts';
+
+/** What the routes work on: each call ends in one function of one of these. */
+export interface Rooms extends Identity {
+  vault: Vault;
+  delivery: Delivery;
+  jobs: Jobs;
+  sandboxes: Sandboxes;
+  blobs: Blobs;
+  findQueue: FindQueue;
+}
+
+export interface ServerOptions {
+  /** PEM texts; without it the server speaks plain http. */
+  tls?: { cert: string; key: string };
+  /** Addresses or networks (CIDR) whose `X-Forwarded-*` headers are believed. */
+  trustedProxies: readonly string[];
+  logger: Logger;
+}
+
+/** The HTTP server, not yet listening: plugins, then the calls, one group each, under the kind of caller they answer. */
+export async function createServer(
+  rooms: Rooms,
+  { tls, trustedProxies, logger }: ServerOptions,
+): Promise<FastifyInstance> {
+  const app = fastify({
+    ...(tls
+      ? { https: { ...tls, minVersion: 'TLSv1.2', maxHeaderSize: MAX_HEADER_BYTES } }
+      : { http: { maxHeaderSize: MAX_HEADER_BYTES } }),
+    trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
+    logger: false, // Lines are written by `logRequests`, which knows what may be in one.
+    exposeHeadRoutes: false,
+    connectionTimeout: IDLE_SECONDS * 1000,
+    requestTimeout: 0, // A large upload may take long; what stalls is ended by the connection's timeout.
+    return503OnClosing: false, // A request that arrives on an open connection while the server stops is still answered.
+    routerOptions: { ignoreTrailingSlash: false },
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, verbose: true } },
+    frameworkErrors: answerBadUrl,
+    clientErrorHandler: answerBadHttp,
+  }) as unknown as FastifyInstance;
+
+  const methods = new Map<string, Call['http'][]>();
+  app.addHook('onRoute', ({ url, method }) => {
+    methods.set(url, [...(methods.get(url) ?? []), method as Call['http']]);
+  });
+  decorateCaller(app);
+  logRequests(app, logger);
+  answerErrors(app, logger);
+  answerUnknownCalls(app, methods);
+  readJsonBodies(app);
+  await describeCalls(app);
+
+  aliveRoute(app);
+  await app.register(async (users) => {
+    requireCaller(users, rooms, 'user');
+    credsRoutes(users, rooms);
+    taskRoutes(users, rooms);
+    jobRoutes(users, rooms);
+    await fileServerRoutes(users, rooms);
+  });
+  await app.register(async (pilots) => {
+    requireCaller(pilots, rooms, 'pilot');
+    await pilotRoutes(pilots, rooms, logger);
+  });
+  await app.register(async (callers) => {
+    requireCaller(callers, rooms, 'any');
+    systemRoutes(callers);
+    cacheRoutes(callers, rooms);
+  });
+  return app;
+}

@@ -1,0 +1,88 @@
+import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import type { Call } from '../../protocol/calls/call.ts';
+import { refused } from '../../protocol/envelope.ts';
+import { PandaError } from '../../protocol/errors.ts';
+import { withoutMessage } from './request-log.ts';
+
+/** Faults of the server or its configuration, which its operator should see. */
+const OPERATORS = new Set([
+  'ERR_DECRYPTION_FAILED',
+  'ERR_UNKNOWN_FORMAT',
+  'ERR_MISSING_ROOT_KEY',
+  'ERR_MISCONFIGURED',
+  'ERR_UNAVAILABLE',
+]);
+
+/**
+ * Turns every error into an answer, in this one place: HTTP 200 and `success: false`, with the message of an error that is meant
+ * for the caller. Anything else is answered with a reference to the log line that tells where it happened.
+ */
+export function answerErrors(app: FastifyInstance, logger: Logger): void {
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const { message, code } = explain(error, request, logger);
+    request.outcome = code;
+    return sendRefusal(reply, message);
+  });
+}
+
+/** A path that is no call: 404, as PanDA. A call by the wrong method: 200 and a message that names both. */
+export function answerUnknownCalls(app: FastifyInstance, calls: ReadonlyMap<string, readonly Call['http'][]>): void {
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?', 1)[0] ?? '';
+    const expected = calls.get(path);
+    if (!expected) {
+      request.outcome = 'ERR_UNKNOWN_CALL';
+      return sendRefusal(reply.code(404), 'there is no such call; /api/v1/openapi.json lists them');
+    }
+    request.outcome = 'ERR_WRONG_METHOD';
+    return sendRefusal(reply, `wrong HTTP method: expecting ${expected.join(' or ')}, received ${request.method}`);
+  });
+}
+
+/** A URL that cannot be read (`/%zz`): before there is a route, and so before the hooks. */
+export function answerBadUrl(_error: Error, _request: FastifyRequest, reply: FastifyReply): void {
+  sendRefusal(reply.code(404), 'the URL cannot be read');
+}
+
+/** Bytes that are no HTTP request: the last words before the connection is closed. */
+export function answerBadHttp(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [status, message] = BAD_HTTP[error.code ?? ''] ?? ['400 Bad Request', 'this is not a valid HTTP request'];
+  const body = JSON.stringify(refused(message));
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}
+
+const BAD_HTTP: Record<string, [status: string, message: string]> = {
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'the URL and headers are too long'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'the request did not arrive in time'],
+};
+
+function explain(error: FastifyError, request: FastifyRequest, logger: Logger): { message: string; code: string } {
+  if (error instanceof PandaError) {
+    if (OPERATORS.has(error.code)) logger.error({ path: request.routeOptions.url, ...withoutMessage(error) });
+    return error;
+  }
+  if (request.raw.destroyed && !request.raw.complete) {
+    return { message: 'the request ended before it was complete', code: 'ERR_CLIENT_GONE' };
+  }
+  // The HTTP layer's own refusals: their texts are fixed.
+  if (/^FST_/.test(error.code ?? '') && error.statusCode !== undefined && error.statusCode < 500) {
+    return { message: error.message, code: error.code };
+  }
+  const reference = randomUUID();
+  logger.error({ reference, path: request.routeOptions.url, ...withoutMessage(error) });
+  return { message: `internal error, reference ${reference}`, code: 'ERR_INTERNAL' };
+}
+
+function sendRefusal(reply: FastifyReply, message: string): FastifyReply {
+  if (reply.statusCode !== 404) reply.code(200);
+  return reply.type('application/json').send(JSON.stringify(refused(message)));
+}

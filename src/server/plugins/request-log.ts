@@ -1,0 +1,55 @@
+import type { FastifyInstance } from 'fastify';
+import { type DestinationStream, type Logger, pino } from 'pino';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** How the request ended, for its log line: `ok`, or the code of the error. */
+    outcome: string;
+  }
+}
+
+/** Log lines are written together, at the latest after this long. */
+const FLUSH_MILLISECONDS = 250;
+
+/**
+ * The server's logger: one JSON object a line. `stop` writes what is still in memory.
+ *
+ * @param destination standard error unless given
+ */
+export function createLogger(level: string, destination?: DestinationStream): { logger: Logger; stop: () => void } {
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
+  if (destination) return { logger: pino(options, destination), stop: () => {} };
+  const stderr = pino.destination({ fd: 2, sync: false, minLength: 4096, periodicFlush: FLUSH_MILLISECONDS });
+  return { logger: pino(options, stderr), stop: () => stderr.flushSync() };
+}
+
+/**
+ * One line for each request, made of what cannot hold a secret: the call's path as this server spells it (never the URL, whose
+ * query may name secrets), the outcome's code, the caller's subject. No header, argument or message reaches it.
+ */
+export function logRequests(app: FastifyInstance, logger: Logger): void {
+  app.decorateRequest('outcome', 'ok');
+  app.addHook('onResponse', (request, reply, done) => {
+    logger.info({
+      method: request.method,
+      path: request.routeOptions.url ?? '(unknown)',
+      status: reply.statusCode,
+      outcome: request.outcome,
+      ms: Math.round(reply.elapsedTime * 10) / 10,
+      caller: request.caller?.subject,
+    });
+    done();
+  });
+}
+
+/** An error as it may be logged: its kind and where it happened. A message may quote what it choked on, so it is left out. */
+export function withoutMessage(error: unknown): { error: string; code?: string | undefined; stack?: string[] } {
+  if (!(error instanceof Error)) return { error: typeof error };
+  const stack = error.stack?.split('\n').filter((line) => /^\s+at /.test(line)) ?? [];
+  const code = (error as { code?: unknown }).code;
+  return {
+    error: error.constructor.name,
+    code: typeof code === 'string' ? code : undefined,
+    stack: stack.map((line) => line.trim()),
+  };
+}

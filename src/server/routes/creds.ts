@@ -1,0 +1,71 @@
+import type { FastifyInstance } from 'fastify';
+import type { Delivery } from '../../delivery/delivery.ts';
+import * as calls from '../../protocol/calls/creds.ts';
+import { succeeded } from '../../protocol/envelope.ts';
+import { InvalidArgument } from '../../protocol/errors.ts';
+import { parseWireName, splitWireName } from '../../protocol/names.ts';
+import { secretsText } from '../../protocol/secrets-text.ts';
+import type { OpenedSecret, Vault } from '../../vault/vault.ts';
+import { ownerOf } from '../plugins/authentication.ts';
+import { route } from '../route.ts';
+
+/** A user's secrets. */
+export function credsRoutes(app: FastifyInstance, { vault, delivery }: { vault: Vault; delivery: Delivery }): void {
+  route(app, calls.setUserSecrets, async ({ key, value }, request) => {
+    const owner = ownerOf(request);
+    if (key === null) {
+      if (value !== null) throw new InvalidArgument("'value' must be null where 'key' is: that deletes all secrets");
+      await vault.deleteAll(owner);
+    } else if (value === null) {
+      await vault.delete(owner, parseWireName(key));
+    } else {
+      await vault.set(owner, parseWireName(key), value);
+    }
+    return succeeded(null, 'OK');
+  });
+
+  route(app, calls.getUserSecrets, async ({ keys }, request) =>
+    envelopeOf(await vault.get(ownerOf(request), keys?.map(parseWireName))),
+  );
+
+  route(app, calls.listUserSecrets, async (_args, request) => {
+    const secrets = await vault.list(ownerOf(request));
+    const listed: calls.ListedSecret[] = secrets.map((secret) => ({
+      ...splitWireName(secret.name),
+      version: secret.version,
+      size: secret.size,
+      created_at: isoTime(secret.createdAt),
+      updated_at: isoTime(secret.updatedAt),
+    }));
+    return succeeded(listed);
+  });
+
+  route(app, calls.getSecretVersions, async ({ key }, request) => {
+    const versions = await vault.versions(ownerOf(request), parseWireName(key));
+    const listed: calls.ListedVersion[] = versions.map(({ version, size, createdAt, current }) => ({
+      version,
+      size,
+      created_at: isoTime(createdAt),
+      current,
+    }));
+    return succeeded(listed);
+  });
+
+  route(app, calls.restoreSecret, async ({ key, version }, request) =>
+    succeeded(await vault.restore(ownerOf(request), parseWireName(key), version), 'OK'),
+  );
+
+  route(app, calls.getSecretDeliveries, async ({ key, limit }, request) => {
+    const which = { ...(key !== undefined && { name: parseWireName(key) }), ...(limit !== undefined && { limit }) };
+    return succeeded(await delivery.history(ownerOf(request), which));
+  });
+}
+
+/** PanDA answers JSON text inside JSON. */
+function envelopeOf(secrets: readonly OpenedSecret[]): string {
+  return `{"success":true,"message":"","data":${JSON.stringify(secretsText(secrets))}}`;
+}
+
+function isoTime(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
+}

@@ -1,0 +1,49 @@
+import type { FastifyInstance } from 'fastify';
+import * as calls from '../../protocol/calls/system.ts';
+import { succeeded } from '../../protocol/envelope.ts';
+import { callerOf } from '../plugins/authentication.ts';
+import { route } from '../route.ts';
+
+/** Whether the server answers: for anyone, on any line. */
+export function aliveRoute(app: FastifyInstance): void {
+  route(app, calls.isAlive, async () => succeeded(null));
+}
+
+/** What the server sees of a caller, for finding out why it is not who it thinks it is. */
+export function systemRoutes(app: FastifyInstance): void {
+  route(app, calls.getAttributes, async (_args, request) => {
+    const environment = {
+      REQUEST_METHOD: request.method,
+      REQUEST_SCHEME: request.protocol,
+      REMOTE_ADDR: request.ip,
+      HTTP_HOST: request.host,
+      HTTP_USER_AGENT: request.headers['user-agent'] ?? '',
+      HTTP_ORIGIN: request.headers.origin ?? '',
+    };
+    return succeeded({ parameters: {}, environment }, asLines(environment));
+  });
+
+  route(app, calls.getUserAttributes, async (_args, request) => {
+    const { kind, issuer, subject, displayName, nickname, groups, queues, expiresAt } = callerOf(request);
+    const attributes = {
+      user_dn_raw: subject,
+      user_dn_clean: displayName,
+      fqans: groups,
+      is_production_user: kind === 'pilot',
+      kind,
+      issuer,
+      subject,
+      display_name: displayName,
+      nickname: nickname ?? null,
+      queues,
+      token_expires_at: new Date(expiresAt).toISOString(),
+    };
+    return succeeded(attributes, asLines(attributes));
+  });
+}
+
+function asLines(values: Record<string, unknown>): string {
+  return Object.entries(values)
+    .map(([name, value]) => `${name} : ${value}`)
+    .join('\n');
+}

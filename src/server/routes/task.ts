@@ -1,0 +1,98 @@
+import type { FastifyInstance } from 'fastify';
+import type { Jobs } from '../../jobs/jobs.ts';
+import * as calls from '../../protocol/calls/task.ts';
+import { refused, succeeded } from '../../protocol/envelope.ts';
+import { AlreadyExists, InvalidArgument } from '../../protocol/errors.ts';
+import { toListedTask } from '../../protocol/panda-job.ts';
+import { parseTaskParameters } from '../../protocol/panda-task.ts';
+import type { Vault } from '../../vault/vault.ts';
+import { ownerOf } from '../plugins/authentication.ts';
+import { route } from '../route.ts';
+
+/** PanDA's codes in `data` of a refused submission: a task of that name is there; of a command: 0 for done. */
+const DUPLICATE_NAME = 1;
+const DONE = 0;
+
+/** A user's tasks. */
+export function taskRoutes(app: FastifyInstance, { jobs, vault }: { jobs: Jobs; vault: Vault }): void {
+  route(app, calls.submitTask, async ({ task_parameters: parameters }, request) => {
+    const owner = ownerOf(request);
+    const task = parseTaskParameters(parameters);
+    const secretIds = task.secretNames && (await vault.idsOf(owner, task.secretNames));
+    try {
+      const { taskId } = await jobs.submit(owner, { ...task, secretIds });
+      return succeeded(taskId, `succeeded. new jediTaskID=${taskId}`);
+    } catch (error) {
+      if (error instanceof AlreadyExists) return refused(error.message, DUPLICATE_NAME);
+      throw error;
+    }
+  });
+
+  route(app, calls.getTaskStatus, async ({ task_id: taskId }, request) =>
+    succeeded((await jobs.getTask(ownerOf(request), taskId)).state),
+  );
+
+  route(app, calls.getTaskDetails, async ({ task_id: taskId, include_status }, request) => {
+    const task = await jobs.getTask(ownerOf(request), taskId);
+    return succeeded({ ...toListedTask(task), ...(include_status && { jobs: task.jobs }) });
+  });
+
+  route(app, calls.getTasksDetailedInfoSince, async ({ since, filters, n_tasks: limit }, request) => {
+    const tasks = await jobs.listTasks(ownerOf(request), {
+      ...(since !== undefined && { since: parseTime(since) }),
+      ...(filters !== undefined && { filters: parseFilters(filters) }),
+      ...(limit !== undefined && { limit }),
+    });
+    return succeeded(tasks.map(toListedTask));
+  });
+
+  route(app, calls.getJobIds, async ({ task_id: taskId }, request) =>
+    succeeded((await jobs.jobsOf(ownerOf(request), taskId)).map(({ jobId }) => jobId)),
+  );
+
+  route(app, calls.killTask, async ({ task_id: taskId }, request) => {
+    await jobs.kill(ownerOf(request), taskId);
+    return succeeded(DONE, 'the task is being killed');
+  });
+
+  route(app, calls.finishTask, async ({ task_id: taskId, soft = false }, request) => {
+    await jobs.finish(ownerOf(request), taskId, { soft });
+    return succeeded(DONE, 'the task is being finished');
+  });
+
+  route(app, calls.retryTask, async ({ task_id: taskId, new_parameters: changed }, request) => {
+    if (changed)
+      throw new InvalidArgument("'new_parameters' is not offered: submit the task anew with other parameters");
+    await jobs.retry(ownerOf(request), taskId);
+    return succeeded(DONE, 'the jobs that did not finish run again');
+  });
+
+  route(app, calls.pauseTask, async ({ task_id: taskId }, request) => {
+    await jobs.pause(ownerOf(request), taskId);
+    return succeeded(DONE, 'the task is paused');
+  });
+
+  route(app, calls.resumeTask, async ({ task_id: taskId }, request) => {
+    await jobs.resume(ownerOf(request), taskId);
+    return succeeded(DONE, 'the task goes on');
+  });
+}
+
+/** `YYYY-MM-DD HH:MM:SS`, UTC. */
+function parseTime(text: string): number {
+  const [, date, time] = /^(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2}:\d{2}))?/.exec(text) ?? [];
+  const milliseconds = Date.parse(`${date}T${time ?? '00:00:00'}Z`);
+  if (Number.isNaN(milliseconds)) throw new InvalidArgument("'since' must be a time in UTC: YYYY-MM-DD HH:MM:SS");
+  return milliseconds;
+}
+
+function parseFilters(text: string): Record<string, unknown> {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    throw new InvalidArgument("'filters' is not valid JSON");
+  }
+  if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return parsed as Record<string, unknown>;
+  throw new InvalidArgument("'filters' must be a JSON object: column -> value");
+}

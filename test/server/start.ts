@@ -1,0 +1,101 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { startService } from '../../src/cli/panda-secrets/service.ts';
+import type { Settings } from '../../src/cli/panda-secrets/settings.ts';
+import { addAccount, findAccount } from '../../src/identity/accounts.ts';
+import { addQueue, findQueue } from '../../src/jobs/queues.ts';
+import type { Arguments, Call } from '../../src/protocol/calls/call.ts';
+import type { Envelope } from '../../src/protocol/envelope.ts';
+import { DEFAULT_VO } from '../../src/protocol/limits.ts';
+import { createLogger } from '../../src/server/plugins/request-log.ts';
+
+const HOUR_SECONDS = 3600;
+
+/** A whole server of this process, as `panda-secrets serve` puts it together. */
+export interface TestServer {
+  /** Its origin. */
+  url: string;
+  /** Its data folder. */
+  folder: string;
+  /** A token for a user, whose account is made at first. */
+  userToken(name: string, options?: { ttlSeconds?: number }): Promise<string>;
+  /** A token for a pilot of a queue, which is made when it is not there; `default` is. */
+  pilotToken(queue?: string, options?: { allowTlsSecrets?: boolean }): Promise<string>;
+  /** Makes a call and answers its envelope. */
+  ask<C extends Call>(token: string, call: C, args: Arguments<C>): Promise<Envelope>;
+  /** Everything that it has logged. */
+  logs(): string;
+  /** Stops it; also happens at the test's end. Its folder stays until then. */
+  stop(): Promise<void>;
+}
+
+/** Starts a server on a free port with SQLite in a temporary folder, for one test. */
+export async function startServer(
+  t: TestContext,
+  { settings = {}, clock = Date.now, logLevel = 'debug' }: StartOptions = {},
+): Promise<TestServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'panda-secrets-test-'));
+  let logged = '';
+  const { logger } = createLogger(logLevel, { write: (line) => (logged += line) });
+  const service = await startService(
+    {
+      data: folder,
+      host: '127.0.0.1',
+      port: 0,
+      trustedProxies: [],
+      vo: DEFAULT_VO,
+      logLevel,
+      issuers: [],
+      ...settings,
+    },
+    { logger, clock },
+  );
+  const { store, issuer } = service.installation;
+  let stopping: Promise<void> | undefined;
+  const stop = () => {
+    stopping ??= service.close();
+    return stopping;
+  };
+  t.after(async () => {
+    await stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  return {
+    url: service.url,
+    folder,
+    async userToken(name, { ttlSeconds = HOUR_SECONDS } = {}) {
+      const account = (await findAccount(store, name)) ?? (await addAccount(store, clock, name));
+      return issuer.mintUserToken(account, { ttlSeconds, vo: DEFAULT_VO });
+    },
+    async pilotToken(queue = 'default', options) {
+      if (options || !(await findQueue(store, queue))) await addQueue(store, clock, queue, options);
+      return issuer.mintPilotToken({ queue, ttlSeconds: HOUR_SECONDS, vo: DEFAULT_VO });
+    },
+    ask: (token, call, args) => ask(service.url, token, call, args),
+    logs: () => logged,
+    stop,
+  };
+}
+
+interface StartOptions {
+  settings?: Partial<Settings>;
+  clock?: () => number;
+  logLevel?: string;
+}
+
+async function ask(url: string, token: string, call: Call, args: Record<string, unknown>): Promise<Envelope> {
+  const target = new URL(`/api/v1/${call.path}`, url);
+  const headers: Record<string, string> = { authorization: `Bearer ${token}` };
+  if (call.http === 'GET') {
+    for (const [name, value] of Object.entries(args)) {
+      for (const one of Array.isArray(value) ? value : [value]) target.searchParams.append(name, String(one));
+    }
+    return (await (await fetch(target, { headers })).json()) as Envelope;
+  }
+  headers['content-type'] = 'application/json';
+  const answer = await fetch(target, { method: 'POST', headers, body: JSON.stringify(args) });
+  return (await answer.json()) as Envelope;
+}
