@@ -1,0 +1,164 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: they are PanDA's placeholders
+import { InvalidArgument } from './errors.ts';
+import { checkFileName } from './file-name.ts';
+import { quote, unquote } from './percent.ts';
+import { readNameMap, writeNameMap } from './python-dict.ts';
+import { splitWords } from './shell-words.ts';
+
+/** What a job runs, as its `jobPars` say it: the options of PanDA's own wrapper script for `prun`. */
+export interface JobParameters {
+  /** Where the sandbox is downloaded from (`--sourceURL`): an origin, `https://HOST:PORT`. */
+  sourceUrl: string | undefined;
+  /** The archive to unpack (`-a`). */
+  sandbox: string | undefined;
+  /** The directory to run in (`-r`), relative to where the sandbox is unpacked; `.` when it is that. */
+  runDirectory: string;
+  /** What the command calls an output -> what it is called when it is brought back (`-o`). */
+  outputs: Readonly<Record<string, string>>;
+  /** The command line for the shell (`-p`). */
+  command: string;
+}
+
+/** One element of a task's `jobParameters`, as PanDA's clients send them. Elements are joined with a space unless `padding` is false. */
+export interface TaskParameter {
+  type: 'constant' | 'template';
+  value: string;
+  param_type?: 'output' | 'pseudo_input' | 'number' | 'log' | 'input';
+  dataset?: string;
+  container?: string;
+  /** The number that `${SEQNUMBER}` is in the first job. */
+  offset?: number;
+  padding?: boolean;
+  hidden?: boolean;
+}
+
+const READERS: Record<string, (parameters: JobParameters, value: string) => void> = {
+  '-j': () => {}, // a wrapper script to run instead; prun always leaves it empty
+  '--sourceURL': (parameters, value) => {
+    parameters.sourceUrl = value;
+  },
+  '-r': (parameters, value) => {
+    parameters.runDirectory = value === '' ? '.' : value;
+  },
+  '-a': (parameters, value) => {
+    checkFileName(value, 'jobParameters -a');
+    parameters.sandbox = value;
+  },
+  '-o': (parameters, value) => {
+    parameters.outputs = readNameMap(value);
+  },
+  '-p': (parameters, value) => {
+    parameters.command = unquote(value);
+  },
+};
+
+/**
+ * Reads a job's `jobPars`.
+ *
+ * @throws {InvalidArgument} naming an option that is unknown here, or saying what is wrong or missing
+ */
+export function parseJobParameters(jobPars: string): JobParameters {
+  const parameters: JobParameters = {
+    sourceUrl: undefined,
+    sandbox: undefined,
+    runDirectory: '.',
+    outputs: {},
+    command: '',
+  };
+  const words = splitWords(jobPars);
+  while (words.length > 0) {
+    const word = words.shift() ?? '';
+    const [, option = word, attached] = /^(--[^=]+)=(.*)$/s.exec(word) ?? [];
+    const read = Object.hasOwn(READERS, option) ? READERS[option] : undefined;
+    if (!read) throw new InvalidArgument(`jobParameters: "${option}" is not offered here`);
+    const value = attached ?? words.shift();
+    if (value === undefined) throw new InvalidArgument(`jobParameters: ${option} needs a value`);
+    read(parameters, value);
+  }
+  if (parameters.command.trim() === '') throw new InvalidArgument('jobParameters: -p with the command is missing');
+  return parameters;
+}
+
+/** What {@link buildJobParameters} makes a task's `jobParameters` of. */
+export interface Payload {
+  /** The archive's file name on the server. */
+  sandbox: string;
+  /** Relative to where the sandbox is unpacked. */
+  runDirectory: string;
+  /**
+   * `name`: what the command calls it. `lfn`: the template of what it is called when it is brought back, for example
+   * `user.NAME.$JEDITASKID._${SN/P}.out.txt`. `dataset`: PanDA's name for all of them, `OUTDS_out.txt/`.
+   */
+  outputs: readonly { name: string; lfn: string; dataset: string }[];
+  /** For the shell; `%RNDM:N` in it counts from N over the jobs. */
+  command: string;
+}
+
+// Inside double quotes and a Python dictionary, none of these would arrive as it is. The list is that of PanDA's prun.
+const NOT_IN_AN_OUTPUT = /[%|;><?'"()$@:=&^#\\[\]{}`\s]/;
+const SEQUENCE = /%RNDM[:=](\d+)%?/;
+
+/**
+ * The `jobParameters` of a task, element by element as PanDA's `prun --noBuild` sends them.
+ *
+ * @throws {InvalidArgument} when an output's name has a character that cannot be sent, or the command a lone surrogate
+ */
+export function buildJobParameters({ sandbox, runDirectory, outputs, command }: Payload): TaskParameter[] {
+  if (!command.isWellFormed()) throw new InvalidArgument('the command has a lone surrogate, which no file can carry');
+  for (const { name, lfn } of outputs) for (const text of [name, lfn]) checkOutputName(text);
+  const constant = (value: string): TaskParameter => ({ type: 'constant', value });
+  const joined = (parameter: TaskParameter): TaskParameter => ({ ...parameter, padding: false });
+
+  const parameters = [
+    constant('-j "" --sourceURL ${SURL}'),
+    constant(`-r ${quoteWord(runDirectory)}`),
+    { ...constant('__delimiter__'), hidden: true },
+    constant(`-a ${sandbox}`),
+  ];
+  for (const { lfn, dataset } of outputs) {
+    parameters.push({
+      type: 'template',
+      param_type: 'output',
+      hidden: true,
+      value: lfn,
+      dataset,
+      container: dataset,
+    });
+  }
+  if (outputs.length > 0) {
+    parameters.push(constant(`-o "${writeNameMap(outputs.map(({ name, lfn }) => [name, lfn]))}"`));
+  }
+  parameters.push(joined(constant('-p "')));
+  // Splitting on a pattern with one group leaves the numbers at the odd places.
+  for (const [place, part] of command.split(SEQUENCE).entries()) {
+    if (place % 2 === 1) parameters.push(sequenceNumber(Number(part)));
+    else if (part !== '') parameters.push(joined(constant(quote(part))));
+  }
+  parameters.push(constant('"'));
+  return parameters;
+}
+
+/** The name of an output, or its template. */
+function checkOutputName(text: string): void {
+  const name = text.replace(/\$\{SN(\/P)?\}|\$JEDITASKID/g, '1');
+  checkFileName(name, 'outputs');
+  const found = NOT_IN_AN_OUTPUT.exec(name)?.[0];
+  if (found) throw new InvalidArgument(`outputs: "${text}" has ${JSON.stringify(found)}, which may not be in a name`);
+}
+
+function sequenceNumber(offset: number): TaskParameter {
+  return {
+    type: 'template',
+    value: '${SEQNUMBER}',
+    param_type: 'pseudo_input',
+    dataset: 'seq_number',
+    offset,
+    padding: false,
+  };
+}
+
+/** As it is when no shell would take it apart, else in single quotes. */
+function quoteWord(word: string): string {
+  if (/\$\{|\$JEDITASKID/.test(word)) throw new InvalidArgument(`the run directory "${word}" has a PanDA placeholder`);
+  return /^[\w./+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}

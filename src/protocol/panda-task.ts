@@ -1,0 +1,228 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: they are PanDA's placeholders
+import { InvalidArgument } from './errors.ts';
+import { checkFileName } from './file-name.ts';
+import { DEFAULT_MAX_ATTEMPTS, MAX_JOBS_PER_TASK, MAX_MAX_ATTEMPTS, MAX_TASK_NAME_CHARS } from './limits.ts';
+import { parseWireName, type WireName } from './names.ts';
+
+/** A task as this system takes it. */
+export interface TaskRequest {
+  /** With the `/` at its end. */
+  name: string;
+  /** Whether it is refused while its owner has a task of that name that is active or succeeded. */
+  uniqueName: boolean;
+  /** The queue that it is for, or null for any. */
+  queue: string | null;
+  /** 1 to `MAX_JOBS_PER_TASK`. */
+  jobCount: number;
+  /** Attempts of each job, 1 to `MAX_MAX_ATTEMPTS`. */
+  maxAttempts: number;
+  useSecrets: boolean;
+  /** The only secrets that its jobs get, or null for all. Our extension; the names are never stored. */
+  secretNames: readonly WireName[] | null;
+  template: JobTemplate;
+}
+
+/** What a task's jobs are made from, and all of its parameters that is stored. */
+export interface JobTemplate {
+  /** Where sandboxes are fetched from: an origin. */
+  sourceUrl: string;
+  /** Their texts together, each with its placeholders replaced, are a job's parameters. */
+  parameters: readonly ParameterPiece[];
+  /** Templates of the outputs' file names. */
+  outputs: readonly string[];
+  /** Template of the log's file name. */
+  log: string;
+  /** 0 when there is no limit. */
+  maxWalltimeSeconds: number;
+  coreCount: number;
+  /** MB, 0 when none was asked for. */
+  memory: number;
+  processingType: string;
+  prodSourceLabel: string;
+}
+
+export interface ParameterPiece {
+  text: string;
+  /** What `${SEQNUMBER}` is in the first job. */
+  firstNumber: number;
+}
+
+/** Parameters that change what a job does and that this system does not do: better refused than ignored. */
+const NOT_OFFERED: Record<string, string> = {
+  buildSpec: 'build steps are not offered; submit with --noBuild',
+  preproSpec: 'preprocessing steps are not offered',
+  mergeSpec: 'merging outputs is not offered',
+  mergeOutput: 'merging outputs is not offered',
+  multiStepExec: 'multi-step execution is not offered',
+  container_name: 'running in a container image is not offered',
+  pfnList: 'input files are not offered',
+  dsForIN: 'input datasets are not offered',
+  loadXML: 'XML job definitions are not offered',
+};
+
+/**
+ * Reads the `task_parameters` of PanDA's `task/submit`. What is not understood and does no harm is left out, `cliParams`
+ * among it: it is the user's command line.
+ *
+ * @throws {InvalidArgument} naming the parameter
+ */
+export function parseTaskParameters(parameters: Record<string, unknown>): TaskRequest {
+  for (const [name, reason] of Object.entries(NOT_OFFERED)) {
+    if (isGiven(parameters[name])) throw new InvalidArgument(`${name}: ${reason}`);
+  }
+  const secretNames = parseSecretNames(parameters['secretNames']);
+  return {
+    name: parseTaskName(parameters['taskName']),
+    uniqueName: flag(parameters, 'uniqueTaskName'),
+    queue: parseQueue(parameters),
+    jobCount: parseJobCount(parameters),
+    maxAttempts: flag(parameters, 'disableAutoRetry')
+      ? 1
+      : (count(parameters, 'maxAttempt', MAX_MAX_ATTEMPTS) ?? DEFAULT_MAX_ATTEMPTS),
+    useSecrets: secretNames !== null || flag(parameters, 'useSecrets'),
+    secretNames,
+    template: parseTemplate(parameters),
+  };
+}
+
+function parseTaskName(value: unknown): string {
+  if (typeof value !== 'string' || value === '') throw new InvalidArgument('taskName: a name is needed');
+  const name = value.endsWith('/') ? value : `${value}/`;
+  if (name.length > MAX_TASK_NAME_CHARS) {
+    throw new InvalidArgument(`taskName: at most ${MAX_TASK_NAME_CHARS} characters are allowed, not ${name.length}`);
+  }
+  checkFileName(name.slice(0, -1), 'taskName');
+  return name;
+}
+
+function parseSecretNames(value: unknown): WireName[] | null {
+  if (value === undefined || value === null) return null;
+  if (!Array.isArray(value) || value.some((name) => typeof name !== 'string') || value.length === 0) {
+    throw new InvalidArgument('secretNames: must be a list of names, with at least one');
+  }
+  return [...new Set((value as string[]).map(parseWireName))];
+}
+
+/** `site` or `includedSite`, which may be a list or text with commas, as long as it comes to one. */
+function parseQueue(parameters: Record<string, unknown>): string | null {
+  if (isGiven(parameters['excludedSite'])) {
+    throw new InvalidArgument('excludedSite: is not offered; name the queue with site (prun --site)');
+  }
+  const names = new Set<string>();
+  for (const field of ['site', 'includedSite']) {
+    const value = parameters[field];
+    const list = typeof value === 'string' ? value.split(',') : (value ?? []);
+    if (!Array.isArray(list) || list.some((name) => typeof name !== 'string')) {
+      throw new InvalidArgument(`${field}: must be the name of a queue`);
+    }
+    for (const name of list) if (name !== '' && name !== 'AUTO') names.add(name.trim());
+  }
+  if (names.size > 1) throw new InvalidArgument(`site: one queue can be named, not ${[...names].join(', ')}`);
+  return [...names][0] ?? null;
+}
+
+function parseJobCount(parameters: Record<string, unknown>): number {
+  const events = count(parameters, 'nEvents');
+  const perJob = count(parameters, 'nEventsPerJob');
+  const jobs = events === undefined ? (count(parameters, 'nJobs') ?? 1) : Math.ceil(events / (perJob ?? events));
+  if (jobs > MAX_JOBS_PER_TASK) {
+    throw new InvalidArgument(`nEvents: these are ${jobs} jobs; a task may have at most ${MAX_JOBS_PER_TASK}`);
+  }
+  return jobs;
+}
+
+function parseTemplate(parameters: Record<string, unknown>): JobTemplate {
+  const list = parameters['jobParameters'];
+  if (!Array.isArray(list)) throw new InvalidArgument('jobParameters: must be a list');
+  const pieces: ParameterPiece[] = [];
+  const outputs: string[] = [];
+  for (const [place, element] of list.entries()) {
+    const where = `jobParameters[${place}]`;
+    if (!isObject(element) || typeof element['value'] !== 'string') {
+      throw new InvalidArgument(`${where}: must be an object with a value that is text`);
+    }
+    const { value, param_type: role, hidden, padding, offset } = element;
+    if (role === 'input') throw new InvalidArgument(`${where}: input datasets are not offered`);
+    if (role === 'output') outputs.push(parseNameTemplate(value as string, where));
+    if (hidden === true) continue;
+    if (offset !== undefined && offset !== null && !isWhole(offset)) {
+      throw new InvalidArgument(`${where}.offset: must be a whole number`);
+    }
+    checkPlaceholders(value as string, ['SN', 'SN/P', 'SEQNUMBER', 'SURL'], where);
+    pieces.push({
+      text: padding === false ? (value as string) : `${value} `,
+      firstNumber: isWhole(offset) ? offset : 1,
+    });
+  }
+  const log = parameters['log'];
+  return {
+    sourceUrl: parseSourceUrl(parameters['sourceURL']),
+    parameters: pieces,
+    outputs,
+    log: parseNameTemplate(isObject(log) ? log['value'] : 'log.$JEDITASKID.${SN/P}.log.tgz', 'log.value'),
+    maxWalltimeSeconds: (count(parameters, 'maxWalltime', 24 * 365) ?? 0) * 3600,
+    coreCount: count(parameters, 'coreCount', 4096) ?? 1,
+    memory: count(parameters, 'ramCount') ?? 0,
+    processingType: label(parameters, 'processingType') ?? 'panda-secrets',
+    prodSourceLabel: label(parameters, 'prodSourceLabel') ?? 'user',
+  };
+}
+
+function parseSourceUrl(value: unknown): string {
+  if (typeof value !== 'string' || !/^https?:\/\/[\w.:[\]/-]+$/.test(value) || !URL.canParse(value)) {
+    throw new InvalidArgument('sourceURL: must be the http or https address of the server that has the sandbox');
+  }
+  return value.replace(/\/+$/, '');
+}
+
+function parseNameTemplate(value: unknown, where: string): string {
+  if (typeof value !== 'string') throw new InvalidArgument(`${where}: must be text`);
+  checkPlaceholders(value, ['SN', 'SN/P'], where);
+  checkFileName(value.replace(/\$\{[^}]*\}/g, '000001').replaceAll('$JEDITASKID', '10000000'), where);
+  return value;
+}
+
+function checkPlaceholders(text: string, known: readonly string[], where: string): void {
+  for (const [placeholder, name = ''] of text.matchAll(/\$\{([^}]*)\}/g)) {
+    if (!known.includes(name))
+      throw new InvalidArgument(`${where}: the placeholder ${placeholder} is not offered here`);
+  }
+}
+
+/** A whole number from 1, or undefined when it is absent; PanDA's clients leave out a number by sending null, 0 or less. */
+function count(parameters: Record<string, unknown>, field: string, most = Number.MAX_SAFE_INTEGER): number | undefined {
+  const value = parameters[field];
+  if (value === undefined || value === null) return undefined;
+  if (!Number.isSafeInteger(value)) throw new InvalidArgument(`${field}: must be a whole number`);
+  const number = value as number;
+  if (number > most) throw new InvalidArgument(`${field}: at most ${most} is allowed, not ${number}`);
+  return number > 0 ? number : undefined;
+}
+
+function flag(parameters: Record<string, unknown>, field: string): boolean {
+  const value = parameters[field];
+  if (value === undefined || value === null || value === false || value === 0) return false;
+  if (value === true || value === 1) return true;
+  throw new InvalidArgument(`${field}: must be true or false`);
+}
+
+function label(parameters: Record<string, unknown>, field: string): string | undefined {
+  const value = parameters[field];
+  if (value === undefined || value === null || value === '') return undefined;
+  if (typeof value !== 'string' || !/^[\w.+-]{1,100}$/.test(value)) {
+    throw new InvalidArgument(`${field}: must be a word of letters, digits, ".", "_", "-" and "+"`);
+  }
+  return value;
+}
+
+function isGiven(value: unknown): boolean {
+  return Array.isArray(value) ? value.length > 0 : Boolean(value);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isWhole(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}

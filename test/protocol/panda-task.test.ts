@@ -1,0 +1,105 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: they are PanDA's placeholders
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { PandaError } from '../../src/protocol/errors.ts';
+import { MAX_JOBS_PER_TASK } from '../../src/protocol/limits.ts';
+import { parseTaskParameters } from '../../src/protocol/panda-task.ts';
+import { taskParameters } from '../jobs/farm.ts';
+
+const base = taskParameters('user.alice.test');
+const parse = (change: Record<string, unknown>) => parseTaskParameters({ ...base, ...change });
+
+test('the number of jobs follows from events, or is given, or is one', () => {
+  assert.equal(parse({ nEvents: 3, nEventsPerJob: 1 }).jobCount, 3);
+  assert.equal(parse({ nEvents: 10, nEventsPerJob: 4 }).jobCount, 3);
+  assert.equal(parse({ nEvents: 10, nEventsPerJob: undefined }).jobCount, 1);
+  assert.equal(parse({ nEvents: undefined, nJobs: 7 }).jobCount, 7);
+  assert.equal(parse({ nEvents: undefined }).jobCount, 1);
+});
+
+test('more jobs than a task may have are refused', () => {
+  assert.equal(parse({ nEvents: MAX_JOBS_PER_TASK }).jobCount, MAX_JOBS_PER_TASK);
+  assert.throws(() => parse({ nEvents: MAX_JOBS_PER_TASK + 1 }), /these are 10001 jobs/);
+});
+
+test('attempts are the default, what is asked for, or one without automatic retries', () => {
+  assert.equal(parse({}).maxAttempts, 3);
+  assert.equal(parse({ maxAttempt: 7 }).maxAttempts, 7);
+  assert.equal(parse({ maxAttempt: 7, disableAutoRetry: 1 }).maxAttempts, 1);
+  assert.throws(() => parse({ maxAttempt: 51 }), /maxAttempt: at most 50/);
+});
+
+test('the queue is named by site or includedSite, or any', () => {
+  assert.equal(parse({ site: null, includedSite: null, excludedSite: [] }).queue, null);
+  assert.equal(parse({ site: 'AUTO' }).queue, null);
+  assert.equal(parse({ site: 'gpu' }).queue, 'gpu');
+  assert.equal(parse({ includedSite: ['gpu'] }).queue, 'gpu');
+  assert.throws(() => parse({ includedSite: 'gpu,cpu' }), /site: one queue can be named, not gpu, cpu/);
+  assert.throws(() => parse({ excludedSite: ['gpu'] }), /excludedSite: is not offered/);
+});
+
+test('secrets are all, none, or those named, as files too', () => {
+  assert.deepEqual([parse({}).useSecrets, parse({}).secretNames], [false, null]);
+  assert.deepEqual([parse({ useSecrets: true }).useSecrets, parse({ useSecrets: true }).secretNames], [true, null]);
+  const named = parse({ secretNames: ['A', '___file___:b', 'A'] });
+  assert.deepEqual([named.useSecrets, named.secretNames], [true, ['A', '___file___:b']]);
+  assert.throws(() => parse({ secretNames: [] }), /at least one/);
+  assert.throws(() => parse({ secretNames: ['a=b'] }), { code: 'ERR_INVALID_NAME' });
+});
+
+test('the command line and the names of secrets are not among what is stored', () => {
+  const { template } = parse({ cliParams: 'prun --exec "x" --useSecrets=MY_SECRET', secretNames: ['MY_SECRET'] });
+  assert.doesNotMatch(JSON.stringify(template), /MY_SECRET|cliParams/);
+});
+
+test('what would change a job and is not offered is refused, not ignored', () => {
+  assert.throws(
+    () => parse({ buildSpec: { archiveName: 'x' } }),
+    /buildSpec: build steps are not offered; .*--noBuild/,
+  );
+  assert.throws(() => parse({ container_name: 'docker://x' }), /container_name/);
+  const inputs = [...base.jobParameters, { type: 'template', param_type: 'input', value: '-i "${IN/T}"' }];
+  assert.throws(() => parse({ jobParameters: inputs }), /input datasets are not offered/);
+  const library = [...base.jobParameters, { type: 'constant', value: '-l ${LIB}' }];
+  assert.throws(() => parse({ jobParameters: library }), /placeholder \$\{LIB\} is not offered/);
+});
+
+test('names that would leave the directory are refused', () => {
+  for (const value of ['../x', '/etc/passwd', 'a/b', '..', 'a\0b', 'a,b', '']) {
+    const outputs = [...base.jobParameters, { type: 'template', param_type: 'output', hidden: true, value }];
+    assert.throws(() => parse({ jobParameters: outputs }), /file name/, value);
+    assert.throws(() => parse({ log: { value } }), /file name/, value);
+  }
+});
+
+test('an address that a shell would act on is refused', () => {
+  for (const sourceURL of [
+    'https://h/$(id)',
+    'https://h/;ls',
+    'file:///etc',
+    'javascript:x',
+    'https://h a',
+    '',
+    null,
+  ]) {
+    assert.throws(() => parse({ sourceURL }), /sourceURL: must be/, String(sourceURL));
+  }
+});
+
+test('parameters of any shape are taken or refused with a reason, never with a fault', () => {
+  const fields = fc.dictionary(
+    fc.constantFrom(...Object.keys(base), 'site', 'nJobs', 'maxAttempt', 'secretNames'),
+    fc.anything(),
+  );
+  fc.assert(
+    fc.property(fields, (change) => {
+      try {
+        parse(change);
+      } catch (error) {
+        assert.ok(error instanceof PandaError, String(error));
+      }
+    }),
+    { numRuns: 2000 },
+  );
+});
