@@ -36,9 +36,18 @@ export const JOB_STATES = [
   'failed', // every attempt is used up, or it may not be retried
   'cancelled', // killed
   'closed',
-  'throttled',
+  'throttled', // may be acquired once its task, which is paused, is resumed
 ] as const;
 export type JobState = (typeof JOB_STATES)[number];
+
+/** A pilot has the job. */
+export const HELD_JOB_STATES = [
+  'sent',
+  'starting',
+  'running',
+  'holding',
+  'transferring',
+] as const satisfies readonly JobState[];
 
 const ENDED_TASK: ReadonlySet<string> = new Set<TaskState>([
   'done',

@@ -93,7 +93,35 @@ function start({ bytes, int, identity, startIdsAt }: ColumnTypes): string[] {
       subject text not null unique,
       display_name text not null,
       created_at ${int} not null,
-      disabled ${int} not null default 0)`,
+      disabled ${int} not null default 0,
+      password_hash text)`,
+
+    `create table password_links (
+      token_hash text primary key,
+      subject text not null references accounts (subject) on delete cascade,
+      expires_at ${int} not null)`,
+
+    `create table sign_in_failures (
+      name text primary key,
+      failures ${int} not null,
+      expires_at ${int} not null)`,
+
+    `create table provider_records (
+      model text not null,
+      id_hash text not null,
+      payload text not null,
+      subject text,
+      grant_id text,
+      user_code text,
+      uid text,
+      consumed_at ${int},
+      expires_at ${int},
+      primary key (model, id_hash))`,
+    'create index provider_records_of_grant on provider_records (grant_id) where grant_id is not null',
+    'create index provider_records_of_subject on provider_records (subject) where subject is not null',
+    'create index provider_records_by_user_code on provider_records (user_code) where user_code is not null',
+    'create index provider_records_by_uid on provider_records (uid) where uid is not null',
+    'create index provider_records_ended on provider_records (expires_at)',
 
     `create table queues (
       name text primary key,
@@ -113,6 +141,7 @@ function start({ bytes, int, identity, startIdsAt }: ColumnTypes): string[] {
       id ${identity},
       owner_id text not null references owners (id),
       name text not null,
+      unique_name ${int} not null,
       state text not null,
       queue text,
       use_secrets ${int} not null,
@@ -123,10 +152,13 @@ function start({ bytes, int, identity, startIdsAt }: ColumnTypes): string[] {
       diagnosis text not null default '',
       created_at ${int} not null,
       modified_at ${int} not null,
-      ended_at ${int},
-      unique (owner_id, name))`,
+      ended_at ${int})`,
     startIdsAt('tasks', FIRST_TASK_ID),
     'create index tasks_of_owner on tasks (owner_id, modified_at)',
+    'create index tasks_named on tasks (owner_id, name)',
+    // A name is taken while its task is active or when it succeeded, however many are submitted at the same moment.
+    `create unique index tasks_named_once on tasks (owner_id, name)
+      where unique_name = 1 and state not in ('failed', 'aborted', 'exhausted', 'broken')`,
 
     `create table jobs (
       id ${identity},
@@ -135,14 +167,16 @@ function start({ bytes, int, identity, startIdsAt }: ColumnTypes): string[] {
       serial ${int} not null,
       state text not null,
       queue text,
+      use_secrets ${int} not null,
       attempt ${int} not null default 0,
       max_attempts ${int} not null,
       kill_requested ${int} not null default 0,
-      description text not null,
       created_at ${int} not null,
       modified_at ${int} not null,
       unique (task_id, serial))`,
-    "create index jobs_waiting on jobs (id) where state = 'activated'",
+    // All that finding the next job needs, so that jobs of other queues are passed over within the index.
+    "create index jobs_waiting on jobs (id, queue, use_secrets) where state = 'activated'",
+    'create index jobs_of_task on jobs (task_id, state)',
 
     `create table attempts (
       job_id ${int} not null references jobs (id),

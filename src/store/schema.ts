@@ -11,6 +11,9 @@ export interface Schema {
   secret_versions: SecretVersionsTable;
   audit: AuditTable;
   accounts: AccountsTable;
+  password_links: PasswordLinksTable;
+  sign_in_failures: SignInFailuresTable;
+  provider_records: ProviderRecordsTable;
   queues: QueuesTable;
   sandboxes: SandboxesTable;
   tasks: TasksTable;
@@ -96,6 +99,43 @@ interface AccountsTable {
   display_name: string;
   created_at: number;
   disabled: Generated<number>;
+  /** `identity/passwords.ts` says how it is written; null while none was chosen. */
+  password_hash: string | null;
+}
+
+/** Links at which an account's password may be chosen, once. */
+interface PasswordLinksTable {
+  /** SHA-256 of what the link holds, hex: who reads the database cannot use it. */
+  token_hash: string;
+  subject: string;
+  expires_at: number;
+}
+
+/** Passwords that were tried in vain. */
+interface SignInFailuresTable {
+  /** The name that was tried, whether there is such an account or not. */
+  name: string;
+  failures: number;
+  /** When they are forgotten. */
+  expires_at: number;
+}
+
+/** What the OpenID provider keeps: codes, refresh tokens, sessions, grants, pages that wait for somebody. */
+interface ProviderRecordsTable {
+  /** The kind, in the provider's words: `RefreshToken`, `DeviceCode`, `Session`, ... */
+  model: string;
+  /** SHA-256 of the record's id, hex: most ids are what a client proves itself with. */
+  id_hash: string;
+  /** JSON. */
+  payload: string;
+  /** The `sub` of the account that it is about, once there is one. */
+  subject: string | null;
+  grant_id: string | null;
+  user_code: string | null;
+  uid: string | null;
+  /** When it was used, where it may be used once. */
+  consumed_at: number | null;
+  expires_at: number | null;
 }
 
 interface QueuesTable {
@@ -122,6 +162,8 @@ interface TasksTable {
   owner_id: string;
   /** As submitted, with the `/` at its end. */
   name: string;
+  /** 1 when no other task of its owner may take the name while it is active or after it succeeded. */
+  unique_name: number;
   state: string;
   /** The queue that it is for, or null for any. */
   queue: string | null;
@@ -129,7 +171,7 @@ interface TasksTable {
   use_secrets: number;
   /** JSON list of secret ids when only those were asked for, else null: all. */
   secret_ids: string | null;
-  /** JSON: the task's parameters that its jobs are made from. */
+  /** JSON: the `JobTemplate` that its jobs are made from when they are acquired. */
   parameters: string;
   job_count: number;
   max_attempts: number;
@@ -148,13 +190,13 @@ interface JobsTable {
   serial: number;
   state: string;
   queue: string | null;
+  /** 1 when it gets secrets: as its task. */
+  use_secrets: number;
   /** The attempt that runs, or ran last; 0 before the first. */
   attempt: Generated<number>;
   max_attempts: number;
   /** 1 when its owner asked to stop it. */
   kill_requested: Generated<number>;
-  /** JSON: transformation, parameters, outputs, log name. */
-  description: string;
   created_at: number;
   modified_at: number;
 }

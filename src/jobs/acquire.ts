@@ -1,0 +1,85 @@
+import type { OwnerId } from '../protocol/ids.ts';
+import { LEASE_SECONDS, MAX_JOBS_PER_ACQUIRE } from '../protocol/limits.ts';
+import { type LeasedJob, TRANSFORMATION_PATH } from '../protocol/panda-job.ts';
+import type { JobTemplate } from '../protocol/panda-task.ts';
+import { insertAttempts } from '../store/attempts.ts';
+import { countWaitingJobs, hasWaitingJobs, takeWaitingJobs } from '../store/jobs.ts';
+import { readTemplates, startTasks } from '../store/tasks.ts';
+import type { JobsContext } from './context.ts';
+import { splitJob } from './split.ts';
+
+/** What a pilot asks for. */
+export interface Acquisition {
+  pilotId: string;
+  queue: string;
+  /** The name of its machine, for show. */
+  node: string;
+  /** How many jobs at most; never more than `MAX_JOBS_PER_ACQUIRE`. */
+  count: number;
+  /** Only of this task. */
+  taskId?: number | undefined;
+  /** Whether jobs that need secrets may go to it; otherwise they are withheld, and counted. */
+  mayHaveSecrets: boolean;
+}
+
+export async function acquireJobs(
+  { store, clock }: JobsContext,
+  { pilotId, queue, node, count, taskId, mayHaveSecrets }: Acquisition,
+): Promise<{ jobs: LeasedJob[]; withheld: number }> {
+  const wanted = { queue, taskId, useSecrets: mayHaveSecrets ? undefined : (0 as const) };
+  const withheld = mayHaveSecrets ? 0 : await countWaitingJobs(store.db, { ...wanted, useSecrets: 1 });
+  if (!(await hasWaitingJobs(store.db, wanted))) return { jobs: [], withheld };
+
+  const limit = Math.min(count, MAX_JOBS_PER_ACQUIRE);
+  const now = clock();
+  const { taken, templates } = await store.write(async (tx) => {
+    const taken = await takeWaitingJobs(tx, store.kind, wanted, limit, now);
+    if (taken.length === 0) return { taken, templates: [] };
+    await insertAttempts(
+      tx,
+      taken.map(({ id, attempt }) => ({
+        job_id: id,
+        attempt,
+        state: 'sent',
+        queue,
+        pilot_id: pilotId,
+        node,
+        lease_until: now + LEASE_SECONDS * 1000,
+        created_at: now,
+        diagnosis: '',
+      })),
+    );
+    const templates = await readTemplates(tx, [...new Set(taken.map((job) => job.task_id))]);
+    const first = templates.filter((task) => task.state === 'ready').map((task) => task.id);
+    if (first.length > 0) await startTasks(tx, first, now);
+    return { taken, templates };
+  });
+
+  const tasks = new Map(templates.map((task) => [task.id, { ...task, template: JSON.parse(task.parameters) }]));
+  const jobs = taken
+    .sort((a, b) => a.id - b.id)
+    .map((job) => {
+      const task = tasks.get(job.task_id);
+      if (!task) throw new Error(`job ${job.id} has no task`);
+      const template: JobTemplate = task.template;
+      return {
+        jobId: job.id,
+        taskId: job.task_id,
+        attempt: job.attempt,
+        ownerId: job.owner_id as OwnerId,
+        ownerName: task.display_name,
+        name: `${task.name.slice(0, -1)}.${job.id}`,
+        serial: job.serial,
+        usesSecrets: job.use_secrets === 1,
+        secretIds: task.secret_ids === null ? null : (JSON.parse(task.secret_ids) as string[]),
+        transformation: template.sourceUrl + TRANSFORMATION_PATH,
+        ...splitJob(template, { taskId: job.task_id, serial: job.serial }),
+        maxWalltimeSeconds: template.maxWalltimeSeconds,
+        coreCount: template.coreCount,
+        memory: template.memory,
+        processingType: template.processingType,
+        prodSourceLabel: template.prodSourceLabel,
+      };
+    });
+  return { jobs, withheld };
+}

@@ -1,0 +1,97 @@
+import { Conflict, NotFound } from '../protocol/errors.ts';
+import type { OwnerId } from '../protocol/ids.ts';
+import { HELD_JOB_STATES, isEndedTask } from '../protocol/states.ts';
+import { moveJobsOfTask, reviveJobs, wasStarted } from '../store/jobs.ts';
+import type { Database } from '../store/store.ts';
+import { type LockedTask, lockTask, readTaskOfName, updateTask } from '../store/tasks.ts';
+import type { JobsContext } from './context.ts';
+import { settleTask } from './settle.ts';
+
+/** What an owner does to a task as a whole. Each is one transaction that has locked the task. */
+
+export function killTask(context: JobsContext, owner: OwnerId, taskId: number): Promise<void> {
+  return changeTask(context, owner, taskId, async (tx, task, now) => {
+    if (isEndedTask(task.state)) throw hasEnded(task);
+    await updateTask(tx, task.id, { state: 'aborting' });
+    await stopWaiting(tx, task, now);
+    await stopRunning(tx, task, now);
+    await settleTask(tx, { ...task, state: 'aborting' }, now);
+  });
+}
+
+export function finishTask(
+  context: JobsContext,
+  owner: OwnerId,
+  taskId: number,
+  { soft = false }: { soft?: boolean },
+): Promise<void> {
+  return changeTask(context, owner, taskId, async (tx, task, now) => {
+    if (isEndedTask(task.state)) throw hasEnded(task);
+    if (task.state === 'aborting') throw new Conflict(`task ${task.id} is being killed`);
+    await updateTask(tx, task.id, { state: 'finishing' });
+    await stopWaiting(tx, task, now);
+    if (!soft) await stopRunning(tx, task, now);
+    await settleTask(tx, { ...task, state: 'finishing' }, now);
+  });
+}
+
+export function retryTask(context: JobsContext, owner: OwnerId, taskId: number): Promise<void> {
+  return changeTask(context, owner, taskId, async (tx, task, now) => {
+    if (!isEndedTask(task.state)) {
+      throw new Conflict(`task ${task.id} has not ended: it is ${task.state}; its jobs are retried while it runs`);
+    }
+    if (task.state === 'done') throw new Conflict(`task ${task.id} is done: all of its jobs finished`);
+    if (task.unique_name === 1) {
+      const other = await readTaskOfName(tx, owner, task.name, task.id);
+      if (other) throw new Conflict(`task ${other.id} has taken the name ${task.name}; kill it first`);
+    }
+    await reviveJobs(tx, task.id, task.max_attempts, now);
+    await updateTask(tx, task.id, { state: 'ready', diagnosis: '', ended_at: null });
+  });
+}
+
+export function pauseTask(context: JobsContext, owner: OwnerId, taskId: number): Promise<void> {
+  return changeTask(context, owner, taskId, async (tx, task, now) => {
+    if (task.state === 'paused') return;
+    if (task.state !== 'ready' && task.state !== 'running') {
+      throw new Conflict(`task ${task.id} cannot be paused: it is ${task.state}`);
+    }
+    await updateTask(tx, task.id, { state: 'paused' });
+    await moveJobsOfTask(tx, task.id, ['activated'], { state: 'throttled', modified_at: now });
+  });
+}
+
+export function resumeTask(context: JobsContext, owner: OwnerId, taskId: number): Promise<void> {
+  return changeTask(context, owner, taskId, async (tx, task, now) => {
+    if (task.state !== 'paused') throw new Conflict(`task ${task.id} is not paused: it is ${task.state}`);
+    await moveJobsOfTask(tx, task.id, ['throttled'], { state: 'activated', modified_at: now });
+    await updateTask(tx, task.id, { state: (await wasStarted(tx, task.id)) ? 'running' : 'ready' });
+  });
+}
+
+async function changeTask(
+  { store, clock }: JobsContext,
+  owner: OwnerId,
+  taskId: number,
+  change: (tx: Database, task: LockedTask, now: number) => Promise<void>,
+): Promise<void> {
+  const now = clock();
+  await store.write(async (tx) => {
+    const task = await lockTask(tx, owner, taskId, now);
+    if (!task) throw new NotFound(`you have no task ${taskId}`);
+    await change(tx, task, now);
+  });
+}
+
+async function stopWaiting(tx: Database, task: LockedTask, now: number): Promise<void> {
+  await moveJobsOfTask(tx, task.id, ['activated', 'throttled'], { state: 'cancelled', modified_at: now });
+}
+
+/** Their pilots are told at their next report. */
+async function stopRunning(tx: Database, task: LockedTask, now: number): Promise<void> {
+  await moveJobsOfTask(tx, task.id, HELD_JOB_STATES, { kill_requested: 1, modified_at: now });
+}
+
+function hasEnded(task: LockedTask): Conflict {
+  return new Conflict(`task ${task.id} has ended already: it is ${task.state}`);
+}

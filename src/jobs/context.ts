@@ -1,0 +1,7 @@
+import type { Store } from '../store/store.ts';
+
+/** What this room works on. `clock` answers milliseconds since 1970 UTC. */
+export interface JobsContext {
+  store: Store;
+  clock: () => number;
+}

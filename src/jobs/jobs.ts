@@ -1,0 +1,107 @@
+import type { OwnerId } from '../protocol/ids.ts';
+import type { LeasedJob, TaskInfo } from '../protocol/panda-job.ts';
+import { type Acquisition, acquireJobs } from './acquire.ts';
+import { finishTask, killTask, pauseTask, resumeTask, retryTask } from './commands.ts';
+import type { JobsContext } from './context.ts';
+import { addFile, checkUpload, findFile, type JobFile, listFiles, type UploadedFile } from './files.ts';
+import { getJobs, getJobsOfPilot, type JobInfo, jobsOfTask } from './job-info.ts';
+import { expireLeases, startLeaseLoop } from './leases.ts';
+import { failAttempt, type JobReport, reportJob } from './report.ts';
+import { type Submission, submitTask } from './submit.ts';
+import { getTask, listTasks, type TaskQuery } from './task-info.ts';
+
+export type { LeasedJob, TaskInfo } from '../protocol/panda-job.ts';
+export type { Acquisition } from './acquire.ts';
+export type { JobFile, UploadedFile } from './files.ts';
+export type { JobInfo } from './job-info.ts';
+export type { JobReport } from './report.ts';
+export type { Submission } from './submit.ts';
+export type { TaskQuery } from './task-info.ts';
+
+/**
+ * Tasks and jobs: a task is split into jobs, a job has attempts, an attempt is a pilot's for as long as its lease. Safe with
+ * many replicas on one database. Another owner's task or job is answered as one that is not there.
+ */
+export interface Jobs {
+  /**
+   * Takes a task and makes its jobs.
+   *
+   * @throws {InvalidArgument} when its queue is unknown or its jobs could not be run, with the reason
+   * @throws {AlreadyExists} when its name is taken; the message has `jediTaskID=N` of the other one
+   */
+  submit(owner: OwnerId, submission: Submission): Promise<{ taskId: number }>;
+
+  /** The newest first. @throws {InvalidArgument} when a filter is unknown */
+  listTasks(owner: OwnerId, query?: TaskQuery): Promise<TaskInfo[]>;
+  /** @throws {NotFound} */
+  getTask(owner: OwnerId, taskId: number): Promise<TaskInfo>;
+  /** In the order of their serials. @throws {NotFound} */
+  jobsOf(owner: OwnerId, taskId: number): Promise<JobInfo[]>;
+  /** Those that are there, in the order of their ids. */
+  getJobs(owner: OwnerId, jobIds: readonly number[]): Promise<JobInfo[]>;
+  /** Those whose last attempt is, or was, this pilot's. */
+  getJobsOfPilot(pilotId: string, jobIds: readonly number[]): Promise<JobInfo[]>;
+
+  /** Cancels the jobs that wait and has the pilots stop those that run. @throws {NotFound} @throws {Conflict} when it has ended */
+  kill(owner: OwnerId, taskId: number): Promise<void>;
+  /** Ends a task early; what finished counts. `soft`: what runs may finish. @throws {NotFound} @throws {Conflict} */
+  finish(owner: OwnerId, taskId: number, options?: { soft?: boolean }): Promise<void>;
+  /** Runs the jobs of an ended task again that did not finish. @throws {NotFound} @throws {Conflict} */
+  retry(owner: OwnerId, taskId: number): Promise<void>;
+  /** Gives out no further job until {@link Jobs.resume}; what runs goes on. @throws {NotFound} @throws {Conflict} */
+  pause(owner: OwnerId, taskId: number): Promise<void>;
+  resume(owner: OwnerId, taskId: number): Promise<void>;
+
+  /**
+   * Gives the oldest waiting jobs of a queue (and those for any queue) to a pilot, each with a lease of `LEASE_SECONDS`. No
+   * job goes to two pilots.
+   */
+  acquire(acquisition: Acquisition): Promise<{ jobs: LeasedJob[]; withheld: number }>;
+  /**
+   * Takes a pilot's report, which also renews the lease. A final report may be repeated.
+   *
+   * @throws {NotFound} when there is no such attempt
+   * @throws {Conflict} when the attempt is another pilot's or has ended otherwise (its lease, for one); nothing is changed
+   */
+  report(pilotId: string, report: JobReport): Promise<{ command: 'NULL' | 'tobekilled' }>;
+  /** Ends an attempt that could not begin, because its secrets could not be delivered. Nothing happens when it has ended. */
+  failAttempt(jobId: number, attempt: number, reason: string, options: { retriable: boolean }): Promise<void>;
+  /** Takes jobs from pilots that have been silent for too long; how many. */
+  expireLeases(): Promise<number>;
+  /** Calls {@link Jobs.expireLeases} every few seconds. What it throws goes to `onError`; the loop goes on. */
+  startLeaseLoop(onError?: (error: unknown) => void): { close(): Promise<void> };
+
+  /** Whether a pilot may upload for this attempt: to be asked before the bytes are taken. @throws {NotFound} @throws {Conflict} */
+  checkUpload(pilotId: string, attempt: { jobId: number; attempt: number }): Promise<void>;
+  /** Notes a log or output whose content is kept already. @throws {NotFound} @throws {Conflict} @throws {InvalidArgument} */
+  addFile(pilotId: string, file: UploadedFile): Promise<void>;
+  /** Of each job's last attempt, in the order of serial and name. @throws {NotFound} */
+  listFiles(owner: OwnerId, taskId: number): Promise<JobFile[]>;
+  /** @throws {NotFound} */
+  findFile(owner: OwnerId, jobId: number, attempt: number, name: string): Promise<Omit<JobFile, 'serial'>>;
+}
+
+export function createJobs(context: JobsContext): Jobs {
+  return {
+    submit: (owner, submission) => submitTask(context, owner, submission),
+    listTasks: (owner, query = {}) => listTasks(context.store, owner, query),
+    getTask: (owner, taskId) => getTask(context.store, owner, taskId),
+    jobsOf: (owner, taskId) => jobsOfTask(context.store, owner, taskId),
+    getJobs: (owner, jobIds) => getJobs(context.store, owner, jobIds),
+    getJobsOfPilot: (pilotId, jobIds) => getJobsOfPilot(context.store, pilotId, jobIds),
+    kill: (owner, taskId) => killTask(context, owner, taskId),
+    finish: (owner, taskId, options = {}) => finishTask(context, owner, taskId, options),
+    retry: (owner, taskId) => retryTask(context, owner, taskId),
+    pause: (owner, taskId) => pauseTask(context, owner, taskId),
+    resume: (owner, taskId) => resumeTask(context, owner, taskId),
+    acquire: (acquisition) => acquireJobs(context, acquisition),
+    report: (pilotId, report) => reportJob(context, pilotId, report),
+    failAttempt: (jobId, attempt, reason, options) => failAttempt(context, { jobId, attempt }, reason, options),
+    expireLeases: () => expireLeases(context),
+    startLeaseLoop: (onError) => startLeaseLoop(context, onError),
+    checkUpload: (pilotId, attempt) => checkUpload(context.store, pilotId, attempt),
+    addFile: (pilotId, file) => addFile(context, pilotId, file),
+    listFiles: (owner, taskId) => listFiles(context.store, owner, taskId),
+    findFile: (owner, jobId, attempt, name) => findFile(context.store, owner, { jobId, attempt, name }),
+  };
+}

@@ -1,0 +1,39 @@
+import { InvalidArgument } from '../protocol/errors.ts';
+import { readQueue, readQueues, upsertQueue } from '../store/queues.ts';
+import type { Store } from '../store/store.ts';
+
+/** A place that pilots take jobs from: PanDA's computing site. */
+export interface Queue {
+  /** 1 to 64 letters, digits, `.`, `_` and `-`. */
+  name: string;
+  /** Whether a pilot that offers no key may have secrets over TLS alone. */
+  allowTlsSecrets: boolean;
+}
+
+/** Adds a queue, or changes what it allows when it is there. @throws {InvalidArgument} when the name cannot be one */
+export async function addQueue(
+  store: Store,
+  clock: () => number,
+  name: string,
+  { allowTlsSecrets = false }: { allowTlsSecrets?: boolean } = {},
+): Promise<void> {
+  if (!/^[\w.-]{1,64}$/.test(name)) {
+    throw new InvalidArgument(`"${name}" cannot be a queue's name: 1 to 64 letters, digits, ".", "_" and "-"`);
+  }
+  const queue = { name, allow_tls_secrets: allowTlsSecrets ? 1 : 0, created_at: clock() };
+  await store.write((tx) => upsertQueue(tx, queue));
+}
+
+/** In the order of their names. */
+export async function listQueues(store: Store): Promise<Queue[]> {
+  return (await readQueues(store.db)).map(toQueue);
+}
+
+export async function findQueue(store: Store, name: string): Promise<Queue | undefined> {
+  const row = await readQueue(store.db, name);
+  return row && toQueue(row);
+}
+
+function toQueue({ name, allow_tls_secrets }: { name: string; allow_tls_secrets: number }): Queue {
+  return { name, allowTlsSecrets: allow_tls_secrets === 1 };
+}

@@ -1,0 +1,149 @@
+import { Conflict, InvalidArgument, NotFound } from '../protocol/errors.ts';
+import type { OwnerId } from '../protocol/ids.ts';
+import { LEASE_SECONDS } from '../protocol/limits.ts';
+import type { JobState } from '../protocol/states.ts';
+import { endAttempt, readAttempt, renewLease } from '../store/attempts.ts';
+import { moveJob } from '../store/jobs.ts';
+import type { Database } from '../store/store.ts';
+import { lockTask } from '../store/tasks.ts';
+import type { JobsContext } from './context.ts';
+import { settleJob } from './settle.ts';
+
+/** What a pilot says of an attempt. */
+export interface JobReport {
+  jobId: number;
+  attempt: number;
+  /** One of `starting`, `running` (also as a heartbeat), `holding`, `transferring`, `finished`, `failed`. */
+  state: string;
+  node?: string | undefined;
+  /** The payload's exit status. */
+  exitCode?: number | undefined;
+  /** The pilot's own error code: PanDA's `pilotErrorCode`. */
+  errorCode?: number | undefined;
+  /** Why it failed. */
+  diagnosis?: string | undefined;
+}
+
+/** From which states a report moves a job on; from another one it only renews the lease: reports may overtake each other. */
+const EARLIER: Record<string, readonly JobState[]> = {
+  starting: ['sent'],
+  running: ['sent', 'starting'],
+  holding: ['sent', 'starting', 'running', 'transferring'],
+  transferring: ['sent', 'starting', 'running', 'holding'],
+};
+const MAX_DIAGNOSIS_CHARS = 1000;
+
+export async function reportJob(
+  context: JobsContext,
+  pilotId: string,
+  report: JobReport,
+): Promise<{ command: 'NULL' | 'tobekilled' }> {
+  const { jobId, attempt, state } = report;
+  const isFinal = state === 'finished' || state === 'failed';
+  if (!isFinal && !Object.hasOwn(EARLIER, state)) {
+    throw new InvalidArgument(
+      `job_status: must be one of ${[...Object.keys(EARLIER), 'finished', 'failed'].join(', ')}, not "${state}"`,
+    );
+  }
+  const now = context.clock();
+  return context.store.write(async (tx) => {
+    const held = await readAttemptOf(tx, pilotId, { jobId, attempt });
+    const command = held.kill_requested === 1 ? 'tobekilled' : 'NULL';
+    if (held.ended_at !== null) {
+      // The pilot did not get the answer to its final report and says it again.
+      if (held.state === state) return { command: 'NULL' };
+      throw ended(jobId, attempt);
+    }
+    if (!isFinal) {
+      await keepAlive(tx, report, held.state as JobState, now);
+      return { command };
+    }
+    await endAndSettle(tx, { ...held, owner_id: held.owner_id as OwnerId }, report, now);
+    return { command: 'NULL' };
+  });
+}
+
+/** An attempt that is, or was, this pilot's. @throws {NotFound} @throws {Conflict} when it is another pilot's */
+export async function readAttemptOf(
+  tx: Database,
+  pilotId: string,
+  { jobId, attempt }: { jobId: number; attempt: number },
+) {
+  const held = await readAttempt(tx, jobId, attempt);
+  if (!held) throw new NotFound(`there is no attempt ${attempt} of job ${jobId}`);
+  if (held.pilot_id !== pilotId) throw new Conflict(`attempt ${attempt} of job ${jobId} is another pilot's`);
+  return held;
+}
+
+async function keepAlive(tx: Database, report: JobReport, known: JobState, now: number): Promise<void> {
+  const { jobId, attempt, node } = report;
+  const state = report.state as JobState;
+  const from = EARLIER[state] ?? [];
+  const moves = from.includes(known);
+  const renewed = await renewLease(
+    tx,
+    { jobId, attempt },
+    {
+      lease_until: now + LEASE_SECONDS * 1000,
+      ...(node === undefined ? {} : { node }),
+      ...(moves ? { state } : {}),
+      ...(moves && state === 'running' ? { started_at: now } : {}),
+    },
+  );
+  if (!renewed) throw ended(jobId, attempt);
+  if (moves) await moveJob(tx, { id: jobId, attempt, from }, { state, modified_at: now });
+}
+
+async function endAndSettle(
+  tx: Database,
+  { task_id, owner_id }: { task_id: number; owner_id: OwnerId },
+  report: JobReport,
+  now: number,
+): Promise<void> {
+  const { jobId, attempt, node, exitCode, errorCode } = report;
+  const task = await lockTask(tx, owner_id, task_id, now);
+  if (!task) throw new NotFound(`there is no task ${task_id}`);
+  const outcome = report.state === 'finished' ? 'finished' : 'failed';
+  const did = await endAttempt(
+    tx,
+    { jobId, attempt },
+    {
+      state: outcome,
+      ended_at: now,
+      diagnosis: outcome === 'failed' ? diagnosisOf(report) : '',
+      exit_code: exitCode ?? null,
+      error_code: errorCode ?? null,
+      ...(node === undefined ? {} : { node }),
+    },
+  );
+  if (!did) throw ended(jobId, attempt);
+  await settleJob(tx, task, { jobId, attempt }, outcome, now);
+}
+
+function diagnosisOf({ diagnosis, exitCode, errorCode }: JobReport): string {
+  if (diagnosis) return diagnosis.slice(0, MAX_DIAGNOSIS_CHARS);
+  if (exitCode) return `the payload ended with exit status ${exitCode}`;
+  return errorCode ? `the pilot failed with error ${errorCode}` : 'failed without a reason given';
+}
+
+function ended(jobId: number, attempt: number): Conflict {
+  return new Conflict(`attempt ${attempt} of job ${jobId} has ended: stop it, its result is not taken`);
+}
+
+/** See {@link Jobs.failAttempt}. */
+export async function failAttempt(
+  { store, clock }: JobsContext,
+  { jobId, attempt }: { jobId: number; attempt: number },
+  reason: string,
+  { retriable }: { retriable: boolean },
+): Promise<void> {
+  const now = clock();
+  await store.write(async (tx) => {
+    const held = await readAttempt(tx, jobId, attempt);
+    if (!held) return;
+    const task = await lockTask(tx, held.owner_id as OwnerId, held.task_id, now);
+    const diagnosis = reason.slice(0, MAX_DIAGNOSIS_CHARS);
+    const did = await endAttempt(tx, { jobId, attempt }, { state: 'failed', ended_at: now, diagnosis });
+    if (task && did) await settleJob(tx, task, { jobId, attempt }, retriable ? 'failed' : 'failed for good', now);
+  });
+}

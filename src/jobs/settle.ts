@@ -1,0 +1,64 @@
+import { Conflict } from '../protocol/errors.ts';
+import { HELD_JOB_STATES, isEndedTask, type JobState, type TaskState } from '../protocol/states.ts';
+import { readLastFailure } from '../store/attempts.ts';
+import { countJobsByState, hasJobsIn, moveJob, readJob } from '../store/jobs.ts';
+import type { Database } from '../store/store.ts';
+import { type LockedTask, updateTask } from '../store/tasks.ts';
+
+/** How an attempt ended. */
+export type Outcome = 'finished' | 'failed' | 'failed for good';
+
+/**
+ * Moves a job on whose attempt has just ended, and its task with it. The task must be locked by this transaction, so that
+ * exactly one of the jobs that end together sees that it was the last.
+ *
+ * A job that failed is tried again while it has attempts left, unless its owner asked to stop.
+ */
+export async function settleJob(
+  tx: Database,
+  task: LockedTask,
+  { jobId, attempt }: { jobId: number; attempt: number },
+  outcome: Outcome,
+  now: number,
+): Promise<void> {
+  const job = await readJob(tx, jobId);
+  if (!job) throw new Conflict(`there is no job ${jobId} any more`);
+  const state = nextJobState(task, job, outcome);
+  const moved = await moveJob(tx, { id: jobId, attempt, from: HELD_JOB_STATES }, { state, modified_at: now });
+  if (!moved) throw new Conflict(`job ${jobId} is not in attempt ${attempt} any more`);
+  await settleTask(tx, task, now);
+}
+
+function nextJobState(
+  task: LockedTask,
+  job: { attempt: number; max_attempts: number; kill_requested: number },
+  outcome: Outcome,
+): JobState {
+  if (outcome === 'finished') return 'finished';
+  if (job.kill_requested === 1) return 'cancelled';
+  if (outcome === 'failed for good' || job.attempt >= job.max_attempts) return 'failed';
+  if (task.state === 'paused') return 'throttled';
+  return task.state === 'running' || task.state === 'ready' ? 'activated' : 'failed';
+}
+
+const OPEN_JOB_STATES: readonly JobState[] = ['activated', 'throttled', ...HELD_JOB_STATES];
+
+/** Ends a task, which this transaction has locked, when all of its jobs have ended. */
+export async function settleTask(tx: Database, task: LockedTask, now: number): Promise<void> {
+  if (isEndedTask(task.state) || (await hasJobsIn(tx, task.id, OPEN_JOB_STATES))) return;
+  const counts = new Map((await countJobsByState(tx, [task.id])).map(({ state, count }) => [state, count]));
+  const finished = counts.get('finished') ?? 0;
+  const state = endState(task, finished);
+  const failed = counts.get('failed') ?? 0;
+  const failure = failed > 0 ? await readLastFailure(tx, task.id) : undefined;
+  const diagnosis = failure
+    ? `${failed} of ${task.job_count} jobs failed; job ${failure.id}: ${failure.diagnosis}`
+    : '';
+  await updateTask(tx, task.id, { state, diagnosis, ended_at: now });
+}
+
+function endState(task: LockedTask, finished: number): TaskState {
+  if (task.state === 'aborting') return 'aborted';
+  if (finished === task.job_count) return 'done';
+  return finished > 0 ? 'finished' : 'failed';
+}

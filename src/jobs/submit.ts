@@ -1,0 +1,88 @@
+import { AlreadyExists, InvalidArgument } from '../protocol/errors.ts';
+import type { OwnerId } from '../protocol/ids.ts';
+import { parseJobParameters } from '../protocol/job-parameters.ts';
+import { FIRST_TASK_ID } from '../protocol/limits.ts';
+import type { TaskRequest } from '../protocol/panda-task.ts';
+import { insertJobs } from '../store/jobs.ts';
+import { readQueue, readQueues } from '../store/queues.ts';
+import type { Database } from '../store/store.ts';
+import { insertTask, readTaskOfName } from '../store/tasks.ts';
+import type { JobsContext } from './context.ts';
+import { splitJob } from './split.ts';
+
+/** A task as `parseTaskParameters` reads it, with the secrets it names found. */
+export type Submission = Omit<TaskRequest, 'secretNames'> & {
+  /** The only secrets that its jobs get, or null for all of its owner's. */
+  secretIds: readonly string[] | null;
+};
+
+export async function submitTask(
+  { store, clock }: JobsContext,
+  owner: OwnerId,
+  submission: Submission,
+): Promise<{ taskId: number }> {
+  checkThatItRuns(submission);
+  const { name, uniqueName, queue, jobCount, maxAttempts, useSecrets, secretIds, template } = submission;
+  const now = clock();
+  const parameters = JSON.stringify(template);
+  return store.write(async (tx) => {
+    await checkQueue(tx, queue);
+    if (uniqueName) await checkName(tx, owner, name);
+    const taskId = await insertTask(tx, {
+      owner_id: owner,
+      name,
+      unique_name: uniqueName ? 1 : 0,
+      state: 'ready',
+      queue,
+      use_secrets: useSecrets ? 1 : 0,
+      secret_ids: secretIds && JSON.stringify(secretIds),
+      parameters,
+      job_count: jobCount,
+      max_attempts: maxAttempts,
+      diagnosis: '',
+      created_at: now,
+      modified_at: now,
+    });
+    if (taskId === undefined) {
+      await checkName(tx, owner, name);
+      throw new AlreadyExists(`outDS=${name} was submitted at the same moment; submit it once`);
+    }
+    await insertJobs(tx, taskId);
+    return { taskId };
+  });
+}
+
+/** What no pilot could run, or what would leave no output behind, is refused while its owner is there to read why. */
+function checkThatItRuns({ template }: Submission): void {
+  const { parameters, outputs, logName } = splitJob(template, { taskId: FIRST_TASK_ID, serial: 1 });
+  const brought = Object.values(parseJobParameters(parameters).outputs);
+  const names = new Set([...outputs, logName]);
+  if (names.size !== outputs.length + 1) throw new InvalidArgument('jobParameters: two outputs have one name');
+  const unknown = brought.find((name) => !outputs.includes(name));
+  if (unknown !== undefined || brought.length !== outputs.length) {
+    throw new InvalidArgument(
+      `jobParameters: -o must name the same files as the outputs${unknown === undefined ? '' : `, not "${unknown}"`}`,
+    );
+  }
+}
+
+async function checkQueue(tx: Database, queue: string | null): Promise<void> {
+  if (queue === null || (await readQueue(tx, queue))) return;
+  const names = (await readQueues(tx)).map(({ name }) => name);
+  throw new InvalidArgument(
+    `site: there is no queue "${queue}"; ${names.length > 0 ? `the queues are ${names.join(', ')}` : 'there is none yet'}`,
+  );
+}
+
+/**
+ * A name is free when no task of its owner has it, or those that had it ended without success. (PanDA's server takes up any
+ * ended task of that name again, with the new parameters; here `retry` does that, and a new submission is a new task.)
+ */
+async function checkName(tx: Database, owner: OwnerId, name: string): Promise<void> {
+  const other = await readTaskOfName(tx, owner, name);
+  if (!other) return;
+  throw new AlreadyExists(
+    `jediTaskID=${other.id} is in the ${other.state} state for outDS=${name}. You cannot submit duplicated tasks: ` +
+      'choose another name, or kill that one first if it still runs',
+  );
+}

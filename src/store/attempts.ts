@@ -1,0 +1,99 @@
+import type { Insertable } from 'kysely';
+import type { JobState } from '../protocol/states.ts';
+import type { Schema } from './schema.ts';
+import type { Database } from './store.ts';
+
+export async function insertAttempts(db: Database, attempts: readonly Insertable<Schema['attempts']>[]): Promise<void> {
+  await db.insertInto('attempts').values(attempts).execute();
+}
+
+/** An attempt with what of its job decides what may become of it. */
+export async function readAttempt(db: Database, jobId: number, attempt: number) {
+  return db
+    .selectFrom('attempts')
+    .innerJoin('jobs', 'jobs.id', 'attempts.job_id')
+    .select([
+      'attempts.job_id',
+      'attempts.attempt',
+      'attempts.state',
+      'attempts.pilot_id',
+      'attempts.ended_at',
+      'jobs.task_id',
+      'jobs.owner_id',
+      'jobs.kill_requested',
+    ])
+    .where('attempts.job_id', '=', jobId)
+    .where('attempts.attempt', '=', attempt)
+    .executeTakeFirst();
+}
+
+/** Notes that an attempt lives. False when it has ended meanwhile: a lease that was lost does not come back. */
+export async function renewLease(
+  db: Database,
+  { jobId, attempt }: { jobId: number; attempt: number },
+  change: { lease_until: number; state?: JobState; node?: string; started_at?: number },
+): Promise<boolean> {
+  const result = await db
+    .updateTable('attempts')
+    .set(change)
+    .where('job_id', '=', jobId)
+    .where('attempt', '=', attempt)
+    .where('ended_at', 'is', null)
+    .executeTakeFirst();
+  return result.numUpdatedRows === 1n;
+}
+
+/**
+ * Ends an attempt, once: of a report and the loss of the lease at the same moment, one is told false and changes nothing.
+ *
+ * @param leaseBefore ends it only when its lease ended before this time
+ */
+export async function endAttempt(
+  db: Database,
+  { jobId, attempt, leaseBefore }: { jobId: number; attempt: number; leaseBefore?: number },
+  end: {
+    state: JobState;
+    ended_at: number;
+    diagnosis: string;
+    exit_code?: number | null;
+    error_code?: number | null;
+    node?: string;
+  },
+): Promise<boolean> {
+  const result = await db
+    .updateTable('attempts')
+    .set(end)
+    .where('job_id', '=', jobId)
+    .where('attempt', '=', attempt)
+    .where('ended_at', 'is', null)
+    .$if(leaseBefore !== undefined, (query) => query.where('lease_until', '<', leaseBefore ?? 0))
+    .executeTakeFirst();
+  return result.numUpdatedRows === 1n;
+}
+
+/** Attempts whose pilot has been silent for too long, the longest first. */
+export async function readExpiredAttempts(db: Database, now: number, limit: number) {
+  return db
+    .selectFrom('attempts')
+    .innerJoin('jobs', 'jobs.id', 'attempts.job_id')
+    .select(['attempts.job_id', 'attempts.attempt', 'jobs.task_id', 'jobs.owner_id'])
+    .where('attempts.ended_at', 'is', null)
+    .where('attempts.lease_until', '<', now)
+    .orderBy('attempts.lease_until')
+    .limit(limit)
+    .execute();
+}
+
+/** The failure of a task that was reported last. */
+export async function readLastFailure(db: Database, taskId: number) {
+  return db
+    .selectFrom('jobs')
+    .innerJoin('attempts', (join) =>
+      join.onRef('attempts.job_id', '=', 'jobs.id').onRef('attempts.attempt', '=', 'jobs.attempt'),
+    )
+    .select(['jobs.id', 'attempts.diagnosis'])
+    .where('jobs.task_id', '=', taskId)
+    .where('jobs.state', '=', 'failed')
+    .orderBy('attempts.ended_at', 'desc')
+    .executeTakeFirst();
+}

@@ -1,0 +1,204 @@
+import { sql, type Updateable } from 'kysely';
+import type { OwnerId } from '../protocol/ids.ts';
+import type { JobState } from '../protocol/states.ts';
+import type { Schema } from './schema.ts';
+import type { Database, Store } from './store.ts';
+
+/** Makes a task's jobs, however many, serial 1 to `job_count`. */
+export async function insertJobs(db: Database, taskId: number): Promise<void> {
+  await sql`
+    insert into jobs (task_id, owner_id, serial, state, queue, use_secrets, max_attempts, created_at, modified_at)
+    with recursive serials (serial) as (
+      select 1 union all select serial + 1 from serials
+        where serial < (select job_count from tasks where id = ${taskId}))
+    select tasks.id, tasks.owner_id, serials.serial, 'activated', tasks.queue, tasks.use_secrets, tasks.max_attempts,
+      tasks.created_at, tasks.created_at
+    from tasks, serials where tasks.id = ${taskId}`.execute(db);
+}
+
+/** Which waiting jobs a pilot may have. */
+export interface Wanted {
+  queue: string;
+  taskId: number | undefined;
+  /** Undefined: both kinds. */
+  useSecrets: 0 | 1 | undefined;
+}
+
+/** `state` is written out, not bound, so that the databases see that the index of waiting jobs answers it. */
+const isWaiting = sql<boolean>`jobs.state = 'activated'`;
+
+function waitingJobs(db: Database, { queue, taskId, useSecrets }: Wanted) {
+  return db
+    .selectFrom('jobs')
+    .where(isWaiting)
+    .where((where) => where.or([where('jobs.queue', '=', queue), where('jobs.queue', 'is', null)]))
+    .$if(taskId !== undefined, (query) => query.where('jobs.task_id', '=', taskId ?? 0))
+    .$if(useSecrets !== undefined, (query) => query.where('jobs.use_secrets', '=', useSecrets ?? 0));
+}
+
+/** Whether there is one: so that a pilot that asks in vain costs no write. */
+export async function hasWaitingJobs(db: Database, wanted: Wanted): Promise<boolean> {
+  return (await waitingJobs(db, wanted).select('jobs.id').limit(1).executeTakeFirst()) !== undefined;
+}
+
+export async function countWaitingJobs(db: Database, wanted: Wanted): Promise<number> {
+  const { count } = await waitingJobs(db, wanted)
+    .select((select) => select.fn.countAll<number>().as('count'))
+    .executeTakeFirstOrThrow();
+  return count;
+}
+
+/**
+ * Takes the oldest waiting jobs for their next attempt. Of two pilots that ask at the same moment, each job goes to one:
+ * PostgreSQL passes over rows that another transaction is taking, SQLite runs one writing transaction at a time.
+ */
+export async function takeWaitingJobs(
+  db: Database,
+  kind: Store['kind'],
+  wanted: Wanted,
+  limit: number,
+  now: number,
+): Promise<{ id: number; task_id: number; owner_id: string; serial: number; attempt: number; use_secrets: number }[]> {
+  const oldest = waitingJobs(db, wanted)
+    .select('jobs.id')
+    .orderBy('jobs.id')
+    .limit(limit)
+    .$if(kind === 'postgres', (query) => query.forUpdate().skipLocked());
+  return db
+    .with('oldest', () => oldest)
+    .updateTable('jobs')
+    .set((set) => ({ state: 'sent' satisfies JobState, attempt: set('attempt', '+', 1), modified_at: now }))
+    .where('id', 'in', (where) => where.selectFrom('oldest').select('oldest.id'))
+    .where(isWaiting)
+    .returning(['id', 'task_id', 'owner_id', 'serial', 'attempt', 'use_secrets'])
+    .execute();
+}
+
+export async function readJob(db: Database, id: number) {
+  return db
+    .selectFrom('jobs')
+    .select(['id', 'task_id', 'owner_id', 'state', 'attempt', 'max_attempts', 'kill_requested'])
+    .where('id', '=', id)
+    .executeTakeFirst();
+}
+
+/** Changes a job while it is in one of the states `from` in that attempt; false when it is not, and nothing was changed. */
+export async function moveJob(
+  db: Database,
+  { id, attempt, from }: { id: number; attempt: number; from: readonly JobState[] },
+  change: Updateable<Schema['jobs']>,
+): Promise<boolean> {
+  const result = await db
+    .updateTable('jobs')
+    .set(change)
+    .where('id', '=', id)
+    .where('attempt', '=', attempt)
+    .where('state', 'in', from)
+    .executeTakeFirst();
+  return result.numUpdatedRows === 1n;
+}
+
+/** Changes all jobs of a task that are in one of the states `from`; how many there were. */
+export async function moveJobsOfTask(
+  db: Database,
+  taskId: number,
+  from: readonly JobState[],
+  change: Updateable<Schema['jobs']>,
+): Promise<number> {
+  const result = await db
+    .updateTable('jobs')
+    .set(change)
+    .where('task_id', '=', taskId)
+    .where('state', 'in', from)
+    .executeTakeFirst();
+  return Number(result.numUpdatedRows);
+}
+
+/** Gives jobs that ended without success another round of attempts; how many there were. */
+export async function reviveJobs(db: Database, taskId: number, maxAttempts: number, now: number): Promise<number> {
+  const result = await db
+    .updateTable('jobs')
+    .set((set) => ({
+      state: 'activated' satisfies JobState,
+      kill_requested: 0,
+      max_attempts: set('attempt', '+', maxAttempts),
+      modified_at: now,
+    }))
+    .where('task_id', '=', taskId)
+    .where('state', 'in', ['failed', 'cancelled', 'closed'] satisfies JobState[])
+    .executeTakeFirst();
+  return Number(result.numUpdatedRows);
+}
+
+/** Whether a job of the task is in one of the states. */
+export async function hasJobsIn(db: Database, taskId: number, states: readonly JobState[]): Promise<boolean> {
+  const found = await db
+    .selectFrom('jobs')
+    .select('id')
+    .where('task_id', '=', taskId)
+    .where('state', 'in', states)
+    .limit(1)
+    .executeTakeFirst();
+  return found !== undefined;
+}
+
+/** Whether any job of the task was ever acquired. */
+export async function wasStarted(db: Database, taskId: number): Promise<boolean> {
+  const found = await db
+    .selectFrom('jobs')
+    .select('id')
+    .where('task_id', '=', taskId)
+    .where('attempt', '>', 0)
+    .limit(1)
+    .executeTakeFirst();
+  return found !== undefined;
+}
+
+export async function countJobsByState(db: Database, taskIds: readonly number[]) {
+  return db
+    .selectFrom('jobs')
+    .select(['task_id', 'state', (select) => select.fn.countAll<number>().as('count')])
+    .where('task_id', 'in', taskIds)
+    .groupBy(['task_id', 'state'])
+    .execute();
+}
+
+/** Jobs with the attempt that runs, or ran last: those of a task, or by id, or by id of one pilot. In the order of their ids. */
+export async function readJobs(
+  db: Database,
+  which:
+    | { owner: OwnerId; taskId: number }
+    | { owner: OwnerId; ids: readonly number[] }
+    | { pilotId: string; ids: readonly number[] },
+) {
+  return db
+    .selectFrom('jobs')
+    .leftJoin('attempts', (join) =>
+      join.onRef('attempts.job_id', '=', 'jobs.id').onRef('attempts.attempt', '=', 'jobs.attempt'),
+    )
+    .select([
+      'jobs.id',
+      'jobs.task_id',
+      'jobs.serial',
+      'jobs.state',
+      'jobs.attempt',
+      'jobs.max_attempts',
+      'jobs.kill_requested',
+      'jobs.queue as wanted_queue',
+      'jobs.created_at',
+      'jobs.modified_at',
+      'attempts.queue',
+      'attempts.node',
+      'attempts.started_at',
+      'attempts.ended_at',
+      'attempts.exit_code',
+      'attempts.error_code',
+      'attempts.diagnosis',
+    ])
+    .$if('owner' in which, (query) => query.where('jobs.owner_id', '=', 'owner' in which ? which.owner : ''))
+    .$if('pilotId' in which, (query) => query.where('attempts.pilot_id', '=', 'pilotId' in which ? which.pilotId : ''))
+    .$if('taskId' in which, (query) => query.where('jobs.task_id', '=', 'taskId' in which ? which.taskId : 0))
+    .$if('ids' in which, (query) => query.where('jobs.id', 'in', 'ids' in which ? which.ids : []))
+    .orderBy('jobs.id')
+    .execute();
+}

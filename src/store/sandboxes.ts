@@ -1,0 +1,31 @@
+import type { OwnerId } from '../protocol/ids.ts';
+import type { Database } from './store.ts';
+
+/** False when there is a sandbox of that name: of two that bring one name at the same moment, one is told so. */
+export async function insertSandbox(
+  db: Database,
+  sandbox: { name: string; owner_id: OwnerId; sha256: string; size: number; checksum: string; created_at: number },
+): Promise<boolean> {
+  const result = await db
+    .insertInto('sandboxes')
+    .values(sandbox)
+    .onConflict((conflict) => conflict.doNothing())
+    .executeTakeFirst();
+  return result.numInsertedOrUpdatedRows === 1n;
+}
+
+export async function readSandbox(db: Database, name: string) {
+  return db.selectFrom('sandboxes').selectAll().where('name', '=', name).executeTakeFirst();
+}
+
+/** The newest one of this content. */
+export async function readSandboxOfContent(db: Database, owner: OwnerId, size: number, checksum: string) {
+  return db
+    .selectFrom('sandboxes')
+    .select('name')
+    .where('owner_id', '=', owner)
+    .where('size', '=', size)
+    .where('checksum', '=', checksum)
+    .orderBy('created_at', 'desc')
+    .executeTakeFirst();
+}

@@ -1,0 +1,110 @@
+import type { Insertable, Updateable } from 'kysely';
+import type { OwnerId } from '../protocol/ids.ts';
+import type { TaskState } from '../protocol/states.ts';
+import type { Schema } from './schema.ts';
+import type { Database } from './store.ts';
+
+/** The new task's id; undefined when its name is taken, also by one that is submitted at the same moment. */
+export async function insertTask(db: Database, task: Insertable<Schema['tasks']>): Promise<number | undefined> {
+  const inserted = await db
+    .insertInto('tasks')
+    .values(task)
+    .onConflict((conflict) => conflict.doNothing())
+    .returning('id')
+    .executeTakeFirst();
+  return inserted?.id;
+}
+
+/** The newest task of that name that is active or succeeded, leaving out one task. */
+export async function readTaskOfName(db: Database, owner: OwnerId, name: string, other = 0) {
+  return db
+    .selectFrom('tasks')
+    .select(['id', 'state'])
+    .where('owner_id', '=', owner)
+    .where('name', '=', name)
+    .where('id', '!=', other)
+    .where('state', 'not in', ['failed', 'aborted', 'exhausted', 'broken'])
+    .orderBy('id', 'desc')
+    .executeTakeFirst();
+}
+
+/**
+ * Reads a task for a change. The update holds the row until the transaction ends, so that of two changes to one task or
+ * its jobs the second sees what the first left.
+ */
+export async function lockTask(db: Database, owner: OwnerId, id: number, now: number) {
+  return db
+    .updateTable('tasks')
+    .set({ modified_at: now })
+    .where('id', '=', id)
+    .where('owner_id', '=', owner)
+    .returning(['id', 'owner_id', 'name', 'unique_name', 'state', 'max_attempts', 'job_count'])
+    .executeTakeFirst();
+}
+
+export type LockedTask = NonNullable<Awaited<ReturnType<typeof lockTask>>>;
+
+/** Changes a task that this transaction has locked. */
+export async function updateTask(db: Database, id: number, change: Updateable<Schema['tasks']>): Promise<void> {
+  await db.updateTable('tasks').set(change).where('id', '=', id).execute();
+}
+
+/** Marks tasks as running whose first job was just acquired; those in another state stay as they are. */
+export async function startTasks(db: Database, ids: readonly number[], now: number): Promise<void> {
+  await db
+    .updateTable('tasks')
+    .set({ state: 'running' satisfies TaskState, modified_at: now })
+    .where('id', 'in', ids)
+    .where('state', '=', 'ready' satisfies TaskState)
+    .execute();
+}
+
+/** What jobs are made from. */
+export async function readTemplates(db: Database, ids: readonly number[]) {
+  return db
+    .selectFrom('tasks')
+    .innerJoin('owners', 'owners.id', 'tasks.owner_id')
+    .select(['tasks.id', 'tasks.name', 'tasks.state', 'tasks.secret_ids', 'tasks.parameters', 'owners.display_name'])
+    .where('tasks.id', 'in', ids)
+    .execute();
+}
+
+/** Which tasks to read: every part that is there must hold. Times in milliseconds. */
+export interface TaskFilter {
+  ids?: readonly number[];
+  names?: readonly string[];
+  states?: readonly string[];
+  queues?: readonly string[];
+  modifiedSince?: number;
+}
+
+/** The newest first. */
+export async function readTasks(db: Database, owner: OwnerId, filter: TaskFilter, limit: number) {
+  const { ids, names, states, queues, modifiedSince } = filter;
+  return db
+    .selectFrom('tasks')
+    .innerJoin('owners', 'owners.id', 'tasks.owner_id')
+    .select([
+      'tasks.id',
+      'tasks.name',
+      'tasks.state',
+      'tasks.queue',
+      'tasks.use_secrets',
+      'tasks.max_attempts',
+      'tasks.job_count',
+      'tasks.diagnosis',
+      'tasks.created_at',
+      'tasks.modified_at',
+      'tasks.ended_at',
+      'owners.display_name',
+    ])
+    .where('tasks.owner_id', '=', owner)
+    .$if(ids !== undefined, (query) => query.where('tasks.id', 'in', ids ?? []))
+    .$if(names !== undefined, (query) => query.where('tasks.name', 'in', names ?? []))
+    .$if(states !== undefined, (query) => query.where('tasks.state', 'in', states ?? []))
+    .$if(queues !== undefined, (query) => query.where('tasks.queue', 'in', queues ?? []))
+    .$if(modifiedSince !== undefined, (query) => query.where('tasks.modified_at', '>=', modifiedSince ?? 0))
+    .orderBy('tasks.id', 'desc')
+    .limit(limit)
+    .execute();
+}

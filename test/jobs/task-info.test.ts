@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { eachStore } from '../stores.ts';
+import { openFarm, submission } from './farm.ts';
+
+eachStore("tasks are listed newest first, by PanDA's filters", async (t, database) => {
+  const farm = await openFarm(t, database);
+  const one = (await farm.jobs.submit(farm.alice, submission('user.alice.one'))).taskId;
+  farm.passSeconds(100);
+  const two = (await farm.jobs.submit(farm.alice, submission('user.alice.two', { site: 'gpu' }))).taskId;
+  await farm.jobs.kill(farm.alice, two);
+  const list = async (filters?: Record<string, unknown>, since?: number) =>
+    (await farm.jobs.listTasks(farm.alice, { filters, since })).map(({ taskId }) => taskId);
+  assert.deepEqual(await list(), [two, one]);
+  assert.deepEqual(await list({ jediTaskID: String(one) }), [one]);
+  assert.deepEqual(await list({ jediTaskID: `${one}|${two}` }), [two, one]);
+  assert.deepEqual(await list({ jediTaskID: `${one}|${two}`, reqID: two }), [two]);
+  assert.deepEqual(await list({ taskName: 'user.alice.two' }), [two]);
+  assert.deepEqual(await list({ status: 'ready' }), [one]);
+  assert.deepEqual(await list({ superStatus: 'finished|failed|done|broken|aborted' }), [two]);
+  assert.deepEqual(await list({ superStatus: 'running', status: 'ready' }), []);
+  assert.deepEqual(await list({ site: 'gpu' }), [two]);
+  assert.deepEqual(await list({ userName: 'The alice' }), [two, one]);
+  assert.deepEqual(await list({ userName: 'The bob' }), []);
+  assert.deepEqual(await list(undefined, Date.UTC(2026, 0, 1) + 50_000), [two]);
+  assert.equal((await farm.jobs.listTasks(farm.alice, { limit: 1 })).length, 1);
+  await assert.rejects(list({ colour: 'red' }), { code: 'ERR_INVALID_ARGUMENT', message: /"colour" is unknown/ });
+  await assert.rejects(list({ constructor: 'x' }), { code: 'ERR_INVALID_ARGUMENT' });
+  await assert.rejects(list({ jediTaskID: '1 or 1=1' }), { code: 'ERR_INVALID_ARGUMENT' });
+});
+
+eachStore("the files of a task are those of each job's last attempt", async (t, database) => {
+  const farm = await openFarm(t, database);
+  const taskId = await farm.submit({ jobCount: 2 });
+  const [one, two] = await farm.acquire('p');
+  assert.ok(one && two);
+  const file = (name: string, digit: string) =>
+    ({ name, kind: name === 'log.tgz' ? 'log' : 'output', sha256: digit.repeat(64), size: 5 }) as const;
+  await farm.jobs.addFile('p', { ...two, ...file('log.tgz', '1') });
+  await farm.jobs.addFile('p', { ...one, ...file('old.txt', '2') });
+  await farm.jobs.report('p', { ...one, state: 'failed' });
+  const again = await farm.acquireOne('p');
+  await farm.jobs.addFile('p', { ...again, ...file('b.txt', '3') });
+  await farm.jobs.addFile('p', { ...again, ...file('a.txt', '4') });
+  await farm.jobs.addFile('p', { ...again, ...file('a.txt', '5') });
+  assert.deepEqual(
+    (await farm.jobs.listFiles(farm.alice, taskId)).map(({ serial, attempt, name, kind }) => [
+      serial,
+      attempt,
+      name,
+      kind,
+    ]),
+    [
+      [1, 2, 'a.txt', 'output'],
+      [1, 2, 'b.txt', 'output'],
+      [2, 1, 'log.tgz', 'log'],
+    ],
+  );
+  assert.equal((await farm.jobs.findFile(farm.alice, again.jobId, 2, 'a.txt')).sha256, '5'.repeat(64));
+  assert.equal((await farm.jobs.findFile(farm.alice, one.jobId, 1, 'old.txt')).sha256, '2'.repeat(64));
+  await assert.rejects(farm.jobs.addFile('p', { ...again, ...file('../x', '6') }), { code: 'ERR_INVALID_ARGUMENT' });
+});
