@@ -26,10 +26,10 @@ export const SHOWN_VALUE_CHARS = 50;
 /** Shorter values, lines and strings, in characters, are not masked in a log: it would not stay readable. */
 export const MIN_MASKED_CHARS = 6;
 /**
- * What a job's secrets and their encodings may come to, in bytes, for the log masker to look for every encoding (it takes
- * some 20 times that in memory): enough for a megabyte of secrets. Beyond it, values are masked as they are.
+ * What a job's secrets and their encodings may come to, in bytes, for the log masker to look for every encoding: enough for
+ * a megabyte of secrets, at 14 bytes of memory for each. Beyond it, values are masked as they are.
  */
-export const MAX_MASKED_FORMS_BYTES = 16 * 1024 * 1024;
+export const MAX_MASKED_FORMS_BYTES = 24 * 1024 * 1024;
 
 /** Sandbox size limits in bytes, those of PanDA's prun: without and with a build step. */
 export const MAX_SANDBOX_BYTES = 10 * 1024 * 1024;

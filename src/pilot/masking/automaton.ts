@@ -14,53 +14,65 @@ export interface Automaton {
   readonly longestEnding: Int32Array;
 }
 
-/** Takes 14 bytes per byte of the patterns, and time in proportion; a beginning shared by several patterns counts once. */
+/**
+ * Takes 14 bytes per byte of the patterns; a beginning that several share counts once. The fallbacks, which are most of the
+ * work, are found when a text first leads to a state: few texts lead to more than a few.
+ */
 export function createAutomaton(patterns: Iterable<Pattern>): Automaton {
-  const trie = buildTrie([...patterns].sort());
-  const { next, rootChildren, branches, depths } = trie;
-  const longestEnding = trie.endsAt;
-  const fallbacks = new Int32Array(next.length);
+  const { childOf, rootChildren, depths, longestEnding } = buildTrie([...patterns].sort());
+  /** By state: the longest other beginning that it ends with. Known for every state that was ever reached, and for those. */
+  const fallbacks = new Int32Array(depths.length).fill(UNKNOWN);
+  fallbacks[0] = 0;
+  for (const child of rootChildren) fallbacks[child] = 0;
 
   function step(state: number, byte: number): number {
-    for (let at = state; at !== 0; at = fallbacks[at] as number) {
-      const flags = next[at] as number;
-      if ((flags & (HAS_NEXT | 0xff)) === (HAS_NEXT | byte)) return at + 1;
-      if ((flags & HAS_BRANCHES) !== 0) {
-        const child = branches.get(at, byte);
-        if (child !== 0) return child;
-      }
+    let at = state;
+    let child = childOf(at, byte);
+    while (child === 0 && at !== 0) {
+      at = fallbacks[at] as number;
+      child = childOf(at, byte);
     }
-    return rootChildren[byte] as number;
+    if (fallbacks[child] === UNKNOWN) findFallback(child, at, byte);
+    return child;
   }
 
-  // A fallback is the longest other beginning that a state ends with: always a shallower state, so shallow ones come first.
-  for (const state of statesByDepth(depths)) {
-    if ((depths[state] as number) < 2) continue;
-    const fallback = step(fallbacks[trie.parents[state] as number] as number, trie.bytes[state] as number);
-    fallbacks[state] = fallback;
-    if (longestEnding[state] === 0) longestEnding[state] = longestEnding[fallback] as number;
+  /** For `state`, which is `byte` after `parent`, and for the fallbacks of its fallback as far as they are unknown. */
+  function findFallback(state: number, parent: number, byte: number): void {
+    const unknown: number[] = [];
+    let child = state;
+    let at = parent;
+    while (fallbacks[child] === UNKNOWN) {
+      unknown.push(child);
+      do {
+        at = fallbacks[at] as number;
+        child = childOf(at, byte);
+      } while (child === 0 && at !== 0);
+    }
+    for (const each of unknown.reverse()) {
+      fallbacks[each] = child;
+      if (longestEnding[each] === 0) longestEnding[each] = longestEnding[child] as number;
+      child = each;
+    }
   }
+
   return { step, depths, longestEnding };
 }
 
-/** In `Trie.next`: the state after this one continues it with the byte in the low eight bits. */
+const UNKNOWN = -1;
+
+/** In `next`: the state after this one continues it with the byte in the low eight bits. */
 const HAS_NEXT = 0x100;
-/** In `Trie.next`: more continuations are in `Trie.branches`. */
+/** In `next`: more continuations are found by hash. */
 const HAS_BRANCHES = 0x200;
 
-/**
- * The beginnings of all patterns. Most have one continuation, which is then the state that follows in number; the others are
- * found by hash.
- */
+/** The beginnings of all patterns. Most have one continuation, and it is then the state that follows in number. */
 interface Trie {
-  next: Uint16Array;
+  /** The state that continues `state` with `byte`, or 0. */
+  childOf(state: number, byte: number): number;
   rootChildren: Int32Array;
-  branches: Branches;
   depths: Int32Array;
   /** By state: its own length where it is a whole pattern, else 0. */
-  endsAt: Int32Array;
-  parents: Int32Array;
-  bytes: Uint8Array;
+  longestEnding: Int32Array;
 }
 
 /** @param patterns without repetition, sorted, so that each shares its longest known beginning with the one before it */
@@ -71,9 +83,7 @@ function buildTrie(patterns: Pattern[]): Trie {
   const rootChildren = new Int32Array(256);
   const branches = createBranches(patterns.length);
   const depths = new Int32Array(states);
-  const endsAt = new Int32Array(states);
-  const parents = new Int32Array(states);
-  const bytes = new Uint8Array(states);
+  const longestEnding = new Int32Array(states);
   const path = new Int32Array(1 + patterns.reduce((longest, pattern) => Math.max(longest, pattern.length), 0));
 
   let newest = 0;
@@ -90,12 +100,18 @@ function buildTrie(patterns: Pattern[]): Trie {
       }
       path[depth + 1] = child;
       depths[child] = depth + 1;
-      parents[child] = parent;
-      bytes[child] = byte;
     }
-    endsAt[path[pattern.length] as number] = pattern.length;
+    longestEnding[path[pattern.length] as number] = pattern.length;
   });
-  return { next, rootChildren, branches, depths, endsAt, parents, bytes };
+
+  function childOf(state: number, byte: number): number {
+    if (state === 0) return rootChildren[byte] as number;
+    const flags = next[state] as number;
+    if ((flags & (HAS_NEXT | 0xff)) === (HAS_NEXT | byte)) return state + 1;
+    return (flags & HAS_BRANCHES) === 0 ? 0 : branches.get(state, byte);
+  }
+
+  return { childOf, rootChildren, depths, longestEnding };
 }
 
 function commonLength(a: string, b: string): number {
@@ -135,19 +151,4 @@ function createBranches(most: number): Branches {
       return children[slotOf(state, byte)] as number;
     },
   };
-}
-
-/** All states, the shallow ones first (a counting sort). */
-function statesByDepth(depths: Int32Array): Int32Array {
-  const starts = new Int32Array(depths.reduce((most, depth) => Math.max(most, depth), 0) + 2);
-  for (const depth of depths) starts[depth + 1] = (starts[depth + 1] as number) + 1;
-  for (let depth = 1; depth < starts.length; depth++)
-    starts[depth] = (starts[depth] as number) + (starts[depth - 1] as number);
-  const sorted = new Int32Array(depths.length);
-  depths.forEach((depth, state) => {
-    const place = starts[depth] as number;
-    starts[depth] = place + 1;
-    sorted[place] = state;
-  });
-  return sorted;
 }

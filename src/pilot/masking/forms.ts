@@ -77,14 +77,17 @@ export function base64Encoded(part: Part): Pattern[] {
     const first = Math.ceil((before * 8) / 6);
     const core = text.slice(first, Math.floor(((before + bytes.length) * 8) / 6));
     found.push(core, text.slice(first).replace(/=+$/, ''), text.slice(first));
-    if (before === 0) for (const width of WRAPPED_AT) found.push(...wrapped(core, width));
   }
-  return [...found, ...found.map((each) => each.replaceAll('+', '-').replaceAll('/', '_'))].map(pattern);
+  const urlSafe = found.map((each) => each.replaceAll('+', '-').replaceAll('/', '_'));
+  const lines = WRAPPED_AT.flatMap((width) => wrapped(found[0] ?? '', width));
+  return [...found, ...urlSafe, ...lines].map(pattern);
 }
 
-function* wrapped(text: string, width: number): Iterable<string> {
-  if (text.length <= width) return;
-  for (let at = 0; text.length - at >= MIN_MASKED_CHARS; at += width) yield text.slice(at, at + width);
+function wrapped(text: string, width: number): string[] {
+  const lines = Array.from({ length: Math.ceil(text.length / width) }, (_, index) =>
+    text.slice(index * width, (index + 1) * width),
+  );
+  return lines.filter((line) => line.length >= MIN_MASKED_CHARS);
 }
 
 function jsonEscape(text: string): string {

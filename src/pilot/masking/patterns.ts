@@ -40,20 +40,24 @@ export function collectPatterns(secrets: Iterable<NamedSecret>, maxBytes = MAX_M
   const patterns = new Set<Pattern>();
   const partlyMasked = new Set<WireName>();
   let bytes = 0;
-  const add = (found: Pattern[]): void => {
-    for (const pattern of found) {
-      if (patterns.has(pattern)) continue;
-      patterns.add(pattern);
-      bytes += pattern.length;
-    }
-  };
 
-  for (const { parts } of all) for (const part of parts) add(asItIs(part));
+  /** Adds all of them or, when they are too much, none. */
+  function add(found: Pattern[], limit: number): boolean {
+    const added = new Set(found.filter((pattern) => !patterns.has(pattern)));
+    let addedBytes = 0;
+    for (const pattern of added) addedBytes += pattern.length;
+    if (bytes + addedBytes > limit) return false;
+    for (const pattern of added) patterns.add(pattern);
+    bytes += addedBytes;
+    return true;
+  }
+
+  for (const { parts } of all) for (const part of parts) add(asItIs(part), Number.POSITIVE_INFINITY);
   for (const encode of ENCODINGS) {
     for (const { name, parts } of all) {
       for (const part of parts) {
-        if (bytes + part.length > maxBytes) partlyMasked.add(name);
-        else add(encode(part));
+        const fits = bytes + part.length <= maxBytes && add(encode(part), maxBytes);
+        if (!fits) partlyMasked.add(name);
       }
     }
   }
