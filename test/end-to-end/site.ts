@@ -1,0 +1,169 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+
+const source = join(import.meta.dirname, '..', '..', 'src');
+const programs = {
+  pbook: join(source, 'cli/pbook/main.ts'),
+  prun: join(source, 'cli/prun/main.ts'),
+  'panda-secrets': join(source, 'cli/panda-secrets/main.ts'),
+  'panda-pilot': join(source, 'pilot/main.ts'),
+};
+
+/** What a program did. */
+export interface Ran {
+  status: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** A whole site of real processes in one temporary folder: a server, users with their folders, compute nodes. */
+export interface Site {
+  url: string;
+  /** The server's data folder. */
+  data: string;
+  /** Everything that the server has printed. */
+  serverOutput(): string;
+  user(name: string): Promise<User>;
+  /** Runs one pilot on a node of its own until it ran `jobs` jobs; answers what it printed and its folder. */
+  pilot(options?: { jobs?: number }): Promise<Ran & { folder: string }>;
+}
+
+/** A user of the site, at work in a directory. */
+export interface User {
+  /** The directory that the programs run in. */
+  directory: string;
+  token: string;
+  pbook(...args: string[]): Promise<Ran>;
+  pbookWithInput(input: string, ...args: string[]): Promise<Ran>;
+  prun(...args: string[]): Promise<Ran>;
+}
+
+/** Starts a site with `panda-secrets serve`; it is stopped and removed at the test's end. */
+export async function startSite(t: TestContext): Promise<Site> {
+  const root = mkdtempSync(join(tmpdir(), 'panda-site-'));
+  const data = join(root, 'data');
+  const environment: NodeJS.ProcessEnv = {
+    PATH: process.env['PATH'],
+    HOME: join(root, 'nobody'),
+    PANDA_SECRETS_DATA: data,
+  };
+  const { server, url, output } = await serve(environment);
+  t.after(async () => {
+    const ended = new Promise((resolve) => server.once('exit', resolve));
+    if (server.kill('SIGTERM')) await ended;
+    rmSync(root, { recursive: true, force: true });
+  });
+  const operator = (...args: string[]) => run('panda-secrets', args, { cwd: root, env: environment });
+  const printed = async (...args: string[]) => {
+    const { status, stdout, stderr } = await operator(...args);
+    if (status !== 0) throw new Error(`panda-secrets ${args.join(' ')}: ${stderr}`);
+    return stdout.trim();
+  };
+  let nodes = 0;
+
+  return {
+    url,
+    data,
+    serverOutput: output,
+
+    async user(name) {
+      const home = join(root, name);
+      const directory = join(home, 'work');
+      mkdirSync(directory, { recursive: true });
+      await printed('user', 'add', name);
+      const token = await printed('token', name);
+      const env = {
+        PATH: process.env['PATH'],
+        HOME: home,
+        PANDA_CONFIG_ROOT: join(home, '.pathena'),
+        PANDA_URL: url,
+        PANDA_URL_SSL: url,
+        PANDA_AUTH_ID_TOKEN: token,
+      };
+      const as = (program: keyof typeof programs, args: string[], input = '') =>
+        run(program, args, { cwd: directory, env, input });
+      return {
+        directory,
+        token,
+        pbook: (...args) => as('pbook', args),
+        pbookWithInput: (input, ...args) => as('pbook', args, input),
+        prun: (...args) => as('prun', args),
+      };
+    },
+
+    async pilot({ jobs = 1 } = {}) {
+      const folder = join(root, `node${nodes++}`);
+      mkdirSync(folder, { mode: 0o700 });
+      const token = join(root, `pilot${nodes}.token`);
+      writeFileSync(token, await printed('pilot-token', '--queue', 'default'), { mode: 0o600 });
+      const args = ['--queue', 'default', '--token-file', token, '--jobs', String(jobs), '--workdir', folder];
+      const env = { PATH: process.env['PATH'], HOME: folder, PANDA_URL: url, PANDA_URL_SSL: url };
+      return { ...(await run('panda-pilot', args, { cwd: folder, env })), folder };
+    },
+  };
+}
+
+/** Every file below `folder` that is there, with its bytes. */
+export function filesBelow(folder: string): { path: string; bytes: Buffer }[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .map((path) => ({ path, bytes: readFileSync(path) }));
+}
+
+/** The forms in which text would be found again in a file: as it is, and its base64 at each of the three alignments. */
+export function tracesOf(text: string): Buffer[] {
+  const bytes = Buffer.from(text);
+  const cores = [0, 1, 2].map((shift) => {
+    // The first and last digits mix with the neighbours' bits; what stands between does not.
+    const base64 = Buffer.concat([Buffer.alloc(shift), bytes])
+      .toString('base64')
+      .replace(/=+$/, '');
+    return Buffer.from(base64.slice(shift === 0 ? 0 : 2 + (shift - 1), -1));
+  });
+  return [bytes, Buffer.from(bytes.toString('hex')), ...cores];
+}
+
+async function serve(env: NodeJS.ProcessEnv): Promise<{ server: ChildProcess; url: string; output(): string }> {
+  const server = spawn(process.execPath, [...process.execArgv, programs['panda-secrets'], 'serve', '--port', '0'], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  const url = await new Promise<string>((resolve, reject) => {
+    for (const stream of [server.stdout, server.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        output += text;
+        const found = /listening on (http:\S+)/.exec(output)?.[1];
+        if (found) resolve(found);
+      });
+    }
+    server.once('exit', (status) => reject(new Error(`the server ended with status ${status}: ${output}`)));
+  });
+  return { server, url, output: () => output };
+}
+
+function run(
+  program: keyof typeof programs,
+  args: string[],
+  { cwd, env, input = '' }: { cwd: string; env: NodeJS.ProcessEnv; input?: string },
+): Promise<Ran> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [...process.execArgv, programs[program], ...args], { cwd, env });
+    const ran: Ran = { status: null, stdout: '', stderr: '' };
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      ran.stdout += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      ran.stderr += text;
+    });
+    child.stdin.on('error', () => {}); // A command that reads no input may end before it is written.
+    child.stdin.end(input);
+    child.on('error', reject);
+    child.on('close', (status) => resolve({ ...ran, status }));
+  });
+}
