@@ -55,7 +55,7 @@ export interface PilotJob {
   jobPars: string;
   prodSourceLabel: string;
   prodUserID: string;
-  /** File names, comma-separated; empty when there are none. */
+  /** File names with commas between them: the outputs and, last, the log. */
   outFiles: string;
   logFile: string;
   maxWalltime: number;
