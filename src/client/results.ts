@@ -1,5 +1,6 @@
-import { createWriteStream } from 'node:fs';
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { createHash, randomUUID } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -8,12 +9,12 @@ import { AlreadyExists, Misconfigured, Unavailable } from '../protocol/errors.ts
 import { checkFileName } from '../protocol/file-name.ts';
 import type { JobCalls } from './jobs.ts';
 
-/** What happened to an output: it was written, or it was there already with that size. */
+/** What happened to an output: it was written, or it was there already with the same content. */
 export type Fetched = 'written' | 'present';
 
 /**
  * Brings one output into `directory`, which is made if need be. The name comes from elsewhere and is only accepted as one path
- * segment; a file that is there is left alone; a part of a file never stands under its name.
+ * segment; another file of that name is left alone; a part of a file never stands under its name.
  *
  * @throws InvalidArgument for a name that is a path; AlreadyExists when another file has the name and not `overwrite`
  */
@@ -25,22 +26,34 @@ export async function fetchOutput(
 ): Promise<Fetched> {
   checkFileName(file.name, 'output');
   const path = join(directory, file.name);
-  if (!overwrite) {
-    const there = await stat(path).catch(() => undefined);
-    if (there?.isFile() && there.size === file.size) return 'present';
-    if (there) throw new AlreadyExists(`${path} is there already and is something else; use --force to replace it`);
-  }
-  const part = join(directory, `.${file.name.slice(0, 200)}.part`);
+  const part = join(directory, `.${randomUUID()}.part`);
   try {
     await mkdir(directory, { recursive: true });
-    await rm(part, { force: true });
     await pipeline(await client.getJobFile(file), createWriteStream(part, { flags: 'wx' }));
-    await rename(part, path);
+    const there = overwrite ? undefined : await digest(path);
+    if (there === undefined) {
+      await rename(part, path);
+      return 'written';
+    }
+    if (there === (await digest(part))) return 'present';
+    throw new AlreadyExists(`${path} is there already and is something else; use --force to replace it`);
   } catch (error) {
-    await rm(part, { force: true });
     throw explain(error, path);
+  } finally {
+    await rm(part, { force: true });
   }
-  return 'written';
+}
+
+/** Of a file's content; undefined when there is no such file. */
+async function digest(path: string): Promise<string | undefined> {
+  const hash = createHash('sha256');
+  try {
+    for await (const chunk of createReadStream(path)) hash.update(chunk);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  return hash.digest('hex');
 }
 
 /** Writes the text of a log to `target`: a packed log (`.log.tgz`) is its files one after another. */

@@ -33,7 +33,10 @@ export function literalArguments(args: readonly string[], { flags, valued }: Lit
     else if (!valued.includes(option)) throw unknownOption(option);
     else {
       options.push(word);
-      if (word === option && place + 1 < args.length) options.push(args[++place] ?? '');
+      if (word !== option) continue;
+      place += 1;
+      if (place >= args.length) throw new UsageError(`${option} needs a value after it`);
+      options.push(args[place] ?? '');
     }
   }
   return [...options, '--', ...literals];

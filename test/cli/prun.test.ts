@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { mkdtempDisposableSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { type Handler, no, ok, type StubServer, startStub, unsignedToken } from '../client/stub-server.ts';
+import { type RunOptions, run } from './run.ts';
+
+const LINE = ['--exec', 'python3 my.py %RNDM:5', '--outDS', 'user.adoe.test1'];
+
+test("prun packs, uploads and submits, and says what PanDA's prun says", async () => {
+  await using stub = await startStub(accepting());
+  const { status, stdout, stderr } = await prun(
+    [...LINE, '--noBuild', '--nJobs', '3', '--outputs', 'a.txt,b.txt'],
+    stub,
+  );
+  assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
+  assert.match(stdout, /^INFO : gathering files .*\nINFO : upload sandbox .*\nINFO : submit user\.adoe\.test1\/\n/);
+  assert.ok(stdout.endsWith('\nINFO : succeeded. new jediTaskID=10000001\n'));
+  assert.deepEqual(
+    stub.seen.map(({ path }) => path),
+    ['file_server/validate_cache_file', 'file_server/upload_cache_file', 'task/submit'],
+  );
+  const task = submitted(stub);
+  assert.equal(task['nEvents'], 3);
+  assert.equal(task['sourceURL'], stub.url);
+  assert.equal(task['vo'], 'panda');
+  assert.match(JSON.stringify(task['jobParameters']), /"offset":5/);
+  assert.match(String(stub.seen[1]?.body.subarray(0, 300)), /filename="jobO\.[0-9a-f-]{36}\.tar\.gz"/);
+  assert.match(String(task['cliParams']), /^prun --exec "python3 my\.py %RNDM:5" --outDS user\.adoe\.test1/);
+});
+
+test('a sandbox that the server has is not uploaded again', async () => {
+  await using stub = await startStub({
+    ...accepting(),
+    'file_server/validate_cache_file': () => ok(null, 'FOUND:https://cache.example.org:jobO.known.tar.gz'),
+  });
+  assert.equal((await prun(LINE, stub)).status, 0);
+  assert.ok(!stub.seen.some(({ path }) => path.includes('upload')));
+  assert.match(JSON.stringify(submitted(stub)), /-a jobO\.known\.tar\.gz/);
+  assert.equal(submitted(stub)['sourceURL'], 'https://cache.example.org');
+});
+
+test('--useSecrets gives all secrets, =NAMES some, and no name stands in the command line that is kept', async () => {
+  const secrets = [
+    { name: 'TOKEN_A', kind: 'string' },
+    { name: 'KEY_B', kind: 'file' },
+    { name: 'OTHER', kind: 'string' },
+  ];
+  await using stub = await startStub({ ...accepting(), 'creds/list_user_secrets': () => ok(secrets) });
+  await prun([...LINE, '--useSecrets'], stub);
+  assert.equal(submitted(stub)['useSecrets'], true);
+  assert.ok(!('secretNames' in submitted(stub)));
+  for (const named of [['--useSecrets=TOKEN_A,KEY_B'], ['--useSecrets', 'TOKEN_A,KEY_B']]) {
+    await prun([...LINE, ...named, '--noBuild'], stub);
+    const { secretNames, useSecrets, cliParams } = submitted(stub);
+    assert.deepEqual([useSecrets, secretNames], [true, ['TOKEN_A', '___file___:KEY_B']]);
+    assert.match(String(cliParams), /--useSecrets --noBuild$/);
+  }
+});
+
+test('a secret that does not exist is refused before anything is uploaded', async () => {
+  await using stub = await startStub({ ...accepting(), 'creds/list_user_secrets': () => ok([]) });
+  const { status, stderr } = await prun([...LINE, '--useSecrets=NONE'], stub);
+  assert.equal(status, 1);
+  assert.match(stderr, /no secret named NONE/);
+  assert.deepEqual(
+    stub.seen.map(({ path }) => path),
+    ['creds/list_user_secrets'],
+  );
+});
+
+test('a server without the list of secrets refuses --useSecrets=NAMES instead of giving all', async () => {
+  await using stub = await startStub(accepting());
+  const { status, stderr } = await prun([...LINE, '--useSecrets=A'], stub);
+  assert.equal(status, 1);
+  assert.match(stderr, /does not know this call/);
+});
+
+test('options that make no sense are named, exit status 2, and nothing is sent', async () => {
+  await using stub = await startStub(accepting());
+  const lines: [args: string[], message: RegExp][] = [
+    [['--exec', 'x', '--outds', 'user.adoe.t'], /unknown option '--outds'.*--outDS/],
+    [['--outDS', 'user.adoe.t'], /--exec/],
+    [['--exec', 'x'], /--outDS/],
+    [[...LINE, '--bexec', 'make'], /--bexec: there is no build step/],
+    [[...LINE, '--nJobs', '0'], /--nJobs.*from 1 to 10000/],
+    [[...LINE, '--maxAttempt', '51'], /--maxAttempt.*from 1 to 50/],
+    [[...LINE, 'stray'], /too many arguments/],
+  ];
+  for (const [args, message] of lines) {
+    const { status, stdout, stderr } = await prun(args, stub);
+    assert.deepEqual([args, status, stdout], [args, 2, '']);
+    assert.match(stderr, message);
+  }
+  assert.equal(stub.seen.length, 0);
+});
+
+test("a name of outputs that is not the user's, and a token without a nickname, are refused", async () => {
+  await using stub = await startStub(accepting());
+  const foreign = await prun(['--exec', 'x', '--outDS', 'user.other.t'], stub);
+  assert.equal(foreign.status, 1);
+  assert.match(foreign.stderr, /must begin with "user\.adoe\."/);
+  const env = { PANDA_AUTH_ID_TOKEN: unsignedToken({ preferred_username: undefined }) };
+  assert.match((await prun(LINE, stub, { env })).stderr, /no preferred_username/);
+  assert.equal(stub.seen.length, 0);
+});
+
+test('a refused task is exit status 1 with the reason', async () => {
+  await using stub = await startStub({ ...accepting(), 'task/submit': () => no('duplicate task name', 1) });
+  const { status, stderr } = await prun(LINE, stub);
+  assert.deepEqual({ status, stderr }, { status: 1, stderr: 'ERROR : duplicate task name\n' });
+});
+
+test('a link that leads out is left out with a warning', async () => {
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'prun-test-'));
+  symlinkSync('/etc/hostname', join(folder.path, 'host'));
+  await using stub = await startStub(accepting());
+  const { status, stderr } = await prun(LINE, stub, { cwd: folder.path });
+  assert.equal(status, 0);
+  assert.match(stderr, /^WARNING : host is a link that leads out/);
+});
+
+test('--json prints the task for a program to read, and nothing else', async () => {
+  await using stub = await startStub(accepting());
+  const { stdout } = await prun([...LINE, '--json'], stub);
+  const { jediTaskID, sandbox } = JSON.parse(stdout);
+  assert.equal(jediTaskID, 10000001);
+  assert.match(sandbox, /^jobO\./);
+});
+
+test('--site, --maxAttempt, --vo and a role reach the task', async () => {
+  await using stub = await startStub(accepting());
+  await prun([...LINE, '--site', 'Q', '--maxAttempt', '5'], stub, { env: { PANDA_AUTH_VO: 'atlas:production' } });
+  const { site, maxAttempt, vo } = submitted(stub);
+  assert.deepEqual([site, maxAttempt, vo], ['Q', 5, 'atlas']);
+  await prun([...LINE, '--vo', 'other'], stub);
+  assert.equal(submitted(stub)['vo'], 'other');
+});
+
+function accepting(): Record<string, Handler> {
+  return {
+    'file_server/validate_cache_file': () => no('not found'),
+    'file_server/upload_cache_file': () => ok(),
+    'task/submit': () => ok(10000001, 'succeeded. new jediTaskID=10000001'),
+  };
+}
+
+function submitted(stub: StubServer): Record<string, unknown> {
+  const body = stub.seen.findLast(({ path }) => path === 'task/submit')?.body;
+  return JSON.parse(String(body)).task_parameters;
+}
+
+async function prun(args: readonly string[], stub: StubServer, options: RunOptions = {}) {
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'prun-test-'));
+  writeFileSync(join(folder.path, 'my.py'), 'print()');
+  return await run('prun', args, stub.url, { cwd: folder.path, ...options });
+}

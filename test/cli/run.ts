@@ -1,0 +1,54 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { unsignedToken } from '../client/stub-server.ts';
+
+export interface Outcome {
+  status: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+export interface RunOptions {
+  env?: Record<string, string>;
+  /** Standard input; closed at once when left out. */
+  input?: string | Uint8Array;
+  cwd?: string;
+}
+
+/** What a user's environment holds for these tests: a server, a token and nothing else. */
+export function environment(url: string): Record<string, string> {
+  return {
+    PATH: process.env['PATH'] ?? '',
+    PANDA_URL_SSL: url,
+    PANDA_AUTH_ID_TOKEN: unsignedToken(),
+    PANDA_CONFIG_ROOT: '/nonexistent',
+  };
+}
+
+export function programPath(program: 'pbook' | 'prun'): string {
+  return join(import.meta.dirname, `../../src/cli/${program}/main.ts`);
+}
+
+/** Runs a program as a process of its own, to its end. */
+export async function run(
+  program: 'pbook' | 'prun',
+  args: readonly string[],
+  url: string,
+  { env = {}, input = '', cwd = process.cwd() }: RunOptions = {},
+): Promise<Outcome> {
+  const child = spawn(process.execPath, [programPath(program), ...args], { cwd, env: { ...environment(url), ...env } });
+  child.stdin.on('error', () => {}); // A program that refuses need not read its input.
+  child.stdin.end(input);
+  const outcome: Outcome = { status: null, stdout: '', stderr: '' };
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    outcome.stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    outcome.stderr += text;
+  });
+  outcome.status = await new Promise((resolve, reject) => {
+    child.on('close', resolve);
+    child.on('error', reject);
+  });
+  return outcome;
+}
