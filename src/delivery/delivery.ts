@@ -114,7 +114,8 @@ export function createDelivery({ store, vault, clock }: DeliveryDependencies): D
     opened: readonly OpenedSecret[],
     sealedWith: string,
   ): Promise<void> {
-    const id = randomUUID();
+    // Beginning with the job's number, deliveries of one time lie together in the database.
+    const id = `${jobId}-${attempt}-${randomUUID()}`;
     const versions = opened.map((secret) => [secret.id, secret.version]);
     await store.write(async (tx) => {
       await insertDelivery(tx, {

@@ -40,7 +40,10 @@ export async function insertDeliveredSecrets(
     .execute();
 }
 
-/** An owner's deliveries, newest first; with `secretId` only those that carried that secret. */
+/**
+ * An owner's deliveries, newest first; with `secretId` only those that carried that secret. There is no index by secret, which
+ * would cost each delivery most of its writing (one page for each secret): the owner's deliveries are walked instead.
+ */
 export function listDeliveryRows(
   db: Database,
   ownerId: string,
@@ -51,11 +54,14 @@ export function listDeliveryRows(
     .select(['id', 'task_id', 'job_id', 'attempt', 'pilot_id', 'queue', 'node', 'at', 'sealed_with'])
     .where('owner_id', '=', ownerId)
     .$if(secretId !== undefined, (query) =>
-      query.where('id', 'in', (eb) =>
-        eb
-          .selectFrom('delivered_secrets')
-          .select('delivery_id')
-          .where('secret_id', '=', secretId as string),
+      query.where((eb) =>
+        eb.exists(
+          eb
+            .selectFrom('delivered_secrets')
+            .select('delivery_id')
+            .whereRef('delivery_id', '=', 'deliveries.id')
+            .where('secret_id', '=', secretId as string),
+        ),
       ),
     )
     .orderBy('at', 'desc')

@@ -223,6 +223,5 @@ function start({ bytes, int, identity, startIdsAt }: ColumnTypes): string[] {
       secret_id text not null,
       version ${int} not null,
       primary key (delivery_id, secret_id))`,
-    'create index delivered_secrets_of_secret on delivered_secrets (secret_id)',
   ];
 }
