@@ -1,8 +1,9 @@
 import { isUtf8 } from 'node:buffer';
-import type { Readable } from 'node:stream';
+import type { IncomingMessage } from 'node:http';
+import { PassThrough, type Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { InvalidArgument } from '../../protocol/errors.ts';
 import { BODY_SECONDS, MAX_JSON_BODY_BYTES } from '../../protocol/limits.ts';
 
@@ -32,7 +33,26 @@ export function readJsonBodies(app: FastifyInstance): void {
 /** Hands the body over as a stream, whatever its Content-Type says: for a route that keeps a file. */
 export function streamBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
+  app.addContentTypeParser('*', (_request, payload, done) => done(null, separate(payload as IncomingMessage)));
+}
+
+/**
+ * Reads and drops what is left of a body that was not wanted whole. Otherwise the client, which is still sending, would not get
+ * to read the answer, and the connection would not get to its next request.
+ */
+export function dropBody({ raw }: FastifyRequest): void {
+  raw.unpipe();
+  raw.resume();
+}
+
+/** A stream whose reader may give up on it without closing the connection, and that fails when the body is not whole. */
+function separate(payload: IncomingMessage): Readable {
+  const stream = new PassThrough();
+  payload.on('close', () => {
+    if (!payload.complete) stream.destroy(new Error('the body broke off'));
+  });
+  payload.on('error', (error) => stream.destroy(error));
+  return payload.pipe(stream);
 }
 
 function collect(payload: Readable): Promise<Buffer> {
@@ -55,7 +75,6 @@ function collect(payload: Readable): Promise<Buffer> {
     function stop(error: Error) {
       clearTimeout(timer);
       payload.off('data', onData).off('end', onEnd);
-      payload.resume(); // What is still coming is read and dropped, so that the client gets to read the answer.
       reject(error);
     }
     payload.on('data', onData).on('end', onEnd).on('error', stop);

@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import type { Call } from '../../protocol/calls/call.ts';
 import { refused } from '../../protocol/envelope.ts';
 import { PandaError } from '../../protocol/errors.ts';
+import { dropBody } from './body.ts';
 import { withoutMessage } from './request-log.ts';
 
 /** Faults of the server or its configuration, which its operator should see. */
@@ -24,6 +25,7 @@ export function answerErrors(app: FastifyInstance, logger: Logger): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const { message, code } = explain(error, request, logger);
     request.outcome = code;
+    dropBody(request);
     return sendRefusal(reply, message);
   });
 }

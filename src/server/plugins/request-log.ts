@@ -45,11 +45,15 @@ export function logRequests(app: FastifyInstance, logger: Logger): void {
 /** An error as it may be logged: its kind and where it happened. A message may quote what it choked on, so it is left out. */
 export function withoutMessage(error: unknown): { error: string; code?: string | undefined; stack?: string[] } {
   if (!(error instanceof Error)) return { error: typeof error };
-  const stack = error.stack?.split('\n').filter((line) => /^\s+at /.test(line)) ?? [];
+  const stack = error.stack ?? '';
+  const frames = stack
+    .slice(Math.max(0, stack.indexOf(error.message)) + error.message.length)
+    .split('\n')
+    .filter((line) => /^ {4}at .*:\d+:\d+\)?$/.test(line));
   const code = (error as { code?: unknown }).code;
   return {
     error: error.constructor.name,
     code: typeof code === 'string' ? code : undefined,
-    stack: stack.map((line) => line.trim()),
+    stack: frames.map((line) => line.trim()),
   };
 }

@@ -4,6 +4,7 @@ import type { Sandboxes } from '../../jobs/sandboxes.ts';
 import * as calls from '../../protocol/calls/file-server.ts';
 import { refused, succeeded } from '../../protocol/envelope.ts';
 import { InvalidArgument } from '../../protocol/errors.ts';
+import { MAX_SOURCES_BYTES } from '../../protocol/limits.ts';
 import { ownerOf } from '../plugins/authentication.ts';
 import { route } from '../route.ts';
 
@@ -16,7 +17,8 @@ export async function fileServerRoutes(app: FastifyInstance, { sandboxes }: { sa
   });
 
   await app.register(async (uploads) => {
-    await uploads.register(multipart, { limits: { files: 1, fields: 0 }, throwFileSizeLimit: false });
+    // The parser would cut a file at its limit without a word; beyond it, `sandboxes` refuses.
+    await uploads.register(multipart, { limits: { files: 1, fields: 0, fileSize: MAX_SOURCES_BYTES + 1 } });
     route(
       uploads,
       calls.uploadCacheFile,

@@ -9,7 +9,7 @@ import { refused, succeeded } from '../../protocol/envelope.ts';
 import { Conflict, Forbidden, InvalidArgument, NotFound, PandaError } from '../../protocol/errors.ts';
 import { MAX_JOBS_PER_ACQUIRE, MAX_UPLOAD_BYTES } from '../../protocol/limits.ts';
 import { type LeasedJob, toPilotJob } from '../../protocol/panda-job.ts';
-import type { SealingKey } from '../../protocol/sealed.ts';
+import { KEMS, type SealingKey } from '../../protocol/sealed.ts';
 import type { Blobs } from '../../store/blobs.ts';
 import { callerOf } from '../plugins/authentication.ts';
 import { streamBodies } from '../plugins/body.ts';
@@ -34,7 +34,7 @@ export async function pilotRoutes(app: FastifyInstance, rooms: PilotRooms, logge
     const caller = callerOf(request);
     const queue = await servedQueue(rooms.findQueue, caller, queueName);
     const pilot = { pilotId: pilotId(caller), queue: queue.name, node: args.node ?? '' };
-    const offers = keys && keys.length > 0 ? (keys as SealingKey[]) : undefined;
+    const offers = usableOffers(keys);
     const { jobs: leased, withheld } = await jobs.acquire({
       ...pilot,
       count: Math.min(Math.max(count ?? 1, 1), MAX_JOBS_PER_ACQUIRE),
@@ -128,6 +128,19 @@ async function servedQueue(findQueue: FindQueue, caller: Caller, name: string) {
   const queue = await findQueue(name);
   if (!queue) throw new NotFound(`there is no queue "${name}" on this server`);
   return queue;
+}
+
+/**
+ * The offered keys as they arrived, or undefined when none was.
+ *
+ * @throws {InvalidArgument} when there is none that this server can seal to: said before a job is given, which would fail
+ */
+function usableOffers(keys: readonly { kem: string; public_key: string }[] | undefined): SealingKey[] | undefined {
+  if (!keys || keys.length === 0) return undefined;
+  if (!keys.some(({ kem }) => (KEMS as readonly string[]).includes(kem))) {
+    throw new InvalidArgument(`'sealing_keys' has no key of a kind that this server knows: ${KEMS.join(', ')}`);
+  }
+  return keys as SealingKey[];
 }
 
 /** Starts with the words that PanDA's pilots look for. */

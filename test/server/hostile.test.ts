@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { startServer, type TestServer } from './start.ts';
+
+interface RawAnswer {
+  status: number;
+  body: string;
+}
+
+/** Sends bytes over a socket of its own and reads until the server closes, or the first answer is whole. */
+function sendRaw(server: TestServer, bytes: string | Buffer): Promise<RawAnswer | undefined> {
+  const { hostname, port } = new URL(server.url);
+  return new Promise((resolve, reject) => {
+    let received = '';
+    const socket = connect(Number(port), hostname, () => socket.write(bytes));
+    socket.setEncoding('utf8').on('data', (text: string) => {
+      received += text;
+      if (answerIn(received)) socket.destroy();
+    });
+    socket.on('close', () => resolve(answerIn(received)));
+    socket.on('error', (error: NodeJS.ErrnoException) => (error.code === 'ECONNRESET' ? undefined : reject(error)));
+  });
+}
+
+function answerIn(text: string): RawAnswer | undefined {
+  const [head = '', ...rest] = text.split('\r\n\r\n');
+  const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1]);
+  const length = Number(/^content-length: (\d+)/im.exec(head)?.[1] ?? Number.NaN);
+  const body = rest.join('\r\n\r\n');
+  return Buffer.byteLength(body) >= length ? { status, body } : undefined;
+}
+
+function assertRefused(answer: RawAnswer | undefined): void {
+  assert.ok(answer, 'an answer');
+  assert.ok(answer.status < 500, `status ${answer.status}`);
+  const { success, message, data } = JSON.parse(answer.body);
+  assert.equal(success, false);
+  assert.equal(typeof message, 'string');
+  assert.doesNotMatch(message, /internal error/);
+  assert.equal(data, null);
+}
+
+const CALLS = [
+  'creds/set_user_secrets',
+  'creds/get_user_secrets',
+  'creds/restore_secret',
+  'task/submit',
+  'task/get_tasks_detailed_info_since',
+  'task/kill',
+  'job/get_file',
+  'file_server/validate_cache_file',
+  'file_server/upload_cache_file',
+  'pilot/acquire_jobs',
+  'pilot/update_job',
+  'pilot/upload_job_file',
+];
+
+const anyJson = fc.oneof(
+  fc.json(),
+  fc
+    .dictionary(fc.constantFrom('key', 'value', 'task_id', 'job_id', 'task_parameters', '__proto__'), fc.jsonValue())
+    .map((v) => JSON.stringify(v)),
+  fc.string({ unit: 'binary' }),
+);
+
+test('whatever a known caller sends, the answer is an envelope and the server goes on', async (t) => {
+  const server = await startServer(t, { logLevel: 'error' });
+  const tokens = [await server.userToken('alice'), await server.pilotToken()];
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...tokens),
+      fc.constantFrom('GET', 'POST', 'PUT', 'DELETE'),
+      fc.constantFrom(...CALLS),
+      fc.webQueryParameters({ size: 'small' }),
+      anyJson,
+      fc.constantFrom(
+        '',
+        'Content-Type: application/json\r\n',
+        'Content-Type: multipart/form-data; boundary=x\r\n',
+        'Content-Encoding: gzip\r\n',
+      ),
+      async (token, method, call, query, body, header) => {
+        const length = Buffer.byteLength(body);
+        const answer = await sendRaw(
+          server,
+          `${method} /api/v1/${call}?${query} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n${header}Content-Length: ${length}\r\n\r\n${body}`,
+        );
+        assert.ok(answer);
+        assert.ok(answer.status === 200, `${answer.status} ${answer.body}`);
+        const { success, message } = JSON.parse(answer.body);
+        assert.equal(typeof success, 'boolean');
+        assert.doesNotMatch(message, /internal error/);
+      },
+    ),
+    { numRuns: 400 },
+  );
+  assert.equal(server.logs(), '', 'nothing was a fault of the server');
+});
+
+test('bytes that are no request get a last word, and the server goes on', async (t) => {
+  const server = await startServer(t);
+  const requests = [
+    'nonsense\r\n\r\n',
+    'GET / HTTP/9.9\r\n\r\n',
+    'GET / HTTP/1.1\r\n\r\n',
+    'GET /api/v1/%zz HTTP/1.1\r\nHost: x\r\n\r\n',
+    'GET /api/v1/creds/get_user_secrets HTTP/1.1\r\nHost: x\r\nHost: y\r\nAuthorization: Bearer \x01\r\n\r\n',
+    'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n',
+    'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    `GET /${'x'.repeat(80_000)} HTTP/1.1\r\nHost: x\r\n\r\n`,
+    'POST /api/v1/creds/set_user_secrets HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n',
+    'FROB /api/v1/creds/get_user_secrets HTTP/1.1\r\nHost: x\r\n\r\n',
+    'PROPFIND /api/v1/creds/get_user_secrets HTTP/1.1\r\nHost: x\r\n\r\n',
+  ];
+  for (const request of requests) assertRefused(await sendRaw(server, request));
+  assert.equal((await fetch(`${server.url}/api/v1/system/is_alive`)).status, 200);
+});
+
+test('a client that goes away in the middle of its body harms nobody', async (t) => {
+  const server = await startServer(t);
+  const token = await server.userToken('alice');
+  const { hostname, port } = new URL(server.url);
+  await Promise.all(
+    Array.from(
+      { length: 20 },
+      () =>
+        new Promise<void>((resolve) => {
+          const socket = connect(Number(port), hostname, () => {
+            socket.write(
+              `POST /api/v1/creds/set_user_secrets HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nContent-Length: 100\r\n\r\n{"key`,
+              () => socket.destroy(),
+            );
+          });
+          socket.on('close', () => resolve());
+        }),
+    ),
+  );
+  const answer = await fetch(`${server.url}/api/v1/creds/get_user_secrets`, {
+    headers: { authorization: `Bearer ${token}` },
+  });
+  assert.equal(((await answer.json()) as { data: string }).data, '{}');
+  assert.doesNotMatch(server.logs(), /ERR_INTERNAL/);
+});
+
+test('a body that stops arriving is given up after its time', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const server = await startServer(t);
+  const token = await server.userToken('alice');
+  const head = `POST /api/v1/creds/set_user_secrets HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nContent-Length: 100\r\n\r\n{"key`;
+  const answered = sendRaw(server, head);
+  const ticking = setInterval(() => t.mock.timers.tick(10_000), 10);
+  try {
+    const answer = await answered;
+    assert.match(answer?.body ?? '', /did not arrive within 60 seconds/);
+  } finally {
+    clearInterval(ticking);
+    t.mock.timers.reset();
+  }
+});
