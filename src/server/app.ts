@@ -43,17 +43,15 @@ export async function createServer(
   rooms: Rooms,
   { tls, trustedProxies, logger }: ServerOptions,
 ): Promise<FastifyInstance> {
+  const http = { maxHeaderSize: MAX_HEADER_BYTES, requireHostHeader: false };
   const app = fastify({
-    ...(tls
-      ? { https: { ...tls, minVersion: 'TLSv1.2', maxHeaderSize: MAX_HEADER_BYTES } }
-      : { http: { maxHeaderSize: MAX_HEADER_BYTES } }),
+    ...(tls ? { https: { ...http, ...tls, minVersion: 'TLSv1.2' } } : { http }),
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
     logger: false, // Lines are written by `logRequests`, which knows what may be in one.
     exposeHeadRoutes: false,
     connectionTimeout: IDLE_SECONDS * 1000,
     requestTimeout: 0, // A large upload may take long; what stalls is ended by the connection's timeout.
     return503OnClosing: false, // A request that arrives on an open connection while the server stops is still answered.
-    routerOptions: { ignoreTrailingSlash: false },
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, verbose: true } },
     frameworkErrors: answerBadUrl,
     clientErrorHandler: answerBadHttp,
