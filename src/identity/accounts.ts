@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { AlreadyExists, InvalidArgument, NotFound } from '../protocol/errors.ts';
 import * as rows from '../store/accounts.ts';
+import { deleteProviderRecordsOfSubject } from '../store/provider-records.ts';
 import type { Store } from '../store/store.ts';
 
 /** Somebody who may have tokens of the embedded issuer. */
@@ -33,6 +34,7 @@ export async function addAccount(
     display_name: displayName,
     created_at: clock(),
     disabled: 0,
+    password_hash: null,
   };
   const added = await store.write((tx) => rows.insertAccount(tx, row));
   if (!added) throw new AlreadyExists(`there is an account "${row.name}" already`);
@@ -50,19 +52,30 @@ export async function listAccounts(store: Store): Promise<Account[]> {
   return (await rows.listAccounts(store.db)).map(accountOf);
 }
 
+/** The account whose tokens carry this `sub`, if it is there and may be used. */
+export async function findActiveAccount(store: Store, subject: string): Promise<Account | undefined> {
+  const row = await rows.findActiveAccountBySubject(store.db, subject);
+  return row && accountOf(row);
+}
+
 /** Whether the account whose tokens carry this `sub` is there and may be used. */
 export function isActiveAccount(store: Store, subject: string): Promise<boolean> {
   return rows.hasActiveAccount(store.db, subject);
 }
 
 /**
- * Stops an account, or lets it be used again: a running server stops taking its tokens within `ACCOUNT_RECHECK_SECONDS`.
+ * Stops an account and ends its logins, or lets it be used again: a running server stops taking its tokens within
+ * `ACCOUNT_RECHECK_SECONDS`.
  *
  * @throws {NotFound}
  */
 export async function disableAccount(store: Store, name: string, disabled = true): Promise<void> {
-  const changed = await store.write((tx) => rows.setDisabled(tx, name.toLowerCase(), disabled));
-  if (!changed) throw noAccount(name);
+  const account = await findAccount(store, name);
+  if (!account) throw noAccount(name);
+  await store.write(async (tx) => {
+    await rows.setDisabled(tx, account.name, disabled);
+    if (disabled) await deleteProviderRecordsOfSubject(tx, account.subject);
+  });
 }
 
 /**
@@ -71,8 +84,12 @@ export async function disableAccount(store: Store, name: string, disabled = true
  * @throws {NotFound}
  */
 export async function removeAccount(store: Store, name: string): Promise<void> {
-  const removed = await store.write((tx) => rows.deleteAccount(tx, name.toLowerCase()));
-  if (!removed) throw noAccount(name);
+  const account = await findAccount(store, name);
+  if (!account) throw noAccount(name);
+  await store.write(async (tx) => {
+    await deleteProviderRecordsOfSubject(tx, account.subject);
+    await rows.deleteAccount(tx, account.name);
+  });
 }
 
 function accountName(name: string): string {
@@ -87,7 +104,8 @@ function noAccount(name: string): NotFound {
   return new NotFound(`there is no account "${name}"`);
 }
 
-function accountOf(row: rows.AccountRow): Account {
+/** The account in a row of the table. */
+export function accountOf(row: rows.AccountRow): Account {
   return {
     name: row.name,
     subject: row.subject,

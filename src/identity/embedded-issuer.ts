@@ -1,17 +1,24 @@
 import { randomUUID } from 'node:crypto';
-import { createLocalJWKSet, importJWK, type JWK, type JWTPayload, SignJWT } from 'jose';
+import { createLocalJWKSet, errors, importJWK, type JWK, type JWTPayload, type JWTVerifyGetKey, SignJWT } from 'jose';
 import { InvalidArgument, Misconfigured } from '../protocol/errors.ts';
 import { type Caller, EMBEDDED_ISSUER_ID } from './caller.ts';
-import { openSigningKeyFile, type SigningKey } from './signing-key-file.ts';
+import { openSigningKeys, type SigningKey, type SigningKeyFile, type SigningKeys } from './signing-key-file.ts';
 import type { TrustedIssuer } from './tokens.ts';
 
-const AUDIENCE = 'panda-secrets';
+/** The `aud` of tokens for this server's API. */
+export const AUDIENCE = 'panda-secrets';
+/** The client of the OpenID provider that `pbook`, `prun` and PanDA's own clients are: the `aud` of their ID tokens. */
+export const COMMAND_LINE_CLIENT = 'pbook';
 const PILOT_ROLE = 'pilot';
 
 /** The issuer that every installation has: it signs tokens for accounts of the store and for pilots. */
 export interface EmbeddedIssuer {
-  /** For the token verifier. */
+  /** For the token verifier: the tokens that this module makes. */
   readonly trusted: TrustedIssuer;
+  /** The same, and the tokens of the OpenID provider, whose `iss` is `url`: a person has one owner, however they log in. */
+  trustedAlsoAs(url: string): TrustedIssuer;
+  /** The keys that sign, for the OpenID provider, whose tokens are of the same issuer under its URL. */
+  readonly signingKeys: SigningKeys;
   /**
    * A user's token, `ttlSeconds` long, for a member of `vo`.
    *
@@ -42,39 +49,42 @@ export async function openEmbeddedIssuer({
   clock: () => number;
   isActiveAccount?: (subject: string) => Promise<boolean>;
 }): Promise<EmbeddedIssuer> {
-  const { issuer, keys } = await openSigningKeyFile(keyFile);
-  const [newest] = keys as [SigningKey, ...SigningKey[]];
-  const signingKey = await importJWK(newest, 'RS256').catch(() => {
-    // The cause may quote the key.
-    throw new Misconfigured(`the signing key file ${keyFile} is damaged; put it back from its safe copy`);
-  });
+  const signingKeys = await openSigningKeys(keyFile, clock);
+  const { issuer } = await signingKeys.current();
+  await signingKeyOf(await signingKeys.current(), keyFile);
 
   async function mint(claims: JWTPayload & { sub: string }, ttlSeconds: number): Promise<string> {
     if (!Number.isFinite(ttlSeconds) || ttlSeconds <= 0) {
       throw new InvalidArgument(`a token's lifetime must be more than 0 seconds, not ${ttlSeconds}`);
     }
+    const file = await signingKeys.current();
+    const { key, kid } = await signingKeyOf(file, keyFile);
     const now = Math.floor(clock() / 1000);
     return new SignJWT(claims)
-      .setProtectedHeader({ alg: 'RS256', kid: newest.kid, typ: 'JWT' })
+      .setProtectedHeader({ alg: 'RS256', kid, typ: 'JWT' })
       .setIssuer(issuer)
       .setAudience(AUDIENCE)
       .setIssuedAt(now)
       .setExpirationTime(now + Math.ceil(ttlSeconds))
       .setJti(randomUUID())
-      .sign(signingKey);
+      .sign(key);
   }
 
+  const trusted: TrustedIssuer = {
+    issuer,
+    id: EMBEDDED_ISSUER_ID,
+    audience: [AUDIENCE],
+    keys: verifyingKeys(signingKeys),
+    queuesOf: pilotQueues,
+    ...(isActiveAccount && {
+      isActive: async ({ kind, subject }: Caller) => kind === 'pilot' || isActiveAccount(subject),
+    }),
+  };
+
   return {
-    trusted: {
-      issuer,
-      id: EMBEDDED_ISSUER_ID,
-      audience: [AUDIENCE],
-      keys: createLocalJWKSet({ keys: keys.map(publicPart) }),
-      queuesOf: pilotQueues,
-      ...(isActiveAccount && {
-        isActive: async ({ kind, subject }: Caller) => kind === 'pilot' || isActiveAccount(subject),
-      }),
-    },
+    trusted,
+    trustedAlsoAs: (url) => ({ ...trusted, otherNames: [url], audience: [AUDIENCE, COMMAND_LINE_CLIENT] }),
+    signingKeys,
     mintUserToken: ({ name, subject, displayName }, { ttlSeconds, vo }) =>
       mint({ sub: subject, name: displayName, preferred_username: name, groups: [voName(vo)] }, ttlSeconds),
     mintPilotToken: ({ queue, ttlSeconds, vo }) =>
@@ -87,6 +97,33 @@ export async function openEmbeddedIssuer({
         },
         ttlSeconds,
       ),
+  };
+}
+
+async function signingKeyOf({ keys }: SigningKeyFile, keyFile: string) {
+  const [newest] = keys as [SigningKey, ...SigningKey[]];
+  const key = await importJWK(newest, 'RS256').catch(() => {
+    // The cause may quote the key.
+    throw new Misconfigured(`the signing key file ${keyFile} is damaged; put it back from its safe copy`);
+  });
+  return { key, kid: newest.kid };
+}
+
+/** The public keys, also one that another server on the same file has just begun to sign with. */
+function verifyingKeys(signingKeys: SigningKeys): JWTVerifyGetKey {
+  const sets = new WeakMap<SigningKeyFile, JWTVerifyGetKey>();
+  function setOf(file: SigningKeyFile): JWTVerifyGetKey {
+    const set = sets.get(file) ?? createLocalJWKSet({ keys: file.keys.map(publicPart) });
+    sets.set(file, set);
+    return set;
+  }
+  return async (header, token) => {
+    try {
+      return await setOf(await signingKeys.current())(header, token);
+    } catch (error) {
+      if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
+      return setOf(await signingKeys.latest())(header, token);
+    }
   };
 }
 

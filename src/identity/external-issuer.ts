@@ -22,6 +22,8 @@ export interface ExternalIssuer {
   groupsClaim?: string;
   /** The groups (`VO/ROLE`) whose members are pilots, each with the queues that they serve. Without it none is. */
   pilots?: Readonly<Record<string, readonly string[]>>;
+  /** The VO whose members log in there, and as which of the issuer's clients. Without it `pbook login` does not. */
+  login?: { vo: string; clientId: string; clientSecret?: string };
 }
 
 /**

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { link, open, unlink } from 'node:fs/promises';
+import { link, open, rename, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose';
 import { Misconfigured, UnknownFormat } from '../protocol/errors.ts';
+import { SIGNING_KEYS_RECHECK_SECONDS } from '../protocol/limits.ts';
 
 const FILE_FORMAT = 1;
 const RSA_BITS = 2048;
@@ -34,24 +35,92 @@ export async function openSigningKeyFile(path: string): Promise<SigningKeyFile> 
   return made;
 }
 
+/**
+ * Puts a new key in front: it signs from now on. The older ones stay, so that what they signed stays good, unless
+ * `forgetOlder` says that they may be in other hands.
+ *
+ * @returns how many keys the file now has
+ * @throws as {@link openSigningKeyFile}
+ */
+export async function rotateSigningKey(path: string, { forgetOlder = false } = {}): Promise<number> {
+  const { keys, ...rest } = await openSigningKeyFile(path);
+  const content = { ...rest, keys: [await newSigningKey(), ...(forgetOlder ? [] : keys)] };
+  await writeWhole(path, content, (temporary) => rename(temporary, path));
+  return content.keys.length;
+}
+
+/** The content of a signing key file while a server runs. */
+export interface SigningKeys {
+  /** As it was at the latest `SIGNING_KEYS_RECHECK_SECONDS` ago; the same object while it did not change. */
+  current(): Promise<SigningKeyFile>;
+  /** Looks again now, but not oftener than once a second. */
+  latest(): Promise<SigningKeyFile>;
+}
+
+/**
+ * Reads a signing key file, and again after it was changed. One that cannot be read meanwhile is as it was. `clock` is in
+ * milliseconds.
+ *
+ * @throws as {@link openSigningKeyFile}, at first
+ */
+export async function openSigningKeys(path: string, clock: () => number): Promise<SigningKeys> {
+  const stamp = () =>
+    stat(path).then(
+      ({ mtimeMs, ino }) => `${mtimeMs} ${ino}`,
+      () => undefined,
+    );
+  let content = await openSigningKeyFile(path);
+  let read = await stamp();
+  let lookedAt = clock();
+
+  async function lookAgain(): Promise<void> {
+    lookedAt = clock();
+    const found = await stamp();
+    if (found === undefined || found === read) return;
+    content = (await readSigningKeyFile(path).catch(() => undefined)) ?? content;
+    read = found;
+  }
+
+  async function noOlderThan(seconds: number): Promise<SigningKeyFile> {
+    if (clock() - lookedAt >= seconds * 1000) await lookAgain();
+    return content;
+  }
+
+  return { current: () => noOlderThan(SIGNING_KEYS_RECHECK_SECONDS), latest: () => noOlderThan(1) };
+}
+
 async function createSigningKeyFile(path: string): Promise<void> {
   const content: SigningKeyFile = {
     format: FILE_FORMAT,
     issuer: `urn:panda-secrets:${randomUUID()}`,
     keys: [await newSigningKey()],
   };
+  await writeWhole(path, content, async (temporary) => {
+    // A link, unlike a rename, never replaces the file that another process made meanwhile.
+    await link(temporary, path).catch((error) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+    await unlink(temporary);
+  });
+}
+
+/** Writes the content beside `path` and then puts it in place, so that the file is always a whole one. */
+async function writeWhole(
+  path: string,
+  content: SigningKeyFile,
+  putInPlace: (temporary: string) => Promise<void>,
+): Promise<void> {
   const temporary = `${path}.${randomUUID()}`;
   const handle = await open(temporary, 'wx', 0o600);
   try {
     await handle.writeFile(`${JSON.stringify(content, null, 2)}\n`);
     await handle.sync();
-    // A link, unlike a rename, never replaces the file that another process made meanwhile.
-    await link(temporary, path).catch((error) => {
-      if (error.code !== 'EEXIST') throw error;
-    });
+    await putInPlace(temporary);
+  } catch (error) {
+    await unlink(temporary).catch(() => {});
+    throw error;
   } finally {
     await handle.close();
-    await unlink(temporary);
   }
   const folder = await open(dirname(path), 'r');
   try {

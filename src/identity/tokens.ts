@@ -8,6 +8,8 @@ import { createRemembered } from './remembered.ts';
 export interface TrustedIssuer extends IssuerClaims {
   /** The `iss` of its tokens, compared character by character. */
   readonly issuer: string;
+  /** Other values of `iss` that are this issuer's as well. */
+  readonly otherNames?: readonly string[];
   /** A token must be for one of these: in `aud`, or in `client_id` where it has no `aud`. */
   readonly audience: readonly string[];
   /**
@@ -79,12 +81,17 @@ const ALGORITHMS = ['RS256', 'ES256', 'PS256', 'EdDSA'];
 const TYPES = ['jwt', 'at+jwt'];
 
 function issuersByName(issuers: readonly TrustedIssuer[]): Map<string, TrustedIssuer> {
-  const byName = new Map(issuers.map((issuer) => [issuer.issuer, issuer]));
+  const named = issuers.flatMap((issuer) => namesOf(issuer).map((name) => [name, issuer] as const));
+  const byName = new Map(named);
   const ids = new Set(issuers.map(({ id }) => id));
-  if (byName.size < issuers.length || ids.size < issuers.length) {
+  if (byName.size < named.length || ids.size < issuers.length) {
     throw new Misconfigured('two trusted issuers have the same name: each needs an "issuer" and an "id" of its own');
   }
   return byName;
+}
+
+function namesOf({ issuer, otherNames = [] }: TrustedIssuer): string[] {
+  return [issuer, ...otherNames];
 }
 
 /** The issuer that a token, whose signature is not checked yet, says it is from. */
@@ -117,7 +124,7 @@ function readUnchecked(token: string): { alg?: unknown; typ?: unknown; iss?: unk
 async function checkedClaims(token: string, issuer: TrustedIssuer, now: number): Promise<JWTPayload & { exp: number }> {
   const options = {
     algorithms: ALGORITHMS,
-    issuer: issuer.issuer,
+    issuer: namesOf(issuer),
     requiredClaims: ['exp'],
     clockTolerance: CLOCK_TOLERANCE_SECONDS,
     currentDate: new Date(now),

@@ -64,6 +64,16 @@ export class Unauthenticated extends PandaError {
   }
 }
 
+/** Too much was tried; the message says when to come back. */
+export class TooManyTries extends PandaError {
+  readonly retryAfterSeconds: number;
+
+  constructor(reason: string, retryAfterSeconds: number) {
+    super('ERR_TOO_MANY_TRIES', reason);
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
 /** The caller is known and may not do this. */
 export class Forbidden extends PandaError {
   constructor(reason: string) {
@@ -131,5 +141,16 @@ export class Refused extends PandaError {
   constructor(message: string, data: unknown) {
     super('ERR_REFUSED', message);
     this.data = data;
+  }
+}
+
+/** An attempt at a job that cannot go on. The message is for the job's owner: no names or values of secrets. */
+export class AttemptFailed extends PandaError {
+  /** PanDA's number for it (`pilot/error-codes.ts`). */
+  readonly pilotErrorCode: number;
+
+  constructor(pilotErrorCode: number, diagnosis: string) {
+    super('ERR_ATTEMPT_FAILED', diagnosis);
+    this.pilotErrorCode = pilotErrorCode;
   }
 }

@@ -78,6 +78,8 @@ export const PASSWORD_LINK_SECONDS = 24 * 3600;
 /** How many forms one address may send in a minute, and how many requests for tokens: whole sites may share an address. */
 export const MAX_FORMS_PER_MINUTE = 60;
 export const MAX_TOKEN_REQUESTS_PER_MINUTE = 1200;
+/** Largest form in bytes that one of these pages sends. */
+export const MAX_FORM_BYTES = 16 * 1024;
 /** How many logins one address may begin in a minute: each is kept for `DEVICE_CODE_SECONDS`. */
 export const MAX_LOGINS_PER_MINUTE = 60;
 /** How long what a login is made of lives: the tokens, a device's code, a page that waits for somebody, a browser's session. */

@@ -7,6 +7,7 @@ import type { Call } from '../protocol/calls/call.ts';
 import { IDLE_SECONDS, MAX_HEADER_BYTES } from '../protocol/limits.ts';
 import type { Blobs } from '../store/blobs.ts';
 import type { Vault } from '../vault/vault.ts';
+import type { Login } from './login.ts';
 import { decorateCaller, type Identity, requireCaller } from './plugins/authentication.ts';
 import { readJsonBodies } from './plugins/body.ts';
 import { answerBadHttp, answerBadUrl, answerErrors, answerUnknownCalls } from './plugins/envelope.ts';
@@ -16,6 +17,7 @@ import { cacheRoutes } from './routes/cache.ts';
 import { credsRoutes } from './routes/creds.ts';
 import { fileServerRoutes } from './routes/file-server.ts';
 import { jobRoutes } from './routes/job.ts';
+import { loginRoutes } from './routes/login.ts';
 import { type FindQueue, pilotRoutes } from './routes/pilot.ts';
 import { aliveRoute, systemRoutes } from './routes/system.ts';
 import { taskRoutes } from './routes/task.ts';
@@ -28,6 +30,8 @@ export interface Rooms extends Identity {
   sandboxes: Sandboxes;
   blobs: Blobs;
   findQueue: FindQueue;
+  /** Without it nobody logs in here: tokens come from elsewhere. */
+  login?: Login;
 }
 
 export interface ServerOptions {
@@ -69,6 +73,7 @@ export async function createServer(
   await describeCalls(app);
 
   aliveRoute(app);
+  if (rooms.login) await loginRoutes(app, rooms.login, logger);
   await app.register(async (users) => {
     requireCaller(users, rooms, 'user');
     credsRoutes(users, rooms);

@@ -47,3 +47,16 @@ export async function deleteAccount(db: Database, name: string): Promise<boolean
   const { numDeletedRows } = await db.deleteFrom('accounts').where('name', '=', name).executeTakeFirst();
   return numDeletedRows === 1n;
 }
+
+export function findActiveAccountBySubject(db: Database, subject: string): Promise<AccountRow | undefined> {
+  return db
+    .selectFrom('accounts')
+    .selectAll()
+    .where('subject', '=', subject)
+    .where('disabled', '=', 0)
+    .executeTakeFirst();
+}
+
+export async function setPasswordHash(db: Database, subject: string, hash: string): Promise<void> {
+  await db.updateTable('accounts').set({ password_hash: hash }).where('subject', '=', subject).execute();
+}

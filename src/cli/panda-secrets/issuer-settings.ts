@@ -1,7 +1,8 @@
 import type { ExternalIssuer } from '../../identity/external-issuer.ts';
 import { Misconfigured } from '../../protocol/errors.ts';
 
-const KEYS = ['issuer', 'audience', 'jwks_uri', 'id', 'name_claim', 'groups_claim', 'pilots'];
+const KEYS = ['issuer', 'audience', 'jwks_uri', 'id', 'name_claim', 'groups_claim', 'pilots', 'login'];
+const LOGIN_KEYS = ['vo', 'client_id', 'client_secret'];
 
 /**
  * The `[[issuers]]` tables of the configuration file:
@@ -10,6 +11,8 @@ const KEYS = ['issuer', 'audience', 'jwks_uri', 'id', 'name_claim', 'groups_clai
  *     issuer = "https://iam.example.org/"
  *     audience = ["panda"]
  *     pilots = { "vo/pilot" = ["QUEUE_A", "QUEUE_B"] }   # groups whose members are pilots, and the queues that they serve
+ *
+ *     login = { vo = "vo", client_id = "panda" }   # the VO whose members log in there; a client_secret if it needs one
  *
  * and optionally `jwks_uri`, `id`, `name_claim`, `groups_claim`.
  *
@@ -23,10 +26,7 @@ export function parseIssuers(tables: unknown, file: string): ExternalIssuer[] {
 
 function parseIssuer(table: unknown, where: string): ExternalIssuer {
   const entries = Object(table) as Record<string, unknown>;
-  const unknown = Object.keys(entries).find((key) => !KEYS.includes(key));
-  if (unknown !== undefined) {
-    throw new Misconfigured(`${where} has an unknown key "${unknown}"; known are ${KEYS.join(', ')}`);
-  }
+  refuseUnknown(entries, KEYS, where);
   const optional = (key: string) =>
     entries[key] === undefined ? undefined : text(entries[key], `"${key}" of ${where}`);
   const [jwksUri, id, nameClaim, groupsClaim] = ['jwks_uri', 'id', 'name_claim', 'groups_claim'].map(optional);
@@ -38,7 +38,25 @@ function parseIssuer(table: unknown, where: string): ExternalIssuer {
     ...(nameClaim !== undefined && { nameClaim }),
     ...(groupsClaim !== undefined && { groupsClaim }),
     ...(entries['pilots'] !== undefined && { pilots: queuesByGroup(entries['pilots'], `"pilots" of ${where}`) }),
+    ...(entries['login'] !== undefined && { login: parseLogin(entries['login'], `"login" of ${where}`) }),
   };
+}
+
+function parseLogin(table: unknown, where: string): NonNullable<ExternalIssuer['login']> {
+  const entries = Object(table) as Record<string, unknown>;
+  refuseUnknown(entries, LOGIN_KEYS, where);
+  const secret = entries['client_secret'];
+  return {
+    vo: text(entries['vo'], `"vo" in ${where}`),
+    clientId: text(entries['client_id'], `"client_id" in ${where}`),
+    ...(secret !== undefined && { clientSecret: text(secret, `"client_secret" in ${where}`) }),
+  };
+}
+
+function refuseUnknown(entries: Record<string, unknown>, known: readonly string[], where: string): void {
+  const unknown = Object.keys(entries).find((key) => !known.includes(key));
+  if (unknown === undefined) return;
+  throw new Misconfigured(`${where} has an unknown key "${unknown}"; known are ${known.join(', ')}`);
 }
 
 function queuesByGroup(table: unknown, where: string): Record<string, string[]> {

@@ -16,6 +16,7 @@ export function addServeCommand(program: Command): void {
     .option('--tls-cert <file>', 'certificate chain (PEM)')
     .option('--tls-key <file>', 'its private key (PEM)')
     .option('--trusted-proxy <addresses>', 'addresses or networks of the proxies in front that end TLS, with commas')
+    .option('--public-url <url>', 'where people reach the server: https://HOST (default: the address it listens on)')
     .option('--vo <name>', 'the VO that tokens are for (default: panda)')
     .option('--log-level <level>', 'error, warn, info or debug (default: info)')
     .addHelpText(

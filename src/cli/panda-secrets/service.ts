@@ -1,12 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
-import { hostname } from 'node:os';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { createDelivery } from '../../delivery/delivery.ts';
-import { trustExternalIssuer } from '../../identity/external-issuer.ts';
 import { createOwners } from '../../identity/owners.ts';
-import { createTokenVerifier } from '../../identity/tokens.ts';
 import { createJobs } from '../../jobs/jobs.ts';
 import { addQueue, findQueue, listQueues } from '../../jobs/queues.ts';
 import { createSandboxes } from '../../jobs/sandboxes.ts';
@@ -20,7 +17,8 @@ import { openBlobs } from '../../store/blobs.ts';
 import type { Store } from '../../store/store.ts';
 import { createVault } from '../../vault/vault.ts';
 import { type Installation, openInstallation } from './installation.ts';
-import type { Settings } from './settings.ts';
+import { createLogin } from './login.ts';
+import { originOf, type Settings } from './settings.ts';
 
 /** A server that listens. */
 export interface Service {
@@ -46,20 +44,22 @@ export async function startService(
   refuseOpenPlainHttp(settings);
   const tls = settings.tls && (await readTls(settings.tls));
   const installation = await openInstallation(settings, { create: true, clock });
-  const { store, issuer, rootKeyFile, blobFolder } = installation;
+  const { store, rootKeyFile, blobFolder } = installation;
   try {
     const rootKeys = await openKeyFile(rootKeyFile, { create: false });
     await addFirstQueue(store, clock);
-    const verifier = createTokenVerifier({
-      issuers: [issuer.trusted, ...settings.issuers.map((external) => trustExternalIssuer(external, { clock }))],
+    const login = createLogin(installation, settings, {
+      url: () => settings.publicUrl ?? addressOf(app, settings),
+      logger,
       clock,
     });
     const vault = createVault({ store, rootKeys, clock });
     const jobs = createJobs({ store, clock });
     const blobs = await openBlobs(blobFolder);
-    const app = await createServer(
+    const app: FastifyInstance = await createServer(
       {
-        verifyToken: (token) => verifier.verify(token),
+        verifyToken: login.verifyToken,
+        login: login.login,
         owners: createOwners({ store, clock }),
         vault,
         jobs,
@@ -70,16 +70,17 @@ export async function startService(
       },
       { ...(tls && { tls }), trustedProxies: settings.trustedProxies, logger },
     );
-    const url = await listen(app, settings);
+    await listen(app, settings);
     const leases = jobs.startLeaseLoop((error) => logger.error({ loop: 'leases', ...withoutMessage(error) }));
     return {
-      url,
+      url: addressOf(app, settings),
       installation,
       async close() {
         const impatient = setTimeout(() => app.server.closeAllConnections(), DRAIN_SECONDS * 1000);
         await app.close();
         clearTimeout(impatient);
         await leases.close();
+        login.close();
         vault.close();
         await store.close();
       },
@@ -110,7 +111,7 @@ async function addFirstQueue(store: Store, clock: () => number): Promise<void> {
   if ((await listQueues(store)).length === 0) await addQueue(store, clock, FIRST_QUEUE);
 }
 
-async function listen(app: FastifyInstance, { host, port, tls }: Settings): Promise<string> {
+async function listen(app: FastifyInstance, { host, port }: Settings): Promise<void> {
   try {
     await app.listen({ host, port });
   } catch (error) {
@@ -118,8 +119,12 @@ async function listen(app: FastifyInstance, { host, port, tls }: Settings): Prom
     if (!reason) throw error;
     throw new Misconfigured(`cannot listen on ${host} port ${port}: ${reason}`);
   }
-  const { port: actual } = app.server.address() as AddressInfo;
-  return `${tls ? 'https' : 'http'}://${reachableName(host)}:${actual}`;
+}
+
+/** Where a server that listens is reached, as an origin. */
+function addressOf(app: FastifyInstance, { host, tls }: Settings): string {
+  const { port } = app.server.address() as AddressInfo;
+  return originOf({ host, port, tls });
 }
 
 const LISTEN_FAILURES: Record<string, string> = {
@@ -128,8 +133,3 @@ const LISTEN_FAILURES: Record<string, string> = {
   EADDRNOTAVAIL: 'this machine has no such address',
   ENOTFOUND: 'the name has no address',
 };
-
-function reachableName(host: string): string {
-  if (host === '0.0.0.0' || host === '::') return hostname();
-  return host.includes(':') ? `[${host}]` : host;
-}

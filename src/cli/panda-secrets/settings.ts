@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { homedir, hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parse } from 'smol-toml';
+import { isLoopback } from '../../client/server-address.ts';
 import type { ExternalIssuer } from '../../identity/external-issuer.ts';
 import { Misconfigured } from '../../protocol/errors.ts';
 import { DEFAULT_PORT, DEFAULT_VO } from '../../protocol/limits.ts';
@@ -19,6 +20,8 @@ export interface Settings {
   tls?: { certFile: string; keyFile: string };
   /** Addresses or networks (CIDR) of the proxies that end TLS in front of this server. */
   trustedProxies: string[];
+  /** The origin at which people and programs reach the server; the address that it listens on unless set. */
+  publicUrl?: string;
   /** The VO that tokens of the embedded issuer are for. */
   vo: string;
   logLevel: string;
@@ -38,6 +41,7 @@ const SETTINGS = {
   tls_cert: 'path',
   tls_key: 'path',
   trusted_proxy: 'list',
+  public_url: 'origin',
   vo: 'text',
   log_level: 'text',
 } as const;
@@ -55,7 +59,7 @@ export function readSettings(flags: Record<string, unknown>, environment: NodeJS
   const fromFile = file ? readFile(file) : { values: {}, issuers: [] };
   const values: Values = { ...fromFile.values, ...fromEnvironment(environment), ...fromFlags(flags) };
 
-  const { database, tls_cert: certFile, tls_key: keyFile } = values;
+  const { database, public_url: publicUrl, tls_cert: certFile, tls_key: keyFile } = values;
   if ((certFile === undefined) !== (keyFile === undefined)) {
     throw new Misconfigured(`TLS needs both: ${certFile === undefined ? '--tls-cert' : '--tls-key'} is missing`);
   }
@@ -72,8 +76,16 @@ export function readSettings(flags: Record<string, unknown>, environment: NodeJS
     logLevel,
     issuers: fromFile.issuers,
     ...(database !== undefined && { database: String(database) }),
+    ...(publicUrl !== undefined && { publicUrl: String(publicUrl) }),
     ...(certFile !== undefined && { tls: { certFile: String(certFile), keyFile: String(keyFile) } }),
   };
+}
+
+/** The origin of a server that listens as these settings say: `http://127.0.0.1:25080`. */
+export function originOf({ host, port, tls }: { host: string; port: number; tls?: unknown }): string {
+  const name = host === '0.0.0.0' || host === '::' ? hostname() : host;
+  const { origin } = new URL(`${tls ? 'https' : 'http'}://${name.includes(':') ? `[${name}]` : name}:${port}`);
+  return origin;
 }
 
 function defaultFolder(environment: NodeJS.ProcessEnv): string {
@@ -83,7 +95,7 @@ function defaultFolder(environment: NodeJS.ProcessEnv): string {
 function fromFlags(flags: Record<string, unknown>): Values {
   return collect(
     (name) => flags[name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase())],
-    (name) => `--${name.replace('_', '-')}`,
+    (name) => `--${name.replaceAll('_', '-')}`,
     process.cwd(),
   );
 }
@@ -125,7 +137,10 @@ function collect(find: (name: string) => unknown, where: (name: string) => strin
   return values;
 }
 
-const READ: Record<'path' | 'text' | 'port' | 'list', (value: unknown, where: string, base: string) => Value> = {
+const READ: Record<
+  'path' | 'text' | 'port' | 'list' | 'origin',
+  (value: unknown, where: string, base: string) => Value
+> = {
   path: (value, where, base) => resolve(base, READ.text(value, where, base) as string),
   text(value, where) {
     if (typeof value === 'string' && value !== '') return value;
@@ -135,6 +150,15 @@ const READ: Record<'path' | 'text' | 'port' | 'list', (value: unknown, where: st
     const port = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
     if (typeof port === 'number' && Number.isInteger(port) && port >= 0 && port <= 65535) return port;
     throw new Misconfigured(`${where} must be a port number from 0 (any free one) to 65535`);
+  },
+  origin(value, where) {
+    const url = typeof value === 'string' ? URL.parse(value) : null;
+    const isOrigin = url !== null && url.href === `${url.origin}/`;
+    if (isOrigin && (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))))
+      return url.origin;
+    throw new Misconfigured(
+      `${where} must be the address at which the server is reached, https://HOST or https://HOST:PORT without a path`,
+    );
   },
   list(value, where) {
     const list = typeof value === 'string' ? value.split(',').map((one) => one.trim()) : value;

@@ -1,0 +1,58 @@
+import type { Logger } from 'pino';
+import { findActiveAccount } from '../../identity/accounts.ts';
+import { authConfigs } from '../../identity/auth-config.ts';
+import { trustExternalIssuer } from '../../identity/external-issuer.ts';
+import { createIdentityProvider, startCleaning } from '../../identity/provider/provider.ts';
+import { createSignIn } from '../../identity/sign-in.ts';
+import { createTokenVerifier, type TokenVerifier } from '../../identity/tokens.ts';
+import type { Login } from '../../server/login.ts';
+import { withoutMessage } from '../../server/plugins/request-log.ts';
+import type { Installation } from './installation.ts';
+import type { Settings } from './settings.ts';
+
+/** Who calls, and how they came to their tokens: all that depends on the server's address, which may be known only later. */
+export interface LoginService {
+  login: Login;
+  verifyToken: TokenVerifier['verify'];
+  close(): void;
+}
+
+/** @param url the server's public address, asked for when the first request has come */
+export function createLogin(
+  { store, issuer }: Pick<Installation, 'store' | 'issuer'>,
+  { vo, issuers }: Pick<Settings, 'vo' | 'issuers'>,
+  { url, logger, clock }: { url: () => string; logger: Logger; clock: () => number },
+): LoginService {
+  const external = issuers.map((one) => trustExternalIssuer(one, { clock }));
+  const verifier = once(() => createTokenVerifier({ issuers: [issuer.trustedAlsoAs(url()), ...external], clock }));
+  const provider = once(() =>
+    createIdentityProvider({
+      url: url(),
+      vo,
+      store,
+      signingKeys: issuer.signingKeys,
+      clock,
+      onFault: (error) => logger.error({ part: 'login', ...withoutMessage(error) }),
+    }),
+  );
+  const configs = once(() => authConfigs({ url: url(), vo, issuers }));
+  const cleaning = startCleaning(store, clock);
+  return {
+    login: {
+      provider,
+      signIn: createSignIn({ store, clock }),
+      findAccount: (subject) => findActiveAccount(store, subject),
+      authConfig: (name) => configs().get(name),
+    },
+    verifyToken: async (token) => verifier().verify(token),
+    close: () => cleaning.close(),
+  };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}

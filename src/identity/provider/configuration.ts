@@ -1,0 +1,149 @@
+import { type AccountClaims, type Configuration, errors, type FindAccount, type JWK } from 'oidc-provider';
+import {
+  DEVICE_CODE_SECONDS,
+  ID_TOKEN_SECONDS,
+  INTERACTION_SECONDS,
+  REFRESH_TOKEN_SECONDS,
+  SESSION_SECONDS,
+} from '../../protocol/limits.ts';
+import type { Store } from '../../store/store.ts';
+import { findActiveAccount } from '../accounts.ts';
+import { AUDIENCE } from '../embedded-issuer.ts';
+import { createAdapters } from './adapter.ts';
+import { CLIENTS } from './clients.ts';
+import { grantsByItself, interactionPolicy } from './consent.ts';
+import { deviceFlowPages, renderError, signOutPages } from './rendering.ts';
+
+/** Where the provider's endpoints are, below the server's address. People type `/device`, so it is short. */
+export const PATHS = {
+  authorization: '/oidc/authorize',
+  token: '/oidc/token',
+  jwks: '/oidc/jwks',
+  userinfo: '/oidc/userinfo',
+  revocation: '/oidc/revoke',
+  device_authorization: '/oidc/device',
+  end_session: '/oidc/sign-out',
+  code_verification: '/device',
+} as const;
+
+/** Where a page waits for somebody to sign in or to allow something. */
+export const INTERACTION_PATH = '/oidc/interaction';
+
+/** The resource indicator (RFC 8707) of the API of the server at `url`: who names it is given a JWT access token for it. */
+export function apiResource(url: string): string {
+  return `${url}/api/v1`;
+}
+
+/**
+ * What the OpenID provider is: everything that `oidc-provider` has and that is not named here is off or as it is by default.
+ *
+ * @param url the issuer: the server's public address
+ * @param vo the group that every account is in
+ */
+export function providerConfiguration({
+  url,
+  vo,
+  store,
+  clock,
+  keys,
+  cookieKeys,
+}: {
+  url: string;
+  vo: string;
+  store: Store;
+  clock: () => number;
+  /** Private, the signing one first. */
+  keys: readonly JWK[];
+  cookieKeys: readonly string[];
+}): Configuration {
+  const cookie = { signed: true, httpOnly: true, sameSite: 'lax', path: '/' } as const;
+  return {
+    adapter: createAdapters({ store, clock }),
+    clients: CLIENTS,
+    jwks: { keys: [...keys] },
+    routes: PATHS,
+    scopes: ['openid', 'offline_access', 'panda'],
+    claims: {
+      openid: ['sub'],
+      profile: ['name', 'preferred_username', 'groups'],
+      email: ['email'],
+    },
+    // PanDA's clients read name and groups from the ID token alone.
+    conformIdTokenClaims: false,
+    findAccount: accountFinder(store, vo),
+    extraTokenClaims: async (_ctx, token) => {
+      const account = 'accountId' in token ? await findActiveAccount(store, token.accountId) : undefined;
+      return account && claimsOf(account, vo);
+    },
+    pkce: { required: () => true },
+    rotateRefreshToken: true,
+    issueRefreshToken: (_ctx, client, source) =>
+      client.grantTypeAllowed('refresh_token') && source.scopes.has('offline_access'),
+    loadExistingGrant: grantsByItself,
+    clientBasedCORS: () => false,
+    clientAuthMethods: ['none'],
+    enabledJWA: { idTokenSigningAlgValues: ['RS256'], userinfoSigningAlgValues: ['RS256'] },
+    responseTypes: ['code'],
+    cookies: {
+      keys: [...cookieKeys],
+      long: { ...cookie },
+      // The path of these is the page's own.
+      short: { signed: true, httpOnly: true, sameSite: 'lax' },
+      names: { session: 'panda_session', interaction: 'panda_interaction', resume: 'panda_interaction_resume' },
+    },
+    ttl: {
+      AccessToken: ID_TOKEN_SECONDS,
+      IdToken: ID_TOKEN_SECONDS,
+      AuthorizationCode: 60,
+      DeviceCode: DEVICE_CODE_SECONDS,
+      Interaction: INTERACTION_SECONDS,
+      RefreshToken: REFRESH_TOKEN_SECONDS,
+      Grant: REFRESH_TOKEN_SECONDS,
+      Session: SESSION_SECONDS,
+    },
+    interactions: {
+      policy: interactionPolicy(),
+      url: (_ctx, { uid }) => `${INTERACTION_PATH}/${uid}`,
+    },
+    renderError,
+    features: {
+      devInteractions: { enabled: false },
+      dPoP: { enabled: false },
+      pushedAuthorizationRequests: { enabled: false },
+      revocation: { enabled: true, allowedPolicy: async (_ctx, client, token) => token.clientId === client.clientId },
+      deviceFlow: { enabled: true, charset: 'base-20', mask: '****-****', ...deviceFlowPages },
+      rpInitiatedLogout: { enabled: true, ...signOutPages },
+      resourceIndicators: {
+        enabled: true,
+        getResourceServerInfo(_ctx, resource) {
+          if (resource !== apiResource(url)) throw new errors.InvalidTarget();
+          return {
+            scope: 'panda',
+            audience: AUDIENCE,
+            accessTokenFormat: 'jwt',
+            accessTokenTTL: ID_TOKEN_SECONDS,
+            jwt: { sign: { alg: 'RS256' } },
+          };
+        },
+        useGrantedResource: () => false,
+      },
+    },
+  };
+}
+
+/** What tokens say of an account; nothing of one that is disabled or removed. */
+function accountFinder(store: Store, vo: string): FindAccount {
+  return async (_ctx, subject) => {
+    const account = await findActiveAccount(store, subject);
+    return (
+      account && { accountId: account.subject, claims: () => ({ sub: account.subject, ...claimsOf(account, vo) }) }
+    );
+  };
+}
+
+function claimsOf(
+  { name, displayName }: { name: string; displayName: string },
+  vo: string,
+): Omit<AccountClaims, 'sub'> {
+  return { name: displayName, preferred_username: name, groups: [vo] };
+}

@@ -1,0 +1,179 @@
+import { hkdfSync } from 'node:crypto';
+import type { EventEmitter } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Interaction, InteractionResults, Provider } from 'oidc-provider';
+import { PROVIDER_CLEANING_SECONDS } from '../../protocol/limits.ts';
+import { deleteEndedPasswordLinks } from '../../store/password-links.ts';
+import { deleteEndedProviderRecords } from '../../store/provider-records.ts';
+import { deleteEndedSignInFailures } from '../../store/sign-in-failures.ts';
+import type { Store } from '../../store/store.ts';
+import type { SigningKey, SigningKeyFile, SigningKeys } from '../signing-key-file.ts';
+import { providerConfiguration } from './configuration.ts';
+import { showLinkedCode } from './rendering.ts';
+
+/** The embedded OpenID provider. */
+export interface IdentityProvider {
+  /** The server's public address, which is the issuer. */
+  readonly url: string;
+  /** Answers a request to one of the provider's endpoints. `address` is the client's, as the server knows it. */
+  handle(request: IncomingMessage, response: ServerResponse, address: string): Promise<void>;
+  /** What waits for somebody at the page that this browser shows, or undefined when it has ended or is another browser's. */
+  findInteraction(request: IncomingMessage, response: ServerResponse): Promise<PendingInteraction | undefined>;
+}
+
+/** Somebody has to sign in, or to allow something. */
+export interface PendingInteraction {
+  uid: string;
+  prompt: 'login' | 'consent';
+  /** The program's name. */
+  client: string;
+  /** Who is signed in. */
+  subject: string | undefined;
+  scopes: readonly string[];
+  /** Where the program is answered, if it is a page. */
+  redirectUri: string | undefined;
+  /** Where the browser goes on after somebody signed in. */
+  signedIn(subject: string): Promise<string>;
+  /** ... after somebody allowed what was asked for. */
+  allowed(): Promise<string>;
+  /** ... after somebody said no. */
+  cancelled(): Promise<string>;
+}
+
+/**
+ * The provider at `url`, with the accounts of `store` as members of `vo`. It signs with the newest key of `signingKeys` and
+ * goes on without a restart when they were rotated. `clock` is in milliseconds.
+ */
+export function createIdentityProvider({
+  url,
+  vo,
+  store,
+  signingKeys,
+  clock,
+  onFault,
+}: {
+  url: string;
+  vo: string;
+  store: Store;
+  signingKeys: SigningKeys;
+  clock: () => number;
+  /** Told of what the provider could not do through no fault of its caller's. */
+  onFault: (error: unknown) => void;
+}): IdentityProvider {
+  let made: { from: SigningKeyFile; provider: Promise<Provider> } | undefined;
+
+  /** Made when first needed, and again for other keys: what it knows is in the store. */
+  async function current(): Promise<Provider> {
+    const file = await signingKeys.current();
+    if (made?.from !== file) made = { from: file, provider: makeProvider(file) };
+    return made.provider;
+  }
+
+  async function makeProvider({ keys }: SigningKeyFile): Promise<Provider> {
+    const Provider = await loadProvider();
+    const provider = new Provider(
+      url,
+      providerConfiguration({ url, vo, store, clock, keys, cookieKeys: keys.map(cookieKey) }),
+    );
+    provider.proxy = true;
+    provider.use(showLinkedCode);
+    provider.on('server_error', (_ctx, error) => onFault(error));
+    (provider as EventEmitter).on('error', onFault);
+    return provider;
+  }
+
+  return {
+    url,
+    async handle(request, response, address) {
+      const provider = await current();
+      await provider.callback()(atPublicAddress(request, url, address), response);
+    },
+    async findInteraction(request, response) {
+      const provider = await current();
+      try {
+        return await pendingInteraction(provider, await provider.interactionDetails(request, response));
+      } catch (error) {
+        if ((error as Error).name === 'SessionNotFound') return undefined;
+        throw error;
+      }
+    },
+  };
+}
+
+/** Removes what has ended, now and then, from what the provider and the sign-in page keep. `clock` is in milliseconds. */
+export function startCleaning(store: Store, clock: () => number): { close(): void } {
+  async function clean(): Promise<void> {
+    const now = clock();
+    await store.write(async (tx) => {
+      await deleteEndedProviderRecords(tx, now);
+      await deleteEndedPasswordLinks(tx, now);
+      await deleteEndedSignInFailures(tx, now);
+    });
+  }
+  // What fails now is removed the next time.
+  const timer = setInterval(() => clean().catch(() => {}), PROVIDER_CLEANING_SECONDS * 1000).unref();
+  return { close: () => clearInterval(timer) };
+}
+
+async function pendingInteraction(provider: Provider, interaction: Interaction): Promise<PendingInteraction> {
+  const { uid, prompt, params, session, grantId, returnTo } = interaction;
+  const client = await provider.Client.find(String(params['client_id']));
+
+  async function finish(result: InteractionResults): Promise<string> {
+    interaction.result = result.error === undefined ? { ...interaction.lastSubmission, ...result } : result;
+    await interaction.persist();
+    return returnTo;
+  }
+
+  return {
+    uid,
+    prompt: prompt.name === 'consent' ? 'consent' : 'login',
+    client: client?.clientName ?? client?.clientId ?? 'an unknown program',
+    subject: session?.accountId,
+    scopes: String(params['scope'] ?? '').split(' '),
+    redirectUri: typeof params['redirect_uri'] === 'string' ? params['redirect_uri'] : undefined,
+    signedIn: (subject) => finish({ login: { accountId: subject } }),
+    async allowed() {
+      const grant = (grantId !== undefined && (await provider.Grant.find(grantId))) || newGrant();
+      const { missingOIDCScope, missingOIDCClaims, missingResourceScopes } = prompt.details as MissingConsent;
+      if (missingOIDCScope) grant.addOIDCScope(missingOIDCScope.join(' '));
+      if (missingOIDCClaims) grant.addOIDCClaims(missingOIDCClaims);
+      for (const [resource, scopes] of Object.entries(missingResourceScopes ?? {})) {
+        grant.addResourceScope(resource, scopes.join(' '));
+      }
+      return finish({ consent: { grantId: await grant.save() } });
+    },
+    cancelled: () => finish({ error: 'access_denied', error_description: 'the person said no' }),
+  };
+
+  function newGrant() {
+    if (!session?.accountId || !client) throw new Error('consent without an account or a client');
+    return new provider.Grant({ accountId: session.accountId, clientId: client.clientId });
+  }
+}
+
+interface MissingConsent {
+  missingOIDCScope?: string[];
+  missingOIDCClaims?: string[];
+  missingResourceScopes?: Record<string, string[]>;
+}
+
+/** Loaded when first needed: it takes a third of a second, and administration commands do without. */
+async function loadProvider(): Promise<typeof Provider> {
+  return (await import('oidc-provider')).Provider;
+}
+
+/** The provider makes its addresses of the request's: it gets to see the one that it has, whatever a proxy or client wrote. */
+function atPublicAddress(request: IncomingMessage, url: string, address: string): IncomingMessage {
+  const { host, protocol } = new URL(url);
+  delete request.headers['x-forwarded-host'];
+  request.headers.host = host;
+  request.headers['x-forwarded-proto'] = protocol.slice(0, -1);
+  request.headers['x-forwarded-for'] = address;
+  return request;
+}
+
+/** Signs cookies; made of a signing key, so that servers that share those share sessions as well. */
+function cookieKey({ d }: SigningKey): string {
+  return Buffer.from(hkdfSync('sha256', d ?? '', '', 'panda-secrets cookies', 32)).toString('base64url');
+}

@@ -1,0 +1,119 @@
+import { NotFound, TooManyTries, Unauthenticated } from '../protocol/errors.ts';
+import { MAX_SIGN_IN_FAILURES, PASSWORD_LINK_SECONDS, SIGN_IN_FAILURES_SECONDS } from '../protocol/limits.ts';
+import * as rows from '../store/accounts.ts';
+import * as links from '../store/password-links.ts';
+import { deleteProviderRecordsOfSubject } from '../store/provider-records.ts';
+import { countSignInTry, deleteSignInFailures } from '../store/sign-in-failures.ts';
+import type { Database, Store } from '../store/store.ts';
+import { type Account, accountOf, findAccount } from './accounts.ts';
+import { hashToken, newToken } from './hashed-token.ts';
+import { checkNewPassword, hashPassword, isPassword } from './passwords.ts';
+
+/** Passwords of accounts: how they are chosen and checked. */
+export interface SignIn {
+  /**
+   * The account with this name and password.
+   *
+   * @throws {Unauthenticated} with the same words whichever of the two is wrong, or the account disabled
+   * @throws {TooManyTries} after `MAX_SIGN_IN_FAILURES` in vain, right password or not
+   */
+  signIn(name: string, password: string): Promise<Account>;
+  /**
+   * Sets a password and ends all logins of the account.
+   *
+   * @throws {NotFound}
+   * @throws {InvalidArgument} when the password is too short or too long
+   */
+  setPassword(name: string, password: string): Promise<void>;
+  /** The secret part of a link at which the account's password may be chosen once, within `PASSWORD_LINK_SECONDS`. @throws {NotFound} */
+  createPasswordLink(name: string): Promise<string>;
+  /** The name of the account that a link is for. @throws {NotFound} when it was used or has ended */
+  accountOfPasswordLink(token: string): Promise<string>;
+  /** Sets the password by a link and uses the link up. @throws {NotFound} {InvalidArgument} as above; a refused password does not use the link up */
+  usePasswordLink(token: string, password: string): Promise<void>;
+}
+
+/** `clock` is in milliseconds. */
+export function createSignIn({ store, clock }: { store: Store; clock: () => number }): SignIn {
+  async function refuseTooManyTries(name: string): Promise<void> {
+    const now = clock();
+    const expiresAt = now + SIGN_IN_FAILURES_SECONDS * 1000;
+    const { failures, expires_at } = await store.write((tx) => countSignInTry(tx, name, { now, expiresAt }));
+    if (failures <= MAX_SIGN_IN_FAILURES) return;
+    const seconds = Math.ceil((expires_at - now) / 1000);
+    throw new TooManyTries(
+      `too many wrong passwords for this name: try again in ${Math.ceil(seconds / 60)} minutes`,
+      seconds,
+    );
+  }
+
+  async function accountOfPasswordLink(token: string): Promise<string> {
+    const name = await links.findAccountOfPasswordLink(store.db, hashToken(token), clock());
+    if (!name) throw noLink();
+    return name;
+  }
+
+  return {
+    async signIn(typed, password) {
+      const name = typed.trim().toLowerCase();
+      if (!/^[a-z0-9._-]{1,32}$/.test(name)) throw wrong();
+      await refuseTooManyTries(name);
+      const row = await rows.findAccount(store.db, name);
+      const right = await isPassword(password, row?.password_hash);
+      if (!row || !right || row.disabled === 1) throw wrong();
+      await store.write((tx) => deleteSignInFailures(tx, name));
+      return accountOf(row);
+    },
+
+    async setPassword(name, password) {
+      const account = await findAccount(store, name);
+      if (!account) throw new NotFound(`there is no account "${name}"`);
+      checkNewPassword(password, account.name);
+      const hash = await hashPassword(password);
+      await store.write((tx) => replacePassword(tx, account.subject, account.name, hash));
+    },
+
+    async createPasswordLink(name) {
+      const account = await findAccount(store, name);
+      if (!account) throw new NotFound(`there is no account "${name}"`);
+      const token = newToken();
+      const expiresAt = clock() + PASSWORD_LINK_SECONDS * 1000;
+      await store.write((tx) =>
+        links.insertPasswordLink(tx, {
+          token_hash: hashToken(token),
+          subject: account.subject,
+          expires_at: expiresAt,
+        }),
+      );
+      return token;
+    },
+
+    accountOfPasswordLink,
+
+    async usePasswordLink(token, password) {
+      const name = await accountOfPasswordLink(token);
+      checkNewPassword(password, name);
+      const hash = await hashPassword(password);
+      await store.write(async (tx) => {
+        const subject = await links.takePasswordLink(tx, hashToken(token), clock());
+        if (!subject) throw noLink();
+        await replacePassword(tx, subject, name, hash);
+      });
+    },
+  };
+}
+
+async function replacePassword(tx: Database, subject: string, name: string, hash: string): Promise<void> {
+  await rows.setPasswordHash(tx, subject, hash);
+  await links.deletePasswordLinks(tx, subject);
+  await deleteProviderRecordsOfSubject(tx, subject);
+  await deleteSignInFailures(tx, name);
+}
+
+function wrong(): Unauthenticated {
+  return new Unauthenticated('the name or the password is wrong');
+}
+
+function noLink(): NotFound {
+  return new NotFound('this link was used already or has ended: ask for a new one');
+}

@@ -1,0 +1,15 @@
+import type { Account } from '../identity/accounts.ts';
+import type { AuthConfig } from '../identity/auth-config.ts';
+import type { IdentityProvider } from '../identity/provider/provider.ts';
+import type { SignIn } from '../identity/sign-in.ts';
+
+/** What people log in with at the embedded provider. */
+export interface Login {
+  /** The provider; known once the server listens, because its address may be that. */
+  provider(): IdentityProvider;
+  signIn: SignIn;
+  /** The account with this `sub`, if it may be used. */
+  findAccount(subject: string): Promise<Account | undefined>;
+  /** Where members of a VO log in. */
+  authConfig(vo: string): AuthConfig | undefined;
+}

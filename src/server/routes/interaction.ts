@@ -1,0 +1,70 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { INTERACTION_PATH } from '../../identity/provider/configuration.ts';
+import { consentPage } from '../../identity/provider/pages/consent.ts';
+import { signInPage } from '../../identity/provider/pages/sign-in.ts';
+import type { PendingInteraction } from '../../identity/provider/provider.ts';
+import { InvalidArgument, NotFound, TooManyTries, Unauthenticated } from '../../protocol/errors.ts';
+import type { Login } from '../login.ts';
+import { sendPage, sentence } from '../plugins/pages.ts';
+
+interface Form {
+  name?: unknown;
+  password?: unknown;
+  action?: unknown;
+}
+
+/** The pages on which somebody signs in or allows something. Only the browser that was sent to one is shown it. */
+export function interactionRoutes(app: FastifyInstance, login: Login): void {
+  app.get(`${INTERACTION_PATH}/:uid`, async (request, reply) => {
+    const interaction = await findInteraction(request, reply, login);
+    if (interaction.prompt === 'login') return sendPage(reply, signInPage(addressed(interaction)));
+    const account = interaction.subject && (await login.findAccount(interaction.subject));
+    if (!account) throw ended();
+    return sendPage(reply, consentPage({ ...addressed(interaction), account: account.displayName }));
+  });
+
+  app.post<{ Body: Form }>(`${INTERACTION_PATH}/:uid`, async (request, reply) => {
+    const interaction = await findInteraction(request, reply, login);
+    const { action } = request.body;
+    if (action === 'cancel') return reply.redirect(await interaction.cancelled(), 303);
+    if (interaction.prompt === 'login') return signIn(interaction, request.body, reply, login);
+    if (action !== 'allow') throw new InvalidArgument('the form is not one of this page');
+    return reply.redirect(await interaction.allowed(), 303);
+  });
+}
+
+async function signIn(interaction: PendingInteraction, form: Form, reply: FastifyReply, login: Login) {
+  const name = typeof form.name === 'string' ? form.name : '';
+  const password = typeof form.password === 'string' ? form.password : '';
+  try {
+    const { subject } = await login.signIn.signIn(name, password);
+    return reply.redirect(await interaction.signedIn(subject), 303);
+  } catch (error) {
+    if (error instanceof TooManyTries) reply.header('retry-after', error.retryAfterSeconds);
+    else if (!(error instanceof Unauthenticated)) throw error;
+    reply.request.outcome = error.code;
+    const status = error instanceof TooManyTries ? 429 : 401;
+    const wrong = sentence(error.message);
+    return sendPage(reply, signInPage({ ...addressed(interaction), name: name.slice(0, 64), wrong, status }));
+  }
+}
+
+async function findInteraction(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { provider }: Login,
+): Promise<PendingInteraction> {
+  const { uid } = request.params as { uid: string };
+  const interaction = await provider().findInteraction(request.raw, reply.raw);
+  if (interaction?.uid !== uid) throw ended();
+  return interaction;
+}
+
+function ended(): NotFound {
+  return new NotFound('this page has ended, or belongs to another browser: start the login again');
+}
+
+/** What a page is told of an interaction. The answer to its form may lead to the program's own page, by way of the provider. */
+function addressed({ client, scopes, redirectUri }: PendingInteraction) {
+  return { client, scopes, formTargets: redirectUri === undefined ? [] : [new URL(redirectUri).origin] };
+}

@@ -1,0 +1,97 @@
+import formBody from '@fastify/formbody';
+import rateLimit from '@fastify/rate-limit';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import { refused } from '../../protocol/envelope.ts';
+import { TooManyTries } from '../../protocol/errors.ts';
+import {
+  MAX_FORM_BYTES,
+  MAX_FORMS_PER_MINUTE,
+  MAX_LOGINS_PER_MINUTE,
+  MAX_TOKEN_REQUESTS_PER_MINUTE,
+} from '../../protocol/limits.ts';
+import type { Login } from '../login.ts';
+import { answerWithPages } from '../plugins/pages.ts';
+import { requireSameOrigin } from '../plugins/same-origin.ts';
+import { requireSecureTransport } from '../plugins/transport.ts';
+import { interactionRoutes } from './interaction.ts';
+import { passwordRoutes } from './password.ts';
+
+const MINUTE = 60_000;
+
+/** Logging in: the OpenID provider's endpoints, its pages, and what tells clients where to log in. */
+export async function loginRoutes(app: FastifyInstance, login: Login, logger: Logger): Promise<void> {
+  authConfigRoute(app, login);
+  await app.register(async (endpoints) => providerRoutes(endpoints, login, logger));
+  await app.register(async (pages) => {
+    await pages.register(formBody, { bodyLimit: MAX_FORM_BYTES });
+    await limitForms(pages, login);
+    answerWithPages(pages, logger);
+    interactionRoutes(pages, login);
+    passwordRoutes(pages, login);
+  });
+}
+
+function authConfigRoute(app: FastifyInstance, { authConfig }: Login): void {
+  app.get<{ Params: { file: string } }>('/auth/:file', async (request, reply) => {
+    const vo = /^(.+)_auth_config\.json$/.exec(request.params.file)?.[1];
+    const config = vo === undefined ? undefined : authConfig(vo);
+    if (config) return reply.type('application/json').send(JSON.stringify(config));
+    request.outcome = 'ERR_NOT_FOUND';
+    return reply
+      .code(404)
+      .type('application/json')
+      .send(JSON.stringify(refused('nobody logs in here for this VO: check PANDA_AUTH_VO')));
+  });
+}
+
+/** The provider reads its requests and writes its answers by itself. */
+async function providerRoutes(app: FastifyInstance, { provider }: Login, logger: Logger): Promise<void> {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null));
+  app.addHook('onRequest', async (request) => requireSecureTransport(request));
+  answerWithPages(app, logger);
+  await app.register(rateLimit, { global: false });
+
+  async function handler(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    reply.hijack();
+    await provider().handle(request.raw, reply.raw, request.ip);
+  }
+  const limited = (max: number) => ({
+    config: { rateLimit: { max, timeWindow: MINUTE, errorResponseBuilder: tooMany } },
+  });
+
+  app.get('/.well-known/openid-configuration', handler);
+  app.get('/.well-known/oauth-authorization-server', handler);
+  app.get('/oidc/jwks', handler);
+  app.all('/oidc/authorize', limited(MAX_LOGINS_PER_MINUTE), handler);
+  app.get('/oidc/authorize/:uid', handler);
+  app.post('/oidc/device', limited(MAX_LOGINS_PER_MINUTE), handler);
+  app.post('/oidc/token', limited(MAX_TOKEN_REQUESTS_PER_MINUTE), handler);
+  app.post('/oidc/revoke', limited(MAX_TOKEN_REQUESTS_PER_MINUTE), handler);
+  app.all('/oidc/userinfo', limited(MAX_TOKEN_REQUESTS_PER_MINUTE), handler);
+  app.all('/oidc/sign-out', handler);
+  app.all('/oidc/sign-out/*', handler);
+  // Codes are short: nobody may try many.
+  app.all('/device', limited(MAX_FORMS_PER_MINUTE), handler);
+  app.get('/device/:uid', handler);
+}
+
+/** Every form of a page: from this site alone, and not many from one address. */
+async function limitForms(app: FastifyInstance, { provider }: Login): Promise<void> {
+  app.addHook('onRequest', async (request) => {
+    requireSecureTransport(request);
+    if (request.method === 'POST') requireSameOrigin(request, new URL(provider().url).origin);
+  });
+  await app.register(rateLimit, {
+    max: MAX_FORMS_PER_MINUTE,
+    timeWindow: MINUTE,
+    allowList: (request) => request.method !== 'POST',
+    errorResponseBuilder: tooMany,
+  });
+}
+
+function tooMany(_request: FastifyRequest, { ttl }: { ttl: number }): TooManyTries {
+  const seconds = Math.ceil(ttl / 1000);
+  return new TooManyTries(`too many requests from your address: try again in ${seconds} seconds`, seconds);
+}

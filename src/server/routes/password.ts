@@ -1,0 +1,37 @@
+import type { FastifyInstance } from 'fastify';
+import { choosePasswordPage, passwordChosenPage } from '../../identity/provider/pages/password.ts';
+import { InvalidArgument } from '../../protocol/errors.ts';
+import type { Login } from '../login.ts';
+import { sendPage, sentence } from '../plugins/pages.ts';
+
+interface LinkParameters {
+  Params: { token: string };
+}
+
+/** The page behind a one-time link, on which somebody chooses their password. Looking at it does not use the link up. */
+export function passwordRoutes(app: FastifyInstance, { signIn }: Login): void {
+  app.get<LinkParameters>('/password/:token', async (request, reply) =>
+    sendPage(reply, choosePasswordPage(await signIn.accountOfPasswordLink(request.params.token))),
+  );
+
+  app.post<LinkParameters & { Body: { password?: unknown; again?: unknown } }>(
+    '/password/:token',
+    async (request, reply) => {
+      const { token } = request.params;
+      const account = await signIn.accountOfPasswordLink(token);
+      const { password, again } = request.body;
+      try {
+        if (typeof password !== 'string' || password !== again) {
+          throw new InvalidArgument('the two passwords differ: type the same twice');
+        }
+        await signIn.usePasswordLink(token, password);
+        return sendPage(reply, passwordChosenPage());
+      } catch (error) {
+        if (!(error instanceof InvalidArgument)) throw error;
+        request.outcome = error.code;
+        const wrong = sentence(error.message);
+        return sendPage(reply, choosePasswordPage(account, { wrong, status: 400 }));
+      }
+    },
+  );
+}
