@@ -1,10 +1,11 @@
 import { type JobCalls, jobCalls, type PilotCalls, pilotCalls } from './jobs.ts';
+import type { ConnectionOptions } from './requester.ts';
 import { type SandboxCalls, sandboxCalls } from './sandboxes.ts';
 import { type SecretCalls, secretCalls } from './secrets.ts';
 import { type TaskCalls, taskCalls } from './tasks.ts';
-import { createTransport, type TransportOptions } from './transport.ts';
+import { createTransport } from './transport.ts';
 
-export interface ClientOptions extends TransportOptions {
+export interface ClientOptions extends ConnectionOptions {
   /** Another server for sandboxes (`PANDACACHE_URL`). */
   cacheUrl?: string;
 }

@@ -1,7 +1,7 @@
 import { type Client, createClient } from './client.ts';
 import { tokenSource } from './credentials.ts';
+import type { TokenSource } from './requester.ts';
 import { cacheAddress, serverAddress } from './server-address.ts';
-import type { TokenSource } from './transport.ts';
 
 type Environment = Record<string, string | undefined>;
 

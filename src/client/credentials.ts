@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Unauthenticated } from '../protocol/errors.ts';
-import type { TokenSource } from './transport.ts';
+import type { TokenSource } from './requester.ts';
 
 type Environment = Record<string, string | undefined>;
 
@@ -34,7 +34,7 @@ export function claimsOf(token: string): Record<string, unknown> {
 }
 
 /** The folder of PanDA's clients: the token that a login leaves, and the history. */
-export function configFolder(env: Environment): string {
+function configFolder(env: Environment): string {
   const folder = env['PANDA_CONFIG_ROOT'];
   if (!folder) return join(homedir(), '.pathena');
   return folder === '~' || folder.startsWith('~/') ? join(homedir(), folder.slice(1)) : folder;
@@ -101,7 +101,7 @@ function checkToken(token: string, from: string, now: number): void {
   }
   const { exp } = claimsOf(token);
   if (typeof exp === 'number' && (exp + CLOCK_SKEW_SECONDS) * 1000 < now) {
-    const ended = `${new Date(exp * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+    const ended = `${new Date(Math.max(0, exp) * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
     throw new Unauthenticated(`your token (from ${from}) ended at ${ended}; get a new one. ${HOW_TO_GET_ONE}`);
   }
 }

@@ -1,10 +1,9 @@
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
 import { InvalidValue } from '../protocol/errors.ts';
 import { MAX_VALUE_BYTES } from '../protocol/limits.ts';
 
 /** Largest file in bytes that is a secret: the limit on a value counts the base64 of the file. */
-export const MAX_SECRET_FILE_BYTES = Math.floor(MAX_VALUE_BYTES / 4) * 3;
+const MAX_SECRET_FILE_BYTES = Math.floor(MAX_VALUE_BYTES / 4) * 3;
 
 /**
  * The value of a file secret: the base64 of the file's bytes.
@@ -29,9 +28,8 @@ export async function readSecretFile(path: string): Promise<string> {
 
 /** The file whole, or its first `most` bytes. */
 async function readAtMost(path: string, most: number): Promise<Buffer> {
-  await using file = await open(path, constants.O_RDONLY);
   const chunks: Buffer[] = [];
-  for await (const chunk of file.createReadStream({ end: most - 1, autoClose: false })) chunks.push(chunk);
+  for await (const chunk of createReadStream(path, { end: most - 1 })) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
 

@@ -1,25 +1,9 @@
-import type { IncomingMessage, RequestOptions } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Envelope } from '../protocol/envelope.ts';
-import { Misconfigured, Refused, Unauthenticated, Unavailable } from '../protocol/errors.ts';
-import { REQUEST_TIMEOUT_SECONDS } from '../protocol/limits.ts';
+import { Refused, Unauthenticated, Unavailable } from '../protocol/errors.ts';
 import { explainFailure } from './failures.ts';
-import { isLoopback } from './server-address.ts';
-
-/** Gives the caller's bearer token each time one is needed. @throws Unauthenticated when there is none to give */
-export type TokenSource = () => Promise<string>;
-
-export interface TransportOptions {
-  /** Scheme, host and port of the server; a path is not looked at. */
-  url: string;
-  token: TokenSource;
-  /** The VO that the caller speaks for: `VO`, `VO:ROLE` or `VO.ROLE`. */
-  vo: string;
-  /** Certificates (PEM) to trust; Node's own list when left out. */
-  ca?: readonly string[] | undefined;
-  /** `false` turns the check of the server's certificate off, as `PANDA_VERIFY_HOST=off` does. */
-  verifyHost?: boolean | undefined;
-}
+import { type ConnectionOptions, createRequester } from './requester.ts';
 
 /** What a call that succeeded brought. */
 export interface Answer<T> {
@@ -28,14 +12,14 @@ export interface Answer<T> {
 }
 
 /** A body that is not JSON. */
-export interface Content {
+interface Content {
   type: string;
   body: Uint8Array | Readable;
   /** Bytes, where they are known. */
   size?: number;
 }
 
-export type Query = Record<string, string | number | boolean | readonly (string | number)[] | null | undefined>;
+type Query = Record<string, string | number | boolean | readonly (string | number)[] | null | undefined>;
 
 /**
  * Calls of the v1 API over http or https on connections that are kept.
@@ -57,9 +41,9 @@ export interface Transport {
   close(): void;
 }
 
-export function createTransport(options: TransportOptions): Transport {
+export function createTransport(options: ConnectionOptions): Transport {
   const base = new URL(options.url);
-  const request = createRequester(base, options);
+  const request = createRequester(options);
 
   async function open(url: URL, query: Query = {}): Promise<Readable> {
     appendQuery(url, query);
@@ -73,7 +57,7 @@ export function createTransport(options: TransportOptions): Transport {
     origin: base.origin,
     async get(path, query = {}) {
       const url = appendQuery(callUrl(base, path), query);
-      return readAnswer(await request.startRepeatable(url, { method: 'GET', headers: jsonHeaders() }), url);
+      return readAnswer(await request.start(url, { method: 'GET', headers: jsonHeaders() }), url);
     },
     async post(path, body) {
       const url = callUrl(base, path);
@@ -113,109 +97,6 @@ function appendQuery(url: URL, query: Query): URL {
 
 function jsonHeaders(): Record<string, string> {
   return { Accept: 'application/json' };
-}
-
-interface Requester {
-  /** Sends a request and waits for the head of its answer. */
-  start(url: URL, options: RequestOptions, body?: Uint8Array | Readable): Promise<IncomingMessage>;
-  /** The same for a request that changes nothing: sent once more when a kept connection turns out to be closed. */
-  startRepeatable(url: URL, options: RequestOptions): Promise<IncomingMessage>;
-  close(): void;
-}
-
-function createRequester(base: URL, options: TransportOptions): Requester {
-  const protocols = new Map<
-    string,
-    { request: typeof import('node:http').request; agent: import('node:http').Agent }
-  >();
-
-  /** Loaded when first needed and not by `import`, which for `node:http` also loads its WebSocket: 20 ms of each start. */
-  function protocolOf(url: URL) {
-    let protocol = protocols.get(url.protocol);
-    if (!protocol) {
-      if (url.protocol === 'https:') {
-        const https = process.getBuiltinModule('node:https');
-        protocol = { request: https.request, agent: new https.Agent(httpsAgentOptions(options)) };
-      } else {
-        const http = process.getBuiltinModule('node:http');
-        protocol = { request: http.request, agent: new http.Agent({ keepAlive: true }) };
-      }
-      protocols.set(url.protocol, protocol);
-    }
-    return protocol;
-  }
-
-  async function start(url: URL, request: RequestOptions, body?: Uint8Array | Readable): Promise<IncomingMessage> {
-    const authorization = url.origin === base.origin ? await authorize(url, options) : {};
-    const { request: open, agent } = protocolOf(url);
-    return await new Promise((resolve, reject) => {
-      const outgoing = open(url, {
-        ...request,
-        agent,
-        timeout: REQUEST_TIMEOUT_SECONDS * 1000,
-        headers: { ...request.headers, ...authorization },
-      });
-      outgoing.on('response', resolve);
-      outgoing.on('timeout', () => outgoing.destroy(new SilentServer()));
-      outgoing.on('error', (error) =>
-        reject(Object.assign(explainFailure(error, url), { reused: outgoing.reusedSocket, failure: error })),
-      );
-      if (body === undefined || body instanceof Uint8Array) outgoing.end(body);
-      else sendStream(body, outgoing);
-    });
-  }
-
-  return {
-    start,
-    async startRepeatable(url, request) {
-      try {
-        return await start(url, request);
-      } catch (error) {
-        if (!isClosedConnection(error)) throw error;
-        return await start(url, request);
-      }
-    },
-    close() {
-      for (const { agent } of protocols.values()) agent.destroy();
-    },
-  };
-}
-
-function httpsAgentOptions({ ca, verifyHost = true }: TransportOptions): import('node:https').AgentOptions {
-  return {
-    keepAlive: true,
-    rejectUnauthorized: verifyHost,
-    proxyEnv: process.env,
-    ...(ca ? { ca: [...ca] } : {}),
-  };
-}
-
-/** @throws {Misconfigured} rather than sending a token, and the secrets that follow it, readable over a network */
-async function authorize(url: URL, { token, vo }: TransportOptions): Promise<Record<string, string>> {
-  if (url.protocol !== 'https:' && !isLoopback(url.hostname)) {
-    throw new Misconfigured(
-      `${url.origin} is plain http: your token and secrets would cross the network readable by others. ` +
-        'Use the https:// address of the server (PANDA_URL_SSL)',
-    );
-  }
-  return { Authorization: `Bearer ${await token()}`, Origin: vo };
-}
-
-class SilentServer extends Error {
-  readonly code = 'ETIMEDOUT';
-}
-
-function isClosedConnection(error: unknown): boolean {
-  if (!(error instanceof Unavailable)) return false;
-  const { reused, failure } = error as { reused?: boolean; failure?: { code?: string } };
-  return reused === true && failure?.code === 'ECONNRESET';
-}
-
-/** A source that fails ends the request, whose 'error' event tells the caller. */
-function sendStream(source: Readable, outgoing: import('node:http').ClientRequest): void {
-  source.on('error', (error) => outgoing.destroy(error));
-  outgoing.on('close', () => source.destroy());
-  source.pipe(outgoing);
 }
 
 async function readAnswer<T>(response: IncomingMessage, url: URL): Promise<Answer<T>> {

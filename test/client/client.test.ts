@@ -286,6 +286,24 @@ test('a connection that breaks in the middle of an answer is an error', async ()
   await assert.rejects(client.getSecrets(), Unavailable);
 });
 
+test('a kept connection that was closed meanwhile is made anew for a read, and for nothing that changes something', async () => {
+  const breakOnce = () => {
+    let asked = 0;
+    return (_request: unknown, response: import('node:http').ServerResponse) => {
+      asked += 1;
+      return asked === 2 ? void response.destroy() : ok('{}');
+    };
+  };
+  await using stub = await startStub({ 'creds/get_user_secrets': breakOnce(), 'task/kill': breakOnce() });
+  using client = connect(stub.url);
+  await client.getSecrets();
+  await client.getSecrets();
+  assert.equal(stub.seen.length, 3);
+  await client.killTask(10000000);
+  await assert.rejects(client.killTask(10000000), Unavailable);
+  assert.equal(stub.seen.length, 5);
+});
+
 async function closedStub(): Promise<{ url: string }> {
   await using stub = await startStub({});
   return { url: stub.url };

@@ -3,7 +3,7 @@ import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 /** One request as the stub got it. */
-export interface SeenRequest {
+interface SeenRequest {
   method: string;
   /** Without `/api/v1/`. */
   path: string;
