@@ -26,7 +26,7 @@ export interface DeliveredJob {
 }
 
 /** The pilot that holds the attempt, as the server knows it. */
-export interface ReceivingPilot {
+interface ReceivingPilot {
   pilotId: string;
   queue: string;
   node: string;

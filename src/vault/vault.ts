@@ -18,7 +18,7 @@ import {
   type SecretInfo,
 } from './secrets.ts';
 
-export type { OpenedSecret, SecretInfo, VersionInfo };
+export type { OpenedSecret };
 
 /**
  * The secrets of every owner, encrypted at rest. Any number of vaults, in any number of processes, may share a database;
