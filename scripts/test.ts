@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
+import { startEmbeddedPostgres } from '../test/embedded-postgres.ts';
 
 const root = join(import.meta.dirname, '..');
 const options = process.argv.slice(2).filter((argument) => argument.startsWith('-'));
@@ -15,14 +16,17 @@ if (files.length === 0) {
   process.exit(2);
 }
 
+// One PostgreSQL for all test files, each test having a database of its own. Where none can start, the tests that want
+// one say so and are skipped.
+const given = process.env['PANDA_TEST_DATABASE_URL'];
+const postgres = given ? undefined : await startEmbeddedPostgres().catch(() => undefined);
+
 const child = spawn(
   process.execPath,
   ['--disable-warning=ExperimentalWarning', '--test', '--test-timeout=240000', ...options, ...files],
-  {
-    cwd: root,
-    stdio: 'inherit',
-  },
+  { cwd: root, stdio: 'inherit', env: { ...process.env, PANDA_TEST_DATABASE_URL: given ?? postgres?.url } },
 );
-child.on('exit', (status) => {
+child.on('exit', async (status) => {
+  await postgres?.stop();
   process.exitCode = status ?? 1;
 });
