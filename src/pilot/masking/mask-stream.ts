@@ -1,5 +1,5 @@
 import type { Automaton } from './automaton.ts';
-import { type BlockFilter, viewOf } from './block-filter.ts';
+import { type BlockFilter, nextCandidate, viewOf } from './block-filter.ts';
 import { createTail } from './held-tail.ts';
 import { createRuns } from './runs.ts';
 
@@ -38,7 +38,7 @@ export function createMaskStream(automaton: Automaton, filter: BlockFilter): Mas
     const end = text.length;
     let at = unread;
     let entered = at;
-    /** The last place where the match may begin that the filter suspects. */
+    /** Where the match begins that the filter suspects. */
     let suspect = -1;
     for (;;) {
       while (at < end) {
@@ -50,9 +50,9 @@ export function createMaskStream(automaton: Automaton, filter: BlockFilter): Mas
         if (length > 0) runs.add(at - length, at);
       }
       if (at === end) return;
-      at = filter.next(view, at - (depths[state] as number));
+      at = nextCandidate(filter, view, at - (depths[state] as number));
       entered = at;
-      suspect = at + filter.reach;
+      suspect = at;
       state = 0;
     }
   }
@@ -82,21 +82,22 @@ export function createMaskStream(automaton: Automaton, filter: BlockFilter): Mas
       const text = held === 0 ? chunk : tail.append(chunk);
       scan(text, held);
       const { shown, released } = release(text, text.length - (depths[state] as number));
-      const [first = chunk.subarray(0, 0)] = shown;
-      if (text !== chunk) {
-        const copy = Buffer.concat(shown);
-        tail.drop(released);
-        return copy;
-      }
-      tail.append(chunk.subarray(released));
-      return shown.length < 2 && first !== MASK ? first : Buffer.concat(shown);
+      if (text === chunk) tail.append(chunk.subarray(released));
+      else tail.drop(released);
+      return joined(shown);
     },
     end() {
-      const copy = Buffer.concat(release(tail.bytes(), tail.length).shown);
-      tail.drop(tail.length);
+      const { shown, released } = release(tail.bytes(), tail.length);
+      tail.drop(released);
       state = 0;
       masking = false;
-      return copy;
+      return joined(shown);
     },
   };
+}
+
+/** Without a copy where there is one piece. */
+function joined(pieces: Uint8Array[]): Uint8Array {
+  const [only] = pieces;
+  return pieces.length === 1 && only && only !== MASK ? only : Buffer.concat(pieces);
 }
