@@ -15,6 +15,7 @@ export interface Installation {
   store: Store;
   issuer: EmbeddedIssuer;
   rootKeyFile: string;
+  signingKeyFile: string;
   blobFolder: string;
   /** Whether this start made it. */
   isNew: boolean;
@@ -48,7 +49,7 @@ export async function openInstallation(
       clock,
       isActiveAccount: (subject) => isActiveAccount(store, subject),
     });
-    return { store, issuer, rootKeyFile, blobFolder: join(data, 'blobs'), isNew };
+    return { store, issuer, rootKeyFile, signingKeyFile: keyFile, blobFolder: join(data, 'blobs'), isNew };
   } catch (error) {
     await store.close();
     throw error;

@@ -3,6 +3,7 @@ import { PandaError } from '../../protocol/errors.ts';
 import { addPilotTokenCommand } from './pilot-token.ts';
 import { addQueueCommands } from './queue.ts';
 import { addServeCommand } from './serve.ts';
+import { addSigningKeyCommands } from './signing-key.ts';
 import { addTokenCommand } from './token.ts';
 import { addUserCommands } from './user.ts';
 
@@ -18,6 +19,7 @@ addUserCommands(program);
 addTokenCommand(program);
 addPilotTokenCommand(program);
 addQueueCommands(program);
+addSigningKeyCommands(program);
 
 try {
   await program.parseAsync();

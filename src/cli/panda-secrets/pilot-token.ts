@@ -16,7 +16,7 @@ export function addPilotTokenCommand(program: Command): void {
       administer(command, async ({ store, issuer }, { vo }) => {
         if (!(await findQueue(store, queue))) {
           const names = (await listQueues(store)).map(({ name }) => name);
-          const known = names.length > 0 ? `there are ${names.join(', ')}` : 'there is none yet';
+          const known = names.length > 0 ? `known are ${names.join(', ')}` : 'there is none yet';
           throw new NotFound(`there is no queue "${queue}": ${known}. Add it with "panda-secrets queue add ${queue}"`);
         }
         console.log(await issuer.mintPilotToken({ queue, ttlSeconds: ttl, vo }));

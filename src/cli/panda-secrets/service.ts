@@ -8,7 +8,6 @@ import { createJobs } from '../../jobs/jobs.ts';
 import { addQueue, findQueue, listQueues } from '../../jobs/queues.ts';
 import { createSandboxes } from '../../jobs/sandboxes.ts';
 import { Misconfigured } from '../../protocol/errors.ts';
-import { DRAIN_SECONDS } from '../../protocol/limits.ts';
 import { openKeyFile } from '../../sealing/key-file.ts';
 import { createServer } from '../../server/app.ts';
 import { withoutMessage } from '../../server/plugins/request-log.ts';
@@ -76,9 +75,7 @@ export async function startService(
       url: addressOf(app, settings),
       installation,
       async close() {
-        const impatient = setTimeout(() => app.server.closeAllConnections(), DRAIN_SECONDS * 1000);
         await app.close();
-        clearTimeout(impatient);
         await leases.close();
         login.close();
         vault.close();

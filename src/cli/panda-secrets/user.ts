@@ -2,19 +2,34 @@ import type { Command } from 'commander';
 import { addAccount, disableAccount, listAccounts, removeAccount } from '../../identity/accounts.ts';
 import { addInstallationOptions, administer } from './administer.ts';
 import { tableOf } from './table.ts';
+import { choosePassword } from './user-password.ts';
 
-/** `panda-secrets user add|list|disable|enable|remove`: accounts of the embedded issuer. */
+/** `panda-secrets user add|password|list|disable|enable|remove`: accounts of the embedded issuer. */
 export function addUserCommands(program: Command): void {
   const user = program.command('user').description('the accounts that this server gives tokens to');
 
   addInstallationOptions(user.command('add <name>'))
-    .description('adds an account')
+    .description('adds an account; asks for its password, or prints a link at which one is chosen')
     .option('--display-name <text>', 'the name that is shown (default: the name)')
-    .action((name: string, { displayName }: { displayName?: string }, command: Command) =>
-      administer(command, async ({ store }) => {
+    .option('--password-stdin', 'reads the password from standard input')
+    .option('--public-url <url>', 'where the server is reached, for the link (default: as it is configured)')
+    .action((name: string, { displayName, passwordStdin }: AddOptions, command: Command) =>
+      administer(command, async ({ store }, settings) => {
         const account = await addAccount(store, Date.now, name, displayName);
         console.log(`added ${account.name}; a token for it: panda-secrets token ${account.name}`);
+        await choosePassword(account.name, { store, settings, fromStdin: passwordStdin });
       }),
+    );
+
+  addInstallationOptions(user.command('password <name>'))
+    .description('sets the password of an account, or prints a link at which one is chosen; ends its logins')
+    .option('--password-stdin', 'reads the password from standard input')
+    .option('--public-url <url>', 'where the server is reached, for the link (default: as it is configured)')
+    .option('--link', 'prints a link, also at a terminal')
+    .action((name: string, { passwordStdin, link }: PasswordOptions, command: Command) =>
+      administer(command, async ({ store }, settings) =>
+        choosePassword(name, { store, settings, fromStdin: passwordStdin, link }),
+      ),
     );
 
   addInstallationOptions(user.command('list'))
@@ -54,4 +69,14 @@ export function addUserCommands(program: Command): void {
         console.log(`removed ${name.toLowerCase()}`);
       }),
     );
+}
+
+interface AddOptions {
+  displayName?: string;
+  passwordStdin?: boolean;
+}
+
+interface PasswordOptions {
+  passwordStdin?: boolean;
+  link?: boolean;
 }

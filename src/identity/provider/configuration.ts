@@ -12,22 +12,8 @@ import { AUDIENCE } from '../embedded-issuer.ts';
 import { createAdapters } from './adapter.ts';
 import { CLIENTS } from './clients.ts';
 import { grantsByItself, interactionPolicy } from './consent.ts';
+import { INTERACTION_PATH, PATHS } from './paths.ts';
 import { deviceFlowPages, renderError, signOutPages } from './rendering.ts';
-
-/** Where the provider's endpoints are, below the server's address. People type `/device`, so it is short. */
-export const PATHS = {
-  authorization: '/oidc/authorize',
-  token: '/oidc/token',
-  jwks: '/oidc/jwks',
-  userinfo: '/oidc/userinfo',
-  revocation: '/oidc/revoke',
-  device_authorization: '/oidc/device',
-  end_session: '/oidc/sign-out',
-  code_verification: '/device',
-} as const;
-
-/** Where a page waits for somebody to sign in or to allow something. */
-export const INTERACTION_PATH = '/oidc/interaction';
 
 /** The resource indicator (RFC 8707) of the API of the server at `url`: who names it is given a JWT access token for it. */
 export function apiResource(url: string): string {

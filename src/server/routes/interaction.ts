@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { INTERACTION_PATH } from '../../identity/provider/configuration.ts';
+
 import { consentPage } from '../../identity/provider/pages/consent.ts';
 import { signInPage } from '../../identity/provider/pages/sign-in.ts';
+import { INTERACTION_PATH } from '../../identity/provider/paths.ts';
 import type { PendingInteraction } from '../../identity/provider/provider.ts';
 import { InvalidArgument, NotFound, TooManyTries, Unauthenticated } from '../../protocol/errors.ts';
 import type { Login } from '../login.ts';

@@ -2,6 +2,7 @@ import formBody from '@fastify/formbody';
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
+import { PATHS } from '../../identity/provider/paths.ts';
 import { refused } from '../../protocol/envelope.ts';
 import { TooManyTries } from '../../protocol/errors.ts';
 import {
@@ -61,20 +62,21 @@ async function providerRoutes(app: FastifyInstance, { provider }: Login, logger:
     config: { rateLimit: { max, timeWindow: MINUTE, errorResponseBuilder: tooMany } },
   });
 
+  const { authorization, code_verification, end_session } = PATHS;
   app.get('/.well-known/openid-configuration', handler);
   app.get('/.well-known/oauth-authorization-server', handler);
-  app.get('/oidc/jwks', handler);
-  app.all('/oidc/authorize', limited(MAX_LOGINS_PER_MINUTE), handler);
-  app.get('/oidc/authorize/:uid', handler);
-  app.post('/oidc/device', limited(MAX_LOGINS_PER_MINUTE), handler);
-  app.post('/oidc/token', limited(MAX_TOKEN_REQUESTS_PER_MINUTE), handler);
-  app.post('/oidc/revoke', limited(MAX_TOKEN_REQUESTS_PER_MINUTE), handler);
-  app.all('/oidc/userinfo', limited(MAX_TOKEN_REQUESTS_PER_MINUTE), handler);
-  app.all('/oidc/sign-out', handler);
-  app.all('/oidc/sign-out/*', handler);
+  app.get(PATHS.jwks, handler);
+  app.all(authorization, limited(MAX_LOGINS_PER_MINUTE), handler);
+  app.get(`${authorization}/:uid`, handler);
+  app.post(PATHS.device_authorization, limited(MAX_LOGINS_PER_MINUTE), handler);
+  app.post(PATHS.token, limited(MAX_TOKEN_REQUESTS_PER_MINUTE), handler);
+  app.post(PATHS.revocation, limited(MAX_TOKEN_REQUESTS_PER_MINUTE), handler);
+  app.all(PATHS.userinfo, limited(MAX_TOKEN_REQUESTS_PER_MINUTE), handler);
+  app.all(end_session, handler);
+  app.all(`${end_session}/*`, handler);
   // Codes are short: nobody may try many.
-  app.all('/device', limited(MAX_FORMS_PER_MINUTE), handler);
-  app.get('/device/:uid', handler);
+  app.all(code_verification, limited(MAX_FORMS_PER_MINUTE), handler);
+  app.get(`${code_verification}/:uid`, handler);
 }
 
 /** Every form of a page: from this site alone, and not many from one address. */

@@ -45,7 +45,7 @@ ${(client !== undefined || device?.ip !== undefined) && html`<dl>${client !== un
 <form method="post" action="${action}">
 <input type="hidden" name="xsrf" value="${xsrf}">
 <input type="hidden" name="user_code" value="${userCode}">
-<div class="buttons"><button type="submit" name="confirm" value="yes" autofocus>Yes, connect it</button>
+<div class="buttons"><button type="submit" name="confirm" value="yes">Yes, connect it</button>
 <button class="quiet" type="submit" name="abort" value="yes">No, cancel</button></div>
 </form>
 <p class="hint">Whoever shows this code may then use your secrets and submit jobs as you. If somebody sent you here, cancel.</p>`,

@@ -26,10 +26,12 @@ p { margin: 0 0 16px; }
 .lead { margin-bottom: 22px; }
 .hint { margin: 6px 0 0; font-size: .875rem; }
 label { display: block; margin: 0 0 6px; font-weight: 600; font-size: .9375rem; }
+form + .hint { margin-top: 18px; }
 .field { margin: 0 0 18px; }
 input[type=text], input[type=password] { width: 100%; min-height: 46px; padding: 9px 12px; font: inherit; color: inherit;
   background: var(--field); border: 1px solid var(--line); border-radius: 9px; }
 input.code { font: 600 1.35rem/1.3 ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace; letter-spacing: .12em; text-align: center; text-transform: uppercase; }
+input::placeholder { color: var(--quiet); opacity: .55; }
 input[aria-invalid=true] { border-color: var(--bad); }
 button { width: 100%; min-height: 46px; padding: 10px 16px; font: inherit; font-weight: 600; color: var(--on-accent);
   background: var(--accent); border: 1px solid transparent; border-radius: 9px; cursor: pointer; }

@@ -1,0 +1,22 @@
+import type { Command } from 'commander';
+import { rotateSigningKey } from '../../identity/signing-key-file.ts';
+import { SIGNING_KEYS_RECHECK_SECONDS } from '../../protocol/limits.ts';
+import { addInstallationOptions, administer } from './administer.ts';
+
+/** `panda-secrets signing-key rotate`: another key signs tokens, while the servers run. */
+export function addSigningKeyCommands(program: Command): void {
+  const signingKey = program.command('signing-key').description('the key that signs the tokens of this installation');
+
+  addInstallationOptions(signingKey.command('rotate'))
+    .description('makes a new signing key; running servers take it up')
+    .option('--forget-older', 'refuses what older keys signed: for when somebody may have read the key file')
+    .action(({ forgetOlder = false }: { forgetOlder?: boolean }, command: Command) =>
+      administer(command, async ({ signingKeyFile }) => {
+        const count = await rotateSigningKey(signingKeyFile, { forgetOlder });
+        const older = forgetOlder
+          ? 'all tokens, those of pilots included, must be made anew'
+          : `${count - 1} older kept, so that what they signed stays good`;
+        console.log(`a new key signs within ${SIGNING_KEYS_RECHECK_SECONDS} seconds; ${older}`);
+      }),
+    );
+}
