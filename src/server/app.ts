@@ -10,6 +10,7 @@ import type { Vault } from '../vault/vault.ts';
 import type { Login } from './login.ts';
 import { decorateCaller, type Identity, requireCaller } from './plugins/authentication.ts';
 import { readJsonBodies } from './plugins/body.ts';
+import { drainOnClose } from './plugins/drain.ts';
 import { answerBadHttp, answerBadUrl, answerErrors, answerUnknownCalls } from './plugins/envelope.ts';
 import { describeCalls } from './plugins/openapi.ts';
 import { logRequests } from './plugins/request-log.ts';
@@ -65,6 +66,7 @@ export async function createServer(
   app.addHook('onRoute', ({ url, method }) => {
     methods.set(url, [...(methods.get(url) ?? []), method as Call['http']]);
   });
+  drainOnClose(app);
   decorateCaller(app);
   logRequests(app, logger);
   answerErrors(app, logger);

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { decodeJwt } from 'jose';
+import { pandaSecrets } from './panda-secrets.ts';
+
+test('accounts, tokens and queues are administered while the server runs', async (t) => {
+  const program = pandaSecrets(t);
+  const server = await program.serve();
+  assert.match((await program.run(['user', 'add', 'Alice', '--display-name', 'Alice Doe'])).stdout, /added alice/);
+  assert.deepEqual(await program.run(['user', 'add', 'alice']), {
+    status: 1,
+    stdout: '',
+    stderr: 'panda-secrets: there is an account "alice" already\n',
+  });
+
+  const { stdout, stderr } = await program.run(['token', 'alice', '--ttl', '30m']);
+  assert.match(stdout, /^[\w-]+\.[\w-]+\.[\w-]+\n$/, 'the token is all that is printed');
+  assert.equal(stderr, '');
+  const { exp = 0, iat = 0, name } = decodeJwt(stdout.trim());
+  assert.deepEqual([exp - iat, name], [1800, 'Alice Doe']);
+  const who = async (token: string) => {
+    const headers = { authorization: `Bearer ${token.trim()}` };
+    const answer = await fetch(`${server.url}/api/v1/system/get_user_attributes`, { headers });
+    return (await answer.json()) as { success: boolean; message: string; data: Record<string, unknown> };
+  };
+  assert.equal((await who(stdout)).data['display_name'], 'Alice Doe');
+
+  assert.match((await program.run(['queue', 'add', 'SLURM', '--allow-tls-secrets'])).stdout, /added SLURM/);
+  const queues = await program.run(['queue', 'list']);
+  assert.match(queues.stdout, /SLURM +sealed, or over TLS alone\ndefault +sealed only\n/);
+  const pilot = await program.run(['pilot-token', '--queue', 'SLURM']);
+  assert.deepEqual((await who(pilot.stdout)).data['queues'], ['SLURM']);
+
+  assert.match((await program.run(['user', 'list'])).stdout, /alice +Alice Doe +\d{4}-\d\d-\d\d/);
+  assert.match((await program.run(['user', 'disable', 'alice'])).stdout, /disabled alice/);
+  assert.match((await program.run(['token', 'alice'])).stderr, /"alice" is disabled/);
+  const [account] = JSON.parse((await program.run(['user', 'list', '--json'])).stdout);
+  assert.deepEqual([account.name, account.disabled], ['alice', true]);
+  await program.run(['user', 'remove', 'alice']);
+  assert.match((await program.run(['user', 'list'])).stdout, /no accounts/);
+});
+
+test('every misuse is told, with the way out', async (t) => {
+  const program = pandaSecrets(t);
+  const early = await program.run(['token', 'alice']);
+  assert.equal(early.status, 1);
+  assert.match(early.stderr, /no panda-secrets data in .*start the server once/);
+
+  const server = await program.serve();
+  const cases: [args: string[], status: number, message: RegExp][] = [
+    [['token', 'nobody'], 1, /no account "nobody"; add it with "panda-secrets user add nobody"/],
+    [['token', 'alice', '--ttl', 'long'], 2, /A time is a number and s, m, h or d/],
+    [['token', 'alice', '--ttl', '0'], 2, /A time is a number/],
+    [['token'], 2, /missing required argument 'name'/],
+    [['user', 'add', 'no spaces'], 1, /cannot be an account's name/],
+    [['user', 'disable', 'nobody'], 1, /no account "nobody"/],
+    [['user', 'rename', 'x'], 2, /unknown command 'rename'/],
+    [['pilot-token', '--queue', 'nowhere'], 1, /no queue "nowhere": known are default.*queue add nowhere/],
+    [['pilot-token'], 2, /required option '--queue <name>'/],
+    [['queue', 'add', 'a b'], 1, /cannot be a queue's name/],
+    [['server'], 2, /unknown command 'server'/],
+    [['serve', '--prot', '1'], 2, /unknown option '--prot'/],
+    [['token', 'alice', '--vo', 'a/b'], 1, /no account "alice"/],
+  ];
+  const done = await Promise.all(cases.map(([args]) => program.run(args)));
+  for (const [index, [args, status, message]] of cases.entries()) {
+    assert.equal(done[index]?.status, status, args.join(' '));
+    assert.equal(done[index]?.stdout, '', args.join(' '));
+    assert.match(done[index]?.stderr ?? '', message);
+  }
+  server.process.kill('SIGTERM');
+  assert.equal((await server.ended).status, 0);
+});
+
+test('help tells the commands, and is no mistake', async (t) => {
+  const { status, stdout } = await pandaSecrets(t).run(['--help']);
+  assert.equal(status, 0);
+  for (const command of ['serve', 'user', 'token', 'pilot-token', 'queue']) assert.ok(stdout.includes(command));
+});

@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { Agent, request } from 'node:https';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { test } from 'node:test';
+import { LOOPBACK } from '../client/certificates.ts';
+import { pandaSecrets } from './panda-secrets.ts';
+
+const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
+
+test('a first start makes everything for its user alone, says where it listens and what to do next', async (t) => {
+  const program = pandaSecrets(t);
+  const server = await program.serve();
+  assert.match(server.url, /^http:\/\/127\.0\.0\.1:\d+$/);
+  const alive = await fetch(`${server.url}/api/v1/system/is_alive`);
+  assert.equal(((await alive.json()) as { success: boolean }).success, true);
+  assert.equal(modeOf(program.data), '700');
+  assert.equal(modeOf(join(program.data, 'blobs')), '700');
+  for (const file of ['panda.db', 'panda.db-wal', 'root-keys', 'signing-key.json']) {
+    assert.equal(modeOf(join(program.data, file)), '600', file);
+  }
+  server.process.kill('SIGTERM');
+  const { status, stdout } = await server.ended;
+  assert.equal(status, 0);
+  assert.match(stdout, /user add/);
+  assert.match(stdout, /PANDA_URL_SSL=http/);
+  assert.match(stdout, /pilot-token --queue default/);
+
+  const keys = readFileSync(join(program.data, 'root-keys'), 'utf8');
+  const again = await program.serve();
+  again.process.kill('SIGINT');
+  assert.equal((await again.ended).status, 0);
+  assert.equal(readFileSync(join(program.data, 'root-keys'), 'utf8'), keys, 'the keys stay');
+});
+
+test('a lost root key is said, not replaced', async (t) => {
+  const program = pandaSecrets(t);
+  const server = await program.serve();
+  server.process.kill('SIGTERM');
+  await server.ended;
+  rmSync(join(program.data, 'root-keys'));
+  const { status, stderr } = await program.run(['serve', '--port', '0']);
+  assert.equal(status, 1);
+  assert.match(stderr, /no root key file.*safe copy/);
+});
+
+test('plain http is refused off this machine, with the three ways out', async (t) => {
+  const program = pandaSecrets(t);
+  for (const host of ['0.0.0.0', '::', '192.0.2.1']) {
+    const { status, stderr } = await program.run(['serve', '--port', '0', '--host', host]);
+    assert.equal(status, 1);
+    assert.match(stderr, /plain http.*in clear.*--host 127\.0\.0\.1.*--tls-cert.*--tls-key.*--trusted-proxy/s);
+  }
+});
+
+test('with a certificate it speaks https', async (t) => {
+  const program = pandaSecrets(t);
+  const [cert, key] = [join(program.data, '..', 'cert.pem'), join(program.data, '..', 'key.pem')];
+  writeFileSync(cert, LOOPBACK.cert);
+  writeFileSync(key, LOOPBACK.key);
+  const server = await program.serve(['--tls-cert', cert, '--tls-key', key]);
+  assert.match(server.url, /^https:/);
+  const agent = new Agent({ ca: LOOPBACK.cert });
+  const [answer] = await once(request(`${server.url}/api/v1/system/is_alive`, { agent }).end(), 'response');
+  assert.match(await text(answer), /"success":true/);
+  agent.destroy();
+  const { stderr } = await program.run(['serve', '--tls-cert', cert]);
+  assert.match(stderr, /--tls-key is missing/);
+});
+
+test('SIGTERM lets the requests that have begun finish, and takes no new connection', async (t) => {
+  const program = pandaSecrets(t);
+  const server = await program.serve();
+  await program.run(['user', 'add', 'alice']);
+  const token = (await program.run(['token', 'alice'])).stdout.trim();
+  const body = JSON.stringify({ key: 'LATE', value: 'but kept' });
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+  // Sent in the middle of a request that the server has answered with its readiness to read the rest.
+  socket.write(
+    `POST /api/v1/creds/set_user_secrets HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nAuthorization: Bearer ${token}\r\nContent-Length: ${body.length}\r\n\r\n`,
+  );
+  assert.match(String((await once(socket, 'data'))[0]), /^HTTP\/1\.1 100 /);
+  server.process.kill('SIGTERM');
+  while (await connects(server.url)) await new Promise((resolve) => setTimeout(resolve, 10));
+  socket.write(body);
+  assert.match(String((await once(socket, 'data'))[0]), /"message":"OK"/);
+  assert.equal((await server.ended).status, 0);
+
+  const next = await program.serve();
+  const headers = { authorization: `Bearer ${token}` };
+  const kept = await fetch(`${next.url}/api/v1/creds/get_user_secrets`, { headers });
+  assert.equal(((await kept.json()) as { data: string }).data, '{"LATE":"but kept"}');
+});
+
+test('a second signal ends it at once', async (t) => {
+  const program = pandaSecrets(t);
+  const server = await program.serve();
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+  socket.on('error', () => {});
+  socket.write('POST /api/v1/system/is_alive HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n');
+  await once(socket, 'data');
+  server.process.kill('SIGTERM');
+  // Two within half a second count as one: see SAME_SIGNAL_MILLISECONDS.
+  const again = setInterval(() => server.process.kill('SIGTERM'), 100);
+  t.after(() => clearInterval(again));
+  assert.equal((await server.ended).status, 1);
+});
+
+test('a port that is taken is said', async (t) => {
+  const program = pandaSecrets(t);
+  const { port } = new URL((await program.serve()).url);
+  const { status, stderr } = await program.run(['serve', '--port', port]);
+  assert.equal(status, 1);
+  assert.match(stderr, new RegExp(`cannot listen on 127\\.0\\.0\\.1 port ${port}: something else listens there`));
+});
+
+async function connects(url: string): Promise<boolean> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}

@@ -1,0 +1,79 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+
+const MAIN = join(import.meta.dirname, '..', '..', 'src', 'cli', 'panda-secrets', 'main.ts');
+
+export interface Done {
+  status: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** `panda-secrets` as a process of its own, on a data folder of its own. */
+export interface PandaSecrets {
+  /** The folder that it works on; not made yet. */
+  data: string;
+  /** Runs a command to its end. */
+  run(args: readonly string[], environment?: NodeJS.ProcessEnv): Promise<Done>;
+  /** Starts `serve` on a free port, and waits until it listens. */
+  serve(args?: readonly string[]): Promise<RunningServer>;
+}
+
+export interface RunningServer {
+  url: string;
+  process: ChildProcess;
+  /** Resolves when it has ended. */
+  ended: Promise<Done>;
+}
+
+/** Everything it starts is ended, and its folder removed, at the test's end. */
+export function pandaSecrets(t: TestContext): PandaSecrets {
+  const folder = mkdtempSync(join(tmpdir(), 'panda-secrets-cli-'));
+  const data = join(folder, 'data');
+  const running = new Set<ChildProcess>();
+  t.after(() => {
+    for (const child of running) child.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  function start(args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
+    const child = spawn(process.execPath, [MAIN, ...args], {
+      env: { PATH: process.env['PATH'], HOME: folder, PANDA_SECRETS_DATA: data, ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    running.add(child);
+    const output = { stdout: '', stderr: '' };
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output.stdout += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      output.stderr += text;
+    });
+    const ended = new Promise<Done>((resolve) => {
+      child.on('close', (status) => {
+        running.delete(child);
+        resolve({ status, ...output });
+      });
+    });
+    return { child, output, ended };
+  }
+
+  return {
+    data,
+    run: (args, environment) => start(args, environment).ended,
+    async serve(args = []) {
+      const { child, output, ended } = start(['serve', '--port', '0', ...args]);
+      const url = await new Promise<string>((resolve, reject) => {
+        child.stdout.on('data', () => {
+          const [, found] = /^panda-secrets: listening on (\S+)\n/.exec(output.stdout) ?? [];
+          if (found) resolve(found);
+        });
+        void ended.then(({ stderr }) => reject(new Error(`it ended: ${stderr}`)));
+      });
+      return { url, process: child, ended };
+    },
+  };
+}
