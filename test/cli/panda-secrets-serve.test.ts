@@ -69,6 +69,8 @@ test('with a certificate it speaks https', async (t) => {
   agent.destroy();
   const { stderr } = await program.run(['serve', '--tls-cert', cert]);
   assert.match(stderr, /--tls-key is missing/);
+  const swapped = await program.run(['serve', '--tls-cert', key, '--tls-key', cert]);
+  assert.match(swapped.stderr, /are no certificate with its key/);
 });
 
 test('SIGTERM lets the requests that have begun finish, and takes no new connection', async (t) => {

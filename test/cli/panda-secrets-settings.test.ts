@@ -44,7 +44,8 @@ test('a setting that is unknown or mistaken is named, with where it stands', (t)
   refuses('prot = 80', /unknown setting "prot"; known are .*port/);
   refuses('port = "many"', /"port" in .*config\.toml must be a port number/);
   refuses('host = ""', /"host" in .*config\.toml must be a text that is not empty/);
-  refuses('trusted_proxy = [1]', /"trusted_proxy" in .* must be a list of texts/);
+  refuses('trusted_proxy = [1]', /"trusted_proxy" in .* must be a list of addresses/);
+  refuses('trusted_proxy = "10.0.0.0/99"', /must be a list of addresses or networks/);
   refuses('log_level = "loud"', /log level is one of error, warn, info, debug, not "loud"/);
   refuses('tls_cert = "cert.pem"', /--tls-key is missing/);
   refuses('port = ', /config\.toml: Invalid TOML/);

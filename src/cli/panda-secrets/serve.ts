@@ -6,6 +6,8 @@ import { readSettings } from './settings.ts';
 
 /** One Ctrl-C may arrive twice, from the terminal and from a program that started this one. */
 const SAME_SIGNAL_MILLISECONDS = 500;
+/** EX_SOFTWARE of sysexits.h. */
+const FAULT_STATUS = 70;
 
 /** `panda-secrets serve`: runs until SIGTERM or SIGINT. */
 export function addServeCommand(program: Command): void {
@@ -29,12 +31,16 @@ export function addServeCommand(program: Command): void {
 async function serve(options: Record<string, unknown>): Promise<void> {
   const settings = readSettings(options, process.env);
   // Loaded here, so that the other commands start without it.
-  const [{ startService }, { createLogger }] = await Promise.all([
+  const [{ startService }, { createLogger, withoutMessage }] = await Promise.all([
     import('./service.ts'),
     import('../../server/plugins/request-log.ts'),
   ]);
   const { logger, stop } = createLogger(settings.logLevel);
   process.on('exit', stop);
+  process.on('uncaughtException', (error) => {
+    logger.fatal(withoutMessage(error), 'stopped by a fault'); // Node would print its message, which may quote a request.
+    process.exit(FAULT_STATUS);
+  });
   const service = await startService(settings, { logger, clock: Date.now });
   stopOnSignals(service, logger);
   console.log(`panda-secrets: listening on ${service.url}`);

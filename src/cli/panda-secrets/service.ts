@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
+import { createSecureContext } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { createDelivery } from '../../delivery/delivery.ts';
@@ -101,7 +102,14 @@ async function readTls({ certFile, keyFile }: { certFile: string; keyFile: strin
     readFile(file, 'utf8').catch((error) => {
       throw new Misconfigured(`the TLS file ${file} cannot be read (${error.code})`);
     });
-  return { cert: await read(certFile), key: await read(keyFile) };
+  const tls = { cert: await read(certFile), key: await read(keyFile) };
+  try {
+    createSecureContext(tls);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Misconfigured(`${certFile} and ${keyFile} are no certificate with its key, in PEM (${code})`);
+  }
+  return tls;
 }
 
 async function addFirstQueue(store: Store, clock: () => number): Promise<void> {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { homedir, hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parse } from 'smol-toml';
@@ -40,7 +41,7 @@ const SETTINGS = {
   port: 'port',
   tls_cert: 'path',
   tls_key: 'path',
-  trusted_proxy: 'list',
+  trusted_proxy: 'addresses',
   public_url: 'origin',
   vo: 'text',
   log_level: 'text',
@@ -138,7 +139,7 @@ function collect(find: (name: string) => unknown, where: (name: string) => strin
 }
 
 const READ: Record<
-  'path' | 'text' | 'port' | 'list' | 'origin',
+  'path' | 'text' | 'port' | 'addresses' | 'origin',
   (value: unknown, where: string, base: string) => Value
 > = {
   path: (value, where, base) => resolve(base, READ.text(value, where, base) as string),
@@ -160,12 +161,20 @@ const READ: Record<
       `${where} must be the address at which the server is reached, https://HOST or https://HOST:PORT without a path`,
     );
   },
-  list(value, where) {
+  addresses(value, where) {
     const list = typeof value === 'string' ? value.split(',').map((one) => one.trim()) : value;
-    if (Array.isArray(list) && list.every((one) => typeof one === 'string' && one !== '')) return list;
-    throw new Misconfigured(`${where} must be a list of texts`);
+    if (Array.isArray(list) && list.length > 0 && list.every(isNetwork)) return list;
+    throw new Misconfigured(`${where} must be a list of addresses or networks, such as 10.1.2.3 or 10.0.0.0/8`);
   },
 };
+
+/** An IP address, or with `/BITS` a network. */
+function isNetwork(text: unknown): boolean {
+  if (typeof text !== 'string') return false;
+  const [address = '', bits = '0', ...rest] = text.split('/');
+  const most = isIP(address) === 6 ? 128 : 32;
+  return isIP(address) !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= most && rest.length === 0;
+}
 
 function text(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;

@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Envelope } from '../../src/protocol/envelope.ts';
+import { DecryptionFailed } from '../../src/protocol/errors.ts';
+import { createServer, type Rooms } from '../../src/server/app.ts';
+import { createLogger } from '../../src/server/plugins/request-log.ts';
+
+const VALUE = 'value-of-a-secret-in-a-message';
+
+/** Asks for the secrets of a server whose vault fails like this. */
+async function failingWith(error: Error): Promise<{ answer: Envelope; status: number; logs: string }> {
+  let logs = '';
+  const { logger } = createLogger('info', { write: (line) => (logs += line) });
+  const rooms = {
+    verifyToken: async () => ({ kind: 'user', issuer: 'embedded', subject: 'alice', queues: [] }),
+    owners: { of: async () => 'owner' },
+    vault: { get: () => Promise.reject(error) },
+  } as unknown as Rooms;
+  const app = await createServer(rooms, { trustedProxies: [], logger });
+  const headers = { authorization: 'Bearer token' };
+  const response = await app.inject({ url: '/api/v1/creds/get_user_secrets', headers });
+  await app.close();
+  return { answer: response.json(), status: response.statusCode, logs };
+}
+
+test('a fault of the server is answered with a reference to its log line, and tells nothing else', async () => {
+  const { answer, status, logs } = await failingWith(new TypeError(VALUE));
+  assert.equal(status, 200);
+  const [, reference] = /^internal error, reference ([0-9a-f-]{36})$/.exec(answer.message) ?? [];
+  assert.ok(reference);
+  const line = JSON.parse(logs.split('\n').find((one) => one.includes(reference)) ?? '{}');
+  assert.deepEqual([line.error, line.path], ['TypeError', '/api/v1/creds/get_user_secrets']);
+  assert.match(line.stack[0], /faults\.test\.ts/);
+  assert.ok(!logs.includes(VALUE));
+});
+
+test('a secret that does not open is a refusal with a reason, and an error in the log', async () => {
+  const { answer, logs } = await failingWith(new DecryptionFailed('a secret was changed in the database'));
+  assert.deepEqual(answer, { success: false, message: 'a secret was changed in the database', data: null });
+  assert.match(logs, /"level":50.*ERR_DECRYPTION_FAILED/);
+});
