@@ -18,6 +18,7 @@ export interface BlockFilter {
 /** Longer windows would add more entries to the table than they save steps. */
 const MAX_WINDOW_BYTES = 32;
 
+/** @param patterns each of at least `MIN_MASKED_CHARS` bytes, as every form of a maskable part has */
 export function createBlockFilter(patterns: Iterable<Pattern>): BlockFilter {
   const all = [...patterns];
   const windowBytes = all.reduce((least, { length }) => Math.min(least, length), MAX_WINDOW_BYTES);

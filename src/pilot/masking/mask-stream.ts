@@ -4,7 +4,7 @@ import { createTail } from './held-tail.ts';
 import { createRuns } from './runs.ts';
 
 /** What stands in a log in place of a secret. */
-export const MASK = Buffer.from('***');
+const MASK = Buffer.from('***');
 
 /** Masks one stream. Each of a process's streams has its own: what one holds back has nothing to do with the other. */
 export interface MaskStream {
@@ -21,8 +21,8 @@ export interface MaskStream {
  * Every byte that belongs to a match of any pattern is masked, and each unbroken run of such bytes becomes one
  * {@link MASK}: of overlapping secrets nothing remains.
  *
- * The filter leads over the parts of the text where no match begins, and the automaton reads the rest. A part is read by
- * the automaton at most three times, whatever the text: linear time.
+ * The filter leads over the parts of the text where no match begins, and the automaton reads the rest. Whatever the
+ * text, the automaton takes at most two steps for each byte: linear time.
  */
 export function createMaskStream(automaton: Automaton, filter: BlockFilter): MaskStream {
   const { step, depths, longestEnding } = automaton;
@@ -37,8 +37,9 @@ export function createMaskStream(automaton: Automaton, filter: BlockFilter): Mas
     const view = viewOf(text);
     const end = text.length;
     let at = unread;
+    /** Where the automaton began, how far it came in earlier rounds, and where the match begins that the filter suspects. */
     let entered = at;
-    /** Where the match begins that the filter suspects. */
+    let known = at;
     let suspect = -1;
     for (;;) {
       while (at < end) {
@@ -47,9 +48,10 @@ export function createMaskStream(automaton: Automaton, filter: BlockFilter): Mas
         if (at - depth > suspect && 2 * depth <= at - entered) break;
         state = step(state, text[at++] as number);
         const length = longestEnding[state] as number;
-        if (length > 0) runs.add(at - length, at);
+        if (length > 0 && at > known) runs.add(at - length, at);
       }
       if (at === end) return;
+      known = Math.max(known, at);
       at = nextCandidate(filter, view, at - (depths[state] as number));
       entered = at;
       suspect = at;

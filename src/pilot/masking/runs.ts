@@ -6,7 +6,7 @@ export interface Run {
 
 /** Stretches of a text that are to be masked: in order, and none touches another. */
 export interface Runs {
-  /** Adds a stretch that ends at or after all others, except where it repeats what is there; joins what it touches. */
+  /** Adds a stretch that ends after all others, and joins it with what it touches. */
   add(start: number, end: number): void;
   /** Takes out those that begin at `place` or before. */
   takeUntil(place: number): Run[];
@@ -18,12 +18,10 @@ export function createRuns(): Runs {
   let runs: Run[] = [];
   return {
     add(start, end) {
-      let joined: Run = { start, end };
-      for (let last = runs.at(-1); last && last.end >= joined.start; last = runs.at(-1)) {
-        joined = { start: Math.min(start, last.start, joined.start), end: Math.max(last.end, joined.end) };
-        runs.pop();
-      }
-      runs.push(joined);
+      let last = runs.at(-1);
+      for (; last && last.start >= start; last = runs.at(-1)) runs.pop();
+      if (last && last.end >= start) last.end = Math.max(last.end, end);
+      else runs.push({ start, end });
     },
     takeUntil(place) {
       const kept = runs.findIndex(({ start }) => start > place);
