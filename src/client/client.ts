@@ -2,6 +2,7 @@ import { type JobCalls, jobCalls, type PilotCalls, pilotCalls } from './jobs.ts'
 import type { ConnectionOptions } from './requester.ts';
 import { type SandboxCalls, sandboxCalls } from './sandboxes.ts';
 import { type SecretCalls, secretCalls } from './secrets.ts';
+import { type SystemCalls, systemCalls } from './system.ts';
 import { type TaskCalls, taskCalls } from './tasks.ts';
 import { createTransport } from './transport.ts';
 
@@ -11,7 +12,7 @@ export interface ClientOptions extends ConnectionOptions {
 }
 
 /** The PanDA protocol as functions; one object talks to one server as one caller. */
-export interface Client extends SecretCalls, TaskCalls, JobCalls, PilotCalls, SandboxCalls {
+export interface Client extends SecretCalls, TaskCalls, JobCalls, PilotCalls, SandboxCalls, SystemCalls {
   /** `https://HOST:PORT` of the server. */
   readonly origin: string;
   /** Closes the connections; running calls fail. */
@@ -40,6 +41,7 @@ export function createClient(options: ClientOptions): Client {
     ...jobCalls(transport),
     ...pilotCalls(transport),
     ...sandboxCalls(transport, cache),
+    ...systemCalls(transport),
     close() {
       transport.close();
       cache.close();

@@ -1,5 +1,6 @@
 import { type Client, createClient } from './client.ts';
-import { tokenSource } from './credentials.ts';
+import { isLoginUsed, loginFile, tokenSource } from './credentials.ts';
+import type { LoginServer } from './login/issuer.ts';
 import type { TokenSource } from './requester.ts';
 import { cacheAddress, serverAddress } from './server-address.ts';
 
@@ -10,6 +11,12 @@ export interface Connection {
   token: TokenSource;
   /** The VO that the caller speaks for, with its role if any. */
   vo: string;
+  /** Where the caller logs in, and the file that keeps the login. */
+  login: {
+    server: LoginServer;
+    file: string /** False when the environment names a token, which goes before it. */;
+    isUsed: boolean;
+  };
   /** Whether the server's certificate is checked; true for http. */
   verified: boolean;
 }
@@ -27,9 +34,18 @@ export async function connect(env: Environment, clock: () => number = Date.now):
   const url = serverAddress(env);
   const cacheUrl = cacheAddress(env);
   const vo = env['PANDA_AUTH_VO'] || env['OIDC_AUTH_VO'] || DEFAULT_VO;
-  const token = tokenSource(env, clock);
   const secure = [url, cacheUrl].some((address) => address.startsWith('https:'));
   const trust = secure ? (await import('./tls-trust.ts')).tlsTrust(env) : {};
+  const server = { url, vo, trust };
+  const token = tokenSource(env, clock, async (file) =>
+    (await import('./login/renewal.ts')).renewLogin(file, server, clock),
+  );
   const client = createClient({ url, cacheUrl, token, vo, ...trust });
-  return { client, token, vo, verified: !secure || env['PANDA_VERIFY_HOST'] !== 'off' };
+  return {
+    client,
+    token,
+    vo,
+    login: { server, file: loginFile(env), isUsed: isLoginUsed(env) },
+    verified: !secure || env['PANDA_VERIFY_HOST'] !== 'off',
+  };
 }

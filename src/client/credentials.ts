@@ -2,46 +2,54 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Unauthenticated } from '../protocol/errors.ts';
+import { RENEWAL_SECONDS } from '../protocol/limits.ts';
+import { claimsOf } from './claims.ts';
+import { readLogin } from './login/token-file.ts';
 import type { TokenSource } from './requester.ts';
 
 type Environment = Record<string, string | undefined>;
 
+/** Renews the login in a file and answers its new ID token. */
+export type RenewLogin = (file: string) => Promise<string>;
+
 /**
  * The user's bearer token, from the places where PanDA's clients look, in their order: `PANDA_AUTH_ID_TOKEN`, the file
  * that `OIDC_AUTH_TOKEN_FILE` names, `OIDC_AUTH_ID_TOKEN`, and what a login left in `$PANDA_CONFIG_ROOT/.token`
- * (`~/.pathena/.token`).
+ * (`~/.pathena/.token`). A login that ends within `RENEWAL_SECONDS` is renewed first.
  *
  * The source throws Unauthenticated when there is none, when it is not a token, and when it has ended; each message says
  * where it looked and how to get one.
  *
  * @param clock milliseconds since 1970
  */
-export function tokenSource(env: Environment, clock: () => number): TokenSource {
+export function tokenSource(env: Environment, clock: () => number, renew?: RenewLogin): TokenSource {
   return async () => {
-    const { token, from } = await findToken(env);
-    checkToken(token, from, clock());
-    return token;
+    const given = await givenToken(env);
+    if (!given) return await loginToken(loginFile(env), clock(), renew);
+    checkToken(given.token, given.from, clock());
+    return given.token;
   };
 }
 
-/** The claims of a token as they stand in it. Nothing is proved by them: the server is who checks. */
-export function claimsOf(token: string): Record<string, unknown> {
-  try {
-    return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8')) ?? {};
-  } catch {
-    return {};
-  }
+/** Whether a login counts: a token that the environment names goes before it. */
+export function isLoginUsed(env: Environment): boolean {
+  return !env['PANDA_AUTH_ID_TOKEN'] && !env['OIDC_AUTH_TOKEN_FILE'] && !env['OIDC_AUTH_ID_TOKEN'];
+}
+
+/** Where a login leaves its tokens. */
+export function loginFile(env: Environment): string {
+  return join(configFolder(env), '.token');
 }
 
 /** The folder of PanDA's clients: the token that a login leaves, and the history. */
-function configFolder(env: Environment): string {
+export function configFolder(env: Environment): string {
   const folder = env['PANDA_CONFIG_ROOT'];
   if (!folder) return join(homedir(), '.pathena');
   return folder === '~' || folder.startsWith('~/') ? join(homedir(), folder.slice(1)) : folder;
 }
 
 const HOW_TO_GET_ONE =
-  'On the machine of the embedded server: export PANDA_AUTH_ID_TOKEN="$(panda-secrets token NAME)"; elsewhere ask its operator';
+  'Log in with "pbook login"; a script on the machine of the embedded server may export PANDA_AUTH_ID_TOKEN="$(panda-secrets token NAME)"';
 
 /** How long a token may have ended by this machine's clock before it is not even tried: clocks differ. */
 const CLOCK_SKEW_SECONDS = 60;
@@ -52,14 +60,13 @@ interface FoundToken {
   from: string;
 }
 
-async function findToken(env: Environment): Promise<FoundToken> {
+async function givenToken(env: Environment): Promise<FoundToken | undefined> {
   const given = env['PANDA_AUTH_ID_TOKEN'];
   if (given) return { token: given.trim(), from: 'PANDA_AUTH_ID_TOKEN' };
   const file = env['OIDC_AUTH_TOKEN_FILE'];
   if (file) return { token: (await readTokenFile(file)).trim(), from: file };
   const older = env['OIDC_AUTH_ID_TOKEN'];
-  if (older) return { token: older.trim(), from: 'OIDC_AUTH_ID_TOKEN' };
-  return await findLogin(join(configFolder(env), '.token'));
+  return older ? { token: older.trim(), from: 'OIDC_AUTH_ID_TOKEN' } : undefined;
 }
 
 async function readTokenFile(file: string): Promise<string> {
@@ -71,28 +78,24 @@ async function readTokenFile(file: string): Promise<string> {
   }
 }
 
-/** What a login left: the token answer of OpenID Connect, as JSON. */
-async function findLogin(file: string): Promise<FoundToken> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code;
-    if (reason !== 'ENOENT') throw new Unauthenticated(`${file} cannot be read (${reason})`);
+async function loginToken(file: string, now: number, renew: RenewLogin | undefined): Promise<string> {
+  const found = await readLogin(file, now);
+  if (!found) {
     throw new Unauthenticated(
-      `you have no token: neither PANDA_AUTH_ID_TOKEN nor OIDC_AUTH_TOKEN_FILE is set, and there is no ${file}. ${HOW_TO_GET_ONE}`,
+      `you are not logged in: neither PANDA_AUTH_ID_TOKEN nor OIDC_AUTH_TOKEN_FILE is set, and there is no ${file}. ${HOW_TO_GET_ONE}`,
     );
   }
-  let login: { id_token?: unknown } | null;
-  try {
-    login = JSON.parse(text);
-  } catch {
-    login = null;
+  const { login, secondsLeft } = found;
+  if (renew && login.refresh_token !== undefined && secondsLeft < RENEWAL_SECONDS) {
+    try {
+      return await renew(file);
+    } catch (error) {
+      // It is good for a little longer; the next command tries again.
+      if (secondsLeft <= 0) throw error;
+    }
   }
-  if (typeof login?.id_token !== 'string') {
-    throw new Unauthenticated(`${file} holds no id_token; remove it and get a token anew. ${HOW_TO_GET_ONE}`);
-  }
-  return { token: login.id_token, from: file };
+  checkToken(login.id_token, file, now);
+  return login.id_token;
 }
 
 function checkToken(token: string, from: string, now: number): void {

@@ -3,7 +3,8 @@ import { mkdtempDisposableSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { claimsOf, tokenSource } from '../../src/client/credentials.ts';
+import { claimsOf } from '../../src/client/claims.ts';
+import { tokenSource } from '../../src/client/credentials.ts';
 import { Unauthenticated } from '../../src/protocol/errors.ts';
 import { unsignedToken } from './stub-server.ts';
 

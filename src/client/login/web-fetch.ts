@@ -1,0 +1,49 @@
+import type { CustomFetch } from 'openid-client';
+import { Misconfigured } from '../../protocol/errors.ts';
+import { createRequester } from '../requester.ts';
+import { isLoopback } from '../server-address.ts';
+import type { TlsTrust } from '../tls-trust.ts';
+
+/** Largest answer of an issuer, in bytes. */
+const MAX_ANSWER_BYTES = 1024 * 1024;
+
+/**
+ * `fetch` for the OpenID library, over the connections that all calls use: they trust the certificates that the user's
+ * environment names, and explain what goes wrong. Redirects are not followed.
+ *
+ * Throws Misconfigured for plain http to another machine, which would show the login to the network, and Unavailable.
+ */
+export function createWebFetch(trust: Partial<TlsTrust>): { fetch: CustomFetch; close(): void } {
+  // The token is for the server of `url` alone, and no issuer has this name (RFC 2606).
+  const requester = createRequester({ url: 'https://nobody.invalid', token: async () => '', vo: '', ...trust });
+
+  return {
+    async fetch(address, { method, headers, body, signal }) {
+      const url = new URL(address);
+      if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url.hostname))) {
+        throw new Misconfigured(
+          `the issuer's address ${url.origin} is not https: a login there could be read by others`,
+        );
+      }
+      const text = body === undefined || body === null ? undefined : Buffer.from(String(body));
+      const response = await requester.start(
+        url,
+        { method, headers: { ...headers, ...(text && { 'content-length': text.length }) }, ...(signal && { signal }) },
+        text,
+      );
+      const chunks: Buffer[] = [];
+      let size = 0;
+      for await (const chunk of response as AsyncIterable<Buffer>) {
+        size += chunk.length;
+        if (size > MAX_ANSWER_BYTES) throw new Misconfigured(`${url.origin} is no issuer: its answer is too large`);
+        chunks.push(chunk);
+      }
+      const answered = Object.entries(response.headersDistinct).flatMap(([name, values = []]) =>
+        values.map((value): [string, string] => [name, value]),
+      );
+      const status = response.statusCode ?? 500;
+      return new Response(size === 0 ? null : Buffer.concat(chunks), { status, headers: answered });
+    },
+    close: () => requester.close(),
+  };
+}
