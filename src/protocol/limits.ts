@@ -51,6 +51,8 @@ export const MAX_MAX_ATTEMPTS = 50;
 
 /** A pilot that is silent for this long has lost its job. */
 export const LEASE_SECONDS = 180;
+/** The same for pilots of PanDA's, which report every half an hour: what they themselves take for a lost heartbeat. */
+export const PANDA_PILOT_LEASE_SECONDS = 3 * 3600;
 /** How often a pilot reports a running job. */
 export const HEARTBEAT_SECONDS = 30;
 

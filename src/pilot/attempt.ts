@@ -1,0 +1,180 @@
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import type { PilotJob } from '../protocol/calls/pilot.ts';
+import { AttemptFailed } from '../protocol/errors.ts';
+import { KILL_GRACE_SECONDS } from '../protocol/limits.ts';
+import { type AttemptDirectory, makeAttemptDirectory } from './attempt-directory.ts';
+import { PILOT_ERRORS } from './error-codes.ts';
+import { type JobLog, openJobLog } from './job-log.ts';
+import type { DeliveredSecrets } from './job-secrets.ts';
+import { createMasker, maskTransform } from './masker.ts';
+import type { Output } from './outputs.ts';
+import { type PayloadEnd, startPayload } from './payload.ts';
+import type { PilotHome } from './pilot-home.ts';
+import { removeTree } from './remove-tree.ts';
+import { type AttemptEnd, createReporter, type PilotServer } from './reporter.ts';
+import { type StagedIn, stageIn } from './stage-in.ts';
+import { takeOutputs, uploadLog, uploadOutputs } from './stage-out.ts';
+
+export interface AttemptOptions {
+  server: PilotServer;
+  job: PilotJob;
+  /** Opens the job's secrets; `undefined` when it has none. */
+  openSecrets(): Promise<DeliveredSecrets | undefined>;
+  home: PilotHome;
+  queue: string;
+  node: string;
+  heartbeatSeconds: number;
+  killGraceSeconds?: number | undefined;
+  own: Readonly<Record<string, string | undefined>>;
+  passOn: readonly string[];
+  /** Aborted, with an `AttemptFailed`, when the pilot is told to stop. */
+  stopping: AbortSignal;
+  /** For the operator. */
+  say: (text: string) => void;
+}
+
+/** Node's timers hold 31 bits. */
+const MAX_TIMER_MILLISECONDS = 2 ** 31 - 1;
+
+/**
+ * Runs one attempt at a job, from its secrets to its report. Whatever happens, the order is: the payload's processes end,
+ * its secrets and its directory go, and only then the log is packed and sent. Never throws.
+ */
+export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
+  const { server, job, home, queue, node, stopping, say } = options;
+  const killed = new AbortController();
+  const reporter = createReporter({
+    server,
+    job,
+    queue,
+    node,
+    heartbeatSeconds: options.heartbeatSeconds,
+    stopping,
+    onKill: () => killed.abort(new AttemptFailed(PILOT_ERRORS.killedByServer, 'the job was killed on the server')),
+    onTrouble: (error) => say(`job ${job.PandaID}: ${error.message}`),
+  });
+  let end: AttemptEnd = {};
+  let directory: AttemptDirectory | undefined;
+  try {
+    reporter.is('starting');
+    directory = await makeAttemptDirectory(home.path, job.PandaID, job.attemptNr);
+    const log = await openJobLog(directory.log);
+    let outputs: Output[];
+    const overtime = new AbortController();
+    const stop = AbortSignal.any([stopping, killed.signal, overtime.signal]);
+    ({ end, outputs } = await work(options, directory, log, stop, () => {
+      reporter.is('running');
+      return limitWalltime(job.maxWalltime, overtime);
+    }));
+    reporter.is('holding');
+    await uploadOutputs(outputs, reporter).catch((error) => {
+      end = { ...end, failure: failureOf(error) };
+    });
+    // A job that did its work is not lost with its log.
+    await uploadLog(job, directory, reporter).catch((error: Error) => say(`job ${job.PandaID}: ${error.message}`));
+  } catch (error) {
+    end = { ...end, failure: end.failure ?? failureOf(error) };
+  }
+  const refusal = await reporter.ended(end);
+  if (refusal !== undefined) say(`job ${job.PandaID}: its report was not accepted: ${refusal}`);
+  if (directory) await removeTree(directory.path).catch((error: Error) => say(`job ${job.PandaID}: ${error.message}`));
+  return end;
+}
+
+/** From the secrets until nothing but the log and the outputs is left. The log is closed when it resolves or throws. */
+async function work(
+  options: AttemptOptions,
+  directory: AttemptDirectory,
+  log: JobLog,
+  stop: AbortSignal,
+  onStart: () => Disposable,
+): Promise<{ end: AttemptEnd; outputs: Output[] }> {
+  const { job, home } = options;
+  let end: AttemptEnd = {};
+  let outputs: Output[] = [];
+  let staged: StagedIn | undefined;
+  log.note(`attempt ${job.attemptNr} at job ${job.PandaID} of task ${job.taskID} on ${options.node}`);
+  try {
+    const delivered = await options.openSecrets();
+    const keep = home.secretsDirectory && join(home.secretsDirectory, `${job.PandaID}-${job.attemptNr}`);
+    staged = await stageIn({ ...options, delivered, directory, keep, log, signal: stop });
+    using _limit = onStart();
+    const payload = await runPayload(options, staged, delivered, log, stop);
+    end = { exitCode: payload.exitCode };
+    if (stop.aborted) throw stop.reason;
+    if (payload.exitCode !== 0) throw new AttemptFailed(PILOT_ERRORS.payloadFailed, describe(payload));
+    outputs = await takeOutputs(staged, directory);
+  } catch (error) {
+    end = { ...end, failure: stop.aborted ? (stop.reason as AttemptFailed) : failureOf(error) };
+  }
+  try {
+    await staged?.removeSecrets();
+    await removeTree(directory.work);
+    await removeTree(directory.temporary);
+  } catch (error) {
+    end = { ...end, failure: end.failure ?? failureOf(error) };
+  }
+  log.note(end.failure ? `failed: ${end.failure.message}` : 'the payload finished');
+  const incomplete = await log.close();
+  if (incomplete !== undefined) options.say(`job ${job.PandaID}: ${incomplete}`);
+  return { end, outputs };
+}
+
+async function runPayload(
+  options: AttemptOptions,
+  { command, runDirectory, environment }: StagedIn,
+  delivered: DeliveredSecrets | undefined,
+  log: JobLog,
+  stop: AbortSignal,
+): Promise<PayloadEnd> {
+  const { job, home } = options;
+  const masker = createMasker(delivered?.secrets ?? []);
+  const written: Promise<void>[] = [];
+  const masked = () => {
+    const stream = maskTransform(masker);
+    written.push(pipeline(stream, log.stream()));
+    return stream;
+  };
+  const payload = startPayload({
+    command,
+    directory: runDirectory,
+    environment,
+    mark: `${home.id}.${job.PandaID}.${job.attemptNr}`,
+    stdout: masked(),
+    stderr: masked(),
+  });
+  const end = () => payload.stop(options.killGraceSeconds ?? KILL_GRACE_SECONDS);
+  stop.addEventListener('abort', end, { once: true });
+  if (stop.aborted) end();
+  try {
+    const ended = await payload.ended;
+    await Promise.all(written);
+    return ended;
+  } finally {
+    stop.removeEventListener('abort', end);
+  }
+}
+
+/** @param seconds 0 for no limit */
+function limitWalltime(seconds: number, overtime: AbortController): Disposable {
+  const reason = new AttemptFailed(PILOT_ERRORS.reachedMaxTime, `the job ran longer than the ${seconds} s it may`);
+  const milliseconds = Math.min(seconds * 1000, MAX_TIMER_MILLISECONDS);
+  const timer = seconds > 0 ? setTimeout(() => overtime.abort(reason), milliseconds) : undefined;
+  return { [Symbol.dispose]: () => clearTimeout(timer) };
+}
+
+function describe({ exitCode, signal }: PayloadEnd): string {
+  return signal ? `the payload was ended by ${signal}` : `the payload ended with exit status ${exitCode}`;
+}
+
+/** The message of an unexpected error may name a file, and so a secret: only its code is passed on. */
+function failureOf(error: unknown): AttemptFailed {
+  if (error instanceof AttemptFailed) return error;
+  const { code, name } = error as NodeJS.ErrnoException;
+  const isFull = code === 'ENOSPC' || code === 'EDQUOT';
+  return new AttemptFailed(
+    isFull ? PILOT_ERRORS.noLocalSpace : PILOT_ERRORS.internalProblem,
+    `the pilot could not do its work (${code ?? name})`,
+  );
+}

@@ -1,0 +1,100 @@
+import { open } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import { Writable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import { create } from 'tar';
+import { MAX_LOG_BYTES } from '../protocol/limits.ts';
+
+/** The log of one attempt: what the payload printed, masked by whoever writes it, between the pilot's own lines. */
+export interface JobLog {
+  /** One for each stream of output. Lines of several streams come whole, one after another; bytes are kept as they are. */
+  stream(): Writable;
+  /** Adds a line of the pilot's own. Never with a secret's name or value. */
+  note(text: string): void;
+  /** Resolves when everything is written. @returns why the log is not whole, if it is not */
+  close(): Promise<string | undefined>;
+}
+
+/** An unfinished line that is longer is written as it comes. */
+const LONGEST_HELD_LINE = 64 * 1024;
+const LINE_END = 0x0a;
+
+/**
+ * Creates the file at `path` (0600); there must be none. A disk that fills up does not stop the payload: what cannot be
+ * written, and what exceeds `maxBytes`, is dropped, and {@link JobLog.close} says so.
+ */
+export async function openJobLog(path: string, maxBytes = MAX_LOG_BYTES): Promise<JobLog> {
+  const file = await open(path, 'wx', 0o600);
+  const streams: Promise<void>[] = [];
+  let last = Promise.resolve();
+  let size = 0;
+  let failure: string | undefined;
+
+  const append = (bytes: Uint8Array): Promise<void> => {
+    last = last.then(async () => {
+      if (failure !== undefined || bytes.length === 0) return;
+      if (size + bytes.length > maxBytes) {
+        failure = `the payload printed more than ${maxBytes} bytes; the rest is not kept`;
+        bytes = bytes.subarray(0, maxBytes - size);
+      }
+      size += bytes.length;
+      await file.appendFile(bytes).catch((error: NodeJS.ErrnoException) => {
+        failure = `the log could not be written (${error.code})`;
+      });
+    });
+    return last;
+  };
+
+  return {
+    stream() {
+      const stream = lines(append);
+      streams.push(finished(stream).catch(() => {}));
+      return stream;
+    },
+    note(text) {
+      append(Buffer.from(`panda-pilot: ${text}\n`));
+    },
+    async close() {
+      await Promise.all(streams);
+      await last;
+      await file.close();
+      return failure;
+    },
+  };
+}
+
+/** Packs a closed log as the archive at `archive` (.tar.gz) that goes by PanDA's name for it, `....log.tgz`. */
+export async function packJobLog(path: string, archive: string): Promise<void> {
+  await create({ cwd: dirname(path), file: archive, gzip: true, portable: true, mode: 0o600 }, [basename(path)]);
+}
+
+function lines(append: (bytes: Uint8Array) => Promise<void>): Writable {
+  let held: Buffer[] = [];
+  let heldBytes = 0;
+  const take = () => {
+    const bytes = Buffer.concat(held);
+    held = [];
+    heldBytes = 0;
+    return bytes;
+  };
+  return new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      const whole = chunk.lastIndexOf(LINE_END) + 1;
+      let ready: Promise<void> | undefined;
+      if (whole > 0) {
+        held.push(chunk.subarray(0, whole));
+        ready = append(take());
+      }
+      if (whole < chunk.length) {
+        held.push(chunk.subarray(whole));
+        heldBytes += chunk.length - whole;
+        if (heldBytes > LONGEST_HELD_LINE) ready = append(take());
+      }
+      if (ready) ready.then(() => done());
+      else done();
+    },
+    final(done) {
+      append(take()).then(() => done());
+    },
+  });
+}

@@ -1,0 +1,128 @@
+import type { PilotJob } from '../protocol/calls/pilot.ts';
+import { AttemptFailed, Unavailable } from '../protocol/errors.ts';
+import { MAX_IDLE_POLL_SECONDS } from '../protocol/limits.ts';
+import { newRecipient, type Recipient } from '../sealing/delivery.ts';
+import { runAttempt } from './attempt.ts';
+import { PILOT_ERRORS } from './error-codes.ts';
+import { type DeliveredSecrets, parseDelivery } from './job-secrets.ts';
+import { openPilotHome, type PilotHome, removeLeftovers } from './pilot-home.ts';
+import type { PilotServer } from './reporter.ts';
+import { backoffSeconds, pause } from './retry.ts';
+
+export interface PilotOptions {
+  server: PilotServer;
+  /** The pilot as the server knows it. */
+  pilotId: string;
+  queue: string;
+  node: string;
+  /** Jobs to run, then the end; without limit when left out. */
+  jobs?: number | undefined;
+  /** Jobs at the same time. */
+  slots: number;
+  /** The end when no job was there for this long; never when left out. */
+  idleExitSeconds?: number | undefined;
+  /** The folder that the pilots of this user on this node share. */
+  folder: string;
+  /** Where the secrets' files are kept; `undefined`: in the working directories. */
+  secretsFolder: string | undefined;
+  heartbeatSeconds: number;
+  killGraceSeconds?: number | undefined;
+  /** The pilot's own environment, and the names in it that the operator passes on to payloads. */
+  own: Readonly<Record<string, string | undefined>>;
+  passOn: readonly string[];
+  /** Aborted, with an `AttemptFailed`, when the pilot is told to stop: running jobs are ended and reported then. */
+  stopping: AbortSignal;
+  /** For the operator, one line each; without names or values of secrets. */
+  say: (text: string) => void;
+}
+
+const RENEW_SECONDS = 300;
+
+/**
+ * A pilot's life: cleans up after pilots that were killed, then runs jobs until there were enough of them, none was there
+ * for too long, or it is told to stop.
+ *
+ * @returns how many jobs it ran
+ * @throws when the server refuses to give this pilot jobs, after the jobs that still run
+ */
+export async function runPilot(options: PilotOptions): Promise<number> {
+  const home = await openPilotHome(options.folder, options.secretsFolder);
+  const renewing = setInterval(() => void home.renew(), RENEW_SECONDS * 1000);
+  try {
+    const removed = await removeLeftovers(options.folder);
+    if (removed > 0) options.say(`cleaned up after ${removed} pilots that were killed`);
+    const quota = { left: options.jobs ?? Number.POSITIVE_INFINITY, done: 0 };
+    const slots = await Promise.allSettled(Array.from({ length: options.slots }, () => runSlot(options, home, quota)));
+    const failed = slots.find((slot) => slot.status === 'rejected');
+    if (failed) throw failed.reason;
+    return quota.done;
+  } finally {
+    clearInterval(renewing);
+    await home.close();
+  }
+}
+
+/** One job after another. */
+async function runSlot(options: PilotOptions, home: PilotHome, quota: { left: number; done: number }): Promise<void> {
+  while (quota.left > 0 && !options.stopping.aborted) {
+    quota.left -= 1;
+    const acquired = await waitForJob(options);
+    if (!acquired) return;
+    const { job, recipient } = acquired;
+    options.say(`job ${job.PandaID}: attempt ${job.attemptNr} starts`);
+    const { failure } = await runAttempt({
+      ...options,
+      job,
+      home,
+      openSecrets: () => openSecrets(job, recipient, options.pilotId),
+    });
+    options.say(`job ${job.PandaID}: ${failure ? `failed: ${failure.message}` : 'finished'}`);
+    quota.done += 1;
+  }
+}
+
+/** @returns `undefined` when the pilot is to end instead */
+async function waitForJob(options: PilotOptions): Promise<{ job: PilotJob; recipient: Recipient } | undefined> {
+  const { server, queue, node, stopping, say } = options;
+  const giveUpAt = Date.now() + (options.idleExitSeconds ?? Number.POSITIVE_INFINITY) * 1000;
+  let unanswered = 0;
+  for (let asked = 0; !stopping.aborted; asked++) {
+    let seconds = backoffSeconds(asked, MAX_IDLE_POLL_SECONDS);
+    try {
+      // A key pair for this one request: its private half is forgotten with the job.
+      const recipient = await newRecipient();
+      const [job] = await server.acquireJobs({
+        site_name: queue,
+        node,
+        n_jobs: 1,
+        sealing_keys: recipient.offers.map((offer) => ({ ...offer })),
+      });
+      if (job) return { job, recipient };
+      unanswered = 0;
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
+      if (unanswered === 0) say(`no answer, trying on: ${error.message}`);
+      seconds = backoffSeconds(unanswered++);
+    }
+    if (Date.now() + seconds * 1000 > giveUpAt) return undefined;
+    await pause(seconds, stopping);
+  }
+  return undefined;
+}
+
+/** @throws {AttemptFailed} when they do not open */
+async function openSecrets(
+  job: PilotJob,
+  recipient: Recipient,
+  pilotId: string,
+): Promise<DeliveredSecrets | undefined> {
+  const { sealedSecrets: sealed, secrets } = job;
+  if (!sealed && secrets === undefined) return undefined;
+  try {
+    if (!sealed) return parseDelivery(Buffer.from(secrets ?? ''));
+    const context = { jobId: job.PandaID, attempt: job.attemptNr, ownerId: sealed.owner, pilotId };
+    return parseDelivery(await recipient.open(sealed, context));
+  } catch (error) {
+    throw new AttemptFailed(PILOT_ERRORS.missingCredentials, `the secrets do not open: ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,47 @@
+import { lstat, realpath, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { MAX_UPLOAD_BYTES } from '../protocol/limits.ts';
+import { isOutside } from './attempt-directory.ts';
+
+/** One output of a payload, out of the payload's reach. */
+export interface Output {
+  /** The name that it is kept under. */
+  name: string;
+  path: string;
+}
+
+/** Why there is not every output that there should be. */
+export interface MissingOutput {
+  kind: 'missing' | 'not-allowed' | 'too-large';
+  reason: string;
+}
+
+/**
+ * Moves the outputs out of the working directory. Called when no process of the payload is left: what a payload may have
+ * put in the place of an output, such as a link to the pilot's own files, does not lead out of `work`.
+ *
+ * @param work the directory that outputs must be in, without links in its path
+ * @param wanted local name (a path seen from `runDirectory`) -> the name to keep it under
+ * @param target an empty directory on the same file system
+ */
+export async function collectOutputs(
+  work: string,
+  runDirectory: string,
+  wanted: Readonly<Record<string, string>>,
+  target: string,
+): Promise<{ outputs: Output[] } | MissingOutput> {
+  const outputs: Output[] = [];
+  for (const [local, name] of Object.entries(wanted)) {
+    const missing = (kind: MissingOutput['kind'], what: string) => ({ kind, reason: `the output "${local}" ${what}` });
+    const path = await realpath(join(runDirectory, local)).catch(() => undefined);
+    if (path === undefined) return missing('missing', 'was not made');
+    if (isOutside(work, path)) return missing('not-allowed', "is outside the job's directory");
+    const found = await lstat(path);
+    if (!found.isFile()) return missing('not-allowed', 'is not a regular file');
+    if (found.size > MAX_UPLOAD_BYTES) return missing('too-large', `is larger than ${MAX_UPLOAD_BYTES} bytes`);
+    const output = { name, path: join(target, String(outputs.length)) };
+    await rename(path, output.path);
+    outputs.push(output);
+  }
+  return { outputs };
+}

@@ -1,0 +1,110 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { constants } from 'node:os';
+import { PassThrough, type Readable, type Writable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { LEFTOVER_GRACE_SECONDS } from '../protocol/limits.ts';
+import { endProcesses, MARK_VARIABLE } from './process-tree.ts';
+
+export interface PayloadOptions {
+  /** What `/bin/sh -c` runs. */
+  command: string;
+  /** Absolute path of the working directory. */
+  directory: string;
+  /** The whole environment; nothing of the pilot's own is added. */
+  environment: Readonly<Record<string, string>>;
+  /** Marks the payload's processes, see {@link MARK_VARIABLE}. */
+  mark: string;
+  /** Where its output goes; both are ended. */
+  stdout: Writable;
+  stderr: Writable;
+}
+
+export interface PayloadEnd {
+  /** The exit status; 128 and the signal's number for one that ended by a signal, as in a shell. */
+  exitCode: number;
+  signal: NodeJS.Signals | undefined;
+  /** `false` when a process of the payload could not be ended. */
+  allGone: boolean;
+}
+
+export interface Payload {
+  /** Resolves when every process of the payload is gone and its output is written. Rejects when it cannot be started. */
+  readonly ended: Promise<PayloadEnd>;
+  /** Ends the whole process tree: TERM, `graceSeconds`, KILL. May be called at any time, more than once. */
+  stop(graceSeconds: number): void;
+}
+
+/** The command is a positional parameter of the launcher, so that the launcher has nothing to quote. No core files. */
+const LAUNCHER = 'ulimit -c 0; exec /bin/sh -c "$1"';
+
+/** Output that is still held open by something that survived is given up after this. */
+const DRAIN_SECONDS = 5;
+
+/** Starts a payload as the leader of a session of its own. */
+export function startPayload(options: PayloadOptions): Payload {
+  const child = launch(options);
+  const tree = { mark: options.mark, ...(child.pid === undefined ? {} : { leader: child.pid }) };
+  const outputs = [carry(child.stdout, options.stdout), carry(child.stderr, options.stderr)];
+  let stopping: Promise<boolean> | undefined;
+
+  const end = async (): Promise<PayloadEnd> => {
+    const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+    const askedToStop = await stopping;
+    const allGone = askedToStop ?? (await endProcesses(tree, LEFTOVER_GRACE_SECONDS));
+    await Promise.all(outputs.map((output) => output.drained()));
+    const exitCode = code ?? 128 + (signal ? constants.signals[signal] : 0);
+    return { exitCode, signal: signal ?? undefined, allGone };
+  };
+
+  return {
+    ended: end().catch((error: unknown) => {
+      for (const output of [options.stdout, options.stderr]) output.end();
+      throw error;
+    }),
+    stop(graceSeconds) {
+      stopping ??= endProcesses(tree, graceSeconds);
+    },
+  };
+}
+
+function launch({ command, directory, environment, mark, stdout, stderr }: PayloadOptions) {
+  try {
+    return spawn('/bin/sh', ['-c', LAUNCHER, 'sh', command], {
+      cwd: directory,
+      env: { [MARK_VARIABLE]: mark, ...environment },
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+  } catch (error) {
+    stdout.end();
+    stderr.end();
+    throw error;
+  }
+}
+
+/** Carries a pipe's bytes to `target` and ends it, at the latest a while after {@link drained} was called. */
+function carry(source: Readable, target: Writable): { drained(): Promise<void> } {
+  const bytes = new PassThrough();
+  source.on('error', () => bytes.end());
+  source.pipe(bytes).pipe(target);
+  const written = finished(target, { readable: false });
+  written.catch(() => bytes.resume());
+  return {
+    async drained() {
+      const given = new AbortController();
+      const giveUp = delay(DRAIN_SECONDS * 1000, undefined, { signal: given.signal }).then(
+        () => {
+          source.unpipe(bytes);
+          source.destroy();
+          bytes.end();
+        },
+        () => {},
+      );
+      await written.catch(() => {});
+      given.abort();
+      await giveUp;
+    },
+  };
+}

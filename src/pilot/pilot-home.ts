@@ -1,0 +1,79 @@
+import { randomUUID } from 'node:crypto';
+import { lstat, mkdir, readdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { Misconfigured } from '../protocol/errors.ts';
+import { isHeld, renewLock, takeLock } from './pilot-lock.ts';
+import { endProcesses } from './process-tree.ts';
+import { removeTree } from './remove-tree.ts';
+import { makeSecretsDirectory, removeSecretsDirectory } from './secrets-directory.ts';
+
+const PREFIX = 'pilot-';
+
+/** The directory of one running pilot, in the folder that the pilots of one user on a node share (`--workdir`). */
+export interface PilotHome {
+  /** Unique for each start of a pilot; what its payloads are marked with begins with it and a dot. */
+  id: string;
+  path: string;
+  /** Where secrets are kept when not in the working directories. */
+  secretsDirectory: string | undefined;
+  /** Shows pilots that cannot see this process that it is alive; call it every few minutes. */
+  renew(): Promise<void>;
+  /** Removes it with everything in it. */
+  close(): Promise<void>;
+}
+
+/**
+ * Makes a home (0700) in `folder`.
+ *
+ * @param secretsFolder where the pilot's directory for secrets goes, see `chooseSecretsFolder`
+ * @throws {Misconfigured} when others than this user may look into `folder`
+ */
+export async function openPilotHome(folder: string, secretsFolder: string | undefined): Promise<PilotHome> {
+  await preparePilotFolder(folder);
+  const id = randomUUID();
+  const path = join(resolve(folder), PREFIX + id);
+  await mkdir(path, { mode: 0o700 });
+  await takeLock(path);
+  return {
+    id,
+    path,
+    secretsDirectory: secretsFolder === undefined ? undefined : await makeSecretsDirectory(secretsFolder, path, id),
+    renew: () => renewLock(path),
+    close: () => removeHome(path),
+  };
+}
+
+/**
+ * Cleans up after the pilots in `folder` that are no longer alive (killed, or the power failed): ends what is left of their
+ * payloads, then removes their secrets and directories.
+ *
+ * @returns how many there were
+ */
+export async function removeLeftovers(folder: string): Promise<number> {
+  let removed = 0;
+  for (const name of await readdir(folder).catch(() => [])) {
+    const home = join(resolve(folder), name);
+    if (!name.startsWith(PREFIX) || (await isHeld(home))) continue;
+    await endProcesses({ mark: `${name.slice(PREFIX.length)}.` }, 0);
+    await removeHome(home);
+    removed += 1;
+  }
+  return removed;
+}
+
+async function removeHome(path: string): Promise<void> {
+  await removeSecretsDirectory(path);
+  await removeTree(path);
+}
+
+/** @throws {Misconfigured} */
+async function preparePilotFolder(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const found = await lstat(folder);
+  const own = process.getuid?.();
+  if (!found.isDirectory() || (own !== undefined && found.uid !== own) || (found.mode & 0o077) !== 0) {
+    throw new Misconfigured(
+      `"${folder}" must be a directory of your own that others may not enter (chmod 700), as jobs' secrets are kept in it`,
+    );
+  }
+}

@@ -1,0 +1,57 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** One living process of this machine, as `/proc` shows it. */
+export interface Process {
+  pid: number;
+  parent: number;
+  group: number;
+  session: number;
+}
+
+/**
+ * Every process that is alive (zombies are not). Empty where there is no `/proc`: callers then fall back on process groups.
+ * Read in one synchronous sweep, so that as little as possible changes meanwhile.
+ */
+export function livingProcesses(): Process[] {
+  return pids().flatMap((pid) => {
+    const fields = statFields(pid);
+    if (!fields || fields[0] === 'Z' || fields[0] === 'X') return [];
+    return [{ pid, parent: Number(fields[1]), group: Number(fields[2]), session: Number(fields[3]) }];
+  });
+}
+
+/** When a process started, in clock ticks since boot: with the pid it names one process. `undefined` when it is not alive. */
+export function startTimeOf(pid: number): string | undefined {
+  const fields = statFields(pid);
+  return fields && fields[0] !== 'Z' && fields[0] !== 'X' ? fields[19] : undefined;
+}
+
+/** Whether a process was started with a variable whose `NAME=VALUE` begins with `text`; `false` when it cannot be seen. */
+export function hasVariable(pid: number, text: string): boolean {
+  try {
+    const environment = readFileSync(`/proc/${pid}/environ`, 'latin1');
+    return environment.startsWith(text) || environment.includes(`\0${text}`);
+  } catch {
+    return false;
+  }
+}
+
+function pids(): number[] {
+  try {
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number);
+  } catch {
+    return [];
+  }
+}
+
+/** The fields of `/proc/PID/stat` from the state on (proc(5), field 3); a command name may itself hold spaces and brackets. */
+function statFields(pid: number): string[] | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,49 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Unauthenticated, Unavailable } from '../protocol/errors.ts';
+import { LAST_REPORT_SECONDS, MAX_BACKOFF_SECONDS } from '../protocol/limits.ts';
+
+export interface RetryOptions {
+  /** No try is started later than this many seconds after the first. */
+  forSeconds: number;
+  /** From when it is aborted, no try is started later than `LAST_REPORT_SECONDS`. */
+  stopping: AbortSignal;
+  /** Told of each try that failed and is repeated. */
+  onFailure?: (error: Error) => void;
+}
+
+/**
+ * Repeats a call until the server answers it: while it is not reachable, answers 5xx, or does not accept the token (it may
+ * have lost its keys for a moment). What it refuses is not repeated.
+ *
+ * @throws the last error
+ */
+export async function untilAnswered<T>(call: () => Promise<T>, options: RetryOptions): Promise<T> {
+  const { stopping } = options;
+  let deadline = Date.now() + options.forSeconds * 1000;
+  let hurried = false;
+  for (let tries = 0; ; tries++) {
+    try {
+      return await call();
+    } catch (error) {
+      if (stopping.aborted && !hurried) {
+        hurried = true;
+        deadline = Math.min(deadline, Date.now() + LAST_REPORT_SECONDS * 1000);
+      }
+      const seconds = backoffSeconds(tries, hurried ? 2 : MAX_BACKOFF_SECONDS);
+      const mayHelp = error instanceof Unavailable || error instanceof Unauthenticated;
+      if (!mayHelp || Date.now() + seconds * 1000 > deadline) throw error;
+      options.onFailure?.(error);
+      await pause(seconds, hurried ? undefined : stopping);
+    }
+  }
+}
+
+/** Half a second, doubled with each try up to `longest`, then less by up to a half so that pilots spread out. */
+export function backoffSeconds(tries: number, longest = MAX_BACKOFF_SECONDS, random = Math.random): number {
+  return Math.min(longest, 0.5 * 2 ** Math.min(tries, 20)) * (1 - random() / 2);
+}
+
+/** Waits; `signal` ends it early, without an error. */
+export async function pause(seconds: number, signal?: AbortSignal): Promise<void> {
+  await delay(seconds * 1000, undefined, signal ? { signal } : {}).catch(() => {});
+}

@@ -1,0 +1,93 @@
+import { posix } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { extract, type ReadEntry } from 'tar';
+import { InvalidArgument } from '../protocol/errors.ts';
+import { MAX_UNPACKED_BYTES, MAX_UNPACKED_FILES } from '../protocol/limits.ts';
+
+/**
+ * Unpacks a sandbox (tar, gzip or not) into an empty directory. A sandbox comes from a user and is not trusted: nothing is
+ * written outside `directory`, whatever its paths and links say, and one that tries is refused as a whole.
+ *
+ * @param skip top-level names that are left out
+ * @param signal ends it, with an error
+ * @throws {InvalidArgument} for a damaged archive; a path or link that is absolute, has `..` or leads out; anything but
+ * files, directories and links; more than `MAX_UNPACKED_BYTES` or `MAX_UNPACKED_FILES`
+ */
+export async function unpackSandbox(
+  archive: Readable,
+  directory: string,
+  skip: ReadonlySet<string> = new Set(),
+  signal?: AbortSignal,
+): Promise<void> {
+  let refusal: string | undefined;
+  let bytes = 0;
+  let files = 0;
+
+  const isWanted = (path: string, entry: ReadEntry): boolean => {
+    bytes += entry.size;
+    files += 1;
+    refusal ??= reasonToRefuse(path, entry);
+    if (bytes > MAX_UNPACKED_BYTES) refusal ??= `has more than ${MAX_UNPACKED_BYTES} bytes unpacked`;
+    if (files > MAX_UNPACKED_FILES) refusal ??= `has more than ${MAX_UNPACKED_FILES} files`;
+    if (refusal !== undefined) return false;
+    entry.mode = (entry.mode ?? 0o600) & 0o777;
+    return !skip.has(posix.normalize(path));
+  };
+
+  try {
+    await pipeline(
+      archive,
+      extract({
+        cwd: directory,
+        strict: true,
+        keep: true,
+        preserveOwner: false,
+        filter: (path, entry) => isWanted(path, entry as ReadEntry),
+      }),
+      signal ? { signal } : {},
+    );
+  } catch (error) {
+    if (!isArchiveError(error)) throw error;
+    refusal ??= `is damaged: ${(error as Error).message}`;
+  }
+  if (refusal !== undefined) throw new InvalidArgument(`the sandbox ${refusal}`);
+}
+
+const KINDS: ReadonlySet<string> = new Set(['File', 'OldFile', 'ContiguousFile', 'Directory', 'SymbolicLink', 'Link']);
+
+function reasonToRefuse(path: string, entry: ReadEntry): string | undefined {
+  const shown = JSON.stringify(path);
+  if (!KINDS.has(entry.type)) return `has ${shown}, which is neither a file nor a directory nor a link (${entry.type})`;
+  if (leavesDirectory(path)) return `has the path ${shown}, which leaves the working directory`;
+  const target = entry.linkpath ?? '';
+  if (entry.type === 'Link' && leavesDirectory(target)) return `has ${shown}, a hard link out of the working directory`;
+  if (entry.type === 'SymbolicLink' && pointsOut(path, target)) {
+    return `has ${shown}, a symbolic link out of the working directory`;
+  }
+  return undefined;
+}
+
+function leavesDirectory(path: string): boolean {
+  return posix.isAbsolute(path) || path.split('/').includes('..');
+}
+
+/**
+ * A target may climb only at its beginning, and not out. Of such links none leads out, even through another: what follows the
+ * climb goes down directories, or through links of which the same is true.
+ */
+function pointsOut(path: string, target: string): boolean {
+  if (posix.isAbsolute(target)) return true;
+  const parts = target.split('/').filter((part) => part !== '' && part !== '.');
+  const climb = parts.filter((part) => part === '..').length;
+  const depth = posix
+    .dirname(posix.normalize(path))
+    .split('/')
+    .filter((part) => part !== '.').length;
+  return climb > depth || parts.slice(0, climb).some((part) => part !== '..');
+}
+
+function isArchiveError(error: unknown): boolean {
+  const code = (error as { tarCode?: unknown; code?: unknown }).tarCode ?? (error as { code?: unknown }).code;
+  return typeof code === 'string' && /^(TAR_|Z_)/.test(code);
+}

@@ -1,0 +1,123 @@
+import type { PilotJob } from '../protocol/calls/pilot.ts';
+import { AttemptFailed } from '../protocol/errors.ts';
+import { type JobParameters, parseJobParameters } from '../protocol/job-parameters.ts';
+import { type AttemptDirectory, enterRunDirectory } from './attempt-directory.ts';
+import { payloadEnvironment } from './environment.ts';
+import { PILOT_ERRORS } from './error-codes.ts';
+import type { JobLog } from './job-log.ts';
+import { type DeliveredSecrets, placeSecrets, SECRETS_FILE } from './job-secrets.ts';
+import type { PilotServer } from './reporter.ts';
+import { untilAnswered } from './retry.ts';
+import { unpackSandbox } from './sandbox.ts';
+
+export interface StageInOptions {
+  server: Pick<PilotServer, 'origin' | 'downloadSandbox'>;
+  job: PilotJob;
+  delivered: DeliveredSecrets | undefined;
+  directory: AttemptDirectory;
+  /** Where the secrets' files are kept, a directory that is not there yet; `undefined`: in the working directory. */
+  keep: string | undefined;
+  /** The pilot's own environment, and the names in it that the operator passes on to payloads. */
+  own: Readonly<Record<string, string | undefined>>;
+  passOn: readonly string[];
+  log: JobLog;
+  /** Ends a download. */
+  signal: AbortSignal;
+}
+
+/** A payload that is ready to start. */
+export interface StagedIn {
+  command: string;
+  runDirectory: string;
+  /** Local name -> the name to keep it under. */
+  outputs: Readonly<Record<string, string>>;
+  environment: Readonly<Record<string, string>>;
+  /** Takes the secrets' files away. Safe to repeat. */
+  removeSecrets(): Promise<void>;
+}
+
+/** How long a sandbox's server may be away. */
+const DOWNLOAD_RETRY_SECONDS = 600;
+
+/**
+ * Makes a job's working directory ready: the sandbox first, so that it can be nothing over the secrets; the secrets last, so
+ * that they are there no longer than needed.
+ *
+ * @throws {AttemptFailed} with the step that failed
+ */
+export async function stageIn(options: StageInOptions): Promise<StagedIn> {
+  const { job, delivered, directory, log, signal } = options;
+  const parameters = await step(PILOT_ERRORS.setupFailure, 'the job cannot be understood', () =>
+    parseJobParameters(job.jobPars),
+  );
+  await step(PILOT_ERRORS.stageInFailed, 'the sandbox cannot be fetched', () => fetchSandbox(options, parameters));
+  const runDirectory = await step(PILOT_ERRORS.setupFailure, 'the working directory cannot be made', () =>
+    enterRunDirectory(directory.work, parameters.runDirectory),
+  );
+  signal.throwIfAborted();
+
+  const secrets = delivered?.secrets ?? [];
+  const { environment, leftOut } = payloadEnvironment({
+    own: options.own,
+    passOn: options.passOn,
+    home: directory.work,
+    temporary: directory.temporary,
+    job: { id: job.PandaID, taskId: job.taskID, attempt: job.attemptNr },
+    secrets,
+  });
+  if (leftOut > 0) log.note(`${count(leftOut)} too large for environment variables: read ${SECRETS_FILE}`);
+  const placed = delivered && (await placeInto(runDirectory, delivered, options.keep));
+  if (placed && placed.leftOut > 0) {
+    log.note(
+      `${count(placed.leftOut)} not written as files, because the name is no plain file name or is taken by the sandbox, ` +
+        `or the value is not base64: read ${SECRETS_FILE}`,
+    );
+  }
+  return {
+    command: parameters.command,
+    runDirectory,
+    outputs: parameters.outputs,
+    environment,
+    removeSecrets: async () => await placed?.remove(),
+  };
+}
+
+async function fetchSandbox(
+  { server, delivered, directory, signal }: StageInOptions,
+  { sourceUrl = server.origin, sandbox }: JobParameters,
+): Promise<void> {
+  if (sandbox === undefined) return;
+  const url = `${sourceUrl.replace(/\/+$/, '')}/cache/${encodeURIComponent(sandbox)}`;
+  const archive = await untilAnswered(() => server.downloadSandbox(url), {
+    forSeconds: DOWNLOAD_RETRY_SECONDS,
+    stopping: signal,
+  });
+  // A `panda_secrets.json` that a user tried the job with at home gives way to the real one.
+  await unpackSandbox(archive, directory.work, delivered ? new Set([SECRETS_FILE]) : new Set(), signal);
+}
+
+/** Its errors name files, and files are named like secrets: only the kind of error is passed on. */
+async function placeInto(runDirectory: string, delivered: DeliveredSecrets, keep: string | undefined) {
+  try {
+    return await placeSecrets(delivered, runDirectory, keep);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const isFull = code === 'ENOSPC' || code === 'EDQUOT';
+    throw new AttemptFailed(
+      isFull ? PILOT_ERRORS.noLocalSpace : PILOT_ERRORS.setupFailure,
+      `the secrets could not be written on the node (${code ?? 'unknown error'})`,
+    );
+  }
+}
+
+async function step<T>(pilotErrorCode: number, what: string, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw new AttemptFailed(pilotErrorCode, `${what}: ${(error as Error).message}`);
+  }
+}
+
+function count(secrets: number): string {
+  return secrets === 1 ? '1 secret is' : `${secrets} secrets are`;
+}

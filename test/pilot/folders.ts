@@ -1,0 +1,36 @@
+import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+
+/** A directory that goes with the test. */
+export async function temporaryFolder(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'panda-pilot-test-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Files below the folders of which the name, the content or the target holds `text`, also as base64. */
+export function whereIs(text: string, ...folders: string[]): string[] {
+  const needles = [text, Buffer.from(text).toString('base64').replace(/=+$/, '')];
+  const found = folders.flatMap((folder) =>
+    readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => {
+        const path = join(entry.parentPath, entry.name);
+        const held = entry.isFile() ? readFileSync(path, 'latin1') : entry.isSymbolicLink() ? readlinkSync(path) : '';
+        return needles.some((needle) => entry.name.includes(needle) || held.includes(needle));
+      })
+      .map((entry) => join(realpathSync(entry.parentPath), entry.name)),
+  );
+  return [...new Set(found)];
+}
+
+/** Looks again and again until what is seen is as wanted. */
+export async function until<T>(look: () => T, isWanted: (seen: T) => boolean): Promise<T> {
+  for (;;) {
+    const seen = look();
+    if (isWanted(seen)) return seen;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}

@@ -1,0 +1,173 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+import type { TestContext } from 'node:test';
+import type { PilotJob } from '../../src/protocol/calls/pilot.ts';
+import { refused, succeeded } from '../../src/protocol/envelope.ts';
+import { quote } from '../../src/protocol/percent.ts';
+import type { SealingKey } from '../../src/protocol/sealed.ts';
+import { sealDelivery } from '../../src/sealing/delivery.ts';
+import { archive, type Entry } from './archives.ts';
+
+/** The subject of the token that {@link pilotToken} makes. */
+export const PILOT_ID = 'pilot:default:test';
+const OWNER = 'owner-1';
+
+/** A token that says who holds it and proves nothing. */
+export function pilotToken(): string {
+  const part = (content: object) => Buffer.from(JSON.stringify(content)).toString('base64url');
+  return `${part({ alg: 'RS256' })}.${part({ sub: PILOT_ID })}.c2lnbmF0dXJl`;
+}
+
+export interface TestJob {
+  command: string;
+  /** `'out.txt'` -> the name to keep it under. */
+  outputs?: Record<string, string>;
+  runDirectory?: string;
+  /** `null`: the job names no sandbox. */
+  sandbox?: Entry[] | null;
+  secrets?: Record<string, string>;
+  /** Sealed to this pilot instead. */
+  sealedFor?: string;
+  maxWalltime?: number;
+}
+
+/** Reports and files that came, and what to answer. */
+export interface PandaServer {
+  url: string;
+  add(...jobs: TestJob[]): void;
+  reports: Record<string, unknown>[];
+  /** `kind/name` -> content. */
+  uploads: Map<string, Buffer>;
+  offers: SealingKey[][];
+  /** Tells the pilot to kill whatever it runs. */
+  killing: boolean;
+  /** Answers every call with HTTP 503 while true. */
+  broken: boolean;
+  /** Refuses reports, as of an attempt that was lost. */
+  lost: boolean;
+  /** Called before each upload and each report of an end is answered. */
+  onResult: (what: string) => void;
+  /** Resolves with the first report, past or to come, of that state. */
+  reported(state: string): Promise<Record<string, unknown>>;
+}
+
+/**
+ * The pilot's side of a PanDA server: the envelope, the calls of `pilot/` and the sandboxes, on a real socket. What the server
+ * thinks of a report is told by the test, not worked out.
+ */
+export async function startPanda(t: TestContext): Promise<PandaServer> {
+  const waiting: TestJob[] = [];
+  const sandboxes = new Map<string, Buffer>();
+  const watchers = new Set<() => void>();
+  let lastId = 100;
+  const panda: PandaServer = {
+    url: '',
+    add: (...jobs) => void waiting.push(...jobs),
+    reports: [],
+    uploads: new Map(),
+    offers: [],
+    killing: false,
+    broken: false,
+    lost: false,
+    onResult: () => {},
+    async reported(state) {
+      for (;;) {
+        const found = panda.reports.find((report) => report['job_status'] === state);
+        if (found) return found;
+        await new Promise<void>((resolve) => watchers.add(resolve));
+      }
+    },
+  };
+
+  const server = createServer((request, response) => {
+    answer(request, response).catch((error) => response.destroy(error));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  panda.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return panda;
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? '', panda.url);
+    const body = await buffer(request);
+    const send = (envelope: object) => {
+      response.setHeader('Content-Type', 'application/json');
+      response.end(JSON.stringify(envelope));
+    };
+    if (panda.broken) {
+      response.statusCode = 503;
+      response.end();
+      return;
+    }
+    const [, cached] = /^\/cache\/(.*)$/.exec(url.pathname) ?? [];
+    if (cached !== undefined) {
+      const sandbox = sandboxes.get(cached);
+      if (!sandbox) return send(refused(`there is no sandbox "${cached}"`));
+      response.setHeader('Content-Type', 'application/gzip');
+      response.end(sandbox);
+      return;
+    }
+    if (request.headers.authorization !== `Bearer ${pilotToken()}`) return send(refused('whose token is that?'));
+    switch (url.pathname) {
+      case '/api/v1/pilot/acquire_jobs': {
+        const { sealing_keys: keys } = JSON.parse(body.toString());
+        panda.offers.push(keys);
+        const job = waiting.shift();
+        return send(
+          job ? succeeded({ StatusCode: 0, jobs: [await toPilotJob(job, keys)] }) : refused('No jobs in PanDA'),
+        );
+      }
+      case '/api/v1/pilot/update_job': {
+        const report = JSON.parse(body.toString());
+        if (report.job_status === 'finished' || report.job_status === 'failed') panda.onResult('report');
+        panda.reports.push(report);
+        for (const resolve of watchers) resolve();
+        watchers.clear();
+        if (panda.lost) return send(refused('the attempt is no longer yours'));
+        return send(succeeded({ StatusCode: 0, command: panda.killing ? 'tobekilled' : 'NULL' }));
+      }
+      case '/api/v1/pilot/upload_job_file': {
+        const key = `${url.searchParams.get('kind')}/${url.searchParams.get('name')}`;
+        panda.onResult(key);
+        panda.uploads.set(key, body);
+        return send(succeeded(null, 'OK'));
+      }
+    }
+    response.statusCode = 404;
+    response.end();
+  }
+
+  async function toPilotJob(job: TestJob, keys: SealingKey[]): Promise<PilotJob> {
+    const id = ++lastId;
+    const { command, outputs = {}, runDirectory = '.', sandbox = [], secrets, sealedFor = PILOT_ID } = job;
+    const sandboxName = `jobO.${id}.tar.gz`;
+    if (sandbox) sandboxes.set(sandboxName, archive({ path: './', type: 'Directory', mode: 0o755 }, ...sandbox));
+    const names = Object.entries(outputs).map(([local, name]) => `'${local}': '${name}'`);
+    const context = { jobId: id, attempt: 1, ownerId: OWNER, pilotId: sealedFor };
+    return {
+      PandaID: id,
+      taskID: 10_000_001,
+      attemptNr: 1,
+      jobName: `user.adoe.test.${id}`,
+      transformation: '',
+      jobPars: [
+        `-j "" --sourceURL ${panda.url} -r ${runDirectory}`,
+        sandbox ? ` -a ${sandboxName}` : '',
+        names.length > 0 ? ` -o "{${names.join(', ')}}"` : '',
+        ` -p "${quote(command)}"`,
+      ].join(''),
+      prodSourceLabel: 'user',
+      prodUserID: 'A Doe',
+      outFiles: Object.values(outputs).join(','),
+      logFile: `user.adoe.test.log.${id}.log.tgz`,
+      maxWalltime: job.maxWalltime ?? 0,
+      ...(secrets ? { sealedSecrets: await sealDelivery(keys, context, Buffer.from(JSON.stringify(secrets))) } : {}),
+    };
+  }
+}

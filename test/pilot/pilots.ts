@@ -1,0 +1,71 @@
+import type { TestContext } from 'node:test';
+import { gunzipSync } from 'node:zlib';
+import { createClient } from '../../src/client/client.ts';
+import { type PilotOptions, runPilot } from '../../src/pilot/loop.ts';
+import { AttemptFailed } from '../../src/protocol/errors.ts';
+import { temporaryFolder } from './folders.ts';
+import { type PandaServer, PILOT_ID, pilotToken, startPanda } from './panda.ts';
+
+export interface TestPilot {
+  panda: PandaServer;
+  /** Both are of this test alone. */
+  folder: string;
+  secretsFolder: string;
+  /** What it told the operator. */
+  said: string[];
+  stopping: AbortController;
+  run(options?: Partial<PilotOptions>): Promise<number>;
+  /** The only log that came, unpacked. */
+  log(): string;
+}
+
+/** A pilot in this process, with real payloads, a real socket and a server that the test leads. */
+export async function pilotFor(t: TestContext): Promise<TestPilot> {
+  const stopping = new AbortController();
+  const running = new Set<Promise<unknown>>();
+  t.after(async () => {
+    stopping.abort(new AttemptFailed(1201, 'the test is over'));
+    await Promise.allSettled(running);
+  });
+  const panda = await startPanda(t);
+  const folder = await temporaryFolder(t);
+  const secretsFolder = await temporaryFolder(t);
+  const client = createClient({ url: panda.url, token: async () => pilotToken(), vo: 'panda:pilot' });
+  t.after(() => client.close());
+  const said: string[] = [];
+  return {
+    panda,
+    folder,
+    secretsFolder,
+    said,
+    stopping,
+    run(options = {}) {
+      const run = runPilot({
+        server: client,
+        pilotId: PILOT_ID,
+        queue: 'default',
+        node: 'node1',
+        jobs: 1,
+        slots: 1,
+        folder,
+        secretsFolder,
+        heartbeatSeconds: 0.1,
+        killGraceSeconds: 0.3,
+        own: { PATH: process.env['PATH'] },
+        passOn: [],
+        stopping: stopping.signal,
+        say: (text) => said.push(text),
+        ...options,
+      });
+      running.add(run);
+      return run;
+    },
+    log() {
+      const [packed] = [...panda.uploads].filter(([key]) => key.startsWith('log/')).map(([, content]) => content);
+      if (!packed) throw new Error('no log was uploaded');
+      const tar = gunzipSync(packed);
+      // One file: its content follows its header (octal size at 124).
+      return tar.subarray(512, 512 + Number.parseInt(tar.toString('latin1', 124, 136), 8)).toString();
+    },
+  };
+}

@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { lstatSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { type TestContext, test } from 'node:test';
+import { unpackSandbox } from '../../src/pilot/sandbox.ts';
+import { InvalidArgument } from '../../src/protocol/errors.ts';
+import { archive, type Entry } from './archives.ts';
+import { temporaryFolder } from './folders.ts';
+
+async function unpack(t: TestContext, entries: Entry[], skip?: ReadonlySet<string>) {
+  const outside = await temporaryFolder(t);
+  const inside = join(outside, 'work');
+  mkdirSync(inside);
+  const unpacked = unpackSandbox(Readable.from([archive(...entries)]), inside, skip);
+  return { outside, inside, unpacked };
+}
+
+test('a sandbox is unpacked with its directories, modes and inner links', async (t) => {
+  const { inside, unpacked } = await unpack(t, [
+    { path: './', type: 'Directory', mode: 0o755 },
+    { path: './my_job.py', content: 'print(1)' },
+    { path: 'bin/run.sh', content: '#!/bin/sh', mode: 0o755 },
+    { path: 'bin/again', type: 'SymbolicLink', linkpath: '../my_job.py' },
+    { path: 'bin/same', type: 'Link', linkpath: 'bin/run.sh' },
+  ]);
+  await unpacked;
+  assert.equal(readFileSync(join(inside, 'my_job.py'), 'utf8'), 'print(1)');
+  assert.equal(readFileSync(join(inside, 'bin/again'), 'utf8'), 'print(1)');
+  assert.equal(readFileSync(join(inside, 'bin/same'), 'utf8'), '#!/bin/sh');
+  assert.equal(lstatSync(join(inside, 'bin/run.sh')).mode & 0o700, 0o700);
+});
+
+const ATTACKS: Record<string, Entry[]> = {
+  'a path with ..': [{ path: '../evil', content: 'x' }],
+  'a path with .. in the middle': [{ path: 'a/../../evil', content: 'x' }],
+  'an absolute path': [{ path: '/tmp/panda-evil', content: 'x' }],
+  'a link to an absolute path': [{ path: 'evil', type: 'SymbolicLink', linkpath: '/etc/passwd' }],
+  'a link that climbs out': [{ path: 'a/evil', type: 'SymbolicLink', linkpath: '../../evil' }],
+  'a link that climbs out through another': [
+    { path: 'd/up', type: 'SymbolicLink', linkpath: '..' },
+    { path: 'evil', type: 'SymbolicLink', linkpath: 'd/up/../evil' },
+  ],
+  'a file written through a link': [
+    { path: 'd', type: 'SymbolicLink', linkpath: '..' },
+    { path: 'd/evil', content: 'x' },
+  ],
+  'a hard link out': [{ path: 'evil', type: 'Link', linkpath: '../evil' }],
+  'a hard link to an absolute path': [{ path: 'evil', type: 'Link', linkpath: '/etc/passwd' }],
+  'a pipe': [{ path: 'evil', type: 'FIFO' }],
+  'a device': [{ path: 'evil', type: 'CharacterDevice' }],
+};
+
+for (const [attack, entries] of Object.entries(ATTACKS)) {
+  test(`a sandbox with ${attack} is refused and writes nothing outside`, async (t) => {
+    const { outside, unpacked } = await unpack(t, [{ path: 'good', content: 'x' }, ...entries]);
+    await assert.rejects(unpacked, InvalidArgument);
+    assert.deepEqual(readdirSync(outside), ['work']);
+  });
+}
+
+test('a file that comes twice in a sandbox, once as a link, is not written through it', async (t) => {
+  const { inside, unpacked } = await unpack(t, [
+    { path: 'target', content: 'first' },
+    { path: 'name', type: 'SymbolicLink', linkpath: 'target' },
+    { path: 'name', content: 'second' },
+  ]);
+  await unpacked.catch(() => {});
+  assert.equal(readFileSync(join(inside, 'target'), 'utf8'), 'first');
+});
+
+test('a set-user-id bit does not survive', async (t) => {
+  const { inside, unpacked } = await unpack(t, [{ path: 'run', content: 'x', mode: 0o4755 }]);
+  await unpacked;
+  assert.equal(lstatSync(join(inside, 'run')).mode & 0o7000, 0);
+});
+
+test('a sandbox that says it is larger than allowed is refused', async (t) => {
+  const { unpacked } = await unpack(t, [{ path: 'bomb', size: 9 * 1024 ** 3 }]);
+  await assert.rejects(unpacked, /bytes unpacked/);
+});
+
+test('what is not an archive is refused', async (t) => {
+  const folder = await temporaryFolder(t);
+  const html = Readable.from([Buffer.from('<html>'.repeat(500))]);
+  await assert.rejects(unpackSandbox(html, folder), /the sandbox is damaged/);
+});
+
+test('an archive that ends early is refused', async (t) => {
+  const folder = await temporaryFolder(t);
+  const whole = archive({ path: 'a', content: 'x'.repeat(100_000) });
+  await assert.rejects(unpackSandbox(Readable.from([whole.subarray(0, whole.length - 30)]), folder), InvalidArgument);
+});
+
+test('names to skip are left out, however they are written', async (t) => {
+  const { inside, unpacked } = await unpack(
+    t,
+    [
+      { path: './panda_secrets.json', content: 'fake' },
+      { path: 'panda_secrets.json', type: 'SymbolicLink', linkpath: 'a' },
+      { path: 'sub/panda_secrets.json', content: 'theirs' },
+    ],
+    new Set(['panda_secrets.json']),
+  );
+  await unpacked;
+  assert.deepEqual(readdirSync(inside), ['sub']);
+});
