@@ -1,0 +1,98 @@
+/**
+ * How fast the server is beside bare programs that do the least that the same work takes, in the same run.
+ *
+ *     npm run bench:server [-- --rounds N] [--seconds S] [--connections C] [--only get,set,job] [--bundle] [--cpu-prof DIR]
+ *
+ * The server runs as a process of its own (from source; `--bundle` takes dist/panda-secrets.js), this process drives it.
+ * Rounds take turns. What is printed is Markdown for docs/performance.md. Nothing here passes or fails.
+ */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { startBare } from './server/bare-process.ts';
+import { type Driven, drive, type Load } from './server/driver.ts';
+import { answersTo, makeLoads } from './server/requests.ts';
+import { type Contestant, takeTurns } from './server/rounds.ts';
+import { makeSite, startServer } from './server/site.ts';
+import { machineOf, markdownOf } from './server/table.ts';
+
+const SECRETS = 10;
+const VALUE_BYTES = 1024;
+const BUNDLE = join(import.meta.dirname, '../dist/panda-secrets.js');
+
+const { values: options } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '7' },
+    seconds: { type: 'string', default: '2' },
+    connections: { type: 'string', default: '32' },
+    only: { type: 'string', default: 'get,set,job' },
+    bundle: { type: 'boolean', default: false },
+    'cpu-prof': { type: 'string' },
+  },
+});
+const connections = Number(options.connections);
+const turns = { rounds: Number(options.rounds), seconds: Number(options.seconds) };
+
+const folder = mkdtempSync(join(tmpdir(), 'bench-server-'));
+try {
+  await run();
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+async function run(): Promise<void> {
+  const values = Array.from({ length: SECRETS }, () => randomBytes((VALUE_BYTES / 4) * 3).toString('base64'));
+  const site = await makeSite(folder, connections, values);
+  const loads = await makeLoads(site, values);
+  const server = await startServer(site, {
+    program: options.bundle ? BUNDLE : undefined,
+    nodeOptions: options['cpu-prof'] ? ['--cpu-prof', `--cpu-prof-dir=${options['cpu-prof']}`] : [],
+  });
+  const answers = await answersTo(server.port, loads.samples);
+  const http = await startBare<number>(import.meta.resolve('./server/bare-http.ts'), answers);
+  const { database, copy, rootKeyFile } = site;
+  const loop = await startBare<number>(import.meta.resolve('./server/bare-loop.ts'), { database, rootKeyFile });
+  const store = await startBare(import.meta.resolve('./server/bare-store.ts'), {
+    database: copy,
+    valueBytes: VALUE_BYTES,
+  });
+  const [bareGet] = Object.values(await answersTo(loop.answer, [loads.bareSample]));
+  assert.equal(bareGet, Object.values(answers)[0], 'the bare loop answers something else than the server');
+
+  const driven = (name: string, pid: number, port: number, load: Load): Contestant => ({
+    name,
+    pid,
+    run: (seconds) => drive(port, load, { connections, seconds }),
+  });
+  const own = (load: Load) => driven('panda-secrets', server.pid, server.port, load);
+  const bareHttp = (load: Load) => driven('bare node:http, the same bytes', http.pid, http.answer, load);
+  const bareLoop = driven('bare loop', loop.pid, loop.answer, loads.bareGet);
+  const bareStore = { name: 'bare store', pid: store.pid, run: (seconds: number) => store.ask<Driven>({ seconds }) };
+  const subjects = {
+    get: {
+      title: 'Get of ten secrets of 1 kB',
+      contestants: [own(loads.get), bareLoop, bareHttp(loads.get)],
+      goal: { against: bareLoop.name, percent: 100 },
+    },
+    set: {
+      title: 'Set of a secret of 1 kB',
+      contestants: [own(loads.set), bareStore, bareHttp(loads.set)],
+      goal: { against: bareStore.name, percent: 150 },
+    },
+    job: {
+      title: 'Submit and acquire of a job with ten secrets of 1 kB: two requests',
+      contestants: [own(loads.job), bareHttp(loads.job)],
+    },
+  };
+
+  console.log(`${machineOf(folder)}. ${turns.rounds} rounds of ${turns.seconds} s, ${connections} connections.\n`);
+  for (const [name, { contestants, ...subject }] of Object.entries(subjects)) {
+    if (!options.only.split(',').includes(name)) continue;
+    console.log(markdownOf({ ...subject, results: await takeTurns(contestants, turns) }));
+  }
+  for (const bare of [http, loop, store]) bare.stop();
+  await server.stop();
+}

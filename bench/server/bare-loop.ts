@@ -1,0 +1,57 @@
+// A bare loop on `node:http`: reads an owner's rows, opens them and makes the JSON. No login, no checks, no log, no cache:
+// what a get costs whoever serves it.
+
+import { DatabaseSync } from 'node:sqlite';
+import { secretsText } from '../../src/protocol/secrets-text.ts';
+import { type DataKey, dataKeyContext, importDataKey } from '../../src/sealing/data-key.ts';
+import { openKeyFile } from '../../src/sealing/key-file.ts';
+import { openValue } from '../../src/sealing/value-format.ts';
+import { answerMessages, listenBare } from './bare-process.ts';
+
+export interface LoopSettings {
+  database: string;
+  rootKeyFile: string;
+}
+
+interface Row {
+  name_hash: Uint8Array;
+  version: number;
+  ciphertext: Uint8Array;
+}
+
+answerMessages<LoopSettings>(async ({ database: path, rootKeyFile }) => {
+  const database = new DatabaseSync(path, { readOnly: true });
+  const dataKeys = await unwrapAll(database, rootKeyFile);
+  const rowsOf = database.prepare(
+    `select s.name_hash, v.version, v.ciphertext from secrets s
+     join secret_versions v on v.secret_id = s.id and v.version = s.current_version
+     where s.owner_id = ?`,
+  );
+  return listenBare((request, response) => {
+    const owner = request.url?.slice(1) ?? '';
+    const dataKey = dataKeys.get(owner) as DataKey;
+    const secrets = (rowsOf.all(owner) as unknown as Row[]).map((row) =>
+      openValue(dataKey, { nameHash: row.name_hash, version: row.version }, row.ciphertext),
+    );
+    secrets.sort((a, b) => (a.name < b.name ? -1 : 1));
+    const body = `{"success":true,"message":"","data":${JSON.stringify(secretsText(secrets))}}`;
+    response.writeHead(200, {
+      'content-type': 'application/json; charset=utf-8',
+      'content-length': Buffer.byteLength(body),
+    });
+    response.end(body);
+  });
+});
+
+/** The active data key of every owner. */
+async function unwrapAll(database: DatabaseSync, rootKeyFile: string): Promise<Map<string, DataKey>> {
+  const rootKeys = await openKeyFile(rootKeyFile, { create: false });
+  const rows = database.prepare('select id, owner_id, root_key_id, wrapped from data_keys where active = 1').all();
+  const unwrapped = rows.map(async (row) => {
+    const key = { id: row['id'] as string, ownerId: row['owner_id'] as string };
+    const rootKey = rootKeys.get(row['root_key_id'] as string);
+    const bytes = await rootKey.unwrap(row['wrapped'] as Uint8Array, dataKeyContext(key));
+    return [key.ownerId, importDataKey({ ...key, bytes })] as const;
+  });
+  return new Map(await Promise.all(unwrapped));
+}

@@ -1,0 +1,95 @@
+import { spawn } from 'node:child_process';
+import { copyFileSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { openInstallation } from '../../src/cli/panda-secrets/installation.ts';
+import { addAccount } from '../../src/identity/accounts.ts';
+import { createOwners } from '../../src/identity/owners.ts';
+import { DEFAULT_VO } from '../../src/protocol/limits.ts';
+import { wireName } from '../../src/protocol/names.ts';
+import { openKeyFile } from '../../src/sealing/key-file.ts';
+import { createVault } from '../../src/vault/vault.ts';
+
+/** A data folder with users who keep secrets. */
+export interface Site {
+  data: string;
+  database: string;
+  /** A copy of the database before anything ran. */
+  copy: string;
+  rootKeyFile: string;
+  users: { token: string; owner: string }[];
+  pilotToken: string;
+}
+
+const TOKEN_SECONDS = 24 * 3600;
+
+/** The name of a secret. Each user keeps those from 0 on. */
+export function secretName(n: number): string {
+  return `BENCH_SECRET_${n}`;
+}
+
+/** Makes a data folder in `folder`, with so many users who keep these values each. */
+export async function makeSite(folder: string, userCount: number, values: readonly string[]): Promise<Site> {
+  const clock = Date.now;
+  const data = join(folder, 'data');
+  const database = join(data, 'panda.db');
+  const copy = join(folder, 'copy.db');
+  const { store, issuer, rootKeyFile } = await openInstallation({ data }, { create: true, clock });
+  const vault = createVault({ store, rootKeys: await openKeyFile(rootKeyFile, { create: false }), clock });
+  const owners = createOwners({ store, clock });
+  const lifetime = { ttlSeconds: TOKEN_SECONDS, vo: DEFAULT_VO };
+
+  async function makeUser(n: number) {
+    const account = await addAccount(store, clock, `user${n}`);
+    const owner = await owners.of({ ...account, issuer: 'embedded' });
+    for (const [index, value] of values.entries()) await vault.set(owner, wireName(secretName(index)), value);
+    return { owner, token: await issuer.mintUserToken(account, lifetime) };
+  }
+  const users = await Promise.all(Array.from({ length: userCount }, (_, n) => makeUser(n)));
+  const pilotToken = await issuer.mintPilotToken({ queue: 'default', ...lifetime });
+  vault.close();
+  await store.close(); // After which the database is one file.
+  copyFileSync(database, copy);
+  return { data, database, copy, rootKeyFile, users, pilotToken };
+}
+
+/** `panda-secrets serve` as a process of its own. */
+export interface RunningServer {
+  pid: number;
+  port: number;
+  stop(): Promise<void>;
+}
+
+const SOURCE = join(import.meta.dirname, '../../src/cli/panda-secrets/main.ts');
+
+/**
+ * Starts the server, as its operator would; its log goes to a file.
+ *
+ * @param program the bundle; from source unless given
+ * @param nodeOptions such as `--cpu-prof`
+ */
+export async function startServer(
+  { data }: Site,
+  { program = SOURCE, nodeOptions = [] }: { program?: string | undefined; nodeOptions?: readonly string[] } = {},
+): Promise<RunningServer> {
+  const log = openSync(join(data, '..', 'server.log'), 'a');
+  const args = [...process.execArgv, ...nodeOptions, program, 'serve', '--port', '0', '--data', data];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', log] });
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const port = await new Promise<number>((resolve, reject) => {
+    let printed = '';
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      printed += text;
+      const found = /listening on http:\S+:(\d+)/.exec(printed)?.[1];
+      if (found) resolve(Number(found));
+    });
+    child.once('exit', (status) => reject(new Error(`the server ended with status ${status}`)));
+  });
+  return {
+    pid: child.pid as number,
+    port,
+    stop() {
+      child.kill('SIGTERM');
+      return ended;
+    },
+  };
+}
