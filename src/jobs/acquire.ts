@@ -18,13 +18,15 @@ export interface Acquisition {
   count: number;
   /** Only of this task. */
   taskId?: number | undefined;
+  /** How long it may be silent; `LEASE_SECONDS` unless set. */
+  leaseSeconds?: number | undefined;
   /** Whether jobs that need secrets may go to it; otherwise they are withheld, and counted. */
   mayHaveSecrets: boolean;
 }
 
 export async function acquireJobs(
   { store, clock }: JobsContext,
-  { pilotId, queue, node, count, taskId, mayHaveSecrets }: Acquisition,
+  { pilotId, queue, node, count, taskId, leaseSeconds = LEASE_SECONDS, mayHaveSecrets }: Acquisition,
 ): Promise<{ jobs: LeasedJob[]; withheld: number }> {
   const wanted = { queue, taskId, useSecrets: mayHaveSecrets ? undefined : (0 as const) };
   const withheld = mayHaveSecrets ? 0 : await countWaitingJobs(store.db, { ...wanted, useSecrets: 1 });
@@ -44,7 +46,8 @@ export async function acquireJobs(
         queue,
         pilot_id: pilotId,
         node,
-        lease_until: now + LEASE_SECONDS * 1000,
+        lease_seconds: leaseSeconds,
+        lease_until: now + leaseSeconds * 1000,
         created_at: now,
         diagnosis: '',
       })),

@@ -15,14 +15,16 @@ export interface JobFile {
   attempt: number;
   name: string;
   kind: 'log' | 'output';
-  /** The blob that holds it, hex. */
-  sha256: string;
   /** Bytes. */
   size: number;
+  /** The blob that holds it, hex; null when its pilot put it elsewhere. */
+  sha256: string | null;
+  /** Where it is then, as that pilot wrote it: a URL, or a path that the site knows. */
+  location: string | null;
 }
 
-/** What a pilot brought back. */
-export type UploadedFile = Omit<JobFile, 'serial'>;
+/** What a pilot brought back, or put elsewhere. */
+export type BroughtFile = Omit<JobFile, 'serial' | 'sha256' | 'location'> & ({ sha256: string } | { location: string });
 
 export async function checkUpload(
   store: Store,
@@ -32,12 +34,13 @@ export async function checkUpload(
   await checkHeld(store.db, pilotId, attempt);
 }
 
-export async function addFile({ store, clock }: JobsContext, pilotId: string, file: UploadedFile): Promise<void> {
+export async function addFile({ store, clock }: JobsContext, pilotId: string, file: BroughtFile): Promise<void> {
   checkFileName(file.name, 'name');
-  const { jobId, attempt, name, kind, sha256, size } = file;
+  const { jobId, attempt, name, kind, size } = file;
+  const place = 'sha256' in file ? { sha256: file.sha256, location: null } : { sha256: null, location: file.location };
   await store.write(async (tx) => {
     await checkHeld(tx, pilotId, file);
-    await upsertJobFile(tx, { job_id: jobId, attempt, name, kind, sha256, size, created_at: clock() });
+    await upsertJobFile(tx, { job_id: jobId, attempt, name, kind, ...place, size, created_at: clock() });
   });
 }
 
@@ -55,8 +58,9 @@ export async function listFiles(store: Store, owner: OwnerId, taskId: number): P
     attempt: row.attempt,
     name: row.name,
     kind: row.kind as JobFile['kind'],
-    sha256: row.sha256,
     size: row.size,
+    sha256: row.sha256,
+    location: row.location,
   }));
 }
 
@@ -67,5 +71,6 @@ export async function findFile(
 ): Promise<Omit<JobFile, 'serial'>> {
   const row = await readJobFile(store.db, owner, jobId, attempt, name);
   if (!row) throw new NotFound(`attempt ${attempt} of job ${jobId} has no file "${name}"`);
-  return { jobId, attempt, name, kind: row.kind as JobFile['kind'], sha256: row.sha256, size: row.size };
+  const { kind, size, sha256, location } = row;
+  return { jobId, attempt, name, kind: kind as JobFile['kind'], size, sha256, location };
 }

@@ -3,7 +3,7 @@ import type { LeasedJob, TaskInfo } from '../protocol/panda-job.ts';
 import { type Acquisition, acquireJobs } from './acquire.ts';
 import { finishTask, killTask, pauseTask, resumeTask, retryTask } from './commands.ts';
 import type { JobsContext } from './context.ts';
-import { addFile, checkUpload, findFile, type JobFile, listFiles, type UploadedFile } from './files.ts';
+import { addFile, type BroughtFile, checkUpload, findFile, type JobFile, listFiles } from './files.ts';
 import { getJobs, getJobsOfPilot, type JobInfo, jobsOfTask } from './job-info.ts';
 import { expireLeases, startLeaseLoop } from './leases.ts';
 import { failAttempt, type JobReport, reportJob } from './report.ts';
@@ -12,7 +12,7 @@ import { getTask, listTasks, type TaskQuery } from './task-info.ts';
 
 export type { LeasedJob, TaskInfo } from '../protocol/panda-job.ts';
 export type { Acquisition } from './acquire.ts';
-export type { JobFile, UploadedFile } from './files.ts';
+export type { BroughtFile, JobFile } from './files.ts';
 export type { JobInfo } from './job-info.ts';
 export type { JobReport } from './report.ts';
 export type { Submission } from './submit.ts';
@@ -53,8 +53,8 @@ export interface Jobs {
   resume(owner: OwnerId, taskId: number): Promise<void>;
 
   /**
-   * Gives the oldest waiting jobs of a queue (and those for any queue) to a pilot, each with a lease of `LEASE_SECONDS`. No
-   * job goes to two pilots.
+   * Gives the oldest waiting jobs of a queue (and those for any queue) to a pilot, each with a lease. No job goes to
+   * two pilots.
    */
   acquire(acquisition: Acquisition): Promise<{ jobs: LeasedJob[]; withheld: number }>;
   /**
@@ -73,8 +73,8 @@ export interface Jobs {
 
   /** Whether a pilot may upload for this attempt: to be asked before the bytes are taken. @throws {NotFound} @throws {Conflict} */
   checkUpload(pilotId: string, attempt: { jobId: number; attempt: number }): Promise<void>;
-  /** Notes a log or output whose content is kept already. @throws {NotFound} @throws {Conflict} @throws {InvalidArgument} */
-  addFile(pilotId: string, file: UploadedFile): Promise<void>;
+  /** Notes a log or output whose content is kept already, here or where its pilot put it. @throws {NotFound} @throws {Conflict} @throws {InvalidArgument} */
+  addFile(pilotId: string, file: BroughtFile): Promise<void>;
   /** Of each job's last attempt, in the order of serial and name. @throws {NotFound} */
   listFiles(owner: OwnerId, taskId: number): Promise<JobFile[]>;
   /** @throws {NotFound} */

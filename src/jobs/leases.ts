@@ -1,5 +1,4 @@
 import type { OwnerId } from '../protocol/ids.ts';
-import { LEASE_SECONDS } from '../protocol/limits.ts';
 import { endAttempt, readExpiredAttempts } from '../store/attempts.ts';
 import { lockTask } from '../store/tasks.ts';
 import type { JobsContext } from './context.ts';
@@ -16,14 +15,14 @@ export async function expireLeases({ store, clock }: JobsContext): Promise<numbe
   for (;;) {
     const silent = await readExpiredAttempts(store.db, now, BATCH);
     const ended = await Promise.all(
-      silent.map(({ job_id: jobId, attempt, task_id, owner_id }) =>
+      silent.map(({ job_id: jobId, attempt, task_id, owner_id, lease_seconds }) =>
         store.write(async (tx) => {
           const task = await lockTask(tx, owner_id as OwnerId, task_id, now);
           const did = await endAttempt(
             tx,
             { jobId, attempt, leaseBefore: now },
             // PanDA's word for a job that the system itself took from its pilot.
-            { state: 'closed', ended_at: now, diagnosis: `its pilot was silent for ${LEASE_SECONDS} seconds` },
+            { state: 'closed', ended_at: now, diagnosis: `its pilot was silent for ${lease_seconds} seconds` },
           );
           if (task && did) await settleJob(tx, task, { jobId, attempt }, 'failed', now);
           return did;

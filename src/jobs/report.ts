@@ -1,6 +1,5 @@
 import { Conflict, InvalidArgument, NotFound } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
-import { LEASE_SECONDS } from '../protocol/limits.ts';
 import type { JobState } from '../protocol/states.ts';
 import { endAttempt, readAttempt, renewLease } from '../store/attempts.ts';
 import { moveJob } from '../store/jobs.ts';
@@ -55,7 +54,7 @@ export async function reportJob(
       throw ended(jobId, attempt);
     }
     if (!isFinal) {
-      await keepAlive(tx, report, held.state as JobState, now);
+      await keepAlive(tx, report, { state: held.state as JobState, leaseSeconds: held.lease_seconds }, now);
       return { command };
     }
     await endAndSettle(tx, { ...held, owner_id: held.owner_id as OwnerId }, report, now);
@@ -75,16 +74,21 @@ export async function readAttemptOf(
   return held;
 }
 
-async function keepAlive(tx: Database, report: JobReport, known: JobState, now: number): Promise<void> {
+async function keepAlive(
+  tx: Database,
+  report: JobReport,
+  held: { state: JobState; leaseSeconds: number },
+  now: number,
+): Promise<void> {
   const { jobId, attempt, node } = report;
   const state = report.state as JobState;
   const from = EARLIER[state] ?? [];
-  const moves = from.includes(known);
+  const moves = from.includes(held.state);
   const renewed = await renewLease(
     tx,
     { jobId, attempt },
     {
-      lease_until: now + LEASE_SECONDS * 1000,
+      lease_until: now + held.leaseSeconds * 1000,
       ...(node === undefined ? {} : { node }),
       ...(moves ? { state } : {}),
       ...(moves && state === 'running' ? { started_at: now } : {}),

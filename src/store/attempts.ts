@@ -17,6 +17,7 @@ export async function readAttempt(db: Database, jobId: number, attempt: number) 
       'attempts.attempt',
       'attempts.state',
       'attempts.pilot_id',
+      'attempts.lease_seconds',
       'attempts.ended_at',
       'jobs.task_id',
       'jobs.owner_id',
@@ -76,7 +77,7 @@ export async function readExpiredAttempts(db: Database, now: number, limit: numb
   return db
     .selectFrom('attempts')
     .innerJoin('jobs', 'jobs.id', 'attempts.job_id')
-    .select(['attempts.job_id', 'attempts.attempt', 'jobs.task_id', 'jobs.owner_id'])
+    .select(['attempts.job_id', 'attempts.attempt', 'attempts.lease_seconds', 'jobs.task_id', 'jobs.owner_id'])
     .where('attempts.ended_at', 'is', null)
     .where('attempts.lease_until', '<', now)
     .orderBy('attempts.lease_until')

@@ -5,12 +5,12 @@ import type { Database } from './store.ts';
 
 /** Notes a file of an attempt; one that is uploaded again takes the place of the first. */
 export async function upsertJobFile(db: Database, file: Insertable<Schema['job_files']>): Promise<void> {
-  const { kind, sha256, size, created_at } = file;
+  const { kind, sha256, location, size, created_at } = file;
   await db
     .insertInto('job_files')
     .values(file)
     .onConflict((conflict) =>
-      conflict.columns(['job_id', 'attempt', 'name']).doUpdateSet({ kind, sha256, size, created_at }),
+      conflict.columns(['job_id', 'attempt', 'name']).doUpdateSet({ kind, sha256, location, size, created_at }),
     )
     .execute();
 }
@@ -29,6 +29,7 @@ export async function readFilesOfTask(db: Database, owner: OwnerId, taskId: numb
       'job_files.name',
       'job_files.kind',
       'job_files.sha256',
+      'job_files.location',
       'job_files.size',
     ])
     .where('jobs.owner_id', '=', owner)
@@ -42,7 +43,7 @@ export async function readJobFile(db: Database, owner: OwnerId, jobId: number, a
   return db
     .selectFrom('job_files')
     .innerJoin('jobs', 'jobs.id', 'job_files.job_id')
-    .select(['job_files.kind', 'job_files.name', 'job_files.sha256', 'job_files.size'])
+    .select(['job_files.kind', 'job_files.name', 'job_files.sha256', 'job_files.location', 'job_files.size'])
     .where('jobs.owner_id', '=', owner)
     .where('job_files.job_id', '=', jobId)
     .where('job_files.attempt', '=', attempt)

@@ -208,6 +208,8 @@ interface AttemptsTable {
   queue: string;
   pilot_id: string;
   node: string;
+  /** How long its pilot may be silent. */
+  lease_seconds: number;
   lease_until: number;
   created_at: number;
   started_at: number | null;
@@ -218,14 +220,17 @@ interface AttemptsTable {
   diagnosis: string;
 }
 
-/** Files that an attempt brought back. */
+/** Files that an attempt brought back, or that its pilot put elsewhere. */
 interface JobFilesTable {
   job_id: number;
   attempt: number;
   name: string;
   /** `log` or `output`. */
   kind: string;
-  sha256: string;
+  /** The blob that holds it, or null. */
+  sha256: string | null;
+  /** Where it is instead, as its pilot wrote it. */
+  location: string | null;
   size: number;
   created_at: number;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createJobs } from '../../src/jobs/jobs.ts';
-import { LEASE_SECONDS } from '../../src/protocol/limits.ts';
+import { LEASE_SECONDS, PANDA_PILOT_LEASE_SECONDS } from '../../src/protocol/limits.ts';
 import { sqliteDatabase } from '../stores.ts';
 import { openFarm } from './farm.ts';
 
@@ -15,6 +15,21 @@ test('the lease loop takes jobs from silent pilots, and ends what it does before
   t.mock.timers.tick(10_000);
   await loop.close();
   assert.equal((await farm.jobs.getTask(farm.alice, taskId)).jobs.waiting, 1);
+});
+
+test('a pilot that reports every half an hour keeps its job for longer, from report to report', async (t) => {
+  const farm = await openFarm(t, sqliteDatabase(t));
+  await farm.submit();
+  const asked = { pilotId: 'p', queue: 'default', node: 'node1', count: 1, mayHaveSecrets: true };
+  const { jobs } = await farm.jobs.acquire({ ...asked, leaseSeconds: PANDA_PILOT_LEASE_SECONDS });
+  const report = { jobId: jobs[0]?.jobId ?? 0, attempt: 1, state: 'running' };
+  for (let reported = 0; reported < 4; reported++) {
+    farm.passSeconds(PANDA_PILOT_LEASE_SECONDS - 1);
+    assert.equal(await farm.jobs.expireLeases(), 0);
+    await farm.jobs.report('p', report);
+  }
+  farm.passSeconds(PANDA_PILOT_LEASE_SECONDS + 1);
+  assert.equal(await farm.jobs.expireLeases(), 1);
 });
 
 test('the lease loop survives a database that does not answer', async (t) => {

@@ -45,6 +45,8 @@ export interface ListedJobFile {
   kind: 'log' | 'output';
   /** Bytes. */
   size: number;
+  /** Where it is when it is not kept here: a pilot of PanDA's puts its files where its site wants them. */
+  location?: string;
 }
 
 /** Answers the bytes themselves (`application/octet-stream`); an error is an envelope as everywhere. */

@@ -44,19 +44,21 @@ export function jobRoutes(app: FastifyInstance, { jobs, blobs }: { jobs: Jobs; b
 
   route(app, calls.getJobFiles, async ({ task_id: taskId }, request) => {
     const files = await jobs.listFiles(ownerOf(request), taskId);
-    const listed: calls.ListedJobFile[] = files.map(({ jobId, serial, attempt, name, kind, size }) => ({
+    const listed: calls.ListedJobFile[] = files.map(({ jobId, serial, attempt, name, kind, size, location }) => ({
       job_id: jobId,
       serial,
       attempt,
       name,
       kind,
       size,
+      ...(location !== null && { location }),
     }));
     return succeeded(listed);
   });
 
   route(app, calls.getJobFile, async ({ job_id: jobId, attempt, name }, request) => {
-    const { sha256 } = await jobs.findFile(ownerOf(request), jobId, attempt, name);
+    const { sha256, location } = await jobs.findFile(ownerOf(request), jobId, attempt, name);
+    if (sha256 === null) throw new NotFound(`${name} is not kept here: the job's pilot put it at ${location}`);
     return blobs.get(sha256);
   });
 }
