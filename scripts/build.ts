@@ -1,6 +1,6 @@
 // `npm run build`: each program bundled into one JavaScript file in dist/, which is all that is published.
 
-import { chmodSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 
@@ -35,4 +35,6 @@ for (const [name, entry] of Object.entries(programs)) {
   });
   chmodSync(outfile, 0o755);
 }
+// What `serve` reads at run time lies beside its bundle.
+copyFileSync(join(root, 'src/server/routes/transformation.py'), join(root, 'dist', 'transformation.py'));
 console.log(`built ${Object.keys(programs).join(', ')} in dist/`);

@@ -8,6 +8,7 @@ import { IDLE_SECONDS, MAX_HEADER_BYTES } from '../protocol/limits.ts';
 import type { Blobs } from '../store/blobs.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Login } from './login.ts';
+import type { FindQueue } from './pilot-jobs.ts';
 import { decorateCaller, type Identity, requireCaller } from './plugins/authentication.ts';
 import { readJsonBodies } from './plugins/body.ts';
 import { drainOnClose } from './plugins/drain.ts';
@@ -19,9 +20,11 @@ import { credsRoutes } from './routes/creds.ts';
 import { fileServerRoutes } from './routes/file-server.ts';
 import { jobRoutes } from './routes/job.ts';
 import { loginRoutes } from './routes/login.ts';
-import { type FindQueue, pilotRoutes } from './routes/pilot.ts';
+import { olderPilotRoutes } from './routes/older-pilot.ts';
+import { pilotRoutes } from './routes/pilot.ts';
 import { aliveRoute, systemRoutes } from './routes/system.ts';
 import { taskRoutes } from './routes/task.ts';
+import { transformationRoute } from './routes/transformation.ts';
 
 /** What the routes work on: each call ends in one function of one of these. */
 export interface Rooms extends Identity {
@@ -75,6 +78,8 @@ export async function createServer(
   await describeCalls(app);
 
   aliveRoute(app);
+  transformationRoute(app);
+  cacheRoutes(app, rooms);
   if (rooms.login) await loginRoutes(app, rooms.login, logger);
   await app.register(async (users) => {
     requireCaller(users, rooms, 'user');
@@ -86,11 +91,11 @@ export async function createServer(
   await app.register(async (pilots) => {
     requireCaller(pilots, rooms, 'pilot');
     await pilotRoutes(pilots, rooms, logger);
+    await pilots.register(async (older) => olderPilotRoutes(older, rooms, logger));
   });
   await app.register(async (callers) => {
     requireCaller(callers, rooms, 'any');
     systemRoutes(callers);
-    cacheRoutes(callers, rooms);
   });
   return app;
 }

@@ -174,10 +174,10 @@ test('a sandbox is uploaded once per content, found by its owner alone, and down
   assert.equal(await clientOf(t, server, await server.userToken('bob')).findSandbox(size, checksum), undefined);
   const downloaded = await pilot.downloadSandbox(`${origin}/cache/${name}`);
   assert.deepEqual(Buffer.concat(await downloaded.toArray()), archive);
-  assert.equal(
-    (await fetch(`${server.url}/cache/${name}`).then((r) => r.json() as Promise<{ success: boolean }>)).success,
-    false,
-  );
+  const withoutToken = await fetch(`${server.url}/cache/${name}`);
+  assert.deepEqual(Buffer.from(await withoutToken.arrayBuffer()), archive, 'whoever knows the name may read it');
+  const unknown = await fetch(`${server.url}/cache/jobO.${randomUUID()}.tar.gz`);
+  assert.equal(((await unknown.json()) as { success: boolean }).success, false);
 });
 
 test('a sandbox that is too large or is none is refused', async (t) => {

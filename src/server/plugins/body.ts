@@ -30,6 +30,20 @@ export function readJsonBodies(app: FastifyInstance): void {
   });
 }
 
+/**
+ * Reads bodies of the calls before PanDA's v1 API: JSON, gzip or not, or a form, whatever their Content-Type says.
+ *
+ * @throws {InvalidArgument} as {@link readJsonBodies}
+ */
+export function readOlderBodies(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', async (_request: unknown, payload: Readable) => {
+    const body = await expand(await collect(payload));
+    if (body.length === 0 || /^\s*[{[]/.test(body.toString('latin1', 0, 64))) return parseObject(body);
+    return Object.fromEntries(new URLSearchParams(body.toString('utf8')));
+  });
+}
+
 /** Hands the body over as a stream, whatever its Content-Type says: for a route that keeps a file. */
 export function streamBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();

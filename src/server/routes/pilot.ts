@@ -1,84 +1,53 @@
 import type { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
-import type { Delivery } from '../../delivery/delivery.ts';
-import { type Caller, pilotId } from '../../identity/caller.ts';
-import type { Jobs } from '../../jobs/jobs.ts';
+import { pilotId } from '../../identity/caller.ts';
 import * as calls from '../../protocol/calls/pilot.ts';
 import { refused, succeeded } from '../../protocol/envelope.ts';
-import { Conflict, Forbidden, InvalidArgument, NotFound, PandaError } from '../../protocol/errors.ts';
-import { MAX_JOBS_PER_ACQUIRE, MAX_UPLOAD_BYTES } from '../../protocol/limits.ts';
-import { type LeasedJob, toPilotJob } from '../../protocol/panda-job.ts';
+import { InvalidArgument } from '../../protocol/errors.ts';
+import { MAX_UPLOAD_BYTES } from '../../protocol/limits.ts';
 import { KEMS, type SealingKey } from '../../protocol/sealed.ts';
 import type { Blobs } from '../../store/blobs.ts';
+import { giveJobs, type PilotRooms, takeReport } from '../pilot-jobs.ts';
 import { callerOf } from '../plugins/authentication.ts';
 import { streamBodies } from '../plugins/body.ts';
-import { withoutMessage } from '../plugins/request-log.ts';
 import { route } from '../route.ts';
 
-export type FindQueue = (name: string) => Promise<{ name: string; allowTlsSecrets: boolean } | undefined>;
-
-interface PilotRooms {
-  jobs: Jobs;
-  delivery: Delivery;
-  blobs: Blobs;
-  findQueue: FindQueue;
-}
-
 /** What a pilot asks and reports. It serves the queues that its token names, and touches only attempts that it holds. */
-export async function pilotRoutes(app: FastifyInstance, rooms: PilotRooms, logger: Logger): Promise<void> {
+export async function pilotRoutes(
+  app: FastifyInstance,
+  rooms: PilotRooms & { blobs: Blobs },
+  logger: Logger,
+): Promise<void> {
   const { jobs, blobs } = rooms;
 
   route(app, calls.acquireJobs, async (args, request) => {
-    const { site_name: queueName, sealing_keys: keys, n_jobs: count, task_id: taskId } = args;
-    const caller = callerOf(request);
-    const queue = await servedQueue(rooms.findQueue, caller, queueName);
-    const pilot = { pilotId: pilotId(caller), queue: queue.name, node: args.node ?? '' };
-    const offers = usableOffers(keys);
-    const { jobs: leased, withheld } = await jobs.acquire({
-      ...pilot,
-      count: Math.min(Math.max(count ?? 1, 1), MAX_JOBS_PER_ACQUIRE),
-      ...(taskId && { taskId }),
-      mayHaveSecrets: offers !== undefined || queue.allowTlsSecrets,
-    });
-    const given = await Promise.all(leased.map((job) => withSecrets(job)));
-    const ready = given.filter((job) => job !== undefined);
-    return ready.length > 0 ? succeeded({ StatusCode: 0, jobs: ready }) : refused(noJobs(withheld, queue.name));
-
-    /** The job as its pilot gets it; a job whose secrets cannot be had fails, with the reason for its owner. */
-    async function withSecrets(job: LeasedJob) {
-      if (!job.usesSecrets) return toPilotJob(job);
-      try {
-        return toPilotJob(job, await rooms.delivery.deliver(job, pilot, offers));
-      } catch (error) {
-        const reason = error instanceof PandaError ? error.message : 'internal error';
-        logger.error({ path: calls.acquireJobs.path, jobId: job.jobId, ...withoutMessage(error) });
-        const retriable = !(error instanceof NotFound);
-        await jobs.failAttempt(job.jobId, job.attempt, `its secrets could not be delivered: ${reason}`, { retriable });
-        return undefined;
-      }
-    }
+    const answer = await giveJobs(
+      rooms,
+      callerOf(request),
+      {
+        queue: args.site_name,
+        node: args.node ?? '',
+        count: args.n_jobs ?? 1,
+        taskId: args.task_id ?? undefined,
+        offers: usableOffers(args.sealing_keys),
+      },
+      logger,
+    );
+    return 'none' in answer ? refused(answer.none) : succeeded({ StatusCode: 0, jobs: answer.jobs });
   });
 
   route(app, calls.updateJob, async (args, request) => {
-    const state = given(args.job_status, 'job_status');
-    const report = {
+    const { command, reason } = await takeReport(jobs, callerOf(request), {
       jobId: args.job_id,
       attempt: given(args.attempt_nr, 'attempt_nr'),
-      state,
+      state: given(args.job_status, 'job_status'),
       node: args.node ?? undefined,
       exitCode: args.trans_exit_code ?? undefined,
       errorCode: args.pilot_error_code || args.exe_error_code || undefined,
       diagnosis: args.pilot_error_diag || args.exe_error_diag || undefined,
-    };
-    try {
-      const { command } = await jobs.report(pilotId(callerOf(request)), report);
-      return succeeded({ StatusCode: 0, command } satisfies calls.JobCommand);
-    } catch (error) {
-      if (!(error instanceof Conflict) || state === 'finished' || state === 'failed') throw error;
-      // It lost the attempt and still runs it. Of the two ways to say so, a pilot heeds this one.
-      return succeeded({ StatusCode: 0, command: 'tobekilled' } satisfies calls.JobCommand, error.message);
-    }
+    });
+    return succeeded({ StatusCode: 0, command } satisfies calls.JobCommand, reason);
   });
 
   route(app, calls.getPilotJobStatus, async ({ job_ids: jobIds }, request) => {
@@ -119,17 +88,6 @@ function given<T>(value: T | null | undefined, name: string): T {
   return value;
 }
 
-/** @throws {Forbidden} when the pilot's token is not for that queue @throws {NotFound} */
-async function servedQueue(findQueue: FindQueue, caller: Caller, name: string) {
-  if (!caller.queues.includes(name)) {
-    const served = caller.queues.length > 0 ? caller.queues.join(', ') : 'no queue';
-    throw new Forbidden(`this pilot's token is for ${served}, not for "${name}"`);
-  }
-  const queue = await findQueue(name);
-  if (!queue) throw new NotFound(`there is no queue "${name}" on this server`);
-  return queue;
-}
-
 /**
  * The offered keys as they arrived, or undefined when none was.
  *
@@ -141,14 +99,4 @@ function usableOffers(keys: readonly { kem: string; public_key: string }[] | und
     throw new InvalidArgument(`'sealing_keys' has no key of a kind that this server knows: ${KEMS.join(', ')}`);
   }
   return keys as SealingKey[];
-}
-
-/** Starts with the words that PanDA's pilots look for. */
-function noJobs(withheld: number, queue: string): string {
-  const none = 'No jobs in PanDA';
-  if (withheld === 0) return none;
-  return (
-    `${none} for this pilot: ${withheld} waiting need secrets, and queue "${queue}" does not give secrets over TLS alone ` +
-    'to a pilot that offers no key'
-  );
 }

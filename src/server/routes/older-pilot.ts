@@ -1,0 +1,115 @@
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import { pilotId } from '../../identity/caller.ts';
+import { PandaError } from '../../protocol/errors.ts';
+import {
+  type OlderArguments,
+  RESOURCE_TYPES,
+  readJobIds,
+  readJobReport,
+  readJobRequest,
+  STATUS,
+} from '../../protocol/older-pilot-calls.ts';
+import { giveJobs, type PilotRooms, takeReport } from '../pilot-jobs.ts';
+import { callerOf } from '../plugins/authentication.ts';
+import { dropBody, readOlderBodies } from '../plugins/body.ts';
+import { withoutMessage } from '../plugins/request-log.ts';
+
+/** Where PanDA's calls were before its v1 API. */
+const OLDER_API = '/server/panda';
+
+/** The calls that PanDA's Python pilot makes, in the form that it knows. What they do is done as for any other pilot. */
+export function olderPilotRoutes(app: FastifyInstance, rooms: PilotRooms, logger: Logger): void {
+  const { jobs } = rooms;
+  readOlderBodies(app);
+  answerInOlderForm(app, logger);
+
+  const call = (name: string, answer: (args: OlderArguments, request: FastifyRequest) => unknown) =>
+    app.route({
+      method: ['POST', 'GET'],
+      url: `${OLDER_API}/${name}`,
+      handler: async (request, reply) => {
+        const args = { ...(request.query as object), ...(request.body as object | undefined) };
+        return send(reply, await answer(args, request));
+      },
+    });
+
+  call('getJob', async (args, request) => {
+    const { queue, node, taskId } = readJobRequest(args);
+    const given = await giveJobs(
+      rooms,
+      callerOf(request),
+      { queue, node, taskId, count: 1, offers: undefined },
+      logger,
+    );
+    return 'none' in given
+      ? { StatusCode: STATUS.noJobs, errorDialog: given.none }
+      : { StatusCode: STATUS.succeeded, ...given.jobs[0] };
+  });
+
+  call('updateJob', async (args, request) => {
+    const { files, ...report } = readJobReport(args);
+    const caller = callerOf(request);
+    for (const file of files) await jobs.addFile(pilotId(caller), { ...report, ...file });
+    const { command } = await takeReport(jobs, caller, report);
+    return { StatusCode: STATUS.succeeded, command };
+  });
+
+  call('getStatus', async (args, request) => {
+    const ids = readJobIds(args, 'ids');
+    const known = await jobs.getJobsOfPilot(pilotId(callerOf(request)), ids);
+    const found = ids.map((id) => known.find(({ jobId }) => jobId === id));
+    return {
+      StatusCode: STATUS.succeeded,
+      status: found.map((job) => job?.state ?? 'notfound').join(','),
+      attemptNr: found.map((job) => job?.attempt ?? 0).join(','),
+    };
+  });
+
+  // The pilot reads the list out of a text.
+  call('getResourceTypes', () => ({
+    StatusCode: STATUS.succeeded,
+    ResourceTypes: JSON.stringify(RESOURCE_TYPES),
+  }));
+
+  // Without effect: the owner always sees what a job of this system's own pilot prints.
+  call('setDebugMode', () => 'Succeeded');
+  // Not kept; a pilot must not fail on saying it.
+  call('updateWorkerPilotStatus', () => ({ StatusCode: STATUS.succeeded }));
+
+  // What a pilot of PanDA's may ask for and this system does not have. It goes on without.
+  const notOffered = (errorDialog: string) => () => ({ StatusCode: STATUS.failed, errorDialog });
+  call('get_access_token', notOffered('no tokens are renewed here: start the pilot with one that outlives it'));
+  call('getProxy', notOffered('there are no X.509 proxies here'));
+  call('get_user_secrets', () => [false, 'a pilot has no secrets of its own here']);
+}
+
+function send(reply: FastifyReply, answer: unknown): FastifyReply {
+  if (typeof answer === 'string') return reply.type('text/plain').send(answer);
+  return reply.type('application/json').send(JSON.stringify(answer));
+}
+
+/**
+ * A refusal is an answer with its reason, which the pilot writes into its log. Where it should try again, the answer is none that
+ * it could take for one: it takes every object for success.
+ */
+function answerInOlderForm(app: FastifyInstance, logger: Logger): void {
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    dropBody(request);
+    const { code } = error;
+    request.outcome = error instanceof PandaError ? code : 'ERR_INTERNAL';
+    if (code === 'ERR_UNAUTHENTICATED') return reply.code(401).type('text/plain').send(error.message);
+    const status = error instanceof PandaError ? REFUSALS[code] : undefined;
+    if (status !== undefined) return send(reply, { StatusCode: status, errorDialog: error.message });
+    logger.error({ path: request.routeOptions.url, ...withoutMessage(error) });
+    return reply.code(503).type('text/plain').send('the server has a problem: try again');
+  });
+}
+
+const REFUSALS: Record<string, number> = {
+  ERR_INSECURE_TRANSPORT: STATUS.insecure,
+  ERR_INVALID_ARGUMENT: STATUS.invalid,
+  ERR_FORBIDDEN: STATUS.role,
+  ERR_NOT_FOUND: STATUS.failed,
+  ERR_CONFLICT: STATUS.failed,
+};

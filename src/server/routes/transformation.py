@@ -1,0 +1,403 @@
+#!/usr/bin/env python3
+"""Runs one job of panda-secrets for a pilot of PanDA's, in the pilot's working directory.
+
+    -j ""              not used
+    --sourceURL URL    the server that has the sandbox
+    -a SANDBOX         the archive to fetch from there and unpack
+    -r DIRECTORY       where in it to run
+    -o "{...}"         outputs: what the command calls them -> what the pilot looks for
+    -p COMMAND         for sh, percent-encoded
+
+The pilot wrote the job's secrets to panda_secrets.json. They go to the directory that the command runs in and into its
+environment, are masked in what it prints, and are gone when this ends, before the pilot packs the job's log.
+
+Python 3.6 or newer and its standard library; the exit status is the command's, or one of those below.
+"""
+
+import ast
+import base64
+import json
+import os
+import re
+import shutil
+import signal
+import ssl
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+WRONG_USAGE, NO_SANDBOX, BAD_SANDBOX, NO_OUTPUT, BAD_SECRETS = 64, 69, 65, 74, 78
+
+SECRETS_FILE = 'panda_secrets.json'
+FILE_MARK = '___file___:'
+OWN_DIRECTORY = 'panda_secrets_job'
+
+MAX_UNPACKED_BYTES = 8 * 1024 ** 3
+MAX_UNPACKED_FILES = 200000
+DOWNLOAD_TRIES = 4
+DOWNLOAD_SECONDS = 120
+GRACE_SECONDS = 5
+
+# Linux holds no more in one variable, and all of them share the space of the arguments.
+MAX_VARIABLE_BYTES = 128 * 1024
+MAX_VARIABLES_BYTES = 1024 * 1024
+ENVIRONMENT_NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_]*\Z')
+# A secret of such a name would break the job.
+JOB_BREAKING = re.compile(
+    r'(PATH|HOME|PWD|OLDPWD|SHELL|USER|LOGNAME|TMPDIR|TMP|TEMP|IFS|ENV|BASH_ENV|BASHOPTS|SHELLOPTS|PS4|PROMPT_COMMAND|TERM'
+    r'|TZ|LANG|LC_.*|LD_.*|DYLD_.*|PYTHON(PATH|HOME|STARTUP)|NODE_OPTIONS|PERL5?(LIB|OPT)|RUBY(LIB|OPT)|JAVA_TOOL_OPTIONS'
+    r'|_JAVA_OPTIONS|SLURM_.*|PANDA_.*|_)\Z'
+)
+# What leads to the pilot's own token is not for the command.
+PILOTS_OWN = re.compile(r'(OIDC_|PANDA_AUTH|BEARER_TOKEN)')
+
+MASK = b'***'
+MIN_MASKED_CHARS = 6
+# Longer text is masked piece by piece, so that little of a line without end has to be held back.
+PIECE_BYTES = 1024
+# Beyond so many things to look for, which slow the job's output down, values are masked as they are and in no other form.
+MAX_PATTERNS = 5000
+
+
+class Failure(Exception):
+    """Why the job cannot go on, for its owner; never with a secret in it."""
+
+    def __init__(self, status, message):
+        super().__init__(message)
+        self.status = status
+
+
+def main(arguments):
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    pilots_directory = os.path.realpath(os.getcwd())
+    own_directory = os.path.join(pilots_directory, OWN_DIRECTORY)
+    try:
+        options = parse(arguments)
+        os.mkdir(own_directory, 0o700)
+        if options['-a']:
+            unpack(fetch(options['--sourceURL'], options['-a']), own_directory)
+        directory = inside(own_directory, options['-r'])
+        secrets = take_secrets(pilots_directory, directory)
+        status = run(options['-p'], directory, environment_with(secrets), patterns_of(masked_texts(secrets)))
+        if status == 0:
+            bring(options['-o'], directory, pilots_directory)
+        return status
+    except Failure as failure:
+        print('panda-secrets: %s' % failure, file=sys.stderr)
+        return failure.status
+    finally:
+        shutil.rmtree(own_directory, ignore_errors=True)
+        remove(os.path.join(pilots_directory, SECRETS_FILE))
+
+
+def parse(arguments):
+    options = {'-j': '', '--sourceURL': '', '-a': '', '-r': '.', '-o': '{}', '-p': ''}
+    words = list(arguments)
+    while words:
+        name, joined, value = words.pop(0).partition('=')
+        if name not in options:
+            raise Failure(WRONG_USAGE, 'the option "%s" is not offered here' % name)
+        if not joined:
+            if not words:
+                raise Failure(WRONG_USAGE, '%s needs a value' % name)
+            value = words.pop(0)
+        options[name] = value
+    options['-p'] = urllib.parse.unquote(options['-p'])
+    if not options['-p'].strip():
+        raise Failure(WRONG_USAGE, '-p with the command is missing')
+    try:
+        options['-o'] = {str(name): str(target) for name, target in ast.literal_eval(options['-o']).items()}
+    except (ValueError, SyntaxError, AttributeError):
+        raise Failure(WRONG_USAGE, '-o must be like "{\'out.txt\': \'user.me.out.txt\'}"')
+    return options
+
+
+# --- the sandbox
+
+
+def fetch(server, name):
+    """Answers the archive as an open file that has no name."""
+    if not re.match(r'https?://', server):
+        raise Failure(WRONG_USAGE, '--sourceURL must be an http or https address')
+    url = '%s/cache/%s' % (server.rstrip('/'), urllib.parse.quote(name, safe=''))
+    for attempt in range(1, DOWNLOAD_TRIES + 1):
+        try:
+            return download(url)
+        except (OSError, urllib.error.URLError) as error:
+            answered = isinstance(error, urllib.error.HTTPError) and error.code < 500
+            if answered or attempt == DOWNLOAD_TRIES:
+                raise Failure(NO_SANDBOX, 'the sandbox cannot be fetched from %s: %s' % (url, error))
+            time.sleep(2 ** attempt)
+
+
+def download(url):
+    context = ssl.create_default_context()
+    if os.path.isdir(os.environ.get('X509_CERT_DIR', '')):
+        context.load_verify_locations(capath=os.environ['X509_CERT_DIR'])
+    archive = tempfile.TemporaryFile()
+    with urllib.request.urlopen(url, timeout=DOWNLOAD_SECONDS, context=context) as answer:
+        if answer.headers.get_content_type() == 'application/json':
+            refusal = json.loads(answer.read().decode('utf-8')).get('message')
+            raise Failure(NO_SANDBOX, 'the server refuses the sandbox: %s' % refusal)
+        shutil.copyfileobj(answer, archive)
+    archive.seek(0)
+    return archive
+
+
+def unpack(archive, directory):
+    """A sandbox comes from a user: what would be written outside `directory` is refused, with the whole of it."""
+    try:
+        with archive, tarfile.open(fileobj=archive, mode='r:gz') as tar:
+            members = []
+            links = set()
+            size = 0
+            for member in tar:
+                check_member(member, links)
+                size += member.size
+                members.append(member)
+                if size > MAX_UNPACKED_BYTES or len(members) > MAX_UNPACKED_FILES:
+                    raise Failure(BAD_SANDBOX, 'the sandbox is too large unpacked')
+            for member in members:
+                member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), '', ''
+                member.mode = (member.mode & 0o777) | (0o700 if member.isdir() else 0o600)
+                if hasattr(tarfile, 'data_filter'):
+                    tar.extract(member, directory, filter='data')
+                else:
+                    tar.extract(member, directory)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise Failure(BAD_SANDBOX, 'the sandbox cannot be unpacked: %s' % error)
+
+
+def check_member(member, links):
+    """@param links: the names of the links so far; nothing may be written to or through one of them"""
+    parts = [part for part in member.name.split('/') if part not in ('', '.')]
+    outside = member.name.startswith('/') or '..' in parts
+    outside |= any('/'.join(parts[:depth]) in links for depth in range(1, len(parts) + 1))
+    if member.issym():
+        # A target may climb at its beginning alone and not out: of such links none leads out, even through another.
+        target = [part for part in member.linkname.split('/') if part not in ('', '.')]
+        climb = target.count('..')
+        outside |= member.linkname.startswith('/') or climb >= len(parts) or target[:climb] != ['..'] * climb
+    elif member.islnk():
+        outside |= member.linkname.startswith('/') or '..' in member.linkname.split('/')
+    elif not (member.isreg() or member.isdir()):
+        raise Failure(BAD_SANDBOX, 'the sandbox has "%s", which is no file, directory or link' % member.name)
+    if member.issym() or member.islnk():
+        links.add('/'.join(parts))
+    if outside:
+        raise Failure(BAD_SANDBOX, 'the sandbox has "%s", which leads out of the working directory' % member.name)
+
+
+def inside(directory, path):
+    found = os.path.realpath(os.path.join(directory, path))
+    if not (found + os.sep).startswith(directory + os.sep):
+        raise Failure(WRONG_USAGE, 'the directory to run in (-r) is outside the sandbox')
+    if not os.path.isdir(found):
+        raise Failure(WRONG_USAGE, 'the sandbox has no directory "%s"' % path)
+    return found
+
+
+# --- the secrets
+
+
+def take_secrets(pilots_directory, directory):
+    """Moves the secrets to where the command runs. @returns name on the wire -> value"""
+    delivered = os.path.join(pilots_directory, SECRETS_FILE)
+    if not os.path.exists(delivered):
+        return {}
+    placed = os.path.join(directory, SECRETS_FILE)
+    os.chmod(delivered, 0o600)
+    # One that a user tried the job with at home gives way.
+    remove(placed)
+    os.rename(delivered, placed)
+    try:
+        with open(placed, encoding='utf-8') as file:
+            secrets = json.load(file)
+        if not all(isinstance(value, str) for value in secrets.values()):
+            raise ValueError
+    except (ValueError, AttributeError):
+        raise Failure(BAD_SECRETS, 'what the pilot wrote to %s is not an object of strings' % SECRETS_FILE)
+    left_out = [name for name, value in secrets.items() if name.startswith(FILE_MARK)
+                and not write_file(directory, name[len(FILE_MARK):], value)]
+    if left_out:
+        print('panda-secrets: %d not written as files, because the name is no plain file name or is taken, or the value '
+              'is not base64: read %s' % (len(left_out), SECRETS_FILE), file=sys.stderr)
+    return secrets
+
+
+def write_file(directory, name, value):
+    if not name or name in ('.', '..') or re.search(r'[/\\\0]', name):
+        return False
+    try:
+        content = decoded(value)
+        file = os.open(os.path.join(directory, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except (ValueError, OSError):
+        return False
+    with os.fdopen(file, 'wb') as target:
+        target.write(content)
+    return True
+
+
+def decoded(value):
+    """The bytes of a file. Raises ValueError when the value is not base64; line breaks are allowed."""
+    return base64.b64decode(value.replace('\r', '').replace('\n', ''), validate=True)
+
+
+def environment_with(secrets):
+    """The variables are set as they are: no shell ever reads them."""
+    environment = {name: value for name, value in os.environ.items() if not PILOTS_OWN.match(name)}
+    room = MAX_VARIABLES_BYTES
+    left_out = 0
+    for name, value in secrets.items():
+        if not ENVIRONMENT_NAME.match(name) or JOB_BREAKING.match(name):
+            continue
+        size = len(name) + len(value.encode('utf-8', 'surrogatepass')) + 2
+        if '\0' in value or size > min(MAX_VARIABLE_BYTES, room):
+            left_out += 1
+            continue
+        room -= size
+        environment[name] = value
+    if left_out:
+        print('panda-secrets: %d too large for environment variables: read %s' % (left_out, SECRETS_FILE), file=sys.stderr)
+    return environment
+
+
+def remove(path):
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    elif os.path.lexists(path):
+        os.unlink(path)
+
+
+# --- the command
+
+
+def run(command, directory, environment, patterns):
+    process = subprocess.Popen(['/bin/sh', '-c', command], cwd=directory, env=environment,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    readers = [threading.Thread(target=copy_masked, args=(source, target.buffer, patterns), daemon=True)
+               for source, target in ((process.stdout, sys.stdout), (process.stderr, sys.stderr))]
+    try:
+        for reader in readers:
+            reader.start()
+        status = process.wait()
+        return status if status >= 0 else 128 - status
+    except SystemExit:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass
+        raise
+    finally:
+        # What the command left running ends with it; otherwise its output would not end.
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        for reader in readers:
+            reader.join(GRACE_SECONDS)
+
+
+def copy_masked(source, target, patterns):
+    """Copies until the source ends. No pattern spans a line end, so a finished line is never held back."""
+    longest = max([len(pattern) for pattern in patterns] or [1])
+    pending = b''
+    while True:
+        chunk = source.read1(65536)
+        pending += chunk
+        end = len(pending) if not chunk else max(pending.rfind(b'\n') + 1, safe_end(pending, patterns, longest))
+        target.write(mask(pending[:end], patterns))
+        target.flush()
+        pending = pending[end:]
+        if not chunk:
+            return
+
+
+def safe_end(pending, patterns, longest):
+    """Up to where a line that is not finished can be written: not within a pattern, nor where one may have begun."""
+    if len(pending) < 16 * longest:
+        return 0
+    end = len(pending) - longest + 1
+    for pattern in patterns:
+        at = pending.find(pattern, end - len(pattern) + 1)
+        if 0 <= at < end:
+            end = at
+    return end
+
+
+def mask(text, patterns):
+    for pattern in patterns:
+        text = text.replace(pattern, MASK)
+    return text
+
+
+def masked_texts(secrets):
+    """The values, and what files hold where it is text."""
+    for name, value in secrets.items():
+        yield value
+        if name.startswith(FILE_MARK):
+            try:
+                yield decoded(value).decode('utf-8')
+            except ValueError:
+                pass
+
+
+def patterns_of(values):
+    """What to look for: values, their lines, and the main forms in which these get into logs; the longest first."""
+    parts = set()
+    for value in values:
+        parts.update([value, value.strip()], (line.strip() for line in value.splitlines()))
+    raw = [part.encode('utf-8', 'surrogatepass') for part in parts if len(part) >= MIN_MASKED_CHARS]
+    patterns = set()
+    for encode in (lambda part: [part], text_forms, base64_forms):
+        for part in raw:
+            if len(patterns) > MAX_PATTERNS and encode in (text_forms, base64_forms):
+                break
+            for form in encode(part):
+                patterns.update(form[at:at + PIECE_BYTES] for at in range(0, len(form), PIECE_BYTES))
+    # What spans a line end reaches a log line by line.
+    usable = (pattern for pattern in patterns if len(pattern) >= MIN_MASKED_CHARS and not re.search(rb'[\r\n]', pattern))
+    return sorted(usable, key=len, reverse=True)
+
+
+def text_forms(raw):
+    text = raw.decode('utf-8', 'surrogatepass')
+    for form in json.dumps(text), json.dumps(text, ensure_ascii=False), repr(text):
+        yield form[1:-1].encode('utf-8', 'surrogatepass')
+    for form in urllib.parse.quote(raw, safe=''), urllib.parse.quote(raw), urllib.parse.quote_plus(raw), raw.hex():
+        yield form.encode()
+    yield raw.hex().upper().encode()
+
+
+def base64_forms(raw):
+    """At each of the three alignments that the bytes may have in a longer text, without the digits that they share with it."""
+    for shift in range(3):
+        encoded = base64.b64encode(b'\0' * shift + raw).rstrip(b'=')
+        digits = encoded[(shift * 8 + 5) // 6:len(encoded) - (1 if (shift + len(raw)) % 3 else 0)]
+        yield digits
+        yield digits.translate(bytes.maketrans(b'+/', b'-_'))
+
+
+# --- the outputs
+
+
+def bring(outputs, directory, target):
+    """Moves the outputs to where the pilot looks for them. What stands in the place of one may be a link to anywhere."""
+    for name, kept_as in outputs.items():
+        found = os.path.realpath(os.path.join(directory, name))
+        if not found.startswith(os.path.realpath(directory) + os.sep) or not os.path.isfile(found):
+            raise Failure(NO_OUTPUT, 'the output "%s" was not made' % name)
+        if os.path.basename(kept_as) != kept_as or kept_as in ('', '.', '..'):
+            raise Failure(WRONG_USAGE, '-o: "%s" is not a file name' % kept_as)
+        os.rename(found, os.path.join(target, kept_as))
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))
