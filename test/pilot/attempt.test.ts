@@ -66,7 +66,10 @@ test('nothing secret is left on the node when the first result leaves it', async
 for (const where of ['working directory', 'folder for secrets'] as const) {
   test(`while the job runs the secrets' files are in the ${where}`, async (t) => {
     const { panda, run, folder, secretsFolder } = await pilotFor(t);
-    panda.add({ command: 'touch ready; while [ ! -e go ]; do sleep 0.02; done', secrets: { 'not-a-variable': VALUE } });
+    panda.add({
+      command: 'touch ready; while [ -e ready ]; do sleep 0.02; done',
+      secrets: { 'not-a-variable': VALUE },
+    });
     const running = run(where === 'working directory' ? { secretsFolder: undefined } : {});
     await panda.reported('running');
     const found = await until(
@@ -247,7 +250,10 @@ test("an output that is a link to the pilot's own files is not followed", async 
 
 test('a job that its owner kills is ended at the next heartbeat', async (t) => {
   const { panda, run, log } = await pilotFor(t);
-  panda.add({ command: 'trap "" TERM; echo "$A started"; while :; do sleep 0.1; done', secrets: { A: VALUE } });
+  panda.add({
+    command: 'trap "" TERM; echo "$A started"; touch here; while [ -e here ]; do sleep 0.1; done',
+    secrets: { A: VALUE },
+  });
   const running = run();
   await panda.reported('running');
   panda.killing = true;

@@ -68,7 +68,10 @@ test('a payload that a signal ends has the exit code that a shell gives', async 
 });
 
 test('a payload that ignores TERM is killed after its grace', async (t) => {
-  const { payload, stdout } = await start(t, 'trap "" TERM; echo $$; while :; do sleep 0.1; done');
+  const { payload, stdout } = await start(
+    t,
+    'touch here; trap "" TERM; echo $$; while [ -e here ]; do sleep 0.1; done',
+  );
   const pid = await printedPid(stdout);
   payload.stop(0.2);
   const { signal, allGone } = await payload.ended;
@@ -77,7 +80,10 @@ test('a payload that ignores TERM is killed after its grace', async (t) => {
 });
 
 test('a payload that ends itself on TERM has time to do so', async (t) => {
-  const { payload, stdout } = await start(t, 'trap "echo saved; exit 7" TERM; echo $$; while :; do sleep 0.05; done');
+  const { payload, stdout } = await start(
+    t,
+    'touch here; trap "echo saved; exit 7" TERM; echo $$; while [ -e here ]; do sleep 0.05; done',
+  );
   await printedPid(stdout);
   const rest = text(stdout);
   payload.stop(10);
@@ -114,7 +120,7 @@ test('a process that left the session and its parent is ended with the payload',
 test('a payload that forks all the time is killed whole', async (t) => {
   const { payload, stdout } = await start(
     t,
-    'trap "" TERM; echo $$; while :; do (trap "" TERM; sleep 5; sleep 5) & sleep 0.01; done',
+    'touch here; trap "" TERM; echo $$; while [ -e here ]; do (trap "" TERM; sleep 5; sleep 5) & sleep 0.01; done',
   );
   await printedPid(stdout);
   payload.stop(0.1);

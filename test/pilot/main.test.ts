@@ -1,0 +1,209 @@
+import assert from 'node:assert/strict';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { type TestContext, test } from 'node:test';
+import { startTimeOf } from '../../src/pilot/processes.ts';
+import { temporaryFolder, until, whereIs } from './folders.ts';
+import { type PandaServer, pilotToken, startPanda } from './panda.ts';
+
+const MAIN = join(import.meta.dirname, '../../src/pilot/main.ts');
+const VALUE = 'random-string-of-alice';
+
+interface Started {
+  child: ChildProcessWithoutNullStreams;
+  /** Its exit status or signal, and what it said. */
+  ended: Promise<{ status: number | NodeJS.Signals | null; said: string }>;
+}
+
+function pandaPilot(t: TestContext, args: string[], input = '', env: NodeJS.ProcessEnv = {}): Started {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN, ...args], {
+    env: { PATH: process.env['PATH'], ...env },
+  });
+  t.after(() => child.kill('SIGKILL'));
+  child.stdin.end(input);
+  child.stdout.resume();
+  const said = text(child.stderr);
+  const ended = new Promise<number | NodeJS.Signals | null>((resolve) =>
+    child.on('close', (status, signal) => resolve(status ?? signal)),
+  );
+  return { child, ended: Promise.all([ended, said]).then(([status, said]) => ({ status, said })) };
+}
+
+async function node(t: TestContext) {
+  const panda = await startPanda(t);
+  const folder = await temporaryFolder(t);
+  const secretsFolder = await temporaryFolder(t);
+  const run = (...args: string[]) =>
+    pandaPilot(
+      t,
+      [
+        '--queue',
+        'default',
+        '--token-file',
+        '-',
+        '--server',
+        panda.url,
+        '--workdir',
+        folder,
+        '--secrets-dir',
+        secretsFolder,
+        '--heartbeat',
+        '1',
+        ...args,
+      ],
+      pilotToken(),
+    );
+  return { panda, folder, secretsFolder, run };
+}
+
+/** Waits until a job that writes the pids of its processes into `pids` runs; they are returned. */
+async function runningPids(panda: PandaServer, folder: string, count: number): Promise<number[]> {
+  await panda.reported('running');
+  const pids = () =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('/pids'))
+      .flatMap((path) => readFileSync(join(folder, path), 'utf8').trim().split('\n'))
+      .map(Number);
+  return await until(pids, (found) => found.length === count);
+}
+
+/** They ignore TERM, and end with the test's folder if nothing else ends them. */
+const TWO_PROCESSES = {
+  command:
+    'trap "" TERM; echo $$ >> pids; setsid sh -c \'trap "" TERM; echo $$ >> pids; while [ -e pids ]; do sleep 0.1; done\' & while [ -e pids ]; do sleep 0.1; done',
+  secrets: { MY_SECRET: VALUE },
+};
+const OBEDIENT = TWO_PROCESSES.command.replaceAll('trap "" TERM; ', '');
+
+test('a pilot runs as many jobs as it is told to and ends with status 0', async (t) => {
+  const { panda, folder, run } = await node(t);
+  panda.add({ command: 'true' }, { command: 'exit 1' });
+  const { status, said } = await run('--jobs', '2').ended;
+  assert.equal(status, 0, said);
+  assert.match(said, /ran 2 jobs/);
+  assert.deepEqual(readdirSync(folder), []);
+});
+
+test('the token and the secrets are in no argument list, and not in the environment of pilot or payload', async (t) => {
+  const { panda, folder, run } = await node(t);
+  panda.add({ command: OBEDIENT, secrets: { 'no-variable': VALUE } });
+  const { child, ended } = run('--jobs', '1');
+  const pids = await runningPids(panda, folder, 2);
+  for (const pid of [child.pid, ...pids]) {
+    for (const file of ['cmdline', 'environ']) {
+      const content = readFileSync(`/proc/${pid}/${file}`, 'latin1');
+      assert.ok(!content.includes(pilotToken()) && !content.includes(VALUE), `${file} of ${pid}`);
+    }
+  }
+  panda.killing = true;
+  await ended;
+});
+
+for (const [signal, status, code] of [
+  ['SIGTERM', 143, 1201],
+  ['SIGINT', 130, 1208],
+] as const) {
+  test(`a pilot that gets ${signal} ends its job's whole process tree, reports and leaves nothing`, async (t) => {
+    const { panda, folder, secretsFolder, run } = await node(t);
+    panda.add({ command: OBEDIENT, secrets: { MY_SECRET: VALUE } });
+    const pilot = run();
+    const pids = await runningPids(panda, folder, 2);
+    pilot.child.kill(signal);
+    const ended = await pilot.ended;
+    assert.equal(ended.status, status, ended.said);
+    assert.equal((await panda.reported('failed'))['pilot_error_code'], code);
+    assert.deepEqual(pids.map(startTimeOf), [undefined, undefined]);
+    assert.deepEqual([readdirSync(folder), readdirSync(secretsFolder)], [[], []]);
+  });
+}
+
+for (const cleaner of ['the next pilot', 'panda-pilot clean'] as const) {
+  test(`what a killed pilot left is removed by ${cleaner}`, async (t) => {
+    const { panda, folder, secretsFolder, run } = await node(t);
+    panda.add(TWO_PROCESSES);
+    const killed = run();
+    const pids = await runningPids(panda, folder, 2);
+    killed.child.kill('SIGKILL');
+    await killed.ended;
+    assert.equal(whereIs(VALUE, folder, secretsFolder).length, 1);
+    assert.ok(pids.every((pid) => startTimeOf(pid) !== undefined));
+
+    const clean =
+      cleaner === 'the next pilot' ? run('--idle-exit', '1') : pandaPilot(t, ['clean', '--workdir', folder]);
+    const { status, said } = await clean.ended;
+    assert.equal(status, 0, said);
+    assert.deepEqual(pids.map(startTimeOf), [undefined, undefined]);
+    assert.deepEqual([readdirSync(folder), readdirSync(secretsFolder)], [[], []]);
+  });
+}
+
+test('cleaning up leaves a pilot alone that is alive', async (t) => {
+  const { panda, folder, run } = await node(t);
+  panda.add({
+    command: 'echo $$ > pids; while [ ! -e go ]; do sleep 0.02; done; echo whole > out',
+    outputs: { out: 'u.out' },
+  });
+  const alive = run('--jobs', '1');
+  await runningPids(panda, folder, 1);
+  await pandaPilot(t, ['clean', '--workdir', folder]).ended;
+  const [work] = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('/work'));
+  writeFileSync(join(folder, work ?? '', 'go'), '');
+  const { status, said } = await alive.ended;
+  assert.equal(status, 0, said);
+  assert.equal(panda.uploads.get('output/u.out')?.toString(), 'whole\n');
+});
+
+test('a pilot whose server is away waits for it', async (t) => {
+  const { panda, run } = await node(t);
+  panda.broken = true;
+  panda.add({ command: 'true' });
+  const pilot = run('--jobs', '1');
+  const { stderr } = pilot.child;
+  await new Promise((resolve) => stderr.on('data', (line) => String(line).includes('trying on') && resolve(line)));
+  panda.broken = false;
+  assert.equal((await pilot.ended).status, 0);
+  await panda.reported('finished');
+});
+
+test('a pilot that the server refuses ends with status 1 and says why', async (t) => {
+  const panda = await startPanda(t);
+  const folder = await temporaryFolder(t);
+  const args = ['--queue', 'q', '--token-file', '-', '--server', panda.url, '--workdir', folder];
+  const other = pilotToken().replace(/\.[^.]*$/, '.b3RoZXI');
+  const { status, said } = await pandaPilot(t, args, other).ended;
+  assert.equal(status, 1);
+  assert.match(said, /whose token is that\?/);
+  assert.ok(!said.includes(other));
+});
+
+test('a token file that is missing, empty or no token is named and not quoted', async (t) => {
+  const folder = await temporaryFolder(t);
+  const file = join(folder, 'token');
+  const attempt = async () => await pandaPilot(t, ['--queue', 'q', '--token-file', file]).ended;
+  assert.match((await attempt()).said, /cannot be read \(ENOENT\)/);
+  writeFileSync(file, '\n');
+  assert.match((await attempt()).said, /has no token/);
+  writeFileSync(file, 'some-password');
+  const { status, said } = await attempt();
+  assert.equal(status, 1);
+  assert.ok(said.includes(file) && !said.includes('some-password'), said);
+});
+
+test('a folder that others may look into is refused', async (t) => {
+  const { folder, run } = await node(t);
+  const open = join(folder, 'open');
+  mkdirSync(open);
+  chmodSync(open, 0o755);
+  const { status, said } = await run('--workdir', open).ended;
+  assert.equal(status, 1);
+  assert.match(said, /chmod 700/);
+});
+
+test('wrong usage ends with status 2, help with 0', async (t) => {
+  assert.equal((await pandaPilot(t, ['--queue', 'q']).ended).status, 2);
+  assert.equal((await pandaPilot(t, ['--queue', 'q', '--token-file', '-', '--jobs', 'many']).ended).status, 2);
+  assert.equal((await pandaPilot(t, ['--token', 'x']).ended).status, 2);
+  assert.equal((await pandaPilot(t, ['--help']).ended).status, 0);
+});
