@@ -28,18 +28,36 @@ export async function runProgram({ command, prepare }: Program, args: string[]):
   }
 }
 
-/** Connects to the server of the user's environment for the time of `work`. */
-export async function withConnection<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+/**
+ * Connects to the server of the user's environment for the time of `work`. Somebody at a terminal who has no valid token may
+ * log in first.
+ *
+ * @param signal closes the connection: what runs on it fails. Nobody is asked anything.
+ */
+export async function withConnection<T>(
+  work: (connection: Connection) => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  const connection = await openConnection();
+  const close = () => connection.client.close();
+  signal?.addEventListener('abort', close);
+  try {
+    signal?.throwIfAborted();
+    if (!signal && process.stdin.isTTY) await (await import('./login.ts')).offerLogin(connection);
+    return await work(connection);
+  } finally {
+    close();
+  }
+}
+
+/** Connects to the server of the user's environment, as whoever it is; the caller closes it. */
+export async function openConnection(): Promise<Connection> {
   const { connect } = await import('../client/connect.ts');
   const connection = await connect(process.env);
   if (!connection.verified) {
     warn("the server's certificate is not checked (PANDA_VERIFY_HOST=off): anybody in between can read and change all");
   }
-  try {
-    return await work(connection);
-  } finally {
-    connection.client.close();
-  }
+  return connection;
 }
 
 /** Errors of the command line as lines of PanDA's tools, thrown and not exited on. */

@@ -16,11 +16,21 @@ Where the value comes from:
 
 A value has at most 1000 kB (1,024,000 bytes), a name 255 bytes without "=".`;
 
+export const SHELL_HELP = `
+Without a command, pbook is Python with these commands as functions:
+  pbook                  its prompt; help() tells about the functions, exit() or Ctrl-D leaves.
+                         What is typed is kept in $PANDA_CONFIG_ROOT/.pbook_history, without the
+                         lines that set a secret unless PBOOK_HISTORY=all
+  pbook -c CODE          runs CODE
+  pbook < SCRIPT         runs a script
+`;
+
 export const ENVIRONMENT_HELP = `
 Environment:
   PANDA_URL_SSL          the server, such as https://panda.example.org:25443/server/panda;
                          http://127.0.0.1:25080 when it is not set
-  PANDA_AUTH_ID_TOKEN    your token; or OIDC_AUTH_TOKEN_FILE, a file that has it
+  PANDA_AUTH_ID_TOKEN    your token, in place of a login; or OIDC_AUTH_TOKEN_FILE, a file that has it
+  PANDA_CONFIG_ROOT      the folder of your login; ~/.pathena when it is not set
   PANDA_AUTH_VO          your VO, "panda" when it is not set
   X509_CERT_DIR, SSL_CERT_FILE   certificates to trust as well
   NO_COLOR               no colours

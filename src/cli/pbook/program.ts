@@ -1,13 +1,16 @@
 import { Command } from 'commander';
 import { VERSION } from '../../protocol/version.ts';
 import type { Program } from '../command.ts';
-import { ENVIRONMENT_HELP, SET_SECRET_HELP } from './help.ts';
+import { EXIT_REFUSED } from '../reporting.ts';
+import { ENVIRONMENT_HELP, SET_SECRET_HELP, SHELL_HELP } from './help.ts';
 import { type LiteralCommand, literalArguments } from './literal-arguments.ts';
+import { addLoginCommands } from './login.ts';
 
 // What a command needs is loaded when it runs: a command line has to start fast.
 const secrets = () => import('./secrets.ts');
 const tasks = () => import('./tasks.ts');
 const results = () => import('./results.ts');
+const shell = () => import('./shell/shell.ts');
 
 /** Commands that store or name what they are given, taken literally. */
 const LITERAL: Record<string, LiteralCommand> = {
@@ -17,13 +20,15 @@ const LITERAL: Record<string, LiteralCommand> = {
 
 const JSON_OPTION = ['--json', 'print the result for a program to read'] as const;
 
-/** Without a command, `pbook` tells what there is. */
+/** Without a command, `pbook` is Python: at a terminal its prompt, otherwise standard input as a script. */
 export function createPbook(): Program {
   return {
     command: createCommand(),
-    prepare: ([name = 'help', ...rest]) => {
+    prepare: (args) => {
+      const [name = '', ...rest] = args;
+      if (args.length === 0 || name === '-c') return ['python', ...args];
       const literal = Object.hasOwn(LITERAL, name) ? LITERAL[name] : undefined;
-      return literal ? [name, ...literalArguments(rest, literal)] : [name, ...rest];
+      return literal ? [name, ...literalArguments(rest, literal)] : args;
     },
   };
 }
@@ -36,9 +41,16 @@ function createCommand(): Command {
     .helpCommand('help [command]', 'tell about a command')
     .enablePositionalOptions()
     .configureHelp({ subcommandTerm: (command) => command.name() })
-    .addHelpText('after', ENVIRONMENT_HELP);
+    .addHelpText('after', SHELL_HELP + ENVIRONMENT_HELP);
+  addLoginCommands(pbook);
   addSecretCommands(pbook);
   addTaskCommands(pbook);
+  pbook
+    .command('python', { hidden: true })
+    .option('-c <code>')
+    .action(async ({ c: code }) => {
+      process.exitCode = await (await shell()).runShell(code);
+    });
   return pbook;
 }
 
@@ -90,20 +102,20 @@ function addTaskCommands(pbook: Command): void {
     .usage('ID...')
     .description('Kill tasks: what runs is stopped.')
     .argument('<id...>')
-    .action(async (ids) => (await tasks()).kill(ids));
+    .action(async (ids) => endWith(await (await tasks()).kill(ids)));
   pbook
     .command('finish')
     .usage('ID... [--soft]')
     .description('End tasks early: what has finished counts.')
     .argument('<id...>')
     .option('--soft', 'let what runs come to its end')
-    .action(async (ids, options) => (await tasks()).finish(ids, options));
+    .action(async (ids, options) => endWith(await (await tasks()).finish(ids, options)));
   pbook
     .command('retry')
     .usage('ID...')
     .description('Run the failed jobs of ended tasks again.')
     .argument('<id...>')
-    .action(async (ids) => (await tasks()).retry(ids));
+    .action(async (ids) => endWith(await (await tasks()).retry(ids)));
   pbook
     .command('logs')
     .usage('TASKID')
@@ -120,4 +132,9 @@ function addTaskCommands(pbook: Command): void {
     .option('--force', 'replace other files of the same name')
     .option(...JSON_OPTION)
     .action(async (id, options) => (await results()).getOutputs(id, options));
+}
+
+/** @param results whether each task was told so */
+function endWith(results: readonly boolean[]): void {
+  if (results.length === 0 || results.includes(false)) process.exitCode = EXIT_REFUSED;
 }

@@ -6,7 +6,7 @@ import { info, note, printJson } from '../reporting.ts';
 import { parseId } from './task-ids.ts';
 
 /** `logs TASKID`: the logs of the last attempt of each job, one after another. */
-export async function logs(word: string, { json }: { json?: boolean }): Promise<void> {
+export async function logs(word: string, { json, signal }: { json?: boolean; signal?: AbortSignal }): Promise<void> {
   const taskId = parseId(word);
   await withConnection(async ({ client }) => {
     const files = await filesOf(client, taskId, 'log');
@@ -16,13 +16,13 @@ export async function logs(word: string, { json }: { json?: boolean }): Promise<
       if (files.length > 1) note(`==> job ${file.serial} of ${files.length} (PandaID ${file.job_id}) <==`);
       await writeLog(client, file, process.stdout);
     }
-  });
+  }, signal);
 }
 
 /** `get_outputs TASKID [--dir DIR]` */
 export async function getOutputs(
   word: string,
-  { dir = '.', force = false, json }: { dir?: string; force?: boolean; json?: boolean },
+  { dir = '.', force = false, json, signal }: { dir?: string; force?: boolean; json?: boolean; signal?: AbortSignal },
 ): Promise<void> {
   const taskId = parseId(word);
   await withConnection(async ({ client }) => {
@@ -34,7 +34,7 @@ export async function getOutputs(
         info(fetched === 'written' ? `got ${file.name} (${file.size} bytes)` : `${file.name} is there already`);
     }
     if (json) printJson(files);
-  });
+  }, signal);
 }
 
 /** @throws NotFound when there is none yet, with the state of the task */

@@ -7,22 +7,39 @@ import { keywordArguments, truthValue } from './keyword-arguments.ts';
 import { secretValue } from './secret-value.ts';
 import { secretsTable } from './secrets-table.ts';
 
-interface Output {
+interface Options {
   json?: boolean;
+  /** Gives the command up. */
+  signal?: AbortSignal;
 }
 
 /** `set_secret KEY [VALUE] [is_file=True]` */
-export async function setSecret(words: readonly string[], { file, json }: Output & { file?: string }): Promise<void> {
+export async function setSecret(
+  words: readonly string[],
+  { file, ...options }: Options & { file?: string },
+): Promise<void> {
   const [key, given, isFile, ...more] = words;
   if (key === undefined) throw new UsageError('set_secret needs KEY and VALUE; "pbook help set_secret" tells more');
   if (more.length > 0 || !/^(is_file=.*|true|false)?$/is.test(isFile ?? '')) {
     throw new UsageError('set_secret takes one KEY and one VALUE: put quotes round a value that has spaces');
   }
   const path = filePath(given, isFile, file);
-  const name = userName(key, path === undefined ? 'string' : 'file');
-  const value = path === undefined ? await secretValue(key, given) : await readFile(path);
-  const message = await withConnection(({ client }) => client.setSecret(name, value));
-  if (path === undefined && value !== '' && !isMaskable(value)) {
+  if (path !== undefined) return await keepSecret(key, { path }, options);
+  userName(key, 'string'); // before the value is asked for
+  await keepSecret(key, { value: await secretValue(key, given) }, options);
+}
+
+/** Keeps a value, or the file at a path, under a name as a user types it. */
+export async function keepSecret(
+  key: string,
+  content: { value: string } | { path: string },
+  { json, signal }: Options = {},
+): Promise<void> {
+  const isFile = 'path' in content;
+  const name = userName(key, isFile ? 'file' : 'string');
+  const value = isFile ? await readFile(content.path) : content.value;
+  const message = await withConnection(({ client }) => client.setSecret(name, value), signal);
+  if (!isFile && value !== '' && !isMaskable(value)) {
     warn(
       `the value of ${key} is too short or too common to be hidden in the logs of jobs: a job that prints it shows it`,
     );
@@ -33,12 +50,12 @@ export async function setSecret(words: readonly string[], { file, json }: Output
 /** `list_secrets [full=True]` */
 export async function listSecrets(
   words: readonly string[],
-  { full, json }: Output & { full?: boolean },
+  { full, json, signal }: Options & { full?: boolean },
 ): Promise<void> {
   const { plain, named } = keywordArguments(words, ['full']);
   if (plain.length > 1) throw new UsageError('list_secrets takes full=True and nothing else');
   const whole = full === true || truthValue('full', named.full ?? plain[0]);
-  const secrets = await withConnection(({ client }) => client.getSecrets());
+  const secrets = await withConnection(({ client }) => client.getSecrets(), signal);
   if (json) {
     printJson([...secrets].map(([wire, value]) => ({ ...splitWireName(wire), value: value.reveal() })));
   } else {
@@ -47,17 +64,17 @@ export async function listSecrets(
 }
 
 /** `delete_secret KEY` */
-export async function deleteSecret(words: readonly string[], { json }: Output): Promise<void> {
+export async function deleteSecret(words: readonly string[], { json, signal }: Options): Promise<void> {
   const [key, ...more] = words;
   if (key === undefined || more.length > 0) throw new UsageError('delete_secret takes one KEY');
   const name = parseWireName(key);
-  done(await withConnection(({ client }) => client.deleteSecret(name)), json);
+  done(await withConnection(({ client }) => client.deleteSecret(name), signal), json);
 }
 
 /** `delete_all_secrets` */
-export async function deleteAllSecrets({ yes, json }: Output & { yes?: boolean }): Promise<void> {
+export async function deleteAllSecrets({ yes, json, signal }: Options & { yes?: boolean }): Promise<void> {
   if (!yes && !(await isConfirmed())) return info('nothing was deleted');
-  done(await withConnection(({ client }) => client.deleteAllSecrets()), json);
+  done(await withConnection(({ client }) => client.deleteAllSecrets(), signal), json);
 }
 
 /** The path of the file to upload, if one is meant: `--file PATH`, or VALUE with `is_file=True`. */

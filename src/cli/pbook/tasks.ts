@@ -5,22 +5,42 @@ import { NotFound, Refused } from '../../protocol/errors.ts';
 import { SHOWN_TASK_DAYS, SHOWN_TASKS } from '../../protocol/limits.ts';
 import { isEndedTask } from '../../protocol/states.ts';
 import { withConnection } from '../command.ts';
-import { EXIT_REFUSED, fail, info, note, printable, printJson, UsageError } from '../reporting.ts';
+import { fail, info, note, printable, printJson, UsageError } from '../reporting.ts';
 import { keywordArguments } from './keyword-arguments.ts';
 import { isRequestId, parseId, parseIds, taskIdsOf } from './task-ids.ts';
 import { tasksTable } from './tasks-table.ts';
 
 const FILTERS = { taskname: 'taskName', status: 'status', superstatus: 'superStatus', username: 'userName' } as const;
 const SHOW_ARGUMENTS = ['days', 'limit', 'format', 'taskname', 'status', 'superstatus', 'username'] as const;
-const FORMATS = ['standard', 'long', 'json'];
+const FORMATS = ['standard', 'long', 'json'] as const;
+
+/** Gives a command up. */
+interface Stoppable {
+  signal?: AbortSignal;
+}
+
+/** The tasks that `show` was asked for, and how. */
+interface FoundTasks {
+  tasks: ListedTask[];
+  format: (typeof FORMATS)[number];
+  /** Empty where all tasks of the last `days` were asked for, at most `limit`. */
+  ids: number[];
+  days: number;
+  limit: number;
+}
 
 /** `show [ID|run|fin] [format=long] [days=N] [limit=N] [status=S] ...` */
 export async function show(words: readonly string[], options: { json?: boolean; long?: boolean }): Promise<void> {
+  printTasks(await findTasks(words, options));
+}
+
+/** @param words as `show` takes them */
+export async function findTasks(
+  words: readonly string[],
+  options: { json?: boolean; long?: boolean } & Stoppable,
+): Promise<FoundTasks> {
   const { plain, named } = keywordArguments(words, SHOW_ARGUMENTS);
-  if (named.format !== undefined && !FORMATS.includes(named.format)) {
-    throw new UsageError(`format is one of ${FORMATS.join(', ')}`);
-  }
-  const format = options.json ? 'json' : options.long ? 'long' : (named.format ?? 'standard');
+  const format = options.json ? 'json' : options.long ? 'long' : parseFormat(named.format ?? 'standard');
   const state = plain[0] === 'run' || plain[0] === 'fin' ? plain[0] : undefined;
   const ids = state === undefined && plain.length > 0 ? parseIds(plain) : [];
   if (state !== undefined && plain.length > 1) throw new UsageError('show takes ID..., run or fin');
@@ -32,51 +52,67 @@ export async function show(words: readonly string[], options: { json?: boolean; 
     return value === undefined ? [] : [[column, value]];
   });
   const query: TaskQuery = { filters: Object.fromEntries(filters), limit };
-  const tasks = await withConnection(({ client }) =>
-    ids.length > 0 ? tasksWithIds(client, ids, query) : client.listTasks({ ...query, since: daysAgo(days) }),
+  const found = await withConnection(
+    ({ client }) =>
+      ids.length > 0 ? tasksWithIds(client, ids, query) : client.listTasks({ ...query, since: daysAgo(days) }),
+    options.signal,
   );
-  const shown = tasks.filter(({ status }) => state === undefined || isEndedTask(status) === (state === 'fin'));
-  if (format === 'json') return printJson(shown);
+  const tasks = found.filter(({ status }) => state === undefined || isEndedTask(status) === (state === 'fin'));
+  return { tasks, format, ids, days, limit };
+}
+
+/** @throws NotFound when there is none with the ids */
+export function printTasks({ tasks, format, ids, days, limit }: FoundTasks): void {
+  if (format === 'json') {
+    printJson(tasks);
+    return;
+  }
   if (ids.length === 0) {
     note(`Showing only max ${limit} tasks in last ${days} days. One can set days=N and limit=M to see more`);
   }
-  if (shown.length === 0 && ids.length > 0) throw new NotFound(`there is no task ${ids.join(', ')} of yours`);
-  process.stdout.write(shown.length === 0 ? 'No tasks\n' : tasksTable(shown, { long: format === 'long' }));
-  if (ids.length > 0) for (const task of shown) showReason(task);
+  if (tasks.length === 0 && ids.length > 0) throw new NotFound(`there is no task ${ids.join(', ')} of yours`);
+  process.stdout.write(tasks.length === 0 ? 'No tasks\n' : tasksTable(tasks, { long: format === 'long' }));
+  if (ids.length > 0) for (const task of tasks) showReason(task);
 }
 
-export async function kill(words: readonly string[]): Promise<void> {
-  await forEachTask(words, (client, id) => client.killTask(id));
+/** Like the two below: answers for each task whether it was told so. */
+export async function kill(words: readonly string[], options: Stoppable = {}): Promise<boolean[]> {
+  return await forEachTask(words, (client, id) => client.killTask(id), options);
 }
 
 /** `finish ID... [soft=True]` */
-export async function finish(words: readonly string[], { soft = false }: { soft?: boolean }): Promise<void> {
-  await forEachTask(words, (client, id) => client.finishTask(id, { soft }));
+export async function finish(
+  words: readonly string[],
+  { soft = false, ...options }: { soft?: boolean } & Stoppable,
+): Promise<boolean[]> {
+  return await forEachTask(words, (client, id) => client.finishTask(id, { soft }), options);
 }
 
-export async function retry(words: readonly string[]): Promise<void> {
-  await forEachTask(words, (client, id) => client.retryTask(id));
+export async function retry(words: readonly string[], options: Stoppable = {}): Promise<boolean[]> {
+  return await forEachTask(words, (client, id) => client.retryTask(id), options);
 }
 
 /** Does all of them, also when one is refused, and says of each how it went. */
 async function forEachTask(
   words: readonly string[],
   work: (client: Client, taskId: number) => Promise<string>,
-): Promise<void> {
+  { signal }: Stoppable,
+): Promise<boolean[]> {
   const ids = parseIds(words);
-  await withConnection(async ({ client }) => {
-    const tasks = await taskIdsOf(client, ids);
-    if (tasks.length === 0) process.exitCode = EXIT_REFUSED;
-    for (const id of tasks) {
+  return await withConnection(async ({ client }) => {
+    const results: boolean[] = [];
+    for (const id of await taskIdsOf(client, ids)) {
       try {
         info(`jediTaskID=${id} ${(await work(client, id)) || 'OK'}`);
+        results.push(true);
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
         fail(`jediTaskID=${id} ${error.message}`);
-        process.exitCode = EXIT_REFUSED;
+        results.push(false);
       }
     }
-  });
+    return results;
+  }, signal);
 }
 
 async function tasksWithIds(client: Client, ids: readonly number[], query: TaskQuery): Promise<ListedTask[]> {
@@ -91,6 +127,12 @@ async function tasksWithIds(client: Client, ids: readonly number[], query: TaskQ
 
 function showReason({ jediTaskID, errorDialog }: ListedTask): void {
   if (errorDialog) process.stdout.write(`\n ${jediTaskID}: ${printable(errorDialog)}\n`);
+}
+
+function parseFormat(text: string): FoundTasks['format'] {
+  const format = FORMATS.find((known) => known === text);
+  if (format === undefined) throw new UsageError(`format is one of ${FORMATS.join(', ')}`);
+  return format;
 }
 
 function parseNumber(name: string, text: string): number {

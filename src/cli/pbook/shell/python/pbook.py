@@ -1,0 +1,303 @@
+"""The commands of pbook as Python functions."""
+
+import json
+import os
+import pydoc
+import sys
+
+__all__ = [
+    "set_secret",
+    "list_secrets",
+    "delete_secret",
+    "delete_all_secrets",
+    "show",
+    "showl",
+    "kill",
+    "finish",
+    "retry",
+    "logs",
+    "get_outputs",
+    "help",
+]
+
+#: What the process offers to this interpreter; bound when it starts (see worker.ts).
+host = None
+#: Whether a command was refused or failed.
+failed = False
+
+
+def set_secret(key, value, is_file=False):
+    """
+    Keep a value under a name. A name that exists gets the new value.
+
+    The value is a string of at most 1000 kB. Convert what is not a string: json.dumps(value) for a dict or a list,
+    data.decode() or base64.b64encode(data).decode() for bytes. (PanDA's manual page writes
+    base64.b64encode(data).encode(); at this prompt that works as well.)
+
+    With is_file=True the value is the path of a file to keep; the job finds a file of that name.
+
+    example:
+      >>> set_secret('MY_SECRET', 'random_string')
+      >>> set_secret('MY_SECRET_SER', json.dumps({'a_key': 'a_value'}))
+      >>> set_secret('my_key.pem', '/path/of/my_key.pem', is_file=True)
+    """
+    _check_key("set_secret", key)
+    if is_file:
+        try:
+            path = os.path.abspath(os.fsdecode(value))
+        except TypeError:
+            raise TypeError(
+                f"with is_file=True the value of set_secret must be the path of a file, not {_type(value)}"
+            ) from None
+        return _done("set_secret", key=key, path=path)
+    if not isinstance(value, str):
+        raise TypeError(f"the value of set_secret must be a str, not {_type(value)}: {_conversion(value)}")
+    return _done("set_secret", key=key, value=value)
+
+
+def list_secrets(full=False):
+    """
+    List your secrets. Values are cut after 50 characters; full=True shows them whole.
+
+    example:
+      >>> list_secrets()
+      >>> list_secrets(full=True)
+    """
+    return _done("list_secrets", full=bool(full))
+
+
+def delete_secret(key):
+    """
+    Delete a secret with all its versions.
+
+    example:
+      >>> delete_secret('MY_SECRET')
+    """
+    _check_key("delete_secret", key)
+    return _done("delete_secret", key=key)
+
+
+def delete_all_secrets():
+    """
+    Delete all your secrets.
+    """
+    return _done("delete_all_secrets")
+
+
+def show(
+    some_ids=None,
+    username=None,
+    limit=None,
+    taskname=None,
+    days=None,
+    jeditaskid=None,
+    reqid=None,
+    status=None,
+    superstatus=None,
+    format="standard",
+):
+    """
+    Print your tasks.
+
+    The first argument is a task id or a list of them, or 'run' for the active ones, or 'fin' for the ended ones, or
+    nothing for all. The named arguments choose among them; the last 14 days and at most 1000 tasks are shown unless
+    days and limit say otherwise. format is 'standard', 'long', or 'json', which returns the tasks as a list of dicts.
+
+    example:
+      >>> show()
+      >>> show(12345678)
+      >>> show('run', days=7)
+      >>> tasks = show(format='json')
+    """
+    given = next((ids for ids in (some_ids, jeditaskid, reqid) if ids is not None), ())
+    words = [given] if given in ("run", "fin") else [str(number) for number in _ids(given)]
+    named = dict(
+        username=username, limit=limit, taskname=taskname, days=days, status=status, superstatus=superstatus, format=format
+    )
+    return _call("show", words=words + [f"{name}={value}" for name, value in named.items() if value is not None])
+
+
+def showl(some_ids=None, **kwargs):
+    """
+    Print your tasks with dates and numbers of files: show(..., format='long').
+
+    example:
+      >>> showl()
+      >>> showl(12345678)
+    """
+    return show(some_ids, **{**kwargs, "format": "long"})
+
+
+def kill(taskIDs):
+    """
+    Kill tasks: what runs is stopped. An id, a list of ids, or 'all' for all your active tasks.
+
+    Returns a list with True for each task that was told so.
+
+    example:
+      >>> kill(12345678)
+      >>> kill([12345678, 12345679])
+    """
+    return _for_each("kill", taskIDs)
+
+
+def finish(taskIDs, soft=False):
+    """
+    End tasks early: what has finished counts. An id, a list of ids, or 'all' for all your active tasks.
+
+    With soft=True the jobs that run come to their end.
+
+    example:
+      >>> finish(12345678)
+      >>> finish([12345678, 12345679], soft=True)
+    """
+    return _for_each("finish", taskIDs, soft=bool(soft))
+
+
+def retry(taskIDs):
+    """
+    Run the failed jobs of ended tasks again. An id, a list of ids, or 'all' for all your tasks that finished in part.
+
+    example:
+      >>> retry(12345678)
+    """
+    return _for_each("retry", taskIDs)
+
+
+def logs(taskID):
+    """
+    Print the logs of a task's jobs.
+
+    example:
+      >>> logs(12345678)
+    """
+    return _done("logs", id=_id(taskID))
+
+
+def get_outputs(taskID, dir=".", force=False):
+    """
+    Fetch the outputs of a task's jobs into a folder, the current one unless dir says otherwise.
+
+    A file that is there already is left alone unless force=True.
+
+    example:
+      >>> get_outputs(12345678)
+      >>> get_outputs(12345678, dir='results')
+    """
+    return _done("get_outputs", id=_id(taskID), dir=os.path.abspath(os.fspath(dir)), force=bool(force))
+
+
+def help(*about):
+    """
+    Tell what there is, or about one thing: help(), help(set_secret), help('set_secret').
+    """
+    if not about:
+        print(_OVERVIEW)
+        return
+    (thing,) = about
+    if isinstance(thing, str) and thing in __all__:
+        thing = globals()[thing]
+    try:
+        print(pydoc.plain(pydoc.render_doc(thing, title="Help on %s")))
+    except ImportError:
+        print(f"There is no command or module {thing!r}; help() lists the commands.")
+
+
+_OVERVIEW = """
+The commands:
+
+    set_secret(key, value, is_file=False)   keep a value, or a file, under a name
+    list_secrets(full=False)                list your secrets
+    delete_secret(key)                      delete one
+    delete_all_secrets()                    delete all of them
+
+    show(...), showl(...)                   list your tasks
+    kill(taskIDs), finish(taskIDs)          stop tasks
+    retry(taskIDs)                          run failed jobs again
+    logs(taskID)                            print the logs of a task
+    get_outputs(taskID)                     fetch the outputs of a task
+
+help(set_secret) tells more about one. This is Python: import, open() and everything else of its standard library
+work on your own files. Tab completes the names of functions and of secrets; Ctrl-C interrupts; exit() or Ctrl-D
+leaves. base64.b64encode and its relatives answer bytes that also have an encode(), which gives text, as PanDA's
+manual page has it; in other Pythons write decode().
+"""
+
+
+def _call(name, **arguments):
+    """Has the process carry out a command, which prints how it went; answers what it returns.
+
+    KeyboardInterrupt when the user stopped it.
+    """
+    global failed
+    sys.stdout.flush()
+    sys.stderr.flush()
+    answer = json.loads(host.call(name, json.dumps(arguments), os.getcwd()))
+    if answer.get("interrupted"):
+        raise KeyboardInterrupt
+    if not answer["ok"]:
+        failed = True
+    return answer.get("result")
+
+
+def ask(kind, prompt):
+    """A line from the terminal. EOFError at its end, KeyboardInterrupt at Ctrl-C."""
+    answer = json.loads(host.call(kind, json.dumps({"prompt": prompt}), os.getcwd()))
+    if answer.get("interrupted"):
+        raise KeyboardInterrupt
+    if "result" not in answer:
+        raise EOFError
+    return answer["result"]
+
+
+def _done(name, **arguments):
+    """For the commands that return nothing, as in PanDA's pbook."""
+    _call(name, **arguments)
+
+
+def _for_each(name, task_ids, **arguments):
+    if task_ids == "all":
+        tasks = _call("show", words=["status=finished" if name == "retry" else "run", "format=json"]) or []
+        task_ids = [task["jediTaskID"] for task in tasks]
+        if not task_ids:
+            print("No tasks")
+            return []
+    return _call(name, ids=_ids(task_ids), **arguments)
+
+
+def _ids(given):
+    return [_id(one) for one in given] if isinstance(given, (list, tuple, set, range)) else [_id(given)]
+
+
+def _id(given):
+    if isinstance(given, int) and not isinstance(given, bool):
+        return given
+    if isinstance(given, str) and given.isdecimal():
+        return int(given)
+    raise TypeError(f"a task id is a number, such as 12345678, not {_type(given)}")
+
+
+def _check_key(function, key):
+    if not isinstance(key, str):
+        raise TypeError(f"the key of {function} must be a str, not {_type(key)}")
+
+
+def _type(value):
+    return type(value).__name__
+
+
+def _conversion(value):
+    if value is None:
+        return "to delete a secret, use delete_secret(key)"
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        data = "bytes(value)" if isinstance(value, memoryview) else "value"
+        return (
+            f"convert it with {data}.decode() where it is text, or with base64.b64encode(value).decode() where it is not"
+        )
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return "convert it with str(value)"
+    if hasattr(value, "read"):
+        return "read it first, value.read(), or give its path with is_file=True"
+    if isinstance(value, os.PathLike):
+        return "add is_file=True to keep the file that the path names, or convert it with str(value)"
+    return "convert it, for example with json.dumps(value)"
