@@ -3,6 +3,7 @@
 import { chmodSync, copyFileSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import { buildShell } from './build-shell.ts';
 
 const root = join(import.meta.dirname, '..');
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
@@ -12,6 +13,8 @@ const programs = {
   prun: 'src/cli/prun/main.ts',
   'panda-secrets': 'src/cli/panda-secrets/main.ts',
   'panda-pilot': 'src/pilot/main.ts',
+  // The thread in which pbook's prompt runs Python.
+  'python/thread': 'src/cli/pbook/shell/python-thread.ts',
 };
 
 rmSync(join(root, 'dist'), { recursive: true, force: true });
@@ -26,8 +29,8 @@ for (const [name, entry] of Object.entries(programs)) {
     format: 'esm',
     minifySyntax: true,
     legalComments: 'none',
-    // `pg` asks for its native companion only when told to use it.
-    external: ['pg-native'],
+    // `pg` asks for its native companion, and Pyodide for sockets, only when told to use it.
+    external: ['pg-native', 'ws'],
     define: { 'process.env.PANDA_SECRETS_VERSION': JSON.stringify(version) },
     banner: {
       js: "#!/usr/bin/env -S node --disable-warning=ExperimentalWarning\nimport { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
@@ -37,4 +40,5 @@ for (const [name, entry] of Object.entries(programs)) {
 }
 // What `serve` reads at run time lies beside its bundle.
 copyFileSync(join(root, 'src/server/routes/transformation.py'), join(root, 'dist', 'transformation.py'));
+await buildShell(join(root, 'src/cli/pbook/shell/python'), join(root, 'dist', 'python'));
 console.log(`built ${Object.keys(programs).join(', ')} in dist/`);

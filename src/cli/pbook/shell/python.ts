@@ -41,6 +41,11 @@ export function pythonSources(folder: string): Map<string, string> {
   return new Map(MODULES.map((name) => [name, readFileSync(join(folder, `${name}.py`), 'utf8')]));
 }
 
+/** Their files. */
+export function pythonFiles(): string[] {
+  return MODULES.map((name) => `${name}.py`);
+}
+
 /** Nothing of this machine, since it ends up in a snapshot. */
 function options(folder: string) {
   return { indexURL: folder, env: { HOME: '/' }, _sysExecutable: 'pbook' };
