@@ -88,7 +88,7 @@ async function work(
   directory: AttemptDirectory,
   log: JobLog,
   stop: AbortSignal,
-  onStart: () => Disposable,
+  onStart: () => { stopTimer(): void },
 ): Promise<{ end: AttemptEnd; outputs: Output[] }> {
   const { job, home } = options;
   let end: AttemptEnd = {};
@@ -99,8 +99,8 @@ async function work(
     const delivered = await options.openSecrets();
     const keep = home.secretsDirectory && join(home.secretsDirectory, `${job.PandaID}-${job.attemptNr}`);
     staged = await stageIn({ ...options, delivered, directory, keep, log, signal: stop });
-    using _limit = onStart();
-    const payload = await runPayload(options, staged, delivered, log, stop);
+    const { stopTimer } = onStart();
+    const payload = await runPayload(options, staged, delivered, log, stop).finally(stopTimer);
     end = { exitCode: payload.exitCode };
     if (stop.aborted) throw stop.reason;
     if (payload.exitCode !== 0) throw new AttemptFailed(PILOT_ERRORS.payloadFailed, describe(payload));
@@ -108,12 +108,15 @@ async function work(
   } catch (error) {
     end = { ...end, failure: stop.aborted ? (stop.reason as AttemptFailed) : failureOf(error) };
   }
-  try {
-    await staged?.removeSecrets();
-    await removeTree(directory.work);
-    await removeTree(directory.temporary);
-  } catch (error) {
-    end = { ...end, failure: end.failure ?? failureOf(error) };
+  // One that fails does not keep the others from going.
+  for (const remove of [
+    async () => await staged?.removeSecrets(),
+    () => removeTree(directory.work),
+    () => removeTree(directory.temporary),
+  ]) {
+    await remove().catch((error: unknown) => {
+      end = { ...end, failure: end.failure ?? failureOf(error) };
+    });
   }
   log.note(end.failure ? `failed: ${end.failure.message}` : 'the payload finished');
   const incomplete = await log.close();
@@ -157,11 +160,11 @@ async function runPayload(
 }
 
 /** @param seconds 0 for no limit */
-function limitWalltime(seconds: number, overtime: AbortController): Disposable {
+function limitWalltime(seconds: number, overtime: AbortController): { stopTimer(): void } {
   const reason = new AttemptFailed(PILOT_ERRORS.reachedMaxTime, `the job ran longer than the ${seconds} s it may`);
   const milliseconds = Math.min(seconds * 1000, MAX_TIMER_MILLISECONDS);
   const timer = seconds > 0 ? setTimeout(() => overtime.abort(reason), milliseconds) : undefined;
-  return { [Symbol.dispose]: () => clearTimeout(timer) };
+  return { stopTimer: () => clearTimeout(timer) };
 }
 
 function describe({ exitCode, signal }: PayloadEnd): string {

@@ -27,22 +27,25 @@ export async function openJobLog(path: string, maxBytes = MAX_LOG_BYTES): Promis
   const file = await open(path, 'wx', 0o600);
   const streams: Promise<void>[] = [];
   let last = Promise.resolve();
-  let size = 0;
+  let room = maxBytes;
   let failure: string | undefined;
 
-  const append = (bytes: Uint8Array): Promise<void> => {
+  const write = (bytes: Uint8Array): Promise<void> => {
     last = last.then(async () => {
-      if (failure !== undefined || bytes.length === 0) return;
-      if (size + bytes.length > maxBytes) {
-        failure = `the payload printed more than ${maxBytes} bytes; the rest is not kept`;
-        bytes = bytes.subarray(0, maxBytes - size);
-      }
-      size += bytes.length;
       await file.appendFile(bytes).catch((error: NodeJS.ErrnoException) => {
         failure = `the log could not be written (${error.code})`;
       });
     });
     return last;
+  };
+  const append = async (bytes: Uint8Array): Promise<void> => {
+    if (room === 0 || bytes.length === 0) return;
+    const kept = bytes.subarray(0, room);
+    room -= kept.length;
+    const written = write(kept);
+    if (room > 0) return await written;
+    failure ??= `the payload printed more than ${maxBytes} bytes; the rest is not kept`;
+    await write(Buffer.from(`\npanda-pilot: ${failure}\n`));
   };
 
   return {
@@ -52,7 +55,7 @@ export async function openJobLog(path: string, maxBytes = MAX_LOG_BYTES): Promis
       return stream;
     },
     note(text) {
-      append(Buffer.from(`panda-pilot: ${text}\n`));
+      void write(Buffer.from(`panda-pilot: ${text}\n`));
     },
     async close() {
       await Promise.all(streams);

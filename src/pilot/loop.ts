@@ -49,7 +49,7 @@ export async function runPilot(options: PilotOptions): Promise<number> {
   const home = await openPilotHome(options.folder, options.secretsFolder);
   const renewing = setInterval(() => void home.renew(), RENEW_SECONDS * 1000);
   try {
-    const removed = await removeLeftovers(options.folder);
+    const removed = await removeLeftovers(options.folder, (error) => options.say(`cleaning up: ${error.message}`));
     if (removed > 0) options.say(`cleaned up after ${removed} pilots that were killed`);
     const quota = { left: options.jobs ?? Number.POSITIVE_INFINITY, done: 0 };
     const slots = await Promise.allSettled(Array.from({ length: options.slots }, () => runSlot(options, home, quota)));

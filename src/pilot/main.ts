@@ -67,7 +67,11 @@ function createProgram(): Command {
     .description('remove what killed pilots left on this node: processes, secrets, directories')
     .option('--workdir <dir>', "where jobs' directories were made", defaultFolder())
     .action(async ({ workdir }: { workdir: string }) => {
-      say(`cleaned up after ${await removeLeftovers(workdir)} pilots`);
+      const trouble = (error: Error) => {
+        say(error.message);
+        process.exitCode = 1;
+      };
+      say(`cleaned up after ${await removeLeftovers(workdir, trouble)} pilots`);
     });
   return program;
 }

@@ -45,18 +45,19 @@ export async function openPilotHome(folder: string, secretsFolder: string | unde
 
 /**
  * Cleans up after the pilots in `folder` that are no longer alive (killed, or the power failed): ends what is left of their
- * payloads, then removes their secrets and directories.
+ * payloads, then removes their secrets and directories. What cannot be removed does not stop it.
  *
  * @returns how many there were
  */
-export async function removeLeftovers(folder: string): Promise<number> {
+export async function removeLeftovers(folder: string, onTrouble: (error: Error) => void): Promise<number> {
   let removed = 0;
   for (const name of await readdir(folder).catch(() => [])) {
     const home = join(resolve(folder), name);
     if (!name.startsWith(PREFIX) || (await isHeld(home))) continue;
     await endProcesses({ mark: `${name.slice(PREFIX.length)}.` }, 0);
-    await removeHome(home);
-    removed += 1;
+    await removeHome(home).then(() => {
+      removed += 1;
+    }, onTrouble);
   }
   return removed;
 }

@@ -134,7 +134,7 @@ export const KILL_GRACE_SECONDS = 10;
 export const LEFTOVER_GRACE_SECONDS = 1;
 /** How long a pilot keeps results that the server does not take, and how long when it was itself told to stop. */
 export const RESULT_RETRY_SECONDS = 3600;
-export const LAST_REPORT_SECONDS = 15;
+export const LAST_REPORT_SECONDS = 8;
 /** The longest a pilot waits between two questions for a job, and between two tries at a server that does not answer. */
 export const MAX_IDLE_POLL_SECONDS = 15;
 export const MAX_BACKOFF_SECONDS = 60;

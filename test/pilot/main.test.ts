@@ -155,6 +155,18 @@ test('cleaning up leaves a pilot alone that is alive', async (t) => {
   assert.equal(panda.uploads.get('output/u.out')?.toString(), 'whole\n');
 });
 
+test('a signal does not open a debugger into the pilot', async (t) => {
+  const { panda, folder, run } = await node(t);
+  panda.add({ command: OBEDIENT });
+  const { child, ended } = run('--jobs', '1');
+  await runningPids(panda, folder, 2);
+  child.kill('SIGUSR1');
+  panda.killing = true;
+  const { status, said } = await ended;
+  assert.equal(status, 0);
+  assert.ok(!/debugger/i.test(said), said);
+});
+
 test('a pilot whose server is away waits for it', async (t) => {
   const { panda, run } = await node(t);
   panda.broken = true;

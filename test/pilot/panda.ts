@@ -20,7 +20,7 @@ export function pilotToken(): string {
   return `${part({ alg: 'RS256' })}.${part({ sub: PILOT_ID })}.c2lnbmF0dXJl`;
 }
 
-export interface TestJob {
+interface TestJob {
   command: string;
   /** `'out.txt'` -> the name to keep it under. */
   outputs?: Record<string, string>;
