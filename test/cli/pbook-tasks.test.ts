@@ -64,6 +64,18 @@ test('show ID asks for that task of any age, and tells why it failed', async () 
   assert.equal(stub.seen[0]?.query.get('since'), null);
 });
 
+test('show ID says where the files are that a pilot of PanDA put elsewhere', async () => {
+  const location = 'davs://storage.example.org/user/adoe/x.out.txt';
+  const files = [jobFile(1, 'here.txt', 'output'), { ...jobFile(2, 'x.out.txt', 'output'), location }];
+  await using stub = await startStub({ ...tasks([TASK]), 'job/get_files': () => ok(files) });
+  const { stdout } = await run('pbook', ['show', '10000001'], stub.url);
+  assert.match(
+    stdout,
+    /\n output of job 2: x\.out\.txt\n {3}davs:\/\/storage\.example\.org\/user\/adoe\/x\.out\.txt\n$/,
+  );
+  assert.doesNotMatch(stdout, /here\.txt/);
+});
+
 test("show takes the keyword arguments of PanDA's pbook", async () => {
   await using stub = await startStub(tasks([TASK]));
   const { stdout } = await run('pbook', ['show', 'status=running', "format='long'", 'days=2', 'limit=5'], stub.url);

@@ -1,7 +1,8 @@
 import type { Client } from '../../client/client.ts';
 import type { TaskQuery } from '../../client/tasks.ts';
+import type { ListedJobFile } from '../../protocol/calls/job.ts';
 import type { ListedTask } from '../../protocol/calls/task.ts';
-import { NotFound, Refused } from '../../protocol/errors.ts';
+import { NotFound, Refused, Unavailable } from '../../protocol/errors.ts';
 import { SHOWN_TASK_DAYS, SHOWN_TASKS } from '../../protocol/limits.ts';
 import { isEndedTask } from '../../protocol/states.ts';
 import { withConnection } from '../command.ts';
@@ -22,6 +23,8 @@ interface Stoppable {
 /** The tasks that `show` was asked for, and how. */
 interface FoundTasks {
   tasks: ListedTask[];
+  /** Of tasks with ids: logs and outputs that pilots put elsewhere. */
+  elsewhere: ListedJobFile[];
   format: (typeof FORMATS)[number];
   /** Empty where all tasks of the last `days` were asked for, at most `limit`. */
   ids: number[];
@@ -52,17 +55,19 @@ export async function findTasks(
     return value === undefined ? [] : [[column, value]];
   });
   const query: TaskQuery = { filters: Object.fromEntries(filters), limit };
-  const found = await withConnection(
-    ({ client }) =>
-      ids.length > 0 ? tasksWithIds(client, ids, query) : client.listTasks({ ...query, since: daysAgo(days) }),
-    options.signal,
-  );
-  const tasks = found.filter(({ status }) => state === undefined || isEndedTask(status) === (state === 'fin'));
-  return { tasks, format, ids, days, limit };
+  return await withConnection(async ({ client }) => {
+    const found =
+      ids.length > 0
+        ? await tasksWithIds(client, ids, query)
+        : await client.listTasks({ ...query, since: daysAgo(days) });
+    const tasks = found.filter(({ status }) => state === undefined || isEndedTask(status) === (state === 'fin'));
+    const elsewhere = ids.length > 0 && format !== 'json' ? await filesElsewhere(client, tasks) : [];
+    return { tasks, elsewhere, format, ids, days, limit };
+  }, options.signal);
 }
 
 /** @throws NotFound when there is none with the ids */
-export function printTasks({ tasks, format, ids, days, limit }: FoundTasks): void {
+export function printTasks({ tasks, elsewhere, format, ids, days, limit }: FoundTasks): void {
   if (format === 'json') {
     printJson(tasks);
     return;
@@ -73,6 +78,7 @@ export function printTasks({ tasks, format, ids, days, limit }: FoundTasks): voi
   if (tasks.length === 0 && ids.length > 0) throw new NotFound(`there is no task ${ids.join(', ')} of yours`);
   process.stdout.write(tasks.length === 0 ? 'No tasks\n' : tasksTable(tasks, { long: format === 'long' }));
   if (ids.length > 0) for (const task of tasks) showReason(task);
+  for (const file of elsewhere) showPlace(file);
 }
 
 /** Like the two below: answers for each task whether it was told so. */
@@ -123,6 +129,21 @@ async function tasksWithIds(client: Client, ids: readonly number[], query: TaskQ
     }),
   );
   return lists.flat();
+}
+
+/** None on a server of PanDA's, which does not know the call. */
+async function filesElsewhere(client: Client, tasks: readonly ListedTask[]): Promise<ListedJobFile[]> {
+  try {
+    const files = await Promise.all(tasks.map(({ jediTaskID }) => client.getJobFiles(jediTaskID)));
+    return files.flat().filter(({ location }) => location !== undefined);
+  } catch (error) {
+    if (error instanceof Unavailable || error instanceof Refused) return [];
+    throw error;
+  }
+}
+
+function showPlace({ serial, kind, name, location = '' }: ListedJobFile): void {
+  process.stdout.write(`\n ${kind} of job ${serial}: ${printable(name)}\n   ${printable(location)}\n`);
 }
 
 function showReason({ jediTaskID, errorDialog }: ListedTask): void {

@@ -1,0 +1,95 @@
+import { spawn } from 'node:child_process';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { archive, type Entry } from '../pilot/archives.ts';
+import { temporaryFolder } from '../pilot/folders.ts';
+
+export const SCRIPT = join(import.meta.dirname, '../../src/server/routes/transformation.py');
+export const SANDBOX = 'jobO.c0f8a68a-5d0a-4a7e-9d36-2f3c5f0f8f11.tar.gz';
+
+/** What the transformation did. */
+export interface Ran {
+  status: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+export interface Work {
+  command: string;
+  /** Name on the wire -> value: what the pilot wrote; nothing when left out. */
+  secrets?: Record<string, string>;
+  sandbox?: Entry[] | Buffer;
+  /** Name in the job -> name to keep it under. */
+  outputs?: Record<string, string>;
+  runDirectory?: string;
+  environment?: Record<string, string>;
+  /** Called when it has begun to print. */
+  onOutput?: (kill: (signal: NodeJS.Signals) => void) => void;
+}
+
+/** A pilot's working directory, in which the transformation runs as that pilot runs it. */
+export interface Node {
+  /** The pilot's directory for this job. */
+  directory: string;
+  run(work: Work): Promise<Ran>;
+  /** What is in the directory now. */
+  files(): Promise<string[]>;
+}
+
+export async function openNode(t: TestContext): Promise<Node> {
+  const root = await temporaryFolder(t);
+  const directory = join(root, 'PanDA_Pilot-1');
+  await mkdir(directory);
+  return {
+    directory,
+    async run({ sandbox = [], secrets, ...work }) {
+      await using server = await serveSandbox(Array.isArray(sandbox) ? archive(...sandbox) : sandbox);
+      if (secrets) await writeFile(join(directory, 'panda_secrets.json'), JSON.stringify(secrets));
+      return await start(directory, server.url, work);
+    },
+    files: async () => (await readdir(directory)).sort(),
+  };
+}
+
+/** Through a shell, which the pilot hands the job's parameters to. */
+function start(directory: string, url: string, work: Omit<Work, 'sandbox' | 'secrets'>): Promise<Ran> {
+  const { command, outputs = {}, runDirectory = '.', environment = {}, onOutput } = work;
+  const names = Object.entries(outputs).map(([name, target]) => `'${name}': '${target}'`);
+  const parameters =
+    `-j "" --sourceURL ${url} -r ${runDirectory} -a ${SANDBOX} -o "{${names.join(', ')}}" ` +
+    `-p "${encodeURIComponent(command).replaceAll("'", '%27')}"`;
+  const child = spawn('/bin/sh', ['-c', `exec python3 '${SCRIPT}' ${parameters}`], {
+    cwd: directory,
+    env: { PATH: process.env['PATH'], HOME: directory, ...environment },
+  });
+  const ran: Ran = { status: null, signal: null, stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      if (name === 'stdout' && ran.stdout === '') onOutput?.((signal) => child.kill(signal));
+      ran[name] += text;
+    });
+  }
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (status, signal) => resolve({ ...ran, status, signal }));
+  });
+}
+
+async function serveSandbox(content: Buffer): Promise<AsyncDisposable & { url: string }> {
+  const server: Server = createServer((request, response) => {
+    if (request.url === `/cache/${SANDBOX}` && !request.headers.authorization) response.end(content);
+    else response.writeHead(404).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}

@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { isEnvironmentName } from '../../src/protocol/names.ts';
+import type { Entry } from '../pilot/archives.ts';
+import { openNode } from './node.ts';
+
+const SCRIPT: Entry = { path: 'my_job.sh', content: 'echo "from the sandbox: $1"\n' };
+
+test('a command runs in its sandbox, with its quotes and spaces, and its outputs are where the pilot looks', async (t) => {
+  const node = await openNode(t);
+  const { status, stdout } = await node.run({
+    sandbox: [SCRIPT],
+    command: `sh my_job.sh "it's 100% \\$HOME" && echo 'a  b' > out.txt && mkdir -p sub && echo c > sub/c.txt`,
+    outputs: { 'out.txt': 'user.alice.1._000001.out.txt', 'sub/c.txt': 'user.alice.1._000001.c.txt' },
+  });
+  assert.deepEqual([status, stdout], [0, "from the sandbox: it's 100% $HOME\n"]);
+  assert.deepEqual(await node.files(), ['user.alice.1._000001.c.txt', 'user.alice.1._000001.out.txt']);
+  assert.equal(await readFile(join(node.directory, 'user.alice.1._000001.out.txt'), 'utf8'), 'a  b\n');
+});
+
+test('secrets are a JSON file, variables and files of the job, exactly as they were set, and gone at its end', async (t) => {
+  const node = await openNode(t);
+  const value = 'a=b $(touch x) `touch y` "q" \\ ü\nsecond line';
+  const bytes = Buffer.from([0, 1, 2, 253, 254, 255]);
+  const { status, stderr } = await node.run({
+    secrets: { MY_SECRET: value, '___file___:key.bin': bytes.toString('base64'), 'not a variable': 'value-3' },
+    sandbox: [{ path: 'panda_secrets.json', content: '{"MY_SECRET": "tried at home"}' }],
+    command:
+      'python3 -c \'import json, os; s = json.load(open("panda_secrets.json")); ' +
+      'json.dump([s, os.environ["MY_SECRET"], open("key.bin", "rb").read().hex(), oct(os.stat("key.bin").st_mode), ' +
+      'os.listdir(".")], open("seen", "w"))\'',
+    outputs: { seen: 'seen.json' },
+  });
+  assert.deepEqual([status, stderr], [0, '']);
+  const [secrets, variable, file, mode, listed] = JSON.parse(await readFile(join(node.directory, 'seen.json'), 'utf8'));
+  assert.equal(secrets.MY_SECRET, value);
+  assert.equal(variable, value);
+  assert.deepEqual([file, mode], [bytes.toString('hex'), '0o100600']);
+  assert.deepEqual(listed.sort(), ['key.bin', 'panda_secrets.json']);
+  assert.deepEqual(await node.files(), ['seen.json']);
+});
+
+test('what a job prints of its secrets is masked, in the main forms, on both streams and across writes', async (t) => {
+  const node = await openNode(t);
+  const secret = 's3cr&t "wörd"/42';
+  const pem = '-----BEGIN KEY-----\nMIIBVgIBADANBg\n-----END KEY-----\n';
+  const { status, stdout, stderr } = await node.run({
+    secrets: { A: secret, '___file___:key.pem': Buffer.from(pem).toString('base64') },
+    sandbox: [
+      {
+        path: 'tell.py',
+        content: `
+import base64, json, os, sys, time, urllib.parse
+a = os.environ['A']
+b = a.encode()
+for form in [a, json.dumps(a), repr(a), urllib.parse.quote(a), urllib.parse.quote_plus(a), b.hex()]:
+    print('plain:', form)
+for shift in range(3):
+    print('base64:', base64.b64encode(b'x' * shift + b + b'y').decode())
+sys.stdout.write('split: ' + a[:5]); sys.stdout.flush(); time.sleep(0.05); print(a[5:], 'end')
+print('x' * 70000 + a + 'y' * 70000)
+print(open('key.pem').read(), file=sys.stderr)
+print('no line end', a, end='')
+`,
+      },
+    ],
+    command: 'python3 tell.py',
+  });
+  assert.equal(status, 0);
+  for (const form of [secret, 'wörd', 'w%C3%B6rd', '77c3b6', 'w\\u00f6rd', 'MIIBVgIBADANBg']) {
+    assert.ok(!stdout.includes(form) && !stderr.includes(form), form);
+  }
+  const lines = stdout.split('\n');
+  assert.equal(lines.filter((line) => /^plain: ["']?\*\*\*["']?$/.test(line)).length, 6);
+  assert.equal(lines.filter((line) => /^base64: .{0,4}\*\*\*.{0,4}$/.test(line)).length, 3);
+  assert.ok(lines.includes('split: *** end'));
+  assert.ok(lines.includes(`${'x'.repeat(70000)}***${'y'.repeat(70000)}`));
+  assert.equal(lines.at(-1), 'no line end ***');
+  assert.match(stderr, /^\*\*\*\n\*\*\*\n\*\*\*\n/);
+});
+
+test('a large secret does not slow down or break what a job prints', async (t) => {
+  const node = await openNode(t);
+  const large = Array.from({ length: 20_000 }, (_, line) => `line ${line} of a large secret`).join('\n');
+  const { status, stdout } = await node.run({
+    secrets: { LARGE: large },
+    command: 'for i in 1 2 3; do echo "line 777 of a large secret"; echo kept; done',
+  });
+  assert.deepEqual([status, stdout], [0, '***\nkept\n'.repeat(3)]);
+});
+
+test('the names that become variables are those of the protocol', async (t) => {
+  const node = await openNode(t);
+  const names = [
+    'TOKEN',
+    '_x',
+    'lower',
+    '1X',
+    'a-b',
+    'a b',
+    'PATH',
+    'LD_PRELOAD',
+    'PYTHONPATH',
+    'PANDA_X',
+    'LC_ALL',
+    'IFS',
+  ];
+  const secrets = Object.fromEntries(names.map((name) => [name, `value of ${name}`]));
+  const { stdout } = await node.run({
+    secrets,
+    command: 'python3 -c \'import os; print(*(n for n, v in os.environ.items() if v == "value of " + n))\'',
+  });
+  assert.deepEqual(stdout.trim().split(' ').sort(), names.filter(isEnvironmentName).sort());
+});
+
+test("a job does not get what leads to the pilot's own token", async (t) => {
+  const node = await openNode(t);
+  const { stdout } = await node.run({
+    command: 'env',
+    environment: { OIDC_AUTH_TOKEN: '/pilot/token', PANDA_AUTH_TOKEN: '/pilot/token', SITE: 'kept' },
+  });
+  assert.match(stdout, /SITE=kept/);
+  assert.doesNotMatch(stdout, /pilot\/token/);
+});
+
+test('a file secret whose name is no plain file name, or is taken, is not written', async (t) => {
+  const node = await openNode(t);
+  const content = Buffer.from('evil').toString('base64');
+  const { status, stdout, stderr } = await node.run({
+    secrets: { '___file___:../evil': content, '___file___:my_job.sh': content, '___file___:odd': 'no base64!' },
+    sandbox: [SCRIPT],
+    command: 'sh my_job.sh; ls',
+  });
+  assert.deepEqual([status, stdout], [0, 'from the sandbox: \nmy_job.sh\npanda_secrets.json\n']);
+  assert.match(stderr, /^panda-secrets: 3 not written as files.*read panda_secrets.json\n$/);
+  assert.deepEqual(await node.files(), []);
+});
+
+const ATTACKS: Record<string, Entry[]> = {
+  'a path with ..': [{ path: 'a/../../evil', content: 'x' }],
+  'an absolute path': [{ path: '/tmp/panda-evil', content: 'x' }],
+  'a link to an absolute path': [{ path: 'evil', type: 'SymbolicLink', linkpath: '/etc/passwd' }],
+  'a link that climbs out': [{ path: 'a/evil', type: 'SymbolicLink', linkpath: '../../evil' }],
+  'a link that climbs out through another': [
+    { path: 'd/up', type: 'SymbolicLink', linkpath: '..' },
+    { path: 'evil', type: 'SymbolicLink', linkpath: 'd/up/../evil' },
+  ],
+  'a file written through a link': [
+    { path: 'd/up', type: 'SymbolicLink', linkpath: '..' },
+    { path: 'd/up/evil', content: 'x' },
+  ],
+  'a file written through a hard link to a link': [
+    { path: 'a/b/up', type: 'SymbolicLink', linkpath: '../..' },
+    { path: 'up', type: 'Link', linkpath: 'a/b/up' },
+    { path: 'up/evil', content: 'x' },
+  ],
+  'a hard link out': [{ path: 'evil', type: 'Link', linkpath: '../evil' }],
+  'a pipe': [{ path: 'evil', type: 'FIFO' }],
+  'a device': [{ path: 'evil', type: 'CharacterDevice' }],
+};
+
+for (const [attack, sandbox] of Object.entries(ATTACKS)) {
+  test(`a sandbox with ${attack} is refused, and nothing is written outside`, async (t) => {
+    const node = await openNode(t);
+    const { status, stderr, stdout } = await node.run({ sandbox, secrets: { A: 'value-1' }, command: 'echo ran' });
+    assert.deepEqual([status, stdout], [65, '']);
+    assert.match(stderr, /^panda-secrets: the sandbox has/);
+    assert.deepEqual(await node.files(), []);
+    assert.ok(!existsSync(join(dirname(node.directory), 'evil')) && !existsSync('/tmp/panda-evil'));
+  });
+}
+
+test('a damaged sandbox, one that is not there and a command that is missing are said', async (t) => {
+  const node = await openNode(t);
+  const cases: [Parameters<typeof node.run>[0], number, RegExp][] = [
+    [{ command: 'true', sandbox: Buffer.from('not an archive') }, 65, /cannot be unpacked/],
+    [{ command: 'true', sandbox: gzipSync('nor this').subarray(0, 12) }, 65, /cannot be unpacked/],
+    [{ command: 'true', runDirectory: '../..' }, 64, /outside the sandbox/],
+    [{ command: 'true', runDirectory: 'none' }, 64, /no directory "none"/],
+    [{ command: ' ' }, 64, /-p with the command is missing/],
+    [{ command: 'true', outputs: { 'out.txt': 'x.out.txt' } }, 74, /output "out.txt" was not made/],
+    [{ command: 'ln -s /etc/passwd out.txt', outputs: { 'out.txt': 'x.out.txt' } }, 74, /"out.txt" was not made/],
+    [{ command: 'exit 7', outputs: { 'out.txt': 'x.out.txt' } }, 7, /^$/],
+    [{ command: 'kill -9 $$' }, 137, /^$/],
+  ];
+  for (const [work, status, reason] of cases) {
+    const ran = await node.run(work);
+    assert.equal(ran.status, status, ran.stderr);
+    assert.match(ran.stderr, reason);
+    assert.doesNotMatch(ran.stderr, /Traceback/);
+    assert.deepEqual(await node.files(), []);
+  }
+});
+
+test('a transformation that is told to stop ends the job with all that it started, and leaves nothing', async (t) => {
+  const node = await openNode(t);
+  const { status } = await node.run({
+    secrets: { A: 'value-1' },
+    command: '(trap "" TERM; sleep 300) & echo started; wait',
+    onOutput: (kill) => kill('SIGTERM'),
+  });
+  assert.equal(status, 143);
+  assert.deepEqual(await node.files(), []);
+});
+
+test('what a job leaves running ends with it', async (t) => {
+  const node = await openNode(t);
+  const { status, stdout } = await node.run({ command: 'sleep 300 & echo done' });
+  assert.deepEqual([status, stdout], [0, 'done\n']);
+});
