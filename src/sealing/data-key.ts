@@ -1,7 +1,7 @@
 import { createHmac, createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
 import { DecryptionFailed } from '../protocol/errors.ts';
+import { lengthPrefixed } from '../protocol/length-prefixed.ts';
 import type { WireName } from '../protocol/names.ts';
-import { lengthPrefixed } from './length-prefixed.ts';
 
 const DATA_KEY_BYTES = 32;
 /** Length of what {@link hashName} gives. */
@@ -51,6 +51,18 @@ export function importDataKey(key: { id: string; ownerId: string; bytes: Uint8Ar
 /** The keyed hash by which a secret is found: `NAME_HASH_BYTES` bytes, the same for the same name under the same data key only. */
 export function hashName(dataKey: DataKey, name: WireName): Buffer {
   return createHmac('sha256', dataKey.nameKey).update(name, 'utf8').digest();
+}
+
+/**
+ * The id of the secret with that name hash: a UUID (version 8, RFC 9562) made of it, so that a secret which was deleted and set
+ * anew is the same to a task that names it.
+ */
+export function secretIdOf(nameHash: Uint8Array): string {
+  const bytes = Buffer.from(nameHash.subarray(0, 16));
+  bytes[6] = ((bytes[6] as number) & 0x0f) | 0x80;
+  bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
+  const hex = bytes.toString('hex');
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
 }
 
 function derive(bytes: Uint8Array, info: string): KeyObject {

@@ -1,8 +1,8 @@
 import { DecapError, DeserializeError, EncapError, NotSupportedError, OpenError } from 'hpke';
 import { DecryptionFailed, InvalidArgument, UnknownFormat } from '../protocol/errors.ts';
+import { lengthPrefixed } from '../protocol/length-prefixed.ts';
 import { type DeliveryContext, KEMS, type Kem, type SealedSecrets, type SealingKey } from '../protocol/sealed.ts';
 import { type CipherSuite, hpkeSuite, type KeyPair } from './hpke-suites.ts';
-import { lengthPrefixed } from './length-prefixed.ts';
 
 const FORMAT = 1;
 

@@ -2,8 +2,8 @@ import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { type FileHandle, link, open, realpath, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Conflict, Misconfigured, UnknownFormat } from '../protocol/errors.ts';
+import { lengthPrefixed } from '../protocol/length-prefixed.ts';
 import { BOX_FORMAT, openBox, sealBox } from './box.ts';
-import { lengthPrefixed } from './length-prefixed.ts';
 import { type RootKey, type RootKeys, rootKeysOf } from './root-keys.ts';
 
 const FILE_FORMAT = 1;

@@ -1,9 +1,9 @@
 import { DecryptionFailed } from '../protocol/errors.ts';
+import { LENGTH_BYTES, lengthPrefixed } from '../protocol/length-prefixed.ts';
 import type { WireName } from '../protocol/names.ts';
 import { Plaintext } from '../protocol/plaintext.ts';
 import { BOX_FORMAT, openBox, sealBox } from './box.ts';
 import { type DataKey, NAME_HASH_BYTES } from './data-key.ts';
-import { LENGTH_BYTES, lengthPrefixed } from './length-prefixed.ts';
 
 /** One version of one secret, as its row names it. */
 export interface ValuePlace {
@@ -11,7 +11,12 @@ export interface ValuePlace {
   nameHash: Uint8Array;
   /** Version number, from 1 to 2^32 - 1. */
   version: number;
+  /** What the row says of where the secret may go, as it is written there; null or left out when it says nothing. */
+  queues?: string | null;
 }
+
+/** Where a name stands: what all versions of the secret have in common. */
+export type NamePlace = Omit<ValuePlace, 'version'>;
 
 /** A secret as its owner sees it. */
 export interface NamedValue {
@@ -31,7 +36,8 @@ const VALUE_FIELDS = lengthPrefixed(
 
 /**
  * Encrypts a version of a secret: a box (`box.ts`) of the name's length (16 bits, big-endian), the name and the value, both
- * UTF-8. It is bound to its owner, data key, name and version, so that it opens in no other row.
+ * UTF-8. It is bound to its owner, data key, name, version and trusted queues, so that it opens in no other row and in none
+ * that was given other queues.
  *
  * @param secret the name must be the one that `place.nameHash` was made of
  */
@@ -65,7 +71,7 @@ export function openValue(dataKey: DataKey, place: ValuePlace, ciphertext: Uint8
 }
 
 /** Encrypts a name by itself, so that an owner's names can be listed without opening values. */
-export function sealName(dataKey: DataKey, place: { nameHash: Uint8Array }, name: WireName): Buffer {
+export function sealName(dataKey: DataKey, place: NamePlace, name: WireName): Buffer {
   return sealBox(dataKey.valueKey, nameBinding(dataKey, place), Buffer.from(name, 'utf8'));
 }
 
@@ -75,16 +81,17 @@ export function sealName(dataKey: DataKey, place: { nameHash: Uint8Array }, name
  * @throws {UnknownFormat} {@link openValue}
  * @throws {DecryptionFailed} {@link openValue}
  */
-export function openName(dataKey: DataKey, place: { nameHash: Uint8Array }, ciphertext: Uint8Array): WireName {
+export function openName(dataKey: DataKey, place: NamePlace, ciphertext: Uint8Array): WireName {
   const plaintext = openBox(dataKey.valueKey, nameBinding(dataKey, place), ciphertext, "a secret's name");
   return plaintext.toString('utf8') as WireName;
 }
 
 /**
- * The associated data of a value: owner, data key, use, format, name hash and version, each with its length in front. Put
- * together by hand into what `lengthPrefixed` gives for them, because one answer opens many values.
+ * The associated data of a value: owner, data key, use, format, name hash and version, and the trusted queues where there are
+ * any, each with its length in front. Put together by hand into what `lengthPrefixed` gives for them, because one answer opens
+ * many values.
  */
-function valueBinding({ context }: DataKey, { nameHash, version }: ValuePlace): Buffer {
+function valueBinding({ context }: DataKey, { nameHash, version, queues }: ValuePlace): Buffer {
   if (nameHash.length !== NAME_HASH_BYTES || version >>> 0 !== version) {
     throw new DecryptionFailed('the row of a secret is damaged: its name hash or version number is out of range');
   }
@@ -93,9 +100,13 @@ function valueBinding({ context }: DataKey, { nameHash, version }: ValuePlace): 
   binding.set(VALUE_FIELDS, context.length);
   binding.set(nameHash, binding.length - VERSION_BYTES - LENGTH_BYTES - NAME_HASH_BYTES);
   binding.writeUInt32BE(version, binding.length - VERSION_BYTES);
-  return binding;
+  return withQueues(binding, queues);
 }
 
-function nameBinding({ context }: DataKey, { nameHash }: { nameHash: Uint8Array }): Buffer {
-  return Buffer.concat([context, lengthPrefixed('panda-secrets name', FORMAT, nameHash)]);
+function nameBinding({ context }: DataKey, { nameHash, queues }: NamePlace): Buffer {
+  return withQueues(Buffer.concat([context, lengthPrefixed('panda-secrets name', FORMAT, nameHash)]), queues);
+}
+
+function withQueues(binding: Buffer, queues: string | null | undefined): Buffer {
+  return queues ? Buffer.concat([binding, lengthPrefixed('queues', queues)]) : binding;
 }

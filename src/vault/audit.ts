@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { NotFound } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
-import { lengthPrefixed } from '../sealing/length-prefixed.ts';
+import { lengthPrefixed } from '../protocol/length-prefixed.ts';
 import {
   type AuditRow,
   findAuditHead,

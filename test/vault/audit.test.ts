@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import type { TestContext } from 'node:test';
-import { lengthPrefixed } from '../../src/sealing/length-prefixed.ts';
+import { lengthPrefixed } from '../../src/protocol/length-prefixed.ts';
 import type { Store } from '../../src/store/store.ts';
 import { verifyAudit } from '../../src/vault/audit.ts';
 import { eachStore, type TestDatabase } from '../stores.ts';

@@ -2,7 +2,8 @@ export const LENGTH_BYTES = 4;
 
 /**
  * Fields as one byte string that reads in one way only: each is its length (`LENGTH_BYTES`, big-endian) and then its bytes, text
- * as UTF-8. What is bound to a ciphertext is always made here, so that `("ab", "c")` and `("a", "bc")` never meet.
+ * as UTF-8. What is bound to a ciphertext, or covered by a MAC, is always made here, so that `("ab", "c")` and `("a", "bc")`
+ * never meet.
  */
 export function lengthPrefixed(...fields: readonly (string | Uint8Array)[]): Buffer {
   const parts = fields.map((field) => (typeof field === 'string' ? Buffer.from(field, 'utf8') : field));
