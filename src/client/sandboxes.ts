@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { Refused } from '../protocol/errors.ts';
 import type { Answer, Transport } from './transport.ts';
@@ -65,7 +64,7 @@ function parseFound(found: string, cacheOrigin: string): StoredSandbox | undefin
 
 /** One file in the field `file` (RFC 7578). */
 function multipart(fileName: string, content: Uint8Array): { type: string; body: Uint8Array } {
-  const boundary = `sandbox-${randomUUID()}`;
+  const boundary = `sandbox-${crypto.randomUUID()}`;
   const head =
     `--${boundary}\r\nContent-Disposition: form-data; name="file"; filename="${fileName}"\r\n` +
     'Content-Type: application/gzip\r\n\r\n';

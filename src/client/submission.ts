@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { ListedSecret } from '../protocol/calls/creds.ts';
 import { InvalidArgument, NotFound, Unauthenticated } from '../protocol/errors.ts';
 import { type WireName, wireName } from '../protocol/names.ts';
@@ -56,7 +55,7 @@ async function storeDirectory(client: Client, options: SubmissionOptions, progre
     return known;
   }
   progress.step(`upload sandbox (${packed.paths.length} files, ${packed.archive.length} bytes)`);
-  return await client.uploadSandbox(`jobO.${randomUUID()}.tar.gz`, packed.archive);
+  return await client.uploadSandbox(`jobO.${crypto.randomUUID()}.tar.gz`, packed.archive);
 }
 
 /** The user's short name, which stands in the name of everything that the user makes. */
