@@ -1,11 +1,13 @@
 import { Conflict, NotFound } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
+import type { ChangedTask } from '../protocol/panda-task.ts';
 import { HELD_JOB_STATES, isEndedTask } from '../protocol/states.ts';
 import { moveJobsOfTask, reviveJobs, wasStarted } from '../store/jobs.ts';
 import type { Database } from '../store/store.ts';
 import { type LockedTask, lockTask, readTaskOfName, updateTask } from '../store/tasks.ts';
 import type { JobsContext } from './context.ts';
 import { settleTask } from './settle.ts';
+import { checkQueue } from './submit.ts';
 
 /** What an owner does to a task as a whole. Each is one transaction that has locked the task. */
 
@@ -35,7 +37,12 @@ export function finishTask(
   });
 }
 
-export function retryTask(context: JobsContext, owner: OwnerId, taskId: number): Promise<void> {
+export function retryTask(
+  context: JobsContext,
+  owner: OwnerId,
+  taskId: number,
+  { queue, maxAttempts }: ChangedTask,
+): Promise<void> {
   return changeTask(context, owner, taskId, async (tx, task, now) => {
     if (!isEndedTask(task.state)) {
       throw new Conflict(`task ${task.id} has not ended: it is ${task.state}; its jobs are retried while it runs`);
@@ -45,8 +52,13 @@ export function retryTask(context: JobsContext, owner: OwnerId, taskId: number):
       const other = await readTaskOfName(tx, owner, task.name, task.id);
       if (other) throw new Conflict(`task ${other.id} has taken the name ${task.name}; kill it first`);
     }
-    await reviveJobs(tx, task.id, task.max_attempts, now);
-    await updateTask(tx, task.id, { state: 'ready', diagnosis: '', ended_at: null });
+    if (queue !== undefined) await checkQueue(tx, queue);
+    const change = {
+      ...(queue !== undefined && { queue }),
+      ...(maxAttempts !== undefined && { max_attempts: maxAttempts }),
+    };
+    await reviveJobs(tx, task.id, { attempts: maxAttempts ?? task.max_attempts, queue }, now);
+    await updateTask(tx, task.id, { ...change, state: 'ready', diagnosis: '', ended_at: null });
   });
 }
 

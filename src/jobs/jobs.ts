@@ -1,5 +1,6 @@
 import type { OwnerId } from '../protocol/ids.ts';
 import type { LeasedJob, TaskInfo } from '../protocol/panda-job.ts';
+import type { ChangedTask } from '../protocol/panda-task.ts';
 import { type Acquisition, acquireJobs } from './acquire.ts';
 import { finishTask, killTask, pauseTask, resumeTask, retryTask } from './commands.ts';
 import type { JobsContext } from './context.ts';
@@ -46,8 +47,12 @@ export interface Jobs {
   kill(owner: OwnerId, taskId: number): Promise<void>;
   /** Ends a task early; what finished counts. `soft`: what runs may finish. @throws {NotFound} @throws {Conflict} */
   finish(owner: OwnerId, taskId: number, options?: { soft?: boolean }): Promise<void>;
-  /** Runs the jobs of an ended task again that did not finish. @throws {NotFound} @throws {Conflict} */
-  retry(owner: OwnerId, taskId: number): Promise<void>;
+  /**
+   * Runs the jobs of an ended task again that did not finish, on another queue or with more attempts if so asked.
+   *
+   * @throws {NotFound} @throws {Conflict} @throws {InvalidArgument} when there is no such queue
+   */
+  retry(owner: OwnerId, taskId: number, change?: ChangedTask): Promise<void>;
   /** Gives out no further job until {@link Jobs.resume}; what runs goes on. @throws {NotFound} @throws {Conflict} */
   pause(owner: OwnerId, taskId: number): Promise<void>;
   resume(owner: OwnerId, taskId: number): Promise<void>;
@@ -91,7 +96,7 @@ export function createJobs(context: JobsContext): Jobs {
     getJobsOfPilot: (pilotId, jobIds) => getJobsOfPilot(context.store, pilotId, jobIds),
     kill: (owner, taskId) => killTask(context, owner, taskId),
     finish: (owner, taskId, options = {}) => finishTask(context, owner, taskId, options),
-    retry: (owner, taskId) => retryTask(context, owner, taskId),
+    retry: (owner, taskId, change = {}) => retryTask(context, owner, taskId, change),
     pause: (owner, taskId) => pauseTask(context, owner, taskId),
     resume: (owner, taskId) => resumeTask(context, owner, taskId),
     acquire: (acquisition) => acquireJobs(context, acquisition),

@@ -66,7 +66,8 @@ function checkThatItRuns({ template }: Submission): void {
   }
 }
 
-async function checkQueue(tx: Database, queue: string | null): Promise<void> {
+/** @throws {InvalidArgument} when there is no such queue */
+export async function checkQueue(tx: Database, queue: string | null): Promise<void> {
   if (queue === null || (await readQueue(tx, queue))) return;
   const names = (await readQueues(tx)).map(({ name }) => name);
   throw new InvalidArgument(

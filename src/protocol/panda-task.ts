@@ -85,6 +85,45 @@ export function parseTaskParameters(parameters: Record<string, unknown>): TaskRe
   };
 }
 
+/** What may be another at a retry. */
+export interface ChangedTask {
+  /** Null for any. */
+  queue?: string | null;
+  maxAttempts?: number;
+}
+
+const CHANGEABLE = ['site', 'includedSite', 'maxAttempt'];
+
+/**
+ * Reads the `new_parameters` of PanDA's `task/retry`: an object, or the JSON text of one. What a task runs stays as it was.
+ *
+ * @throws {InvalidArgument} naming the parameter
+ */
+export function parseChangedParameters(given: string | Record<string, unknown>): ChangedTask {
+  const parameters = typeof given === 'string' ? parseJsonObject(given) : given;
+  const other = Object.keys(parameters).find((name) => !CHANGEABLE.includes(name));
+  if (other !== undefined) {
+    throw new InvalidArgument(
+      `new_parameters: "${other.slice(0, 64)}" cannot be changed, only ${CHANGEABLE.join(', ')}: submit the task anew`,
+    );
+  }
+  const maxAttempts = count(parameters, 'maxAttempt', MAX_MAX_ATTEMPTS);
+  return {
+    ...(('site' in parameters || 'includedSite' in parameters) && { queue: parseQueue(parameters) }),
+    ...(maxAttempts !== undefined && { maxAttempts }),
+  };
+}
+
+function parseJsonObject(text: string): Record<string, unknown> {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (isObject(parsed)) return parsed;
+  } catch {
+    // Said below.
+  }
+  throw new InvalidArgument('new_parameters: must be a JSON object');
+}
+
 function parseTaskName(value: unknown): string {
   if (typeof value !== 'string' || value === '') throw new InvalidArgument('taskName: a name is needed');
   const name = value.endsWith('/') ? value : `${value}/`;

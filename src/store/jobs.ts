@@ -114,14 +114,20 @@ export async function moveJobsOfTask(
   return Number(result.numUpdatedRows);
 }
 
-/** Gives jobs that ended without success another round of attempts; how many there were. */
-export async function reviveJobs(db: Database, taskId: number, maxAttempts: number, now: number): Promise<number> {
+/** Gives jobs that ended without success another round of attempts, on another queue if one is given; how many there were. */
+export async function reviveJobs(
+  db: Database,
+  taskId: number,
+  { attempts, queue }: { attempts: number; queue?: string | null | undefined },
+  now: number,
+): Promise<number> {
   const result = await db
     .updateTable('jobs')
     .set((set) => ({
       state: 'activated' satisfies JobState,
       kill_requested: 0,
-      max_attempts: set('attempt', '+', maxAttempts),
+      max_attempts: set('attempt', '+', attempts),
+      ...(queue !== undefined && { queue }),
       modified_at: now,
     }))
     .where('task_id', '=', taskId)

@@ -100,6 +100,24 @@ eachStore('retrying an ended task runs what did not finish, with as many attempt
   await assert.rejects(farm.jobs.retry(farm.alice, taskId), { code: 'ERR_CONFLICT', message: /is done/ });
 });
 
+eachStore('a task may be retried on another queue and with more attempts', async (t, database) => {
+  const farm = await openFarm(t, database);
+  const taskId = await farm.submit({ queue: 'default', maxAttempts: 1 });
+  await farm.jobs.report('p', { ...(await farm.acquireOne('p')), state: 'failed' });
+  const retry = (change: object) => farm.jobs.retry(farm.alice, taskId, change);
+  await assert.rejects(retry({ queue: 'none' }), { code: 'ERR_INVALID_ARGUMENT', message: /no queue "none"/ });
+  await retry({ queue: 'gpu', maxAttempts: 2 });
+  assert.deepEqual(await farm.acquire('p'), []);
+  for (const attempt of [2, 3]) {
+    const asked = { pilotId: 'q', queue: 'gpu', node: 'node1', count: 1, mayHaveSecrets: true };
+    const [job] = (await farm.jobs.acquire(asked)).jobs;
+    assert.equal(job?.attempt, attempt);
+    await farm.jobs.report('q', { jobId: job.jobId, attempt, state: 'failed' });
+  }
+  assert.equal(await stateOf(farm, taskId), 'failed');
+  assert.equal((await farm.jobs.getTask(farm.alice, taskId)).queue, 'gpu');
+});
+
 eachStore('a paused task gives out nothing until it is resumed, not even what failed', async (t, database) => {
   const farm = await openFarm(t, database);
   const taskId = await farm.submit({ jobCount: 2 });

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { PandaError } from '../../src/protocol/errors.ts';
 import { MAX_JOBS_PER_TASK } from '../../src/protocol/limits.ts';
-import { parseTaskParameters } from '../../src/protocol/panda-task.ts';
+import { parseChangedParameters, parseTaskParameters } from '../../src/protocol/panda-task.ts';
 import { taskParameters } from '../jobs/farm.ts';
 
 const base = taskParameters('user.alice.test');
@@ -102,4 +102,20 @@ test('parameters of any shape are taken or refused with a reason, never with a f
     }),
     { numRuns: 2000 },
   );
+});
+
+test('at a retry the queue and the number of attempts may change, and nothing that runs', () => {
+  assert.deepEqual(parseChangedParameters({ site: 'gpu', maxAttempt: 5 }), { queue: 'gpu', maxAttempts: 5 });
+  assert.deepEqual(parseChangedParameters('{"includedSite": ["gpu"]}'), { queue: 'gpu' });
+  assert.deepEqual(parseChangedParameters({ site: null }), { queue: null });
+  assert.deepEqual(parseChangedParameters({}), {});
+  for (const [given, message] of [
+    [{ jobParameters: [] }, /"jobParameters" cannot be changed/],
+    [{ excludedSite: 'gpu' }, /"excludedSite" cannot be changed/],
+    [{ maxAttempt: 'many' }, /maxAttempt: must be a whole number/],
+    ['[1]', /must be a JSON object/],
+    ['{', /must be a JSON object/],
+  ] as const) {
+    assert.throws(() => parseChangedParameters(given as string), { code: 'ERR_INVALID_ARGUMENT', message });
+  }
 });

@@ -13,8 +13,8 @@ export const getAttributes = call({
   path: 'system/get_attributes',
   http: 'GET',
   panda: true,
-  summary: 'What the server sees of this request, without anything that proves who calls.',
-  parameters: Type.Object({}),
+  summary: 'What the server sees of this request, without anything that proves who calls; arguments are echoed.',
+  parameters: Type.Object({}, { additionalProperties: true }),
 });
 
 export const getUserAttributes = call({

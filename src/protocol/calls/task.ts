@@ -109,7 +109,11 @@ export const retryTask = call({
   summary: 'Runs the failed jobs of an ended task again.',
   parameters: Type.Object({
     task_id: TaskId,
-    new_parameters: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+    new_parameters: Type.Optional(
+      Type.Union([Type.String(), Type.Record(Type.String(), Type.Any()), Type.Null()], {
+        description: 'site and maxAttempt: an object, or the JSON text of one',
+      }),
+    ),
     no_child_retry: Type.Optional(Type.Boolean()),
     discard_events: Type.Optional(Type.Boolean()),
     disable_staging_mode: Type.Optional(Type.Boolean()),

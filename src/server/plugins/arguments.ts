@@ -69,9 +69,9 @@ function castBoolean(text: Text): unknown {
   return text;
 }
 
-/** The call's parameters as the validator takes them: nothing beyond them is allowed. */
+/** The call's parameters as the validator takes them: nothing beyond them is allowed unless the call says so. */
 export function strictParameters(call: Call): Record<string, unknown> {
-  return { ...call.parameters, additionalProperties: false };
+  return { additionalProperties: false, ...call.parameters };
 }
 
 /** What the validator found, in words that name the argument. No value is repeated. */

@@ -11,7 +11,8 @@ export function aliveRoute(app: FastifyInstance): void {
 
 /** What the server sees of a caller, for finding out why it is not who it thinks it is. */
 export function systemRoutes(app: FastifyInstance): void {
-  route(app, calls.getAttributes, async (_args, request) => {
+  route(app, calls.getAttributes, async (args, request) => {
+    const parameters = Object.fromEntries(Object.entries(args).map(([name, value]) => [name, String(value)]));
     const environment = {
       REQUEST_METHOD: request.method,
       REQUEST_SCHEME: request.protocol,
@@ -20,7 +21,7 @@ export function systemRoutes(app: FastifyInstance): void {
       HTTP_USER_AGENT: request.headers['user-agent'] ?? '',
       HTTP_ORIGIN: request.headers.origin ?? '',
     };
-    return succeeded({ parameters: {}, environment }, asLines(environment));
+    return succeeded({ parameters, environment }, asLines({ ...parameters, ...environment }));
   });
 
   route(app, calls.getUserAttributes, async (_args, request) => {
@@ -30,6 +31,8 @@ export function systemRoutes(app: FastifyInstance): void {
       user_dn_clean: displayName,
       fqans: groups,
       is_production_user: kind === 'pilot',
+      production_working_groups: [],
+      primary_working_group: null,
       kind,
       issuer,
       subject,

@@ -4,14 +4,17 @@ import * as calls from '../../protocol/calls/task.ts';
 import { refused, succeeded } from '../../protocol/envelope.ts';
 import { AlreadyExists, InvalidArgument } from '../../protocol/errors.ts';
 import { toListedTask } from '../../protocol/panda-job.ts';
-import { parseTaskParameters } from '../../protocol/panda-task.ts';
+import { parseChangedParameters, parseTaskParameters } from '../../protocol/panda-task.ts';
+import { toTaskDetails } from '../../protocol/task-details.ts';
 import type { Vault } from '../../vault/vault.ts';
 import { ownerOf } from '../plugins/authentication.ts';
 import { route } from '../route.ts';
 
-/** PanDA's codes in `data` of a refused submission: a task of that name is there; of a command: 0 for done. */
+/** PanDA's codes in `data`. A submission: a task of that name is there. A command: it is done. */
 const DUPLICATE_NAME = 1;
 const DONE = 0;
+/** Done with other parameters than before. */
+const TAKEN_UP_AGAIN = 3;
 
 /** A user's tasks. */
 export function taskRoutes(app: FastifyInstance, { jobs, vault }: { jobs: Jobs; vault: Vault }): void {
@@ -33,8 +36,9 @@ export function taskRoutes(app: FastifyInstance, { jobs, vault }: { jobs: Jobs; 
   );
 
   route(app, calls.getTaskDetails, async ({ task_id: taskId, include_status }, request) => {
-    const task = await jobs.getTask(ownerOf(request), taskId);
-    return succeeded({ ...toListedTask(task), ...(include_status && { jobs: task.jobs }) });
+    const owner = ownerOf(request);
+    const [task, ofTask] = await Promise.all([jobs.getTask(owner, taskId), jobs.jobsOf(owner, taskId)]);
+    return succeeded({ ...toTaskDetails(task, ofTask), ...(include_status && { jobs: task.jobs }) });
   });
 
   route(app, calls.getTasksDetailedInfoSince, async ({ since, filters, n_tasks: limit }, request) => {
@@ -61,10 +65,9 @@ export function taskRoutes(app: FastifyInstance, { jobs, vault }: { jobs: Jobs; 
   });
 
   route(app, calls.retryTask, async ({ task_id: taskId, new_parameters: changed }, request) => {
-    if (changed)
-      throw new InvalidArgument("'new_parameters' is not offered: submit the task anew with other parameters");
-    await jobs.retry(ownerOf(request), taskId);
-    return succeeded(DONE, 'the jobs that did not finish run again');
+    const change = changed ? parseChangedParameters(changed) : {};
+    await jobs.retry(ownerOf(request), taskId, change);
+    return succeeded(Object.keys(change).length > 0 ? TAKEN_UP_AGAIN : DONE, 'the jobs that did not finish run again');
   });
 
   route(app, calls.pauseTask, async ({ task_id: taskId }, request) => {
