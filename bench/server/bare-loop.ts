@@ -2,6 +2,7 @@
 // what a get costs whoever serves it.
 
 import { DatabaseSync } from 'node:sqlite';
+import { succeeded } from '../../src/protocol/envelope.ts';
 import { secretsText } from '../../src/protocol/secrets-text.ts';
 import { type DataKey, dataKeyContext, importDataKey } from '../../src/sealing/data-key.ts';
 import { openKeyFile } from '../../src/sealing/key-file.ts';
@@ -34,7 +35,7 @@ answerMessages<LoopSettings>(async ({ database: path, rootKeyFile }) => {
       openValue(dataKey, { nameHash: row.name_hash, version: row.version }, row.ciphertext),
     );
     secrets.sort((a, b) => (a.name < b.name ? -1 : 1));
-    const body = `{"success":true,"message":"","data":${JSON.stringify(secretsText(secrets))}}`;
+    const body = JSON.stringify(succeeded(secretsText(secrets)));
     response.writeHead(200, {
       'content-type': 'application/json; charset=utf-8',
       'content-length': Buffer.byteLength(body),

@@ -13,14 +13,8 @@ export interface FileAnswer {
   stream: Readable;
 }
 
-/**
- * Makes what a call answers: an envelope, the JSON text of one where the answer is made by hand, or a file. A refusal is thrown as
- * one of `protocol/errors.ts`.
- */
-export type Handler<C extends Call> = (
-  args: Arguments<C>,
-  request: FastifyRequest,
-) => Promise<Envelope | FileAnswer | string>;
+/** Makes what a call answers: an envelope or a file. A refusal is thrown as one of `protocol/errors.ts`. */
+export type Handler<C extends Call> = (args: Arguments<C>, request: FastifyRequest) => Promise<Envelope | FileAnswer>;
 
 /**
  * Registers a call at `/api/v1/PATH`. The handler gets arguments that the call's schema accepted: those of a GET from the query
@@ -58,10 +52,9 @@ export function route<C extends Call>(
   });
 }
 
-function send(reply: FastifyReply, answer: Envelope | FileAnswer | string): FastifyReply {
-  if (typeof answer === 'object' && 'stream' in answer) return sendFile(reply, answer);
-  const text = typeof answer === 'string' ? answer : JSON.stringify(answer);
-  return reply.header('content-type', 'application/json; charset=utf-8').send(text);
+function send(reply: FastifyReply, answer: Envelope | FileAnswer): FastifyReply {
+  if ('stream' in answer) return sendFile(reply, answer);
+  return reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify(answer));
 }
 
 /** Answers with the content of a file. */

@@ -5,7 +5,7 @@ import { succeeded } from '../../protocol/envelope.ts';
 import { InvalidArgument } from '../../protocol/errors.ts';
 import { parseWireName, splitWireName } from '../../protocol/names.ts';
 import { secretsText } from '../../protocol/secrets-text.ts';
-import type { OpenedSecret, Vault } from '../../vault/vault.ts';
+import type { Vault } from '../../vault/vault.ts';
 import { ownerOf } from '../plugins/authentication.ts';
 import { route } from '../route.ts';
 
@@ -24,8 +24,9 @@ export function credsRoutes(app: FastifyInstance, { vault, delivery }: { vault: 
     return succeeded(null, 'OK');
   });
 
+  // PanDA answers JSON text inside JSON.
   route(app, calls.getUserSecrets, async ({ keys }, request) =>
-    envelopeOf(await vault.get(ownerOf(request), keys?.map(parseWireName))),
+    succeeded(secretsText(await vault.get(ownerOf(request), keys?.map(parseWireName)))),
   );
 
   route(app, calls.listUserSecrets, async (_args, request) => {
@@ -59,11 +60,6 @@ export function credsRoutes(app: FastifyInstance, { vault, delivery }: { vault: 
     const which = { ...(key !== undefined && { name: parseWireName(key) }), ...(limit !== undefined && { limit }) };
     return succeeded(await delivery.history(ownerOf(request), which));
   });
-}
-
-/** PanDA answers JSON text inside JSON. */
-function envelopeOf(secrets: readonly OpenedSecret[]): string {
-  return `{"success":true,"message":"","data":${JSON.stringify(secretsText(secrets))}}`;
 }
 
 function isoTime(milliseconds: number): string {
