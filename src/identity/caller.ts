@@ -22,6 +22,8 @@ export interface Caller {
   readonly expiresAt: number;
   /** The queues that a pilot serves; none for a user. */
   readonly queues: readonly string[];
+  /** Each of its requests proves that it is the pilot's own, whatever lies between: what it offers to seal to is its own too. */
+  readonly proven?: true;
 }
 
 /** How the claims of one issuer's tokens are read. */

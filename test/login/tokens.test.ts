@@ -64,6 +64,13 @@ test('no token is given before somebody confirms, and none after somebody refuse
   assert.equal((await site.takeTokens(begun.device_code)).error, 'access_denied');
 });
 
+test("a scope with a space at its end is taken: PanDA's own client sends one", async (t) => {
+  const site = await startLoginSite(t);
+  const begun = await site.beginLogin({ scope: 'openid profile email offline_access ' });
+  await confirmDevice(createVisitor(site.url), begun, 'alice');
+  assert.ok((await site.takeTokens(begun.device_code)).refresh_token);
+});
+
 test('a refresh token is good once; who sends one again ends the login', async (t) => {
   const site = await startLoginSite(t);
   const first = await site.logIn('alice');

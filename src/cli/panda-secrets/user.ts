@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { addAccount, disableAccount, listAccounts, removeAccount } from '../../identity/accounts.ts';
 import { addInstallationOptions, administer } from './administer.ts';
 import { tableOf } from './table.ts';
-import { choosePassword } from './user-password.ts';
+import { givePassword, type PasswordOptions, readPassword } from './user-password.ts';
 
 /** `panda-secrets user add|password|list|disable|enable|remove`: accounts of the embedded issuer. */
 export function addUserCommands(program: Command): void {
@@ -13,11 +13,12 @@ export function addUserCommands(program: Command): void {
     .option('--display-name <text>', 'the name that is shown (default: the name)')
     .option('--password-stdin', 'reads the password from standard input')
     .option('--public-url <url>', 'where the server is reached, for the link (default: as it is configured)')
-    .action((name: string, { displayName, passwordStdin }: AddOptions, command: Command) =>
+    .action((name: string, { displayName, ...options }: AddOptions, command: Command) =>
       administer(command, async ({ store }, settings) => {
+        const password = await readPassword(name, options);
         const account = await addAccount(store, Date.now, name, displayName);
         console.log(`added ${account.name}; a token for it: panda-secrets token ${account.name}`);
-        await choosePassword(account.name, { store, settings, fromStdin: passwordStdin });
+        await givePassword(store, settings, account.name, password);
       }),
     );
 
@@ -26,9 +27,9 @@ export function addUserCommands(program: Command): void {
     .option('--password-stdin', 'reads the password from standard input')
     .option('--public-url <url>', 'where the server is reached, for the link (default: as it is configured)')
     .option('--link', 'prints a link, also at a terminal')
-    .action((name: string, { passwordStdin, link }: PasswordOptions, command: Command) =>
+    .action((name: string, options: PasswordOptions, command: Command) =>
       administer(command, async ({ store }, settings) =>
-        choosePassword(name, { store, settings, fromStdin: passwordStdin, link }),
+        givePassword(store, settings, name, await readPassword(name, options)),
       ),
     );
 
@@ -71,12 +72,6 @@ export function addUserCommands(program: Command): void {
     );
 }
 
-interface AddOptions {
+interface AddOptions extends PasswordOptions {
   displayName?: string;
-  passwordStdin?: boolean;
-}
-
-interface PasswordOptions {
-  passwordStdin?: boolean;
-  link?: boolean;
 }

@@ -8,6 +8,7 @@ import { deleteEndedProviderRecords } from '../../store/provider-records.ts';
 import { deleteEndedSignInFailures } from '../../store/sign-in-failures.ts';
 import type { Store } from '../../store/store.ts';
 import type { SigningKey, SigningKeyFile, SigningKeys } from '../signing-key-file.ts';
+import { takeSloppyScopes } from './lenient-scope.ts';
 import { showLinkedCode } from './rendering.ts';
 
 /** The embedded OpenID provider. */
@@ -79,6 +80,7 @@ export function createIdentityProvider({
       providerConfiguration({ url, vo, store, clock, keys, cookieKeys: keys.map(cookieKey) }),
     );
     provider.proxy = true;
+    takeSloppyScopes(provider);
     provider.use(showLinkedCode);
     provider.on('server_error', (_ctx, error) => onFault(error));
     (provider as EventEmitter).on('error', onFault);

@@ -1,0 +1,78 @@
+import { errors, importJWK, type JWTPayload, type JWTVerifyResult, jwtVerify } from 'jose';
+import { Unauthenticated } from '../protocol/errors.ts';
+import { PROOF_SECONDS } from '../protocol/limits.ts';
+import { digestOf, PROOF_ALGORITHM, PROOF_TYPE, type RequestProof } from '../protocol/request-proof.ts';
+
+/** What a request is, as this server received it. */
+export interface ReceivedRequest {
+  method: string;
+  /** The path as it came, and the query string without `?`. */
+  path: string;
+  query: string;
+}
+
+/** A public key that proofs are checked with. */
+export type ProofKey = Awaited<ReturnType<typeof importJWK>>;
+
+/** @param publicKey an Ed25519 key, base64url. @throws {Unauthenticated} when it is none */
+export async function importProofKey(publicKey: string): Promise<ProofKey> {
+  try {
+    return await importJWK({ kty: 'OKP', crv: 'Ed25519', x: publicKey }, PROOF_ALGORITHM);
+  } catch {
+    throw new Unauthenticated('the public key is not an Ed25519 key');
+  }
+}
+
+/**
+ * The claims of a proof that was made with the session's key for this request, now (RFC 9449, section 4.3). Of the address the
+ * path is compared and not the host: a server behind proxies does not know how it is called, and a session's key is registered
+ * with one server alone. Whether the proof was taken before, and the body's digest, are the caller's to check.
+ *
+ * @throws {Unauthenticated} saying what is wrong with it
+ */
+export async function checkProof(
+  proof: string | undefined,
+  { pilotId, publicKey, key }: { pilotId: string; publicKey: string; key: ProofKey },
+  { method, path, query }: ReceivedRequest,
+  now: number,
+): Promise<RequestProof> {
+  if (!proof) throw new Unauthenticated('the request has no proof: the header "DPoP" is missing');
+  const { payload, protectedHeader } = await verified(proof, key, now);
+  const { jwk } = protectedHeader;
+  if (jwk?.kty !== 'OKP' || jwk.crv !== 'Ed25519' || jwk.x !== publicKey) throw wrong("its key is not the session's");
+  const claims = claimsOf(payload);
+  if (claims.ath !== digestOf(pilotId)) throw wrong('it is for another session');
+  if (claims.htm !== method) throw wrong('it is for another method');
+  if (URL.parse(claims.htu)?.pathname !== path) throw wrong('it is for another call');
+  if (claims.query !== query) throw wrong('the query string was changed');
+  if (Math.abs(claims.iat - now / 1000) > PROOF_SECONDS) {
+    throw wrong(`it is more than ${PROOF_SECONDS} seconds from the server's time`);
+  }
+  return claims;
+}
+
+async function verified(proof: string, key: ProofKey, now: number): Promise<JWTVerifyResult> {
+  try {
+    return await jwtVerify(proof, key, {
+      algorithms: [PROOF_ALGORITHM],
+      typ: PROOF_TYPE,
+      currentDate: new Date(now),
+    });
+  } catch (error) {
+    if (!(error instanceof errors.JOSEError)) throw error;
+    const isForged = error instanceof errors.JWSSignatureVerificationFailed;
+    throw wrong(isForged ? "it is not signed by the session's key, or was changed" : 'it is malformed');
+  }
+}
+
+function claimsOf(payload: JWTPayload): RequestProof {
+  const { jti, htm, htu, iat, ath, query, body_sha256 } = payload as Partial<RequestProof>;
+  const texts = [jti, htm, htu, ath, query, body_sha256];
+  const isWhole = texts.every((text) => typeof text === 'string') && typeof iat === 'number';
+  if (!isWhole || !/^[\w-]{16,64}$/.test(jti ?? '')) throw wrong('a claim is missing or malformed');
+  return payload as unknown as RequestProof;
+}
+
+function wrong(reason: string): Unauthenticated {
+  return new Unauthenticated(`the proof on this request is not good: ${reason}`);
+}

@@ -1,0 +1,203 @@
+import { createSecretKey, type KeyObject, randomUUID } from 'node:crypto';
+import { Conflict, Forbidden, Unauthenticated } from '../protocol/errors.ts';
+import { answerKeyOf, answerMac, isSameMac, type JoinAnswer, type JoinRequest, requestMac } from '../protocol/join.ts';
+import {
+  ENDED_PILOTS_SECONDS,
+  MAX_REMEMBERED_PILOTS,
+  PILOT_SESSION_SECONDS,
+  PROOF_SECONDS,
+  PROOFS_CLEANING_SECONDS,
+} from '../protocol/limits.ts';
+import { deleteJoinTokensEndedBefore, findJoinToken, noteRefusedUse, useJoinToken } from '../store/join-tokens.ts';
+import {
+  deleteEndedProofs,
+  deletePilotsEndedBefore,
+  endPilot,
+  findPilot,
+  insertPilot,
+  type PilotRow,
+  setPilotSeen,
+  takeProof,
+} from '../store/pilots.ts';
+import type { Store } from '../store/store.ts';
+import { type Caller, EMBEDDED_ISSUER_ID } from './caller.ts';
+import { placeOfJoinKey } from './join-tokens.ts';
+import { checkProof, importProofKey, type ProofKey, type ReceivedRequest } from './pilot-proof.ts';
+import { stateOf } from './pilots.ts';
+import { createRemembered } from './remembered.ts';
+import { type KeyWrapping, type Place, unwrapKey, wrapKey } from './wrapped-key.ts';
+
+/** A request of a pilot that proved to hold its session's key. */
+export interface ProvenRequest {
+  caller: Caller;
+  /** What the body's digest must be. */
+  bodyDigest: string;
+  /** What an answer is proved with: see `protocol/answer-proof.ts`. */
+  jti: string;
+  answerKey: KeyObject;
+}
+
+/** Pilots that were let in by a join token. Any number of servers may work on one store. */
+export interface PilotSessions {
+  /**
+   * Opens a session for whoever proves to hold a join token, and uses the token up. The answer proves that this server knows it.
+   *
+   * @throws {Unauthenticated} when there is no such token, it has ended, or the proof is not good: the token stays as it is
+   * @throws {Forbidden} when it is for another queue: the same
+   * @throws {Conflict} when the proof is good and a pilot joined with the token before; it is noted for the operator
+   */
+  join(request: JoinRequest, mac: string): Promise<JoinAnswer & { mac: string }>;
+  /**
+   * Who a request is from, as its proof shows, which is taken once. The session's row says which queue the pilot serves.
+   *
+   * @param pilotId what stands for the access token in `Authorization: DPoP`
+   * @throws {Unauthenticated} saying what is wrong
+   */
+  authenticate(pilotId: string, proof: string | undefined, request: ReceivedRequest): Promise<ProvenRequest>;
+  /** The pilot's own farewell. */
+  leave(pilotId: string): Promise<void>;
+  /** Removes what has ended, from time to time. */
+  startCleaning(): { close(): void };
+}
+
+const SEEN_SECONDS = 60;
+
+/** `clock` is in milliseconds. */
+export function createPilotSessions({
+  store,
+  rootKeys,
+  clock,
+}: {
+  store: Store;
+  rootKeys: KeyWrapping;
+  clock: () => number;
+}): PilotSessions {
+  /** Of a session these never change. */
+  const keys = createRemembered<string, { proofKey: ProofKey; answerKey: KeyObject }>(MAX_REMEMBERED_PILOTS);
+
+  async function keysOf(pilot: PilotRow) {
+    const known = keys.get(pilot.id);
+    if (known) return known;
+    const answerKey = createSecretKey(await unwrapKey(rootKeys, pilot, placeOfAnswerKey(pilot)));
+    const found = { proofKey: await importProofKey(pilot.public_key), answerKey };
+    keys.put(pilot.id, found);
+    return found;
+  }
+
+  return {
+    async join(request, mac) {
+      const now = clock();
+      const token = await findJoinToken(store.db, request.tokenId);
+      if (!token) throw unknownToken();
+      const joinKey = await unwrapKey(rootKeys, token, placeOfJoinKey(token));
+      if (!isSameMac(mac, requestMac(joinKey, request))) throw unknownToken();
+      if (token.expires_at <= now) throw new Unauthenticated('this join token has ended: make a new one');
+      if (token.queue !== request.queue) {
+        throw new Forbidden(`this join token is for queue "${token.queue}", not for "${request.queue}"`);
+      }
+      await importProofKey(request.publicKey);
+
+      const pilotId = `pilot-${randomUUID()}`;
+      const pilot = {
+        id: pilotId,
+        queue: token.queue,
+        node: request.node,
+        public_key: request.publicKey,
+        created_at: now,
+        seen_at: now,
+        expires_at: now + PILOT_SESSION_SECONDS * 1000,
+      };
+      const wrapped = await wrapKey(rootKeys, answerKeyOf(joinKey, mac, pilotId), placeOfAnswerKey(pilot));
+      const isFirst = await store.write(async (tx) => {
+        if (!(await useJoinToken(tx, token.id, { pilotId, now }))) return false;
+        await insertPilot(tx, { ...pilot, ...wrapped });
+        return true;
+      });
+      if (!isFirst) throw await secondUse(request, now);
+      const answer = { pilotId, queue: pilot.queue, expiresAt: pilot.expires_at, serverTime: now };
+      return { ...answer, mac: answerMac(joinKey, mac, answer) };
+    },
+
+    async authenticate(pilotId, proof, request) {
+      const now = clock();
+      const [pilot] = await findPilot(store.db, { id: pilotId });
+      if (!pilot) throw new Unauthenticated('there is no such pilot: join again, with a new token');
+      refuseEnded(pilot, now);
+      const { proofKey, answerKey } = await keysOf(pilot);
+      const session = { pilotId, publicKey: pilot.public_key, key: proofKey };
+      const { jti, body_sha256: bodyDigest } = await checkProof(proof, session, request, now);
+      const isFirst = await store.write(async (tx) => {
+        // Kept until a proof of its age is refused anyway.
+        const expiresAt = now + 2 * PROOF_SECONDS * 1000;
+        if ((await takeProof(tx, { pilotId, jti, expiresAt })).length === 0) return false;
+        if (now - pilot.seen_at > SEEN_SECONDS * 1000) await setPilotSeen(tx, { id: pilotId, now });
+        return true;
+      });
+      if (!isFirst) throw new Unauthenticated('the proof on this request was used already: a request is taken once');
+      return { caller: callerOf(pilot), bodyDigest, jti, answerKey };
+    },
+
+    async leave(pilotId) {
+      await store.write((tx) => endPilot(tx, pilotId, { now: clock(), by: 'pilot' }));
+    },
+
+    startCleaning() {
+      async function clean(): Promise<void> {
+        const now = clock();
+        await store.write(async (tx) => {
+          await deleteEndedProofs(tx, now);
+          await deletePilotsEndedBefore(tx, now - ENDED_PILOTS_SECONDS * 1000);
+          await deleteJoinTokensEndedBefore(tx, now - ENDED_PILOTS_SECONDS * 1000);
+        });
+      }
+      // What fails now is removed the next time.
+      const timer = setInterval(() => clean().catch(() => {}), PROOFS_CLEANING_SECONDS * 1000).unref();
+      return { close: () => clearInterval(timer) };
+    },
+  };
+
+  async function secondUse({ tokenId, node, publicKey }: JoinRequest, now: number): Promise<Conflict> {
+    const used = await findJoinToken(store.db, tokenId);
+    const isSameKey = used?.used_by_key === publicKey;
+    await store.write((tx) =>
+      noteRefusedUse(tx, tokenId, { refused_at: now, refused_node: node, refused_same_key: isSameKey ? 1 : 0 }),
+    );
+    return new Conflict(
+      `this join token was used already, by a pilot on "${used?.used_on ?? 'a node that is forgotten'}": each lets one pilot in, once. ` +
+        'Make a new one; if that pilot is not yours, tell the operator, who sees both ("panda-secrets pilot list")',
+    );
+  }
+}
+
+function refuseEnded(pilot: PilotRow, now: number): void {
+  const state = stateOf(pilot, now);
+  if (state === 'active') return;
+  const reason = state === 'silent' ? 'it was silent for too long' : `it is ${state}`;
+  throw new Unauthenticated(`this pilot's session has ended (${reason}): join again, with a new token`);
+}
+
+function callerOf({ id, queue, node, expires_at }: PilotRow): Caller {
+  return {
+    kind: 'pilot',
+    issuer: EMBEDDED_ISSUER_ID,
+    subject: id,
+    displayName: `pilot of ${queue} on ${node}`,
+    nickname: undefined,
+    groups: [],
+    expiresAt: expires_at,
+    queues: [queue],
+    proven: true,
+  };
+}
+
+/** The row's own columns that say what the pilot may do: changed in the database, its keys no longer open. */
+function placeOfAnswerKey({ id, queue, public_key, expires_at }: KeyPlace): Place {
+  return ['pilot session', id, queue, public_key, String(expires_at)];
+}
+
+type KeyPlace = Pick<PilotRow, 'id' | 'queue' | 'public_key' | 'expires_at'>;
+
+/** The same words whether there is no such token or the proof is wrong. */
+function unknownToken(): Unauthenticated {
+  return new Unauthenticated('this join token is unknown to this server, or the request was changed on its way');
+}

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { after, type TestContext, test } from 'node:test';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { addAccount } from '../../src/identity/accounts.ts';
+import { makeHome } from './command-line.ts';
+import { PASSWORD, startLoginSite } from './login-site.ts';
+
+/** The system's browser: `PANDA_TEST_CHROMIUM`, or where distributions put it. */
+const BROWSER = [
+  process.env['PANDA_TEST_CHROMIUM'],
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+].find((path) => path !== undefined && existsSync(path));
+const options = BROWSER ? {} : { skip: 'there is no Chromium here; PANDA_TEST_CHROMIUM names one' };
+
+for (const javaScriptEnabled of [true, false]) {
+  const way = javaScriptEnabled ? 'with' : 'without';
+  test(`somebody logs pbook in with Chromium, ${way} JavaScript`, options, async (t) => {
+    const site = await startLoginSite(t);
+    const home = await makeHome(t, site.url);
+    const { address, code, ended } = await home.startLogin();
+    const page = await openPage(t, { javaScriptEnabled });
+    await page.goto(address);
+    assert.ok(await page.getByText(code, { exact: true }).isVisible());
+    await page.getByRole('button', { name: 'Yes, connect it' }).click();
+    await page.getByLabel('Name').fill('alice');
+    await page.getByLabel('Password').fill('wrong');
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    assert.equal(await page.getByRole('alert').textContent(), 'The name or the password is wrong.');
+    await page.getByLabel('Password').fill(PASSWORD);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('heading', { name: 'You are logged in' }).waitFor();
+    assert.equal((await ended).status, 0);
+    assert.equal((await home.pbook('whoami')).stdout, 'alice (Alice Doe)\n');
+  });
+}
+
+test('somebody types the code, by keyboard alone', options, async (t) => {
+  const site = await startLoginSite(t);
+  const begun = await site.beginLogin();
+  const page = await openPage(t);
+  await page.goto(begun.verification_uri);
+  await page.keyboard.type(begun.user_code.toLowerCase().replace('-', ' '));
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'Is this your device?' }).waitFor();
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+  await page.keyboard.type('alice');
+  await page.keyboard.press('Tab');
+  await page.keyboard.type(PASSWORD);
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'You are logged in' }).waitFor();
+  assert.ok((await site.takeTokens(begun.device_code)).id_token);
+});
+
+test('who is signed in already confirms the code and is done', options, async (t) => {
+  const site = await startLoginSite(t);
+  const page = await openPage(t);
+  for (let login = 1; login <= 2; login++) {
+    const begun = await site.beginLogin();
+    await page.goto(begun.verification_uri_complete);
+    await page.getByRole('button', { name: 'Yes, connect it' }).click();
+    if (login === 1) {
+      await page.getByLabel('Name').fill('alice');
+      await page.getByLabel('Password').fill(PASSWORD);
+      await page.getByRole('button', { name: 'Sign in' }).click();
+    }
+    await page.getByRole('heading', { name: 'You are logged in' }).waitFor();
+    assert.ok((await site.takeTokens(begun.device_code)).id_token);
+  }
+});
+
+test('a password is chosen at a link in Chromium', options, async (t) => {
+  const site = await startLoginSite(t, { users: [] });
+  await addAccount(site.store, Date.now, 'carol');
+  const page = await openPage(t, { javaScriptEnabled: false });
+  await page.goto(`${site.url}/password/${await site.signIn.createPasswordLink('carol')}`);
+  await page.getByLabel('New password').fill('a new long password');
+  await page.getByLabel('The same again').fill('a new long password');
+  await page.getByRole('button', { name: 'Set the password' }).click();
+  await page.getByRole('heading', { name: 'Your password is set' }).waitFor();
+  assert.equal((await site.signIn.signIn('carol', 'a new long password')).name, 'carol');
+});
+
+test("no page breaks its own rules, and none is wider than a phone's screen", options, async (t) => {
+  const site = await startLoginSite(t);
+  const page = await openPage(t, { viewport: { width: 320, height: 600 }, colorScheme: 'dark' });
+  const complaints: string[] = [];
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !/status of 4\d\d/.test(message.text())) complaints.push(message.text());
+  });
+  const { verification_uri, verification_uri_complete } = await site.beginLogin();
+  const link = `${site.url}/password/${await site.signIn.createPasswordLink('alice')}`;
+  for (const address of [verification_uri, verification_uri_complete, link, `${site.url}/oidc/authorize`]) {
+    await page.goto(address);
+    const [width, background] = await page.evaluate(() => {
+      const { document, getComputedStyle } = globalThis as unknown as {
+        document: { documentElement: { scrollWidth: number }; body: object };
+        getComputedStyle(element: object): { backgroundColor: string };
+      };
+      return [document.documentElement.scrollWidth, getComputedStyle(document.body).backgroundColor] as const;
+    });
+    assert.ok(width <= 320, `${address} is ${width} wide`);
+    assert.equal(background, 'rgb(16, 21, 28)');
+  }
+  assert.deepEqual(complaints, []);
+});
+
+let browser: Promise<Browser> | undefined;
+after(async () => (await browser)?.close());
+
+/** A page of a browser that remembers nothing of the other tests. */
+async function openPage(t: TestContext, contextOptions: BrowserContextOptions = {}): Promise<Page> {
+  browser ??= chromium.launch({
+    executablePath: String(BROWSER),
+    args: ['--no-sandbox', '--headless', '--disable-gpu', '--disable-dev-shm-usage'],
+  });
+  const context = await (await browser).newContext(contextOptions);
+  t.after(() => context.close());
+  const page = await context.newPage();
+  page.setDefaultTimeout(30_000);
+  return page;
+}
