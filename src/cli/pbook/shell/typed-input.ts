@@ -58,9 +58,9 @@ function keysAndSignals(text: string): Input[] {
     .map((part) => (SIGNALS[part] ? { signal: SIGNALS[part] } : { keys: part }));
 }
 
-/** How many characters at the end may be the beginning of a paste's mark; a lone Escape is a key. */
+/** How many characters at the end may be the beginning of a paste's mark. An Escape means nothing by itself. */
 function beginOfMark(text: string): number {
-  for (let length = PASTE_START.length - 1; length >= 2; length--) {
+  for (let length = PASTE_START.length - 1; length > 0; length--) {
     if (text.endsWith(PASTE_START.slice(0, length))) return length;
   }
   return 0;

@@ -1,0 +1,69 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+import { environment, programPath } from './run.ts';
+
+/** Why there can be no terminal here, for `skip`; false where there can be one. */
+export const noTerminal: string | false =
+  spawnSync('python3', ['-c', 'import pty']).status === 0 ? false : 'the pseudo-terminal needs python3';
+
+/** A user who sits at a terminal in which pbook runs. */
+export interface Terminal extends AsyncDisposable {
+  type(keys: string): void;
+  /** Waits until the screen shows the pattern, behind what the last call found, and answers the text up to its end. */
+  sees(pattern: RegExp): Promise<string>;
+  /** All that was shown, without control sequences. */
+  text(): string;
+  /** Waits for the end of pbook. */
+  status(): Promise<number | null>;
+}
+
+const PATIENCE_MS = 60_000;
+
+export function openTerminal(
+  args: readonly string[],
+  url: string,
+  { env = {}, cwd = process.cwd() }: { env?: Record<string, string>; cwd?: string } = {},
+): Terminal {
+  const command = [join(import.meta.dirname, 'terminal.py'), process.execPath, programPath('pbook'), ...args];
+  const child = spawn('python3', command, { cwd, env: { ...environment(url), TERM: 'xterm', ...env } });
+  const closed = once(child, 'close');
+  let shown = '';
+  let read = 0;
+  let look = () => {};
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    shown += chunk;
+    look();
+  });
+  child.on('close', () => look());
+  child.stdin.on('error', () => {});
+  const text = () => stripVTControlCharacters(shown).replace(/\r+\n/g, '\n');
+
+  return {
+    type: (keys) => void child.stdin.write(keys),
+    sees: (pattern) =>
+      new Promise((resolve, reject) => {
+        const fail = () => reject(new Error(`${pattern} is not on the screen:\n${text().slice(read)}`));
+        const timer = setTimeout(fail, PATIENCE_MS);
+        look = () => {
+          const rest = text().slice(read);
+          const found = pattern.exec(rest);
+          if (!found && child.exitCode === null) return;
+          clearTimeout(timer);
+          look = () => {};
+          if (!found) return fail();
+          const end = found.index + found[0].length;
+          read += end;
+          resolve(rest.slice(0, end));
+        };
+        look();
+      }),
+    text,
+    status: async () => (await closed)[0],
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL');
+      await closed;
+    },
+  };
+}
