@@ -32,8 +32,13 @@ interface ReceivingPilot {
   node: string;
 }
 
-/** A job's secrets: sealed to the pilot's key, or in the clear for a pilot of the older protocol. */
-export type DeliveredSecrets = { sealedSecrets: SealedSecrets } | { secrets: string };
+/** A job's secrets, if it gets any: sealed to the pilot's key, or in the clear for a pilot of the older protocol. */
+export interface DeliveredSecrets {
+  sealedSecrets?: SealedSecrets;
+  secrets?: string;
+  /** How many of its owner's secrets do not go to this queue; only where it asked for all of them and there is one. */
+  secretsLeftOut?: number;
+}
 
 /** Takes an owner's secrets out of the vault and to the compute node where a job of theirs runs. */
 export interface Delivery {
@@ -43,9 +48,10 @@ export interface Delivery {
    * attempt to that pilot.
    *
    * @param offers the pilot's public keys, made for this one request; undefined from a pilot that knows of none
-   * @returns nothing when there are no secrets to deliver
-   * @throws {Forbidden} when the pilot offers no key and its queue does not allow secrets over TLS alone
-   * @throws {NotFound} when the job asked for a secret that was deleted since; the message names its id
+   * @returns nothing when its owner has no secrets
+   * @throws {Forbidden} when the pilot offers no key and its queue does not allow secrets over TLS alone; when the job names a
+   * secret that may not go to the queue
+   * @throws {NotFound} when the job names a secret that was deleted since
    * @throws {InvalidArgument} when none of the offered keys can be used
    * @throws {DecryptionFailed} when a secret does not open: nothing is delivered
    */
@@ -81,19 +87,20 @@ export function createDelivery({ store, vault, clock }: DeliveryDependencies): D
           `queue "${pilot.queue}" gives no secrets over TLS alone: the pilot must offer a public key, or an operator allow it for the queue`,
         );
       }
-      const opened = job.secretIds ? await vault.getByIds(ownerId, job.secretIds) : await vault.get(ownerId);
-      if (opened.length === 0) return undefined;
+      const { secrets, leftOut } = await vault.getForJob(ownerId, { secretIds: job.secretIds, queue: pilot.queue });
+      const remark = leftOut > 0 ? { secretsLeftOut: leftOut } : undefined;
+      if (secrets.length === 0) return remark;
 
-      const text = secretsText(opened);
+      const text = secretsText(secrets);
       if (!offers) {
-        await record(job, pilot, opened, 'tls');
-        return { secrets: text };
+        await record(job, pilot, secrets, 'tls');
+        return { secrets: text, ...remark };
       }
       const context = { jobId: job.jobId, attempt: job.attempt, ownerId, pilotId: pilot.pilotId };
       const plaintext = Buffer.from(text, 'utf8');
       const sealedSecrets = await sealDelivery(offers, context, plaintext).finally(() => plaintext.fill(0));
-      await record(job, pilot, opened, sealedSecrets.kem);
-      return { sealedSecrets };
+      await record(job, pilot, secrets, sealedSecrets.kem);
+      return { sealedSecrets, ...remark };
     },
 
     history: (owner, { name, limit = DEFAULT_DELIVERIES_SHOWN } = {}) =>

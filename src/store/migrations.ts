@@ -60,6 +60,7 @@ function start({ bytes, int, identity, startIdsAt }: ColumnTypes): string[] {
       data_key_id text not null,
       name_hash ${bytes} not null,
       name_ciphertext ${bytes} not null,
+      queues text,
       kind text not null,
       current_version ${int} not null,
       size ${int} not null,

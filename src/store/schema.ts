@@ -55,6 +55,8 @@ interface SecretsTable {
   data_key_id: string;
   name_hash: Uint8Array;
   name_ciphertext: Uint8Array;
+  /** The queues that it may go to, with commas between them, or null for any. Every ciphertext of the secret is bound to it. */
+  queues: string | null;
   /** `string` or `file`. */
   kind: string;
   current_version: number;

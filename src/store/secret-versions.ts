@@ -25,6 +25,29 @@ export const insertVersion = prepared<
   }),
 );
 
+/** The kept versions of a secret, with values. */
+export function listVersionBoxes(db: Database, secretId: string) {
+  return db
+    .selectFrom('secret_versions')
+    .select(['version', 'ciphertext'])
+    .where('secret_id', '=', secretId)
+    .orderBy('version')
+    .execute();
+}
+
+/** Puts another ciphertext of the same value in a version's row. */
+export async function updateVersionBox(
+  db: Database,
+  { secretId, version, ciphertext }: { secretId: string; version: number; ciphertext: Uint8Array },
+): Promise<void> {
+  await db
+    .updateTable('secret_versions')
+    .set({ ciphertext })
+    .where('secret_id', '=', secretId)
+    .where('version', '=', version)
+    .execute();
+}
+
 /** Deletes the versions of a secret up to and with `lastVersion`. */
 export const deleteOldVersions = prepared<{ secretId: string; lastVersion: number }, never>((db, arg) =>
   db.deleteFrom('secret_versions').where('secret_id', '=', arg('secretId')).where('version', '<=', arg('lastVersion')),
@@ -36,6 +59,7 @@ export interface CurrentVersionRow {
   id: string | null;
   name_hash: Uint8Array | null;
   version: number | null;
+  queues: string | null;
   /** This and the next are null as well when the secret's current version is missing. */
   data_key_id: string | null;
   ciphertext: Uint8Array | null;
@@ -49,7 +73,15 @@ export const findCurrentVersions = prepared<{ ownerId: string }, CurrentVersionR
     .leftJoin('secret_versions as v', (on) =>
       on.onRef('v.secret_id', '=', 's.id').onRef('v.version', '=', 's.current_version'),
     )
-    .select(['o.revision', 's.id', 's.name_hash', 's.current_version as version', 'v.data_key_id', 'v.ciphertext'])
+    .select([
+      'o.revision',
+      's.id',
+      's.name_hash',
+      's.current_version as version',
+      's.queues',
+      'v.data_key_id',
+      'v.ciphertext',
+    ])
     .where('o.id', '=', arg('ownerId')),
 );
 
@@ -70,7 +102,7 @@ export function findVersion(db: Database, ownerId: string, nameHash: Uint8Array,
   return db
     .selectFrom('secrets as s')
     .innerJoin('secret_versions as v', 'v.secret_id', 's.id')
-    .select(['s.id', 'v.data_key_id', 'v.ciphertext'])
+    .select(['s.id', 's.queues', 'v.data_key_id', 'v.ciphertext'])
     .where('s.owner_id', '=', ownerId)
     .where('s.name_hash', '=', nameHash)
     .where('v.version', '=', version)

@@ -21,14 +21,20 @@ export const findRevision = prepared<{ ownerId: string }, { revision: number }>(
   db.selectFrom('owners').select('revision').where('id', '=', arg('ownerId')),
 );
 
+/** A secret without its value. */
+export interface FoundSecret {
+  id: string;
+  current_version: number;
+  size: number;
+  queues: string | null;
+  name_ciphertext: Uint8Array;
+}
+
 /** One secret by the keyed hash of its name. */
-export const findSecret = prepared<
-  { ownerId: string; nameHash: Uint8Array },
-  { id: string; current_version: number; size: number }
->((db, arg) =>
+export const findSecret = prepared<{ ownerId: string; nameHash: Uint8Array }, FoundSecret>((db, arg) =>
   db
     .selectFrom('secrets')
-    .select(['id', 'current_version', 'size'])
+    .select(['id', 'current_version', 'size', 'queues', 'name_ciphertext'])
     .where('owner_id', '=', arg('ownerId'))
     .where('name_hash', '=', arg('nameHash')),
 );
@@ -51,6 +57,7 @@ export const insertSecret = prepared<
     dataKeyId: string;
     nameHash: Uint8Array;
     nameCiphertext: Uint8Array;
+    queues: string | null;
     kind: string;
     size: number;
     now: number;
@@ -63,6 +70,7 @@ export const insertSecret = prepared<
     data_key_id: arg('dataKeyId'),
     name_hash: arg('nameHash'),
     name_ciphertext: arg('nameCiphertext'),
+    queues: arg('queues'),
     kind: arg('kind'),
     current_version: 1,
     size: arg('size'),
@@ -79,16 +87,24 @@ export const advanceSecret = prepared<{ id: string; version: number; size: numbe
     .where('id', '=', arg('id')),
 );
 
+/** Writes where a secret may go, with its name bound to that. */
+export async function updateQueues(
+  db: Database,
+  { id, queues, nameCiphertext }: { id: string; queues: string | null; nameCiphertext: Uint8Array },
+): Promise<void> {
+  await db.updateTable('secrets').set({ queues, name_ciphertext: nameCiphertext }).where('id', '=', id).execute();
+}
+
 /** What an owner's secrets are, without values; in no order. */
 export function listSecretRows(db: Database, ownerId: string) {
   return db.selectFrom('secrets').selectAll().where('owner_id', '=', ownerId).execute();
 }
 
-/** The ids of those secrets whose name hashes are given. */
+/** Those secrets whose name hashes are given. */
 export function findSecretIds(db: Database, ownerId: string, nameHashes: readonly Uint8Array[]) {
   return db
     .selectFrom('secrets')
-    .select(['id', 'name_hash'])
+    .select(['id', 'name_hash', 'queues'])
     .where('owner_id', '=', ownerId)
     .where('name_hash', 'in', nameHashes)
     .execute();
@@ -98,7 +114,7 @@ export function findSecretIds(db: Database, ownerId: string, nameHashes: readonl
 export function findSecretNames(db: Database, ownerId: string, ids: readonly string[]) {
   return db
     .selectFrom('secrets')
-    .select(['id', 'data_key_id', 'name_hash', 'name_ciphertext'])
+    .select(['id', 'data_key_id', 'name_hash', 'name_ciphertext', 'queues'])
     .where('owner_id', '=', ownerId)
     .where('id', 'in', ids)
     .execute();

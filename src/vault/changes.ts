@@ -1,11 +1,11 @@
-import { randomUUID } from 'node:crypto';
 import { NotFound, QuotaExceeded } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { KEPT_VERSIONS, MAX_OWNER_BYTES, MAX_SECRETS_PER_OWNER } from '../protocol/limits.ts';
 import { splitWireName, type WireName, wireName } from '../protocol/names.ts';
 import type { Plaintext } from '../protocol/plaintext.ts';
 import { checkValue, utf8Length } from '../protocol/text.ts';
-import { type DataKey, hashName } from '../sealing/data-key.ts';
+import type { TrustedQueues } from '../protocol/trusted-queues.ts';
+import { type DataKey, hashName, secretIdOf } from '../sealing/data-key.ts';
 import { sealName, sealValue } from '../sealing/value-format.ts';
 import { deleteDataKeys, findActiveDataKey } from '../store/data-keys.ts';
 import { deleteOldVersions, insertVersion } from '../store/secret-versions.ts';
@@ -21,6 +21,7 @@ import {
 import type { Database, Store } from '../store/store.ts';
 import { appendAudit } from './audit.ts';
 import type { DataKeys } from './data-keys.ts';
+import { bindToQueues, queuesText } from './trusted-queues.ts';
 
 /** What a change needs of the vault. */
 export interface Changing {
@@ -32,9 +33,11 @@ export interface Changing {
 /**
  * Keeps a value as the next version of a secret, and of the versions before it the last few.
  *
- * @param restored the version that the value is from and the secret that must still be there; without it the secret is
- * made when it is not there
+ * @param options `queues`: where it may go; left out, a secret that is there stays with its queues and a new one may go to
+ * any. `restored`: the version that the value is from and the secret that must still be there; without it the secret is made
+ * when it is not there
  * @throws {InvalidValue} {@link checkValue}
+ * @throws {DecryptionFailed} when the secret's row was changed behind the vault
  * @throws {QuotaExceeded} when the owner would keep too many secrets or too many bytes
  * @throws {NotFound} when the secret to restore was deleted meanwhile
  */
@@ -42,7 +45,7 @@ export async function setSecret(
   changing: Changing,
   owner: OwnerId,
   secret: { name: WireName; value: Plaintext },
-  restored?: { id: string; version: number },
+  { queues: wanted, restored }: { queues?: TrustedQueues | undefined; restored?: { id: string; version: number } } = {},
 ): Promise<{ version: number }> {
   const { clock } = changing;
   const { name, value } = secret;
@@ -56,23 +59,26 @@ export async function setSecret(
     if (restored && found?.id !== restored.id) throw new NotFound('the secret was deleted before it was restored');
     await checkQuota(tx, owner, { added: found ? 0 : 1, grown: size - (found?.size ?? 0) });
 
-    const id = found?.id ?? randomUUID();
+    const id = found?.id ?? secretIdOf(nameHash);
     const version = (found?.current_version ?? 0) + 1;
+    const queues = found ? await bindToQueues(tx, dataKey, found, name, wanted) : queuesText(wanted ?? null);
     if (found) {
       await advanceSecret(tx, { id, version, size, now });
     } else {
-      const nameCiphertext = sealName(dataKey, { nameHash }, name);
+      const nameCiphertext = sealName(dataKey, { nameHash, queues }, name);
       const { kind } = splitWireName(name);
-      await insertSecret(tx, { id, ownerId: owner, dataKeyId: dataKey.id, nameHash, nameCiphertext, kind, size, now });
+      const row = { id, ownerId: owner, dataKeyId: dataKey.id, nameHash, nameCiphertext, queues, kind, size, now };
+      await insertSecret(tx, row);
     }
-    const ciphertext = sealValue(dataKey, { nameHash, version }, secret);
+    const ciphertext = sealValue(dataKey, { nameHash, version, queues }, secret);
     await insertVersion(tx, { secretId: id, version, ownerId: owner, dataKeyId: dataKey.id, ciphertext, size, now });
     if (version > KEPT_VERSIONS) await deleteOldVersions(tx, { secretId: id, lastVersion: version - KEPT_VERSIONS });
 
     if (restored) {
       await appendAudit(tx, clock, owner, 'owner', 'secret.restore', { secret: id, version, from: restored.version });
     } else {
-      await appendAudit(tx, clock, owner, 'owner', 'secret.set', { secret: id, version });
+      const detail = { secret: id, version, ...(wanted !== undefined && { queues: wanted }) };
+      await appendAudit(tx, clock, owner, 'owner', 'secret.set', detail);
     }
     return { version };
   });

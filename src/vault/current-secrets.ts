@@ -11,6 +11,7 @@ export interface SealedSecret {
   dataKeyId: string;
   nameHash: Uint8Array;
   version: number;
+  queues: string | null;
   ciphertext: Uint8Array;
 }
 
@@ -58,9 +59,9 @@ export function createCurrentSecrets(options: { store: Store; cacheBytes: number
   };
 }
 
-function sealedSecret({ id, data_key_id, name_hash, version, ciphertext }: CurrentVersionRow): SealedSecret {
+function sealedSecret({ id, data_key_id, name_hash, version, queues, ciphertext }: CurrentVersionRow): SealedSecret {
   if (id === null || name_hash === null || version === null || data_key_id === null || ciphertext === null) {
     throw new DecryptionFailed('a secret does not open: its current version is missing from the database');
   }
-  return { id, dataKeyId: data_key_id, nameHash: name_hash, version, ciphertext };
+  return { id, dataKeyId: data_key_id, nameHash: name_hash, version, queues, ciphertext };
 }

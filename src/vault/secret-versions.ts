@@ -57,6 +57,6 @@ export async function restoreVersion(
     );
   }
   const dataKey = await dataKeys.get(owner, row.data_key_id);
-  const secret = openValue(dataKey, { nameHash, version }, row.ciphertext);
-  return setSecret(changing, owner, secret, { id: row.id, version });
+  const secret = openValue(dataKey, { nameHash, version, queues: row.queues }, row.ciphertext);
+  return setSecret(changing, owner, secret, { restored: { id: row.id, version } });
 }

@@ -2,12 +2,14 @@ import { NotFound } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { type SecretKind, splitWireName, type WireName } from '../protocol/names.ts';
 import type { Plaintext } from '../protocol/plaintext.ts';
+import { checkTrusted, type TrustedQueues } from '../protocol/trusted-queues.ts';
 import { type DataKey, hashName } from '../sealing/data-key.ts';
 import { openName, openValue } from '../sealing/value-format.ts';
 import { findSecretIds, findSecretNames, listSecretRows } from '../store/secrets.ts';
 import type { Store } from '../store/store.ts';
 import type { CurrentSecrets, SealedSecret } from './current-secrets.ts';
 import type { DataKeys } from './data-keys.ts';
+import { queuesOf } from './trusted-queues.ts';
 
 /** A secret whose value is in memory. */
 export interface OpenedSecret {
@@ -22,6 +24,7 @@ export interface SecretInfo {
   id: string;
   name: WireName;
   kind: SecretKind;
+  queues: TrustedQueues;
   version: number;
   /** Bytes of the value as sent. */
   size: number;
@@ -60,21 +63,6 @@ export async function openSecrets(
   );
 }
 
-/** Opens the secrets of those ids. @throws {NotFound} naming the ids that are not there @throws {DecryptionFailed} as above */
-export async function openSecretsById(
-  reading: Reading,
-  owner: OwnerId,
-  ids: readonly string[],
-): Promise<OpenedSecret[]> {
-  const wanted = new Set(ids);
-  const found = (await reading.current.of(owner)).filter(({ id }) => wanted.has(id));
-  for (const { id } of found) wanted.delete(id);
-  if (wanted.size > 0) {
-    throw new NotFound(`secrets that were asked for are no longer there: ${[...wanted].join(', ')}`);
-  }
-  return openAll(reading, owner, found);
-}
-
 /** What an owner keeps, sorted by name. @throws {DecryptionFailed} when a name does not open */
 export async function listSecrets({ store, dataKeys }: Reading, owner: OwnerId): Promise<SecretInfo[]> {
   const listed: SecretInfo[] = [];
@@ -82,8 +70,9 @@ export async function listSecrets({ store, dataKeys }: Reading, owner: OwnerId):
     const dataKey = await dataKeys.get(owner, row.data_key_id);
     listed.push({
       id: row.id,
-      name: openName(dataKey, { nameHash: row.name_hash }, row.name_ciphertext),
+      name: openName(dataKey, { nameHash: row.name_hash, queues: row.queues }, row.name_ciphertext),
       kind: row.kind as SecretKind,
+      queues: queuesOf(row.queues),
       version: row.current_version,
       size: row.size,
       createdAt: row.created_at,
@@ -93,20 +82,30 @@ export async function listSecrets({ store, dataKeys }: Reading, owner: OwnerId):
   return listed.sort(byName);
 }
 
-/** The ids of an owner's secrets, in the order of `names`. @throws {NotFound} naming all that are not there */
+/**
+ * The ids of an owner's secrets, in the order of `names`.
+ *
+ * @param task the queue of a task that names them, null for any; they must be allowed to go there
+ * @throws {NotFound} naming all that are not there @throws {Forbidden} naming all that may not go there
+ */
 export async function idsOfNames(
   { store, dataKeys }: Reading,
   owner: OwnerId,
   names: readonly WireName[],
+  task?: { queue: string | null },
 ): Promise<string[]> {
   if (names.length === 0) return [];
   const dataKey = await dataKeys.active(owner);
   const hashes = names.map((name) => (dataKey ? hashName(dataKey, name) : Buffer.alloc(0)));
   const rows = dataKey ? await findSecretIds(store.db, owner, hashes) : [];
-  const ids = new Map(rows.map((row) => [asText(row.name_hash), row.id]));
-  const missing = names.filter((_, n) => !ids.has(asText(hashes[n] as Buffer)));
-  if (missing.length > 0) throw noSuchSecret(missing);
-  return hashes.map((hash) => ids.get(asText(hash)) as string);
+  const byHash = new Map(rows.map((row) => [asText(row.name_hash), row]));
+  const found = names.flatMap((name, n) => {
+    const row = byHash.get(asText(hashes[n] as Buffer));
+    return row ? [{ id: row.id, name, queues: queuesOf(row.queues) }] : [];
+  });
+  if (found.length < names.length) throw noSuchSecret(names.filter((name) => !found.some((one) => one.name === name)));
+  if (task) checkTrusted(found, task.queue);
+  return found.map(({ id }) => id);
 }
 
 /** The names of those secrets that are still there. */
@@ -119,7 +118,7 @@ export async function namesOfIds(
   if (ids.length === 0) return names;
   for (const row of await findSecretNames(store.db, owner, ids)) {
     const dataKey = await dataKeys.get(owner, row.data_key_id);
-    names.set(row.id, openName(dataKey, { nameHash: row.name_hash }, row.name_ciphertext));
+    names.set(row.id, openName(dataKey, { nameHash: row.name_hash, queues: row.queues }, row.name_ciphertext));
   }
   return names;
 }
@@ -129,17 +128,21 @@ export function noSuchSecret(names: readonly WireName[]): NotFound {
   return new NotFound(`you have no secret named ${quoted.join(', ')}`);
 }
 
-async function openAll(
+/** Opens them all, sorted by name. @throws {DecryptionFailed} when one of them does not open; none is answered then */
+export async function openAll(
   { dataKeys }: Reading,
   owner: OwnerId,
   sealed: readonly SealedSecret[],
 ): Promise<OpenedSecret[]> {
-  const opened: OpenedSecret[] = [];
-  for (const { id, dataKeyId, nameHash, version, ciphertext } of sealed) {
-    const dataKey = await dataKeys.get(owner, dataKeyId);
-    const { name, value } = openValue(dataKey, { nameHash, version }, ciphertext);
-    opened.push({ id, name, value, version });
+  const keys = new Map<string, DataKey>();
+  for (const { dataKeyId } of sealed) {
+    if (!keys.has(dataKeyId)) keys.set(dataKeyId, await dataKeys.get(owner, dataKeyId));
   }
+  // In one go: between other requests' openings, what each leaves behind would live long enough to cost the collector more.
+  const opened = sealed.map(({ id, dataKeyId, nameHash, version, queues, ciphertext }): OpenedSecret => {
+    const { name, value } = openValue(keys.get(dataKeyId) as DataKey, { nameHash, version, queues }, ciphertext);
+    return { id, name, value, version };
+  });
   return opened.sort(byName);
 }
 

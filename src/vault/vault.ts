@@ -2,21 +2,15 @@ import type { OwnerId } from '../protocol/ids.ts';
 import { CIPHERTEXT_CACHE_BYTES } from '../protocol/limits.ts';
 import type { WireName } from '../protocol/names.ts';
 import { Plaintext } from '../protocol/plaintext.ts';
+import type { TrustedQueues } from '../protocol/trusted-queues.ts';
 import type { RootKeys } from '../sealing/root-keys.ts';
 import type { Store } from '../store/store.ts';
 import { deleteAllSecrets, deleteSecret, destroyOwner, setSecret } from './changes.ts';
 import { createCurrentSecrets } from './current-secrets.ts';
 import { createDataKeys } from './data-keys.ts';
+import { type JobSecrets, type JobSecretsRequest, openJobSecrets } from './job-secrets.ts';
 import { listVersions, restoreVersion, type VersionInfo } from './secret-versions.ts';
-import {
-  idsOfNames,
-  listSecrets,
-  namesOfIds,
-  type OpenedSecret,
-  openSecrets,
-  openSecretsById,
-  type SecretInfo,
-} from './secrets.ts';
+import { idsOfNames, listSecrets, namesOfIds, type OpenedSecret, openSecrets, type SecretInfo } from './secrets.ts';
 
 export type { OpenedSecret };
 
@@ -32,14 +26,26 @@ export interface Vault {
    * Makes `value` the secret's current version. Of two calls at once for one name both become versions.
    *
    * @param value a string of Unicode scalar values, at most `MAX_VALUE_BYTES` of UTF-8
+   * @param options `queues`: the only ones whose jobs get it, null for any; left out, a secret that is there keeps its own and
+   * a new one may go to any. They hold for every version of it
    * @throws {InvalidValue} for any other value
    * @throws {QuotaExceeded} beyond `MAX_SECRETS_PER_OWNER` or `MAX_OWNER_BYTES`
    */
-  set(owner: OwnerId, name: WireName, value: string): Promise<{ version: number }>;
+  set(
+    owner: OwnerId,
+    name: WireName,
+    value: string,
+    options?: { queues?: TrustedQueues | undefined },
+  ): Promise<{ version: number }>;
   /** Opens the owner's secrets, or those of `names` that are there; sorted by name, as of one moment. */
   get(owner: OwnerId, names?: readonly WireName[]): Promise<OpenedSecret[]>;
-  /** Opens the secrets of those ids, sorted by name. @throws {NotFound} naming the ids that are not there */
-  getByIds(owner: OwnerId, secretIds: readonly string[]): Promise<OpenedSecret[]>;
+  /**
+   * Opens what a job gets of its owner's secrets on its queue.
+   *
+   * @throws {NotFound} when one that it names was deleted, {Forbidden} when one that it names may not go to that queue;
+   * without names, as the message is kept
+   */
+  getForJob(owner: OwnerId, request: JobSecretsRequest): Promise<JobSecrets>;
   /** What the owner keeps, sorted by name; no value is opened. */
   list(owner: OwnerId): Promise<SecretInfo[]>;
   /** Deletes a secret with all its versions; for a name that no string has, the file of that name. @returns whether there was one */
@@ -50,8 +56,13 @@ export interface Vault {
   versions(owner: OwnerId, name: WireName): Promise<VersionInfo[]>;
   /** Makes a kept version's value current again, as a new version. @throws {NotFound} when it is not kept */
   restore(owner: OwnerId, name: WireName, version: number): Promise<{ version: number }>;
-  /** The ids that stand for secrets in a task, in the order of `names`. @throws {NotFound} naming all that are not there */
-  idsOf(owner: OwnerId, names: readonly WireName[]): Promise<string[]>;
+  /**
+   * The ids that stand for secrets in a task, in the order of `names`. A secret that is deleted and set anew has its id again.
+   *
+   * @param task the queue of the task that names them, or null for any
+   * @throws {NotFound} naming all that are not there, {Forbidden} naming all that may not go to that queue
+   */
+  idsOf(owner: OwnerId, names: readonly WireName[], task?: { queue: string | null }): Promise<string[]>;
   /** The names of those of the secrets that are still there, by id. */
   namesOf(owner: OwnerId, secretIds: readonly string[]): Promise<Map<string, WireName>>;
   /** Deletes all secrets and destroys the data key, which makes copies of them unreadable; the audit stays. */
@@ -76,15 +87,15 @@ export function createVault({ store, rootKeys, clock, cacheBytes = CIPHERTEXT_CA
   const changing = { store, dataKeys, clock };
 
   return {
-    set: (owner, name, value) => setSecret(changing, owner, { name, value: new Plaintext(value) }),
+    set: (owner, name, value, options) => setSecret(changing, owner, { name, value: new Plaintext(value) }, options),
     get: (owner, names) => openSecrets(reading, owner, names),
-    getByIds: (owner, secretIds) => openSecretsById(reading, owner, secretIds),
+    getForJob: (owner, request) => openJobSecrets(reading, owner, request),
     list: (owner) => listSecrets(reading, owner),
     delete: (owner, name) => deleteSecret(changing, owner, name),
     deleteAll: (owner) => deleteAllSecrets(changing, owner),
     versions: (owner, name) => listVersions(changing, owner, name),
     restore: (owner, name, version) => restoreVersion(changing, owner, name, version),
-    idsOf: (owner, names) => idsOfNames(reading, owner, names),
+    idsOf: (owner, names, task) => idsOfNames(reading, owner, names, task),
     namesOf: (owner, secretIds) => namesOfIds(reading, owner, secretIds),
     async destroyOwner(owner) {
       await destroyOwner(changing, owner);

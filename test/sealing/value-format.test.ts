@@ -16,6 +16,13 @@ interface ValueVectors {
   names: { name: WireName; nameHash: string; ciphertext: string }[];
 }
 
+/** As {@link ValueVectors}, for secrets that may go to the named queues only. */
+interface RestrictedVectors {
+  dataKey: ValueVectors['dataKey'];
+  values: (ValueVectors['values'][number] & { queues: string })[];
+  names: (ValueVectors['names'][number] & { queues: string })[];
+}
+
 const bytes = newDataKey();
 const dataKey = importDataKey({ id: 'key-1', ownerId: 'alice', bytes });
 const name = wireName('MY_SECRET');
@@ -55,6 +62,24 @@ test('the vectors of the value format open', () => {
   }
   for (const { name, nameHash, ciphertext } of vectors.names) {
     assert.equal(openName(key, { nameHash: fromHex(nameHash) }, fromHex(ciphertext)), name);
+  }
+});
+
+test('the vectors of restricted values open with the queues that they are bound to, and with no others', () => {
+  const vectors = readVectors<RestrictedVectors>('restricted-value');
+  const key = importDataKey({ ...vectors.dataKey, bytes: fromHex(vectors.dataKey.bytes) });
+  for (const { name, value, version, queues, nameHash, ciphertext } of vectors.values) {
+    const at = { nameHash: fromHex(nameHash), version };
+    const opened = openValue(key, { ...at, queues }, fromHex(ciphertext));
+    assert.deepEqual({ name: opened.name, value: opened.value.reveal() }, { name, value });
+    for (const other of [null, '', `${queues},X`, queues.slice(0, -1)]) {
+      assert.throws(() => openValue(key, { ...at, queues: other }, fromHex(ciphertext)), DecryptionFailed);
+    }
+  }
+  for (const { name, queues, nameHash, ciphertext } of vectors.names) {
+    const at = { nameHash: fromHex(nameHash) };
+    assert.equal(openName(key, { ...at, queues }, fromHex(ciphertext)), name);
+    assert.throws(() => openName(key, at, fromHex(ciphertext)), DecryptionFailed);
   }
 });
 

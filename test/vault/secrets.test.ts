@@ -51,8 +51,8 @@ eachStore('the list tells kind, version, size and times without values', async (
   assert.deepEqual(
     listed.map(({ id, ...rest }) => rest),
     [
-      { name: 'A', kind: 'string', version: 2, size: 6, createdAt: 1000, updatedAt: 2000 },
-      { name: '___file___:key', kind: 'file', version: 1, size: 4, createdAt: 1000, updatedAt: 1000 },
+      { name: 'A', kind: 'string', queues: null, version: 2, size: 6, createdAt: 1000, updatedAt: 2000 },
+      { name: '___file___:key', kind: 'file', queues: null, version: 1, size: 4, createdAt: 1000, updatedAt: 1000 },
     ],
   );
   assert.doesNotMatch(
@@ -112,7 +112,7 @@ eachStore('two owners with the same names never see anything of each other', asy
   assert.deepEqual(revealed(await vault.get(ada, [named('TOKEN'), named('OTHER')])), { TOKEN: "Ada's" });
   const hisIds = await vault.idsOf(bob, [named('TOKEN'), named('OTHER')]);
   assert.deepEqual(await vault.namesOf(ada, hisIds), new Map());
-  await assert.rejects(vault.getByIds(ada, hisIds), NotFound);
+  await assert.rejects(vault.getForJob(ada, { secretIds: hisIds, queue: 'Q' }), NotFound);
   await assert.rejects(vault.idsOf(ada, [named('OTHER')]), NotFound);
   await assert.rejects(vault.versions(ada, named('OTHER')), NotFound);
   assert.equal(await vault.delete(ada, named('OTHER')), false);
@@ -120,7 +120,7 @@ eachStore('two owners with the same names never see anything of each other', asy
 });
 
 eachStore(
-  'an id stands for a secret until it is deleted, whatever is set under its name later',
+  'an id stands for the secret of a name: gone when it is deleted, there again when it is set anew',
   async (t, database) => {
     const { vault, newOwner } = await openVault(t, database);
     const owner = await newOwner();
@@ -129,7 +129,10 @@ eachStore(
     const [b, a] = await vault.idsOf(owner, [named('B'), named('A')]);
     assert.ok(a && b);
     await vault.set(owner, named('A'), 'changed');
-    assert.deepEqual(revealed(await vault.getByIds(owner, [a, b])), { A: 'changed', B: 'b' });
+    assert.deepEqual(revealed((await vault.getForJob(owner, { secretIds: [a, b], queue: 'Q' })).secrets), {
+      A: 'changed',
+      B: 'b',
+    });
     assert.deepEqual(
       await vault.namesOf(owner, [a, b, 'nothing']),
       new Map([
@@ -139,8 +142,15 @@ eachStore(
     );
 
     await vault.delete(owner, named('A'));
-    await vault.set(owner, named('A'), 'another secret');
-    await assert.rejects(vault.getByIds(owner, [a, b]), { code: 'ERR_NOT_FOUND', message: new RegExp(a) });
+    await assert.rejects(vault.getForJob(owner, { secretIds: [b, a], queue: 'Q' }), {
+      code: 'ERR_NOT_FOUND',
+      message: 'of the 2 secrets that the task names, number 2 was deleted since it was submitted',
+    });
+    await vault.set(owner, named('A'), 'anew');
+    assert.deepEqual(revealed((await vault.getForJob(owner, { secretIds: [a, b], queue: 'Q' })).secrets), {
+      A: 'anew',
+      B: 'b',
+    });
   },
 );
 

@@ -77,7 +77,7 @@ eachStore(
     await assertNothingOpens(vaults, ada);
     for (const one of vaults) {
       await assert.rejects(one.get(ada, [named('B')]), { code: 'ERR_DECRYPTION_FAILED' });
-      await assert.rejects(one.getByIds(ada, [his]), { code: 'ERR_DECRYPTION_FAILED' });
+      await assert.rejects(one.getForJob(ada, { secretIds: [his], queue: 'Q' }), { code: 'ERR_DECRYPTION_FAILED' });
       await assert.rejects(one.list(ada), { code: 'ERR_DECRYPTION_FAILED' });
       await assert.rejects(one.namesOf(ada, [his]), { code: 'ERR_DECRYPTION_FAILED' });
     }

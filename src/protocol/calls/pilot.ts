@@ -62,6 +62,8 @@ export interface PilotJob {
   /** The JSON text name -> value, over TLS alone; only to a pilot that offers no key, on a queue that allows it. */
   secrets?: string;
   sealedSecrets?: SealedSecrets;
+  /** How many of its owner's secrets it does not get because they do not go to this queue. */
+  secretsLeftOut?: number;
 }
 
 export const updateJob = call({

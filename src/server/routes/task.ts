@@ -21,7 +21,7 @@ export function taskRoutes(app: FastifyInstance, { jobs, vault }: { jobs: Jobs; 
   route(app, calls.submitTask, async ({ task_parameters: parameters }, request) => {
     const owner = ownerOf(request);
     const task = parseTaskParameters(parameters);
-    const secretIds = task.secretNames && (await vault.idsOf(owner, task.secretNames));
+    const secretIds = task.secretNames && (await vault.idsOf(owner, task.secretNames, task));
     try {
       const { taskId } = await jobs.submit(owner, { ...task, secretIds });
       return succeeded(taskId, `succeeded. new jediTaskID=${taskId}`);

@@ -1,0 +1,56 @@
+import { Forbidden, NotFound } from '../protocol/errors.ts';
+import type { OwnerId } from '../protocol/ids.ts';
+import { isTrusted } from '../protocol/trusted-queues.ts';
+import { type OpenedSecret, openAll, type Reading } from './secrets.ts';
+import { queuesOf } from './trusted-queues.ts';
+
+/** Which secrets a job asks for. */
+export interface JobSecretsRequest {
+  /** The only ones it gets, as `Vault.idsOf` answered them at its submission; null for all of its owner's. */
+  secretIds: readonly string[] | null;
+  /** Where it runs. */
+  queue: string;
+}
+
+export interface JobSecrets {
+  /** Sorted by name. */
+  secrets: OpenedSecret[];
+  /** How many of its owner's secrets do not go to that queue, where it asked for all. */
+  leftOut: number;
+}
+
+/**
+ * Opens a job's secrets as they are now, and no others.
+ *
+ * @throws {NotFound} when one that it names was deleted @throws {Forbidden} when one that it names may not go to that queue:
+ * the message counts them by their place in the list, as it is kept where no name may be
+ * @throws {DecryptionFailed} when one does not open; none is answered then
+ */
+export async function openJobSecrets(
+  reading: Reading,
+  owner: OwnerId,
+  { secretIds, queue }: JobSecretsRequest,
+): Promise<JobSecrets> {
+  const kept = await reading.current.of(owner);
+  const goes = new Map(kept.map((secret) => [secret.id, isTrusted(queuesOf(secret.queues), queue)]));
+  if (secretIds) {
+    const places = (which: (id: string) => boolean) => secretIds.flatMap((id, n) => (which(id) ? [n + 1] : []));
+    const gone = places((id) => !goes.has(id));
+    if (gone.length > 0) throw new NotFound(`${named(gone, secretIds.length)} deleted since it was submitted`);
+    const elsewhere = places((id) => goes.get(id) === false);
+    if (elsewhere.length > 0) {
+      throw new Forbidden(`${named(elsewhere, secretIds.length)} restricted to other queues than ${queue}`);
+    }
+  }
+  const wanted = secretIds && new Set(secretIds);
+  const asked = kept.filter(({ id }) => !wanted || wanted.has(id));
+  const given = asked.filter(({ id }) => goes.get(id));
+  return { secrets: await openAll(reading, owner, given), leftOut: asked.length - given.length };
+}
+
+/** `of the 3 secrets that the task names, number 2 was` */
+function named(places: readonly number[], of: number): string {
+  if (of === 1) return 'the secret that the task names was';
+  const which = places.length === 1 ? `number ${places[0]} was` : `numbers ${places.join(', ')} were`;
+  return `of the ${of} secrets that the task names, ${which}`;
+}
