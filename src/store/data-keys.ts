@@ -8,13 +8,16 @@ export interface WrappedDataKey {
   wrapped: Uint8Array;
 }
 
+/** A literal, not bound: only that is recognised as the condition of the index `data_keys_active`. */
+const IS_ACTIVE = sql.lit(1);
+
 /** The key that an owner's new values are encrypted under. */
 export const findActiveDataKey = prepared<{ ownerId: string }, WrappedDataKey>((db, arg) =>
   db
     .selectFrom('data_keys')
     .select(['id', 'root_key_id', 'wrapped'])
     .where('owner_id', '=', arg('ownerId'))
-    .where('active', '=', 1),
+    .where('active', '=', IS_ACTIVE),
 );
 
 /** One of an owner's keys; another owner's is not found. */
@@ -34,8 +37,7 @@ export async function insertFirstDataKey(db: Database, key: WrappedDataKey & { o
   await db
     .insertInto('data_keys')
     .values({ ...key, active: 1 })
-    // A literal: only that is recognised as the condition of the index `data_keys_active`.
-    .onConflict((conflict) => conflict.column('owner_id').where('active', '=', sql.lit(1)).doNothing())
+    .onConflict((conflict) => conflict.column('owner_id').where('active', '=', IS_ACTIVE).doNothing())
     .execute();
 }
 
