@@ -26,7 +26,7 @@ export type SigningKey = JWK & { kid: string };
  * @throws {Misconfigured} when others can read it or it is not a signing key file; the message says what to do
  * @throws {UnknownFormat} when a later release wrote it
  */
-export async function openSigningKeyFile(path: string): Promise<SigningKeyFile> {
+async function openSigningKeyFile(path: string): Promise<SigningKeyFile> {
   const found = await readSigningKeyFile(path);
   if (found) return found;
   await createSigningKeyFile(path);

@@ -13,14 +13,7 @@ export async function writeLogin(file: string, login: StoredLogin): Promise<void
   const temporary = `${file}.${randomUUID()}`;
   try {
     await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-    try {
-      await using handle = await open(temporary, 'wx', 0o600);
-      await handle.writeFile(JSON.stringify(login));
-      await handle.sync();
-    } catch (error) {
-      await rm(temporary, { force: true });
-      throw error;
-    }
+    await writeWhole(temporary, JSON.stringify(login));
     await rename(temporary, file);
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code;
@@ -32,4 +25,18 @@ export async function writeLogin(file: string, login: StoredLogin): Promise<void
 
 export async function removeLogin(file: string): Promise<void> {
   await rm(file, { force: true });
+}
+
+/** A new file, or none. */
+async function writeWhole(file: string, text: string): Promise<void> {
+  const handle = await open(file, 'wx', 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } catch (error) {
+    await rm(file, { force: true });
+    throw error;
+  } finally {
+    await handle.close();
+  }
 }

@@ -14,8 +14,8 @@ const MAX_ANSWER_BYTES = 1024 * 1024;
  * Throws Misconfigured for plain http to another machine, which would show the login to the network, and Unavailable.
  */
 export function createWebFetch(trust: Partial<TlsTrust>): { fetch: CustomFetch; close(): void } {
-  // The token is for the server of `url` alone, and no issuer has this name (RFC 2606).
-  const requester = createRequester({ url: 'https://nobody.invalid', token: async () => '', vo: '', ...trust });
+  // Nothing is sent to the server of `url`, a name that nobody has (RFC 2606), and nobody's token to others.
+  const requester = createRequester({ url: 'https://nobody.invalid', vo: '', ...trust });
 
   return {
     async fetch(address, { method, headers, body, signal }) {
@@ -26,7 +26,7 @@ export function createWebFetch(trust: Partial<TlsTrust>): { fetch: CustomFetch; 
         );
       }
       const text = body === undefined || body === null ? undefined : Buffer.from(String(body));
-      const response = await requester.start(
+      const { response } = await requester.start(
         url,
         { method, headers: { ...headers, ...(text && { 'content-length': text.length }) }, ...(signal && { signal }) },
         text,

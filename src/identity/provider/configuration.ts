@@ -16,7 +16,7 @@ import { INTERACTION_PATH, PATHS } from './paths.ts';
 import { deviceFlowPages, renderError, signOutPages } from './rendering.ts';
 
 /** The resource indicator (RFC 8707) of the API of the server at `url`: who names it is given a JWT access token for it. */
-export function apiResource(url: string): string {
+function apiResource(url: string): string {
   return `${url}/api/v1`;
 }
 
