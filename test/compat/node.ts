@@ -26,6 +26,8 @@ export interface Work {
   /** Name in the job -> name to keep it under. */
   outputs?: Record<string, string>;
   runDirectory?: string;
+  /** In which forms the command finds its secrets. */
+  secretsAs?: string;
   environment?: Record<string, string>;
   /** Called when it has begun to print. */
   onOutput?: (kill: (signal: NodeJS.Signals) => void) => void;
@@ -57,9 +59,10 @@ export async function openNode(t: TestContext): Promise<Node> {
 
 /** Through a shell, which the pilot hands the job's parameters to. */
 function start(directory: string, url: string, work: Omit<Work, 'sandbox' | 'secrets'>): Promise<Ran> {
-  const { command, outputs = {}, runDirectory = '.', environment = {}, onOutput } = work;
+  const { command, outputs = {}, runDirectory = '.', secretsAs, environment = {}, onOutput } = work;
   const names = Object.entries(outputs).map(([name, target]) => `'${name}': '${target}'`);
   const parameters =
+    (secretsAs === undefined ? '' : `--secretsAs ${secretsAs} `) +
     `-j "" --sourceURL ${url} -r ${runDirectory} -a ${SANDBOX} -o "{${names.join(', ')}}" ` +
     `-p "${encodeURIComponent(command).replaceAll("'", '%27')}"`;
   const child = spawn('/bin/sh', ['-c', `exec python3 '${SCRIPT}' ${parameters}`], {

@@ -44,6 +44,29 @@ test('secrets are a JSON file, variables and files of the job, exactly as they w
   assert.deepEqual(await node.files(), ['seen.json']);
 });
 
+for (const [secretsAs, seen] of [
+  ['json', ['value-1', null, false]],
+  ['env', [null, 'value-1', false]],
+  ['files', [null, null, true]],
+  ['env,files', [null, 'value-1', true]],
+] as const) {
+  test(`a job that asked for its secrets as ${secretsAs} finds them so, and in no other form`, async (t) => {
+    const node = await openNode(t);
+    const { status, stdout, stderr } = await node.run({
+      secretsAs,
+      secrets: { MY_SECRET: 'value-1', '___file___:key': Buffer.from('value-2').toString('base64') },
+      command:
+        'python3 -c \'import json, os; f = "panda_secrets.json"; ' +
+        'json.dump([json.load(open(f))["MY_SECRET"] if os.path.exists(f) else None, os.environ.get("MY_SECRET"), ' +
+        'os.path.exists("key")], open("seen", "w"))\'; echo value-1',
+      outputs: { seen: 'seen.json' },
+    });
+    assert.deepEqual([status, stdout, stderr], [0, '***\n', '']);
+    assert.deepEqual(JSON.parse(await readFile(join(node.directory, 'seen.json'), 'utf8')), seen);
+    assert.deepEqual(await node.files(), ['seen.json']);
+  });
+}
+
 test('what a job prints of its secrets is masked, in the main forms, on both streams and across writes', async (t) => {
   const node = await openNode(t);
   const secret = 's3cr&t "wörd"/42';
