@@ -149,6 +149,25 @@ test('Ctrl-C interrupts a loop, a sleep and a request, and the prompt goes on', 
   assert.equal(await answer(terminal, '1'), '1\n>>> ');
 });
 
+test('Ctrl-C ends a function in C that does not hear it, in the end', { skip }, async () => {
+  await using terminal = openTerminal([], NOWHERE);
+  await terminal.sees(PROMPT);
+  terminal.type("print('on'); all(__import__('itertools').repeat(1))\r");
+  await terminal.sees(/\non\n/);
+  for (let count = 0; count < 4; count++) terminal.type(CTRL_C);
+  await terminal.sees(/ERROR : Python has stopped \(it did not react to Ctrl-C\); start pbook again/);
+  assert.equal(await terminal.status(), 1);
+});
+
+test('Ctrl-\\ leaves at once', { skip }, async () => {
+  await using terminal = openTerminal([], NOWHERE);
+  await terminal.sees(PROMPT);
+  terminal.type("print('on'); all(__import__('itertools').repeat(1))\r");
+  await terminal.sees(/\non\n/);
+  terminal.type('\u001c');
+  assert.equal(await terminal.status(), 131);
+});
+
 test('Ctrl-C at the prompt drops the line', { skip }, async () => {
   await using terminal = openTerminal([], NOWHERE);
   await terminal.sees(PROMPT);

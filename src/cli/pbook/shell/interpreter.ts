@@ -29,10 +29,14 @@ export interface Interpreter {
   split(text: string): Promise<[first: number, last: number][] | undefined>;
   /** What the end of the line could become: the part to replace, and by what. */
   complete(line: string): Promise<{ from: string; to: string[] }>;
-  /** Ctrl-C: KeyboardInterrupt in what runs. */
+  /** Ctrl-C: KeyboardInterrupt in what runs. A function in C may not hear it: after some more of them Python is stopped. */
   interrupt(): void;
   close(): Promise<void>;
 }
+
+const SIGINT = 2;
+/** How many interrupts after the first may go unheard. */
+const PATIENCE = 3;
 
 /** Starts the thread, and does not wait until it is ready. */
 export function startInterpreter(options: { carryOut: CarryOut; arguments: string[]; terminal: boolean }): Interpreter {
@@ -53,6 +57,7 @@ export function startInterpreter(options: { carryOut: CarryOut; arguments: strin
   let stopped: Unavailable | undefined;
   let call: AbortController | undefined;
   let lastId = 0;
+  let unheard = 0;
 
   thread.on('message', (message: FromPython) => {
     if (message.kind === 'result') {
@@ -104,7 +109,12 @@ export function startInterpreter(options: { carryOut: CarryOut; arguments: strin
     complete: async (line) => JSON.parse(await ask({ do: 'complete', line })),
     interrupt() {
       if (call) return call.abort();
-      Atomics.store(flags, INTERRUPT, 2);
+      unheard = Atomics.load(flags, INTERRUPT) === 0 ? 0 : unheard + 1;
+      if (unheard === PATIENCE) {
+        stop(new Error('it did not react to Ctrl-C'));
+        return;
+      }
+      Atomics.store(flags, INTERRUPT, SIGINT);
       Atomics.notify(flags, INTERRUPT);
     },
     async close() {

@@ -18,6 +18,9 @@ export interface ReadOptions {
   arrange?(pasted: string): Promise<Piece[]>;
 }
 
+/** As shells count Ctrl-\\. */
+const EXIT_QUIT = 131;
+
 /** The terminal's keyboard. What is typed while nobody reads waits for the next reader, Ctrl-C excepted. */
 export interface Keyboard {
   /** Reads a line with the line editor; one at a time. */
@@ -71,9 +74,13 @@ export function openKeyboard(input: ReadStream, output: WriteStream, onInterrupt
       pending = []; // as a terminal does
       if (reader) reader.keys.write('\u0003');
       else onInterrupt();
-    } else {
+    } else if (signal === 'SIGTSTP') {
       take(false);
       process.kill(process.pid, signal);
+    } else {
+      // Leaves at once, and without the memory dump that the signal itself would make.
+      take(false);
+      process.exit(EXIT_QUIT);
     }
   }
 

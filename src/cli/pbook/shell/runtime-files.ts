@@ -21,11 +21,11 @@ export function runtimeFiles(): RuntimeFiles {
   return import.meta.filename.endsWith('.ts') ? sourceFiles(import.meta.dirname) : builtFiles(import.meta.dirname);
 }
 
-function builtFiles(dist: string): RuntimeFiles {
-  const folder = join(dist, 'python');
+function builtFiles(here: string): RuntimeFiles {
+  const folder = join(here, 'python');
   const snapshot = join(folder, SNAPSHOT_FILE);
   return {
-    thread: join(folder, THREAD_FILE),
+    thread: join(folder, 'thread.js'),
     pyodide: folder,
     sources: folder,
     ...(existsSync(snapshot) && { snapshot }),
@@ -42,6 +42,5 @@ function sourceFiles(here: string): RuntimeFiles {
   };
 }
 
-/** Names in `dist/python/`, which `scripts/build-shell.ts` fills. */
+/** The snapshot's name in the folder that `scripts/build-shell.ts` fills. */
 export const SNAPSHOT_FILE = 'snapshot.zst';
-export const THREAD_FILE = 'thread.js';

@@ -19,7 +19,8 @@ export async function runShell(code: string | undefined): Promise<number> {
   }
   const [{ runPrompt }, { openHistory }] = await Promise.all([import('./prompt.ts'), import('./history.ts')]);
   await greet();
-  return await runPrompt(stdin, stdout, openHistory(configFolder(env)), { keepsAll: env['PBOOK_HISTORY'] === 'all' });
+  const output = stdout.isTTY ? stdout : process.stderr;
+  return await runPrompt(stdin, output, openHistory(configFolder(env)), { keepsAll: env['PBOOK_HISTORY'] === 'all' });
 }
 
 /** Says who is known as whom, or why nobody is: the prompt opens all the same. Nothing is asked of the server. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { constants, zstdCompressSync, zstdDecompress } from 'node:zlib';
 import { addSources, bootPythonForSnapshot, pythonSources } from './python.ts';
@@ -38,16 +38,22 @@ export async function cachedSnapshot(pyodide: string, sources: string, folder: s
   if (existsSync(file)) return file;
   const part = `${file}.${process.pid}.part`;
   try {
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(part, await makeSnapshot(pyodide, sources, 3));
-    renameSync(part, file);
-    return file;
-  } catch (error) {
-    rmSync(part, { force: true });
-    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(part, ''); // whether it can be written, before the work
+  } catch {
     return undefined;
   }
+  try {
+    writeFileSync(part, await makeSnapshot(pyodide, sources, FAST));
+    renameSync(part, file);
+  } finally {
+    rmSync(part, { force: true });
+  }
+  return file;
 }
+
+/** A tenth of a second's work for zstd. */
+const FAST = 3;
 
 function fingerprint(pyodide: string, sources: string): string {
   const hash = createHash('sha256').update(readFileSync(join(pyodide, 'package.json')));
