@@ -40,7 +40,7 @@ test("a call has PanDA's method, PanDA's arguments, and needs those that PanDA's
     const names = new Set([...Object.keys(theirs.parameters), ...Object.keys(call.parameters.properties)]);
     for (const name of names) {
       const wanted: string | undefined = theirs.parameters[name];
-      const type = wanted?.split(' ')[0];
+      const type: string | undefined = wanted?.split(' ')[0];
       const own = call.parameters.properties[name] as Record<string, unknown> | undefined;
       if (own === undefined) found.push(`${call.path} ${name}`);
       else if (type === undefined) assert.ok(!required.has(name), `${call.path} ${name} is ours, and must be optional`);
