@@ -1,4 +1,5 @@
 import { InvalidArgument } from '../protocol/errors.ts';
+import { checkQueueName } from '../protocol/trusted-queues.ts';
 import { readQueue, readQueues, upsertQueue } from '../store/queues.ts';
 import type { Store } from '../store/store.ts';
 
@@ -17,9 +18,7 @@ export async function addQueue(
   name: string,
   { allowTlsSecrets = false }: { allowTlsSecrets?: boolean } = {},
 ): Promise<void> {
-  if (!/^[\w.-]{1,64}$/.test(name)) {
-    throw new InvalidArgument(`"${name}" cannot be a queue's name: 1 to 64 letters, digits, ".", "_" and "-"`);
-  }
+  checkQueueName(name);
   const queue = { name, allow_tls_secrets: allowTlsSecrets ? 1 : 0, created_at: clock() };
   await store.write((tx) => upsertQueue(tx, queue));
 }
@@ -32,6 +31,17 @@ export async function listQueues(store: Store): Promise<Queue[]> {
 export async function findQueue(store: Store, name: string): Promise<Queue | undefined> {
   const row = await readQueue(store.db, name);
   return row && toQueue(row);
+}
+
+/** @throws {InvalidArgument} naming those that are not there, and those that are */
+export async function checkQueues(store: Store, names: readonly string[]): Promise<void> {
+  const known = (await readQueues(store.db)).map(({ name }) => name);
+  const unknown = names.filter((name) => !known.includes(name));
+  if (unknown.length === 0) return;
+  const which = unknown.length === 1 ? `is no queue "${unknown[0]}"` : `are no queues "${unknown.join('", "')}"`;
+  throw new InvalidArgument(
+    `queues: there ${which}; ${known.length > 0 ? `the queues are ${known.join(', ')}` : 'there is none yet'}`,
+  );
 }
 
 function toQueue({ name, allow_tls_secrets }: { name: string; allow_tls_secrets: number }): Queue {

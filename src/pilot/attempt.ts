@@ -95,6 +95,9 @@ async function work(
   let outputs: Output[] = [];
   let staged: StagedIn | undefined;
   log.note(`attempt ${job.attemptNr} at job ${job.PandaID} of task ${job.taskID} on ${options.node}`);
+  if (job.secretsLeftOut) {
+    log.note(`secrets that are not here because they may not go to queue ${options.queue}: ${job.secretsLeftOut}`);
+  }
   try {
     const delivered = await options.openSecrets();
     const keep = home.secretsDirectory && join(home.secretsDirectory, `${job.PandaID}-${job.attemptNr}`);

@@ -19,6 +19,9 @@ export interface DeliveredSecrets {
   secrets: readonly JobSecret[];
 }
 
+/** What of them is written into files: the JSON text if there is to be one, and file secrets among `secrets`. */
+type SecretFiles = Pick<DeliveredSecrets, 'secrets'> & { json: Uint8Array | undefined };
+
 /** @throws {DecryptionFailed} when the opened bytes are not a JSON object of strings */
 export function parseDelivery(json: Uint8Array): DeliveredSecrets {
   const entries = jsonEntries(json);
@@ -57,7 +60,7 @@ export interface PlacedSecrets {
  * @throws the error of the file system when `panda_secrets.json` cannot be written; what was placed is removed then
  */
 export async function placeSecrets(
-  delivered: DeliveredSecrets,
+  delivered: SecretFiles,
   directory: string,
   keep?: string,
 ): Promise<PlacedSecrets> {
@@ -90,7 +93,7 @@ export async function placeSecrets(
 
   try {
     if (keep !== undefined) await mkdir(keep, { mode: 0o700 });
-    await place(SECRETS_FILE, delivered.json);
+    if (delivered.json) await place(SECRETS_FILE, delivered.json);
     let leftOut = 0;
     for (const { name: wire, value } of delivered.secrets) {
       const { name, kind } = splitWireName(wire);

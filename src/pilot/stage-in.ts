@@ -57,20 +57,26 @@ export async function stageIn(options: StageInOptions): Promise<StagedIn> {
   signal.throwIfAborted();
 
   const secrets = delivered?.secrets ?? [];
+  const forms = parameters.secretForms;
   const { environment, leftOut } = payloadEnvironment({
     own: options.own,
     passOn: options.passOn,
     home: directory.work,
     temporary: directory.temporary,
     job: { id: job.PandaID, taskId: job.taskID, attempt: job.attemptNr },
-    secrets,
+    secrets: forms.includes('env') ? secrets : [],
   });
-  if (leftOut > 0) log.note(`${count(leftOut)} too large for environment variables: read ${SECRETS_FILE}`);
-  const placed = delivered && (await placeInto(runDirectory, delivered, options.keep));
+  const instead = forms.includes('json') ? `read ${SECRETS_FILE}` : `use --secretsAs with json, for ${SECRETS_FILE}`;
+  if (leftOut > 0) log.note(`${count(leftOut)} too large for environment variables: ${instead}`);
+  const written = delivered && {
+    json: forms.includes('json') ? delivered.json : undefined,
+    secrets: forms.includes('files') ? secrets : [],
+  };
+  const placed = written && (await placeInto(runDirectory, written, options.keep));
   if (placed && placed.leftOut > 0) {
     log.note(
       `${count(placed.leftOut)} not written as files, because the name is no plain file name or is taken by the sandbox, ` +
-        `or the value is not base64: read ${SECRETS_FILE}`,
+        `or the value is not base64: ${instead}`,
     );
   }
   return {
@@ -84,7 +90,7 @@ export async function stageIn(options: StageInOptions): Promise<StagedIn> {
 
 async function fetchSandbox(
   { server, delivered, directory, signal }: StageInOptions,
-  { sourceUrl = server.origin, sandbox }: JobParameters,
+  { sourceUrl = server.origin, sandbox, secretForms }: JobParameters,
 ): Promise<void> {
   if (sandbox === undefined) return;
   const url = `${sourceUrl.replace(/\/+$/, '')}/cache/${encodeURIComponent(sandbox)}`;
@@ -93,11 +99,16 @@ async function fetchSandbox(
     stopping: signal,
   });
   // A `panda_secrets.json` that a user tried the job with at home gives way to the real one.
-  await unpackSandbox(archive, directory.work, delivered ? new Set([SECRETS_FILE]) : new Set(), signal);
+  const replaced = delivered && secretForms.includes('json') ? [SECRETS_FILE] : [];
+  await unpackSandbox(archive, directory.work, new Set(replaced), signal);
 }
 
 /** Its errors name files, and files are named like secrets: only the kind of error is passed on. */
-async function placeInto(runDirectory: string, delivered: DeliveredSecrets, keep: string | undefined) {
+async function placeInto(
+  runDirectory: string,
+  delivered: Parameters<typeof placeSecrets>[0],
+  keep: string | undefined,
+) {
   try {
     return await placeSecrets(delivered, runDirectory, keep);
   } catch (error) {

@@ -3,6 +3,7 @@ import { InvalidArgument } from './errors.ts';
 import { checkFileName } from './file-name.ts';
 import { quote, unquote } from './percent.ts';
 import { readNameMap, writeNameMap } from './python-dict.ts';
+import { parseSecretForms, SECRET_FORMS, type SecretForm } from './secret-forms.ts';
 import { splitWords } from './shell-words.ts';
 
 /** What a job runs, as its `jobPars` say it: the options of PanDA's own wrapper script for `prun`. */
@@ -15,6 +16,8 @@ export interface JobParameters {
   runDirectory: string;
   /** What the command calls an output -> what it is called when it is brought back (`-o`). */
   outputs: Readonly<Record<string, string>>;
+  /** How the job finds its secrets (`--secretsAs`, our extension); in every way unless it says so. */
+  secretForms: readonly SecretForm[];
   /** The command line for the shell (`-p`). */
   command: string;
 }
@@ -47,6 +50,9 @@ const READERS: Record<string, (parameters: JobParameters, value: string) => void
   '-o': (parameters, value) => {
     parameters.outputs = readNameMap(value);
   },
+  '--secretsAs': (parameters, value) => {
+    parameters.secretForms = parseSecretForms(value.split(','), 'jobParameters --secretsAs');
+  },
   '-p': (parameters, value) => {
     parameters.command = unquote(value);
   },
@@ -63,6 +69,7 @@ export function parseJobParameters(jobPars: string): JobParameters {
     sandbox: undefined,
     runDirectory: '.',
     outputs: {},
+    secretForms: SECRET_FORMS,
     command: '',
   };
   const words = splitWords(jobPars);

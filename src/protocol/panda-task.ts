@@ -3,6 +3,7 @@ import { InvalidArgument } from './errors.ts';
 import { checkFileName } from './file-name.ts';
 import { DEFAULT_MAX_ATTEMPTS, MAX_JOBS_PER_TASK, MAX_MAX_ATTEMPTS, MAX_TASK_NAME_CHARS } from './limits.ts';
 import { parseWireName, type WireName } from './names.ts';
+import { parseSecretForms, SECRET_FORMS } from './secret-forms.ts';
 
 /** A task as this system takes it. */
 export interface TaskRequest {
@@ -173,7 +174,7 @@ function parseJobCount(parameters: Record<string, unknown>): number {
 function parseTemplate(parameters: Record<string, unknown>): JobTemplate {
   const list = parameters['jobParameters'];
   if (!Array.isArray(list)) throw new InvalidArgument('jobParameters: must be a list');
-  const pieces: ParameterPiece[] = [];
+  const pieces: ParameterPiece[] = parseSecretsAs(parameters['secretsAs']);
   const outputs: string[] = [];
   for (const [place, element] of list.entries()) {
     const where = `jobParameters[${place}]`;
@@ -205,6 +206,18 @@ function parseTemplate(parameters: Record<string, unknown>): JobTemplate {
     processingType: label(parameters, 'processingType') ?? 'panda-secrets',
     prodSourceLabel: label(parameters, 'prodSourceLabel') ?? 'user',
   };
+}
+
+/** How jobs find their secrets, our extension: said in their parameters where it is not every way, for pilots of any kind. */
+function parseSecretsAs(value: unknown): ParameterPiece[] {
+  if (value === undefined || value === null) return [];
+  const words = typeof value === 'string' ? value.split(',') : value;
+  if (!Array.isArray(words) || words.some((word) => typeof word !== 'string')) {
+    throw new InvalidArgument('secretsAs: must be a list of words');
+  }
+  const forms = parseSecretForms(words, 'secretsAs');
+  if (forms.length === SECRET_FORMS.length) return [];
+  return [{ text: `--secretsAs ${forms.join(',')} `, firstNumber: 1 }];
 }
 
 function parseSourceUrl(value: unknown): string {

@@ -16,7 +16,7 @@ import { answerBadHttp, answerBadUrl, answerErrors, answerUnknownCalls } from '.
 import { describeCalls } from './plugins/openapi.ts';
 import { logRequests } from './plugins/request-log.ts';
 import { cacheRoutes } from './routes/cache.ts';
-import { credsRoutes } from './routes/creds.ts';
+import { credsRoutes, type SecretRooms } from './routes/creds.ts';
 import { fileServerRoutes } from './routes/file-server.ts';
 import { jobRoutes } from './routes/job.ts';
 import { loginRoutes } from './routes/login.ts';
@@ -34,6 +34,7 @@ export interface Rooms extends Identity {
   sandboxes: Sandboxes;
   blobs: Blobs;
   findQueue: FindQueue;
+  checkQueues: SecretRooms['checkQueues'];
   /** Without it nobody logs in here: tokens come from elsewhere. */
   login?: Login;
 }

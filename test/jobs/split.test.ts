@@ -61,6 +61,7 @@ test('a job of the real client is expanded as PanDA does', () => {
       sandbox: 'jobO.c0f8a68a-5d0a-4a7e-9d36-2f3c5f0f8f11.tar.gz',
       runDirectory: '.',
       outputs: Object.assign(Object.create(null), { 'out.txt': 'user.adoe.10000007._000003.out.txt' }),
+      secretForms: ['json', 'env', 'files'],
       command: 'python my.py 7',
     },
   );

@@ -28,6 +28,10 @@ interface TestJob {
   /** `null`: the job names no sandbox. */
   sandbox?: Entry[] | null;
   secrets?: Record<string, string>;
+  /** In which forms the command finds them. */
+  secretsAs?: string;
+  /** How many others its owner has. */
+  secretsLeftOut?: number;
   /** Sealed to this pilot instead. */
   sealedFor?: string;
   maxWalltime?: number;
@@ -145,7 +149,7 @@ export async function startPanda(t: TestContext): Promise<PandaServer> {
 
   async function toPilotJob(job: TestJob, keys: SealingKey[]): Promise<PilotJob> {
     const id = ++lastId;
-    const { command, outputs = {}, runDirectory = '.', sandbox = [], secrets, sealedFor = PILOT_ID } = job;
+    const { command, outputs = {}, runDirectory = '.', sandbox = [], secrets, secretsAs, sealedFor = PILOT_ID } = job;
     const sandboxName = `jobO.${id}.tar.gz`;
     if (sandbox) sandboxes.set(sandboxName, archive({ path: './', type: 'Directory', mode: 0o755 }, ...sandbox));
     const names = Object.entries(outputs).map(([local, name]) => `'${local}': '${name}'`);
@@ -157,6 +161,7 @@ export async function startPanda(t: TestContext): Promise<PandaServer> {
       jobName: `user.adoe.test.${id}`,
       transformation: '',
       jobPars: [
+        secretsAs === undefined ? '' : `--secretsAs ${secretsAs} `,
         `-j "" --sourceURL ${panda.url} -r ${runDirectory}`,
         sandbox ? ` -a ${sandboxName}` : '',
         names.length > 0 ? ` -o "{${names.join(', ')}}"` : '',
@@ -167,6 +172,7 @@ export async function startPanda(t: TestContext): Promise<PandaServer> {
       outFiles: Object.values(outputs).join(','),
       logFile: `user.adoe.test.log.${id}.log.tgz`,
       maxWalltime: job.maxWalltime ?? 0,
+      ...(job.secretsLeftOut ? { secretsLeftOut: job.secretsLeftOut } : {}),
       ...(secrets ? { sealedSecrets: await sealDelivery(keys, context, Buffer.from(JSON.stringify(secrets))) } : {}),
     };
   }

@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { splitJob } from '../../src/jobs/split.ts';
 import { PandaError } from '../../src/protocol/errors.ts';
-import { MAX_JOBS_PER_TASK } from '../../src/protocol/limits.ts';
+import { parseJobParameters } from '../../src/protocol/job-parameters.ts';
+import { FIRST_TASK_ID, MAX_JOBS_PER_TASK } from '../../src/protocol/limits.ts';
 import { parseChangedParameters, parseTaskParameters } from '../../src/protocol/panda-task.ts';
 import { taskParameters } from '../jobs/farm.ts';
 
@@ -46,6 +48,20 @@ test('secrets are all, none, or those named, as files too', () => {
   assert.deepEqual([named.useSecrets, named.secretNames], [true, ['A', '___file___:b']]);
   assert.throws(() => parse({ secretNames: [] }), /at least one/);
   assert.throws(() => parse({ secretNames: ['a=b'] }), { code: 'ERR_INVALID_NAME' });
+});
+
+test('how jobs find their secrets is said in their parameters, where it is not in every way', () => {
+  const formsOf = (secretsAs: unknown) => {
+    const { template } = parse({ secretsAs });
+    return parseJobParameters(splitJob(template, { taskId: FIRST_TASK_ID, serial: 1 }).parameters).secretForms;
+  };
+  assert.deepEqual(formsOf(undefined), ['json', 'env', 'files']);
+  assert.deepEqual(formsOf(['files', 'json', 'files']), ['json', 'files']);
+  assert.deepEqual(formsOf('env'), ['env']);
+  assert.doesNotMatch(JSON.stringify(parse({ secretsAs: 'env,json,files' }).template), /secretsAs/);
+  assert.throws(() => parse({ secretsAs: [] }), /secretsAs: must be one or more of json, env, files, not none/);
+  assert.throws(() => parse({ secretsAs: 'env,file' }), /secretsAs: .* not "file"/);
+  assert.throws(() => parse({ secretsAs: { env: true } }), /secretsAs: must be a list/);
 });
 
 test('the command line and the names of secrets are not among what is stored', () => {

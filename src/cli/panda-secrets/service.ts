@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import { createDelivery } from '../../delivery/delivery.ts';
 import { createOwners } from '../../identity/owners.ts';
 import { createJobs } from '../../jobs/jobs.ts';
-import { addQueue, findQueue, listQueues } from '../../jobs/queues.ts';
+import { addQueue, checkQueues, findQueue, listQueues } from '../../jobs/queues.ts';
 import { createSandboxes } from '../../jobs/sandboxes.ts';
 import { Misconfigured } from '../../protocol/errors.ts';
 import { openKeyFile } from '../../sealing/key-file.ts';
@@ -67,6 +67,7 @@ export async function startService(
         sandboxes: createSandboxes({ store, blobs, clock }),
         blobs,
         findQueue: (name) => findQueue(store, name),
+        checkQueues: (names) => checkQueues(store, names),
       },
       { ...(tls && { tls }), trustedProxies: settings.trustedProxies, logger },
     );

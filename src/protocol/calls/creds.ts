@@ -12,6 +12,13 @@ export const setUserSecrets = call({
   parameters: Type.Object({
     key: Type.Union([Key, Type.Null()]),
     value: Type.Union([Type.String(), Type.Null()]),
+    queues: Type.Optional(
+      Type.Array(Type.String(), {
+        maxItems: 100,
+        description:
+          'extension: the only queues whose jobs get it, "*" for any; left out, a secret that is there keeps its own',
+      }),
+    ),
   }),
 });
 
@@ -28,7 +35,7 @@ export const listUserSecrets = call({
   path: 'creds/list_user_secrets',
   http: 'GET',
   panda: false,
-  summary: 'Names, kinds, sizes and dates of the secrets, without values.',
+  summary: 'Names, kinds, sizes, trusted queues and dates of the secrets, without values.',
   parameters: Type.Object({}),
 });
 
@@ -40,6 +47,8 @@ export interface ListedSecret {
   version: number;
   /** Bytes of the value as sent. */
   size: number;
+  /** The only queues whose jobs get it; null for any. */
+  queues: readonly string[] | null;
   created_at: string;
   updated_at: string;
 }

@@ -5,21 +5,34 @@ import { succeeded } from '../../protocol/envelope.ts';
 import { InvalidArgument } from '../../protocol/errors.ts';
 import { parseWireName, splitWireName } from '../../protocol/names.ts';
 import { secretsText } from '../../protocol/secrets-text.ts';
+import { parseTrustedQueues, type TrustedQueues } from '../../protocol/trusted-queues.ts';
 import type { Vault } from '../../vault/vault.ts';
 import { ownerOf } from '../plugins/authentication.ts';
 import { route } from '../route.ts';
 
+/** What these calls work on. */
+export interface SecretRooms {
+  vault: Vault;
+  delivery: Delivery;
+  /** @throws {InvalidArgument} naming the queues that are not there, and those that are */
+  checkQueues(names: readonly string[]): Promise<void>;
+}
+
 /** A user's secrets. */
-export function credsRoutes(app: FastifyInstance, { vault, delivery }: { vault: Vault; delivery: Delivery }): void {
-  route(app, calls.setUserSecrets, async ({ key, value }, request) => {
+export function credsRoutes(app: FastifyInstance, { vault, delivery, checkQueues }: SecretRooms): void {
+  route(app, calls.setUserSecrets, async ({ key, value, queues }, request) => {
     const owner = ownerOf(request);
+    if (queues !== undefined && (key === null || value === null)) {
+      throw new InvalidArgument("'queues' goes with a 'key' and a 'value'");
+    }
     if (key === null) {
       if (value !== null) throw new InvalidArgument("'value' must be null where 'key' is: that deletes all secrets");
       await vault.deleteAll(owner);
     } else if (value === null) {
       await vault.delete(owner, parseWireName(key));
     } else {
-      await vault.set(owner, parseWireName(key), value);
+      const name = parseWireName(key);
+      await vault.set(owner, name, value, { queues: await knownQueues(queues) });
     }
     return succeeded(null, 'OK');
   });
@@ -35,6 +48,7 @@ export function credsRoutes(app: FastifyInstance, { vault, delivery }: { vault: 
       ...splitWireName(secret.name),
       version: secret.version,
       size: secret.size,
+      queues: secret.queues,
       created_at: isoTime(secret.createdAt),
       updated_at: isoTime(secret.updatedAt),
     }));
@@ -60,6 +74,13 @@ export function credsRoutes(app: FastifyInstance, { vault, delivery }: { vault: 
     const which = { ...(key !== undefined && { name: parseWireName(key) }), ...(limit !== undefined && { limit }) };
     return succeeded(await delivery.history(ownerOf(request), which));
   });
+
+  /** Undefined where none were named. */
+  async function knownQueues(names: readonly string[] | undefined): Promise<TrustedQueues | undefined> {
+    const queues = names && parseTrustedQueues(names);
+    if (queues) await checkQueues(queues);
+    return queues;
+  }
 }
 
 function isoTime(milliseconds: number): string {

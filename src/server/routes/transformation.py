@@ -6,6 +6,7 @@
     -a SANDBOX         the archive to fetch from there and unpack
     -r DIRECTORY       where in it to run
     -o "{...}"         outputs: what the command calls them -> what the pilot looks for
+    --secretsAs FORMS  how the command finds its secrets: json,env,files
     -p COMMAND         for sh, percent-encoded
 
 The pilot wrote the job's secrets to panda_secrets.json. They go to the directory that the command runs in and into its
@@ -36,6 +37,7 @@ WRONG_USAGE, NO_SANDBOX, BAD_SANDBOX, NO_OUTPUT, BAD_SECRETS = 64, 69, 65, 74, 7
 
 SECRETS_FILE = 'panda_secrets.json'
 FILE_MARK = '___file___:'
+SECRET_FORMS = ('json', 'env', 'files')
 OWN_DIRECTORY = 'panda_secrets_job'
 
 MAX_UNPACKED_BYTES = 8 * 1024 ** 3
@@ -83,8 +85,9 @@ def main(arguments):
         if options['-a']:
             unpack(fetch(options['--sourceURL'], options['-a']), own_directory)
         directory = inside(own_directory, options['-r'])
-        secrets = take_secrets(pilots_directory, directory)
-        status = run(options['-p'], directory, environment_with(secrets), patterns_of(masked_texts(secrets)))
+        forms = options['--secretsAs']
+        secrets = take_secrets(pilots_directory, directory, forms)
+        status = run(options['-p'], directory, environment_with(secrets if 'env' in forms else {}), patterns_of(masked_texts(secrets)))
         if status == 0:
             bring(options['-o'], directory, pilots_directory)
         return status
@@ -97,7 +100,8 @@ def main(arguments):
 
 
 def parse(arguments):
-    options = {'-j': '', '--sourceURL': '', '-a': '', '-r': '.', '-o': '{}', '-p': ''}
+    options = {'-j': '', '--sourceURL': '', '-a': '', '-r': '.', '-o': '{}', '-p': '',
+               '--secretsAs': ','.join(SECRET_FORMS)}
     words = list(arguments)
     while words:
         name, joined, value = words.pop(0).partition('=')
@@ -108,6 +112,9 @@ def parse(arguments):
                 raise Failure(WRONG_USAGE, '%s needs a value' % name)
             value = words.pop(0)
         options[name] = value
+    options['--secretsAs'] = options['--secretsAs'].split(',')
+    if not set(options['--secretsAs']) <= set(SECRET_FORMS):
+        raise Failure(WRONG_USAGE, '--secretsAs must be one or more of %s' % ', '.join(SECRET_FORMS))
     options['-p'] = urllib.parse.unquote(options['-p'])
     if not options['-p'].strip():
         raise Failure(WRONG_USAGE, '-p with the command is missing')
@@ -206,24 +213,27 @@ def inside(directory, path):
 # --- the secrets
 
 
-def take_secrets(pilots_directory, directory):
-    """Moves the secrets to where the command runs. @returns name on the wire -> value"""
+def take_secrets(pilots_directory, directory, forms):
+    """Moves the secrets to where the command runs, in those forms. @returns name on the wire -> value"""
     delivered = os.path.join(pilots_directory, SECRETS_FILE)
     if not os.path.exists(delivered):
         return {}
-    placed = os.path.join(directory, SECRETS_FILE)
     os.chmod(delivered, 0o600)
-    # One that a user tried the job with at home gives way.
-    remove(placed)
-    os.rename(delivered, placed)
     try:
-        with open(placed, encoding='utf-8') as file:
+        with open(delivered, encoding='utf-8') as file:
             secrets = json.load(file)
         if not all(isinstance(value, str) for value in secrets.values()):
             raise ValueError
     except (ValueError, AttributeError):
         raise Failure(BAD_SECRETS, 'what the pilot wrote to %s is not an object of strings' % SECRETS_FILE)
-    left_out = [name for name, value in secrets.items() if name.startswith(FILE_MARK)
+    if 'json' in forms:
+        # One that a user tried the job with at home gives way.
+        placed = os.path.join(directory, SECRETS_FILE)
+        remove(placed)
+        os.rename(delivered, placed)
+    else:
+        os.unlink(delivered)
+    left_out = [name for name, value in secrets.items() if name.startswith(FILE_MARK) and 'files' in forms
                 and not write_file(directory, name[len(FILE_MARK):], value)]
     if left_out:
         print('panda-secrets: %d not written as files, because the name is no plain file name or is taken, or the value '

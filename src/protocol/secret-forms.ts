@@ -1,0 +1,23 @@
+import { InvalidArgument } from './errors.ts';
+
+/**
+ * The ways in which a job finds its secrets: `json`, all of them in `panda_secrets.json`; `env`, strings as environment
+ * variables; `files`, file secrets as files of their name.
+ */
+export const SECRET_FORMS = ['json', 'env', 'files'] as const;
+export type SecretForm = (typeof SECRET_FORMS)[number];
+
+/**
+ * Reads the ways that a task asks for, in their own order and without repetition.
+ *
+ * @param where the argument, for the message
+ * @throws {InvalidArgument} when there is none, or an unknown one
+ */
+export function parseSecretForms(words: readonly string[], where: string): SecretForm[] {
+  const unknown = words.find((word) => !(SECRET_FORMS as readonly string[]).includes(word));
+  if (unknown !== undefined || words.length === 0) {
+    const given = unknown === undefined ? 'none' : `"${unknown.slice(0, 32)}"`;
+    throw new InvalidArgument(`${where}: must be one or more of ${SECRET_FORMS.join(', ')}, not ${given}`);
+  }
+  return SECRET_FORMS.filter((form) => words.includes(form));
+}
