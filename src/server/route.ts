@@ -37,6 +37,7 @@ export function route<C extends Call>(
       summary: call.summary,
       operationId: `${call.http.toLowerCase()}_${call.path.replace('/', '_')}`,
       tags: [call.path.split('/', 1)[0] ?? ''],
+      'x-panda': call.panda,
     },
     ...(from === 'query' && {
       preValidation: (request, _reply, done) => {

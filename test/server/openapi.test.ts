@@ -24,3 +24,16 @@ test('every call of the protocol is served, and described in the OpenAPI documen
     for (const name of names) assert.ok(described.includes(`"${name}"`), `${call.path}: ${name}`);
   }
 });
+
+test('the document is a page for people as well, which loads nothing and runs nothing', async (t) => {
+  const server = await startServer(t);
+  const response = await fetch(`${server.url}/api/v1/docs`);
+  const page = await response.text();
+  assert.equal(response.status, 200);
+  assert.match(response.headers.get('content-type') ?? '', /^text\/html/);
+  assert.match(response.headers.get('content-security-policy') ?? '', /^default-src 'none'; style-src 'sha256-/);
+  assert.doesNotMatch(page, /<script|<link|src=|https?:/);
+  for (const call of CALLS) assert.ok(page.includes(`<code>${call.path}</code>`), call.path);
+  assert.match(page, /<code>list_user_secrets|extension/);
+  assert.match(page, /&lt;|&quot;/);
+});

@@ -1,6 +1,14 @@
 import swagger from '@fastify/swagger';
 import type { FastifyInstance } from 'fastify';
 import { API } from '../route.ts';
+import { type OpenApiDocument, openApiPage } from './openapi-page.ts';
+
+declare module 'fastify' {
+  interface FastifySchema {
+    /** Whether PanDA has the call too. */
+    'x-panda'?: boolean;
+  }
+}
 
 const ENVELOPE = {
   type: 'object',
@@ -8,7 +16,10 @@ const ENVELOPE = {
   properties: { success: { type: 'boolean' }, message: { type: 'string' }, data: {} },
 };
 
-/** The OpenAPI document of every call, made from the same schemas that check arguments, at `/api/v1/openapi.json`. */
+/**
+ * The OpenAPI document of every call, made from the same schemas that check arguments, at `/api/v1/openapi.json`; for people at
+ * `/api/v1/docs`.
+ */
 export async function describeCalls(app: FastifyInstance): Promise<void> {
   await app.register(swagger, {
     openapi: {
@@ -34,5 +45,15 @@ export async function describeCalls(app: FastifyInstance): Promise<void> {
   app.get(`${API}/openapi.json`, async (_request, reply) => {
     document ??= JSON.stringify(app.swagger());
     return reply.type('application/json').send(document);
+  });
+  let page: ReturnType<typeof openApiPage> | undefined;
+  app.get(`${API}/docs`, async (_request, reply) => {
+    page ??= openApiPage(app.swagger() as unknown as OpenApiDocument);
+    return reply
+      .type('text/html; charset=utf-8')
+      .header('content-security-policy', page.policy)
+      .header('x-content-type-options', 'nosniff')
+      .header('referrer-policy', 'no-referrer')
+      .send(page.text);
   });
 }

@@ -1,0 +1,139 @@
+import { createHash } from 'node:crypto';
+import { type Html, html } from '../../identity/provider/pages/html.ts';
+
+/** What the page shows of an OpenAPI document. */
+export interface OpenApiDocument {
+  info: { title: string; description?: string };
+  paths: Record<string, Record<string, Operation>>;
+}
+
+interface Operation {
+  summary?: string;
+  tags?: string[];
+  parameters?: { name: string; required?: boolean; description?: string; schema?: Schema }[];
+  requestBody?: { content: Record<string, { schema?: Schema }> };
+  /** Whether PanDA has the call too. */
+  'x-panda'?: boolean;
+}
+
+interface Schema {
+  type?: string;
+  description?: string;
+  properties?: Record<string, Schema>;
+  required?: string[];
+  items?: Schema;
+  anyOf?: Schema[];
+  const?: unknown;
+}
+
+/** The document for people: one page without JavaScript, and nothing from any other place. */
+export function openApiPage(document: OpenApiDocument): { text: string; policy: string } {
+  const groups = new Map<string, Html[]>();
+  for (const [path, methods] of Object.entries(document.paths)) {
+    for (const [method, operation] of Object.entries(methods)) {
+      const [group = 'other'] = operation.tags ?? [];
+      groups.set(group, [...(groups.get(group) ?? []), call(path, method.toUpperCase(), operation)]);
+    }
+  }
+  const names = [...groups.keys()].sort();
+  const { text } = html`<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${document.info.title}: the API</title>
+<style>${{ text: STYLE }}</style>
+</head>
+<body>
+<header>
+<h1>${document.info.title}: the API</h1>
+<p>${document.info.description}</p>
+<p>Every call answers <code>{"success": …, "message": …, "data": …}</code> with HTTP status 200, errors included, and needs
+<code>Authorization: Bearer TOKEN</code>. For programs: <a href="openapi.json">openapi.json</a>.</p>
+<nav aria-label="Groups of calls">${names.map((name) => html`<a href="#${name}">${name}</a> `)}</nav>
+</header>
+<main>
+${names.map((name) => html`<section id="${name}"><h2>${name}</h2>${groups.get(name) ?? []}</section>`)}
+</main>
+</body>
+</html>
+`;
+  const digest = createHash('sha256').update(STYLE).digest('base64');
+  const policy = `default-src 'none'; style-src 'sha256-${digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
+  return { text, policy };
+}
+
+function call(path: string, method: string, operation: Operation): Html {
+  const rows = argumentsOf(operation);
+  const where = whereArgumentsAre(operation);
+  const table = html`<table><thead><tr><th scope="col">argument</th><th scope="col">type</th><th scope="col"></th></tr></thead>
+<tbody>${rows}</tbody></table>`;
+  return html`<details>
+<summary><span class="method ${method.toLowerCase()}">${method}</span> <code>${path.replace('/api/v1/', '')}</code>
+<span class="what">${operation.summary}</span>${operation['x-panda'] === false && html` <span class="own">extension</span>`}</summary>
+<p><code>${method} ${path}</code>${where && `: ${where}`}.</p>
+${rows.length > 0 ? table : html`<p class="none">No arguments.</p>`}
+</details>`;
+}
+
+function whereArgumentsAre({ parameters = [], requestBody }: Operation): string {
+  if (parameters.length > 0) return 'arguments in the query string; a list is its name repeated';
+  return requestBody ? 'arguments in a JSON body' : '';
+}
+
+function argumentsOf({ parameters = [], requestBody }: Operation): Html[] {
+  const inQuery = parameters.map(({ name, required, description, schema = {} }) =>
+    row(name, { ...schema, ...(description !== undefined && { description }) }, required),
+  );
+  const bodies = Object.values(requestBody?.content ?? {});
+  const { properties = {}, required = [] } = bodies[0]?.schema ?? {};
+  return [
+    ...inQuery,
+    ...Object.entries(properties).map(([name, schema]) => row(name, schema, required.includes(name))),
+  ];
+}
+
+function row(name: string, schema: Schema, required = false): Html {
+  return html`<tr><th scope="row"><code>${name}</code></th><td>${typeOf(schema)}${required && html` <b>required</b>`}</td>
+<td>${schema.description}</td></tr>`;
+}
+
+function typeOf({ type, items, anyOf, const: constant }: Schema): string {
+  if (constant !== undefined) return JSON.stringify(constant);
+  if (anyOf) return anyOf.map(typeOf).join(' or ');
+  if (type === 'array') return `list of ${typeOf(items ?? {})}`;
+  return type ?? 'any';
+}
+
+const STYLE = `
+:root { color-scheme: light dark; --page: #eef1f5; --card: #fff; --text: #18202b; --quiet: #556172; --line: #cfd6e0; --accent: #1f5fd0; --get: #17693c; --post: #8a4b00; }
+@media (prefers-color-scheme: dark) {
+  :root { --page: #10151c; --card: #19212c; --text: #e8edf4; --quiet: #a3b0c0; --line: #374353; --accent: #7fb0ff; --get: #7fdca6; --post: #ffc27a; }
+}
+* { box-sizing: border-box; }
+html { font: 16px/1.5 system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', sans-serif; scroll-behavior: smooth; }
+body { max-width: 60rem; margin: 0 auto; padding: 24px 16px 64px; background: var(--page); color: var(--text); }
+h1 { margin: 0 0 4px; font-size: 1.75rem; letter-spacing: -.01em; }
+h2 { margin: 36px 0 10px; font-size: 1.15rem; }
+p { margin: 0 0 12px; }
+a { color: var(--accent); }
+nav { display: flex; flex-wrap: wrap; gap: 8px; margin: 16px 0 0; }
+nav a { padding: 4px 12px; border: 1px solid var(--line); border-radius: 999px; background: var(--card); text-decoration: none; }
+code { font: .9em ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace; overflow-wrap: anywhere; }
+details { margin: 0 0 8px; padding: 0 14px; background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
+details[open] { padding-bottom: 12px; }
+summary { padding: 10px 0; cursor: pointer; }
+summary code { font-weight: 650; }
+.method { display: inline-block; min-width: 3.2rem; font: 700 .75rem/1 ui-monospace, monospace; }
+.get { color: var(--get); }
+.post { color: var(--post); }
+.what, .none { color: var(--quiet); }
+.own { margin-left: 6px; padding: 1px 8px; font-size: .75rem; color: var(--accent); border: 1px solid currentColor; border-radius: 999px; white-space: nowrap; }
+table { width: 100%; border-collapse: collapse; font-size: .9375rem; }
+th, td { padding: 6px 12px 6px 0; text-align: left; vertical-align: top; border-top: 1px solid var(--line); }
+thead th { color: var(--quiet); font-weight: 600; font-size: .8125rem; border-top: 0; }
+tbody th { font-weight: 500; }
+b { color: var(--accent); font-size: .8125rem; }
+:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; border-radius: 4px; }
+`;
