@@ -71,6 +71,7 @@ function nextSteps({ url, installation }: Service, data: string): string {
     '         export PANDA_AUTH_ID_TOKEN=$(panda-secrets token alice)',
     `         export PANDA_URL_SSL=${url}`,
     '         pbook set_secret MY_SECRET random_string',
+    `  the API, for people:  ${url}/api/v1/docs`,
     '  a compute node:  panda-secrets pilot-token --queue default | panda-pilot --queue default --token-file -',
   ].join('\n');
 }
