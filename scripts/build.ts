@@ -44,6 +44,8 @@ for (const [out, entry] of Object.entries(programs)) {
     outdir: lib,
     splitting: true,
     chunkNames: '[name]-[hash]',
+    // `oidc-provider` finds its records' lifetimes by the names of its classes.
+    keepNames: out === 'panda-secrets',
     banner: { js: REQUIRE },
   });
 }

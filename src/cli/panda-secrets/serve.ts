@@ -68,8 +68,8 @@ function nextSteps({ url, installation }: Service, data: string): string {
   return [
     `  ${where}`,
     '  next:  panda-secrets user add alice',
-    '         export PANDA_AUTH_ID_TOKEN=$(panda-secrets token alice)',
     `         export PANDA_URL_SSL=${url}`,
+    '         pbook login      (a script: export PANDA_AUTH_ID_TOKEN=$(panda-secrets token alice))',
     '         pbook set_secret MY_SECRET random_string',
     `  the API, for people:  ${url}/api/v1/docs`,
     '  a compute node:  panda-secrets pilot-token --queue default | panda-pilot --queue default --token-file -',

@@ -2,6 +2,7 @@ import { hkdfSync } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Interaction, InteractionResults, Provider } from 'oidc-provider';
+import { Misconfigured } from '../../protocol/errors.ts';
 import { PROVIDER_CLEANING_SECONDS } from '../../protocol/limits.ts';
 import { deleteEndedPasswordLinks } from '../../store/password-links.ts';
 import { deleteEndedProviderRecords } from '../../store/provider-records.ts';
@@ -79,6 +80,9 @@ export function createIdentityProvider({
       url,
       providerConfiguration({ url, vo, store, clock, keys, cookieKeys: keys.map(cookieKey) }),
     );
+    // It finds lifetimes by the names of its classes, which a bundler may change: codes and tokens would then never end.
+    if (provider.DeviceCode.name !== 'DeviceCode')
+      throw new Misconfigured('this build renamed the classes of oidc-provider');
     provider.proxy = true;
     takeSloppyScopes(provider);
     provider.use(showLinkedCode);
