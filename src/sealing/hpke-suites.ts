@@ -1,18 +1,12 @@
-import {
-  AEAD_AES_256_GCM,
-  CipherSuite,
-  KDF_HKDF_SHA256,
-  KEM_DHKEM_X25519_HKDF_SHA256,
-  KEM_MLKEM768_X25519,
-  type KeyPair,
-} from 'hpke';
+import { CipherSuite, KEM_DHKEM_X25519_HKDF_SHA256, KEM_MLKEM768_X25519, type KeyPair } from 'hpke';
 import type { Kem } from '../protocol/sealed.ts';
+import { aes256Gcm, hkdfSha256 } from './hpke-primitives.ts';
 
 export type { CipherSuite, KeyPair };
 
 /** HPKE (RFC 9180; the hybrid KEM as in draft-ietf-hpke-pq) with HKDF-SHA256 and AES-256-GCM, by the KEM's name on the wire. */
 export function hpkeSuite(kem: Kem): CipherSuite {
-  return new CipherSuite(KEM_FACTORIES[kem], KDF_HKDF_SHA256, AEAD_AES_256_GCM) as CipherSuite;
+  return new CipherSuite(KEM_FACTORIES[kem], hkdfSha256, aes256Gcm) as CipherSuite;
 }
 
 const KEM_FACTORIES = {
