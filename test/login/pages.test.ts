@@ -205,6 +205,20 @@ test("the addresses that a login is given are the server's own, whatever Host th
   assert.ok(!text.includes('evil'));
 });
 
+test('behind a proxy that ends TLS cookies are for https alone, and others do not get in', async (t) => {
+  const site = await startLoginSite(t, {
+    users: [],
+    settings: { publicUrl: 'https://panda.example.org', trustedProxies: ['127.0.0.1'] },
+  });
+  const forwarded = { 'x-forwarded-for': '192.0.2.7', 'x-forwarded-proto': 'https' };
+  const page = await fetch(`${site.url}/device`, { headers: forwarded });
+  const cookies = page.headers.getSetCookie();
+  assert.ok(cookies.length > 0);
+  for (const cookie of cookies) assert.match(cookie, /; samesite=lax; secure; httponly/i);
+  const plain = await fetch(`${site.url}/device`, { headers: { ...forwarded, 'x-forwarded-proto': 'http' } });
+  assert.equal(plain.status, 403);
+});
+
 test('a password is chosen by a link, once', async (t) => {
   const site = await startLoginSite(t, { users: [] });
   await addAccount(site.store, Date.now, 'carol');

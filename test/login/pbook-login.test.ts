@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { RENEWAL_SECONDS } from '../../src/protocol/limits.ts';
+import { LOOPBACK } from '../client/certificates.ts';
 import { type Home, makeHome } from './command-line.ts';
 import { claims, confirmDevice, type LoginSite, startLoginSite } from './login-site.ts';
 import { createVisitor } from './visitor.ts';
@@ -108,6 +110,20 @@ test('who names a VO that is not here is told so', async (t) => {
   const { status, stderr } = await home.pbook('login');
   assert.equal(status, 1);
   assert.match(stderr, /no login for the VO "atlas": set PANDA_AUTH_VO/);
+});
+
+test('the login goes over https, to a server whose certificate is trusted', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'login-tls-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const files = { certFile: join(folder, 'cert.pem'), keyFile: join(folder, 'key.pem') };
+  writeFileSync(files.certFile, LOOPBACK.cert);
+  writeFileSync(files.keyFile, LOOPBACK.key, { mode: 0o600 });
+  const site = await startLoginSite(t, { users: [], settings: { tls: files } });
+  const vo = { PANDA_AUTH_VO: 'atlas' };
+  const stranger = await (await makeHome(t, site.url, vo)).pbook('login');
+  assert.match(stranger.stderr, /certificate that is not trusted here/);
+  const known = await (await makeHome(t, site.url, { ...vo, SSL_CERT_FILE: files.certFile })).pbook('login');
+  assert.match(known.stderr, /no login for the VO "atlas"/);
 });
 
 test('a login beside a token in the environment warns that the token goes first', async (t) => {
