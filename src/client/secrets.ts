@@ -1,34 +1,43 @@
 import type { ListedDelivery, ListedSecret, ListedVersion } from '../protocol/calls/creds.ts';
-import { Unavailable } from '../protocol/errors.ts';
-import type { WireName } from '../protocol/names.ts';
+import { Unavailable, UnknownCall } from '../protocol/errors.ts';
+import { type WireName, wireName } from '../protocol/names.ts';
 import { Plaintext } from '../protocol/plaintext.ts';
 import { checkValue } from '../protocol/text.ts';
 import type { Transport } from './transport.ts';
 
 /** The caller's secrets. Every call throws as `Transport` says. What answers text answers the server's message. */
 export interface SecretCalls {
-  /** @throws InvalidValue before anything is sent */
-  setSecret(name: WireName, value: string): Promise<string>;
+  /**
+   * @param options `queues`: the only ones whose jobs get it, `['*']` for any (our extension); left out, a secret that is there
+   * keeps its own
+   * @throws InvalidValue before anything is sent; UnknownCall when queues are given to a server that knows none
+   */
+  setSecret(name: WireName, value: string, options?: { queues?: readonly string[] | undefined }): Promise<string>;
   /** Those of `names` that exist, or all of them. */
   getSecrets(names?: readonly WireName[]): Promise<Map<WireName, Plaintext>>;
   /** A name that does not exist is not an error, as with PanDA. */
   deleteSecret(name: WireName): Promise<string>;
   deleteAllSecrets(): Promise<string>;
-  /** Names, sizes and dates, without values (our extension). */
+  /** Names, sizes, trusted queues and dates, without values (our extension). */
   listSecrets(): Promise<ListedSecret[]>;
+  /** The queues of those secrets that may not go to all; none on a server that knows none. */
+  getTrustedQueues(): Promise<Map<WireName, readonly string[]>>;
   getSecretVersions(name: WireName): Promise<ListedVersion[]>;
   restoreSecret(name: WireName, version: number): Promise<string>;
   getSecretDeliveries(query?: { name?: WireName; limit?: number }): Promise<ListedDelivery[]>;
 }
 
 export function secretCalls(transport: Transport): SecretCalls {
-  const set = async (key: WireName | null, value: string | null) =>
-    (await transport.post<null>('creds/set_user_secrets', { key, value })).message;
+  const set = async (key: WireName | null, value: string | null, queues?: readonly string[]) =>
+    (await transport.post<null>('creds/set_user_secrets', { key, value, ...(queues && { queues }) })).message;
+  const list = async () => (await transport.get<ListedSecret[]>('creds/list_user_secrets')).data;
 
   return {
-    async setSecret(name, value) {
+    async setSecret(name, value, { queues } = {}) {
       checkValue(value);
-      return set(name, value);
+      // A server that knows no queues might take the value and leave the queues out: it does not know this call either.
+      if (queues) await list();
+      return set(name, value, queues);
     },
     async getSecrets(names) {
       const { data } = await transport.get<unknown>('creds/get_user_secrets', { keys: names });
@@ -36,8 +45,13 @@ export function secretCalls(transport: Transport): SecretCalls {
     },
     deleteSecret: (name) => set(name, null),
     deleteAllSecrets: () => set(null, null),
-    async listSecrets() {
-      return (await transport.get<ListedSecret[]>('creds/list_user_secrets')).data;
+    listSecrets: list,
+    async getTrustedQueues() {
+      const listed = await list().catch((error: Error) => {
+        if (error instanceof UnknownCall) return [];
+        throw error;
+      });
+      return new Map(listed.flatMap(({ name, kind, queues }) => (queues ? [[wireName(name, kind), queues]] : [])));
     },
     async getSecretVersions(name) {
       return (await transport.get<ListedVersion[]>('creds/get_secret_versions', { key: name })).data;

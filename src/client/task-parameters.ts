@@ -3,6 +3,7 @@ import { InvalidArgument } from '../protocol/errors.ts';
 import { buildJobParameters, type TaskParameter } from '../protocol/job-parameters.ts';
 import { MAX_CONTAINER_NAME_CHARS } from '../protocol/limits.ts';
 import type { WireName } from '../protocol/names.ts';
+import type { SecretForm } from '../protocol/secret-forms.ts';
 import { VERSION } from '../protocol/version.ts';
 import type { StoredSandbox } from './sandboxes.ts';
 
@@ -19,6 +20,8 @@ export interface TaskOptions {
   useSecrets: boolean;
   /** The only secrets that the jobs get; all of them when left out. */
   secretNames?: readonly WireName[] | undefined;
+  /** In which forms jobs find them; in every one when left out. */
+  secretForms?: readonly SecretForm[] | undefined;
   site?: string | undefined;
   maxAttempts?: number | undefined;
   /** The command line as it is kept with the task; never with a secret's name or value. */
@@ -57,6 +60,7 @@ export function buildTaskParameters(options: TaskOptions, vo: string, sandbox: S
     ...(options.maxAttempts === undefined ? {} : { maxAttempt: options.maxAttempts }),
     ...(options.useSecrets ? { useSecrets: true } : {}),
     ...(options.secretNames === undefined ? {} : { secretNames: options.secretNames }),
+    ...(options.secretForms === undefined ? {} : { secretsAs: options.secretForms }),
     sourceURL: sandbox.origin,
     noInput: true,
     log: {

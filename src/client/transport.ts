@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Envelope } from '../protocol/envelope.ts';
-import { Refused, Unauthenticated, Unavailable } from '../protocol/errors.ts';
+import { Refused, Unauthenticated, Unavailable, UnknownCall } from '../protocol/errors.ts';
 import { explainFailure } from './failures.ts';
 import { type ConnectionOptions, createRequester } from './requester.ts';
 
@@ -140,7 +140,7 @@ function notPanda(url: URL): Unavailable {
 function unexpectedStatus(status: number, url: URL, location: string | undefined): Unavailable | Unauthenticated {
   if (status === 401) return new Unauthenticated(`${where(url)} does not accept this token (HTTP 401)`);
   if (status === 404)
-    return new Unavailable(
+    return new UnknownCall(
       `${where(url)} does not know this call (HTTP 404): is it a PanDA server of this API version?`,
     );
   if (location !== undefined)

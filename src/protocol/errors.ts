@@ -133,6 +133,9 @@ export class Unavailable extends PandaError {
   }
 }
 
+/** The other side has no such call: a server of PanDA's, asked for an extension. */
+export class UnknownCall extends Unavailable {}
+
 /** The other side answered `success: false`; the message is its own. */
 export class Refused extends PandaError {
   /** The `data` that came with the refusal. */

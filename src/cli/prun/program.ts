@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { MAX_JOBS_PER_TASK, MAX_MAX_ATTEMPTS } from '../../protocol/limits.ts';
+import { parseSecretForms, SECRET_FORMS, type SecretForm } from '../../protocol/secret-forms.ts';
 import { VERSION } from '../../protocol/version.ts';
 import type { Program } from '../command.ts';
 import { UsageError } from '../reporting.ts';
@@ -12,10 +13,12 @@ export interface PrunOptions {
   nJobs: number;
   /** `true`: all of them. */
   useSecrets?: true | string[];
+  secretsAs?: SecretForm[];
   site?: string;
   maxAttempt?: number;
   excludeFile?: string[];
   vo?: string;
+  yes?: boolean;
   json?: boolean;
 }
 
@@ -34,11 +37,17 @@ export function createPrun(
     .option('--outputs <files>', 'files that the jobs write and that you want back, with commas between', list)
     .option('--nJobs <n>', 'number of jobs', wholeNumber(MAX_JOBS_PER_TASK), 1)
     .option('--useSecrets [keys]', 'give the jobs your secrets; =KEY1,KEY2 only these', list)
+    .option(
+      '--secretsAs <forms>',
+      `how jobs find them: ${SECRET_FORMS.join(',')}; in all of these ways otherwise`,
+      forms,
+    )
     .option('--site <queue>', 'the queue to run on; any when it is not given')
     .option('--maxAttempt <n>', 'how often a job that fails is tried', wholeNumber(MAX_MAX_ATTEMPTS))
     .option('--excludeFile <patterns>', 'files to leave out, with commas between; patterns as in a .gitignore', list)
     .option('--noBuild', 'accepted; there is never a build step')
     .option('--vo <vo>', 'the VO to submit for; PANDA_AUTH_VO otherwise')
+    .option('--yes', 'do not ask, only warn, where files hold values of your secrets')
     .option('--json', 'print the result for a program to read')
     .addOption(new Option('--bexec <command>').hideHelp().argParser(refuseBuild))
     .allowExcessArguments(false)
@@ -47,6 +56,7 @@ export function createPrun(
       // Looked at here, after commander has named options that it does not know: --outds, say.
       if (!exec?.trim()) throw new UsageError('what shall run? Give --exec "COMMAND"');
       if (!outDS) throw new UsageError('how shall it be called? Give --outDS user.NICKNAME.SOMETHING');
+      if (options.secretsAs && !options.useSecrets) throw new UsageError('--secretsAs goes with --useSecrets');
       return run({ exec, outDS, ...options }, args);
     });
   return { command };
@@ -63,6 +73,14 @@ node_modules and what a .prunignore in it names (the rules of a .gitignore).
 function list(text: string, before: string[] | true = []): string[] {
   const items = text.split(',').map((item) => item.trim());
   return [...(before === true ? [] : before), ...items.filter((item) => item !== '')];
+}
+
+function forms(text: string): SecretForm[] {
+  try {
+    return parseSecretForms(list(text), '--secretsAs');
+  } catch (error) {
+    throw new InvalidArgumentError(`${(error as Error).message}.`);
+  }
 }
 
 function wholeNumber(most: number): (text: string) => number {

@@ -1,11 +1,13 @@
 import { submitDirectory } from '../../client/submission.ts';
 import { withConnection } from '../command.ts';
-import { info, printJson, warn } from '../reporting.ts';
+import { EXIT_REFUSED, info, note, printJson, warn } from '../reporting.ts';
 import type { PrunOptions } from './program.ts';
 
 /** @param args the command line, for the task's record */
 export async function submit(options: PrunOptions, args: readonly string[]): Promise<void> {
   const { exec, outDS, outputs = [], nJobs, useSecrets, site, maxAttempt, excludeFile = [], json = false } = options;
+  const ask = !options.yes && process.stdin.isTTY && process.stderr.isTTY;
+  const directory = process.cwd();
   const submitted = await withConnection((connection) =>
     submitDirectory(
       { ...connection, vo: options.vo ?? connection.vo },
@@ -16,18 +18,30 @@ export async function submit(options: PrunOptions, args: readonly string[]): Pro
         jobs: nJobs,
         useSecrets: useSecrets !== undefined,
         secrets: useSecrets === true ? undefined : useSecrets,
+        secretForms: options.secretsAs,
         site: site === 'AUTO' ? undefined : site,
         maxAttempts: maxAttempt,
         commandLine: commandLine(args),
-        directory: process.cwd(),
+        directory,
         exclude: excludeFile,
+        examine:
+          useSecrets &&
+          (async (paths) => await (await sandboxCheck()).checkSandbox(connection.client, directory, paths, { ask })),
       },
       { step: json ? () => {} : info, warning: warn },
     ),
   );
+  if (!submitted) {
+    note('nothing was submitted');
+    process.exitCode = EXIT_REFUSED;
+    return;
+  }
   if (json) printJson({ jediTaskID: submitted.taskId, message: submitted.message, sandbox: submitted.sandbox });
   else info(submitted.message || `succeeded. new jediTaskID=${submitted.taskId}`);
 }
+
+/** Loaded where secrets are used: it brings the masker. */
+const sandboxCheck = () => import('./sandbox-check.ts');
 
 /** The command line as PanDA's prun records it, without the names of secrets. */
 function commandLine(args: readonly string[]): string {

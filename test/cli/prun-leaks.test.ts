@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict';
+import { mkdtempDisposableSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { findLeaks } from '../../src/cli/prun/leaked-secrets.ts';
+import { type WireName, wireName } from '../../src/protocol/names.ts';
+import { Plaintext } from '../../src/protocol/plaintext.ts';
+import { type Handler, no, ok, startStub } from '../client/stub-server.ts';
+import { run } from './run.ts';
+
+const VALUE = 'p@ss "wörd"/42+x';
+const KEY = `-----BEGIN KEY-----\n${'MIIBVgIBADANBgkqhkiG9w0B\n'.repeat(20)}-----END KEY-----\n`;
+
+async function leaksIn(secrets: Record<string, string>, files: Record<string, string | Uint8Array>) {
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'leaks-test-'));
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(folder.path, name), content);
+  const named = Object.entries(secrets).map(([name, value]) => [name as WireName, new Plaintext(value)] as const);
+  return await findLeaks(new Map(named), folder.path, Object.keys(files));
+}
+
+test('a value is found as it is and in the forms that it is often written in, with its file, line and name', async () => {
+  const forms = {
+    plain: VALUE,
+    json: JSON.stringify({ password: VALUE }),
+    url: `https://host/?p=${encodeURIComponent(VALUE)}`,
+    base64: Buffer.from(`user:${VALUE}\n`).toString('base64'),
+    base64url: Buffer.from(`me:${VALUE}`).toString('base64url'),
+    hex: Buffer.from(VALUE).toString('hex'),
+  };
+  for (const [form, text] of Object.entries(forms)) {
+    const found = await leaksIn(
+      { TOKEN: VALUE, OTHER: 'not-to-be-found' },
+      { clean: 'nothing', bad: `#\n\nx = ${text}\n` },
+    );
+    assert.deepEqual(found, [{ path: 'bad', line: 3, names: ['TOKEN'] }], form);
+  }
+});
+
+test('a file secret is found by its content, text or not, whole or encoded', async () => {
+  const bytes = Buffer.from(Array.from({ length: 5000 }, (_, n) => (n * 7919) % 251));
+  const secrets = {
+    [wireName('key.pem', 'file')]: Buffer.from(KEY).toString('base64'),
+    [wireName('key.bin', 'file')]: bytes.toString('base64'),
+  };
+  assert.deepEqual(
+    await leaksIn(secrets, {
+      'a.pem': KEY,
+      'b.bin': bytes,
+      'c.b64': bytes.toString('base64'),
+      d: 'MIIBVgIBADANBgkqhkiG9w0B',
+    }),
+    [
+      { path: 'a.pem', line: 1, names: ['___file___:key.pem'] },
+      { path: 'b.bin', line: 1, names: ['___file___:key.bin'] },
+      { path: 'c.b64', line: 1, names: ['___file___:key.bin'] },
+    ],
+  );
+});
+
+test('a value that was stored with its line end is found without it', async () => {
+  assert.equal((await leaksIn({ T: 'stored-by-echo\n' }, { f: 'x = "stored-by-echo"' })).length, 1);
+});
+
+test('what is too short or too common to be a secret, and a part of one, raises no alarm', async () => {
+  const secrets = {
+    A: 'true',
+    B: 'abc',
+    C: '------',
+    D: '',
+    E: '{"type": "service_account", "key": "long-random-text"}',
+  };
+  assert.deepEqual(await leaksIn(secrets, { f: 'true abc ------ "type": "service_account"' }), []);
+  assert.deepEqual(await leaksIn({}, { f: 'x' }), []);
+});
+
+test('of many secrets those in a file are named, wherever they stand in it', async () => {
+  const value = (n: number) => `value-number-${n}-of-many`;
+  const secrets = Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`S${n}`, value(n)]));
+  const filler = 'x\n'.repeat(1_500_000);
+  const [leak, ...more] = await leaksIn(secrets, { f: `${filler}${value(7)}${filler}${value(42)}`, empty: '' });
+  assert.deepEqual([leak, more], [{ path: 'f', line: 1_500_001, names: ['S7', 'S42'] }, []]);
+});
+
+test('any value that can be masked is found in any text around it', async () => {
+  const text = fc.string({ unit: 'grapheme', maxLength: 40 });
+  const value = fc
+    .string({ unit: 'grapheme', minLength: 8, maxLength: 5000 })
+    .filter((v) => /^\w{8}/.test(v) && v.isWellFormed());
+  await fc.assert(
+    fc.asyncProperty(value, text, text, async (secret, before, after) => {
+      fc.pre(before.isWellFormed() && after.isWellFormed());
+      assert.equal((await leaksIn({ S: secret }, { f: before + secret + after })).length, 1);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+const LINE = ['--exec', 'python3 my.py', '--outDS', 'user.adoe.test1', '--noBuild'];
+
+test('prun names file and secret before it submits, never the value, and submits where nobody can be asked', async () => {
+  await using stub = await startStub(
+    accepting({ 'creds/get_user_secrets': () => ok(JSON.stringify({ MY_TOKEN: VALUE })) }),
+  );
+  for (const more of [[], ['--yes']]) {
+    const { status, stdout, stderr } = await inFolder([...LINE, '--useSecrets', ...more], stub.url);
+    assert.equal(status, 0);
+    assert.match(stderr, /^WARNING : my\.py holds the value of your secret MY_TOKEN \(line 2\)\n.*--excludeFile/);
+    assert.ok(!(stdout + stderr).includes('p@ss'));
+    assert.ok(stub.seen.some(({ path }) => path === 'task/submit'));
+  }
+});
+
+test('without --useSecrets no value is asked for', async () => {
+  await using stub = await startStub(accepting({}));
+  assert.deepEqual((await inFolder(LINE, stub.url)).stderr, '');
+  assert.ok(!stub.seen.some(({ path }) => path.startsWith('creds/')));
+});
+
+test('a server that does not tell the values gets the task all the same, with a warning', async () => {
+  await using stub = await startStub(accepting({ 'creds/get_user_secrets': () => no('not today') }));
+  const { status, stderr } = await inFolder([...LINE, '--useSecrets'], stub.url);
+  assert.deepEqual(
+    [status, stderr],
+    [0, 'WARNING : the files were not searched for values of your secrets: not today\n'],
+  );
+});
+
+async function inFolder(args: readonly string[], url: string) {
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'leaks-test-'));
+  writeFileSync(join(folder.path, 'my.py'), `import os\ntoken = '${VALUE}'\n`);
+  return await run('prun', args, url, { cwd: folder.path });
+}
+
+function accepting(more: Record<string, Handler>): Record<string, Handler> {
+  return {
+    'creds/list_user_secrets': () => ok([]),
+    'file_server/validate_cache_file': () => no('not found'),
+    'file_server/upload_cache_file': () => ok(),
+    'task/submit': () => ok(10000001, 'succeeded. new jediTaskID=10000001'),
+    ...more,
+  };
+}
