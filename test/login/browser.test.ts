@@ -42,12 +42,14 @@ test('somebody types the code, by keyboard alone', options, async (t) => {
   const begun = await site.beginLogin();
   const page = await openPage(t);
   await page.goto(begun.verification_uri);
+  await page.locator('#user_code:focus').waitFor();
   await page.keyboard.type(begun.user_code.toLowerCase().replace('-', ' '));
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { name: 'Is this your device?' }).waitFor();
   await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+  await page.locator('#name:focus').waitFor();
   await page.keyboard.type('alice');
   await page.keyboard.press('Tab');
   await page.keyboard.type(PASSWORD);
