@@ -57,12 +57,14 @@ export interface PlacedSecrets {
  * directory; with `keep`, a directory that does not exist yet, they are in there and the working directory has symbolic
  * links to them.
  *
+ * @param seenAs where the payload sees `keep`
  * @throws the error of the file system when `panda_secrets.json` cannot be written; what was placed is removed then
  */
 export async function placeSecrets(
   delivered: SecretFiles,
   directory: string,
   keep?: string,
+  seenAs = keep,
 ): Promise<PlacedSecrets> {
   const placed: string[] = [];
   const realDirectory = await realpath(directory);
@@ -78,8 +80,8 @@ export async function placeSecrets(
   };
   const place = async (name: string, bytes: Uint8Array) => {
     const path = join(realDirectory, name);
-    if (keep === undefined) return await create(path, bytes);
-    await symlink(join(keep, name), path);
+    if (keep === undefined || seenAs === undefined) return await create(path, bytes);
+    await symlink(join(seenAs, name), path);
     placed.push(path);
     await create(join(keep, name), bytes);
   };

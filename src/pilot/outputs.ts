@@ -1,5 +1,5 @@
-import { lstat, realpath, rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import { lstat, readlink, realpath, rename } from 'node:fs/promises';
+import { isAbsolute, join, relative } from 'node:path';
 import { MAX_UPLOAD_BYTES } from '../protocol/limits.ts';
 import { isOutside } from './attempt-directory.ts';
 
@@ -23,17 +23,19 @@ export interface MissingOutput {
  * @param work the directory that outputs must be in, without links in its path
  * @param wanted local name (a path seen from `runDirectory`) -> the name to keep it under
  * @param target an empty directory on the same file system
+ * @param seenWork where the payload saw `work`: a link to there is one into `work`
  */
 export async function collectOutputs(
   work: string,
   runDirectory: string,
   wanted: Readonly<Record<string, string>>,
   target: string,
+  seenWork = work,
 ): Promise<{ outputs: Output[] } | MissingOutput> {
   const outputs: Output[] = [];
   for (const [local, name] of Object.entries(wanted)) {
     const missing = (kind: MissingOutput['kind'], what: string) => ({ kind, reason: `the output "${local}" ${what}` });
-    const path = await realpath(join(runDirectory, local)).catch(() => undefined);
+    const path = await resolveOutput(join(runDirectory, local), work, seenWork).catch(() => undefined);
     if (path === undefined) return missing('missing', 'was not made');
     if (isOutside(work, path)) return missing('not-allowed', "is outside the job's directory");
     const found = await lstat(path);
@@ -44,4 +46,9 @@ export async function collectOutputs(
     outputs.push(output);
   }
   return { outputs };
+}
+
+async function resolveOutput(path: string, work: string, seenWork: string): Promise<string> {
+  const link = await readlink(path).catch(() => '');
+  return await realpath(isAbsolute(link) && !isOutside(seenWork, link) ? join(work, relative(seenWork, link)) : path);
 }

@@ -12,6 +12,8 @@ export interface PayloadOptions {
   command: string;
   /** Absolute path of the working directory. */
   directory: string;
+  /** The words in front of the command that isolate it, see `Isolation.launcher`. */
+  launcher?: readonly string[] | undefined;
   /** The whole environment; nothing of the pilot's own is added. */
   environment: Readonly<Record<string, string>>;
   /** Marks the payload's processes, see {@link MARK_VARIABLE}. */
@@ -45,7 +47,11 @@ const DRAIN_SECONDS = 5;
 /** Starts a payload as the leader of a session of its own. */
 export function startPayload(options: PayloadOptions): Payload {
   const child = launch(options);
-  const tree = { mark: options.mark, ...(child.pid === undefined ? {} : { leader: child.pid }) };
+  const tree = {
+    mark: options.mark,
+    isolated: options.launcher !== undefined,
+    ...(child.pid === undefined ? {} : { leader: child.pid }),
+  };
   const outputs = [carry(child.stdout, options.stdout), carry(child.stderr, options.stderr)];
   let stopping: Promise<boolean> | undefined;
 
@@ -69,9 +75,10 @@ export function startPayload(options: PayloadOptions): Payload {
   };
 }
 
-function launch({ command, directory, environment, mark, stdout, stderr }: PayloadOptions) {
+function launch({ command, directory, launcher = [], environment, mark, stdout, stderr }: PayloadOptions) {
+  const [program = '/bin/sh', ...words] = [...launcher, '/bin/sh', '-c', LAUNCHER, 'sh', command];
   try {
-    return spawn('/bin/sh', ['-c', LAUNCHER, 'sh', command], {
+    return spawn(program, words, {
       cwd: directory,
       env: { [MARK_VARIABLE]: mark, ...environment },
       detached: true,

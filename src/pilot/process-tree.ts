@@ -11,6 +11,8 @@ export const MARK_VARIABLE = 'PANDA_PILOT_MARK';
 export interface ProcessTree {
   /** The process that was started, leader of its own session; `undefined` when another pilot started it. */
   leader?: number;
+  /** The leader keeps a PID namespace, and with it everything in it ends at once: it is killed, never asked. */
+  isolated?: boolean;
   /** What the value of {@link MARK_VARIABLE} begins with. */
   mark: string;
 }
@@ -27,6 +29,7 @@ const KILL_SECONDS = 5;
 export async function endProcesses(tree: ProcessTree, graceSeconds: number): Promise<boolean> {
   if (membersOf(tree).length === 0) return true;
   for (const pid of membersOf(tree)) {
+    if (tree.isolated && pid === tree.leader) continue;
     signal(pid, 'SIGTERM');
     signal(pid, 'SIGCONT');
   }

@@ -4,6 +4,7 @@ import { type JobParameters, parseJobParameters } from '../protocol/job-paramete
 import { type AttemptDirectory, enterRunDirectory } from './attempt-directory.ts';
 import { payloadEnvironment } from './environment.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
+import { ISOLATED_PATHS } from './isolation.ts';
 import type { JobLog } from './job-log.ts';
 import { type DeliveredSecrets, placeSecrets, SECRETS_FILE } from './job-secrets.ts';
 import type { PilotServer } from './reporter.ts';
@@ -17,6 +18,8 @@ export interface StageInOptions {
   directory: AttemptDirectory;
   /** Where the secrets' files are kept, a directory that is not there yet; `undefined`: in the working directory. */
   keep: string | undefined;
+  /** Whether the payload will see its directories at `ISOLATED_PATHS`. */
+  isolated: boolean;
   /** The pilot's own environment, and the names in it that the operator passes on to payloads. */
   own: Readonly<Record<string, string | undefined>>;
   passOn: readonly string[];
@@ -29,9 +32,13 @@ export interface StageInOptions {
 export interface StagedIn {
   command: string;
   runDirectory: string;
+  /** Where the payload sees the directory that it is in. */
+  seenWork: string;
   /** Local name -> the name to keep it under. */
   outputs: Readonly<Record<string, string>>;
   environment: Readonly<Record<string, string>>;
+  /** Where the secrets' files are when not in the working directory. */
+  secretsDirectory: string | undefined;
   /** Takes the secrets' files away. Safe to repeat. */
   removeSecrets(): Promise<void>;
 }
@@ -58,11 +65,12 @@ export async function stageIn(options: StageInOptions): Promise<StagedIn> {
 
   const secrets = delivered?.secrets ?? [];
   const forms = parameters.secretForms;
+  const seenWork = options.isolated ? ISOLATED_PATHS.work : directory.work;
   const { environment, leftOut } = payloadEnvironment({
     own: options.own,
     passOn: options.passOn,
-    home: directory.work,
-    temporary: directory.temporary,
+    home: seenWork,
+    temporary: options.isolated ? ISOLATED_PATHS.temporary : directory.temporary,
     job: { id: job.PandaID, taskId: job.taskID, attempt: job.attemptNr },
     secrets: forms.includes('env') ? secrets : [],
   });
@@ -72,7 +80,7 @@ export async function stageIn(options: StageInOptions): Promise<StagedIn> {
     json: forms.includes('json') ? delivered.json : undefined,
     secrets: forms.includes('files') ? secrets : [],
   };
-  const placed = written && (await placeInto(runDirectory, written, options.keep));
+  const placed = written && (await placeInto(runDirectory, written, options));
   if (placed && placed.leftOut > 0) {
     log.note(
       `${count(placed.leftOut)} not written as files, because the name is no plain file name or is taken by the sandbox, ` +
@@ -82,8 +90,10 @@ export async function stageIn(options: StageInOptions): Promise<StagedIn> {
   return {
     command: parameters.command,
     runDirectory,
+    seenWork,
     outputs: parameters.outputs,
     environment,
+    secretsDirectory: placed && options.keep,
     removeSecrets: async () => await placed?.remove(),
   };
 }
@@ -107,10 +117,10 @@ async function fetchSandbox(
 async function placeInto(
   runDirectory: string,
   delivered: Parameters<typeof placeSecrets>[0],
-  keep: string | undefined,
+  { keep, isolated }: Pick<StageInOptions, 'keep' | 'isolated'>,
 ) {
   try {
-    return await placeSecrets(delivered, runDirectory, keep);
+    return await placeSecrets(delivered, runDirectory, keep, isolated ? ISOLATED_PATHS.secrets : keep);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const isFull = code === 'ENOSPC' || code === 'EDQUOT';

@@ -15,10 +15,10 @@ const ERROR_CODES: Record<MissingOutput['kind'], number> = {
 
 /** Moves the outputs out of the working directory, which is removed next. @throws {AttemptFailed} when one is not there */
 export async function takeOutputs(
-  { runDirectory, outputs }: Pick<StagedIn, 'runDirectory' | 'outputs'>,
+  { runDirectory, outputs, seenWork }: Pick<StagedIn, 'runDirectory' | 'outputs' | 'seenWork'>,
   directory: AttemptDirectory,
 ): Promise<Output[]> {
-  const collected = await collectOutputs(directory.work, runDirectory, outputs, directory.outputs);
+  const collected = await collectOutputs(directory.work, runDirectory, outputs, directory.outputs, seenWork);
   if ('outputs' in collected) return collected.outputs;
   throw new AttemptFailed(ERROR_CODES[collected.kind], collected.reason);
 }
