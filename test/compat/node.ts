@@ -7,8 +7,8 @@ import type { TestContext } from 'node:test';
 import { archive, type Entry } from '../pilot/archives.ts';
 import { temporaryFolder } from '../pilot/folders.ts';
 
-export const SCRIPT = join(import.meta.dirname, '../../src/server/routes/transformation.py');
-export const SANDBOX = 'jobO.c0f8a68a-5d0a-4a7e-9d36-2f3c5f0f8f11.tar.gz';
+const SCRIPT = join(import.meta.dirname, '../../src/server/routes/transformation.py');
+const SANDBOX = 'jobO.c0f8a68a-5d0a-4a7e-9d36-2f3c5f0f8f11.tar.gz';
 
 /** What the transformation did. */
 export interface Ran {

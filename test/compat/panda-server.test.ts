@@ -33,7 +33,11 @@ test('secrets are set, listed and deleted on a server of PanDA', async () => {
   assert.deepEqual([...panda.secrets.keys()], ['MY_SECRET']);
   assert.equal((await pbook('delete_all_secrets', '--yes')).status, 0);
   assert.equal(panda.secrets.size, 0);
-  assert.deepEqual(panda.unknown, []);
+  // Asking for an extension does no harm, as long as its absence does none.
+  assert.deepEqual(
+    [...new Set(panda.unknown)].filter((path) => path !== 'creds/list_user_secrets'),
+    [],
+  );
 });
 
 test("a task is submitted with the parameters that PanDA's prun sends, and looked after", async () => {
