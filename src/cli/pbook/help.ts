@@ -14,6 +14,10 @@ Where the value comes from:
   pbook set_secret KEY --file PATH         a file of any bytes, at most 768,000
   pbook set_secret KEY PATH is_file=True   the same, as PanDA users know it
 
+Where it may go:
+  --queues Q1,Q2   only jobs on these queues get it; "*" lifts that again. A new value
+                   without --queues leaves it as it was
+
 A value has at most 1000 kB (1,024,000 bytes), a name 255 bytes without "=".`;
 
 export const SHELL_HELP = `

@@ -8,13 +8,14 @@ import { addLoginCommands } from './login.ts';
 
 // What a command needs is loaded when it runs: a command line has to start fast.
 const secrets = () => import('./secrets.ts');
+const records = () => import('./secret-records.ts');
 const tasks = () => import('./tasks.ts');
 const results = () => import('./results.ts');
 const shell = () => import('./shell/shell.ts');
 
 /** Commands that store or name what they are given, taken literally. */
 const LITERAL: Record<string, LiteralCommand> = {
-  set_secret: { flags: ['--json', '--help'], valued: ['--file'] },
+  set_secret: { flags: ['--json', '--help'], valued: ['--file', '--queues'] },
   delete_secret: { flags: ['--json', '--help'], valued: [] },
 };
 
@@ -58,9 +59,10 @@ function addSecretCommands(pbook: Command): void {
   pbook
     .command('set_secret')
     .description('Keep a value under a name. A name that exists gets the new value.')
-    .usage('KEY [VALUE] [--file PATH] [--json]')
+    .usage('KEY [VALUE] [--file PATH] [--queues Q1,Q2] [--json]')
     .argument('[words...]')
     .option('--file <path>', "keep a file's bytes; the job finds a file of that name")
+    .option('--queues <queues>', 'the only queues whose jobs get it, "*" for any; without it those it has stay')
     .option(...JSON_OPTION)
     .addHelpText('after', SET_SECRET_HELP)
     .action(async (words, options) => (await secrets()).setSecret(words, options));
@@ -85,6 +87,27 @@ function addSecretCommands(pbook: Command): void {
     .option('--yes', 'do not ask')
     .option(...JSON_OPTION)
     .action(async (options) => (await secrets()).deleteAllSecrets(options));
+  pbook
+    .command('secret_history')
+    .description('List which jobs were given your secrets, or one of them: when, where and in which version.')
+    .usage('[KEY] [limit=N] [--json]')
+    .argument('[words...]')
+    .option(...JSON_OPTION)
+    .action(async (words, options) => (await records()).secretHistory(words, options));
+  pbook
+    .command('secret_versions')
+    .description('List the versions of a secret that are kept, without values.')
+    .usage('KEY [--json]')
+    .argument('[words...]')
+    .option(...JSON_OPTION)
+    .action(async (words, options) => (await records()).secretVersions(words, options));
+  pbook
+    .command('restore_secret')
+    .description('Make the value of a kept version the current one again.')
+    .usage('KEY VERSION [--json]')
+    .argument('[words...]')
+    .option(...JSON_OPTION)
+    .action(async (words, options) => (await records()).restoreSecret(words, options));
 }
 
 function addTaskCommands(pbook: Command): void {

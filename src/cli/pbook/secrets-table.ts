@@ -5,15 +5,23 @@ import { printable } from '../reporting.ts';
 
 /**
  * The list of secrets in two columns, as PanDA's pbook shows it: sorted, the mark of a file left out, values cut at
- * `SHOWN_VALUE_CHARS` characters unless `full`.
+ * `SHOWN_VALUE_CHARS` characters unless `full`, behind them the queues that a secret may go to if not to all.
  */
-export function secretsTable(secrets: ReadonlyMap<WireName, Plaintext>, { full }: { full: boolean }): string {
+export function secretsTable(
+  secrets: ReadonlyMap<WireName, Plaintext>,
+  queues: ReadonlyMap<WireName, readonly string[]>,
+  { full }: { full: boolean },
+): string {
   const rows = [...secrets]
-    .map(([wire, value]) => ({ ...splitWireName(wire), value: value.reveal() }))
+    .map(([wire, value]) => ({ ...splitWireName(wire), value: value.reveal(), queues: queues.get(wire) }))
     .sort((a, b) => compare(a.name, b.name) || compare(b.kind, a.kind))
-    .map(({ name, kind, value }) => {
+    .map(({ name, kind, value, queues }) => {
       const shown = printable(full ? value : cut(value));
-      return [printable(name), kind === 'file' ? `${shown} (file, ${fileSize(value)} bytes)` : shown] as const;
+      const remarks = [
+        ...(kind === 'file' ? [`file, ${fileSize(value)} bytes`] : []),
+        ...(queues ? [`queues ${printable(queues.join(', '))}`] : []),
+      ];
+      return [printable(name), remarks.length > 0 ? `${shown} (${remarks.join('; ')})` : shown] as const;
     });
   const nameWidth = widest(
     'Key',

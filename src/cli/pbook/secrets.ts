@@ -1,6 +1,7 @@
 import { InvalidName } from '../../protocol/errors.ts';
 import { isMaskable } from '../../protocol/masking.ts';
 import { parseWireName, type SecretKind, splitWireName, type WireName, wireName } from '../../protocol/names.ts';
+import { ANY_QUEUE, parseTrustedQueues } from '../../protocol/trusted-queues.ts';
 import { withConnection } from '../command.ts';
 import { info, printJson, UsageError, warn } from '../reporting.ts';
 import { keywordArguments, truthValue } from './keyword-arguments.ts';
@@ -13,10 +14,10 @@ interface Options {
   signal?: AbortSignal;
 }
 
-/** `set_secret KEY [VALUE] [is_file=True]` */
+/** `set_secret KEY [VALUE] [is_file=True] [--queues Q1,Q2]` */
 export async function setSecret(
   words: readonly string[],
-  { file, ...options }: Options & { file?: string },
+  { file, queues, ...options }: Options & { file?: string; queues?: string },
 ): Promise<void> {
   const [key, given, isFile, ...more] = words;
   if (key === undefined) throw new UsageError('set_secret needs KEY and VALUE; "pbook help set_secret" tells more');
@@ -24,21 +25,28 @@ export async function setSecret(
     throw new UsageError('set_secret takes one KEY and one VALUE: put quotes round a value that has spaces');
   }
   const path = filePath(given, isFile, file);
-  if (path !== undefined) return await keepSecret(key, { path }, options);
+  const trusted = queues === undefined ? {} : { queues: parseQueues(queues) };
+  if (path !== undefined) return await keepSecret(key, { path, ...trusted }, options);
   userName(key, 'string'); // before the value is asked for
-  await keepSecret(key, { value: await secretValue(key, given) }, options);
+  await keepSecret(key, { value: await secretValue(key, given), ...trusted }, options);
 }
 
-/** Keeps a value, or the file at a path, under a name as a user types it. */
+/** Queues as a user types them: with commas between, or `*` for any. */
+export function parseQueues(text: string): string[] {
+  const names = text.split(',').map((name) => name.trim());
+  return [...(parseTrustedQueues(names.filter((name) => name !== '')) ?? [ANY_QUEUE])];
+}
+
+/** Keeps a value, or the file at a path, under a name as a user types it, for any queue or the queues it may go to. */
 export async function keepSecret(
   key: string,
-  content: { value: string } | { path: string },
+  content: ({ value: string } | { path: string }) & { queues?: readonly string[] },
   { json, signal }: Options = {},
 ): Promise<void> {
   const isFile = 'path' in content;
   const name = userName(key, isFile ? 'file' : 'string');
   const value = isFile ? await readFile(content.path) : content.value;
-  const message = await withConnection(({ client }) => client.setSecret(name, value), signal);
+  const message = await withConnection(({ client }) => client.setSecret(name, value, content), signal);
   if (!isFile && value !== '' && !isMaskable(value)) {
     warn(
       `the value of ${key} is too short or too common to be hidden in the logs of jobs: a job that prints it shows it`,
@@ -55,11 +63,19 @@ export async function listSecrets(
   const { plain, named } = keywordArguments(words, ['full']);
   if (plain.length > 1) throw new UsageError('list_secrets takes full=True and nothing else');
   const whole = full === true || truthValue('full', named.full ?? plain[0]);
-  const secrets = await withConnection(({ client }) => client.getSecrets(), signal);
+  const [secrets, queues] = await withConnection(
+    ({ client }) => Promise.all([client.getSecrets(), client.getTrustedQueues()]),
+    signal,
+  );
   if (json) {
-    printJson([...secrets].map(([wire, value]) => ({ ...splitWireName(wire), value: value.reveal() })));
+    const listed = [...secrets].map(([wire, value]) => ({
+      ...splitWireName(wire),
+      value: value.reveal(),
+      ...(queues.has(wire) && { queues: queues.get(wire) }),
+    }));
+    printJson(listed);
   } else {
-    process.stdout.write(secrets.size === 0 ? 'No secrets\n' : secretsTable(secrets, { full: whole }));
+    process.stdout.write(secrets.size === 0 ? 'No secrets\n' : secretsTable(secrets, queues, { full: whole }));
   }
 }
 

@@ -5,14 +5,32 @@ type Command = (given: Given, options: { signal: AbortSignal }) => Promise<unkno
 
 // As in `program.ts`, what a command needs is loaded when it runs.
 const secrets = () => import('../secrets.ts');
+const records = () => import('../secret-records.ts');
 const tasks = () => import('../tasks.ts');
 const results = () => import('../results.ts');
 
 /** What the functions of `python/pbook.py` ask for, by the same implementations as the commands of the command line. */
 const COMMANDS: Record<string, Command> = {
-  async set_secret({ key, value, path }, options) {
-    const { keepSecret } = await secrets();
-    await keepSecret(String(key), path === undefined ? { value: String(value) } : { path: String(path) }, options);
+  async set_secret({ key, value, path, queues }, options) {
+    const { keepSecret, parseQueues } = await secrets();
+    const content = path === undefined ? { value: String(value) } : { path: String(path) };
+    const trusted = queues === undefined ? {} : { queues: parseQueues(String(queues)) };
+    await keepSecret(String(key), { ...content, ...trusted }, options);
+  },
+  async secret_history({ key, limit, json }, options) {
+    const { findDeliveries, secretHistory } = await records();
+    if (json === true) return await findDeliveries(wordOf(key), Number(limit), options.signal);
+    await secretHistory([...(key === undefined ? [] : [String(key)]), `limit=${limit}`], options);
+    return undefined;
+  },
+  async secret_versions({ key, json }, options) {
+    const { findVersions, secretVersions } = await records();
+    if (json === true) return await findVersions(String(key), options.signal);
+    await secretVersions([String(key)], options);
+    return undefined;
+  },
+  async restore_secret({ key, version }, options) {
+    await (await records()).restoreSecret([String(key), String(version)], options);
   },
   async list_secrets({ full }, options) {
     await (await secrets()).listSecrets([], { full: full === true, ...options });
@@ -78,6 +96,10 @@ function enter(folder: string): void {
   } catch {
     // Stays.
   }
+}
+
+function wordOf(given: unknown): string | undefined {
+  return given === undefined ? undefined : String(given);
 }
 
 function wordsOf(ids: unknown): string[] {

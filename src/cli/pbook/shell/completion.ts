@@ -11,7 +11,8 @@ export interface CompletionSources {
   secretNames(): Promise<string[]>;
 }
 
-const SECRET_NAME = /\b(?:set_secret|delete_secret)\(\s*(?:key\s*=\s*)?(['"])([^'"\\]*)$/;
+const SECRET_NAME =
+  /\b(?:set_secret|delete_secret|secret_history|secret_versions|restore_secret)\(\s*(?:key\s*=\s*)?(['"])([^'"\\]*)$/;
 const OPENED_PATH = /\bopen\(\s*(['"])([^'"\\]*)$/;
 const ANY_PATH = /(['"])((?:~|\.{1,2})?\/[^'"\\]*)$/;
 

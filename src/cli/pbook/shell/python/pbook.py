@@ -10,6 +10,9 @@ __all__ = [
     "list_secrets",
     "delete_secret",
     "delete_all_secrets",
+    "secret_history",
+    "secret_versions",
+    "restore_secret",
     "show",
     "showl",
     "kill",
@@ -26,7 +29,7 @@ host = None
 failed = False
 
 
-def set_secret(key, value, is_file=False):
+def set_secret(key, value, is_file=False, queues=None):
     """
     Keep a value under a name. A name that exists gets the new value.
 
@@ -36,12 +39,17 @@ def set_secret(key, value, is_file=False):
 
     With is_file=True the value is the path of a file to keep; the job finds a file of that name.
 
+    With queues='Q1,Q2', or a list of names, only jobs on these queues get it; '*' lifts that again. Without queues a secret
+    that is there stays with its queues, and a new one may go to any.
+
     example:
       >>> set_secret('MY_SECRET', 'random_string')
       >>> set_secret('MY_SECRET_SER', json.dumps({'a_key': 'a_value'}))
       >>> set_secret('my_key.pem', '/path/of/my_key.pem', is_file=True)
+      >>> set_secret('DB_PASSWORD', 'random_string', queues='Q1,Q2')
     """
     _check_key("set_secret", key)
+    restricted = {} if queues is None else {"queues": _queues(queues)}
     if is_file:
         try:
             path = os.path.abspath(os.fsdecode(value))
@@ -49,10 +57,10 @@ def set_secret(key, value, is_file=False):
             raise TypeError(
                 f"with is_file=True the value of set_secret must be the path of a file, not {_type(value)}"
             ) from None
-        return _done("set_secret", key=key, path=path)
+        return _done("set_secret", key=key, path=path, **restricted)
     if not isinstance(value, str):
         raise TypeError(f"the value of set_secret must be a str, not {_type(value)}: {_conversion(value)}")
-    return _done("set_secret", key=key, value=value)
+    return _done("set_secret", key=key, value=value, **restricted)
 
 
 def list_secrets(full=False):
@@ -82,6 +90,45 @@ def delete_all_secrets():
     Delete all your secrets.
     """
     return _done("delete_all_secrets")
+
+
+def secret_history(key=None, limit=100, format="standard"):
+    """
+    List which jobs were given your secrets, or one of them: when, where and in which version. Values are never shown.
+
+    With format='json' it returns a list of dicts.
+
+    example:
+      >>> secret_history()
+      >>> secret_history('MY_SECRET')
+    """
+    named = {}
+    if key is not None:
+        _check_key("secret_history", key)
+        named = {"key": key}
+    return _call("secret_history", limit=limit, json=format == "json", **named)
+
+
+def secret_versions(key, format="standard"):
+    """
+    List the versions of a secret that are kept, without values. With format='json' it returns a list of dicts.
+
+    example:
+      >>> secret_versions('MY_SECRET')
+    """
+    _check_key("secret_versions", key)
+    return _call("secret_versions", key=key, json=format == "json")
+
+
+def restore_secret(key, version):
+    """
+    Make the value of a kept version the current one again.
+
+    example:
+      >>> restore_secret('MY_SECRET', 2)
+    """
+    _check_key("restore_secret", key)
+    return _done("restore_secret", key=key, version=_version(version))
 
 
 def show(
@@ -210,6 +257,9 @@ The commands:
     list_secrets(full=False)                list your secrets
     delete_secret(key)                      delete one
     delete_all_secrets()                    delete all of them
+    secret_history(key=None)                which jobs were given secrets
+    secret_versions(key)                    what is kept of a secret
+    restore_secret(key, version)            take an earlier value again
 
     show(...), showl(...)                   list your tasks
     kill(taskIDs), finish(taskIDs)          stop tasks
@@ -275,6 +325,19 @@ def _id(given):
     if isinstance(given, str) and given.isdecimal():
         return int(given)
     raise TypeError(f"a task id is a number, such as 12345678, not {_type(given)}")
+
+
+def _queues(given):
+    names = given.split(",") if isinstance(given, str) else given
+    if isinstance(names, (list, tuple, set)) and all(isinstance(name, str) for name in names):
+        return ",".join(names)
+    raise TypeError(f"queues must be a str such as 'Q1,Q2', or a list of names, not {_type(given)}")
+
+
+def _version(given):
+    if isinstance(given, int) and not isinstance(given, bool):
+        return given
+    raise TypeError(f"a version is a number, such as 2, not {_type(given)}")
 
 
 def _check_key(function, key):

@@ -1,0 +1,137 @@
+import type { Client } from '../../client/client.ts';
+import type { ListedDelivery, ListedVersion } from '../../protocol/calls/creds.ts';
+import { NotFound } from '../../protocol/errors.ts';
+import { DEFAULT_DELIVERIES_SHOWN } from '../../protocol/limits.ts';
+import { parseWireName, splitWireName, type WireName, wireName } from '../../protocol/names.ts';
+import { type Column, columns } from '../columns.ts';
+import { withConnection } from '../command.ts';
+import { info, note, printable, printJson, UsageError } from '../reporting.ts';
+import { keywordArguments } from './keyword-arguments.ts';
+
+interface Options {
+  json?: boolean;
+  /** Gives the command up. */
+  signal?: AbortSignal;
+}
+
+/** `secret_history [KEY] [limit=N]`: which jobs were given which secrets, where and when; never a value. */
+export async function secretHistory(words: readonly string[], { json, signal }: Options): Promise<void> {
+  const { plain, named } = keywordArguments(words, ['limit']);
+  if (plain.length > 1) throw new UsageError('secret_history takes one KEY, or none for all secrets');
+  const limit = named.limit === undefined ? DEFAULT_DELIVERIES_SHOWN : parseCount(named.limit, 'limit');
+  const deliveries = await findDeliveries(plain[0], limit, signal);
+  if (json) return printJson(deliveries);
+  if (deliveries.length === 0) return void process.stdout.write('No job was given such a secret so far\n');
+  process.stdout.write(historyTable(deliveries));
+  if (deliveries.length === limit) note(`Showing the last ${limit}. One can set limit=N to see more, up to 1000`);
+}
+
+/** @param key as a user types it; all secrets when left out */
+export async function findDeliveries(
+  key: string | undefined,
+  limit: number,
+  signal?: AbortSignal,
+): Promise<ListedDelivery[]> {
+  return await withConnection(async ({ client }) => {
+    const name = key === undefined ? {} : { name: await existingName(client, key) };
+    return await client.getSecretDeliveries({ ...name, limit });
+  }, signal);
+}
+
+/** `secret_versions KEY`: what of it is still kept, without values. */
+export async function secretVersions(words: readonly string[], { json, signal }: Options): Promise<void> {
+  const [key, ...more] = words;
+  if (key === undefined || more.length > 0) throw new UsageError('secret_versions takes one KEY');
+  const versions = await findVersions(key, signal);
+  if (json) printJson(versions);
+  else process.stdout.write(versionsTable(versions));
+}
+
+export async function findVersions(key: string, signal?: AbortSignal): Promise<ListedVersion[]> {
+  return await withConnection(
+    async ({ client }) => await client.getSecretVersions(await existingName(client, key)),
+    signal,
+  );
+}
+
+/** `restore_secret KEY VERSION` */
+export async function restoreSecret(words: readonly string[], { json, signal }: Options): Promise<void> {
+  const [key, version, ...more] = words;
+  if (key === undefined || version === undefined || more.length > 0) {
+    throw new UsageError('restore_secret takes a KEY and a VERSION; "pbook secret_versions KEY" lists them');
+  }
+  const number = parseCount(version, 'VERSION');
+  const message = await withConnection(
+    async ({ client }) => await client.restoreSecret(await existingName(client, key), number),
+    signal,
+  );
+  if (json) printJson({ success: true, message: message || 'OK' });
+  else info(message || 'OK');
+}
+
+function parseCount(text: string, what: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new UsageError(`${what} must be a whole number from 1`);
+  return Number(text);
+}
+
+/** As with `delete_secret`, a name that no string has is the name of a file. @throws NotFound */
+async function existingName(client: Client, key: string): Promise<WireName> {
+  const name = parseWireName(key);
+  const kept = (await client.listSecrets()).map((secret) => wireName(secret.name, secret.kind));
+  const found = [name, ...(splitWireName(name).kind === 'string' ? [wireName(name, 'file')] : [])].find((one) =>
+    kept.includes(one),
+  );
+  if (found) return found;
+  throw new NotFound(`you have no secret named ${splitWireName(name).name}; "pbook list_secrets" lists them`);
+}
+
+const HISTORY: readonly Column[] = [
+  { title: 'Time (UTC)' },
+  { title: 'JediTaskID', align: 'right' },
+  { title: 'PandaID', align: 'right' },
+  { title: 'Attempt', align: 'right' },
+  { title: 'Queue' },
+  { title: 'Node' },
+  { title: 'Pilot' },
+  { title: 'Secrets (version)' },
+];
+const SHOWN_SECRETS = 5;
+
+function historyTable(deliveries: readonly ListedDelivery[]): string {
+  const rows = deliveries.map(({ at, task_id, job_id, attempt, queue, node, pilot, secrets }) =>
+    [shownTime(at), task_id, job_id, attempt, queue, node, pilot, shownSecrets(secrets)].map((cell) =>
+      printable(String(cell)),
+    ),
+  );
+  return columns(HISTORY, rows);
+}
+
+function shownSecrets(secrets: ListedDelivery['secrets']): string {
+  const shown = secrets.slice(0, SHOWN_SECRETS).map(({ name, version }) => {
+    return `${name === null ? '(deleted since)' : splitWireName(name as WireName).name} (${version})`;
+  });
+  const others = secrets.length - shown.length;
+  return others > 0 ? `${shown.join(', ')} and ${others} more` : shown.join(', ');
+}
+
+const VERSIONS: readonly Column[] = [
+  { title: 'Version', align: 'right' },
+  { title: 'Set (UTC)' },
+  { title: 'Bytes', align: 'right' },
+  { title: 'Current' },
+];
+
+function versionsTable(versions: readonly ListedVersion[]): string {
+  const rows = versions.map(({ version, created_at, size, current }) => [
+    String(version),
+    shownTime(created_at),
+    String(size),
+    current ? 'yes' : '',
+  ]);
+  return columns(VERSIONS, rows);
+}
+
+/** As tasks are shown. */
+function shownTime(iso: string): string {
+  return iso.slice(0, 19).replace('T', ' ');
+}
