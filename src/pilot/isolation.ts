@@ -54,10 +54,12 @@ export async function chooseIsolation(options: IsolationOptions): Promise<Isolat
   if (options.mode === 'off') return undefined;
   const shared = await findShared(options.shared);
   const bwrap = await findBubblewrap(options.own);
-  const system = [...NAMESPACES, ...(await systemArguments(shared, options.hidden))];
-  const trouble = bwrap ? await tryOut(bwrap, system) : 'bwrap (bubblewrap) is not installed';
+  const { system, site } = await nodeArguments(shared, options.hidden);
+  const trouble = bwrap ? await tryOut(bwrap, [...system, ...site]) : 'bwrap (bubblewrap) is not installed';
   if (bwrap && trouble === undefined) {
-    return { launcher: (payload) => [bwrap, ...system, ...payloadArguments(payload), '--'] };
+    return {
+      launcher: (payload) => [bwrap, ...system, ...ownArguments(payload), ...site, ...startArguments(payload), '--'],
+    };
   }
   if (options.mode === 'on') throw new Misconfigured(`--isolate on: ${trouble}`);
   options.say(`jobs are not isolated from each other: ${trouble}`);
@@ -87,32 +89,35 @@ const SYSTEM = [
 /** Settings that are often links to where a payload does not see. */
 const LINKED_SETTINGS = ['/etc/resolv.conf', '/etc/hosts', '/etc/localtime'];
 
-async function systemArguments(shared: readonly string[], hidden: readonly string[]): Promise<string[]> {
-  const words: string[] = [];
-  const visible: string[] = [];
+/**
+ * What every payload of this node sees.
+ *
+ * @returns `system`, and `site` for after the payload's own directories, as what is shared may be below `/tmp`
+ */
+async function nodeArguments(shared: readonly string[], hidden: readonly string[]) {
+  const system = [...NAMESPACES];
+  const site: string[] = [];
+  const visible: string[] = [...shared];
   for (const path of SYSTEM) {
     const found = await lstat(path).catch(() => undefined);
-    if (found?.isSymbolicLink()) words.push('--symlink', await readlink(path), path);
+    if (found?.isSymbolicLink()) system.push('--symlink', await readlink(path), path);
     else if (found) {
-      words.push('--ro-bind', path, path);
+      system.push('--ro-bind', path, path);
       visible.push(path);
     }
   }
-  words.push('--proc', '/proc', '--dev', '/dev');
-  for (const path of shared) {
-    words.push(isOutside('/dev', path) ? '--ro-bind' : '--dev-bind', path, path);
-    visible.push(path);
-  }
+  system.push('--proc', '/proc', '--dev', '/dev');
+  for (const path of shared) site.push(isOutside('/dev', path) ? '--ro-bind' : '--dev-bind', path, path);
   const isVisible = (path: string) => visible.some((directory) => !isOutside(directory, path));
   for (const path of LINKED_SETTINGS) {
     const real = await realpath(path).catch(() => undefined);
-    if (real !== undefined && !isVisible(real)) words.push('--ro-bind', real, real);
+    if (real !== undefined && !isVisible(real)) site.push('--ro-bind', real, real);
   }
   for (const path of [...hidden, ...(await privateBelow('/etc'))]) {
     const real = await realpath(path).catch(() => undefined);
-    if (real !== undefined && isVisible(real)) words.push(...(await cover(real)));
+    if (real !== undefined && isVisible(real)) site.push(...(await cover(real)));
   }
-  return words;
+  return { system, site };
 }
 
 async function cover(path: string): Promise<string[]> {
@@ -134,7 +139,7 @@ async function privateBelow(directory: string): Promise<string[]> {
   return found;
 }
 
-function payloadArguments({ work, temporary, secrets, runDirectory }: IsolatedPayload): string[] {
+function ownArguments({ work, temporary, secrets }: IsolatedPayload): string[] {
   return [
     ...[
       '--bind',
@@ -149,8 +154,11 @@ function payloadArguments({ work, temporary, secrets, runDirectory }: IsolatedPa
     ],
     ...['--bind', work, ISOLATED_PATHS.work],
     ...(secrets === undefined ? [] : ['--ro-bind', secrets, ISOLATED_PATHS.secrets]),
-    ...['--remount-ro', '/', '--chdir', join(ISOLATED_PATHS.work, relative(work, runDirectory))],
   ];
+}
+
+function startArguments({ work, runDirectory }: IsolatedPayload): string[] {
+  return ['--remount-ro', '/', '--chdir', join(ISOLATED_PATHS.work, relative(work, runDirectory))];
 }
 
 /** @throws {Misconfigured} */
