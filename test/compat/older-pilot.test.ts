@@ -55,7 +55,12 @@ for (const asForm of [false, true]) {
     const [output = '', log = ''] = String(job['outFiles']).split(',');
     const place = (name: string) => ({ fsize: 7, adler32: '0af3038f', surl: `file:///out/${name}`, endpoint: 'LOCAL' });
     const xml = JSON.stringify({ [output]: place(output), [log]: place(log) });
-    await pilot('updateJob', { ...report, state: 'finished', transExitCode: 0, pilotErrorCode: 0, xml });
+    const odd = JSON.stringify({ '../log': place('log'), 'a,b': place('a') });
+    const final = { ...report, state: 'finished', transExitCode: 0, pilotErrorCode: 0 };
+    await pilot('updateJob', { ...report, state: 'holding', xml: odd });
+    for (const repeated of [xml, xml]) {
+      assert.deepEqual(await pilot('updateJob', { ...final, xml: repeated }), { StatusCode: 0, command: 'NULL' });
+    }
 
     assert.equal(await alice.getTaskStatus(taskId), 'done');
     const files = await alice.getJobFiles(taskId);
@@ -138,4 +143,25 @@ test('what else that pilot asks for is answered in a way that it goes on from', 
   const headers = { authorization: `Bearer ${token}` };
   const debug = await fetch(`${server.url}/server/panda/setDebugMode`, { method: 'POST', headers, body: '{}' });
   assert.equal(await debug.text(), 'Succeeded');
+});
+
+test('an older call refuses plain http from elsewhere and bodies that are none, and never fails itself', async (t) => {
+  const server = await startServer(t);
+  const authorization = `Bearer ${await server.pilotToken()}`;
+  const ask = async (body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}) => {
+    const init = { method: 'POST', headers: { authorization, ...headers }, body };
+    const response = await fetch(`${server.url}/server/panda/updateJob`, init);
+    assert.equal(response.status, 200);
+    return (await response.json()) as Answer;
+  };
+  const forwarded = await ask('{}', { 'x-forwarded-for': '192.0.2.1' });
+  assert.deepEqual(forwarded, { StatusCode: 40, errorDialog: 'SSL secure connection is required' });
+  const gzip = new Uint8Array(gzipSync('{"jobId": 1}'));
+  const odd = ['', '[1]', '{', 'jobId=1&jobId=2', '{"jobId": {}}', '{"__proto__": {"jobId": 1}}', gzip.slice(0, 15)];
+  for (const body of odd) assert.equal((await ask(body))['StatusCode'], 50, String(body));
+  const report = { jobId: 1, attemptNr: 1, state: 'finished' };
+  for (const xml of ['<xml/>', '[]', '{"a": null}', '{"a": {"surl": 7}}', '{"../a": {"surl": "file:///x"}}']) {
+    const { StatusCode } = await ask(JSON.stringify({ ...report, xml }));
+    assert.ok(StatusCode === 30 || StatusCode === 50, 'there is no such job');
+  }
 });

@@ -50,7 +50,14 @@ export function olderPilotRoutes(app: FastifyInstance, rooms: PilotRooms, logger
   call('updateJob', async (args, request) => {
     const { files, ...report } = readJobReport(args);
     const caller = callerOf(request);
-    for (const file of files) await jobs.addFile(pilotId(caller), { ...report, ...file });
+    for (const file of files) {
+      try {
+        await jobs.addFile(pilotId(caller), { ...report, ...file });
+      } catch (error) {
+        // A repeated report, or a name that is none: the report itself says whether it counts.
+        if (!(error instanceof PandaError) || REFUSALS[error.code] === undefined) throw error;
+      }
+    }
     const { command } = await takeReport(jobs, caller, report);
     return { StatusCode: STATUS.succeeded, command };
   });
