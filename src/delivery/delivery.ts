@@ -137,7 +137,9 @@ export function createDelivery({ store, vault, clock }: DeliveryDependencies): D
         at: clock(),
         sealed_with: sealedWith,
       });
-      await insertDeliveredSecrets(tx, id, opened);
+      await insertDeliveredSecrets(tx, {
+        secrets: opened.map((secret) => ({ delivery_id: id, secret_id: secret.id, version: secret.version })),
+      });
       const detail = { delivery: id, task: taskId, job: jobId, attempt, queue, node, sealedWith, secrets: versions };
       await appendAudit(tx, clock, ownerId, `pilot:${pilotId}`, 'secret.deliver', detail);
     });

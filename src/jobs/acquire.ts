@@ -3,7 +3,7 @@ import { LEASE_SECONDS, MAX_JOBS_PER_ACQUIRE } from '../protocol/limits.ts';
 import { type LeasedJob, TRANSFORMATION_PATH } from '../protocol/panda-job.ts';
 import type { JobTemplate } from '../protocol/panda-task.ts';
 import { insertAttempts } from '../store/attempts.ts';
-import { countWaitingJobs, hasWaitingJobs, takeWaitingJobs } from '../store/jobs.ts';
+import { countWaitingJobs, findWaitingJob, takeWaitingJobs } from '../store/jobs.ts';
 import { readTemplates, startTasks } from '../store/tasks.ts';
 import type { JobsContext } from './context.ts';
 import { splitJob } from './split.ts';
@@ -30,16 +30,17 @@ export async function acquireJobs(
 ): Promise<{ jobs: LeasedJob[]; withheld: number }> {
   const wanted = { queue, taskId, useSecrets: mayHaveSecrets ? undefined : (0 as const) };
   const withheld = mayHaveSecrets ? 0 : await countWaitingJobs(store.db, { ...wanted, useSecrets: 1 });
-  if (!(await hasWaitingJobs(store.db, wanted))) return { jobs: [], withheld };
+  const [waiting] = await findWaitingJob(store.db, wanted);
+  if (!waiting) return { jobs: [], withheld };
 
   const limit = Math.min(count, MAX_JOBS_PER_ACQUIRE);
   const now = clock();
   const { taken, templates } = await store.write(async (tx) => {
-    const taken = await takeWaitingJobs(tx, store.kind, wanted, limit, now);
+    const skipLocked = store.kind === 'postgres' || undefined;
+    const taken = await takeWaitingJobs(tx, { ...wanted, limit, now, skipLocked });
     if (taken.length === 0) return { taken, templates: [] };
-    await insertAttempts(
-      tx,
-      taken.map(({ id, attempt }) => ({
+    await insertAttempts(tx, {
+      attempts: taken.map(({ id, attempt }) => ({
         job_id: id,
         attempt,
         state: 'sent',
@@ -51,10 +52,10 @@ export async function acquireJobs(
         created_at: now,
         diagnosis: '',
       })),
-    );
-    const templates = await readTemplates(tx, [...new Set(taken.map((job) => job.task_id))]);
+    });
+    const templates = await readTemplates(tx, { ids: [...new Set(taken.map((job) => job.task_id))] });
     const first = templates.filter((task) => task.state === 'ready').map((task) => task.id);
-    if (first.length > 0) await startTasks(tx, first, now);
+    if (first.length > 0) await startTasks(tx, { ids: first, now });
     return { taken, templates };
   });
 

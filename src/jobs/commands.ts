@@ -49,7 +49,7 @@ export function retryTask(
     }
     if (task.state === 'done') throw new Conflict(`task ${task.id} is done: all of its jobs finished`);
     if (task.unique_name === 1) {
-      const other = await readTaskOfName(tx, owner, task.name, task.id);
+      const [other] = await readTaskOfName(tx, { owner, name: task.name, other: task.id });
       if (other) throw new Conflict(`task ${other.id} has taken the name ${task.name}; kill it first`);
     }
     if (queue !== undefined) await checkQueue(tx, queue);

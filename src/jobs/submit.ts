@@ -28,27 +28,29 @@ export async function submitTask(
   return store.write(async (tx) => {
     await checkQueue(tx, queue);
     if (uniqueName) await checkName(tx, owner, name);
-    const taskId = await insertTask(tx, {
-      owner_id: owner,
-      name,
-      unique_name: uniqueName ? 1 : 0,
-      state: 'ready',
-      queue,
-      use_secrets: useSecrets ? 1 : 0,
-      secret_ids: secretIds && JSON.stringify(secretIds),
-      parameters,
-      job_count: jobCount,
-      max_attempts: maxAttempts,
-      diagnosis: '',
-      created_at: now,
-      modified_at: now,
+    const [task] = await insertTask(tx, {
+      task: {
+        owner_id: owner,
+        name,
+        unique_name: uniqueName ? 1 : 0,
+        state: 'ready',
+        queue,
+        use_secrets: useSecrets ? 1 : 0,
+        secret_ids: secretIds && JSON.stringify(secretIds),
+        parameters,
+        job_count: jobCount,
+        max_attempts: maxAttempts,
+        diagnosis: '',
+        created_at: now,
+        modified_at: now,
+      },
     });
-    if (taskId === undefined) {
+    if (!task) {
       await checkName(tx, owner, name);
       throw new AlreadyExists(`outDS=${name} was submitted at the same moment; submit it once`);
     }
-    await insertJobs(tx, taskId);
-    return { taskId };
+    await insertJobs(tx, { taskId: task.id });
+    return { taskId: task.id };
   });
 }
 
@@ -80,7 +82,7 @@ export async function checkQueue(tx: Database, queue: string | null): Promise<vo
  * ended task of that name again, with the new parameters; here `retry` does that, and a new submission is a new task.)
  */
 async function checkName(tx: Database, owner: OwnerId, name: string): Promise<void> {
-  const other = await readTaskOfName(tx, owner, name);
+  const [other] = await readTaskOfName(tx, { owner, name, other: 0 });
   if (!other) return;
   throw new AlreadyExists(
     `jediTaskID=${other.id} is in the ${other.state} state for outDS=${name}. You cannot submit duplicated tasks: ` +

@@ -1,11 +1,12 @@
 import type { Insertable } from 'kysely';
 import type { JobState } from '../protocol/states.ts';
+import { prepared } from './prepared.ts';
 import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
 
-export async function insertAttempts(db: Database, attempts: readonly Insertable<Schema['attempts']>[]): Promise<void> {
-  await db.insertInto('attempts').values(attempts).execute();
-}
+export const insertAttempts = prepared<{ attempts: readonly Insertable<Schema['attempts']>[] }, never>((db, arg) =>
+  db.insertInto('attempts').values(arg('attempts')),
+);
 
 /** An attempt with what of its job decides what may become of it. */
 export async function readAttempt(db: Database, jobId: number, attempt: number) {

@@ -29,16 +29,10 @@ export const insertDelivery = prepared<DeliveryRow & { owner_id: string }, never
   }),
 );
 
-export async function insertDeliveredSecrets(
-  db: Database,
-  deliveryId: string,
-  secrets: readonly { id: string; version: number }[],
-): Promise<void> {
-  await db
-    .insertInto('delivered_secrets')
-    .values(secrets.map(({ id, version }) => ({ delivery_id: deliveryId, secret_id: id, version })))
-    .execute();
-}
+export const insertDeliveredSecrets = prepared<
+  { secrets: readonly { delivery_id: string; secret_id: string; version: number }[] },
+  never
+>((db, arg) => db.insertInto('delivered_secrets').values(arg('secrets')));
 
 /**
  * An owner's deliveries, newest first; with `secretId` only those that carried that secret. There is no index by secret, which

@@ -1,20 +1,22 @@
 import { sql, type Updateable } from 'kysely';
 import type { OwnerId } from '../protocol/ids.ts';
 import type { JobState } from '../protocol/states.ts';
+import { prepared } from './prepared.ts';
 import type { Schema } from './schema.ts';
-import type { Database, Store } from './store.ts';
+import type { Database } from './store.ts';
 
 /** Makes a task's jobs, however many, serial 1 to `job_count`. */
-export async function insertJobs(db: Database, taskId: number): Promise<void> {
-  await sql`
+export const insertJobs = prepared<{ taskId: number }, never>((db, arg) => ({
+  compile: () =>
+    sql<never>`
     insert into jobs (task_id, owner_id, serial, state, queue, use_secrets, max_attempts, created_at, modified_at)
     with recursive serials (serial) as (
       select 1 union all select serial + 1 from serials
-        where serial < (select job_count from tasks where id = ${taskId}))
+        where serial < (select job_count from tasks where id = ${arg('taskId')}))
     select tasks.id, tasks.owner_id, serials.serial, 'activated', tasks.queue, tasks.use_secrets, tasks.max_attempts,
       tasks.created_at, tasks.created_at
-    from tasks, serials where tasks.id = ${taskId}`.execute(db);
-}
+    from tasks, serials where tasks.id = ${arg('taskId')}`.compile(db),
+}));
 
 /** Which waiting jobs a pilot may have. */
 export interface Wanted {
@@ -32,14 +34,14 @@ function waitingJobs(db: Database, { queue, taskId, useSecrets }: Wanted) {
     .selectFrom('jobs')
     .where(isWaiting)
     .where((where) => where.or([where('jobs.queue', '=', queue), where('jobs.queue', 'is', null)]))
-    .$if(taskId !== undefined, (query) => query.where('jobs.task_id', '=', taskId ?? 0))
-    .$if(useSecrets !== undefined, (query) => query.where('jobs.use_secrets', '=', useSecrets ?? 0));
+    .$if(taskId !== undefined, (query) => query.where('jobs.task_id', '=', taskId as number))
+    .$if(useSecrets !== undefined, (query) => query.where('jobs.use_secrets', '=', useSecrets as number));
 }
 
-/** Whether there is one: so that a pilot that asks in vain costs no write. */
-export async function hasWaitingJobs(db: Database, wanted: Wanted): Promise<boolean> {
-  return (await waitingJobs(db, wanted).select('jobs.id').limit(1).executeTakeFirst()) !== undefined;
-}
+/** One of them, if there is one: so that a pilot that asks in vain costs no write. */
+export const findWaitingJob = prepared<Wanted, { id: number }>((db, arg) =>
+  waitingJobs(db, wantedOf(arg)).select('jobs.id').limit(1),
+);
 
 export async function countWaitingJobs(db: Database, wanted: Wanted): Promise<number> {
   const { count } = await waitingJobs(db, wanted)
@@ -48,30 +50,40 @@ export async function countWaitingJobs(db: Database, wanted: Wanted): Promise<nu
   return count;
 }
 
+/** A job that was just taken. */
+export interface TakenJob {
+  id: number;
+  task_id: number;
+  owner_id: string;
+  serial: number;
+  attempt: number;
+  use_secrets: number;
+}
+
 /**
  * Takes the oldest waiting jobs for their next attempt. Of two pilots that ask at the same moment, each job goes to one:
- * PostgreSQL passes over rows that another transaction is taking, SQLite runs one writing transaction at a time.
+ * PostgreSQL passes over rows that another transaction is taking (`skipLocked`), SQLite runs one writing transaction at a time.
  */
-export async function takeWaitingJobs(
-  db: Database,
-  kind: Store['kind'],
-  wanted: Wanted,
-  limit: number,
-  now: number,
-): Promise<{ id: number; task_id: number; owner_id: string; serial: number; attempt: number; use_secrets: number }[]> {
-  const oldest = waitingJobs(db, wanted)
+export const takeWaitingJobs = prepared<
+  Wanted & { limit: number; now: number; skipLocked: true | undefined },
+  TakenJob
+>((db, arg) => {
+  const oldest = waitingJobs(db, wantedOf(arg))
     .select('jobs.id')
     .orderBy('jobs.id')
-    .limit(limit)
-    .$if(kind === 'postgres', (query) => query.forUpdate().skipLocked());
+    .limit(arg('limit'))
+    .$if(arg('skipLocked') !== undefined, (query) => query.forUpdate().skipLocked());
   return db
     .with('oldest', () => oldest)
     .updateTable('jobs')
-    .set((set) => ({ state: 'sent' satisfies JobState, attempt: set('attempt', '+', 1), modified_at: now }))
+    .set((set) => ({ state: 'sent' satisfies JobState, attempt: set('attempt', '+', 1), modified_at: arg('now') }))
     .where('id', 'in', (where) => where.selectFrom('oldest').select('oldest.id'))
     .where(isWaiting)
-    .returning(['id', 'task_id', 'owner_id', 'serial', 'attempt', 'use_secrets'])
-    .execute();
+    .returning(['id', 'task_id', 'owner_id', 'serial', 'attempt', 'use_secrets']);
+});
+
+function wantedOf(arg: <K extends keyof Wanted>(name: K) => Wanted[K]): Wanted {
+  return { queue: arg('queue'), taskId: arg('taskId'), useSecrets: arg('useSecrets') };
 }
 
 export async function readJob(db: Database, id: number) {

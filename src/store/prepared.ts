@@ -1,34 +1,68 @@
 import type { CompiledQuery, DialectAdapter } from 'kysely';
 import type { Database } from './store.ts';
 
-/** Stands for a value in a statement that is being compiled. */
+/** Stands for a value in a statement that is being compiled: where it stands among the arguments. */
 class Argument {
-  readonly name: PropertyKey;
+  readonly path: readonly PropertyKey[];
 
-  constructor(name: PropertyKey) {
-    this.name = name;
+  constructor(path: readonly PropertyKey[]) {
+    this.path = path;
+  }
+
+  in(args: object): unknown {
+    return this.path.reduce((value: unknown, step) => (value as Record<PropertyKey, unknown>)[step], args);
   }
 }
+
+/** How many shapes of one statement are kept: lists are short, and what is longer costs more elsewhere. */
+const MAX_SHAPES = 40;
 
 /**
  * A statement that is compiled once for each database instead of at each call: building and compiling costs several times
  * what SQLite takes to run a small one. For the statements that requests wait for; the others are plain Kysely.
  *
- * @param build makes the statement with `arg('name')` wherever a value of that argument goes; its shape may not depend on
- * the values, so a list of any length cannot be an argument
+ * @param build makes the statement with `arg('name')` wherever a value of that argument goes. Its shape may depend on nothing
+ * but which arguments are undefined and how long lists are: it is compiled for each of these. (An argument that is not given
+ * must be there as undefined.)
  */
 export function prepared<Args extends object, Row>(
   build: (db: Database, arg: <K extends keyof Args>(name: K) => Args[K]) => { compile(): CompiledQuery<Row> },
 ): (db: Database, args: Args) => Promise<Row[]> {
-  const compiled = new WeakMap<DialectAdapter, CompiledQuery<Row>>();
-  return async (db, args) => {
+  const compiled = new WeakMap<DialectAdapter, Map<string, CompiledQuery<Row>>>();
+
+  function compile(db: Database, args: Args): CompiledQuery<Row> {
     const { adapter } = db.getExecutor();
-    let query = compiled.get(adapter);
-    if (!query) {
-      query = build(db, (name) => new Argument(name) as never).compile();
-      compiled.set(adapter, query);
-    }
-    const parameters = query.parameters.map((p) => (p instanceof Argument ? args[p.name as keyof Args] : p));
+    const shapes = compiled.get(adapter) ?? new Map<string, CompiledQuery<Row>>();
+    compiled.set(adapter, shapes);
+    const shape = shapeOf(args);
+    const known = shapes.get(shape);
+    if (known) return known;
+    const query = build(db, (name) => standIn(args[name], [name]) as never).compile();
+    if (shapes.size < MAX_SHAPES) shapes.set(shape, query);
+    return query;
+  }
+
+  return async (db, args) => {
+    const query = compile(db, args);
+    const parameters = query.parameters.map((value) => (value instanceof Argument ? value.in(args) : value));
     return (await db.executeQuery<Row>({ ...query, parameters })).rows;
   };
+}
+
+function shapeOf(args: object): string {
+  let shape = '';
+  for (const value of Object.values(args)) {
+    if (value === undefined) shape += '-';
+    else shape += Array.isArray(value) ? `[${value.length}]` : '.';
+  }
+  return shape;
+}
+
+/** Rows of a list have their values stood in for one by one. */
+function standIn(value: unknown, path: readonly PropertyKey[]): unknown {
+  if (value === undefined) return undefined;
+  if (Array.isArray(value)) return value.map((element, n) => standIn(element, [...path, n]));
+  const isRow = typeof value === 'object' && value !== null && !ArrayBuffer.isView(value);
+  if (!isRow) return new Argument(path);
+  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, standIn(field, [...path, name])]));
 }

@@ -1,32 +1,32 @@
 import type { Insertable, Updateable } from 'kysely';
 import type { OwnerId } from '../protocol/ids.ts';
 import type { TaskState } from '../protocol/states.ts';
+import { prepared } from './prepared.ts';
 import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
 
-/** The new task's id; undefined when its name is taken, also by one that is submitted at the same moment. */
-export async function insertTask(db: Database, task: Insertable<Schema['tasks']>): Promise<number | undefined> {
-  const inserted = await db
+/** The new task's id; nothing when its name is taken, also by one that is submitted at the same moment. */
+export const insertTask = prepared<{ task: Insertable<Schema['tasks']> }, { id: number }>((db, arg) =>
+  db
     .insertInto('tasks')
-    .values(task)
+    .values(arg('task'))
     .onConflict((conflict) => conflict.doNothing())
-    .returning('id')
-    .executeTakeFirst();
-  return inserted?.id;
-}
+    .returning('id'),
+);
 
 /** The newest task of that name that is active or succeeded, leaving out one task. */
-export async function readTaskOfName(db: Database, owner: OwnerId, name: string, other = 0) {
-  return db
-    .selectFrom('tasks')
-    .select(['id', 'state'])
-    .where('owner_id', '=', owner)
-    .where('name', '=', name)
-    .where('id', '!=', other)
-    .where('state', 'not in', ['failed', 'aborted', 'exhausted', 'broken'])
-    .orderBy('id', 'desc')
-    .executeTakeFirst();
-}
+export const readTaskOfName = prepared<{ owner: OwnerId; name: string; other: number }, { id: number; state: string }>(
+  (db, arg) =>
+    db
+      .selectFrom('tasks')
+      .select(['id', 'state'])
+      .where('owner_id', '=', arg('owner'))
+      .where('name', '=', arg('name'))
+      .where('id', '!=', arg('other'))
+      .where('state', 'not in', ['failed', 'aborted', 'exhausted', 'broken'])
+      .orderBy('id', 'desc')
+      .limit(1),
+);
 
 /**
  * Reads a task for a change. The update holds the row until the transaction ends, so that of two changes to one task or
@@ -50,24 +50,31 @@ export async function updateTask(db: Database, id: number, change: Updateable<Sc
 }
 
 /** Marks tasks as running whose first job was just acquired; those in another state stay as they are. */
-export async function startTasks(db: Database, ids: readonly number[], now: number): Promise<void> {
-  await db
+export const startTasks = prepared<{ ids: readonly number[]; now: number }, never>((db, arg) =>
+  db
     .updateTable('tasks')
-    .set({ state: 'running' satisfies TaskState, modified_at: now })
-    .where('id', 'in', ids)
-    .where('state', '=', 'ready' satisfies TaskState)
-    .execute();
-}
+    .set({ state: 'running' satisfies TaskState, modified_at: arg('now') })
+    .where('id', 'in', arg('ids'))
+    .where('state', '=', 'ready' satisfies TaskState),
+);
 
 /** What jobs are made from. */
-export async function readTemplates(db: Database, ids: readonly number[]) {
-  return db
+export interface TemplateRow {
+  id: number;
+  name: string;
+  state: string;
+  secret_ids: string | null;
+  parameters: string;
+  display_name: string;
+}
+
+export const readTemplates = prepared<{ ids: readonly number[] }, TemplateRow>((db, arg) =>
+  db
     .selectFrom('tasks')
     .innerJoin('owners', 'owners.id', 'tasks.owner_id')
     .select(['tasks.id', 'tasks.name', 'tasks.state', 'tasks.secret_ids', 'tasks.parameters', 'owners.display_name'])
-    .where('tasks.id', 'in', ids)
-    .execute();
-}
+    .where('tasks.id', 'in', arg('ids')),
+);
 
 /** Which tasks to read: every part that is there must hold. Times in milliseconds. */
 export interface TaskFilter {
