@@ -5,6 +5,7 @@
 export const PILOT_ERRORS = {
   noLocalSpace: 1098,
   stageInFailed: 1099,
+  directoryTooLarge: 1104,
   setupFailure: 1110,
   outputTooLarge: 1124,
   stageOutFailed: 1137,
@@ -13,6 +14,7 @@ export const PILOT_ERRORS = {
   sigterm: 1201,
   sigint: 1208,
   reachedMaxTime: 1213,
+  payloadExceedsMemory: 1235,
   noUserTarball: 1246,
   payloadFailed: 1305,
   internalProblem: 1319,

@@ -4,6 +4,8 @@ import { MAX_IDLE_POLL_SECONDS } from '../protocol/limits.ts';
 import { newRecipient, type Recipient } from '../sealing/delivery.ts';
 import { runAttempt } from './attempt.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
+import { chooseIsolation, type Isolation, type IsolationMode } from './isolation.ts';
+import type { JobLimits } from './job-limits.ts';
 import { type DeliveredSecrets, parseDelivery } from './job-secrets.ts';
 import { openPilotHome, type PilotHome, removeLeftovers } from './pilot-home.ts';
 import type { PilotServer } from './reporter.ts';
@@ -26,12 +28,18 @@ export interface PilotOptions {
   /** Where the secrets' files are kept; `undefined`: in the working directories. */
   secretsFolder: string | undefined;
   heartbeatSeconds: number;
+  /** What the operator allows a job. */
+  limits: Partial<JobLimits>;
   killGraceSeconds?: number | undefined;
   /** The pilot's own environment, and the names in it that the operator passes on to payloads. */
   own: Readonly<Record<string, string | undefined>>;
   passOn: readonly string[];
   /** Aborted, with an `AttemptFailed`, when the pilot is told to stop: running jobs are ended and reported then. */
   stopping: AbortSignal;
+  /** Whether payloads are isolated, what they see besides the system, and what they never see. */
+  isolate: IsolationMode;
+  shared: readonly string[];
+  hidden: readonly string[];
   /** For the operator, one line each; without names or values of secrets. */
   say: (text: string) => void;
 }
@@ -49,10 +57,19 @@ export async function runPilot(options: PilotOptions): Promise<number> {
   const home = await openPilotHome(options.folder, options.secretsFolder);
   const renewing = setInterval(() => void home.renew(), RENEW_SECONDS * 1000);
   try {
+    const isolation = await chooseIsolation({
+      mode: options.isolate,
+      shared: options.shared,
+      hidden: [options.folder, ...(options.secretsFolder ? [options.secretsFolder] : []), ...options.hidden],
+      own: options.own,
+      say: options.say,
+    });
     const removed = await removeLeftovers(options.folder, (error) => options.say(`cleaning up: ${error.message}`));
     if (removed > 0) options.say(`cleaned up after ${removed} pilots that were killed`);
     const quota = { left: options.jobs ?? Number.POSITIVE_INFINITY, done: 0 };
-    const slots = await Promise.allSettled(Array.from({ length: options.slots }, () => runSlot(options, home, quota)));
+    const slots = await Promise.allSettled(
+      Array.from({ length: options.slots }, () => runSlot(options, home, isolation, quota)),
+    );
     const failed = slots.find((slot) => slot.status === 'rejected');
     if (failed) throw failed.reason;
     return quota.done;
@@ -63,7 +80,12 @@ export async function runPilot(options: PilotOptions): Promise<number> {
 }
 
 /** One job after another. */
-async function runSlot(options: PilotOptions, home: PilotHome, quota: { left: number; done: number }): Promise<void> {
+async function runSlot(
+  options: PilotOptions,
+  home: PilotHome,
+  isolation: Isolation | undefined,
+  quota: { left: number; done: number },
+): Promise<void> {
   while (quota.left > 0 && !options.stopping.aborted) {
     quota.left -= 1;
     const acquired = await waitForJob(options);
@@ -74,6 +96,7 @@ async function runSlot(options: PilotOptions, home: PilotHome, quota: { left: nu
       ...options,
       job,
       home,
+      isolation,
       openSecrets: () => openSecrets(job, recipient, options.pilotId),
     });
     options.say(`job ${job.PandaID}: ${failure ? `failed: ${failure.message}` : 'finished'}`);

@@ -5,7 +5,7 @@ import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LEFTOVER_GRACE_SECONDS } from '../protocol/limits.ts';
-import { endProcesses, MARK_VARIABLE } from './process-tree.ts';
+import { endProcesses, MARK_VARIABLE, type ProcessTree } from './process-tree.ts';
 
 export interface PayloadOptions {
   /** What `/bin/sh -c` runs. */
@@ -32,6 +32,8 @@ export interface PayloadEnd {
 }
 
 export interface Payload {
+  /** Its processes. */
+  readonly tree: ProcessTree;
   /** Resolves when every process of the payload is gone and its output is written. Rejects when it cannot be started. */
   readonly ended: Promise<PayloadEnd>;
   /** Ends the whole process tree: TERM, `graceSeconds`, KILL. May be called at any time, more than once. */
@@ -47,7 +49,7 @@ const DRAIN_SECONDS = 5;
 /** Starts a payload as the leader of a session of its own. */
 export function startPayload(options: PayloadOptions): Payload {
   const child = launch(options);
-  const tree = {
+  const tree: ProcessTree = {
     mark: options.mark,
     isolated: options.launcher !== undefined,
     ...(child.pid === undefined ? {} : { leader: child.pid }),
@@ -65,6 +67,7 @@ export function startPayload(options: PayloadOptions): Payload {
   };
 
   return {
+    tree,
     ended: end().catch((error: unknown) => {
       for (const output of [options.stdout, options.stderr]) output.end();
       throw error;

@@ -66,7 +66,7 @@ function stopAll(tree: ProcessTree): Set<number> {
 }
 
 /** Pids in the leader's session or group, with the mark, or descended from one of these; a negative one is a whole group. */
-function membersOf({ leader, mark }: ProcessTree): number[] {
+export function membersOf({ leader, mark }: ProcessTree): number[] {
   const processes = livingProcesses();
   if (processes.length === 0) return leader !== undefined && signal(-leader, 0) ? [-leader] : [];
   const variable = `${MARK_VARIABLE}=${mark}`;

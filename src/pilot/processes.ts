@@ -36,6 +36,30 @@ export function hasVariable(pid: number, text: string): boolean {
   }
 }
 
+/**
+ * How much memory processes use, in bytes. What they share counts once, where that can be told and matters: finding out takes
+ * long, so that it is done only when the sum with it counted for each of them is above `limit`.
+ */
+export function memoryOf(pids: readonly number[], limit: number): number {
+  const whole = sum(pids, (pid) => kilobytes(pid, 'status', 'VmRSS') ?? 0) * 1024;
+  if (whole <= limit) return whole;
+  return sum(pids, (pid) => kilobytes(pid, 'smaps_rollup', 'Pss') ?? kilobytes(pid, 'status', 'VmRSS') ?? 0) * 1024;
+}
+
+function sum(pids: readonly number[], of: (pid: number) => number): number {
+  return pids.reduce((total, pid) => total + of(pid), 0);
+}
+
+function kilobytes(pid: number, file: string, name: string): number | undefined {
+  try {
+    const [, number] =
+      new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/${file}`, 'latin1')) ?? [];
+    return number === undefined ? undefined : Number(number);
+  } catch {
+    return undefined;
+  }
+}
+
 function pids(): number[] {
   try {
     return readdirSync('/proc')

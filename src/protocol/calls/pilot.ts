@@ -58,7 +58,11 @@ export interface PilotJob {
   /** File names with commas between them: the outputs and, last, the log. */
   outFiles: string;
   logFile: string;
+  /** Seconds, 0 for no limit. */
   maxWalltime: number;
+  /** MB that it asked for, of memory and of disk; 0 when it did not. */
+  minRamCount?: number;
+  maxDiskCount?: number;
   /** The JSON text name -> value, over TLS alone; only to a pilot that offers no key, on a queue that allows it. */
   secrets?: string;
   sealedSecrets?: SealedSecrets;

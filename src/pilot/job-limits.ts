@@ -1,0 +1,107 @@
+import type { PilotJob } from '../protocol/calls/pilot.ts';
+import { AttemptFailed } from '../protocol/errors.ts';
+import { DISK_POLL_SECONDS, MEMORY_GRACE, MEMORY_POLL_SECONDS } from '../protocol/limits.ts';
+import { diskUsage } from './disk-usage.ts';
+import { PILOT_ERRORS } from './error-codes.ts';
+import { membersOf, type ProcessTree } from './process-tree.ts';
+import { memoryOf } from './processes.ts';
+
+/** What a payload may use; 0 for no limit. */
+export interface JobLimits {
+  walltimeSeconds: number;
+  memoryMegabytes: number;
+  diskMegabytes: number;
+}
+
+/** The lower of what its owner asked for and what the operator allows; memory as PanDA's pilot, twice what was asked for. */
+export function limitsOf(
+  job: Pick<PilotJob, 'maxWalltime' | 'minRamCount' | 'maxDiskCount'>,
+  allowed: Partial<JobLimits>,
+): JobLimits {
+  return {
+    walltimeSeconds: lower(job.maxWalltime, allowed.walltimeSeconds),
+    memoryMegabytes: lower((job.minRamCount ?? 0) * MEMORY_GRACE, allowed.memoryMegabytes),
+    diskMegabytes: lower(job.maxDiskCount, allowed.diskMegabytes),
+  };
+}
+
+function lower(asked: number | undefined, allowed: number | undefined): number {
+  return asked && allowed ? Math.min(asked, allowed) : asked || allowed || 0;
+}
+
+/** Node's timers hold 31 bits. */
+const MAX_TIMER_MILLISECONDS = 2 ** 31 - 1;
+const MEGABYTE = 1024 * 1024;
+/** The most of a core that looking may take. */
+const SHARE_OF_CORE = 0.01;
+
+/**
+ * Watches a payload from its start on. Memory and disk are looked at every few seconds, and less often where looking takes long,
+ * so that it costs no more than a hundredth of a core.
+ *
+ * @param directories what they hold counts, with what the payload deleted and no longer uses left out
+ * @param onExceeded told once at most, with the reason
+ */
+export function enforceLimits(
+  limits: JobLimits,
+  { tree, directories }: { tree: ProcessTree; directories: readonly string[] },
+  onExceeded: (failure: AttemptFailed) => void,
+): { stop(): void } {
+  const { walltimeSeconds, memoryMegabytes, diskMegabytes } = limits;
+  const timers = new Set<() => void>();
+  const stop = () => {
+    for (const cancel of timers) cancel();
+  };
+  const exceeded = (code: number, reason: string) => {
+    stop();
+    onExceeded(new AttemptFailed(code, reason));
+  };
+
+  if (walltimeSeconds > 0) {
+    const reason = `the job ran longer than the ${walltimeSeconds} s it may`;
+    const milliseconds = Math.min(walltimeSeconds * 1000, MAX_TIMER_MILLISECONDS);
+    const timer = setTimeout(() => exceeded(PILOT_ERRORS.reachedMaxTime, reason), milliseconds);
+    timers.add(() => clearTimeout(timer));
+  }
+  if (memoryMegabytes > 0) {
+    timers.add(
+      poll(MEMORY_POLL_SECONDS, async () => {
+        const used = Math.ceil(memoryOf(membersOf(tree), memoryMegabytes * MEGABYTE) / MEGABYTE);
+        if (used <= memoryMegabytes) return;
+        exceeded(
+          PILOT_ERRORS.payloadExceedsMemory,
+          `the job used ${used} MB of memory; it may use ${memoryMegabytes} MB`,
+        );
+      }),
+    );
+  }
+  if (diskMegabytes > 0) {
+    timers.add(
+      poll(DISK_POLL_SECONDS, async () => {
+        const used = Math.ceil((await diskUsage(directories)) / MEGABYTE);
+        if (used <= diskMegabytes) return;
+        exceeded(PILOT_ERRORS.directoryTooLarge, `the job used ${used} MB of disk; it may use ${diskMegabytes} MB`);
+      }),
+    );
+  }
+  return { stop };
+}
+
+/** Looks again and again; @returns what ends it */
+function poll(seconds: number, look: () => Promise<void>): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  let isOver = false;
+  const next = (milliseconds: number) => {
+    timer = setTimeout(async () => {
+      const began = performance.now();
+      await look();
+      const took = performance.now() - began;
+      if (!isOver) next(Math.max(seconds * 1000, took / SHARE_OF_CORE));
+    }, milliseconds);
+  };
+  next(seconds * 1000);
+  return () => {
+    isOver = true;
+    clearTimeout(timer);
+  };
+}
