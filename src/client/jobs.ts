@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import type { Arguments } from '../protocol/calls/call.ts';
 import type { ListedJobFile } from '../protocol/calls/job.ts';
@@ -20,8 +19,10 @@ export interface PilotCalls {
   /** The jobs that the pilot now holds; none when nothing waits. */
   acquireJobs(request: Arguments<typeof acquireJobs>): Promise<PilotJob[]>;
   updateJob(report: Arguments<typeof updateJob>): Promise<JobCommand>;
-  /** @param content the path of a file, or a stream */
+  /** @param content the path of a file; or a stream, where requests are not signed */
   uploadJobFile(file: Arguments<typeof uploadJobFile>, content: string | Readable): Promise<void>;
+  /** Ends the session that requests are signed in. */
+  leave(): Promise<void>;
 }
 
 export function jobCalls(transport: Transport): JobCalls {
@@ -50,8 +51,10 @@ export function pilotCalls(transport: Transport): PilotCalls {
       return (await transport.post<JobCommand>('pilot/update_job', report)).data;
     },
     async uploadJobFile(file, content) {
-      const body = typeof content === 'string' ? createReadStream(content) : content;
-      await transport.send('pilot/upload_job_file', file, { type: 'application/octet-stream', body });
+      await transport.send('pilot/upload_job_file', file, { type: 'application/octet-stream', body: content });
+    },
+    async leave() {
+      await transport.post('pilot/leave', {});
     },
   };
 }

@@ -3,16 +3,33 @@ import type { AgentOptions } from 'node:https';
 import type { Readable } from 'node:stream';
 import { Misconfigured } from '../protocol/errors.ts';
 import { REQUEST_TIMEOUT_SECONDS } from '../protocol/limits.ts';
+import { digestOf } from '../protocol/request-proof.ts';
 import { explainFailure } from './failures.ts';
 import { isLoopback } from './server-address.ts';
 
 /** Gives the caller's bearer token each time one is needed. @throws Unauthenticated when there is none to give */
 export type TokenSource = () => Promise<string>;
 
+/** Signs each request for itself, where a token would be the same on all of them (`pilot-session.ts`). */
+export interface RequestSigner {
+  /**
+   * Headers for one request that is sent now.
+   *
+   * @param bodyDigest `digestOf` its body
+   * @returns `check`, which the answer must pass: it returns for the server's own and throws otherwise
+   */
+  sign(request: { method: string; url: URL; bodyDigest: string }): Promise<{
+    headers: Record<string, string>;
+    check(answer: IncomingMessage, body: Uint8Array): void;
+  }>;
+}
+
 export interface ConnectionOptions {
   /** Scheme, host and port of the server; a path is not looked at. */
   url: string;
-  token: TokenSource;
+  /** Who the caller is; with neither of these two, nobody. */
+  token?: TokenSource | undefined;
+  signer?: RequestSigner | undefined;
   /** The VO that the caller speaks for: `VO`, `VO:ROLE` or `VO.ROLE`. */
   vo: string;
   /** Certificates (PEM) to trust; Node's own list when left out. */
@@ -27,10 +44,17 @@ export interface Requester {
    * Sends a request and waits for the head of its answer. A GET, which changes nothing, is sent once more when a kept
    * connection turns out to be closed.
    *
+   * @param bodyDigest `digestOf` the body, where it is a stream and requests are signed
    * @throws Misconfigured rather than sending a token readable over a network; Unavailable when there is no answer
    */
-  start(url: URL, options: RequestOptions, body?: Uint8Array | Readable): Promise<IncomingMessage>;
+  start(url: URL, options: RequestOptions, body?: Uint8Array | Readable, bodyDigest?: string): Promise<Started>;
   close(): void;
+}
+
+export interface Started {
+  response: IncomingMessage;
+  /** Throws when the body that was read is not what the server answered. */
+  check(body: Uint8Array): void;
 }
 
 export function createRequester(options: ConnectionOptions): Requester {
@@ -43,17 +67,22 @@ export function createRequester(options: ConnectionOptions): Requester {
     return known;
   }
 
-  async function start(url: URL, message: RequestOptions, body?: Uint8Array | Readable): Promise<IncomingMessage> {
-    const authorization = url.origin === origin ? await authorize(url, options) : {};
+  async function start(
+    url: URL,
+    message: RequestOptions,
+    body?: Uint8Array | Readable,
+    bodyDigest?: string,
+  ): Promise<Started> {
+    const caller = url.origin === origin ? await authorize(url, options, message, body, bodyDigest) : NOBODY;
     const { request, agent } = protocolOf(url.protocol);
     return await new Promise((resolve, reject) => {
       const outgoing = request(url, {
         ...message,
         agent,
         timeout: REQUEST_TIMEOUT_SECONDS * 1000,
-        headers: { ...message.headers, ...authorization },
+        headers: { ...message.headers, ...caller.headers },
       });
-      outgoing.on('response', resolve);
+      outgoing.on('response', (response) => resolve({ response, check: (content) => caller.check(response, content) }));
       outgoing.on('timeout', () => outgoing.destroy(new SilentServer()));
       outgoing.on('error', (error: NodeJS.ErrnoException) => {
         const repeatable = message.method === 'GET' && outgoing.reusedSocket && error.code === 'ECONNRESET';
@@ -97,14 +126,29 @@ function secureOptions({ ca, verifyHost = true }: ConnectionOptions): AgentOptio
   };
 }
 
-async function authorize(url: URL, { token, vo }: ConnectionOptions): Promise<Record<string, string>> {
+type Caller = Awaited<ReturnType<RequestSigner['sign']>>;
+
+const NOBODY: Caller = { headers: {}, check: () => {} };
+
+async function authorize(
+  url: URL,
+  { token, signer, vo }: ConnectionOptions,
+  { method = 'GET' }: RequestOptions,
+  body: Uint8Array | Readable | undefined,
+  bodyDigest: string | undefined,
+): Promise<Caller> {
   if (url.protocol !== 'https:' && !isLoopback(url.hostname)) {
     throw new Misconfigured(
       `${url.origin} is plain http: your token and secrets would cross the network readable by others. ` +
         'Use the https:// address of the server (PANDA_URL_SSL)',
     );
   }
-  return { Authorization: `Bearer ${await token()}`, Origin: vo };
+  if (token) return { headers: { Authorization: `Bearer ${await token()}`, Origin: vo }, check: () => {} };
+  if (!signer) return { headers: { Origin: vo }, check: () => {} };
+  const digest = body instanceof Uint8Array || body === undefined ? digestOf(body ?? '') : bodyDigest;
+  if (digest === undefined) throw new Error('a stream without its digest cannot be signed');
+  const { headers, check } = await signer.sign({ method, url, bodyDigest: digest });
+  return { headers: { ...headers, Origin: vo }, check };
 }
 
 class SilentServer extends Error {

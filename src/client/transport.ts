@@ -1,9 +1,11 @@
+import { createReadStream } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Envelope } from '../protocol/envelope.ts';
 import { Refused, Unauthenticated, Unavailable, UnknownCall } from '../protocol/errors.ts';
 import { explainFailure } from './failures.ts';
-import { type ConnectionOptions, createRequester } from './requester.ts';
+import { measureFile } from './measured-file.ts';
+import { type ConnectionOptions, createRequester, type Started } from './requester.ts';
 
 /** What a call that succeeded brought. */
 export interface Answer<T> {
@@ -14,9 +16,8 @@ export interface Answer<T> {
 /** A body that is not JSON. */
 interface Content {
   type: string;
-  body: Uint8Array | Readable;
-  /** Bytes, where they are known. */
-  size?: number;
+  /** A text is the path of a file, whose digest and size are found. */
+  body: Uint8Array | Readable | string;
 }
 
 type Query = Record<string, string | number | boolean | readonly (string | number)[] | null | undefined>;
@@ -47,9 +48,9 @@ export function createTransport(options: ConnectionOptions): Transport {
 
   async function open(url: URL, query: Query = {}): Promise<Readable> {
     appendQuery(url, query);
-    const response = await request.start(url, { method: 'GET', headers: { Accept: '*/*' } });
-    if (response.statusCode === 200 && !isJson(response)) return response;
-    await readAnswer(response, url);
+    const started = await request.start(url, { method: 'GET', headers: { Accept: '*/*' } });
+    if (started.response.statusCode === 200 && !isJson(started.response)) return started.response;
+    await readAnswer(started, url);
     throw new Unavailable(`${where(url)} answered without the file's content`);
   }
 
@@ -65,15 +66,16 @@ export function createTransport(options: ConnectionOptions): Transport {
       const headers = { ...jsonHeaders(), 'Content-Type': 'application/json', 'Content-Length': text.length };
       return readAnswer(await request.start(url, { method: 'POST', headers }, text), url);
     },
-    async send(path, query, { type, body, size }) {
+    async send(path, query, { type, body }) {
       const url = appendQuery(callUrl(base, path), query);
-      const length = body instanceof Uint8Array ? body.length : size;
-      const headers = {
-        ...jsonHeaders(),
-        'Content-Type': type,
-        ...(length === undefined ? {} : { 'Content-Length': length }),
-      };
-      return readAnswer(await request.start(url, { method: 'POST', headers }, body), url);
+      const headers = { ...jsonHeaders(), 'Content-Type': type };
+      if (typeof body === 'string') {
+        const { size, sha256 } = await measureFile(body);
+        const options = { method: 'POST', headers: { ...headers, 'Content-Length': size } };
+        return readAnswer(await request.start(url, options, createReadStream(body), sha256), url);
+      }
+      const length = body instanceof Uint8Array ? { 'Content-Length': body.length } : {};
+      return readAnswer(await request.start(url, { method: 'POST', headers: { ...headers, ...length } }, body), url);
     },
     open: (path, query) => open(callUrl(base, path), query),
     openUrl: (url) => open(new URL(url)),
@@ -99,8 +101,10 @@ function jsonHeaders(): Record<string, string> {
   return { Accept: 'application/json' };
 }
 
-async function readAnswer<T>(response: IncomingMessage, url: URL): Promise<Answer<T>> {
-  const text = await readText(response, url);
+async function readAnswer<T>({ response, check }: Started, url: URL): Promise<Answer<T>> {
+  const body = await readBody(response, url);
+  check(body);
+  const text = body.toString('utf8');
   if (response.statusCode !== 200) throw unexpectedStatus(response.statusCode ?? 0, url, response.headers.location);
   const { success, message, data } = parseEnvelope<T>(text, url);
   if (success) return { message, data };
@@ -108,14 +112,14 @@ async function readAnswer<T>(response: IncomingMessage, url: URL): Promise<Answe
   throw new Refused(message || 'the server refused this without a reason', data);
 }
 
-async function readText(response: IncomingMessage, url: URL): Promise<string> {
+async function readBody(response: IncomingMessage, url: URL): Promise<Buffer> {
   const chunks: Buffer[] = [];
   try {
     for await (const chunk of response) chunks.push(chunk);
   } catch (error) {
     throw explainFailure(error as Error, url);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }
 
 function parseEnvelope<T>(text: string, url: URL): Envelope<T> {

@@ -1,4 +1,5 @@
 import { createSecretKey, type KeyObject, randomUUID } from 'node:crypto';
+import { proveAnswer } from '../protocol/answer-proof.ts';
 import { Conflict, Forbidden, Unauthenticated } from '../protocol/errors.ts';
 import { answerKeyOf, answerMac, isSameMac, type JoinAnswer, type JoinRequest, requestMac } from '../protocol/join.ts';
 import {
@@ -32,9 +33,8 @@ export interface ProvenRequest {
   caller: Caller;
   /** What the body's digest must be. */
   bodyDigest: string;
-  /** What an answer is proved with: see `protocol/answer-proof.ts`. */
-  jti: string;
-  answerKey: KeyObject;
+  /** The header that proves an answer to it (`protocol/answer-proof.ts`). */
+  proveAnswer(answer: { status: number; body: string }): string;
 }
 
 /** Pilots that were let in by a join token. Any number of servers may work on one store. */
@@ -134,7 +134,11 @@ export function createPilotSessions({
         return true;
       });
       if (!isFirst) throw new Unauthenticated('the proof on this request was used already: a request is taken once');
-      return { caller: callerOf(pilot), bodyDigest, jti, answerKey };
+      return {
+        caller: callerOf(pilot),
+        bodyDigest,
+        proveAnswer: (answer) => proveAnswer(answerKey, { jti, ...answer }, clock()),
+      };
     },
 
     async leave(pilotId) {

@@ -1,16 +1,18 @@
-import { spawnSync } from 'node:child_process';
 import { hostname, tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { createClient } from '../client/client.ts';
 import { serverAddress } from '../client/server-address.ts';
 import { AttemptFailed, PandaError } from '../protocol/errors.ts';
 import { HEARTBEAT_SECONDS } from '../protocol/limits.ts';
+import { protectMemory } from './core-files.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
+import { ISOLATION_MODES, type IsolationMode } from './isolation.ts';
+import { joinServer } from './join-server.ts';
+import { readJoinToken } from './join-token.ts';
 import { runPilot } from './loop.ts';
 import { removeLeftovers } from './pilot-home.ts';
 import { chooseSecretsFolder } from './secrets-directory.ts';
-import { readToken } from './token.ts';
 
 /** Exit status: 0, 1 (refused or impossible), 2 (usage), 128 and the signal's number when told to stop by one. */
 process.exitCode = await main(process.argv);
@@ -40,6 +42,11 @@ interface RunOptions {
   secretsDir?: string;
   passEnv: string[];
   heartbeat: number;
+  isolate: IsolationMode;
+  share: string[];
+  maxWalltime?: number;
+  maxMemory?: number;
+  maxDisk?: number;
 }
 
 function createProgram(): Command {
@@ -51,7 +58,10 @@ function createProgram(): Command {
     .command('run', { isDefault: true })
     .description('fetch and run jobs (what it does without a command)')
     .requiredOption('--queue <name>', 'the queue whose jobs to run')
-    .requiredOption('--token-file <file>', "file with the pilot's token, - for standard input")
+    .requiredOption(
+      '--token-file <file>',
+      "file with the pilot's join token, which is good for one start; - for standard input",
+    )
     .option('--server <url>', 'the server (default: PANDA_URL_SSL or PANDA_URL, or the one on this machine)')
     .option('--vo <name>', 'the VO that the pilot works for', 'panda:pilot')
     .option('--jobs <n>', 'end after this many jobs (default: when told to)', wholeNumber)
@@ -60,6 +70,15 @@ function createProgram(): Command {
     .option('--workdir <dir>', "where jobs' directories are made", defaultFolder())
     .option('--secrets-dir <dir>', 'where secrets are kept: a directory, or "none" (default: /dev/shm if usable)')
     .option('--pass-env <name...>', 'variables of this environment that jobs get besides the usual ones', [])
+    .addOption(
+      new Option('--isolate <mode>', 'keep jobs from each other and from the pilot, with bubblewrap (bwrap)')
+        .choices(ISOLATION_MODES)
+        .default('auto'),
+    )
+    .option('--share <path...>', 'what isolated jobs see besides the system, read-only; a device as it is', [])
+    .option('--max-walltime <seconds>', 'that a job may run (default: what its owner asked for)', wholeNumber)
+    .option('--max-memory <MB>', "of a job's processes together (default: twice what its owner asked for)", wholeNumber)
+    .option('--max-disk <MB>', "of a job's directories (default: what its owner asked for)", wholeNumber)
     .option('--heartbeat <seconds>', 'between two reports of a running job', wholeNumber, HEARTBEAT_SECONDS)
     .action(run);
   program
@@ -77,18 +96,31 @@ function createProgram(): Command {
 }
 
 async function run(options: RunOptions): Promise<void> {
-  allowNoCoreFiles();
-  const token = await readToken(options.tokenFile);
-  const client = createClient({
+  if (!(await protectMemory())) {
+    say(
+      'this Node cannot keep its memory from other processes of its user (Node 26 can): let no others of them run here',
+    );
+  }
+  const stopping = stopOnSignals();
+  const connection = {
     url: options.server ?? serverAddress(process.env),
-    token: async () => token.text,
     vo: options.vo,
     verifyHost: process.env['PANDA_VERIFY_HOST'] !== 'off',
+  };
+  const session = await joinServer(connection, {
+    token: await readJoinToken(options.tokenFile),
+    queue: options.queue,
+    node: hostname(),
+    forSeconds: options.idleExit,
+    stopping,
+    say,
   });
+  if (!session) return;
+  const client = createClient({ ...connection, signer: session });
   try {
     const done = await runPilot({
       server: client,
-      pilotId: token.pilotId,
+      pilotId: session.pilotId,
       queue: options.queue,
       node: hostname(),
       jobs: options.jobs,
@@ -97,12 +129,21 @@ async function run(options: RunOptions): Promise<void> {
       folder: options.workdir,
       secretsFolder: await chooseSecretsFolder(options.secretsDir),
       heartbeatSeconds: options.heartbeat,
+      limits: {
+        walltimeSeconds: options.maxWalltime ?? 0,
+        memoryMegabytes: options.maxMemory ?? 0,
+        diskMegabytes: options.maxDisk ?? 0,
+      },
       own: process.env,
       passOn: options.passEnv,
-      stopping: stopOnSignals(),
+      isolate: options.isolate,
+      shared: options.share,
+      hidden: options.tokenFile === '-' ? [] : [options.tokenFile],
+      stopping,
       say,
     });
     say(`ran ${done} ${done === 1 ? 'job' : 'jobs'}`);
+    await client.leave().catch(() => {}); // Then the session ends by its silence.
   } finally {
     client.close();
   }
@@ -126,11 +167,6 @@ function stopOnSignals(): AbortSignal {
   // Otherwise it would open a debugger, in which the secrets can be read.
   process.on('SIGUSR1', () => {});
   return stopping.signal;
-}
-
-/** A crash must not leave the pilot's memory on a disk. Node cannot set the limit itself; where this fails nothing is lost. */
-function allowNoCoreFiles(): void {
-  spawnSync('prlimit', ['--pid', String(process.pid), '--core=0:0'], { stdio: 'ignore' });
 }
 
 function defaultFolder(): string {

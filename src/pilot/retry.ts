@@ -7,6 +7,8 @@ export interface RetryOptions {
   forSeconds: number;
   /** From when it is aborted, no try is started later than `LAST_REPORT_SECONDS`. */
   stopping: AbortSignal;
+  /** Which failures are worth another try; unless set, those that {@link untilAnswered} names. */
+  mayHelp?: (error: unknown) => boolean;
   /** Told of each try that failed and is repeated. */
   onFailure?: (error: Error) => void;
 }
@@ -18,7 +20,7 @@ export interface RetryOptions {
  * @throws the last error
  */
 export async function untilAnswered<T>(call: () => Promise<T>, options: RetryOptions): Promise<T> {
-  const { stopping } = options;
+  const { stopping, mayHelp = isPassing } = options;
   let deadline = Date.now() + options.forSeconds * 1000;
   let hurried = false;
   for (let tries = 0; ; tries++) {
@@ -30,12 +32,15 @@ export async function untilAnswered<T>(call: () => Promise<T>, options: RetryOpt
         deadline = Math.min(deadline, Date.now() + LAST_REPORT_SECONDS * 1000);
       }
       const seconds = backoffSeconds(tries, hurried ? 2 : MAX_BACKOFF_SECONDS);
-      const mayHelp = error instanceof Unavailable || error instanceof Unauthenticated;
-      if (!mayHelp || Date.now() + seconds * 1000 > deadline) throw error;
-      options.onFailure?.(error);
+      if (!mayHelp(error) || Date.now() + seconds * 1000 > deadline) throw error;
+      options.onFailure?.(error as Error);
       await pause(seconds, hurried ? undefined : stopping);
     }
   }
+}
+
+function isPassing(error: unknown): boolean {
+  return error instanceof Unavailable || error instanceof Unauthenticated;
 }
 
 /** Half a second, doubled with each try up to `longest`, then less by up to a half so that pilots spread out. */

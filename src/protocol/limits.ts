@@ -59,6 +59,22 @@ export const HEARTBEAT_SECONDS = 30;
 /** How long a user's and a pilot's token of the embedded issuer live unless asked otherwise. */
 export const USER_TOKEN_SECONDS = 12 * 3600;
 export const PILOT_TOKEN_SECONDS = 7 * 24 * 3600;
+/** How long a one-time join token may wait for its pilot, unless asked otherwise. */
+export const JOIN_TOKEN_SECONDS = 3600;
+/**
+ * How long a pilot's session lives at most, and how long it may be silent: longer than a pilot keeps results that the server does
+ * not take (`RESULT_RETRY_SECONDS`).
+ */
+export const PILOT_SESSION_SECONDS = 30 * 24 * 3600;
+export const PILOT_IDLE_SECONDS = 4 * 3600;
+/** How old, or how far ahead, the proof on a pilot's request may be: its clock follows the server's. */
+export const PROOF_SECONDS = 60;
+/** How often what has ended of proofs is removed, and how long pilots that ended, and join tokens, stay for their operator to see. */
+export const PROOFS_CLEANING_SECONDS = 60;
+export const ENDED_PILOTS_SECONDS = 30 * 24 * 3600;
+/** How many sessions a server remembers the keys of, and how many pilots a list shows. */
+export const MAX_REMEMBERED_PILOTS = 10_000;
+export const MAX_PILOTS_SHOWN = 1000;
 /** How far the clocks of a token's issuer and of the server may be apart. */
 export const CLOCK_TOLERANCE_SECONDS = 30;
 /** How many checked tokens, and owners, one server remembers. */

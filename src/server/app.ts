@@ -22,6 +22,7 @@ import { jobRoutes } from './routes/job.ts';
 import { loginRoutes } from './routes/login.ts';
 import { olderPilotRoutes } from './routes/older-pilot.ts';
 import { pilotRoutes } from './routes/pilot.ts';
+import { joinRoute, leaveRoute } from './routes/pilot-session.ts';
 import { aliveRoute, systemRoutes } from './routes/system.ts';
 import { taskRoutes } from './routes/task.ts';
 import { transformationRoute } from './routes/transformation.ts';
@@ -81,6 +82,7 @@ export async function createServer(
   aliveRoute(app);
   transformationRoute(app);
   cacheRoutes(app, rooms);
+  joinRoute(app, rooms.pilots, logger);
   if (rooms.login) await loginRoutes(app, rooms.login, logger);
   await app.register(async (users) => {
     requireCaller(users, rooms, 'user');
@@ -92,6 +94,7 @@ export async function createServer(
   await app.register(async (pilots) => {
     requireCaller(pilots, rooms, 'pilot');
     await pilotRoutes(pilots, rooms, logger);
+    leaveRoute(pilots, rooms.pilots);
     await pilots.register(async (older) => olderPilotRoutes(older, rooms, logger));
   });
   await app.register(async (callers) => {

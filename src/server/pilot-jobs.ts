@@ -48,7 +48,8 @@ export async function giveJobs(
     count: Math.min(Math.max(count, 1), MAX_JOBS_PER_ACQUIRE),
     ...(taskId && { taskId }),
     ...(!offers && { leaseSeconds: PANDA_PILOT_LEASE_SECONDS }),
-    mayHaveSecrets: offers !== undefined || queue.allowTlsSecrets,
+    // A key that nothing proves to be the pilot's is no better than TLS alone: whatever ends that could have put it there.
+    mayHaveSecrets: (offers !== undefined && caller.proven === true) || queue.allowTlsSecrets,
   });
   const given = await Promise.all(leased.map((job) => withSecrets(job)));
   const ready = given.filter((job) => job !== undefined);
@@ -103,6 +104,6 @@ function noJobs(withheld: number, queue: string): string {
   if (withheld === 0) return none;
   return (
     `${none} for this pilot: ${withheld} waiting need secrets, and queue "${queue}" does not give secrets over TLS alone ` +
-    'to a pilot that offers no key'
+    'to a pilot that offers no key which it proves to be its own'
   );
 }

@@ -129,6 +129,40 @@ function start({ bytes, int, identity, startIdsAt }: ColumnTypes): string[] {
       allow_tls_secrets ${int} not null default 0,
       created_at ${int} not null)`,
 
+    `create table join_tokens (
+      id text primary key,
+      queue text not null,
+      root_key_id text not null,
+      wrapped_key ${bytes} not null,
+      created_at ${int} not null,
+      expires_at ${int} not null,
+      pilot_id text,
+      used_at ${int},
+      refused_uses ${int} not null default 0,
+      refused_at ${int},
+      refused_node text,
+      refused_same_key ${int})`,
+
+    `create table pilots (
+      id text primary key,
+      queue text not null,
+      node text not null,
+      public_key text not null,
+      root_key_id text not null,
+      wrapped_key ${bytes} not null,
+      created_at ${int} not null,
+      seen_at ${int} not null,
+      expires_at ${int} not null,
+      ended_at ${int},
+      ended_by text)`,
+
+    `create table pilot_proofs (
+      pilot_id text not null,
+      jti text not null,
+      expires_at ${int} not null,
+      primary key (pilot_id, jti))`,
+    'create index pilot_proofs_ended on pilot_proofs (expires_at)',
+
     `create table sandboxes (
       name text primary key,
       owner_id text not null,

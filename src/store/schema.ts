@@ -15,6 +15,9 @@ export interface Schema {
   sign_in_failures: SignInFailuresTable;
   provider_records: ProviderRecordsTable;
   queues: QueuesTable;
+  join_tokens: JoinTokensTable;
+  pilots: PilotsTable;
+  pilot_proofs: PilotProofsTable;
   sandboxes: SandboxesTable;
   tasks: TasksTable;
   jobs: JobsTable;
@@ -145,6 +148,55 @@ interface QueuesTable {
   /** 1 when a pilot that offers no key may have secrets over TLS alone. */
   allow_tls_secrets: Generated<number>;
   created_at: number;
+}
+
+/** One-time tokens that let a pilot in. */
+interface JoinTokensTable {
+  /** The part of the token that is sent and shown. */
+  id: string;
+  queue: string;
+  /** The root key that the next column is wrapped under. */
+  root_key_id: string;
+  /** The key that joining is proved with, of which the token's secret cannot be had back. */
+  wrapped_key: Uint8Array;
+  created_at: number;
+  expires_at: number;
+  /** The pilot that used it, once. */
+  pilot_id: string | null;
+  used_at: number | null;
+  /** How often somebody proved to hold it after it was used; when last, where, and whether with the first one's key. */
+  refused_uses: Generated<number>;
+  refused_at: number | null;
+  refused_node: string | null;
+  refused_same_key: number | null;
+}
+
+/** Pilots that joined: their sessions. */
+interface PilotsTable {
+  id: string;
+  queue: string;
+  /** Its machine as it named it, for show. */
+  node: string;
+  /** The Ed25519 key that its requests are signed by, base64url. */
+  public_key: string;
+  root_key_id: string;
+  /** The key that answers to it are proved with. */
+  wrapped_key: Uint8Array;
+  created_at: number;
+  /** Kept to the minute. */
+  seen_at: number;
+  expires_at: number;
+  ended_at: number | null;
+  /** `operator` or `pilot`. */
+  ended_by: string | null;
+}
+
+/** Proofs that were taken: none is taken twice. */
+interface PilotProofsTable {
+  pilot_id: string;
+  jti: string;
+  /** When a proof of its age would be refused anyway. */
+  expires_at: number;
 }
 
 interface SandboxesTable {

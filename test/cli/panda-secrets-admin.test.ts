@@ -28,7 +28,7 @@ test('accounts, tokens and queues are administered while the server runs', async
   assert.match((await program.run(['queue', 'add', 'SLURM', '--allow-tls-secrets'])).stdout, /added SLURM/);
   const queues = await program.run(['queue', 'list']);
   assert.match(queues.stdout, /SLURM +sealed, or over TLS alone\ndefault +sealed only\n/);
-  const pilot = await program.run(['pilot-token', '--queue', 'SLURM']);
+  const pilot = await program.run(['pilot-token', '--queue', 'SLURM', '--bearer']);
   assert.deepEqual((await who(pilot.stdout)).data['queues'], ['SLURM']);
 
   assert.match((await program.run(['user', 'list'])).stdout, /alice +Alice Doe +\d{4}-\d\d-\d\d/);

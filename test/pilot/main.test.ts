@@ -6,7 +6,8 @@ import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { startTimeOf } from '../../src/pilot/processes.ts';
 import { temporaryFolder, until, whereIs } from './folders.ts';
-import { type PandaServer, pilotToken, startPanda } from './panda.ts';
+import { type PandaServer, startPanda } from './panda.ts';
+import { stubToken } from './stub-session.ts';
 
 const MAIN = join(import.meta.dirname, '../../src/pilot/main.ts');
 const VALUE = 'random-string-of-alice';
@@ -51,9 +52,11 @@ async function node(t: TestContext) {
         secretsFolder,
         '--heartbeat',
         '1',
+        '--isolate',
+        'off',
         ...args,
       ],
-      pilotToken(),
+      stubToken(),
     );
   return { panda, folder, secretsFolder, run };
 }
@@ -94,7 +97,7 @@ test('the token and the secrets are in no argument list, and not in the environm
   for (const pid of [child.pid, ...pids]) {
     for (const file of ['cmdline', 'environ']) {
       const content = readFileSync(`/proc/${pid}/${file}`, 'latin1');
-      assert.ok(!content.includes(pilotToken()) && !content.includes(VALUE), `${file} of ${pid}`);
+      assert.ok(!content.includes(stubToken()) && !content.includes(VALUE), `${file} of ${pid}`);
     }
   }
   panda.killing = true;
@@ -183,7 +186,7 @@ test('a pilot that the server refuses ends with status 1 and says why', async (t
   const panda = await startPanda(t);
   const folder = await temporaryFolder(t);
   const args = ['--queue', 'q', '--token-file', '-', '--server', panda.url, '--workdir', folder];
-  const other = pilotToken().replace(/\.[^.]*$/, '.b3RoZXI');
+  const other = stubToken().replace(/\..*$/, `.${'A'.repeat(43)}`);
   const { status, said } = await pandaPilot(t, args, other).ended;
   assert.equal(status, 1);
   assert.match(said, /whose token is that\?/);

@@ -9,16 +9,9 @@ import { quote } from '../../src/protocol/percent.ts';
 import type { SealingKey } from '../../src/protocol/sealed.ts';
 import { sealDelivery } from '../../src/sealing/delivery.ts';
 import { archive, type Entry } from './archives.ts';
+import { PILOT_ID, stubSessions } from './stub-session.ts';
 
-/** The subject of the token that {@link pilotToken} makes. */
-export const PILOT_ID = 'pilot:default:test';
 const OWNER = 'owner-1';
-
-/** A token that says who holds it and proves nothing. */
-export function pilotToken(): string {
-  const part = (content: object) => Buffer.from(JSON.stringify(content)).toString('base64url');
-  return `${part({ alg: 'RS256' })}.${part({ sub: PILOT_ID })}.c2lnbmF0dXJl`;
-}
 
 interface TestJob {
   command: string;
@@ -66,6 +59,7 @@ export async function startPanda(t: TestContext): Promise<PandaServer> {
   const sandboxes = new Map<string, Buffer>();
   const watchers = new Set<() => void>();
   let lastId = 100;
+  const sessions = stubSessions();
   const panda: PandaServer = {
     url: '',
     add: (...jobs) => void waiting.push(...jobs),
@@ -101,8 +95,9 @@ export async function startPanda(t: TestContext): Promise<PandaServer> {
     const url = new URL(request.url ?? '', panda.url);
     const body = await buffer(request);
     const send = (envelope: object) => {
-      response.setHeader('Content-Type', 'application/json');
-      response.end(JSON.stringify(envelope));
+      const text = JSON.stringify(envelope);
+      response.writeHead(200, { 'Content-Type': 'application/json', ...sessions.prove(request, text) });
+      response.end(text);
     };
     if (panda.broken) {
       response.statusCode = 503;
@@ -117,7 +112,8 @@ export async function startPanda(t: TestContext): Promise<PandaServer> {
       response.end(sandbox);
       return;
     }
-    if (request.headers.authorization !== `Bearer ${pilotToken()}`) return send(refused('whose token is that?'));
+    if (url.pathname === '/api/v1/pilot/join') return send(sessions.join(JSON.parse(body.toString())));
+    if (!sessions.prove(request, '')) return send(refused('whose session is that?'));
     switch (url.pathname) {
       case '/api/v1/pilot/acquire_jobs': {
         const { sealing_keys: keys } = JSON.parse(body.toString());
@@ -144,6 +140,8 @@ export async function startPanda(t: TestContext): Promise<PandaServer> {
       }
     }
     response.statusCode = 404;
+      case '/api/v1/pilot/leave':
+        return send(succeeded(null, 'OK'));
     response.end();
   }
 

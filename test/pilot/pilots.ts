@@ -1,10 +1,13 @@
 import type { TestContext } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { createClient } from '../../src/client/client.ts';
+import { prepareJoin } from '../../src/client/pilot-session.ts';
 import { type PilotOptions, runPilot } from '../../src/pilot/loop.ts';
 import { AttemptFailed } from '../../src/protocol/errors.ts';
+import { parseJoinToken } from '../../src/protocol/join.ts';
 import { temporaryFolder } from './folders.ts';
-import { type PandaServer, PILOT_ID, pilotToken, startPanda } from './panda.ts';
+import { type PandaServer, startPanda } from './panda.ts';
+import { stubToken } from './stub-session.ts';
 
 export interface TestPilot {
   panda: PandaServer;
@@ -30,7 +33,10 @@ export async function pilotFor(t: TestContext): Promise<TestPilot> {
   const panda = await startPanda(t);
   const folder = await temporaryFolder(t);
   const secretsFolder = await temporaryFolder(t);
-  const client = createClient({ url: panda.url, token: async () => pilotToken(), vo: 'panda:pilot' });
+  const connection = { url: panda.url, vo: 'panda:pilot' };
+  const join = await prepareJoin(connection, { token: parseJoinToken(stubToken()), queue: 'default', node: 'node1' });
+  const session = await join();
+  const client = createClient({ ...connection, signer: session });
   t.after(() => client.close());
   const said: string[] = [];
   return {
@@ -42,7 +48,7 @@ export async function pilotFor(t: TestContext): Promise<TestPilot> {
     run(options = {}) {
       const run = runPilot({
         server: client,
-        pilotId: PILOT_ID,
+        pilotId: session.pilotId,
         queue: 'default',
         node: 'node1',
         jobs: 1,
@@ -53,6 +59,10 @@ export async function pilotFor(t: TestContext): Promise<TestPilot> {
         killGraceSeconds: 0.3,
         own: { PATH: process.env['PATH'] },
         passOn: [],
+        limits: {},
+        isolate: 'off',
+        shared: [],
+        hidden: [],
         stopping: stopping.signal,
         say: (text) => said.push(text),
         ...options,

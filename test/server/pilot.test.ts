@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -43,19 +43,18 @@ async function submit(
 async function setUp(t: Parameters<typeof startServer>[0]) {
   const server = await startServer(t);
   const alice = clientOf(t, server, await server.userToken('alice'));
-  const pilotToken = await server.pilotToken();
-  return { server, alice, pilotToken, pilot: clientOf(t, server, pilotToken) };
+  return { server, alice, ...(await server.joinedPilot()) };
 }
 
 test('a job reaches a pilot with its secrets sealed to that one request, and its results come back', async (t) => {
-  const { alice, pilot, pilotToken } = await setUp(t);
+  const { server, alice, pilot, session } = await setUp(t);
   await alice.setSecret(wireName('MY_SECRET'), 'random_string');
   const taskId = await submit(alice, { useSecrets: true });
   const recipient = await newRecipient();
   const [job] = await pilot.acquireJobs({ site_name: 'default', node: 'node1', sealing_keys: recipient.offers });
   assert.ok(job?.sealedSecrets);
   assert.equal(job.secrets, undefined);
-  const { sub: pilotId } = JSON.parse(Buffer.from(pilotToken.split('.')[1] ?? '', 'base64url').toString());
+  const { pilotId } = session;
   const context = { jobId: job.PandaID, attempt: job.attemptNr, ownerId: job.sealedSecrets.owner, pilotId };
   const opened = await recipient.open(job.sealedSecrets, context);
   assert.equal(Buffer.from(opened).toString(), '{"MY_SECRET":"random_string"}');
@@ -63,7 +62,9 @@ test('a job reaches a pilot with its secrets sealed to that one request, and its
   const attempt = { job_id: job.PandaID, attempt_nr: job.attemptNr };
   assert.equal((await pilot.updateJob({ ...attempt, job_status: 'running' })).command, 'NULL');
   const name = job.logFile;
-  await pilot.uploadJobFile({ ...attempt, kind: 'log', name }, Readable.from(['the ', 'log']));
+  const log = join(server.folder, 'log');
+  await writeFile(log, 'the log');
+  await pilot.uploadJobFile({ ...attempt, kind: 'log', name }, log);
   await pilot.updateJob({ ...attempt, job_status: 'finished', trans_exit_code: 0 });
   assert.equal(await alice.getTaskStatus(taskId), 'done');
   const [file] = await alice.getJobFiles(taskId);
@@ -78,7 +79,8 @@ test('a job reaches a pilot with its secrets sealed to that one request, and its
 });
 
 test('a pilot that offers no key gets no secrets, and is told why, unless its queue allows TLS alone', async (t) => {
-  const { server, alice, pilotToken } = await setUp(t);
+  const { server, alice } = await setUp(t);
+  const pilotToken = await server.pilotToken();
   await alice.setSecret(wireName('MY_SECRET'), 'random_string');
   await submit(alice, { useSecrets: true });
   const refused = await server.ask(pilotToken, calls.acquireJobs, { site_name: 'default' });

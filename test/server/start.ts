@@ -4,11 +4,16 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { startService } from '../../src/cli/panda-secrets/service.ts';
 import type { Settings } from '../../src/cli/panda-secrets/settings.ts';
+import { type Client, createClient } from '../../src/client/client.ts';
+import { type PilotSession, prepareJoin } from '../../src/client/pilot-session.ts';
 import { addAccount, findAccount } from '../../src/identity/accounts.ts';
+import { createJoinToken } from '../../src/identity/join-tokens.ts';
 import { addQueue, findQueue } from '../../src/jobs/queues.ts';
 import type { Arguments, Call } from '../../src/protocol/calls/call.ts';
 import type { Envelope } from '../../src/protocol/envelope.ts';
+import { type JoinToken, parseJoinToken } from '../../src/protocol/join.ts';
 import { DEFAULT_VO } from '../../src/protocol/limits.ts';
+import { openKeyFile } from '../../src/sealing/key-file.ts';
 import { createLogger } from '../../src/server/plugins/request-log.ts';
 
 const HOUR_SECONDS = 3600;
@@ -23,6 +28,10 @@ export interface TestServer {
   userToken(name: string, options?: { ttlSeconds?: number }): Promise<string>;
   /** A token for a pilot of a queue, which is made when it is not there; `default` is. */
   pilotToken(queue?: string, options?: { allowTlsSecrets?: boolean }): Promise<string>;
+  /** A one-time token for a pilot of a queue, which is made when it is not there. */
+  joinToken(queue?: string, options?: { ttlSeconds?: number }): Promise<JoinToken>;
+  /** A pilot that joined, and its client. */
+  joinedPilot(queue?: string): Promise<{ pilot: Client; session: PilotSession }>;
   /** Makes a call and answers its envelope. */
   ask<C extends Call>(token: string, call: C, args: Arguments<C>): Promise<Envelope>;
   /** Everything that it has logged. */
@@ -52,20 +61,36 @@ export async function startServer(
     },
     { logger, clock },
   );
-  const { store, issuer } = service.installation;
+  const { store, issuer, rootKeyFile } = service.installation;
+  const clients = new Set<Client>();
   let stopping: Promise<void> | undefined;
   const stop = () => {
     stopping ??= service.close();
     return stopping;
   };
   t.after(async () => {
+    for (const client of clients) client.close();
     await stop();
     await rm(folder, { recursive: true, force: true });
   });
 
+  async function joinToken(queue = 'default', { ttlSeconds = HOUR_SECONDS } = {}): Promise<JoinToken> {
+    if (!(await findQueue(store, queue))) await addQueue(store, clock, queue);
+    const rootKeys = await openKeyFile(rootKeyFile, { create: false });
+    return parseJoinToken(await createJoinToken({ store, rootKeys, clock }, { queue, ttlSeconds }));
+  }
+
   return {
     url: service.url,
     folder,
+    joinToken,
+    async joinedPilot(queue = 'default') {
+      const connection = { url: service.url, vo: 'panda:pilot' };
+      const session = await (await prepareJoin(connection, { token: await joinToken(queue), queue, node: 'node1' }))();
+      const pilot = createClient({ ...connection, signer: session });
+      clients.add(pilot);
+      return { pilot, session };
+    },
     async userToken(name, { ttlSeconds = HOUR_SECONDS } = {}) {
       const account = (await findAccount(store, name)) ?? (await addAccount(store, clock, name));
       return issuer.mintUserToken(account, { ttlSeconds, vo: DEFAULT_VO });

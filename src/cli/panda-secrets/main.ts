@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { PandaError } from '../../protocol/errors.ts';
+import { addPilotCommands } from './pilot.ts';
 import { addPilotTokenCommand } from './pilot-token.ts';
 import { addQueueCommands } from './queue.ts';
 import { addServeCommand } from './serve.ts';
@@ -18,6 +19,7 @@ addServeCommand(program);
 addUserCommands(program);
 addTokenCommand(program);
 addPilotTokenCommand(program);
+addPilotCommands(program);
 addQueueCommands(program);
 addSigningKeyCommands(program);
 

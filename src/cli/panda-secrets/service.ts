@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { createDelivery } from '../../delivery/delivery.ts';
 import { createOwners } from '../../identity/owners.ts';
+import { createPilotSessions } from '../../identity/pilot-sessions.ts';
 import { createJobs } from '../../jobs/jobs.ts';
 import { addQueue, checkQueues, findQueue, listQueues } from '../../jobs/queues.ts';
 import { createSandboxes } from '../../jobs/sandboxes.ts';
@@ -55,11 +56,13 @@ export async function startService(
     });
     const vault = createVault({ store, rootKeys, clock });
     const jobs = createJobs({ store, clock });
+    const pilots = createPilotSessions({ store, rootKeys, clock });
     const blobs = await openBlobs(blobFolder);
     const app: FastifyInstance = await createServer(
       {
         verifyToken: login.verifyToken,
         login: login.login,
+        pilots,
         owners: createOwners({ store, clock }),
         vault,
         jobs,
@@ -72,6 +75,7 @@ export async function startService(
       { ...(tls && { tls }), trustedProxies: settings.trustedProxies, logger },
     );
     await listen(app, settings);
+    const cleaning = pilots.startCleaning();
     const leases = jobs.startLeaseLoop((error) => logger.error({ loop: 'leases', ...withoutMessage(error) }));
     return {
       url: addressOf(app, settings),
@@ -79,6 +83,7 @@ export async function startService(
       async close() {
         await app.close();
         await leases.close();
+        cleaning.close();
         login.close();
         vault.close();
         await store.close();

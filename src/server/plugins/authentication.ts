@@ -1,8 +1,10 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Caller } from '../../identity/caller.ts';
 import type { Owners } from '../../identity/owners.ts';
+import type { PilotSessions } from '../../identity/pilot-sessions.ts';
 import { Forbidden, Unauthenticated } from '../../protocol/errors.ts';
 import type { OwnerId } from '../../protocol/ids.ts';
+import { keepProofs } from './proven-request.ts';
 import { requireSecureTransport } from './transport.ts';
 
 declare module 'fastify' {
@@ -15,6 +17,7 @@ declare module 'fastify' {
 export interface Identity {
   /** @throws {Unauthenticated} */
   verifyToken(token: string): Promise<Caller>;
+  pilots: PilotSessions;
   owners: Owners;
 }
 
@@ -22,24 +25,22 @@ export interface Identity {
 export function decorateCaller(app: FastifyInstance): void {
   app.decorateRequest('caller', null);
   app.decorateRequest('owner', null);
+  app.decorateRequest('proven', null);
 }
 
 /**
  * Every route of this scope answers only a caller of that kind, over a secure line. It is decided before the body is read.
  * A user also becomes the owner of what it does.
  */
-export function requireCaller(
-  app: FastifyInstance,
-  { verifyToken, owners }: Identity,
-  kind: Caller['kind'] | 'any',
-): void {
+export function requireCaller(app: FastifyInstance, identity: Identity, kind: Caller['kind'] | 'any'): void {
   app.addHook('onRequest', async (request) => {
     requireSecureTransport(request);
-    const caller = await verifyToken(bearerToken(request));
+    const caller = await whoCalls(request, identity);
     request.caller = caller;
     if (kind !== 'any' && caller.kind !== kind) throw new Forbidden(wrongKind(kind, caller));
-    if (caller.kind === 'user') request.owner = await owners.of(caller);
+    if (caller.kind === 'user') request.owner = await identity.owners.of(caller);
   });
+  keepProofs(app);
 }
 
 /** The caller of a route under {@link requireCaller}. */
@@ -54,14 +55,20 @@ export function ownerOf(request: FastifyRequest): OwnerId {
   return request.owner;
 }
 
-function bearerToken(request: FastifyRequest): string {
-  const header = request.headers.authorization;
-  if (!header) {
+/** A bearer token says who calls; a pilot with a session proves it for each request. */
+async function whoCalls(request: FastifyRequest, { verifyToken, pilots }: Identity): Promise<Caller> {
+  const { authorization, dpop } = request.headers;
+  if (!authorization) {
     throw new Unauthenticated('no token: this call needs the header "Authorization: Bearer TOKEN"');
   }
-  const token = /^bearer +(\S+) *$/i.exec(header)?.[1];
-  if (!token) throw new Unauthenticated('the Authorization header must read "Bearer TOKEN"');
-  return token;
+  const [, scheme, token] = /^(bearer|dpop) +(\S+) *$/i.exec(authorization) ?? [];
+  if (!scheme || !token) throw new Unauthenticated('the Authorization header must read "Bearer TOKEN"');
+  if (scheme.toLowerCase() === 'bearer') return verifyToken(token);
+
+  const [path = '', ...query] = request.raw.url?.split('?') ?? [];
+  const received = { method: request.method, path, query: query.join('?') };
+  request.proven = await pilots.authenticate(token, typeof dpop === 'string' ? dpop : undefined, received);
+  return request.proven.caller;
 }
 
 function wrongKind(kind: Caller['kind'], caller: Caller): string {

@@ -47,7 +47,7 @@ export function readOlderBodies(app: FastifyInstance): void {
 /** Hands the body over as a stream, whatever its Content-Type says: for a route that keeps a file. */
 export function streamBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', (_request, payload, done) => done(null, separate(payload as IncomingMessage)));
+  app.addContentTypeParser('*', (request, payload, done) => done(null, separate(request.raw, payload)));
 }
 
 /**
@@ -60,10 +60,10 @@ export function dropBody({ raw }: FastifyRequest): void {
 }
 
 /** A stream whose reader may give up on it without closing the connection, and that fails when the body is not whole. */
-function separate(payload: IncomingMessage): Readable {
+function separate(request: IncomingMessage, payload: Readable): Readable {
   const stream = new PassThrough();
-  payload.on('close', () => {
-    if (!payload.complete) stream.destroy(new Error('the body broke off'));
+  request.on('close', () => {
+    if (!request.complete) stream.destroy(new Error('the body broke off'));
   });
   payload.on('error', (error) => stream.destroy(error));
   return payload.pipe(stream);

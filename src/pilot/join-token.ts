@@ -1,29 +1,24 @@
 import { readFile } from 'node:fs/promises';
-import { decodeJwt } from 'jose';
 import { Misconfigured } from '../protocol/errors.ts';
-
-export interface PilotToken {
-  /** For the `Authorization` header. */
-  text: string;
-  /** Its `sub`: the pilot as the server knows it, to which deliveries are bound. */
-  pilotId: string;
-}
+import { type JoinToken, parseJoinToken } from '../protocol/join.ts';
 
 /**
- * Reads the pilot's token.
+ * Reads the pilot's join token. A file stays where it is: after the pilot has joined, what it holds is of no use to anybody.
  *
  * @param file a path, or `-` for standard input; never the token itself
  * @throws {Misconfigured} when there is none; the message does not quote what was read
  */
-export async function readToken(file: string, input: AsyncIterable<Buffer> = process.stdin): Promise<PilotToken> {
+export async function readJoinToken(file: string, input: AsyncIterable<Buffer> = process.stdin): Promise<JoinToken> {
   const text = (file === '-' ? await readAll(input) : await readTokenFile(file)).trim();
   const source = file === '-' ? 'standard input' : `"${file}"`;
   if (text === '') throw new Misconfigured(`${source} has no token; "panda-secrets pilot-token" makes one`);
-  const pilotId = subjectOf(text);
-  if (pilotId === undefined) {
-    throw new Misconfigured(`what ${source} holds is not a pilot's token (a JWT with a subject)`);
+  try {
+    return parseJoinToken(text);
+  } catch {
+    throw new Misconfigured(
+      `what ${source} holds is not a join token: "panda-secrets pilot-token --queue Q" prints one`,
+    );
   }
-  return { text, pilotId };
 }
 
 async function readAll(input: AsyncIterable<Buffer>): Promise<string> {
@@ -37,13 +32,5 @@ async function readTokenFile(file: string): Promise<string> {
     return await readFile(file, 'utf8');
   } catch (error) {
     throw new Misconfigured(`the token file "${file}" cannot be read (${(error as NodeJS.ErrnoException).code})`);
-  }
-}
-
-function subjectOf(token: string): string | undefined {
-  try {
-    return decodeJwt(token).sub;
-  } catch {
-    return undefined;
   }
 }

@@ -1,0 +1,40 @@
+import { Type } from 'typebox';
+import { call } from './call.ts';
+
+const Bytes32 = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$', description: '32 bytes, base64url' });
+
+/** Opens a session for a pilot that proves to hold a join token. Needs no other proof of who calls. */
+export const joinPilot = call({
+  path: 'pilot/join',
+  http: 'POST',
+  panda: false,
+  summary: 'Opens a session for a pilot that holds a one-time join token, which is not sent.',
+  parameters: Type.Object({
+    token_id: Type.String({ maxLength: 64, description: 'the part of the join token before its dot' }),
+    queue: Type.String({ maxLength: 64 }),
+    node: Type.String({ maxLength: 255, description: 'the name of its machine, for show' }),
+    public_key: Type.String({ ...Bytes32, description: 'the Ed25519 key that will sign its requests' }),
+    nonce: Bytes32,
+    mac: Type.String({ ...Bytes32, description: 'HMAC-SHA-256 over all of it under a key derived from the token' }),
+  }),
+});
+
+/** `data` of `pilot/join`. */
+export interface JoinedPilot {
+  pilot_id: string;
+  queue: string;
+  /** Milliseconds since 1970 UTC, as `server_time`. */
+  expires_at: number;
+  server_time: number;
+  /** The server's proof that it knows the token. */
+  mac: string;
+}
+
+/** Ends the session that it is called in. */
+export const leavePilot = call({
+  path: 'pilot/leave',
+  http: 'POST',
+  panda: false,
+  summary: "Ends the pilot's session; attempts that it still holds run out with their leases.",
+  parameters: Type.Object({}),
+});

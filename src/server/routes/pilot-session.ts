@@ -1,0 +1,43 @@
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import { pilotId } from '../../identity/caller.ts';
+import type { PilotSessions } from '../../identity/pilot-sessions.ts';
+import * as calls from '../../protocol/calls/pilot-session.ts';
+import { succeeded } from '../../protocol/envelope.ts';
+import { Conflict, Forbidden, type PandaError } from '../../protocol/errors.ts';
+import { callerOf } from '../plugins/authentication.ts';
+import { requireSecureTransport } from '../plugins/transport.ts';
+import { route } from '../route.ts';
+
+/** How a pilot comes to a session: a call that needs no other proof than the one it carries. */
+export function joinRoute(app: FastifyInstance, pilots: PilotSessions, logger: Logger): void {
+  route(app, calls.joinPilot, async (args, request) => {
+    requireSecureTransport(request);
+    const { token_id: tokenId, queue, node, public_key: publicKey, nonce, mac } = args;
+    try {
+      const joined = await pilots.join({ tokenId, queue, node, publicKey, nonce }, mac);
+      logger.info({ part: 'join', joinToken: tokenId, pilot: joined.pilotId, queue: joined.queue });
+      return succeeded({
+        pilot_id: joined.pilotId,
+        queue: joined.queue,
+        expires_at: joined.expiresAt,
+        server_time: joined.serverTime,
+        mac: joined.mac,
+      } satisfies calls.JoinedPilot);
+    } catch (error) {
+      // From whoever holds a token, which is more than a guess.
+      if (error instanceof Conflict || error instanceof Forbidden) {
+        logger.warn({ part: 'join', joinToken: tokenId, refused: (error as PandaError).code, node, from: request.ip });
+      }
+      throw error;
+    }
+  });
+}
+
+/** Under `requireCaller(app, identity, 'pilot')`. */
+export function leaveRoute(app: FastifyInstance, pilots: PilotSessions): void {
+  route(app, calls.leavePilot, async (_args, request) => {
+    await pilots.leave(pilotId(callerOf(request)));
+    return succeeded(null, 'OK');
+  });
+}

@@ -1,0 +1,74 @@
+import type { Database } from './store.ts';
+
+interface NewJoinToken {
+  id: string;
+  queue: string;
+  root_key_id: string;
+  wrapped_key: Uint8Array;
+  created_at: number;
+  expires_at: number;
+}
+
+export async function insertJoinToken(db: Database, token: NewJoinToken): Promise<void> {
+  await db.insertInto('join_tokens').values(token).execute();
+}
+
+/** With the public key of the pilot that used it, if one did. */
+export async function findJoinToken(db: Database, id: string) {
+  return db
+    .selectFrom('join_tokens')
+    .leftJoin('pilots', 'pilots.id', 'join_tokens.pilot_id')
+    .select([
+      'join_tokens.id',
+      'join_tokens.queue',
+      'join_tokens.root_key_id',
+      'join_tokens.wrapped_key',
+      'join_tokens.expires_at',
+    ])
+    .select(['pilots.public_key as used_by_key', 'pilots.node as used_on'])
+    .where('join_tokens.id', '=', id)
+    .executeTakeFirst();
+}
+
+/** Uses a token up. Of several that use one at the same moment, on whichever replicas, one is told true. */
+export async function useJoinToken(
+  db: Database,
+  id: string,
+  { pilotId, now }: { pilotId: string; now: number },
+): Promise<boolean> {
+  const result = await db
+    .updateTable('join_tokens')
+    .set({ pilot_id: pilotId, used_at: now })
+    .where('id', '=', id)
+    .where('used_at', 'is', null)
+    .where('expires_at', '>', now)
+    .executeTakeFirst();
+  return result.numUpdatedRows === 1n;
+}
+
+/** Notes that somebody who holds a used token tried to use it again. */
+export async function noteRefusedUse(
+  db: Database,
+  id: string,
+  refused: { refused_at: number; refused_node: string; refused_same_key: number },
+): Promise<void> {
+  await db
+    .updateTable('join_tokens')
+    .set((eb) => ({ ...refused, refused_uses: eb('refused_uses', '+', 1) }))
+    .where('id', '=', id)
+    .execute();
+}
+
+/** Tokens that somebody tried to use again, the last such try first. */
+export async function listRefusedUses(db: Database) {
+  return db
+    .selectFrom('join_tokens')
+    .select(['id', 'queue', 'pilot_id', 'refused_uses', 'refused_at', 'refused_node', 'refused_same_key'])
+    .where('refused_uses', '>', 0)
+    .orderBy('refused_at', 'desc')
+    .execute();
+}
+
+export async function deleteJoinTokensEndedBefore(db: Database, time: number): Promise<void> {
+  await db.deleteFrom('join_tokens').where('expires_at', '<', time).execute();
+}

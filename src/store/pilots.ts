@@ -1,0 +1,77 @@
+import { prepared } from './prepared.ts';
+import type { Database } from './store.ts';
+
+/** A pilot's session. */
+export interface PilotRow {
+  id: string;
+  queue: string;
+  node: string;
+  public_key: string;
+  root_key_id: string;
+  wrapped_key: Uint8Array;
+  created_at: number;
+  seen_at: number;
+  expires_at: number;
+  ended_at: number | null;
+  ended_by: string | null;
+}
+
+export async function insertPilot(db: Database, pilot: Omit<PilotRow, 'ended_at' | 'ended_by'>): Promise<void> {
+  await db.insertInto('pilots').values(pilot).execute();
+}
+
+/** One row or none. */
+export const findPilot = prepared<{ id: string }, PilotRow>((db, arg) =>
+  db.selectFrom('pilots').selectAll().where('id', '=', arg('id')),
+);
+
+/** The pilots that joined last, first. */
+export async function listPilots(db: Database, limit: number): Promise<PilotRow[]> {
+  return db.selectFrom('pilots').selectAll().orderBy('created_at', 'desc').limit(limit).execute();
+}
+
+/** Ends a session, once: who ended it first stays. */
+export async function endPilot(
+  db: Database,
+  id: string,
+  { now, by }: { now: number; by: 'operator' | 'pilot' },
+): Promise<boolean> {
+  const result = await db
+    .updateTable('pilots')
+    .set({ ended_at: now, ended_by: by })
+    .where('id', '=', id)
+    .where('ended_at', 'is', null)
+    .executeTakeFirst();
+  return result.numUpdatedRows === 1n;
+}
+
+export const setPilotSeen = prepared<{ id: string; now: number }, never>((db, arg) =>
+  db
+    .updateTable('pilots')
+    .set({ seen_at: arg('now') })
+    .where('id', '=', arg('id')),
+);
+
+/**
+ * Notes that a proof was taken. Of several requests with the same proof, on whichever replicas, one is answered with a row, the
+ * others with none.
+ */
+export const takeProof = prepared<{ pilotId: string; jti: string; expiresAt: number }, { jti: string }>((db, arg) =>
+  db
+    .insertInto('pilot_proofs')
+    .values({ pilot_id: arg('pilotId'), jti: arg('jti'), expires_at: arg('expiresAt') })
+    .onConflict((conflict) => conflict.columns(['pilot_id', 'jti']).doNothing())
+    .returning('jti'),
+);
+
+export async function deleteEndedProofs(db: Database, now: number): Promise<void> {
+  await db.deleteFrom('pilot_proofs').where('expires_at', '<', now).execute();
+}
+
+/** Pilots that ended, or could last go on, before a time. */
+export async function deletePilotsEndedBefore(db: Database, time: number): Promise<void> {
+  await db
+    .deleteFrom('pilots')
+    .where((eb) => eb.or([eb('expires_at', '<', time), eb('ended_at', '<', time)]))
+    .execute();
+}
