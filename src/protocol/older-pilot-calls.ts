@@ -68,9 +68,14 @@ export function readJobReport(args: OlderArguments): OlderJobReport {
     node: text(args, 'node'),
     exitCode: whole(args, 'transExitCode'),
     errorCode: whole(args, 'pilotErrorCode') || whole(args, 'exeErrorCode') || undefined,
-    diagnosis: text(args, 'pilotErrorDiag') || text(args, 'exeErrorDiag') || undefined,
+    diagnosis: diagnosis(text(args, 'pilotErrorDiag') ?? text(args, 'exeErrorDiag'), whole(args, 'transExitCode')),
     files: placedFiles(text(args, 'xml') ?? ''),
   };
+}
+
+/** The pilot reads causes of its own into an exit status ("Remote file open timed out" for 3), so the status is told as well. */
+function diagnosis(said: string | undefined, exitCode: number | undefined): string | undefined {
+  return said !== undefined && exitCode ? `${said} (exit status ${exitCode})` : said;
 }
 
 /** @throws {InvalidArgument} when `name` is missing or none is a number */

@@ -98,6 +98,25 @@ test('a killed job tells the pilot so, and so does one that it has lost', async 
   assert.deepEqual(await pilot('updateJob', report), { StatusCode: 0, command: 'tobekilled' });
 });
 
+test('why a job failed is told with its exit status, which that pilot reads causes of its own into', async (t) => {
+  const server = await startServer(t);
+  const { alice } = await submitJob(t, server);
+  const pilot = olderPilot(server, await server.pilotToken('tls', { allowTlsSecrets: true }));
+  const job = await pilot('getJob', { siteName: 'tls' });
+  const codes = { transExitCode: 3, pilotErrorCode: 1368, pilotErrorDiag: 'Remote file open timed out' };
+  await pilot('updateJob', { jobId: Number(job['PandaID']), attemptNr: 1, state: 'failed', ...codes });
+  const [described] = await alice.getJobDescription([Number(job['PandaID'])]);
+  assert.deepEqual(
+    [
+      described?.['jobStatus'],
+      described?.['transExitCode'],
+      described?.['pilotErrorCode'],
+      described?.['pilotErrorDiag'],
+    ],
+    ['activated', 3, 1368, 'Remote file open timed out (exit status 3)'],
+  );
+});
+
 test('what is wrong with an older call is said in its own form', async (t) => {
   const server = await startServer(t);
   const pilot = olderPilot(server, await server.pilotToken());
