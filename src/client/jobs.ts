@@ -1,7 +1,14 @@
 import type { Readable } from 'node:stream';
 import type { Arguments } from '../protocol/calls/call.ts';
 import type { ListedJobFile } from '../protocol/calls/job.ts';
-import type { acquireJobs, JobCommand, PilotJob, updateJob, uploadJobFile } from '../protocol/calls/pilot.ts';
+import type {
+  acquireJobs,
+  JobCommand,
+  PilotJob,
+  PilotJobStatus,
+  updateJob,
+  uploadJobFile,
+} from '../protocol/calls/pilot.ts';
 import { Refused } from '../protocol/errors.ts';
 import type { Transport } from './transport.ts';
 
@@ -19,6 +26,7 @@ export interface PilotCalls {
   /** The jobs that the pilot now holds; none when nothing waits. */
   acquireJobs(request: Arguments<typeof acquireJobs>): Promise<PilotJob[]>;
   updateJob(report: Arguments<typeof updateJob>): Promise<JobCommand>;
+  getPilotJobStatus(jobIds: readonly number[]): Promise<PilotJobStatus[]>;
   /** @param content the path of a file; or a stream, where requests are not signed */
   uploadJobFile(file: Arguments<typeof uploadJobFile>, content: string | Readable): Promise<void>;
   /** Ends the session that requests are signed in. */
@@ -49,6 +57,9 @@ export function pilotCalls(transport: Transport): PilotCalls {
     },
     async updateJob(report) {
       return (await transport.post<JobCommand>('pilot/update_job', report)).data;
+    },
+    async getPilotJobStatus(jobIds) {
+      return (await transport.get<PilotJobStatus[]>('pilot/get_job_status', { job_ids: jobIds })).data;
     },
     async uploadJobFile(file, content) {
       await transport.send('pilot/upload_job_file', file, { type: 'application/octet-stream', body: content });

@@ -2,12 +2,13 @@ import type { PilotJob } from '../protocol/calls/pilot.ts';
 import { AttemptFailed, Unavailable } from '../protocol/errors.ts';
 import { MAX_IDLE_POLL_SECONDS } from '../protocol/limits.ts';
 import { newRecipient, type Recipient } from '../sealing/delivery.ts';
-import { runAttempt } from './attempt.ts';
+import { type AttemptOptions, runAttempt } from './attempt.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
-import { chooseIsolation, type Isolation, type IsolationMode } from './isolation.ts';
+import { chooseIsolation, type IsolationMode } from './isolation.ts';
 import type { JobLimits } from './job-limits.ts';
 import { type DeliveredSecrets, parseDelivery } from './job-secrets.ts';
-import { openPilotHome, type PilotHome, removeLeftovers } from './pilot-home.ts';
+import { createKillWatch } from './kill-watch.ts';
+import { openPilotHome, removeLeftovers } from './pilot-home.ts';
 import type { PilotServer } from './reporter.ts';
 import { backoffSeconds, pause } from './retry.ts';
 
@@ -28,6 +29,7 @@ export interface PilotOptions {
   /** Where the secrets' files are kept; `undefined`: in the working directories. */
   secretsFolder: string | undefined;
   heartbeatSeconds: number;
+  killPollSeconds: number;
   /** What the operator allows a job. */
   limits: Partial<JobLimits>;
   killGraceSeconds?: number | undefined;
@@ -55,6 +57,7 @@ const RENEW_SECONDS = 300;
  */
 export async function runPilot(options: PilotOptions): Promise<number> {
   const home = await openPilotHome(options.folder, options.secretsFolder);
+  const killWatch = createKillWatch({ server: options.server, everySeconds: options.killPollSeconds });
   const renewing = setInterval(() => void home.renew(), RENEW_SECONDS * 1000);
   try {
     const isolation = await chooseIsolation({
@@ -68,13 +71,14 @@ export async function runPilot(options: PilotOptions): Promise<number> {
     if (removed > 0) options.say(`cleaned up after ${removed} pilots that were killed`);
     const quota = { left: options.jobs ?? Number.POSITIVE_INFINITY, done: 0 };
     const slots = await Promise.allSettled(
-      Array.from({ length: options.slots }, () => runSlot(options, home, isolation, quota)),
+      Array.from({ length: options.slots }, () => runSlot(options, { home, isolation, killWatch }, quota)),
     );
     const failed = slots.find((slot) => slot.status === 'rejected');
     if (failed) throw failed.reason;
     return quota.done;
   } finally {
     clearInterval(renewing);
+    killWatch.close();
     await home.close();
   }
 }
@@ -82,8 +86,7 @@ export async function runPilot(options: PilotOptions): Promise<number> {
 /** One job after another. */
 async function runSlot(
   options: PilotOptions,
-  home: PilotHome,
-  isolation: Isolation | undefined,
+  node: Pick<AttemptOptions, 'home' | 'isolation' | 'killWatch'>,
   quota: { left: number; done: number },
 ): Promise<void> {
   while (quota.left > 0 && !options.stopping.aborted) {
@@ -94,9 +97,8 @@ async function runSlot(
     options.say(`job ${job.PandaID}: attempt ${job.attemptNr} starts`);
     const { failure } = await runAttempt({
       ...options,
+      ...node,
       job,
-      home,
-      isolation,
       openSecrets: () => openSecrets(job, recipient, options.pilotId),
     });
     options.say(`job ${job.PandaID}: ${failure ? `failed: ${failure.message}` : 'finished'}`);

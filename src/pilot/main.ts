@@ -4,7 +4,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { createClient } from '../client/client.ts';
 import { serverAddress } from '../client/server-address.ts';
 import { AttemptFailed, PandaError } from '../protocol/errors.ts';
-import { HEARTBEAT_SECONDS } from '../protocol/limits.ts';
+import { HEARTBEAT_SECONDS, KILL_POLL_SECONDS } from '../protocol/limits.ts';
 import { protectMemory } from './core-files.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
 import { ISOLATION_MODES, type IsolationMode } from './isolation.ts';
@@ -129,6 +129,7 @@ async function run(options: RunOptions): Promise<void> {
       folder: options.workdir,
       secretsFolder: await chooseSecretsFolder(options.secretsDir),
       heartbeatSeconds: options.heartbeat,
+      killPollSeconds: KILL_POLL_SECONDS,
       limits: {
         walltimeSeconds: options.maxWalltime ?? 0,
         memoryMegabytes: options.maxMemory ?? 0,

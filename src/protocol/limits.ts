@@ -139,6 +139,20 @@ export const DRAIN_SECONDS = 30;
 
 /** Most bytes of a payload's output that its log keeps; the rest is read and thrown away. */
 export const MAX_LOG_BYTES = 256 * 1024 * 1024;
+/**
+ * The log of a running job, for its owner to follow: how often its pilot sends what is new, how much of it makes it send sooner,
+ * the largest part that it sends at once, the most that a server keeps before the whole log comes, and the most in one answer.
+ */
+export const LIVE_LOG_SECONDS = 3;
+export const LIVE_LOG_SOON_BYTES = 64 * 1024;
+export const MAX_LIVE_LOG_PART_BYTES = 256 * 1024;
+export const MAX_LIVE_LOG_BYTES = 16 * 1024 * 1024;
+export const MAX_LIVE_LOG_ANSWER_BYTES = 256 * 1024;
+/** How long a server keeps it after the last part, when the whole log never comes. */
+export const LIVE_LOG_KEPT_SECONDS = 7 * 24 * 3600;
+/** How often a client that follows a task asks, and how long it goes on when nobody answers. */
+export const FOLLOW_SECONDS = 2;
+export const MAX_UNANSWERED_SECONDS = 600;
 /** Most bytes that a sandbox may have unpacked, and files. */
 export const MAX_UNPACKED_BYTES = 8 * 1024 * 1024 * 1024;
 export const MAX_UNPACKED_FILES = 200_000;
@@ -148,6 +162,12 @@ export const MAX_SECRET_VARIABLES_BYTES = 1024 * 1024;
 /** How long a payload that was told to stop may take before it is killed, and what it left behind after its end. */
 export const KILL_GRACE_SECONDS = 10;
 export const LEFTOVER_GRACE_SECONDS = 1;
+/** How often a pilot asks whether jobs that it runs were killed. */
+export const KILL_POLL_SECONDS = 3;
+/** How often a pilot looks what memory and disk a job uses, and how much more memory than it asked for a job may use. */
+export const MEMORY_POLL_SECONDS = 2;
+export const DISK_POLL_SECONDS = 3;
+export const MEMORY_GRACE = 2;
 /** How long a pilot keeps results that the server does not take, and how long when it was itself told to stop. */
 export const RESULT_RETRY_SECONDS = 3600;
 export const LAST_REPORT_SECONDS = 8;

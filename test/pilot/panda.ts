@@ -28,6 +28,8 @@ interface TestJob {
   /** Sealed to this pilot instead. */
   sealedFor?: string;
   maxWalltime?: number;
+  minRamCount?: number;
+  maxDiskCount?: number;
 }
 
 /** Reports and files that came, and what to answer. */
@@ -38,6 +40,8 @@ export interface PandaServer {
   /** `kind/name` -> content. */
   uploads: Map<string, Buffer>;
   offers: SealingKey[][];
+  /** How often the pilot asked about the jobs that it runs. */
+  questions: number;
   /** Tells the pilot to kill whatever it runs. */
   killing: boolean;
   /** Answers every call with HTTP 503 while true. */
@@ -57,15 +61,16 @@ export interface PandaServer {
 export async function startPanda(t: TestContext): Promise<PandaServer> {
   const waiting: TestJob[] = [];
   const sandboxes = new Map<string, Buffer>();
+  const sessions = stubSessions();
   const watchers = new Set<() => void>();
   let lastId = 100;
-  const sessions = stubSessions();
   const panda: PandaServer = {
     url: '',
     add: (...jobs) => void waiting.push(...jobs),
     reports: [],
     uploads: new Map(),
     offers: [],
+    questions: 0,
     killing: false,
     broken: false,
     lost: false,
@@ -132,16 +137,22 @@ export async function startPanda(t: TestContext): Promise<PandaServer> {
         if (panda.lost) return send(refused('the attempt is no longer yours'));
         return send(succeeded({ StatusCode: 0, command: panda.killing ? 'tobekilled' : 'NULL' }));
       }
+      case '/api/v1/pilot/get_job_status': {
+        const command = panda.killing ? 'tobekilled' : 'NULL';
+        const ids = url.searchParams.getAll('job_ids').map(Number);
+        panda.questions += 1;
+        return send(succeeded(ids.map((id) => ({ job_id: id, status: 'running', attempt_number: 1, command }))));
+      }
       case '/api/v1/pilot/upload_job_file': {
         const key = `${url.searchParams.get('kind')}/${url.searchParams.get('name')}`;
         panda.onResult(key);
         panda.uploads.set(key, body);
         return send(succeeded(null, 'OK'));
       }
-    }
-    response.statusCode = 404;
       case '/api/v1/pilot/leave':
         return send(succeeded(null, 'OK'));
+    }
+    response.statusCode = 404;
     response.end();
   }
 
@@ -170,6 +181,8 @@ export async function startPanda(t: TestContext): Promise<PandaServer> {
       outFiles: Object.values(outputs).join(','),
       logFile: `user.adoe.test.log.${id}.log.tgz`,
       maxWalltime: job.maxWalltime ?? 0,
+      minRamCount: job.minRamCount ?? 0,
+      maxDiskCount: job.maxDiskCount ?? 0,
       ...(job.secretsLeftOut ? { secretsLeftOut: job.secretsLeftOut } : {}),
       ...(secrets ? { sealedSecrets: await sealDelivery(keys, context, Buffer.from(JSON.stringify(secrets))) } : {}),
     };

@@ -59,6 +59,7 @@ export async function pilotFor(t: TestContext): Promise<TestPilot> {
         killGraceSeconds: 0.3,
         own: { PATH: process.env['PATH'] },
         passOn: [],
+        killPollSeconds: 60,
         limits: {},
         isolate: 'off',
         shared: [],

@@ -53,6 +53,8 @@ export interface PilotJob {
   jobName: string;
   transformation: string;
   jobPars: string;
+  /** SHA-256, hex, of the sandbox that `jobPars` names, where the server knows it: what is fetched must be that. */
+  sandboxSha256?: string;
   prodSourceLabel: string;
   prodUserID: string;
   /** File names with commas between them: the outputs and, last, the log. */
@@ -150,6 +152,16 @@ export const uploadJobFile = call({
     name: Type.String({ minLength: 1, maxLength: 255 }),
   }),
 });
+
+/** One of those that `get_job_status` answers with. */
+export interface PilotJobStatus {
+  job_id: number;
+  /** `not found` when it is not this pilot's. */
+  status: string;
+  attempt_number: number;
+  /** Our extension: as `update_job` answers, without the write that a heartbeat is. */
+  command?: JobCommand['command'];
+}
 
 export const getPilotJobStatus = call({
   path: 'pilot/get_job_status',
