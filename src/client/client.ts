@@ -1,3 +1,4 @@
+import { type JobLogCalls, jobLogCalls } from './job-logs.ts';
 import { type JobCalls, jobCalls, type PilotCalls, pilotCalls } from './jobs.ts';
 import type { ConnectionOptions } from './requester.ts';
 import { type SandboxCalls, sandboxCalls } from './sandboxes.ts';
@@ -12,7 +13,7 @@ export interface ClientOptions extends ConnectionOptions {
 }
 
 /** The PanDA protocol as functions; one object talks to one server as one caller. */
-export interface Client extends SecretCalls, TaskCalls, JobCalls, PilotCalls, SandboxCalls, SystemCalls {
+export interface Client extends SecretCalls, TaskCalls, JobCalls, JobLogCalls, PilotCalls, SandboxCalls, SystemCalls {
   /** `https://HOST:PORT` of the server. */
   readonly origin: string;
   /** Closes the connections; running calls fail. */
@@ -39,6 +40,7 @@ export function createClient(options: ClientOptions): Client {
     ...secretCalls(transport),
     ...taskCalls(transport),
     ...jobCalls(transport),
+    ...jobLogCalls(transport),
     ...pilotCalls(transport),
     ...sandboxCalls(transport, cache),
     ...systemCalls(transport),

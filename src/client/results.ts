@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,6 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import type { ListedJobFile } from '../protocol/calls/job.ts';
 import { AlreadyExists, Misconfigured, Unavailable } from '../protocol/errors.ts';
 import { checkFileName } from '../protocol/file-name.ts';
+import type { JobLogCalls } from './job-logs.ts';
 import type { JobCalls } from './jobs.ts';
 
 /** What happened to an output: it was written, or it was there already with the same content. */
@@ -57,7 +59,11 @@ async function digest(path: string): Promise<string | undefined> {
 }
 
 /** Writes the text of a log to `target`: a packed log (`.log.tgz`) is its files one after another. */
-export async function writeLog(client: JobCalls, file: ListedJobFile, target: Writable): Promise<void> {
+export async function writeLog(
+  client: Pick<JobCalls, 'getJobFile'>,
+  file: Pick<ListedJobFile, 'job_id' | 'attempt' | 'name'>,
+  target: Writable,
+): Promise<void> {
   const content = await client.getJobFile(file);
   if (!/\.(tgz|tar\.gz)$/.test(file.name)) return await pipeline(content, target, { end: false });
   const { Parser } = await import('tar');
@@ -71,6 +77,28 @@ export async function writeLog(client: JobCalls, file: ListedJobFile, target: Wr
     await pipeline(content, parser as unknown as Writable);
   } catch (error) {
     throw new Unavailable(`the log ${file.name} is damaged or did not arrive whole`, { cause: error });
+  }
+}
+
+/**
+ * Writes what there is of the log of a job that runs.
+ *
+ * @param onStart called before the first byte
+ * @returns whether there was any
+ */
+export async function writeLiveLog(
+  client: JobLogCalls,
+  jobId: number,
+  target: Writable,
+  onStart: () => void,
+): Promise<boolean> {
+  let offset = 0;
+  for (;;) {
+    const { content } = await client.getJobLog({ job_id: jobId, offset });
+    if (content.length === 0) return offset > 0;
+    if (offset === 0) onStart();
+    offset += content.length;
+    if (!target.write(content)) await once(target, 'drain');
   }
 }
 

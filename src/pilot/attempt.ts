@@ -7,6 +7,7 @@ import { type AttemptDirectory, makeAttemptDirectory } from './attempt-directory
 import { PILOT_ERRORS } from './error-codes.ts';
 import { type JobLog, openJobLog } from './job-log.ts';
 import type { DeliveredSecrets } from './job-secrets.ts';
+import { followLog } from './live-log.ts';
 import { createMasker, maskTransform } from './masker.ts';
 import type { Output } from './outputs.ts';
 import { type PayloadEnd, startPayload } from './payload.ts';
@@ -60,13 +61,14 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
     reporter.is('starting');
     directory = await makeAttemptDirectory(home.path, job.PandaID, job.attemptNr);
     const log = await openJobLog(directory.log);
+    const live = followLog(directory.log, reporter.appendLog);
     let outputs: Output[];
     const overtime = new AbortController();
     const stop = AbortSignal.any([stopping, killed.signal, overtime.signal]);
     ({ end, outputs } = await work(options, directory, log, stop, () => {
       reporter.is('running');
       return limitWalltime(job.maxWalltime, overtime);
-    }));
+    }).finally(live.stop));
     reporter.is('holding');
     await uploadOutputs(outputs, reporter).catch((error) => {
       end = { ...end, failure: failureOf(error) };

@@ -1,5 +1,6 @@
 import type { Client } from '../client/client.ts';
 import type { Arguments } from '../protocol/calls/call.ts';
+import type { KeptLog } from '../protocol/calls/job-log.ts';
 import type { PilotJob, updateJob } from '../protocol/calls/pilot.ts';
 import { type AttemptFailed, Refused } from '../protocol/errors.ts';
 import { RESULT_RETRY_SECONDS } from '../protocol/limits.ts';
@@ -7,7 +8,10 @@ import type { JobState } from '../protocol/states.ts';
 import { pause, untilAnswered } from './retry.ts';
 
 /** The calls that a pilot makes. */
-export type PilotServer = Pick<Client, 'origin' | 'acquireJobs' | 'updateJob' | 'uploadJobFile' | 'downloadSandbox'>;
+export type PilotServer = Pick<
+  Client,
+  'origin' | 'acquireJobs' | 'updateJob' | 'appendJobLog' | 'uploadJobFile' | 'downloadSandbox'
+>;
 
 /** How an attempt ended. */
 export interface AttemptEnd {
@@ -34,6 +38,8 @@ export interface ReporterOptions {
 export interface Reporter {
   /** Reports this state now and then every heartbeat, until another is reported. */
   is(state: Extract<JobState, 'starting' | 'running' | 'holding'>): void;
+  /** Adds to the log that the job's owner sees while it runs; one try. */
+  appendLog(offset: number, bytes: Uint8Array): Promise<KeptLog>;
   /** Uploads a file, again and again until the server has it. @throws {Refused} when it does not want it */
   upload(kind: 'log' | 'output', name: string, path: string): Promise<void>;
   /** Reports the end, again and again until the server has it. @returns why it does not want it, if so */
@@ -76,6 +82,8 @@ export function createReporter(options: ReporterOptions): Reporter {
       const { signal } = beating;
       last = last.then(() => beat(state, signal));
     },
+    appendLog: (offset, bytes) =>
+      server.appendJobLog({ job_id: job.PandaID, attempt_nr: job.attemptNr, offset }, bytes),
     upload: (kind, name, path) =>
       insist(() => server.uploadJobFile({ job_id: job.PandaID, attempt_nr: job.attemptNr, kind, name }, path)),
     async ended(end) {

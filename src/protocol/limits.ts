@@ -41,6 +41,9 @@ export const MAX_UPLOAD_BYTES = 2 * 1024 * 1024 * 1024;
 export const FIRST_TASK_ID = 10_000_000;
 /** Longest name of a task in characters, with the `/` at its end. */
 export const MAX_TASK_NAME_CHARS = 200;
+/** The most that a task may ask for each of its jobs: hours to run, MB of memory and of disk (what is more is a mistake in the unit). */
+export const MAX_WALLTIME_HOURS = 24 * 365;
+export const MAX_ASKED_MEGABYTES = 2 ** 30;
 /** How many jobs one task may be split into. */
 export const MAX_JOBS_PER_TASK = 10_000;
 /** How many jobs one pilot may ask for at once. */

@@ -1,6 +1,7 @@
 import { type FastifyInstance, fastify } from 'fastify';
 import type { Logger } from 'pino';
 import type { Delivery } from '../delivery/delivery.ts';
+import type { JobLogs } from '../jobs/job-logs.ts';
 import type { Jobs } from '../jobs/jobs.ts';
 import type { Sandboxes } from '../jobs/sandboxes.ts';
 import type { Call } from '../protocol/calls/call.ts';
@@ -19,6 +20,7 @@ import { cacheRoutes } from './routes/cache.ts';
 import { credsRoutes, type SecretRooms } from './routes/creds.ts';
 import { fileServerRoutes } from './routes/file-server.ts';
 import { jobRoutes } from './routes/job.ts';
+import { jobLogRoutes, pilotJobLogRoutes } from './routes/job-log.ts';
 import { loginRoutes } from './routes/login.ts';
 import { olderPilotRoutes } from './routes/older-pilot.ts';
 import { pilotRoutes } from './routes/pilot.ts';
@@ -32,6 +34,7 @@ export interface Rooms extends Identity {
   vault: Vault;
   delivery: Delivery;
   jobs: Jobs;
+  jobLogs: JobLogs;
   sandboxes: Sandboxes;
   blobs: Blobs;
   findQueue: FindQueue;
@@ -89,11 +92,13 @@ export async function createServer(
     credsRoutes(users, rooms);
     taskRoutes(users, rooms);
     jobRoutes(users, rooms);
+    jobLogRoutes(users, rooms);
     await fileServerRoutes(users, rooms);
   });
   await app.register(async (pilots) => {
     requireCaller(pilots, rooms, 'pilot');
     await pilotRoutes(pilots, rooms, logger);
+    await pilotJobLogRoutes(pilots, rooms);
     leaveRoute(pilots, rooms.pilots);
     await pilots.register(async (older) => olderPilotRoutes(older, rooms, logger));
   });

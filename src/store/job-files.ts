@@ -50,3 +50,16 @@ export async function readJobFile(db: Database, owner: OwnerId, jobId: number, a
     .where('job_files.name', '=', name)
     .executeTakeFirst();
 }
+
+/** The name of the log that an attempt brought back and that is kept here. */
+export async function readLogOfAttempt(db: Database, jobId: number, attempt: number) {
+  return db
+    .selectFrom('job_files')
+    .select('name')
+    .where('job_id', '=', jobId)
+    .where('attempt', '=', attempt)
+    .where('kind', '=', 'log')
+    .where('sha256', 'is not', null)
+    .orderBy('created_at')
+    .executeTakeFirst();
+}

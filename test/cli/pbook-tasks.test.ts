@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { create } from 'tar';
+import type { JobDescription } from '../../src/client/job-descriptions.ts';
 import type { ListedTask } from '../../src/protocol/calls/task.ts';
 import { type Handler, no, ok, startStub } from '../client/stub-server.ts';
 import { run } from './run.ts';
@@ -99,15 +100,43 @@ test('the name of a task cannot drive the terminal', async () => {
   assert.match((await run('pbook', ['show'], stub.url)).stdout, /\\x1b\]0;x\\x07/);
 });
 
-test('kill, finish and retry go on after a task that is refused', async () => {
+test('show ID lists the jobs with their state, attempt, place and reason', async () => {
+  const jobs = [
+    job(1, { jobStatus: 'finished', transExitCode: 0 }),
+    job(2, { jobStatus: 'failed', attemptNr: 3, transExitCode: 3, pilotErrorDiag: 'exit status 3' }),
+  ];
+  await using stub = await startStub({ ...tasks([FAILED]), ...described(jobs) });
+  const { stdout } = await run('pbook', ['show', '10000002'], stub.url);
+  const lines = stdout.split('\n').slice(-5);
+  assert.deepEqual(lines, [
+    ' Job  PandaID    Status  Attempt  Exit  Queue    Node   Reason',
+    ' ---  -------  --------  -------  ----  -------  -----  -------------',
+    '   1        1  finished      1/3     0  default  node1',
+    '   2        2    failed      3/3     3  default  node1  exit status 3',
+    '',
+  ]);
+  const [task] = JSON.parse((await run('pbook', ['show', '10000002', '--json'], stub.url)).stdout);
+  assert.deepEqual(task.jobs, jobs);
+});
+
+test('of a task of many jobs, show ID tells of those that did not finish first', async () => {
+  const jobs = Array.from({ length: 450 }, (_, n) => job(n + 1, { jobStatus: n === 444 ? 'failed' : 'finished' }));
+  await using stub = await startStub({ ...tasks([FAILED]), ...described(jobs) });
+  const { stdout } = await run('pbook', ['show', '10000002'], stub.url);
+  assert.match(stdout, /-\n +445 +445 +failed.*\n +1 +1 +finished/);
+  assert.match(stdout, / and 400 more, which --json tells of\n$/);
+});
+
+test("kill, finish and retry say what PanDA's pbook says, and go on after a task that is refused", async () => {
   const answer: Handler = ({ body }) =>
     JSON.parse(String(body)).task_id === 10000001 ? no('it has ended') : ok(null, 'on its way');
   await using stub = await startStub({ 'task/kill': answer, 'task/finish': answer, 'task/retry': answer });
   for (const command of ['kill', 'finish', 'retry']) {
     const { status, stdout, stderr } = await run('pbook', [command, '10000001,10000002'], stub.url);
     assert.equal(status, 1);
-    assert.equal(stdout, 'INFO : jediTaskID=10000002 on its way\n');
-    assert.equal(stderr, 'ERROR : jediTaskID=10000001 it has ended\n');
+    const { before, done, failed } = SAID[command] ?? assert.fail();
+    assert.equal(stdout, [...before, ...before, 'INFO : on its way', ...done, ''].join('\n'));
+    assert.equal(stderr, `ERROR : it has ended\nERROR : ${failed}\n`);
   }
   await run('pbook', ['finish', '--soft', '10000002'], stub.url);
   assert.deepEqual(JSON.parse(String(stub.seen.at(-1)?.body)), { task_id: 10000002, soft: true });
@@ -116,7 +145,7 @@ test('kill, finish and retry go on after a task that is refused', async () => {
 test('a small number is a request, and stands for its tasks', async () => {
   await using stub = await startStub({ ...tasks([TASK]), 'task/kill': () => ok() });
   const { stdout } = await run('pbook', ['kill', '7'], stub.url);
-  assert.equal(stdout, 'INFO : jediTaskID=10000001 OK\n');
+  assert.match(stdout, /\nINFO : OK\nINFO : Done, jediTaskID=10000001 will/);
 });
 
 test('what is no task id is wrong usage', async () => {
@@ -133,6 +162,7 @@ test('logs prints what is in the packed logs, job by job', async () => {
   await using stub = await startStub({
     'job/get_files': () =>
       ok([jobFile(1, 'a.log.tgz', 'log'), jobFile(1, 'out.txt', 'output'), jobFile(2, 'b.txt', 'log')]),
+    'task/get_job_ids': () => ok([1, 2]),
     'job/get_file': ({ query }, response) => sendBytes(response, query.get('job_id') === '1' ? packed : 'plain\n'),
   });
   const { status, stdout, stderr } = await run('pbook', ['logs', '10000001'], stub.url);
@@ -141,9 +171,44 @@ test('logs prints what is in the packed logs, job by job', async () => {
   assert.match(stderr, /job 1 of 2.*\n.*job 2 of 2/);
 });
 
+test('logs prints what has come of the logs of jobs that run', async () => {
+  await using stub = await startStub({
+    'job/get_files': () => ok([jobFile(2, 'b.txt', 'log')]),
+    'task/get_job_ids': () => ok([1, 2, 3]),
+    'job/get_file': (_request, response) => sendBytes(response, 'ended\n'),
+    'job/get_log': liveLog({ 1: 'still running\n', 3: '' }),
+  });
+  const { stdout, stderr } = await run('pbook', ['logs', '10000001'], stub.url);
+  assert.equal(stdout, 'still running\nended\n');
+  assert.equal(stderr, '==> job 1 of 3 (PandaID 1) <==\n==> job 2 of 3 (PandaID 2) <==\n');
+});
+
+test('logs --follow prints lines of several jobs whole, each behind its job, and ends with the task', async () => {
+  let asked = 0;
+  await using stub = await startStub({
+    'task/get_job_ids': () => ok([1, 2]),
+    'job/get_description': ({ query }) => {
+      asked += 1;
+      const jobStatus = asked > 1 ? 'finished' : 'running';
+      return ok(query.getAll('job_ids').map((id) => job(Number(id), { jobStatus })));
+    },
+    'job/get_log': (request) =>
+      liveLog(asked > 1 ? { 1: 'one\ntwo\n', 2: 'uno\nno line end' } : { 1: 'one\ntw', 2: 'uno\n' })(
+        request,
+        undefined as never,
+      ),
+    'task/get_status': () => ok('done'),
+  });
+  const { status, stdout, stderr } = await run('pbook', ['logs', '-f', '10000001'], stub.url);
+  assert.equal(status, 0);
+  assert.equal(stdout, '1 | one\n2 | uno\n1 | two\n2 | no line end\n');
+  assert.equal(stderr, 'task 10000001 is done\n');
+});
+
 test('a damaged log is an error', async () => {
   await using stub = await startStub({
     'job/get_files': () => ok([jobFile(1, 'a.log.tgz', 'log')]),
+    'task/get_job_ids': () => ok([1]),
     'job/get_file': (_request, response) => sendBytes(response, 'not an archive'),
   });
   const { status, stderr } = await run('pbook', ['logs', '10000001'], stub.url);
@@ -152,7 +217,12 @@ test('a damaged log is an error', async () => {
 });
 
 test('where there is no log yet, the state of the task says why', async () => {
-  await using stub = await startStub({ 'job/get_files': () => ok([]), 'task/get_status': () => ok('running') });
+  await using stub = await startStub({
+    'job/get_files': () => ok([]),
+    'task/get_job_ids': () => ok([1]),
+    'job/get_log': liveLog({ 1: '' }),
+    'task/get_status': () => ok('running'),
+  });
   const { status, stderr } = await run('pbook', ['logs', '10000001'], stub.url);
   assert.equal(status, 1);
   assert.match(stderr, /no log so far; it is running/);
@@ -204,6 +274,56 @@ test('an output that breaks off leaves nothing behind', async () => {
   assert.equal((await run('pbook', ['get_outputs', '10000001', '--dir', folder.path], stub.url)).status, 1);
   assert.deepEqual(readdirSync(folder.path), []);
 });
+
+const SAID: Record<string, { before: string[]; done: string[]; failed: string }> = {
+  kill: {
+    before: ['INFO : Sending killTask command ...'],
+    done: ['INFO : Done, jediTaskID=10000002 will be killed within the next 30 min'],
+    failed: 'Failed to kill jediTaskID=10000001',
+  },
+  finish: {
+    before: ['INFO : Sending finishTask command ...'],
+    done: ['INFO : Done, jediTaskID=10000002 will be finished soon'],
+    failed: 'Failed to finish jediTaskID=10000001',
+  },
+  retry: { before: [], done: [], failed: 'Failed to retry TaskID=10000001' },
+};
+
+function job(id: number, change: Partial<JobDescription>): JobDescription {
+  return {
+    PandaID: id,
+    jobStatus: 'running',
+    attemptNr: 1,
+    maxAttempt: 3,
+    computingSite: 'default',
+    modificationHost: 'node1',
+    transExitCode: null,
+    pilotErrorCode: null,
+    pilotErrorDiag: null,
+    startTime: null,
+    endTime: null,
+    ...change,
+  };
+}
+
+function described(jobs: readonly JobDescription[]): Record<string, Handler> {
+  return {
+    'task/get_job_ids': () => ok(jobs.map(({ PandaID }) => PandaID)),
+    'job/get_description': ({ query }) => {
+      const ids = query.getAll('job_ids').map(Number);
+      return ok(jobs.filter(({ PandaID }) => ids.includes(PandaID)));
+    },
+  };
+}
+
+/** @param logs what has come of each job's */
+function liveLog(logs: Record<number, string>): Handler {
+  return ({ query }) => {
+    const offset = Number(query.get('offset'));
+    const content = Buffer.from(logs[Number(query.get('job_id'))] ?? '').subarray(offset);
+    return ok({ job_id: 1, attempt: 1, offset, content: content.toString('base64'), log_file: null });
+  };
+}
 
 function tasks(listed: readonly ListedTask[]): Record<string, Handler> {
   return { 'task/get_tasks_detailed_info_since': () => ok(listed) };

@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { createDelivery } from '../../delivery/delivery.ts';
 import { createOwners } from '../../identity/owners.ts';
 import { createPilotSessions } from '../../identity/pilot-sessions.ts';
+import { createJobLogs } from '../../jobs/job-logs.ts';
 import { createJobs } from '../../jobs/jobs.ts';
 import { addQueue, checkQueues, findQueue, listQueues } from '../../jobs/queues.ts';
 import { createSandboxes } from '../../jobs/sandboxes.ts';
@@ -15,6 +17,7 @@ import { createServer } from '../../server/app.ts';
 import { withoutMessage } from '../../server/plugins/request-log.ts';
 import { isLoopback } from '../../server/plugins/transport.ts';
 import { openBlobs } from '../../store/blobs.ts';
+import { openLiveLogs } from '../../store/live-logs.ts';
 import type { Store } from '../../store/store.ts';
 import { createVault } from '../../vault/vault.ts';
 import { type Installation, openInstallation } from './installation.ts';
@@ -58,6 +61,7 @@ export async function startService(
     const jobs = createJobs({ store, clock });
     const pilots = createPilotSessions({ store, rootKeys, clock });
     const blobs = await openBlobs(blobFolder);
+    const jobLogs = createJobLogs({ store, clock, liveLogs: await openLiveLogs(join(blobFolder, 'live')) });
     const app: FastifyInstance = await createServer(
       {
         verifyToken: login.verifyToken,
@@ -66,6 +70,7 @@ export async function startService(
         owners: createOwners({ store, clock }),
         vault,
         jobs,
+        jobLogs,
         delivery: createDelivery({ store, vault, clock }),
         sandboxes: createSandboxes({ store, blobs, clock }),
         blobs,
@@ -77,12 +82,14 @@ export async function startService(
     await listen(app, settings);
     const cleaning = pilots.startCleaning();
     const leases = jobs.startLeaseLoop((error) => logger.error({ loop: 'leases', ...withoutMessage(error) }));
+    const oldLogs = jobLogs.startCleaning((error) => logger.error({ loop: 'live logs', ...withoutMessage(error) }));
     return {
       url: addressOf(app, settings),
       installation,
       async close() {
         await app.close();
         await leases.close();
+        await oldLogs.close();
         cleaning.close();
         login.close();
         vault.close();

@@ -9,6 +9,7 @@ import { addLoginCommands } from './login.ts';
 // What a command needs is loaded when it runs: a command line has to start fast.
 const secrets = () => import('./secrets.ts');
 const records = () => import('./secret-records.ts');
+const shows = () => import('./show.ts');
 const tasks = () => import('./tasks.ts');
 const results = () => import('./results.ts');
 const shell = () => import('./shell/shell.ts');
@@ -117,7 +118,7 @@ function addTaskCommands(pbook: Command): void {
       .usage('[ID...|run|fin] [days=N] [limit=N] [format=long] [status=S] [taskname=T] [--json]')
       .argument('[words...]')
       .option(...JSON_OPTION)
-      .action(async (words, options) => (await tasks()).show(words, { ...options, long }));
+      .action(async (words, options) => (await shows()).show(words, { ...options, long }));
   show('show', false).description('List your tasks, or those with an id; run: active ones; fin: ended ones.');
   show('showl', true).description('The same with dates and numbers of files.');
   pbook
@@ -141,9 +142,10 @@ function addTaskCommands(pbook: Command): void {
     .action(async (ids) => endWith(await (await tasks()).retry(ids)));
   pbook
     .command('logs')
-    .usage('TASKID')
-    .description("Print the logs of a task's jobs.")
+    .usage('TASKID [--follow]')
+    .description("Print the logs of a task's jobs, as far as they have come.")
     .argument('<taskid>')
+    .option('-f, --follow', 'go on printing what running jobs print, until the task ends')
     .option('--json', 'list the logs for a program to read')
     .action(async (id, options) => (await results()).logs(id, options));
   pbook

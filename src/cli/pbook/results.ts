@@ -1,21 +1,32 @@
 import type { Client } from '../../client/client.ts';
-import type { ListedJobFile } from '../../protocol/calls/job.ts';
 import { NotFound } from '../../protocol/errors.ts';
 import { withConnection } from '../command.ts';
 import { info, note, printJson } from '../reporting.ts';
 import { parseId } from './task-ids.ts';
 
-/** `logs TASKID`: the logs of the last attempt of each job, one after another. */
-export async function logs(word: string, { json, signal }: { json?: boolean; signal?: AbortSignal }): Promise<void> {
+/** `logs TASKID`: the logs of the last attempt of each job, one after another; of jobs that run, as far as they have come. */
+export async function logs(
+  word: string,
+  { json, follow = false, signal }: { json?: boolean; follow?: boolean; signal?: AbortSignal },
+): Promise<void> {
   const taskId = parseId(word);
+  if (follow) return await (await import('./follow-logs.ts')).follow(taskId, signal);
   await withConnection(async ({ client }) => {
-    const files = await filesOf(client, taskId, 'log');
+    const files = (await client.getJobFiles(taskId)).filter(({ kind }) => kind === 'log');
     if (json) return printJson(files);
-    const { writeLog } = await import('../../client/results.ts');
-    for (const file of files) {
-      if (files.length > 1) note(`==> job ${file.serial} of ${files.length} (PandaID ${file.job_id}) <==`);
-      await writeLog(client, file, process.stdout);
+    const { writeLog, writeLiveLog } = await import('../../client/results.ts');
+    const jobs = await client.getJobIds(taskId);
+    let printed = 0;
+    for (const [place, jobId] of jobs.entries()) {
+      const title = jobs.length > 1 ? `==> job ${place + 1} of ${jobs.length} (PandaID ${jobId}) <==` : '';
+      const file = files.find(({ job_id }) => job_id === jobId);
+      if (file) {
+        if (title) note(title);
+        await writeLog(client, file, process.stdout);
+        printed += 1;
+      } else if (await writeLiveLog(client, jobId, process.stdout, () => title && note(title))) printed += 1;
     }
+    if (printed === 0) throw await nothingYet(client, taskId, 'log');
   }, signal);
 }
 
@@ -26,7 +37,8 @@ export async function getOutputs(
 ): Promise<void> {
   const taskId = parseId(word);
   await withConnection(async ({ client }) => {
-    const files = await filesOf(client, taskId, 'output');
+    const files = (await client.getJobFiles(taskId)).filter(({ kind }) => kind === 'output');
+    if (files.length === 0) throw await nothingYet(client, taskId, 'output');
     const { fetchOutput } = await import('../../client/results.ts');
     for (const file of files) {
       const fetched = await fetchOutput(client, file, dir, { overwrite: force });
@@ -37,10 +49,7 @@ export async function getOutputs(
   }, signal);
 }
 
-/** @throws NotFound when there is none yet, with the state of the task */
-async function filesOf(client: Client, taskId: number, kind: ListedJobFile['kind']): Promise<ListedJobFile[]> {
-  const files = (await client.getJobFiles(taskId)).filter((file) => file.kind === kind);
-  if (files.length > 0) return files;
-  const what = kind === 'log' ? 'no log' : 'no output';
-  throw new NotFound(`task ${taskId} has ${what} so far; it is ${await client.getTaskStatus(taskId)}`);
+/** With the state of the task, which says why. */
+async function nothingYet(client: Client, taskId: number, what: 'log' | 'output'): Promise<NotFound> {
+  return new NotFound(`task ${taskId} has no ${what} so far; it is ${await client.getTaskStatus(taskId)}`);
 }

@@ -1,23 +1,7 @@
 import type { ListedTask } from '../../protocol/calls/task.ts';
 import { type Column, columns } from '../columns.ts';
-import { printable, styled } from '../reporting.ts';
-
-/** How PanDA's pbook colours states. */
-const STYLES: Record<string, Parameters<typeof styled>[0]> = {
-  running: ['bold', 'cyan'],
-  scouting: 'cyan',
-  submitting: 'cyan',
-  registered: 'magenta',
-  ready: 'magenta',
-  exhausted: 'magenta',
-  done: ['bold', 'green'],
-  finished: 'yellow',
-  paused: 'yellow',
-  throttled: 'yellow',
-  failed: 'red',
-  broken: ['bold', 'red'],
-  aborted: ['bold', 'red'],
-};
+import { printable } from '../reporting.ts';
+import { styledState } from './state-styles.ts';
 
 type Cell = Column & { of(task: ListedTask): unknown };
 
@@ -45,6 +29,5 @@ export function tasksTable(tasks: readonly ListedTask[], { long }: { long: boole
 
 function shown(cell: Cell, task: ListedTask): string {
   const text = printable(String(cell.of(task) ?? ''));
-  const style = cell === STATUS ? STYLES[text] : undefined;
-  return style ? styled(style, text, process.stdout) : text;
+  return cell === STATUS ? styledState(text) : text;
 }

@@ -1,89 +1,17 @@
 import type { Client } from '../../client/client.ts';
-import type { TaskQuery } from '../../client/tasks.ts';
-import type { ListedJobFile } from '../../protocol/calls/job.ts';
-import type { ListedTask } from '../../protocol/calls/task.ts';
-import { NotFound, Refused, Unavailable } from '../../protocol/errors.ts';
-import { SHOWN_TASK_DAYS, SHOWN_TASKS } from '../../protocol/limits.ts';
-import { isEndedTask } from '../../protocol/states.ts';
+import { Refused } from '../../protocol/errors.ts';
 import { withConnection } from '../command.ts';
-import { fail, info, note, printable, printJson, UsageError } from '../reporting.ts';
-import { keywordArguments } from './keyword-arguments.ts';
-import { isRequestId, parseId, parseIds, taskIdsOf } from './task-ids.ts';
-import { tasksTable } from './tasks-table.ts';
-
-const FILTERS = { taskname: 'taskName', status: 'status', superstatus: 'superStatus', username: 'userName' } as const;
-const SHOW_ARGUMENTS = ['days', 'limit', 'format', 'taskname', 'status', 'superstatus', 'username'] as const;
-const FORMATS = ['standard', 'long', 'json'] as const;
+import { fail, info } from '../reporting.ts';
+import { parseIds, taskIdsOf } from './task-ids.ts';
 
 /** Gives a command up. */
 interface Stoppable {
   signal?: AbortSignal;
 }
 
-/** The tasks that `show` was asked for, and how. */
-interface FoundTasks {
-  tasks: ListedTask[];
-  /** Of tasks with ids: logs and outputs that pilots put elsewhere. */
-  elsewhere: ListedJobFile[];
-  format: (typeof FORMATS)[number];
-  /** Empty where all tasks of the last `days` were asked for, at most `limit`. */
-  ids: number[];
-  days: number;
-  limit: number;
-}
-
-/** `show [ID|run|fin] [format=long] [days=N] [limit=N] [status=S] ...` */
-export async function show(words: readonly string[], options: { json?: boolean; long?: boolean }): Promise<void> {
-  printTasks(await findTasks(words, options));
-}
-
-/** @param words as `show` takes them */
-export async function findTasks(
-  words: readonly string[],
-  options: { json?: boolean; long?: boolean } & Stoppable,
-): Promise<FoundTasks> {
-  const { plain, named } = keywordArguments(words, SHOW_ARGUMENTS);
-  const format = options.json ? 'json' : options.long ? 'long' : parseFormat(named.format ?? 'standard');
-  const state = plain[0] === 'run' || plain[0] === 'fin' ? plain[0] : undefined;
-  const ids = state === undefined && plain.length > 0 ? parseIds(plain) : [];
-  if (state !== undefined && plain.length > 1) throw new UsageError('show takes ID..., run or fin');
-
-  const days = named.days === undefined ? SHOWN_TASK_DAYS : parseNumber('days', named.days);
-  const limit = named.limit === undefined ? SHOWN_TASKS : parseNumber('limit', named.limit);
-  const filters = Object.entries(FILTERS).flatMap(([argument, column]) => {
-    const value = named[argument as keyof typeof FILTERS];
-    return value === undefined ? [] : [[column, value]];
-  });
-  const query: TaskQuery = { filters: Object.fromEntries(filters), limit };
-  return await withConnection(async ({ client }) => {
-    const found =
-      ids.length > 0
-        ? await tasksWithIds(client, ids, query)
-        : await client.listTasks({ ...query, since: daysAgo(days) });
-    const tasks = found.filter(({ status }) => state === undefined || isEndedTask(status) === (state === 'fin'));
-    const elsewhere = ids.length > 0 && format !== 'json' ? await filesElsewhere(client, tasks) : [];
-    return { tasks, elsewhere, format, ids, days, limit };
-  }, options.signal);
-}
-
-/** @throws NotFound when there is none with the ids */
-export function printTasks({ tasks, elsewhere, format, ids, days, limit }: FoundTasks): void {
-  if (format === 'json') {
-    printJson(tasks);
-    return;
-  }
-  if (ids.length === 0) {
-    note(`Showing only max ${limit} tasks in last ${days} days. One can set days=N and limit=M to see more`);
-  }
-  if (tasks.length === 0 && ids.length > 0) throw new NotFound(`there is no task ${ids.join(', ')} of yours`);
-  process.stdout.write(tasks.length === 0 ? 'No tasks\n' : tasksTable(tasks, { long: format === 'long' }));
-  if (ids.length > 0) for (const task of tasks) showReason(task);
-  for (const file of elsewhere) showPlace(file);
-}
-
 /** Like the two below: answers for each task whether it was told so. */
 export async function kill(words: readonly string[], options: Stoppable = {}): Promise<boolean[]> {
-  return await forEachTask(words, (client, id) => client.killTask(id), options);
+  return await forEachTask(words, KILL, options);
 }
 
 /** `finish ID... [soft=True]` */
@@ -91,79 +19,60 @@ export async function finish(
   words: readonly string[],
   { soft = false, ...options }: { soft?: boolean } & Stoppable,
 ): Promise<boolean[]> {
-  return await forEachTask(words, (client, id) => client.finishTask(id, { soft }), options);
+  const work = { ...FINISH, ask: (client: Client, id: number) => client.finishTask(id, { soft }) };
+  return await forEachTask(words, work, options);
 }
 
 export async function retry(words: readonly string[], options: Stoppable = {}): Promise<boolean[]> {
-  return await forEachTask(words, (client, id) => client.retryTask(id), options);
+  return await forEachTask(words, RETRY, options);
 }
 
-/** Does all of them, also when one is refused, and says of each how it went. */
+/** What is done to a task, in the words that PanDA's pbook prints. */
+interface TaskWork {
+  ask(client: Client, taskId: number): Promise<string>;
+  before?: string;
+  done?(taskId: number): string;
+  failed(taskId: number): string;
+}
+
+const KILL: TaskWork = {
+  ask: (client, id) => client.killTask(id),
+  before: 'Sending killTask command ...',
+  done: (id) => `Done, jediTaskID=${id} will be killed within the next 30 min`,
+  failed: (id) => `Failed to kill jediTaskID=${id}`,
+};
+const FINISH = {
+  before: 'Sending finishTask command ...',
+  done: (id: number) => `Done, jediTaskID=${id} will be finished soon`,
+  failed: (id: number) => `Failed to finish jediTaskID=${id}`,
+};
+const RETRY: TaskWork = {
+  ask: (client, id) => client.retryTask(id),
+  failed: (id) => `Failed to retry TaskID=${id}`,
+};
+
+/** Does it to all of them, also when one is refused, and says of each how it went. */
 async function forEachTask(
   words: readonly string[],
-  work: (client: Client, taskId: number) => Promise<string>,
+  { ask, before, done, failed }: TaskWork,
   { signal }: Stoppable,
 ): Promise<boolean[]> {
   const ids = parseIds(words);
   return await withConnection(async ({ client }) => {
     const results: boolean[] = [];
     for (const id of await taskIdsOf(client, ids)) {
+      if (before) info(before);
       try {
-        info(`jediTaskID=${id} ${(await work(client, id)) || 'OK'}`);
+        info((await ask(client, id)) || 'OK');
+        if (done) info(done(id));
         results.push(true);
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
-        fail(`jediTaskID=${id} ${error.message}`);
+        fail(error.message);
+        fail(failed(id));
         results.push(false);
       }
     }
     return results;
   }, signal);
-}
-
-async function tasksWithIds(client: Client, ids: readonly number[], query: TaskQuery): Promise<ListedTask[]> {
-  const lists = await Promise.all(
-    ids.map((id) => {
-      const column = isRequestId(id) ? 'reqID' : 'jediTaskID';
-      return client.listTasks({ ...query, filters: { ...query.filters, [column]: String(id) } });
-    }),
-  );
-  return lists.flat();
-}
-
-/** None on a server of PanDA's, which does not know the call. */
-async function filesElsewhere(client: Client, tasks: readonly ListedTask[]): Promise<ListedJobFile[]> {
-  try {
-    const files = await Promise.all(tasks.map(({ jediTaskID }) => client.getJobFiles(jediTaskID)));
-    return files.flat().filter(({ location }) => location !== undefined);
-  } catch (error) {
-    if (error instanceof Unavailable || error instanceof Refused) return [];
-    throw error;
-  }
-}
-
-function showPlace({ serial, kind, name, location = '' }: ListedJobFile): void {
-  process.stdout.write(`\n ${kind} of job ${serial}: ${printable(name)}\n   ${printable(location)}\n`);
-}
-
-function showReason({ jediTaskID, errorDialog }: ListedTask): void {
-  if (errorDialog) process.stdout.write(`\n ${jediTaskID}: ${printable(errorDialog)}\n`);
-}
-
-function parseFormat(text: string): FoundTasks['format'] {
-  const format = FORMATS.find((known) => known === text);
-  if (format === undefined) throw new UsageError(`format is one of ${FORMATS.join(', ')}`);
-  return format;
-}
-
-function parseNumber(name: string, text: string): number {
-  try {
-    return parseId(text);
-  } catch {
-    throw new UsageError(`${name} must be a whole number from 1`);
-  }
-}
-
-function daysAgo(days: number): Date {
-  return new Date(Date.now() - days * 24 * 3600 * 1000);
 }

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { pilotId } from '../../identity/caller.ts';
+import type { JobLogs } from '../../jobs/job-logs.ts';
 import * as calls from '../../protocol/calls/pilot.ts';
 import { refused, succeeded } from '../../protocol/envelope.ts';
 import { InvalidArgument } from '../../protocol/errors.ts';
@@ -16,10 +17,10 @@ import { route } from '../route.ts';
 /** What a pilot asks and reports. It serves the queues that its token names, and touches only attempts that it holds. */
 export async function pilotRoutes(
   app: FastifyInstance,
-  rooms: PilotRooms & { blobs: Blobs },
+  rooms: PilotRooms & { blobs: Blobs; jobLogs: JobLogs },
   logger: Logger,
 ): Promise<void> {
-  const { jobs, blobs } = rooms;
+  const { jobs, blobs, jobLogs } = rooms;
 
   route(app, calls.acquireJobs, async (args, request) => {
     const answer = await giveJobs(
@@ -70,6 +71,7 @@ export async function pilotRoutes(
         await jobs.checkUpload(pilot, { jobId, attempt });
         const blob = await blobs.put(request.body as Readable, { maxBytes: MAX_UPLOAD_BYTES });
         await jobs.addFile(pilot, { jobId, attempt, kind, name, ...blob });
+        if (kind === 'log') await jobLogs.replaced({ jobId, attempt });
         return succeeded(null, 'OK');
       },
       { argumentsFrom: 'query' },

@@ -6,6 +6,7 @@ type Command = (given: Given, options: { signal: AbortSignal }) => Promise<unkno
 // As in `program.ts`, what a command needs is loaded when it runs.
 const secrets = () => import('../secrets.ts');
 const records = () => import('../secret-records.ts');
+const shows = () => import('../show.ts');
 const tasks = () => import('../tasks.ts');
 const results = () => import('../results.ts');
 
@@ -43,7 +44,7 @@ const COMMANDS: Record<string, Command> = {
     await (await secrets()).deleteAllSecrets({ yes: true, ...options });
   },
   async show({ words }, options) {
-    const { findTasks, printTasks } = await tasks();
+    const { findTasks, printTasks } = await shows();
     const found = await findTasks(words as string[], options);
     if (found.format === 'json') return found.tasks;
     printTasks(found);

@@ -1,0 +1,38 @@
+import { followLogs } from '../../client/follow-logs.ts';
+import { withConnection } from '../command.ts';
+import { note, styled, warn } from '../reporting.ts';
+
+/** `logs --follow TASKID`: what the jobs print, as it comes, until the task has ended. */
+export async function follow(taskId: number, signal?: AbortSignal): Promise<void> {
+  await withConnection(async ({ client }) => {
+    const lines = new Map<number, LineStart>();
+    const pieces = followLogs(client, taskId, { onTrouble: (error) => warn(`${error.message}; trying on`) });
+    for await (const { serial, jobs, bytes } of pieces) {
+      if (jobs === 1) process.stdout.write(bytes);
+      else writeLines(serial, jobs, bytes, lines);
+    }
+    for (const [serial, { held }] of lines) if (held.length > 0) writeLines(serial, 2, Buffer.from('\n'), lines);
+    note(`task ${taskId} is ${await client.getTaskStatus(taskId)}`);
+  }, signal);
+}
+
+/** A line that has begun. */
+interface LineStart {
+  held: Buffer;
+}
+
+const LINE_END = 0x0a;
+
+/** Lines of one of several jobs, whole, with the job's number before each. */
+function writeLines(serial: number, jobs: number, bytes: Uint8Array, lines: Map<number, LineStart>): void {
+  const text = Buffer.concat([lines.get(serial)?.held ?? Buffer.alloc(0), bytes]);
+  const end = text.lastIndexOf(LINE_END) + 1;
+  lines.set(serial, { held: text.subarray(end) });
+  const prefix = styled('cyan', `${String(serial).padStart(String(jobs).length)} | `, process.stdout);
+  for (let from = 0; from < end; ) {
+    const next = text.indexOf(LINE_END, from) + 1;
+    process.stdout.write(prefix);
+    process.stdout.write(text.subarray(from, next));
+    from = next;
+  }
+}

@@ -1,0 +1,141 @@
+import type { Client } from '../../client/client.ts';
+import { describeJobs, type JobDescription } from '../../client/job-descriptions.ts';
+import type { TaskQuery } from '../../client/tasks.ts';
+import type { ListedJobFile } from '../../protocol/calls/job.ts';
+import type { ListedTask } from '../../protocol/calls/task.ts';
+import { NotFound, Refused, Unavailable } from '../../protocol/errors.ts';
+import { SHOWN_TASK_DAYS, SHOWN_TASKS } from '../../protocol/limits.ts';
+import { isEndedTask } from '../../protocol/states.ts';
+import { withConnection } from '../command.ts';
+import { note, printable, printJson, UsageError } from '../reporting.ts';
+import { jobsTable } from './jobs-table.ts';
+import { keywordArguments } from './keyword-arguments.ts';
+import { isRequestId, parseId, parseIds } from './task-ids.ts';
+import { tasksTable } from './tasks-table.ts';
+
+const FILTERS = { taskname: 'taskName', status: 'status', superstatus: 'superStatus', username: 'userName' } as const;
+const SHOW_ARGUMENTS = ['days', 'limit', 'format', 'taskname', 'status', 'superstatus', 'username'] as const;
+const FORMATS = ['standard', 'long', 'json'] as const;
+
+/** A task, with its jobs when it was asked for by its id. */
+type ShownTask = ListedTask & { jobs?: JobDescription[] };
+
+/** The tasks that `show` was asked for, and how. */
+interface FoundTasks {
+  tasks: ShownTask[];
+  /** Of tasks with ids: logs and outputs that pilots put elsewhere. */
+  elsewhere: ListedJobFile[];
+  format: (typeof FORMATS)[number];
+  /** Empty where all tasks of the last `days` were asked for, at most `limit`. */
+  ids: number[];
+  days: number;
+  limit: number;
+}
+
+/** `show [ID|run|fin] [format=long] [days=N] [limit=N] [status=S] ...` */
+export async function show(words: readonly string[], options: { json?: boolean; long?: boolean }): Promise<void> {
+  printTasks(await findTasks(words, options));
+}
+
+/** @param words as `show` takes them */
+export async function findTasks(
+  words: readonly string[],
+  options: { json?: boolean; long?: boolean /** Gives it up. */; signal?: AbortSignal },
+): Promise<FoundTasks> {
+  const { plain, named } = keywordArguments(words, SHOW_ARGUMENTS);
+  const format = options.json ? 'json' : options.long ? 'long' : parseFormat(named.format ?? 'standard');
+  const state = plain[0] === 'run' || plain[0] === 'fin' ? plain[0] : undefined;
+  const ids = state === undefined && plain.length > 0 ? parseIds(plain) : [];
+  if (state !== undefined && plain.length > 1) throw new UsageError('show takes ID..., run or fin');
+
+  const days = named.days === undefined ? SHOWN_TASK_DAYS : parseNumber('days', named.days);
+  const limit = named.limit === undefined ? SHOWN_TASKS : parseNumber('limit', named.limit);
+  const filters = Object.entries(FILTERS).flatMap(([argument, column]) => {
+    const value = named[argument as keyof typeof FILTERS];
+    return value === undefined ? [] : [[column, value]];
+  });
+  const query: TaskQuery = { filters: Object.fromEntries(filters), limit };
+  return await withConnection(async ({ client }) => {
+    const found =
+      ids.length > 0
+        ? await tasksWithIds(client, ids, query)
+        : await client.listTasks({ ...query, since: daysAgo(days) });
+    const chosen = found.filter(({ status }) => state === undefined || isEndedTask(status) === (state === 'fin'));
+    const tasks = ids.length > 0 ? await Promise.all(chosen.map((task) => withJobs(client, task))) : chosen;
+    const elsewhere = ids.length > 0 && format !== 'json' ? await filesElsewhere(client, tasks) : [];
+    return { tasks, elsewhere, format, ids, days, limit };
+  }, options.signal);
+}
+
+/** @throws NotFound when there is none with the ids */
+export function printTasks({ tasks, elsewhere, format, ids, days, limit }: FoundTasks): void {
+  if (format === 'json') {
+    printJson(tasks);
+    return;
+  }
+  if (ids.length === 0) {
+    note(`Showing only max ${limit} tasks in last ${days} days. One can set days=N and limit=M to see more`);
+  }
+  if (tasks.length === 0 && ids.length > 0) throw new NotFound(`there is no task ${ids.join(', ')} of yours`);
+  process.stdout.write(tasks.length === 0 ? 'No tasks\n' : tasksTable(tasks, { long: format === 'long' }));
+  for (const task of tasks) if (task.jobs) showJobs(task, task.jobs);
+  for (const file of elsewhere) showPlace(file);
+}
+
+async function tasksWithIds(client: Client, ids: readonly number[], query: TaskQuery): Promise<ListedTask[]> {
+  const lists = await Promise.all(
+    ids.map((id) => {
+      const column = isRequestId(id) ? 'reqID' : 'jediTaskID';
+      return client.listTasks({ ...query, filters: { ...query.filters, [column]: String(id) } });
+    }),
+  );
+  return lists.flat();
+}
+
+/** Without them on a server that tells nothing of jobs. */
+async function withJobs(client: Client, task: ListedTask): Promise<ShownTask> {
+  return { ...task, jobs: await orNone(async () => describeJobs(client, await client.getJobIds(task.jediTaskID))) };
+}
+
+async function filesElsewhere(client: Client, tasks: readonly ListedTask[]): Promise<ListedJobFile[]> {
+  const files = await orNone(() => Promise.all(tasks.map(({ jediTaskID }) => client.getJobFiles(jediTaskID))));
+  return files.flat().filter(({ location }) => location !== undefined);
+}
+
+/** None from a server that does not know the call, as one of PanDA's does not know all of ours. */
+async function orNone<T>(call: () => Promise<T[]>): Promise<T[]> {
+  try {
+    return await call();
+  } catch (error) {
+    if (error instanceof Unavailable || error instanceof Refused) return [];
+    throw error;
+  }
+}
+
+function showPlace({ serial, kind, name, location = '' }: ListedJobFile): void {
+  process.stdout.write(`\n ${kind} of job ${serial}: ${printable(name)}\n   ${printable(location)}\n`);
+}
+
+/** Why it ended, and what became of each job. */
+function showJobs({ jediTaskID, errorDialog }: ListedTask, jobs: readonly JobDescription[]): void {
+  if (errorDialog) process.stdout.write(`\n ${jediTaskID}: ${printable(errorDialog)}\n`);
+  if (jobs.length > 0) process.stdout.write(`\n${jobsTable(jobs)}`);
+}
+
+function parseFormat(text: string): FoundTasks['format'] {
+  const format = FORMATS.find((known) => known === text);
+  if (format === undefined) throw new UsageError(`format is one of ${FORMATS.join(', ')}`);
+  return format;
+}
+
+function parseNumber(name: string, text: string): number {
+  try {
+    return parseId(text);
+  } catch {
+    throw new UsageError(`${name} must be a whole number from 1`);
+  }
+}
+
+function daysAgo(days: number): Date {
+  return new Date(Date.now() - days * 24 * 3600 * 1000);
+}

@@ -1,0 +1,120 @@
+import { PassThrough } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Unavailable } from '../protocol/errors.ts';
+import { FOLLOW_SECONDS } from '../protocol/limits.ts';
+import { isEndedJob } from '../protocol/states.ts';
+import type { Client } from './client.ts';
+import { describeJobs } from './job-descriptions.ts';
+import { patiently } from './patience.ts';
+import { writeLog } from './results.ts';
+
+/** A few more bytes of a job's log. */
+export interface LogPiece {
+  jobId: number;
+  /** The job's number within its task, from 1, and how many there are. */
+  serial: number;
+  jobs: number;
+  attempt: number;
+  bytes: Uint8Array;
+}
+
+export interface FollowOptions {
+  everySeconds?: number;
+  /** Told when the server does not answer, once each time. */
+  onTrouble?: (error: Unavailable) => void;
+}
+
+/** How far a job's log was read. */
+interface Cursor {
+  jobId: number;
+  serial: number;
+  attempt: number;
+  offset: number;
+  ended: boolean;
+}
+
+type Calls = Pick<Client, 'getJobIds' | 'getJobDescription' | 'getJobLog' | 'getJobFile'>;
+
+/**
+ * The logs of a task's jobs as they grow, until every job has ended: those of attempts that run as their pilots send them, the
+ * rest of each when the whole log has come, and then those of the job's next attempt.
+ *
+ * @throws what the calls throw; `Unavailable` only after a while
+ */
+export async function* followLogs(
+  client: Calls,
+  taskId: number,
+  { everySeconds = FOLLOW_SECONDS, onTrouble = () => {} }: FollowOptions = {},
+): AsyncGenerator<LogPiece> {
+  const ask = <T>(call: () => Promise<T>) => patiently(call, { everySeconds, onTrouble });
+  const ids = await ask(() => client.getJobIds(taskId));
+  const cursors = ids.map(
+    (jobId, place): Cursor => ({ jobId, serial: place + 1, attempt: 1, offset: 0, ended: false }),
+  );
+  for (;;) {
+    const open = cursors.filter(({ ended }) => !ended);
+    const described = await ask(() =>
+      describeJobs(
+        client,
+        open.map(({ jobId }) => jobId),
+      ),
+    );
+    const found = new Map(described.map((job) => [job.PandaID, job]));
+    for (const cursor of open) {
+      const { attemptNr = 0, jobStatus = 'cancelled' } = found.get(cursor.jobId) ?? {};
+      // What was described as ended has brought its log: it is read to its end.
+      for (; cursor.attempt <= attemptNr; cursor.attempt += 1, cursor.offset = 0) {
+        yield* readOn(client, cursor, ids.length, ask);
+        if (cursor.attempt === attemptNr) break;
+      }
+      cursor.ended = isEndedJob(jobStatus);
+    }
+    if (cursors.every(({ ended }) => ended)) return;
+    await delay(everySeconds * Math.max(1, open.length / MANY_JOBS) * 1000);
+  }
+}
+
+/** From this many jobs on, they are asked for the less often the more they are. */
+const MANY_JOBS = 100;
+
+async function* readOn(
+  client: Calls,
+  cursor: Cursor,
+  jobs: number,
+  ask: <T>(call: () => Promise<T>) => Promise<T>,
+): AsyncGenerator<LogPiece> {
+  const { jobId, serial, attempt } = cursor;
+  for (;;) {
+    const part = await ask(() => client.getJobLog({ job_id: jobId, attempt, offset: cursor.offset }));
+    if (part.content.length === 0) {
+      if (part.log_file === null) return;
+      const file = { job_id: jobId, attempt, name: part.log_file };
+      for await (const bytes of wholeLog(client, file, cursor.offset)) {
+        cursor.offset += bytes.length;
+        yield { jobId, serial, jobs, attempt, bytes };
+      }
+      return;
+    }
+    cursor.offset += part.content.length;
+    yield { jobId, serial, jobs, attempt, bytes: part.content };
+  }
+}
+
+/** What a log that is whole has from a byte on. */
+async function* wholeLog(
+  client: Pick<Calls, 'getJobFile'>,
+  file: { job_id: number; attempt: number; name: string },
+  from: number,
+): AsyncGenerator<Uint8Array> {
+  const text = new PassThrough();
+  writeLog(client, file, text).then(
+    () => text.end(),
+    (error) => text.destroy(error),
+  );
+  let left = from;
+  for await (const chunk of text as AsyncIterable<Buffer>) {
+    const bytes = chunk.subarray(left);
+    left = Math.max(0, left - chunk.length);
+    if (bytes.length > 0) yield bytes;
+  }
+}

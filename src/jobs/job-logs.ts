@@ -1,0 +1,73 @@
+import type { JobLogPart, KeptLog } from '../protocol/calls/job-log.ts';
+import { NotFound } from '../protocol/errors.ts';
+import type { OwnerId } from '../protocol/ids.ts';
+import { LIVE_LOG_KEPT_SECONDS, MAX_LIVE_LOG_ANSWER_BYTES, MAX_LIVE_LOG_BYTES } from '../protocol/limits.ts';
+import { readLogOfAttempt } from '../store/job-files.ts';
+import type { LiveLogs } from '../store/live-logs.ts';
+import type { JobsContext } from './context.ts';
+import { checkUpload } from './files.ts';
+import { getJobs } from './job-info.ts';
+
+/**
+ * The logs of running attempts, for their owners to follow. Each is kept as far as it has arrived until the whole log has come
+ * among the attempt's files, of which it is the beginning; that of a pilot that was lost stays for `LIVE_LOG_KEPT_SECONDS`.
+ */
+export interface JobLogs {
+  /**
+   * Adds a part, as far as it is not there yet. A part with a gap before it is not taken: the answer says where to go on.
+   *
+   * @throws {NotFound} @throws {Conflict} when the attempt is not this pilot's, or has ended
+   */
+  append(
+    pilotId: string,
+    attempt: { jobId: number; attempt: number },
+    part: { offset: number; bytes: Uint8Array },
+  ): Promise<KeptLog>;
+  /** What there is from `offset` on, of the attempt that runs, or ran last, unless told otherwise. @throws {NotFound} */
+  read(owner: OwnerId, jobId: number, from: { attempt?: number | undefined; offset: number }): Promise<JobLogPart>;
+  /** The whole log has come. */
+  replaced(attempt: { jobId: number; attempt: number }): Promise<void>;
+  /** Removes what lost pilots left, now and then. What it throws goes to `onError`; the loop goes on. */
+  startCleaning(onError?: (error: unknown) => void): { close(): Promise<void> };
+}
+
+const CLEANING_SECONDS = 3600;
+
+export function createJobLogs({ store, clock, liveLogs }: JobsContext & { liveLogs: LiveLogs }): JobLogs {
+  return {
+    async append(pilotId, attempt, part) {
+      await checkUpload(store, pilotId, attempt);
+      // A part that was late must not begin the log anew.
+      if (await readLogOfAttempt(store.db, attempt.jobId, attempt.attempt)) return { size: part.offset, full: true };
+      const size = await liveLogs.append(attempt, { ...part, maxBytes: MAX_LIVE_LOG_BYTES });
+      return { size, full: size >= MAX_LIVE_LOG_BYTES };
+    },
+
+    async read(owner, jobId, { attempt: wanted, offset }) {
+      const [job] = await getJobs(store, owner, [jobId]);
+      if (!job) throw new NotFound(`you have no job ${jobId}`);
+      const attempt = wanted ?? job.attempt;
+      // The part first: a whole log that arrives in between takes its place, and is named below.
+      const bytes = await liveLogs.read({ jobId, attempt }, offset, MAX_LIVE_LOG_ANSWER_BYTES);
+      const whole = await readLogOfAttempt(store.db, jobId, attempt);
+      return { job_id: jobId, attempt, offset, content: bytes.toString('base64'), log_file: whole?.name ?? null };
+    },
+
+    replaced: (attempt) => liveLogs.remove(attempt),
+
+    startCleaning(onError = () => {}) {
+      const clean = () => liveLogs.removeOlder(clock() - LIVE_LOG_KEPT_SECONDS * 1000).catch(onError);
+      let running: Promise<unknown> = clean();
+      const timer = setInterval(() => {
+        running = running.then(clean);
+      }, CLEANING_SECONDS * 1000);
+      timer.unref();
+      return {
+        async close() {
+          clearInterval(timer);
+          await running;
+        },
+      };
+    },
+  };
+}

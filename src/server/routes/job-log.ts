@@ -1,0 +1,34 @@
+import type { FastifyInstance } from 'fastify';
+import { pilotId } from '../../identity/caller.ts';
+import type { JobLogs } from '../../jobs/job-logs.ts';
+import { appendJobLog, getJobLog } from '../../protocol/calls/job-log.ts';
+import { succeeded } from '../../protocol/envelope.ts';
+import { MAX_LIVE_LOG_PART_BYTES } from '../../protocol/limits.ts';
+import { callerOf, ownerOf } from '../plugins/authentication.ts';
+import { route } from '../route.ts';
+
+/** What a pilot adds to the log of a job that runs. */
+export async function pilotJobLogRoutes(pilots: FastifyInstance, { jobLogs }: { jobLogs: JobLogs }): Promise<void> {
+  await pilots.register(async (app) => {
+    app.removeAllContentTypeParsers();
+    app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: MAX_LIVE_LOG_PART_BYTES }, (_request, body, done) =>
+      done(null, body),
+    );
+    route(
+      app,
+      appendJobLog,
+      async ({ job_id: jobId, attempt_nr: attempt, offset }, request) => {
+        const bytes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+        return succeeded(await jobLogs.append(pilotId(callerOf(request)), { jobId, attempt }, { offset, bytes }), 'OK');
+      },
+      { argumentsFrom: 'query' },
+    );
+  });
+}
+
+/** What its owner reads of it. */
+export function jobLogRoutes(app: FastifyInstance, { jobLogs }: { jobLogs: JobLogs }): void {
+  route(app, getJobLog, async ({ job_id: jobId, attempt, offset = 0 }, request) =>
+    succeeded(await jobLogs.read(ownerOf(request), jobId, { attempt, offset })),
+  );
+}
