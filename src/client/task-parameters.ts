@@ -24,6 +24,9 @@ export interface TaskOptions {
   secretForms?: readonly SecretForm[] | undefined;
   site?: string | undefined;
   maxAttempts?: number | undefined;
+  /** Hours that a job may run, and MB of memory that it needs on each of its cores. */
+  maxWalltime?: number | undefined;
+  memory?: number | undefined;
   /** The command line as it is kept with the task; never with a secret's name or value. */
   commandLine: string;
 }
@@ -58,6 +61,8 @@ export function buildTaskParameters(options: TaskOptions, vo: string, sandbox: S
     nMaxFilesPerJob: 200,
     respectSplitRule: true,
     ...(options.maxAttempts === undefined ? {} : { maxAttempt: options.maxAttempts }),
+    ...(options.maxWalltime === undefined ? {} : { maxWalltime: options.maxWalltime }),
+    ...(options.memory === undefined ? {} : { ramCount: options.memory, ramCountUnit: 'MBPerCore' }),
     ...(options.useSecrets ? { useSecrets: true } : {}),
     ...(options.secretNames === undefined ? {} : { secretNames: options.secretNames }),
     ...(options.secretForms === undefined ? {} : { secretsAs: options.secretForms }),

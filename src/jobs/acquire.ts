@@ -76,11 +76,13 @@ export async function acquireJobs(
         serial: job.serial,
         usesSecrets: job.use_secrets === 1,
         secretIds: task.secret_ids === null ? null : (JSON.parse(task.secret_ids) as string[]),
+        sandboxSha256: template.sandboxSha256,
         transformation: template.sourceUrl + TRANSFORMATION_PATH,
         ...splitJob(template, { taskId: job.task_id, serial: job.serial }),
         maxWalltimeSeconds: template.maxWalltimeSeconds,
         coreCount: template.coreCount,
         memory: template.memory,
+        disk: template.disk,
         processingType: template.processingType,
         prodSourceLabel: template.prodSourceLabel,
       };

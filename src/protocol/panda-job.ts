@@ -26,6 +26,8 @@ export interface LeasedJob {
   transformation: string;
   /** What to run: read it with `parseJobParameters`. */
   parameters: string;
+  /** SHA-256, hex, of its sandbox, where this server keeps it. */
+  sandboxSha256?: string | undefined;
   /** The file names under which outputs are brought back. */
   outputs: readonly string[];
   logName: string;
@@ -34,6 +36,8 @@ export interface LeasedJob {
   coreCount: number;
   /** MB, 0 when none was asked for. */
   memory: number;
+  /** MB that its working directory may take, 0 for no limit. */
+  disk: number;
   processingType: string;
   prodSourceLabel: string;
 }
@@ -67,6 +71,7 @@ export function toPilotJob(
     jobName: job.name,
     transformation: job.transformation,
     jobPars: job.parameters,
+    ...(job.sandboxSha256 !== undefined && { sandboxSha256: job.sandboxSha256 }),
     prodSourceLabel: job.prodSourceLabel,
     prodUserID: job.ownerName,
     processingType: job.processingType,
@@ -81,7 +86,7 @@ export function toPilotJob(
     resource_type: job.coreCount > 1 ? 'MCORE' : 'SCORE',
     coreCount: job.coreCount,
     minRamCount: job.memory,
-    maxDiskCount: 0,
+    maxDiskCount: job.disk,
     maxCpuCount: job.maxWalltimeSeconds * job.coreCount,
     maxWalltime: job.maxWalltimeSeconds,
     currentPriority: 1000,

@@ -1,7 +1,14 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: they are PanDA's placeholders
 import { InvalidArgument } from './errors.ts';
 import { checkFileName } from './file-name.ts';
-import { DEFAULT_MAX_ATTEMPTS, MAX_JOBS_PER_TASK, MAX_MAX_ATTEMPTS, MAX_TASK_NAME_CHARS } from './limits.ts';
+import {
+  DEFAULT_MAX_ATTEMPTS,
+  MAX_ASKED_MEGABYTES,
+  MAX_JOBS_PER_TASK,
+  MAX_MAX_ATTEMPTS,
+  MAX_TASK_NAME_CHARS,
+  MAX_WALLTIME_HOURS,
+} from './limits.ts';
 import { parseWireName, type WireName } from './names.ts';
 import { parseSecretForms, SECRET_FORMS } from './secret-forms.ts';
 
@@ -27,6 +34,8 @@ export interface TaskRequest {
 export interface JobTemplate {
   /** Where sandboxes are fetched from: an origin. */
   sourceUrl: string;
+  /** SHA-256, hex, of the sandbox that the parameters name, where this server keeps it. Found at the submission. */
+  sandboxSha256?: string;
   /** Their texts together, each with its placeholders replaced, are a job's parameters. */
   parameters: readonly ParameterPiece[];
   /** Templates of the outputs' file names. */
@@ -36,8 +45,10 @@ export interface JobTemplate {
   /** 0 when there is no limit. */
   maxWalltimeSeconds: number;
   coreCount: number;
-  /** MB, 0 when none was asked for. */
+  /** MB of the whole job, 0 when none was asked for. */
   memory: number;
+  /** MB that its working directory may take, 0 for no limit. */
+  disk: number;
   processingType: string;
   prodSourceLabel: string;
 }
@@ -195,14 +206,16 @@ function parseTemplate(parameters: Record<string, unknown>): JobTemplate {
     });
   }
   const log = parameters['log'];
+  const coreCount = count(parameters, 'coreCount', 4096) ?? 1;
   return {
     sourceUrl: parseSourceUrl(parameters['sourceURL']),
     parameters: pieces,
     outputs,
     log: parseNameTemplate(isObject(log) ? log['value'] : 'log.$JEDITASKID.${SN/P}.log.tgz', 'log.value'),
-    maxWalltimeSeconds: (count(parameters, 'maxWalltime', 24 * 365) ?? 0) * 3600,
-    coreCount: count(parameters, 'coreCount', 4096) ?? 1,
-    memory: count(parameters, 'ramCount') ?? 0,
+    maxWalltimeSeconds: (count(parameters, 'maxWalltime', MAX_WALLTIME_HOURS) ?? 0) * 3600,
+    coreCount,
+    memory: (count(parameters, 'ramCount', MAX_ASKED_MEGABYTES) ?? 0) * (isPerCore(parameters) ? coreCount : 1),
+    disk: parseDisk(parameters),
     processingType: label(parameters, 'processingType') ?? 'panda-secrets',
     prodSourceLabel: label(parameters, 'prodSourceLabel') ?? 'user',
   };
@@ -219,6 +232,23 @@ function parseSecretsAs(value: unknown): ParameterPiece[] {
   if (forms.length === SECRET_FORMS.length) return [];
   return [{ text: `--secretsAs ${forms.join(',')} `, firstNumber: 1 }];
 }
+
+/** PanDA's prun asks for memory per core (`MBPerCore`, or `MBPerCoreFixed` for a number that is not to be corrected). */
+function isPerCore({ ramCountUnit: unit }: Record<string, unknown>): boolean {
+  return typeof unit === 'string' && unit.startsWith('MBPerCore');
+}
+
+/** `workDiskCount` in `workDiskUnit`, MB unless given. */
+function parseDisk(parameters: Record<string, unknown>): number {
+  const unit = parameters['workDiskUnit'] ?? 'MB';
+  const megabytes = typeof unit === 'string' ? DISK_UNITS[unit.replace(/Fixed$/, '')] : undefined;
+  if (megabytes === undefined) {
+    throw new InvalidArgument(`workDiskUnit: must be one of ${Object.keys(DISK_UNITS).join(', ')}`);
+  }
+  return Math.ceil((count(parameters, 'workDiskCount', MAX_ASKED_MEGABYTES) ?? 0) * megabytes);
+}
+
+const DISK_UNITS: Record<string, number> = { kB: 1 / 1024, MB: 1, GB: 1024 };
 
 function parseSourceUrl(value: unknown): string {
   if (typeof value !== 'string' || !/^https?:\/\/[\w.:[\]/-]+$/.test(value) || !URL.canParse(value)) {

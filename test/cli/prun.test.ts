@@ -129,11 +129,13 @@ test('--json prints the task for a program to read, and nothing else', async () 
   assert.match(sandbox, /^jobO\./);
 });
 
-test('--site, --maxAttempt, --vo and a role reach the task', async () => {
+test('--site, --maxAttempt, limits, --vo and a role reach the task', async () => {
   await using stub = await startStub(accepting());
-  await prun([...LINE, '--site', 'Q', '--maxAttempt', '5'], stub, { env: { PANDA_AUTH_VO: 'atlas:production' } });
-  const { site, maxAttempt, vo } = submitted(stub);
-  assert.deepEqual([site, maxAttempt, vo], ['Q', 5, 'atlas']);
+  await prun([...LINE, '--site', 'Q', '--maxAttempt', '5', '--maxWalltime', '2', '--memory', '500'], stub, {
+    env: { PANDA_AUTH_VO: 'atlas:production' },
+  });
+  const { site, maxAttempt, maxWalltime, ramCount, vo } = submitted(stub);
+  assert.deepEqual([site, maxAttempt, maxWalltime, ramCount, vo], ['Q', 5, 2, 500, 'atlas']);
   await prun([...LINE, '--vo', 'other'], stub);
   assert.equal(submitted(stub)['vo'], 'other');
 });

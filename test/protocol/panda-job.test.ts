@@ -20,6 +20,7 @@ const job: LeasedJob = {
   maxWalltimeSeconds: 3600,
   coreCount: 1,
   memory: 0,
+  disk: 0,
   processingType: 'x',
   prodSourceLabel: 'user',
 };

@@ -32,6 +32,21 @@ test('attempts are the default, what is asked for, or one without automatic retr
   assert.throws(() => parse({ maxAttempt: 51 }), /maxAttempt: at most 50/);
 });
 
+test('what a job may use is asked for in hours, MB per core or as a whole, and a unit of disk', () => {
+  const limits = (change: Record<string, unknown>) => {
+    const { maxWalltimeSeconds, memory, disk } = parse(change).template;
+    return [maxWalltimeSeconds, memory, disk];
+  };
+  assert.deepEqual(limits({}), [0, 0, 0]);
+  assert.deepEqual(limits({ maxWalltime: 2, ramCount: 1000, workDiskCount: 500 }), [7200, 1000, 500]);
+  assert.deepEqual(limits({ ramCount: 1000, ramCountUnit: 'MBPerCore', coreCount: 8 }), [0, 8000, 0]);
+  assert.deepEqual(limits({ ramCount: 1000, ramCountUnit: 'MBPerCoreFixed', coreCount: 8 }), [0, 8000, 0]);
+  assert.deepEqual(limits({ workDiskCount: 2, workDiskUnit: 'GB' }), [0, 0, 2048]);
+  assert.deepEqual(limits({ workDiskCount: 1500, workDiskUnit: 'kB' }), [0, 0, 2]);
+  assert.throws(() => parse({ workDiskCount: 2, workDiskUnit: 'acres' }), /workDiskUnit: must be one of kB, MB, GB/);
+  assert.throws(() => parse({ ramCount: 2 ** 31 }), /ramCount: at most/);
+});
+
 test('the queue is named by site or includedSite, or any', () => {
   assert.equal(parse({ site: null, includedSite: null, excludedSite: [] }).queue, null);
   assert.equal(parse({ site: 'AUTO' }).queue, null);

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { MAX_JOBS_PER_TASK, MAX_MAX_ATTEMPTS } from '../../protocol/limits.ts';
+import { MAX_ASKED_MEGABYTES, MAX_JOBS_PER_TASK, MAX_MAX_ATTEMPTS, MAX_WALLTIME_HOURS } from '../../protocol/limits.ts';
 import { parseSecretForms, SECRET_FORMS, type SecretForm } from '../../protocol/secret-forms.ts';
 import { VERSION } from '../../protocol/version.ts';
 import type { Program } from '../command.ts';
@@ -16,6 +16,8 @@ export interface PrunOptions {
   secretsAs?: SecretForm[];
   site?: string;
   maxAttempt?: number;
+  maxWalltime?: number;
+  memory?: number;
   excludeFile?: string[];
   vo?: string;
   yes?: boolean;
@@ -44,6 +46,12 @@ export function createPrun(
     )
     .option('--site <queue>', 'the queue to run on; any when it is not given')
     .option('--maxAttempt <n>', 'how often a job that fails is tried', wholeNumber(MAX_MAX_ATTEMPTS))
+    .option('--maxWalltime <hours>', 'how long a job may run; it is ended then', wholeNumber(MAX_WALLTIME_HOURS))
+    .option(
+      '--memory <MB>',
+      'memory that a job needs; one that uses twice as much is ended',
+      wholeNumber(MAX_ASKED_MEGABYTES),
+    )
     .option('--excludeFile <patterns>', 'files to leave out, with commas between; patterns as in a .gitignore', list)
     .option('--noBuild', 'accepted; there is never a build step')
     .option('--vo <vo>', 'the VO to submit for; PANDA_AUTH_VO otherwise')

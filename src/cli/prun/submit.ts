@@ -5,7 +5,19 @@ import type { PrunOptions } from './program.ts';
 
 /** @param args the command line, for the task's record */
 export async function submit(options: PrunOptions, args: readonly string[]): Promise<void> {
-  const { exec, outDS, outputs = [], nJobs, useSecrets, site, maxAttempt, excludeFile = [], json = false } = options;
+  const {
+    exec,
+    outDS,
+    outputs = [],
+    nJobs,
+    useSecrets,
+    site,
+    maxAttempt,
+    maxWalltime,
+    memory,
+    excludeFile = [],
+    json = false,
+  } = options;
   const ask = !options.yes && process.stdin.isTTY && process.stderr.isTTY;
   const directory = process.cwd();
   const submitted = await withConnection((connection) =>
@@ -21,6 +33,8 @@ export async function submit(options: PrunOptions, args: readonly string[]): Pro
         secretForms: options.secretsAs,
         site: site === 'AUTO' ? undefined : site,
         maxAttempts: maxAttempt,
+        maxWalltime,
+        memory,
         commandLine: commandLine(args),
         directory,
         exclude: excludeFile,
