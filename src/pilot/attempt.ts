@@ -5,8 +5,11 @@ import { AttemptFailed } from '../protocol/errors.ts';
 import { KILL_GRACE_SECONDS } from '../protocol/limits.ts';
 import { type AttemptDirectory, makeAttemptDirectory } from './attempt-directory.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
+import type { Isolation } from './isolation.ts';
+import { enforceLimits, type JobLimits, limitsOf } from './job-limits.ts';
 import { type JobLog, openJobLog } from './job-log.ts';
 import type { DeliveredSecrets } from './job-secrets.ts';
+import type { KillWatch } from './kill-watch.ts';
 import { followLog } from './live-log.ts';
 import { createMasker, maskTransform } from './masker.ts';
 import type { Output } from './outputs.ts';
@@ -23,20 +26,23 @@ export interface AttemptOptions {
   /** Opens the job's secrets; `undefined` when it has none. */
   openSecrets(): Promise<DeliveredSecrets | undefined>;
   home: PilotHome;
+  /** `undefined`: the payload runs beside everything else on the node. */
+  isolation: Isolation | undefined;
   queue: string;
   node: string;
   heartbeatSeconds: number;
+  /** What the operator allows a job. */
+  limits: Partial<JobLimits>;
   killGraceSeconds?: number | undefined;
   own: Readonly<Record<string, string | undefined>>;
   passOn: readonly string[];
   /** Aborted, with an `AttemptFailed`, when the pilot is told to stop. */
   stopping: AbortSignal;
+  /** Tells of a kill sooner than the heartbeats. */
+  killWatch: KillWatch;
   /** For the operator. */
   say: (text: string) => void;
 }
-
-/** Node's timers hold 31 bits. */
-const MAX_TIMER_MILLISECONDS = 2 ** 31 - 1;
 
 /**
  * Runs one attempt at a job, from its secrets to its report. Whatever happens, the order is: the payload's processes end,
@@ -45,6 +51,8 @@ const MAX_TIMER_MILLISECONDS = 2 ** 31 - 1;
 export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
   const { server, job, home, queue, node, stopping, say } = options;
   const killed = new AbortController();
+  const kill = () => killed.abort(new AttemptFailed(PILOT_ERRORS.killedByServer, 'the job was killed on the server'));
+  const unwatch = options.killWatch.watch(job, kill);
   const reporter = createReporter({
     server,
     job,
@@ -52,7 +60,7 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
     node,
     heartbeatSeconds: options.heartbeatSeconds,
     stopping,
-    onKill: () => killed.abort(new AttemptFailed(PILOT_ERRORS.killedByServer, 'the job was killed on the server')),
+    onKill: kill,
     onTrouble: (error) => say(`job ${job.PandaID}: ${error.message}`),
   });
   let end: AttemptEnd = {};
@@ -63,12 +71,13 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
     const log = await openJobLog(directory.log);
     const live = followLog(directory.log, reporter.appendLog);
     let outputs: Output[];
-    const overtime = new AbortController();
-    const stop = AbortSignal.any([stopping, killed.signal, overtime.signal]);
-    ({ end, outputs } = await work(options, directory, log, stop, () => {
-      reporter.is('running');
-      return limitWalltime(job.maxWalltime, overtime);
+    const exceeded = new AbortController();
+    const stop = AbortSignal.any([stopping, killed.signal, exceeded.signal]);
+    ({ end, outputs } = await work(options, directory, log, stop, {
+      onStart: () => reporter.is('running'),
+      onExceeded: (failure) => exceeded.abort(failure),
     }).finally(live.stop));
+    unwatch();
     reporter.is('holding');
     await uploadOutputs(outputs, reporter).catch((error) => {
       end = { ...end, failure: failureOf(error) };
@@ -78,6 +87,7 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
   } catch (error) {
     end = { ...end, failure: end.failure ?? failureOf(error) };
   }
+  unwatch();
   const refusal = await reporter.ended(end);
   if (refusal !== undefined) say(`job ${job.PandaID}: its report was not accepted: ${refusal}`);
   if (directory) await removeTree(directory.path).catch((error: Error) => say(`job ${job.PandaID}: ${error.message}`));
@@ -90,7 +100,7 @@ async function work(
   directory: AttemptDirectory,
   log: JobLog,
   stop: AbortSignal,
-  onStart: () => { stopTimer(): void },
+  { onStart, onExceeded }: { onStart(): void; onExceeded(failure: AttemptFailed): void },
 ): Promise<{ end: AttemptEnd; outputs: Output[] }> {
   const { job, home } = options;
   let end: AttemptEnd = {};
@@ -103,9 +113,17 @@ async function work(
   try {
     const delivered = await options.openSecrets();
     const keep = home.secretsDirectory && join(home.secretsDirectory, `${job.PandaID}-${job.attemptNr}`);
-    staged = await stageIn({ ...options, delivered, directory, keep, log, signal: stop });
-    const { stopTimer } = onStart();
-    const payload = await runPayload(options, staged, delivered, log, stop).finally(stopTimer);
+    staged = await stageIn({
+      ...options,
+      delivered,
+      directory,
+      keep,
+      isolated: options.isolation !== undefined,
+      log,
+      signal: stop,
+    });
+    onStart();
+    const payload = await runPayload(options, directory, staged, delivered, log, stop, onExceeded);
     end = { exitCode: payload.exitCode };
     if (stop.aborted) throw stop.reason;
     if (payload.exitCode !== 0) throw new AttemptFailed(PILOT_ERRORS.payloadFailed, describe(payload));
@@ -131,10 +149,12 @@ async function work(
 
 async function runPayload(
   options: AttemptOptions,
-  { command, runDirectory, environment }: StagedIn,
+  { work, temporary }: AttemptDirectory,
+  { command, runDirectory, environment, secretsDirectory: secrets }: StagedIn,
   delivered: DeliveredSecrets | undefined,
   log: JobLog,
   stop: AbortSignal,
+  onExceeded: (failure: AttemptFailed) => void,
 ): Promise<PayloadEnd> {
   const { job, home } = options;
   const masker = createMasker(delivered?.secrets ?? []);
@@ -147,11 +167,14 @@ async function runPayload(
   const payload = startPayload({
     command,
     directory: runDirectory,
+    launcher: options.isolation?.launcher({ work, temporary, secrets, runDirectory }),
     environment,
     mark: `${home.id}.${job.PandaID}.${job.attemptNr}`,
     stdout: masked(),
     stderr: masked(),
   });
+  const usage = { tree: payload.tree, directories: [work, temporary] };
+  const limits = enforceLimits(limitsOf(job, options.limits), usage, onExceeded);
   const end = () => payload.stop(options.killGraceSeconds ?? KILL_GRACE_SECONDS);
   stop.addEventListener('abort', end, { once: true });
   if (stop.aborted) end();
@@ -160,16 +183,9 @@ async function runPayload(
     await Promise.all(written);
     return ended;
   } finally {
+    limits.stop();
     stop.removeEventListener('abort', end);
   }
-}
-
-/** @param seconds 0 for no limit */
-function limitWalltime(seconds: number, overtime: AbortController): { stopTimer(): void } {
-  const reason = new AttemptFailed(PILOT_ERRORS.reachedMaxTime, `the job ran longer than the ${seconds} s it may`);
-  const milliseconds = Math.min(seconds * 1000, MAX_TIMER_MILLISECONDS);
-  const timer = seconds > 0 ? setTimeout(() => overtime.abort(reason), milliseconds) : undefined;
-  return { stopTimer: () => clearTimeout(timer) };
 }
 
 function describe({ exitCode, signal }: PayloadEnd): string {

@@ -10,7 +10,7 @@ import { pause, untilAnswered } from './retry.ts';
 /** The calls that a pilot makes. */
 export type PilotServer = Pick<
   Client,
-  'origin' | 'acquireJobs' | 'updateJob' | 'appendJobLog' | 'uploadJobFile' | 'downloadSandbox'
+  'origin' | 'acquireJobs' | 'updateJob' | 'getPilotJobStatus' | 'appendJobLog' | 'uploadJobFile' | 'downloadSandbox'
 >;
 
 /** How an attempt ended. */

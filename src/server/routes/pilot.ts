@@ -53,11 +53,14 @@ export async function pilotRoutes(
 
   route(app, calls.getPilotJobStatus, async ({ job_ids: jobIds }, request) => {
     const known = await jobs.getJobsOfPilot(pilotId(callerOf(request)), jobIds);
-    const found = new Map(
-      known.map(({ jobId, state, attempt }) => [jobId, { status: state, attempt_number: attempt }]),
-    );
+    const found = new Map(known.map((job) => [job.jobId, job]));
     return succeeded(
-      jobIds.map((jobId) => ({ job_id: jobId, ...(found.get(jobId) ?? { status: 'not found', attempt_number: 0 }) })),
+      jobIds.map((jobId): calls.PilotJobStatus => {
+        const job = found.get(jobId);
+        if (!job) return { job_id: jobId, status: 'not found', attempt_number: 0 };
+        const command = job.killRequested ? 'tobekilled' : 'NULL';
+        return { job_id: jobId, status: job.state, attempt_number: job.attempt, command };
+      }),
     );
   });
 
