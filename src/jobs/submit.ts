@@ -60,7 +60,8 @@ function checkThatItRuns({ template }: Submission): void {
   const brought = Object.values(parseJobParameters(parameters).outputs);
   const names = new Set([...outputs, logName]);
   if (names.size !== outputs.length + 1) throw new InvalidArgument('jobParameters: two outputs have one name');
-  const unknown = brought.find((name) => !outputs.includes(name));
+  const declared = new Set(outputs);
+  const unknown = brought.find((name) => !declared.has(name));
   if (unknown !== undefined || brought.length !== outputs.length) {
     throw new InvalidArgument(
       `jobParameters: -o must name the same files as the outputs${unknown === undefined ? '' : `, not "${unknown}"`}`,

@@ -1,6 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: they are PanDA's placeholders
 import { InvalidArgument } from './errors.ts';
 import { checkFileName } from './file-name.ts';
+import { MAX_JOB_PARAMETERS_CHARS } from './limits.ts';
 import { quote, unquote } from './percent.ts';
 import { readNameMap, writeNameMap } from './python-dict.ts';
 import { parseSecretForms, SECRET_FORMS, type SecretForm } from './secret-forms.ts';
@@ -72,13 +73,15 @@ export function parseJobParameters(jobPars: string): JobParameters {
     secretForms: SECRET_FORMS,
     command: '',
   };
-  const words = splitWords(jobPars);
-  while (words.length > 0) {
-    const word = words.shift() ?? '';
+  if (jobPars.length > MAX_JOB_PARAMETERS_CHARS) {
+    throw new InvalidArgument(`jobParameters: at most ${MAX_JOB_PARAMETERS_CHARS} characters are allowed for one job`);
+  }
+  const words = splitWords(jobPars).values();
+  for (const word of words) {
     const [, option = word, attached] = /^(--[^=]+)=(.*)$/s.exec(word) ?? [];
     const read = Object.hasOwn(READERS, option) ? READERS[option] : undefined;
     if (!read) throw new InvalidArgument(`jobParameters: "${option}" is not offered here`);
-    const value = attached ?? words.shift();
+    const value = attached ?? words.next().value;
     if (value === undefined) throw new InvalidArgument(`jobParameters: ${option} needs a value`);
     read(parameters, value);
   }

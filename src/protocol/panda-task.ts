@@ -4,8 +4,11 @@ import { checkFileName } from './file-name.ts';
 import {
   DEFAULT_MAX_ATTEMPTS,
   MAX_ASKED_MEGABYTES,
+  MAX_JOB_PARAMETERS_CHARS,
   MAX_JOBS_PER_TASK,
   MAX_MAX_ATTEMPTS,
+  MAX_SECRETS_PER_OWNER,
+  MAX_SOURCE_URL_CHARS,
   MAX_TASK_NAME_CHARS,
   MAX_WALLTIME_HOURS,
 } from './limits.ts';
@@ -151,6 +154,9 @@ function parseSecretNames(value: unknown): WireName[] | null {
   if (!Array.isArray(value) || value.some((name) => typeof name !== 'string') || value.length === 0) {
     throw new InvalidArgument('secretNames: must be a list of names, with at least one');
   }
+  if (value.length > MAX_SECRETS_PER_OWNER) {
+    throw new InvalidArgument(`secretNames: at most ${MAX_SECRETS_PER_OWNER} can be named, not ${value.length}`);
+  }
   return [...new Set((value as string[]).map(parseWireName))];
 }
 
@@ -187,12 +193,16 @@ function parseTemplate(parameters: Record<string, unknown>): JobTemplate {
   if (!Array.isArray(list)) throw new InvalidArgument('jobParameters: must be a list');
   const pieces: ParameterPiece[] = parseSecretsAs(parameters['secretsAs']);
   const outputs: string[] = [];
+  let room = MAX_JOB_PARAMETERS_CHARS;
   for (const [place, element] of list.entries()) {
     const where = `jobParameters[${place}]`;
     if (!isObject(element) || typeof element['value'] !== 'string') {
       throw new InvalidArgument(`${where}: must be an object with a value that is text`);
     }
     const { value, param_type: role, hidden, padding, offset } = element;
+    room -= (value as string).length + 1;
+    if (room < 0)
+      throw new InvalidArgument(`jobParameters: at most ${MAX_JOB_PARAMETERS_CHARS} characters are allowed`);
     if (role === 'input') throw new InvalidArgument(`${where}: input datasets are not offered`);
     if (role === 'output') outputs.push(parseNameTemplate(value as string, where));
     if (hidden === true) continue;
@@ -251,7 +261,12 @@ function parseDisk(parameters: Record<string, unknown>): number {
 const DISK_UNITS: Record<string, number> = { kB: 1 / 1024, MB: 1, GB: 1024 };
 
 function parseSourceUrl(value: unknown): string {
-  if (typeof value !== 'string' || !/^https?:\/\/[\w.:[\]/-]+$/.test(value) || !URL.canParse(value)) {
+  const isAddress =
+    typeof value === 'string' &&
+    value.length <= MAX_SOURCE_URL_CHARS &&
+    /^https?:\/\/[\w.:[\]/-]+$/.test(value) &&
+    URL.canParse(value);
+  if (!isAddress) {
     throw new InvalidArgument('sourceURL: must be the http or https address of the server that has the sandbox');
   }
   return value.replace(/\/+$/, '');
@@ -260,12 +275,15 @@ function parseSourceUrl(value: unknown): string {
 function parseNameTemplate(value: unknown, where: string): string {
   if (typeof value !== 'string') throw new InvalidArgument(`${where}: must be text`);
   checkPlaceholders(value, ['SN', 'SN/P'], where);
-  checkFileName(value.replace(/\$\{[^}]*\}/g, '000001').replaceAll('$JEDITASKID', '10000000'), where);
+  checkFileName(value.replace(PLACEHOLDER, '000001').replaceAll('$JEDITASKID', '10000000'), where);
   return value;
 }
 
+/** Bounded, or each of many `${` that are never closed would be looked for to the end of the text. */
+const PLACEHOLDER = /\$\{([^}]{0,64})\}/g;
+
 function checkPlaceholders(text: string, known: readonly string[], where: string): void {
-  for (const [placeholder, name = ''] of text.matchAll(/\$\{([^}]*)\}/g)) {
+  for (const [placeholder, name = ''] of text.matchAll(PLACEHOLDER)) {
     if (!known.includes(name))
       throw new InvalidArgument(`${where}: the placeholder ${placeholder} is not offered here`);
   }

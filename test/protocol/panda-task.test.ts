@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { splitJob } from '../../src/jobs/split.ts';
 import { PandaError } from '../../src/protocol/errors.ts';
 import { parseJobParameters } from '../../src/protocol/job-parameters.ts';
-import { FIRST_TASK_ID, MAX_JOBS_PER_TASK } from '../../src/protocol/limits.ts';
+import { FIRST_TASK_ID, MAX_JOB_PARAMETERS_CHARS, MAX_JOBS_PER_TASK } from '../../src/protocol/limits.ts';
 import { parseChangedParameters, parseTaskParameters } from '../../src/protocol/panda-task.ts';
 import { taskParameters } from '../jobs/farm.ts';
 
@@ -148,5 +148,24 @@ test('at a retry the queue and the number of attempts may change, and nothing th
     ['{', /must be a JSON object/],
   ] as const) {
     assert.throws(() => parseChangedParameters(given as string), { code: 'ERR_INVALID_ARGUMENT', message });
+  }
+});
+
+test('parameters that are made to be slow to read are refused at once', () => {
+  const many = 200_000;
+  const pieces = (value: string) => ({ jobParameters: [{ type: 'constant', value }] });
+  const names = Array.from({ length: many }, (_, n) => `N${n}`);
+  for (const [change, message] of [
+    [{ sourceURL: `http://panda.example${'/'.repeat(many)}x` }, /sourceURL: must be/],
+    [pieces('${'.repeat(many)), undefined],
+    [pieces('x'.repeat(MAX_JOB_PARAMETERS_CHARS)), /jobParameters: at most/],
+    [{ jobParameters: names.map(() => ({ type: 'constant', value: '' })) }, undefined],
+    [{ log: { value: '${'.repeat(many) } }, /log.value: a file name may have at most/],
+    [{ secretNames: names }, /secretNames: at most/],
+  ] as const) {
+    const begun = performance.now();
+    if (message) assert.throws(() => parse(change), { code: 'ERR_INVALID_ARGUMENT', message });
+    else parse(change);
+    assert.ok(performance.now() - begun < 2000, `${Object.keys(change)} took ${performance.now() - begun} ms`);
   }
 });

@@ -116,3 +116,11 @@ test('a body that is too large is refused, also when it only becomes so when unp
   assert.match((await call('creds/set_user_secrets', bomb)).message, /larger than/);
   assert.equal((await call('creds/set_user_secrets', post({ key: 'A', value: 'x' }))).message, 'OK');
 });
+
+test('a long run of digits that is no number is refused at once', async (t) => {
+  const call = await setUp(t);
+  const begun = performance.now();
+  const answer = await call(`task/get_status?task_id=${'1'.repeat(50_000)}x`);
+  assert.match(answer.message, /'task_id' must be an integer/);
+  assert.ok(performance.now() - begun < 2000, `took ${performance.now() - begun} ms`);
+});

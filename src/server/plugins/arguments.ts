@@ -55,7 +55,8 @@ function castTo(schema: Shape): (text: Text) => unknown {
   return (text) => text;
 }
 
-const DECIMAL = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?\s*$/i;
+/** Each digit can be matched in one way only: a long run of them that is no number is refused at once. */
+const DECIMAL = /^\s*[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d{1,3})?\s*$/i;
 
 function castNumber(text: Text, round: (number: number) => number): unknown {
   return typeof text === 'string' && DECIMAL.test(text) ? round(Number(text)) : text;
