@@ -26,9 +26,22 @@ for (const file of readdirSync(SESSIONS).sort()) {
       const what = `exchange ${place + 1}: ${exchange.method} ${exchange.path}`;
       assert.equal(status, exchange.status, what);
       if (exchange.answer === 'BYTES') assert.doesNotMatch(type, /json/, what);
-      else assert.deepEqual(JSON.parse(scrub(body.toString(), host)), exchange.answer, what);
+      else
+        assert.deepEqual(knownPart(JSON.parse(scrub(body.toString(), host)), exchange.answer), exchange.answer, what);
     }
   });
+}
+
+/** An answer without what those programs have not seen yet, and pass over: more fields of an object. */
+function knownPart(answer: unknown, seen: unknown): unknown {
+  if (Array.isArray(answer) && Array.isArray(seen)) return answer.map((one, place) => knownPart(one, seen[place]));
+  if (!isObject(answer) || !isObject(seen)) return answer;
+  const known = Object.entries(answer).filter(([name]) => Object.hasOwn(seen, name));
+  return Object.fromEntries(known.map(([name, value]) => [name, knownPart(value, seen[name])]));
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 async function send(url: string, exchange: Exchange, tokens: Record<string, string>) {
