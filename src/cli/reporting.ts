@@ -35,8 +35,17 @@ export function printJson(result: unknown): void {
 
 /** Text in a style where the stream is a terminal that shows it: `NO_COLOR`, pipes and dumb terminals are respected. */
 export function styled(style: Parameters<typeof styleText>[0], text: string, stream: NodeJS.WriteStream): string {
-  if (process.env['TERM'] === 'dumb') return text;
+  if (isDumb()) return text;
   return styleText(style, text, { stream, validateStream: true });
+}
+
+/** Whether what is written can be overwritten: a terminal that moves its cursor. */
+export function isLiveTerminal(stream: NodeJS.WriteStream): boolean {
+  return stream.isTTY && !isDumb();
+}
+
+function isDumb(): boolean {
+  return process.env['TERM'] === 'dumb';
 }
 
 // Control characters (C0, DEL, C1), line and paragraph separators, and the marks that turn the direction of writing.

@@ -8,14 +8,16 @@ import { environment, programPath } from './run.ts';
 export const noTerminal: string | false =
   spawnSync('python3', ['-c', 'import pty']).status === 0 ? false : 'the pseudo-terminal needs python3';
 
-/** A user who sits at a terminal in which pbook runs. */
+/** A user who sits at a terminal in which a program runs. */
 export interface Terminal extends AsyncDisposable {
   type(keys: string): void;
   /** Waits until the screen shows the pattern, behind what the last call found, and answers the text up to its end. */
   sees(pattern: RegExp): Promise<string>;
   /** All that was shown, without control sequences. */
   text(): string;
-  /** Waits for the end of pbook. */
+  /** All that was sent to the terminal. */
+  raw(): string;
+  /** Waits for the end of the program. */
   status(): Promise<number | null>;
 }
 
@@ -24,9 +26,13 @@ const PATIENCE_MS = 60_000;
 export function openTerminal(
   args: readonly string[],
   url: string,
-  { env = {}, cwd = process.cwd() }: { env?: Record<string, string>; cwd?: string } = {},
+  {
+    env = {},
+    cwd = process.cwd(),
+    program = 'pbook',
+  }: { env?: Record<string, string>; cwd?: string; program?: 'pbook' | 'prun' } = {},
 ): Terminal {
-  const command = [join(import.meta.dirname, 'terminal.py'), process.execPath, programPath('pbook'), ...args];
+  const command = [join(import.meta.dirname, 'terminal.py'), process.execPath, programPath(program), ...args];
   const child = spawn('python3', command, { cwd, env: { ...environment(url), TERM: 'xterm', ...env } });
   const closed = once(child, 'close');
   let shown = '';
@@ -60,6 +66,7 @@ export function openTerminal(
         look();
       }),
     text,
+    raw: () => shown,
     status: async () => (await closed)[0],
     async [Symbol.asyncDispose]() {
       child.kill('SIGKILL');

@@ -21,6 +21,7 @@ export interface PrunOptions {
   excludeFile?: string[];
   vo?: string;
   yes?: boolean;
+  wait?: boolean;
   json?: boolean;
 }
 
@@ -56,6 +57,7 @@ export function createPrun(
     .option('--noBuild', 'accepted; there is never a build step')
     .option('--vo <vo>', 'the VO to submit for; PANDA_AUTH_VO otherwise')
     .option('--yes', 'do not ask, only warn, where files hold values of your secrets')
+    .option('--wait', 'wait for the task to end; exit status 0 only when every job finished')
     .option('--json', 'print the result for a program to read')
     .addOption(new Option('--bexec <command>').hideHelp().argParser(refuseBuild))
     .allowExcessArguments(false)

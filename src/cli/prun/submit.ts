@@ -50,8 +50,10 @@ export async function submit(options: PrunOptions, args: readonly string[]): Pro
     process.exitCode = EXIT_REFUSED;
     return;
   }
-  if (json) printJson({ jediTaskID: submitted.taskId, message: submitted.message, sandbox: submitted.sandbox });
-  else info(submitted.message || `succeeded. new jediTaskID=${submitted.taskId}`);
+  const { taskId, message, sandbox } = submitted;
+  if (!json) info(message || `succeeded. new jediTaskID=${taskId}`);
+  const ended = options.wait ? await (await import('./wait.ts')).waitForTask(taskId, { json }) : undefined;
+  if (json) printJson({ jediTaskID: taskId, message, sandbox, ...ended });
 }
 
 /** Loaded where secrets are used: it brings the masker. */
