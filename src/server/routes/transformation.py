@@ -312,7 +312,9 @@ def run(command, directory, environment, patterns):
         except ProcessLookupError:
             pass
         for reader in readers:
-            reader.join(GRACE_SECONDS)
+            # One that was told to stop at once may not have begun to read.
+            if reader.is_alive():
+                reader.join(GRACE_SECONDS)
 
 
 def copy_masked(source, target, patterns):
