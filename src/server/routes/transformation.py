@@ -299,7 +299,7 @@ def run(command, directory, environment, patterns):
         status = process.wait()
         return status if status >= 0 else 128 - status
     except SystemExit:
-        os.killpg(process.pid, signal.SIGTERM)
+        end_group(process, signal.SIGTERM)
         try:
             process.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
@@ -307,14 +307,18 @@ def run(command, directory, environment, patterns):
         raise
     finally:
         # What the command left running ends with it; otherwise its output would not end.
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        end_group(process, signal.SIGKILL)
         for reader in readers:
             # One that was told to stop at once may not have begun to read.
             if reader.is_alive():
                 reader.join(GRACE_SECONDS)
+
+
+def end_group(process, number):
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        pass
 
 
 def copy_masked(source, target, patterns):
