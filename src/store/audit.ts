@@ -11,18 +11,23 @@ export interface AuditRow {
   hash: Uint8Array;
 }
 
+/** The last entry of an owner's audit: its number, 0 before the first one, and its hash. */
+export interface AuditHead {
+  audit_seq: number;
+  audit_hash: Uint8Array | null;
+}
+
 /**
- * Takes the next number of an owner's audit chain. It locks the owner's row, so that two entries never follow the same one.
+ * The head of an owner's audit chain. It locks the owner's row, so that two entries never follow the same one.
  *
- * @returns the number, and the hash of the entry before it; nothing when there is no such owner
+ * @returns nothing when there is no such owner
  */
-export const takeAuditNumber = prepared<{ ownerId: string }, { seq: number; previous_hash: Uint8Array | null }>(
-  (db, arg) =>
-    db
-      .updateTable('owners')
-      .set((eb) => ({ audit_seq: eb('audit_seq', '+', 1) }))
-      .where('id', '=', arg('ownerId'))
-      .returning(['audit_seq as seq', 'audit_hash as previous_hash']),
+export const lockAuditHead = prepared<{ ownerId: string }, AuditHead>((db, arg) =>
+  db
+    .updateTable('owners')
+    .set((eb) => ({ audit_seq: eb.ref('audit_seq') }))
+    .where('id', '=', arg('ownerId'))
+    .returning(['audit_seq', 'audit_hash']),
 );
 
 export const insertAuditRow = prepared<AuditRow & { ownerId: string }, never>((db, arg) =>
@@ -38,11 +43,11 @@ export const insertAuditRow = prepared<AuditRow & { ownerId: string }, never>((d
   }),
 );
 
-/** Makes `hash` the head of the owner's chain. In the transaction that took the number. */
-export const setAuditHead = prepared<{ ownerId: string; hash: Uint8Array }, never>((db, arg) =>
+/** Makes an entry the head of the owner's chain. In the transaction that locked it. */
+export const setAuditHead = prepared<{ ownerId: string; seq: number; hash: Uint8Array }, never>((db, arg) =>
   db
     .updateTable('owners')
-    .set({ audit_hash: arg('hash') })
+    .set({ audit_seq: arg('seq'), audit_hash: arg('hash') })
     .where('id', '=', arg('ownerId')),
 );
 

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import type { AuditHead } from './audit.ts';
 import { prepared } from './prepared.ts';
 import type { Database } from './store.ts';
 
@@ -6,14 +7,14 @@ import type { Database } from './store.ts';
  * Counts a change of the owner's secrets. As the first statement of a transaction it locks the owner's row, so that one
  * owner's changes run one after another on PostgreSQL as they do on SQLite.
  *
- * @returns nothing when there is no such owner
+ * @returns the head of the owner's audit, for the entry of the change; nothing when there is no such owner
  */
-export const countChange = prepared<{ ownerId: string }, { revision: number }>((db, arg) =>
+export const countChange = prepared<{ ownerId: string }, AuditHead>((db, arg) =>
   db
     .updateTable('owners')
     .set((eb) => ({ revision: eb('revision', '+', 1) }))
     .where('id', '=', arg('ownerId'))
-    .returning('revision'),
+    .returning(['audit_seq', 'audit_hash']),
 );
 
 /** Which state the owner's secrets are in: what was read at another revision is stale. */

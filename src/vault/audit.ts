@@ -3,12 +3,13 @@ import { NotFound } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { lengthPrefixed } from '../protocol/length-prefixed.ts';
 import {
+  type AuditHead,
   type AuditRow,
   findAuditHead,
   insertAuditRow,
   listAuditRows,
+  lockAuditHead,
   setAuditHead,
-  takeAuditNumber,
 } from '../store/audit.ts';
 import type { Database, Store } from '../store/store.ts';
 
@@ -29,6 +30,7 @@ export type AuditActor = 'owner' | 'operator' | `pilot:${string}`;
  * owner's row the hash of the last one.
  *
  * @param detail ids, versions and counts: never a secret's name or value
+ * @param head what this transaction read when it locked the owner's row; read here unless given. Good for one entry.
  * @throws {NotFound} when there is no such owner
  */
 export async function appendAudit(
@@ -38,13 +40,15 @@ export async function appendAudit(
   actor: AuditActor,
   action: AuditAction,
   detail: Readonly<Record<string, unknown>>,
+  head?: AuditHead,
 ): Promise<void> {
-  const [taken] = await takeAuditNumber(tx, { ownerId });
-  if (!taken) throw new NotFound('there is no such owner');
-  const entry = { ...taken, at: clock(), actor, action, detail: JSON.stringify(detail) };
+  const last = head ?? (await lockAuditHead(tx, { ownerId }))[0];
+  if (!last) throw new NotFound('there is no such owner');
+  const place = { seq: last.audit_seq + 1, previous_hash: last.audit_hash };
+  const entry = { ...place, at: clock(), actor, action, detail: JSON.stringify(detail) };
   const hash = hashOf(ownerId, entry);
   await insertAuditRow(tx, { ...entry, ownerId, hash });
-  await setAuditHead(tx, { ownerId, hash });
+  await setAuditHead(tx, { ownerId, seq: entry.seq, hash });
 }
 
 /** Whether an audit is whole: how many entries it has, or the first number at which it is not and why. */

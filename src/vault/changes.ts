@@ -7,6 +7,7 @@ import { checkValue, utf8Length } from '../protocol/text.ts';
 import type { TrustedQueues } from '../protocol/trusted-queues.ts';
 import { type DataKey, hashName, secretIdOf } from '../sealing/data-key.ts';
 import { sealName, sealValue } from '../sealing/value-format.ts';
+import type { AuditHead } from '../store/audit.ts';
 import { deleteDataKeys, findActiveDataKey } from '../store/data-keys.ts';
 import { deleteOldVersions, insertVersion } from '../store/secret-versions.ts';
 import {
@@ -52,7 +53,7 @@ export async function setSecret(
   checkValue(value.reveal());
   const size = utf8Length(value.reveal());
 
-  return underActiveKey(changing, owner, async (tx, dataKey) => {
+  return underActiveKey(changing, owner, async (tx, dataKey, head) => {
     const now = clock();
     const nameHash = hashName(dataKey, name);
     const [found] = await findSecret(tx, { ownerId: owner, nameHash });
@@ -61,7 +62,9 @@ export async function setSecret(
 
     const id = found?.id ?? secretIdOf(nameHash);
     const version = (found?.current_version ?? 0) + 1;
-    const queues = found ? await bindToQueues(tx, dataKey, found, name, wanted) : queuesText(wanted ?? null);
+    const queues = found
+      ? await bindToQueues(tx, dataKey, found, { name, nameHash }, wanted)
+      : queuesText(wanted ?? null);
     if (found) {
       await advanceSecret(tx, { id, version, size, now });
     } else {
@@ -75,10 +78,11 @@ export async function setSecret(
     if (version > KEPT_VERSIONS) await deleteOldVersions(tx, { secretId: id, lastVersion: version - KEPT_VERSIONS });
 
     if (restored) {
-      await appendAudit(tx, clock, owner, 'owner', 'secret.restore', { secret: id, version, from: restored.version });
+      const detail = { secret: id, version, from: restored.version };
+      await appendAudit(tx, clock, owner, 'owner', 'secret.restore', detail, head);
     } else {
       const detail = { secret: id, version, ...(wanted !== undefined && { queues: wanted }) };
-      await appendAudit(tx, clock, owner, 'owner', 'secret.set', detail);
+      await appendAudit(tx, clock, owner, 'owner', 'secret.set', detail, head);
     }
     return { version };
   });
@@ -93,12 +97,12 @@ export async function deleteSecret(changing: Changing, owner: OwnerId, name: Wir
   // Whoever never kept a secret gets no key for asking.
   if (!(await changing.dataKeys.active(owner))) return false;
   const names = splitWireName(name).kind === 'string' ? [name, wireName(name, 'file')] : [name];
-  return underActiveKey(changing, owner, async (tx, dataKey) => {
+  return underActiveKey(changing, owner, async (tx, dataKey, head) => {
     for (const candidate of names) {
       const [found] = await findSecret(tx, { ownerId: owner, nameHash: hashName(dataKey, candidate) });
       if (!found) continue;
       await deleteSecretRow(tx, owner, found.id);
-      await appendAudit(tx, changing.clock, owner, 'owner', 'secret.delete', { secret: found.id });
+      await appendAudit(tx, changing.clock, owner, 'owner', 'secret.delete', { secret: found.id }, head);
       return true;
     }
     return false;
@@ -108,9 +112,9 @@ export async function deleteSecret(changing: Changing, owner: OwnerId, name: Wir
 /** Deletes every secret of an owner. @returns how many there were */
 export async function deleteAllSecrets({ store, clock }: Changing, owner: OwnerId): Promise<number> {
   return store.write(async (tx) => {
-    await lockOwner(tx, owner);
+    const head = await lockOwner(tx, owner);
     const secrets = await deleteSecretRows(tx, owner);
-    if (secrets.length > 0) await appendAudit(tx, clock, owner, 'owner', 'secret.delete_all', { secrets });
+    if (secrets.length > 0) await appendAudit(tx, clock, owner, 'owner', 'secret.delete_all', { secrets }, head);
     return secrets.length;
   });
 }
@@ -123,11 +127,12 @@ export async function deleteAllSecrets({ store, clock }: Changing, owner: OwnerI
  */
 export async function destroyOwner({ store, dataKeys, clock }: Changing, owner: OwnerId): Promise<void> {
   const dataKey = await store.write(async (tx) => {
-    await lockOwner(tx, owner);
+    const head = await lockOwner(tx, owner);
     const secrets = await deleteSecretRows(tx, owner);
     const [active] = await findActiveDataKey(tx, { ownerId: owner });
     await deleteDataKeys(tx, owner);
-    await appendAudit(tx, clock, owner, 'operator', 'owner.destroy', { secrets, dataKey: active?.id ?? null });
+    const detail = { secrets, dataKey: active?.id ?? null };
+    await appendAudit(tx, clock, owner, 'operator', 'owner.destroy', detail, head);
     return active;
   });
   if (dataKey) dataKeys.forget(dataKey.id);
@@ -140,22 +145,24 @@ export async function destroyOwner({ store, dataKeys, clock }: Changing, owner: 
 async function underActiveKey<T>(
   { store, dataKeys }: Changing,
   owner: OwnerId,
-  work: (tx: Database, dataKey: DataKey) => Promise<T>,
+  work: (tx: Database, dataKey: DataKey, head: AuditHead) => Promise<T>,
 ): Promise<T> {
+  let dataKey = await dataKeys.lastActive(owner);
   for (;;) {
-    const dataKey = await dataKeys.activeOrNew(owner);
     const done = await store.write(async (tx) => {
-      await lockOwner(tx, owner);
+      const head = await lockOwner(tx, owner);
       const [active] = await findActiveDataKey(tx, { ownerId: owner });
-      return active?.id === dataKey.id ? { result: await work(tx, dataKey) } : undefined;
+      return active?.id === dataKey.id ? { result: await work(tx, dataKey, head) } : undefined;
     });
     if (done) return done.result;
+    dataKey = await dataKeys.activeOrNew(owner);
   }
 }
 
-async function lockOwner(tx: Database, ownerId: OwnerId): Promise<void> {
-  const [locked] = await countChange(tx, { ownerId });
-  if (!locked) throw new NotFound('there is no such owner');
+async function lockOwner(tx: Database, ownerId: OwnerId): Promise<AuditHead> {
+  const [head] = await countChange(tx, { ownerId });
+  if (!head) throw new NotFound('there is no such owner');
+  return head;
 }
 
 async function checkQuota(tx: Database, ownerId: OwnerId, { added, grown }: { added: number; grown: number }) {

@@ -14,6 +14,11 @@ export interface DataKeys {
   active(owner: OwnerId): Promise<DataKey | undefined>;
   /** The same, made when there is none. @throws {MissingRootKey} @throws {Unavailable} as the root key's provider does */
   activeOrNew(owner: OwnerId): Promise<DataKey>;
+  /**
+   * The key that was active when it was last looked for, to begin with: the transaction that uses it must see, under the
+   * owner's lock, that it still is, and otherwise ask {@link DataKeys.activeOrNew}.
+   */
+  lastActive(owner: OwnerId): Promise<DataKey>;
   /** The owner's key of that id. @throws {DecryptionFailed} when there is none, or it is another owner's */
   get(owner: OwnerId, id: string): Promise<DataKey>;
   /** Forgets a key that was destroyed. */
@@ -25,6 +30,12 @@ export function createDataKeys(options: { store: Store; rootKeys: RootKeys; cloc
   const { store, rootKeys, clock } = options;
   // Promises, so that requests that arrive together wait for one unwrapping.
   const unwrapped = createBoundedCache<string, Promise<DataKey>>({
+    maxWeight: MAX_REMEMBERED_DATA_KEYS,
+    lifetimeMs: DATA_KEY_SECONDS * 1000,
+    clock,
+  });
+  /** The ids of keys that were active; the keys themselves are in `unwrapped` alone, to be forgotten in one place. */
+  const activeIds = createBoundedCache<OwnerId, string>({
     maxWeight: MAX_REMEMBERED_DATA_KEYS,
     lifetimeMs: DATA_KEY_SECONDS * 1000,
     clock,
@@ -48,7 +59,19 @@ export function createDataKeys(options: { store: Store; rootKeys: RootKeys; cloc
 
   async function active(owner: OwnerId): Promise<DataKey | undefined> {
     const [row] = await findActiveDataKey(store.db, { ownerId: owner });
-    return row && (unwrapped.get(row.id) ?? remember(row.id, unwrap(owner, row)));
+    if (!row) return undefined;
+    activeIds.set(owner, row.id);
+    return ownKey(owner, await (unwrapped.get(row.id) ?? remember(row.id, unwrap(owner, row))));
+  }
+
+  async function activeOrNew(owner: OwnerId): Promise<DataKey> {
+    for (;;) {
+      const found = await active(owner);
+      if (found) return found;
+      const made = making.get(owner) ?? makeFirst(owner).finally(() => making.delete(owner));
+      making.set(owner, made);
+      await made;
+    }
   }
 
   async function makeFirst(owner: OwnerId): Promise<void> {
@@ -63,21 +86,16 @@ export function createDataKeys(options: { store: Store; rootKeys: RootKeys; cloc
   return {
     active,
 
-    async activeOrNew(owner) {
-      for (;;) {
-        const found = await active(owner);
-        if (found) return found;
-        const made = making.get(owner) ?? makeFirst(owner).finally(() => making.delete(owner));
-        making.set(owner, made);
-        await made;
-      }
+    activeOrNew,
+
+    async lastActive(owner) {
+      const id = activeIds.get(owner);
+      const known = id === undefined ? undefined : unwrapped.get(id);
+      return known ? ownKey(owner, await known) : activeOrNew(owner);
     },
 
     async get(owner, id) {
-      const dataKey = await (unwrapped.get(id) ?? remember(id, findAndUnwrap(owner, id)));
-      // A row that was moved here from another owner names that owner's key, which may well be remembered.
-      if (dataKey.ownerId !== owner) throw notThere();
-      return dataKey;
+      return ownKey(owner, await (unwrapped.get(id) ?? remember(id, findAndUnwrap(owner, id))));
     },
 
     forget: unwrapped.delete,
@@ -85,6 +103,7 @@ export function createDataKeys(options: { store: Store; rootKeys: RootKeys; cloc
     close() {
       clearInterval(sweeper);
       unwrapped.clear();
+      activeIds.clear();
     },
   };
 
@@ -93,6 +112,12 @@ export function createDataKeys(options: { store: Store; rootKeys: RootKeys; cloc
     if (!row) throw notThere();
     return unwrap(owner, row);
   }
+}
+
+/** A row that was moved here from another owner names that owner's key, which may well be remembered. */
+function ownKey(owner: OwnerId, dataKey: DataKey): DataKey {
+  if (dataKey.ownerId !== owner) throw notThere();
+  return dataKey;
 }
 
 function notThere() {

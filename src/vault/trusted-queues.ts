@@ -1,6 +1,6 @@
 import type { WireName } from '../protocol/names.ts';
 import { parseTrustedQueues, type TrustedQueues } from '../protocol/trusted-queues.ts';
-import { type DataKey, hashName } from '../sealing/data-key.ts';
+import type { DataKey } from '../sealing/data-key.ts';
 import { openName, openValue, sealName, sealValue } from '../sealing/value-format.ts';
 import { listVersionBoxes, updateVersionBox } from '../store/secret-versions.ts';
 import { type FoundSecret, updateQueues } from '../store/secrets.ts';
@@ -28,10 +28,9 @@ export async function bindToQueues(
   tx: Database,
   dataKey: DataKey,
   found: FoundSecret,
-  name: WireName,
+  { name, nameHash }: { name: WireName; nameHash: Uint8Array },
   wanted: TrustedQueues | undefined,
 ): Promise<string | null> {
-  const nameHash = hashName(dataKey, name);
   const before = found.queues;
   openName(dataKey, { nameHash, queues: before }, found.name_ciphertext);
   const queues = wanted === undefined ? before : queuesText(wanted);
