@@ -1,0 +1,85 @@
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { HEARTBEAT_SECONDS } from '../protocol/limits.ts';
+import { VERSION } from '../protocol/version.ts';
+import { ISOLATION_MODES, type IsolationMode } from './isolation.ts';
+
+/** What the command line says of a pilot that runs jobs. */
+export interface RunOptions {
+  queue: string;
+  tokenFile: string;
+  server?: string;
+  vo: string;
+  jobs?: number;
+  slots: number;
+  idleExit?: number;
+  workdir: string;
+  secretsDir?: string;
+  passEnv: string[];
+  heartbeat: number;
+  isolate: IsolationMode;
+  share: string[];
+  maxWalltime?: number;
+  maxMemory?: number;
+  maxDisk?: number;
+}
+
+interface PilotActions {
+  run(options: RunOptions): Promise<void>;
+  clean(workdir: string): Promise<void>;
+}
+
+/** The command line of `panda-pilot`; what goes wrong is thrown. */
+export function createPilotProgram(actions: PilotActions): Command {
+  const program = new Command('panda-pilot')
+    .description('Runs jobs of a PanDA queue on this node, with the secrets that their owners gave them.')
+    .version(VERSION, '--version', 'print the version')
+    .exitOverride()
+    .showHelpAfterError('(panda-pilot --help shows what there is)');
+  program
+    .command('run', { isDefault: true })
+    .description('fetch and run jobs (what it does without a command)')
+    .requiredOption('--queue <name>', 'the queue whose jobs to run')
+    .requiredOption(
+      '--token-file <file>',
+      "file with the pilot's join token, which is good for one start; - for standard input",
+    )
+    .option('--server <url>', 'the server (default: PANDA_URL_SSL or PANDA_URL, or the one on this machine)')
+    .option('--vo <name>', 'the VO that the pilot works for', 'panda:pilot')
+    .option('--jobs <n>', 'end after this many jobs (default: when told to)', wholeNumber)
+    .option('--slots <n>', 'jobs at the same time', wholeNumber, 1)
+    .option('--idle-exit <seconds>', 'end when there was no job for this long (default: wait)', wholeNumber)
+    .addOption(workdir("where jobs' directories are made"))
+    .option('--secrets-dir <dir>', 'where secrets are kept: a directory, or "none" (default: /dev/shm if usable)')
+    .option('--pass-env <name...>', 'variables of this environment that jobs get besides the usual ones', [])
+    .addOption(
+      new Option('--isolate <mode>', 'keep jobs from each other and from the pilot, with bubblewrap (bwrap)')
+        .choices(ISOLATION_MODES)
+        .default('auto'),
+    )
+    .option('--share <path...>', 'what isolated jobs see besides the system, read-only; a device as it is', [])
+    .option('--max-walltime <seconds>', 'that a job may run (default: what its owner asked for)', wholeNumber)
+    .option('--max-memory <MB>', "of a job's processes together (default: twice what its owner asked for)", wholeNumber)
+    .option('--max-disk <MB>', "of a job's directories (default: what its owner asked for)", wholeNumber)
+    .option('--heartbeat <seconds>', 'between two reports of a running job', wholeNumber, HEARTBEAT_SECONDS)
+    .action(actions.run);
+  program
+    .command('clean')
+    .description('remove what killed pilots left on this node: processes, secrets, directories')
+    .addOption(workdir("where jobs' directories were made"))
+    .action(({ workdir }: { workdir: string }) => actions.clean(workdir));
+  return program;
+}
+
+function workdir(what: string): Option {
+  const folder = join(tmpdir(), `panda-pilot-${userInfo().uid}`);
+  return new Option('--workdir <dir>', what).default(folder, 'panda-pilot-UID in the folder for temporary files');
+}
+
+function wholeNumber(text: string): number {
+  const number = Number(text);
+  if (!Number.isSafeInteger(number) || number < 1)
+    throw new InvalidArgumentError('It must be a whole number from 1 on.');
+  return number;
+}
