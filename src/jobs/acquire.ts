@@ -18,15 +18,15 @@ export interface Acquisition {
   count: number;
   /** Only of this task. */
   taskId?: number | undefined;
-  /** How long it may be silent; `LEASE_SECONDS` unless set. */
+  /** How long it may be silent; as long as others unless set. */
   leaseSeconds?: number | undefined;
   /** Whether jobs that need secrets may go to it; otherwise they are withheld, and counted. */
   mayHaveSecrets: boolean;
 }
 
 export async function acquireJobs(
-  { store, clock }: JobsContext,
-  { pilotId, queue, node, count, taskId, leaseSeconds = LEASE_SECONDS, mayHaveSecrets }: Acquisition,
+  { store, clock, leaseSeconds: usualSeconds = LEASE_SECONDS }: JobsContext,
+  { pilotId, queue, node, count, taskId, leaseSeconds = usualSeconds, mayHaveSecrets }: Acquisition,
 ): Promise<{ jobs: LeasedJob[]; withheld: number }> {
   const wanted = { queue, taskId, useSecrets: mayHaveSecrets ? undefined : (0 as const) };
   const withheld = mayHaveSecrets ? 0 : await countWaitingJobs(store.db, { ...wanted, useSecrets: 1 });

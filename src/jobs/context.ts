@@ -4,4 +4,6 @@ import type { Store } from '../store/store.ts';
 export interface JobsContext {
   store: Store;
   clock: () => number;
+  /** How long pilots may be silent; `LEASE_SECONDS` unless set. */
+  leaseSeconds?: number | undefined;
 }

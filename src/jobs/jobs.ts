@@ -73,7 +73,10 @@ export interface Jobs {
   failAttempt(jobId: number, attempt: number, reason: string, options: { retriable: boolean }): Promise<void>;
   /** Takes jobs from pilots that have been silent for too long; how many. */
   expireLeases(): Promise<number>;
-  /** Calls {@link Jobs.expireLeases} every few seconds. What it throws goes to `onError`; the loop goes on. */
+  /**
+   * Calls {@link Jobs.expireLeases} every few seconds, from a lease's time after this call on: while there was no server, no
+   * pilot was silent. What it throws goes to `onError`; the loop goes on.
+   */
   startLeaseLoop(onError?: (error: unknown) => void): { close(): Promise<void> };
 
   /** Whether a pilot may upload for this attempt: to be asked before the bytes are taken. @throws {NotFound} @throws {Conflict} */

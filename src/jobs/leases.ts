@@ -1,4 +1,5 @@
 import type { OwnerId } from '../protocol/ids.ts';
+import { LEASE_SECONDS } from '../protocol/limits.ts';
 import { endAttempt, readExpiredAttempts } from '../store/attempts.ts';
 import { lockTask } from '../store/tasks.ts';
 import type { JobsContext } from './context.ts';
@@ -7,6 +8,7 @@ import { settleJob } from './settle.ts';
 /** How many attempts are looked for at once. */
 const BATCH = 500;
 const LOOP_SECONDS = 10;
+const LOOPS_PER_LEASE = 4;
 
 /** See {@link Jobs.expireLeases}. Several replicas may run it at once: each attempt is ended by one of them. */
 export async function expireLeases({ store, clock }: JobsContext): Promise<number> {
@@ -40,13 +42,20 @@ export function startLeaseLoop(
   onError: (error: unknown) => void = () => {},
 ): { close(): Promise<void> } {
   let running: Promise<unknown> | undefined;
-  const timer = setInterval(() => {
-    running ??= expireLeases(context)
-      .catch(onError)
-      .finally(() => {
-        running = undefined;
-      });
-  }, LOOP_SECONDS * 1000);
+  const { clock, leaseSeconds = LEASE_SECONDS } = context;
+  // Pilots may not have been heard because no server was there to hear them: all have a lease's time to come back.
+  const firstAt = clock() + leaseSeconds * 1000;
+  const timer = setInterval(
+    () => {
+      if (clock() < firstAt) return;
+      running ??= expireLeases(context)
+        .catch(onError)
+        .finally(() => {
+          running = undefined;
+        });
+    },
+    Math.min(LOOP_SECONDS, leaseSeconds / LOOPS_PER_LEASE) * 1000,
+  );
   timer.unref();
   return {
     async close() {

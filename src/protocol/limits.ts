@@ -50,14 +50,19 @@ export const MAX_JOB_PARAMETERS_CHARS = 512 * 1024;
 export const MAX_SOURCE_URL_CHARS = 1024;
 /** How many jobs one task may be split into. */
 export const MAX_JOBS_PER_TASK = 10_000;
+/** How many jobs one call may ask about. */
+export const MAX_ASKED_JOBS = 1000;
 /** How many jobs one pilot may ask for at once. */
 export const MAX_JOBS_PER_ACQUIRE = 100;
 /** Attempts of a job unless the task says otherwise, and at most. */
 export const DEFAULT_MAX_ATTEMPTS = 3;
 export const MAX_MAX_ATTEMPTS = 50;
 
-/** A pilot that is silent for this long has lost its job. */
-export const LEASE_SECONDS = 180;
+/**
+ * A pilot that is silent for this long has lost its job: long enough that a server, or the network, may be away for ten minutes
+ * and the pilot's last try before that and first one after it (`MAX_BACKOFF_SECONDS`) may be a minute off.
+ */
+export const LEASE_SECONDS = 720;
 /** The same for pilots of PanDA's, which report every half an hour: what they themselves take for a lost heartbeat. */
 export const PANDA_PILOT_LEASE_SECONDS = 3 * 3600;
 /** How often a pilot reports a running job. */
@@ -82,6 +87,10 @@ export const ENDED_PILOTS_SECONDS = 30 * 24 * 3600;
 /** How many sessions a server remembers the keys of, and how many pilots a list shows. */
 export const MAX_REMEMBERED_PILOTS = 10_000;
 export const MAX_PILOTS_SHOWN = 1000;
+/** Longest reason for the end of an attempt, in characters, that is kept. */
+export const MAX_DIAGNOSIS_CHARS = 1000;
+/** Longest name of a person or a machine, in characters, that is kept and shown. */
+export const MAX_SHOWN_CHARS = 255;
 /** How far the clocks of a token's issuer and of the server may be apart. */
 export const CLOCK_TOLERANCE_SECONDS = 30;
 /** How many checked tokens, and owners, one server remembers. */

@@ -30,6 +30,12 @@ test('flags are stronger than variables, variables than the file, the file than 
   assert.equal(settings.data, join(config, '..', 'data'), "a path in the file starts from the file's folder");
 });
 
+test('the lease of pilots may be set', (t) => {
+  assert.equal(readSettings({}, {}).leaseSeconds, undefined);
+  assert.equal(readSettings({ config: configFile(t, 'lease_seconds = 60') }, {}).leaseSeconds, 60);
+  assert.equal(readSettings({}, { PANDA_SECRETS_LEASE_SECONDS: '60' }).leaseSeconds, 60);
+});
+
 test('without any setting the server is for this machine alone', () => {
   const { host, port, data, tls, trustedProxies } = readSettings({}, { XDG_DATA_HOME: '/home/alice/data' });
   assert.deepEqual(
@@ -47,6 +53,7 @@ test('a setting that is unknown or mistaken is named, with where it stands', (t)
   refuses('trusted_proxy = [1]', /"trusted_proxy" in .* must be a list of addresses/);
   refuses('trusted_proxy = "10.0.0.0/99"', /must be a list of addresses or networks/);
   refuses('log_level = "loud"', /log level is one of error, warn, info, debug, not "loud"/);
+  refuses('lease_seconds = 0', /"lease_seconds" in .* must be a whole number of seconds from 1 to 86400/);
   refuses('tls_cert = "cert.pem"', /--tls-key is missing/);
   refuses('port = ', /config\.toml: Invalid TOML/);
   refuses('[issuers]\nissuer = "x"', /"issuers" in .* must be tables: \[\[issuers\]\]/);

@@ -32,6 +32,32 @@ test('a pilot that reports every half an hour keeps its job for longer, from rep
   assert.equal(await farm.jobs.expireLeases(), 1);
 });
 
+test('pilots that no server could hear are not taken for silent, until a lease after one is there again', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  const farm = await openFarm(t, sqliteDatabase(t));
+  await farm.submit();
+  const { jobId } = await farm.acquireOne('p');
+  farm.passSeconds(LEASE_SECONDS * 3);
+  const loop = farm.jobs.startLeaseLoop((error) => assert.fail(String(error)));
+  farm.passSeconds(LEASE_SECONDS - 1);
+  t.mock.timers.tick(10_000);
+  await loop.close();
+  assert.deepEqual(await farm.jobs.report('p', { jobId, attempt: 1, state: 'finished' }), { command: 'NULL' });
+});
+
+test('an operator may set another lease', async (t) => {
+  const farm = await openFarm(t, sqliteDatabase(t));
+  let now = Date.UTC(2030, 0, 1);
+  const clock = () => now;
+  const jobs = createJobs({ store: farm.store, clock, leaseSeconds: 5 });
+  await farm.submit();
+  await jobs.acquire({ pilotId: 'p', queue: 'default', node: 'node1', count: 1, mayHaveSecrets: true });
+  now += 4000;
+  assert.equal(await jobs.expireLeases(), 0);
+  now += 2000;
+  assert.equal(await jobs.expireLeases(), 1);
+});
+
 test('the lease loop survives a database that does not answer', async (t) => {
   t.mock.timers.enable({ apis: ['setInterval'] });
   const farm = await openFarm(t, sqliteDatabase(t));
@@ -40,8 +66,10 @@ test('the lease loop survives a database that does not answer', async (t) => {
   farm.passSeconds(LEASE_SECONDS + 1);
   const failing = { ...farm.store, write: () => Promise.reject(new Error('gone')) };
   const errors: unknown[] = [];
-  const clock = () => Date.UTC(2030, 0, 1);
+  let now = Date.UTC(2030, 0, 1);
+  const clock = () => now;
   const loop = createJobs({ store: failing, clock }).startLeaseLoop((error) => errors.push(error));
+  now += LEASE_SECONDS * 1000;
   t.mock.timers.tick(10_000);
   await new Promise((resolve) => setImmediate(resolve));
   t.mock.timers.tick(10_000);

@@ -135,7 +135,7 @@ test('what cannot be started says so', async (t) => {
   const target = new PassThrough().resume();
   const missing = startPayload({
     command: 'true',
-    directory: '/nonexistent',
+    directory: '/proc/not-there',
     environment: {},
     mark: randomUUID(),
     stdout: target,

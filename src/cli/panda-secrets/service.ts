@@ -58,7 +58,7 @@ export async function startService(
       clock,
     });
     const vault = createVault({ store, rootKeys, clock });
-    const jobs = createJobs({ store, clock });
+    const jobs = createJobs({ store, clock, leaseSeconds: settings.leaseSeconds });
     const pilots = createPilotSessions({ store, rootKeys, clock });
     const blobs = await openBlobs(blobFolder);
     const jobLogs = createJobLogs({ store, clock, liveLogs: await openLiveLogs(join(blobFolder, 'live')) });

@@ -26,6 +26,8 @@ export interface Settings {
   /** The VO that tokens of the embedded issuer are for. */
   vo: string;
   logLevel: string;
+  /** How long a pilot may be silent before its jobs are given to others; several times what `panda-pilot --heartbeat` says. */
+  leaseSeconds?: number;
   /** The site's own issuers, beside the embedded one. From the file only. */
   issuers: ExternalIssuer[];
 }
@@ -45,8 +47,10 @@ const SETTINGS = {
   public_url: 'origin',
   vo: 'text',
   log_level: 'text',
+  lease_seconds: 'seconds',
 } as const;
 
+const DAY_SECONDS = 24 * 3600;
 const LOG_LEVELS = ['error', 'warn', 'info', 'debug'];
 
 /**
@@ -76,6 +80,7 @@ export function readSettings(flags: Record<string, unknown>, environment: NodeJS
     vo: String(values.vo ?? DEFAULT_VO),
     logLevel,
     issuers: fromFile.issuers,
+    ...(values.lease_seconds !== undefined && { leaseSeconds: Number(values.lease_seconds) }),
     ...(database !== undefined && { database: String(database) }),
     ...(publicUrl !== undefined && { publicUrl: String(publicUrl) }),
     ...(certFile !== undefined && { tls: { certFile: String(certFile), keyFile: String(keyFile) } }),
@@ -139,7 +144,7 @@ function collect(find: (name: string) => unknown, where: (name: string) => strin
 }
 
 const READ: Record<
-  'path' | 'text' | 'port' | 'addresses' | 'origin',
+  'path' | 'text' | 'port' | 'seconds' | 'addresses' | 'origin',
   (value: unknown, where: string, base: string) => Value
 > = {
   path: (value, where, base) => resolve(base, READ.text(value, where, base) as string),
@@ -151,6 +156,12 @@ const READ: Record<
     const port = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
     if (typeof port === 'number' && Number.isInteger(port) && port >= 0 && port <= 65535) return port;
     throw new Misconfigured(`${where} must be a port number from 0 (any free one) to 65535`);
+  },
+  seconds(value, where) {
+    const seconds = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
+    if (typeof seconds === 'number' && Number.isInteger(seconds) && seconds >= 1 && seconds <= DAY_SECONDS)
+      return seconds;
+    throw new Misconfigured(`${where} must be a whole number of seconds from 1 to ${DAY_SECONDS}`);
   },
   origin(value, where) {
     const url = typeof value === 'string' ? URL.parse(value) : null;
