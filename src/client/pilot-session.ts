@@ -121,7 +121,8 @@ function followClock(serverTime: number) {
 
 /** A server that does not know the session, or refuses the request's proof, has nothing to prove its answer with. */
 function unproven(answer: IncomingMessage, body: Uint8Array, url: URL): Unauthenticated | Unavailable {
-  const refusal = answer.statusCode === 200 ? messageOfRefusal(body) : undefined;
+  const isMarked = headerOf(answer, ANSWER_HEADER) !== undefined;
+  const refusal = answer.statusCode === 200 && !isMarked ? messageOfRefusal(body) : undefined;
   if (refusal !== undefined) return new Unauthenticated(`${url.origin} does not accept this pilot: ${refusal}`);
   return new Unavailable(
     `${url.origin}${url.pathname} answered (HTTP ${answer.statusCode}) without the proof that it is the server: ` +

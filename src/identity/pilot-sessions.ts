@@ -76,11 +76,12 @@ export function createPilotSessions({
   const keys = createRemembered<string, { proofKey: ProofKey; answerKey: KeyObject }>(MAX_REMEMBERED_PILOTS);
 
   async function keysOf(pilot: PilotRow) {
-    const known = keys.get(pilot.id);
+    const place = placeOfAnswerKey(pilot);
+    const known = keys.get(place.join());
     if (known) return known;
-    const answerKey = createSecretKey(await unwrapKey(rootKeys, pilot, placeOfAnswerKey(pilot)));
+    const answerKey = createSecretKey(await unwrapKey(rootKeys, pilot, place));
     const found = { proofKey: await importProofKey(pilot.public_key), answerKey };
-    keys.put(pilot.id, found);
+    keys.put(place.join(), found);
     return found;
   }
 

@@ -5,6 +5,7 @@ import { FIRST_TASK_ID } from '../protocol/limits.ts';
 import type { TaskRequest } from '../protocol/panda-task.ts';
 import { insertJobs } from '../store/jobs.ts';
 import { readQueue, readQueues } from '../store/queues.ts';
+import { readSandbox } from '../store/sandboxes.ts';
 import type { Database } from '../store/store.ts';
 import { insertTask, readTaskOfName } from '../store/tasks.ts';
 import type { JobsContext } from './context.ts';
@@ -21,11 +22,12 @@ export async function submitTask(
   owner: OwnerId,
   submission: Submission,
 ): Promise<{ taskId: number }> {
-  checkThatItRuns(submission);
+  const sandbox = checkThatItRuns(submission);
   const { name, uniqueName, queue, jobCount, maxAttempts, useSecrets, secretIds, template } = submission;
   const now = clock();
-  const parameters = JSON.stringify(template);
   return store.write(async (tx) => {
+    const kept = sandbox === undefined ? undefined : await readSandbox(tx, sandbox);
+    const parameters = JSON.stringify({ ...template, ...(kept && { sandboxSha256: kept.sha256 }) });
     await checkQueue(tx, queue);
     if (uniqueName) await checkName(tx, owner, name);
     const [task] = await insertTask(tx, {
@@ -54,10 +56,15 @@ export async function submitTask(
   });
 }
 
-/** What no pilot could run, or what would leave no output behind, is refused while its owner is there to read why. */
-function checkThatItRuns({ template }: Submission): void {
+/**
+ * What no pilot could run, or what would leave no output behind, is refused while its owner is there to read why.
+ *
+ * @returns the name of the sandbox that its jobs start from, if any
+ */
+function checkThatItRuns({ template }: Submission): string | undefined {
   const { parameters, outputs, logName } = splitJob(template, { taskId: FIRST_TASK_ID, serial: 1 });
-  const brought = Object.values(parseJobParameters(parameters).outputs);
+  const parsed = parseJobParameters(parameters);
+  const brought = Object.values(parsed.outputs);
   const names = new Set([...outputs, logName]);
   if (names.size !== outputs.length + 1) throw new InvalidArgument('jobParameters: two outputs have one name');
   const declared = new Set(outputs);
@@ -67,6 +74,7 @@ function checkThatItRuns({ template }: Submission): void {
       `jobParameters: -o must name the same files as the outputs${unknown === undefined ? '' : `, not "${unknown}"`}`,
     );
   }
+  return parsed.sandbox;
 }
 
 /** @throws {InvalidArgument} when there is no such queue */

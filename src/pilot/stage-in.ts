@@ -1,5 +1,7 @@
+import { pipeline, type Readable } from 'node:stream';
 import type { PilotJob } from '../protocol/calls/pilot.ts';
-import { AttemptFailed } from '../protocol/errors.ts';
+import { digestCheck } from '../protocol/digest-check.ts';
+import { AttemptFailed, Unavailable } from '../protocol/errors.ts';
 import { type JobParameters, parseJobParameters } from '../protocol/job-parameters.ts';
 import { type AttemptDirectory, enterRunDirectory } from './attempt-directory.ts';
 import { payloadEnvironment } from './environment.ts';
@@ -99,7 +101,7 @@ export async function stageIn(options: StageInOptions): Promise<StagedIn> {
 }
 
 async function fetchSandbox(
-  { server, delivered, directory, signal }: StageInOptions,
+  { server, job, delivered, directory, signal }: StageInOptions,
   { sourceUrl = server.origin, sandbox, secretForms }: JobParameters,
 ): Promise<void> {
   if (sandbox === undefined) return;
@@ -110,7 +112,21 @@ async function fetchSandbox(
   });
   // A `panda_secrets.json` that a user tried the job with at home gives way to the real one.
   const replaced = delivered && secretForms.includes('json') ? [SECRETS_FILE] : [];
-  await unpackSandbox(archive, directory.work, new Set(replaced), signal);
+  await unpackSandbox(checked(archive, job.sandboxSha256), directory.work, new Set(replaced), signal);
+}
+
+/**
+ * Nothing but its digest proves what is sent for a sandbox: without it, whatever ends TLS on the way could put a program of its own
+ * beside the secrets.
+ */
+function checked(archive: Readable, sha256: string | undefined): Readable {
+  if (sha256 === undefined) return archive;
+  const digest = Buffer.from(sha256, 'hex').toString('base64url');
+  const check = digestCheck(
+    digest,
+    () => new Unavailable('what was sent is not the sandbox that the task was submitted with'),
+  );
+  return pipeline(archive, check, () => {}); // Its reader sees every error.
 }
 
 /** Its errors name files, and files are named like secrets: only the kind of error is passed on. */

@@ -8,12 +8,14 @@ import {
   MAX_JOBS_PER_TASK,
   MAX_MAX_ATTEMPTS,
   MAX_SECRETS_PER_OWNER,
+  MAX_SHOWN_CHARS,
   MAX_SOURCE_URL_CHARS,
   MAX_TASK_NAME_CHARS,
   MAX_WALLTIME_HOURS,
 } from './limits.ts';
 import { parseWireName, type WireName } from './names.ts';
 import { parseSecretForms, SECRET_FORMS } from './secret-forms.ts';
+import { shownText } from './text.ts';
 
 /** A task as this system takes it. */
 export interface TaskRequest {
@@ -172,7 +174,7 @@ function parseQueue(parameters: Record<string, unknown>): string | null {
     if (!Array.isArray(list) || list.some((name) => typeof name !== 'string')) {
       throw new InvalidArgument(`${field}: must be the name of a queue`);
     }
-    for (const name of list) if (name !== '' && name !== 'AUTO') names.add(name.trim());
+    for (const name of list) if (name !== '' && name !== 'AUTO') names.add(shownText(name, MAX_SHOWN_CHARS));
   }
   if (names.size > 1) throw new InvalidArgument(`site: one queue can be named, not ${[...names].join(', ')}`);
   return [...names][0] ?? null;

@@ -7,7 +7,7 @@ import type { Settings } from '../../src/cli/panda-secrets/settings.ts';
 import { type Client, createClient } from '../../src/client/client.ts';
 import { type PilotSession, prepareJoin } from '../../src/client/pilot-session.ts';
 import { addAccount, findAccount } from '../../src/identity/accounts.ts';
-import { createJoinToken } from '../../src/identity/join-tokens.ts';
+import { createJoinToken, type RefusedUse, refusedUses } from '../../src/identity/join-tokens.ts';
 import { addQueue, findQueue } from '../../src/jobs/queues.ts';
 import type { Arguments, Call } from '../../src/protocol/calls/call.ts';
 import type { Envelope } from '../../src/protocol/envelope.ts';
@@ -32,6 +32,8 @@ export interface TestServer {
   joinToken(queue?: string, options?: { ttlSeconds?: number }): Promise<JoinToken>;
   /** A pilot that joined, and its client. */
   joinedPilot(queue?: string): Promise<{ pilot: Client; session: PilotSession }>;
+  /** What `panda-secrets pilot list` warns of. */
+  refusedUses(): Promise<RefusedUse[]>;
   /** Makes a call and answers its envelope. */
   ask<C extends Call>(token: string, call: C, args: Arguments<C>): Promise<Envelope>;
   /** Everything that it has logged. */
@@ -99,6 +101,7 @@ export async function startServer(
       if (options || !(await findQueue(store, queue))) await addQueue(store, clock, queue, options);
       return issuer.mintPilotToken({ queue, ttlSeconds: HOUR_SECONDS, vo: DEFAULT_VO });
     },
+    refusedUses: () => refusedUses(store),
     ask: (token, call, args) => ask(service.url, token, call, args),
     logs: () => logged,
     stop,

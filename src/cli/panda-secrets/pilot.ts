@@ -46,7 +46,7 @@ function tableOfPilots(pilots: readonly ListedPilot[]): string {
 function warning({ tokenId, queue, pilotId, times, at, node, sameKey }: RefusedUse): string {
   const what = sameKey
     ? 'the same request was sent again: by the pilot, to which no answer came, or by somebody who recorded it'
-    : 'with another key: the token was copied, and whoever joined first may not be your pilot';
+    : 'with another key: a pilot was started a second time with it, or it was copied, and then the first one may not be yours';
   return (
     `REFUSED: ${tokenId} of queue ${queue}, with which ${pilotId} joined, was used again ${times === 1 ? 'once' : `${times} times`}, ` +
     `last at ${minute(at)} on "${shown(node)}", ${what}`

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
-import { type Readable, Transform, type TransformCallback } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ProvenRequest } from '../../identity/pilot-sessions.ts';
 import { ANSWER_HEADER } from '../../protocol/answer-proof.ts';
+import { digestCheck } from '../../protocol/digest-check.ts';
 import { Unauthenticated } from '../../protocol/errors.ts';
 import { digestOf } from '../../protocol/request-proof.ts';
 
@@ -18,10 +18,12 @@ declare module 'fastify' {
  * reads it, and every answer, refusals included, carries the server's own proof.
  */
 export function keepProofs(app: FastifyInstance): void {
-  app.addHook('preParsing', ({ proven, raw, method }, _reply, payload, done) => {
+  app.addHook('preParsing', (request, _reply, payload, done) => {
+    const { proven, method, headers } = request;
     if (!proven) return done(null, payload);
-    if (method !== 'GET' && hasBody(raw.headers)) return done(null, payload.pipe(checking(proven.bodyDigest)));
-    done(proven.bodyDigest === digestOf('') ? null : changed(), payload);
+    const refusal = () => changed(request);
+    if (method !== 'GET' && hasBody(headers)) return done(null, checked(payload, proven.bodyDigest, refusal));
+    done(proven.bodyDigest === digestOf('') ? null : refusal(), payload);
   });
   app.addHook('onSend', ({ proven }, reply, body, done) => {
     if (proven && typeof body === 'string') {
@@ -31,24 +33,18 @@ export function keepProofs(app: FastifyInstance): void {
   });
 }
 
-function hasBody(headers: FastifyRequest['raw']['headers']): boolean {
+function hasBody(headers: FastifyRequest['headers']): boolean {
   return 'transfer-encoding' in headers || Number(headers['content-length'] ?? 0) > 0;
 }
 
-/** Passes a body on, and fails in place of its end when it is another one. */
-function checking(digest: string): Readable & NodeJS.WritableStream {
-  const hash = createHash('sha256');
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done: TransformCallback) {
-      hash.update(chunk);
-      done(null, chunk);
-    },
-    flush(done) {
-      done(hash.digest('base64url') === digest ? null : changed());
-    },
-  });
+function checked(payload: Readable, digest: string, refusal: () => Error): Readable {
+  const check = digestCheck(digest, refusal);
+  payload.on('error', (error) => check.destroy(error));
+  return payload.pipe(check);
 }
 
-function changed(): Unauthenticated {
+/** The request was not the pilot's after all: without a proof on its answer, the pilot does not take this for its own refusal. */
+function changed(request: FastifyRequest): Unauthenticated {
+  request.proven = null;
   return new Unauthenticated('the proof on this request is not good: the body was changed');
 }
