@@ -46,20 +46,21 @@ try {
 async function run(): Promise<void> {
   const values = Array.from({ length: SECRETS }, () => randomBytes((VALUE_BYTES / 4) * 3).toString('base64'));
   const site = await makeSite(folder, connections, values);
-  const loads = await makeLoads(site, values);
   const server = await startServer(site, {
     program: options.bundle ? BUNDLE : undefined,
     nodeOptions: options['cpu-prof'] ? ['--cpu-prof', `--cpu-prof-dir=${options['cpu-prof']}`] : [],
   });
-  const answers = await answersTo(server.port, loads.samples);
+  const loads = await makeLoads(originOf(server.port), site, values);
+  const answers = await answersTo(originOf(server.port), loads.samples);
   const http = await startBare<number>(import.meta.resolve('./server/bare-http.ts'), answers);
   const { database, copy, rootKeyFile } = site;
   const loop = await startBare<number>(import.meta.resolve('./server/bare-loop.ts'), { database, rootKeyFile });
   const store = await startBare(import.meta.resolve('./server/bare-store.ts'), {
     database: copy,
+    rootKeyFile,
     valueBytes: VALUE_BYTES,
   });
-  const [bareGet] = Object.values(await answersTo(loop.answer, [loads.bareSample]));
+  const [bareGet] = Object.values(await answersTo(originOf(loop.answer), [loads.bareSample]));
   assert.equal(bareGet, Object.values(answers)[0], 'the bare loop answers something else than the server');
 
   const driven = (name: string, pid: number, port: number, load: Load): Contestant => ({
@@ -84,7 +85,7 @@ async function run(): Promise<void> {
     },
     job: {
       title: 'Submit and acquire of a job with ten secrets of 1 kB: two requests',
-      contestants: [own(loads.job), bareHttp(loads.job)],
+      contestants: [own(loads.job), bareHttp(loads.bareJob)],
     },
   };
 
@@ -95,4 +96,8 @@ async function run(): Promise<void> {
   }
   for (const bare of [http, loop, store]) bare.stop();
   await server.stop();
+}
+
+function originOf(port: number): string {
+  return `http://127.0.0.1:${port}`;
 }

@@ -4,10 +4,10 @@
 import { DatabaseSync } from 'node:sqlite';
 import { succeeded } from '../../src/protocol/envelope.ts';
 import { secretsText } from '../../src/protocol/secrets-text.ts';
-import { type DataKey, dataKeyContext, importDataKey } from '../../src/sealing/data-key.ts';
-import { openKeyFile } from '../../src/sealing/key-file.ts';
+import type { DataKey } from '../../src/sealing/data-key.ts';
 import { openValue } from '../../src/sealing/value-format.ts';
 import { answerMessages, listenBare } from './bare-process.ts';
+import { unwrapAll } from './data-keys.ts';
 
 export interface LoopSettings {
   database: string;
@@ -43,16 +43,3 @@ answerMessages<LoopSettings>(async ({ database: path, rootKeyFile }) => {
     response.end(body);
   });
 });
-
-/** The active data key of every owner. */
-async function unwrapAll(database: DatabaseSync, rootKeyFile: string): Promise<Map<string, DataKey>> {
-  const rootKeys = await openKeyFile(rootKeyFile, { create: false });
-  const rows = database.prepare('select id, owner_id, root_key_id, wrapped from data_keys where active = 1').all();
-  const unwrapped = rows.map(async (row) => {
-    const key = { id: row['id'] as string, ownerId: row['owner_id'] as string };
-    const rootKey = rootKeys.get(row['root_key_id'] as string);
-    const bytes = await rootKey.unwrap(row['wrapped'] as Uint8Array, dataKeyContext(key));
-    return [key.ownerId, importDataKey({ ...key, bytes })] as const;
-  });
-  return new Map(await Promise.all(unwrapped));
-}

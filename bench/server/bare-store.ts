@@ -1,27 +1,31 @@
-// A bare store: the rows that a set writes, one durable transaction each, one after another. No HTTP, no encryption (the
-// bytes are random), no reading.
+// A bare store: the rows that a set writes, one durable transaction each, one after another. It seals the value and chains the
+// audit, without which the rows would not be the same, and does nothing else: no HTTP, no login, no check, no reading.
 
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { DatabaseSync } from 'node:sqlite';
 import { KEPT_VERSIONS } from '../../src/protocol/limits.ts';
+import { wireName } from '../../src/protocol/names.ts';
+import { Plaintext } from '../../src/protocol/plaintext.ts';
+import type { DataKey } from '../../src/sealing/data-key.ts';
+import { sealValue } from '../../src/sealing/value-format.ts';
 import { answerMessages } from './bare-process.ts';
+import { unwrapAll } from './data-keys.ts';
 import type { Driven } from './driver.ts';
 
 export interface StoreSettings {
   /** A copy of the server's database, for this program alone. */
   database: string;
+  rootKeyFile: string;
   valueBytes: number;
 }
 
 type Question = StoreSettings | { seconds: number };
 
-const CIPHERTEXT_OVERHEAD_BYTES = 40;
-const HASH_BYTES = 32;
 let set: () => void;
 
-answerMessages<Question>((question) => {
+answerMessages<Question>(async (question) => {
   if ('seconds' in question) return measure(question.seconds);
-  set = prepareSet(question);
+  set = await prepareSet(question);
   return true;
 });
 
@@ -38,14 +42,21 @@ function measure(seconds: number): Driven {
   return { units: latencies.length, seconds: (now - start) / 1000, latencies: latencies.sort((a, b) => a - b) };
 }
 
-/** The next of an endless round over all secrets gets its next version. */
-function prepareSet({ database: path, valueBytes }: StoreSettings): () => void {
+interface Secret {
+  id: string;
+  owner_id: string;
+  data_key_id: string;
+  name_hash: Uint8Array;
+  current_version: number;
+}
+
+/** @returns what gives the next of an endless round over all secrets its next version */
+async function prepareSet({ database: path, rootKeyFile, valueBytes }: StoreSettings): Promise<() => void> {
   const database = new DatabaseSync(path);
   database.exec('pragma journal_mode = wal; pragma synchronous = full; pragma secure_delete = on');
   const [begin, commit] = ['begin immediate', 'commit'].map((sql) => database.prepare(sql));
-  const changeOwner = database.prepare(
-    `update owners set revision = revision + 1, audit_seq = audit_seq + 1, audit_hash = ? where id = ?
-     returning audit_seq`,
+  const countChange = database.prepare(
+    'update owners set revision = revision + 1 where id = ? returning audit_seq, audit_hash',
   );
   const changeSecret = database.prepare(
     'update secrets set current_version = ?, size = ?, updated_at = ? where id = ?',
@@ -59,24 +70,30 @@ function prepareSet({ database: path, valueBytes }: StoreSettings): () => void {
     `insert into audit (owner_id, seq, at, actor, action, detail, previous_hash, hash)
      values (?, ?, ?, 'owner', 'secret.set', ?, ?, ?)`,
   );
+  const setHead = database.prepare('update owners set audit_seq = ?, audit_hash = ? where id = ?');
+  const dataKeys = await unwrapAll(database, rootKeyFile);
   const secrets = database
-    .prepare('select id, owner_id, data_key_id, current_version from secrets order by name_hash')
-    .all() as { id: string; owner_id: string; data_key_id: string; current_version: number }[];
-  const ciphertext = randomBytes(valueBytes + CIPHERTEXT_OVERHEAD_BYTES);
-  const hash = randomBytes(HASH_BYTES);
+    .prepare('select id, owner_id, data_key_id, name_hash, current_version from secrets order by name_hash')
+    .all() as unknown as Secret[];
+  const secret = { name: wireName('BENCH_SECRET'), value: new Plaintext(randomBytes(valueBytes / 2).toString('hex')) };
   let turn = 0;
 
   return () => {
-    const secret = secrets[turn++ % secrets.length];
-    if (!secret || !begin || !commit) throw new Error('the copy of the database has no secrets');
-    const version = ++secret.current_version;
+    const row = secrets[turn++ % secrets.length];
+    if (!row || !begin || !commit) throw new Error('the copy of the database has no secrets');
+    const { id, owner_id: owner, data_key_id: dataKeyId, name_hash: nameHash } = row;
+    const version = ++row.current_version;
     const now = Date.now();
     begin.run();
-    const { audit_seq } = changeOwner.get(hash, secret.owner_id) as { audit_seq: number };
-    changeSecret.run(version, valueBytes, now, secret.id);
-    insertVersion.run(secret.id, version, secret.owner_id, secret.data_key_id, valueBytes, now, ciphertext);
-    if (version > KEPT_VERSIONS) deleteOld.run(secret.id, version - KEPT_VERSIONS);
-    insertAudit.run(secret.owner_id, audit_seq, now, `{"secret":"${secret.id}","version":${version}}`, hash, hash);
+    const { audit_seq, audit_hash } = countChange.get(owner) as { audit_seq: number; audit_hash: Uint8Array };
+    const ciphertext = sealValue(dataKeys.get(owner) as DataKey, { nameHash, version, queues: null }, secret);
+    changeSecret.run(version, valueBytes, now, id);
+    insertVersion.run(id, version, owner, dataKeyId, valueBytes, now, ciphertext);
+    if (version > KEPT_VERSIONS) deleteOld.run(id, version - KEPT_VERSIONS);
+    const detail = `{"secret":"${id}","version":${version}}`;
+    const hash = createHash('sha256').update(audit_hash).update(`${owner}${now}${detail}`).digest();
+    insertAudit.run(owner, audit_seq + 1, now, detail, audit_hash, hash);
+    setHead.run(audit_seq + 1, hash, owner);
     commit.run();
   };
 }

@@ -5,7 +5,7 @@ export interface Load {
   /** How many requests make one unit of what is counted: 1, or 2 for a job that is submitted and then acquired. */
   requestsPerUnit: number;
   /** The bytes of a connection's next request; `step` counts the requests of that connection from 0. */
-  request(connection: number, step: number): string;
+  request(connection: number, step: number): string | Promise<string>;
 }
 
 /** What a server did meanwhile. */
@@ -66,7 +66,9 @@ function converse(
         if (now >= until) return resolve();
         begun = now;
       }
-      socket.write(request(connection, step++), 'latin1');
+      const bytes = request(connection, step++);
+      if (typeof bytes === 'string') socket.write(bytes, 'latin1');
+      else bytes.then((text) => socket.write(text, 'latin1'), reject);
     }
 
     socket.on('data', (chunk: Buffer) => {

@@ -1,18 +1,21 @@
+import { prepareJoin } from '../../src/client/pilot-session.ts';
 import { buildTaskParameters } from '../../src/client/task-parameters.ts';
+import type { JoinToken } from '../../src/protocol/join.ts';
 import { DEFAULT_VO } from '../../src/protocol/limits.ts';
+import { digestOf } from '../../src/protocol/request-proof.ts';
 import { newRecipient } from '../../src/sealing/delivery.ts';
 import type { Load } from './driver.ts';
-import { type Site, secretName } from './site.ts';
+import { QUEUE, type Site, secretName } from './site.ts';
 
 /** A request; bodies are ASCII. */
 export interface Request {
   path: string;
-  token: string;
+  headers: Record<string, string>;
   /** Without it a GET. */
   body?: string;
 }
 
-/** What the servers are asked. Each connection is a user of its own. */
+/** What the servers are asked. Each connection is a user of its own; the pilot is one. */
 export interface Loads {
   set: Load;
   get: Load;
@@ -20,6 +23,8 @@ export interface Loads {
   job: Load;
   /** The get of the bare loop: the owner stands in the path, since nobody logs in there. */
   bareGet: Load;
+  /** The same job over and over: signing acquisitions that nobody checks would only keep the driver busy. */
+  bareJob: Load;
   /** One request of each kind, a submission before an acquisition. */
   samples: Request[];
   /** One get of the bare loop, of the same user. */
@@ -33,61 +38,78 @@ const PATHS = {
   acquire: '/api/v1/pilot/acquire_jobs',
 };
 
-/** @param values what is set, one after another */
-export async function makeLoads({ users, pilotToken }: Site, values: readonly string[]): Promise<Loads> {
-  const { offers } = await newRecipient();
-  let tasks = 0;
-  const get = (user: User): Request => ({ path: PATHS.get, token: user.token });
-  const bareGet = (user: User): Request => ({ path: `/${user.owner}`, token: user.token });
-  const sets = ({ token }: User): Request[] =>
-    values.map((value, n) => ({ path: PATHS.set, token, body: JSON.stringify({ key: secretName(n), value }) }));
-  const submit = ({ token }: User): Request => ({ path: PATHS.submit, token, body: submission(++tasks) });
-  const acquire: Request = {
-    path: PATHS.acquire,
-    token: pilotToken,
-    body: JSON.stringify({ site_name: 'default', node: 'node1.example.org', sealing_keys: offers }),
+/**
+ * @param url the server's origin, at which a pilot joins
+ * @param values what is set, one after another
+ */
+export async function makeLoads(url: string, { users, joinToken }: Site, values: readonly string[]): Promise<Loads> {
+  const get = (user: User): Request => ({ path: PATHS.get, headers: bearer(user) });
+  const bareGet = (user: User): Request => ({ path: `/${user.owner}`, headers: bearer(user) });
+  const set = (user: User, n: number): Request => {
+    const body = JSON.stringify({ key: secretName(n), value: values[n] });
+    return { path: PATHS.set, headers: bearer(user), body };
   };
+  let tasks = 0;
+  const submit = (user: User): Request => ({ path: PATHS.submit, headers: bearer(user), body: submission(++tasks) });
+  const acquire = await acquisitions(url, joinToken);
 
   const each = <T>(make: (user: User) => T) => {
     const made = users.map(make);
     return (connection: number) => made[connection % made.length] as T;
   };
-  const setBytes = each((user) => sets(user).map(bytesOf));
-  const getBytes = each((user) => bytesOf(get(user)));
-  const bareGetBytes = each((user) => bytesOf(bareGet(user)));
-  const acquireBytes = bytesOf(acquire);
+  const sets = each((user) => values.map((_, n) => bytesOf(set(user, n))));
   const userOf = each((user) => user);
   const first = userOf(0);
+  const sampleSubmit = submit(first);
+  const sampleAcquire = await acquire();
+  const bareJob = [bytesOf(sampleSubmit), bytesOf(sampleAcquire)];
 
   return {
-    set: { requestsPerUnit: 1, request: (connection, step) => setBytes(connection)[step % values.length] as string },
-    get: { requestsPerUnit: 1, request: getBytes },
-    bareGet: { requestsPerUnit: 1, request: bareGetBytes },
+    set: { requestsPerUnit: 1, request: (connection, step) => sets(connection)[step % values.length] as string },
+    get: { requestsPerUnit: 1, request: each((user) => bytesOf(get(user))) },
+    bareGet: { requestsPerUnit: 1, request: each((user) => bytesOf(bareGet(user))) },
     job: {
       requestsPerUnit: 2,
-      request: (connection, step) => (step % 2 === 1 ? acquireBytes : bytesOf(submit(userOf(connection)))),
+      request: async (connection, step) => bytesOf(step % 2 === 0 ? submit(userOf(connection)) : await acquire()),
     },
-    samples: [get(first), ...sets(first).slice(0, 1), submit(first), acquire],
+    bareJob: { requestsPerUnit: 2, request: (_connection, step) => bareJob[step % 2] as string },
+    samples: [get(first), set(first, 0), sampleSubmit, sampleAcquire],
     bareSample: bareGet(first),
   };
 }
 
 type User = Site['users'][number];
 
+function bearer({ token }: User): Record<string, string> {
+  return { Authorization: `Bearer ${token}` };
+}
+
+/** A pilot joins and offers fresh keys, the same with each request: making them is the pilot's work, not the server's. */
+async function acquisitions(url: string, token: JoinToken): Promise<() => Promise<Request>> {
+  const node = 'node1.example.org';
+  const join = await prepareJoin({ url, vo: DEFAULT_VO }, { token, queue: QUEUE, node });
+  const session = await join();
+  const { offers } = await newRecipient();
+  const body = JSON.stringify({ site_name: QUEUE, node, sealing_keys: offers });
+  const proven = { method: 'POST', url: new URL(PATHS.acquire, url), bodyDigest: digestOf(body) };
+  return async () => ({ path: PATHS.acquire, headers: (await session.sign(proven)).headers, body });
+}
+
 /** Makes requests by ordinary means. @returns the body of each answer, by path */
-export async function answersTo(port: number, requests: readonly Request[]): Promise<Record<string, string>> {
+export async function answersTo(url: string, requests: readonly Request[]): Promise<Record<string, string>> {
   const answers: Record<string, string> = {};
-  for (const { path, token, body } of requests) {
-    const init = { headers: { authorization: `Bearer ${token}` }, ...(body && { method: 'POST', body }) };
-    answers[path] = await (await fetch(`http://127.0.0.1:${port}${path}`, init)).text();
+  for (const { path, headers, body } of requests) {
+    const answer = await fetch(new URL(path, url), { headers, ...(body && { method: 'POST', body }) });
+    answers[path] = await answer.text();
   }
   return answers;
 }
 
-function bytesOf({ path, token, body = '' }: Request): string {
+function bytesOf({ path, headers, body = '' }: Request): string {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   const ofBody = body && `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n`;
   return (
-    `${body ? 'POST' : 'GET'} ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${token}\r\n` +
+    `${body ? 'POST' : 'GET'} ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n${lines.join('')}` +
     `Accept: application/json\r\n${ofBody}\r\n${body}`
   );
 }

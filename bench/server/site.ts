@@ -3,7 +3,9 @@ import { copyFileSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { openInstallation } from '../../src/cli/panda-secrets/installation.ts';
 import { addAccount } from '../../src/identity/accounts.ts';
+import { createJoinToken } from '../../src/identity/join-tokens.ts';
 import { createOwners } from '../../src/identity/owners.ts';
+import { type JoinToken, parseJoinToken } from '../../src/protocol/join.ts';
 import { DEFAULT_VO } from '../../src/protocol/limits.ts';
 import { wireName } from '../../src/protocol/names.ts';
 import { openKeyFile } from '../../src/sealing/key-file.ts';
@@ -17,9 +19,12 @@ export interface Site {
   copy: string;
   rootKeyFile: string;
   users: { token: string; owner: string }[];
-  pilotToken: string;
+  /** With which one pilot may join. */
+  joinToken: JoinToken;
 }
 
+/** The queue that every installation starts with. */
+export const QUEUE = 'default';
 const TOKEN_SECONDS = 24 * 3600;
 
 /** The name of a secret. Each user keeps those from 0 on. */
@@ -34,22 +39,23 @@ export async function makeSite(folder: string, userCount: number, values: readon
   const database = join(data, 'panda.db');
   const copy = join(folder, 'copy.db');
   const { store, issuer, rootKeyFile } = await openInstallation({ data }, { create: true, clock });
-  const vault = createVault({ store, rootKeys: await openKeyFile(rootKeyFile, { create: false }), clock });
+  const rootKeys = await openKeyFile(rootKeyFile, { create: false });
+  const vault = createVault({ store, rootKeys, clock });
   const owners = createOwners({ store, clock });
-  const lifetime = { ttlSeconds: TOKEN_SECONDS, vo: DEFAULT_VO };
 
   async function makeUser(n: number) {
     const account = await addAccount(store, clock, `user${n}`);
     const owner = await owners.of({ ...account, issuer: 'embedded' });
     for (const [index, value] of values.entries()) await vault.set(owner, wireName(secretName(index)), value);
-    return { owner, token: await issuer.mintUserToken(account, lifetime) };
+    return { owner, token: await issuer.mintUserToken(account, { ttlSeconds: TOKEN_SECONDS, vo: DEFAULT_VO }) };
   }
   const users = await Promise.all(Array.from({ length: userCount }, (_, n) => makeUser(n)));
-  const pilotToken = await issuer.mintPilotToken({ queue: 'default', ...lifetime });
+  const pilot = { queue: QUEUE, ttlSeconds: TOKEN_SECONDS };
+  const joinToken = parseJoinToken(await createJoinToken({ store, rootKeys, clock }, pilot));
   vault.close();
   await store.close(); // After which the database is one file.
   copyFileSync(database, copy);
-  return { data, database, copy, rootKeyFile, users, pilotToken };
+  return { data, database, copy, rootKeyFile, users, joinToken };
 }
 
 /** `panda-secrets serve` as a process of its own. */
