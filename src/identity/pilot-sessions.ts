@@ -24,7 +24,7 @@ import type { Store } from '../store/store.ts';
 import { type Caller, EMBEDDED_ISSUER_ID } from './caller.ts';
 import { placeOfJoinKey } from './join-tokens.ts';
 import { checkProof, importProofKey, type ProofKey, type ReceivedRequest } from './pilot-proof.ts';
-import { stateOf } from './pilots.ts';
+import { type ListedPilot, stateOf } from './pilots.ts';
 import { createRemembered } from './remembered.ts';
 import { type KeyWrapping, type Place, unwrapKey, wrapKey } from './wrapped-key.ts';
 
@@ -72,7 +72,7 @@ export function createPilotSessions({
   rootKeys: KeyWrapping;
   clock: () => number;
 }): PilotSessions {
-  /** Of a session these never change. */
+  /** By all that they are bound to, so that a row that was changed meanwhile is opened, and refused, anew. */
   const keys = createRemembered<string, { proofKey: ProofKey; answerKey: KeyObject }>(MAX_REMEMBERED_PILOTS);
 
   async function keysOf(pilot: PilotRow) {
@@ -165,7 +165,11 @@ export function createPilotSessions({
     const used = await findJoinToken(store.db, tokenId);
     const isSameKey = used?.used_by_key === publicKey;
     await store.write((tx) =>
-      noteRefusedUse(tx, tokenId, { refused_at: now, refused_node: node, refused_same_key: isSameKey ? 1 : 0 }),
+      noteRefusedUse(tx, tokenId, {
+        refused_at: now,
+        refused_node: node,
+        refused_same_key: isSameKey ? 1 : 0,
+      }),
     );
     return new Conflict(
       `this join token was used already, by a pilot on "${used?.used_on ?? 'a node that is forgotten'}": each lets one pilot in, once. ` +
@@ -177,9 +181,15 @@ export function createPilotSessions({
 function refuseEnded(pilot: PilotRow, now: number): void {
   const state = stateOf(pilot, now);
   if (state === 'active') return;
-  const reason = state === 'silent' ? 'it was silent for too long' : `it is ${state}`;
-  throw new Unauthenticated(`this pilot's session has ended (${reason}): join again, with a new token`);
+  throw new Unauthenticated(`this pilot's session has ended: ${ENDS[state]}. Join again, with a new token`);
 }
+
+const ENDS: Record<Exclude<ListedPilot['state'], 'active'>, string> = {
+  silent: 'it was silent for too long',
+  expired: 'it was opened long ago',
+  'ended by operator': 'the operator ended it',
+  'ended by pilot': 'the pilot left',
+};
 
 function callerOf({ id, queue, node, expires_at }: PilotRow): Caller {
   return {

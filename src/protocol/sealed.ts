@@ -19,7 +19,7 @@ export interface DeliveryContext {
   /** Attempt number, from 1. */
   attempt: number;
   ownerId: string;
-  /** The pilot as the server knows it: the `sub` of its token. */
+  /** The pilot as the server knows it: its session's id, or the `sub` of its bearer token. */
   pilotId: string;
 }
 

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeJwt } from 'jose';
+import { createClient } from '../../src/client/client.ts';
+import { prepareJoin } from '../../src/client/pilot-session.ts';
+import { parseJoinToken } from '../../src/protocol/join.ts';
 import { pandaSecrets } from './panda-secrets.ts';
 
 test('accounts, tokens and queues are administered while the server runs', async (t) => {
@@ -31,6 +34,26 @@ test('accounts, tokens and queues are administered while the server runs', async
   const pilot = await program.run(['pilot-token', '--queue', 'SLURM', '--bearer']);
   assert.deepEqual((await who(pilot.stdout)).data['queues'], ['SLURM']);
 
+  const join = await program.run(['pilot-token', '--queue', 'SLURM', '--ttl', '30m']);
+  assert.match(join.stdout, /^join-[0-9a-f]{16}\.[\w-]{43}\n$/, 'the token is all that is printed');
+  assert.deepEqual([join.stderr, (await program.run(['pilot', 'list'])).stdout], ['', 'no pilots\n']);
+  const connection = { url: server.url, vo: 'panda:pilot' };
+  const request = { token: parseJoinToken(join.stdout.trim()), queue: 'SLURM' };
+  const session = await (await prepareJoin(connection, { ...request, node: 'node1' }))();
+  await assert.rejects((await prepareJoin(connection, { ...request, node: 'thief' }))(), /used already/);
+  const pilots = (await program.run(['pilot', 'list'])).stdout;
+  assert.match(pilots, new RegExp(`${session.pilotId} +SLURM +node1 .* active\n`));
+  assert.match(
+    pilots,
+    /REFUSED: join-[0-9a-f]{16} of queue SLURM, .* used again once, last at .* on "thief", with another key/,
+  );
+  assert.deepEqual((await program.run(['pilot', 'end', session.pilotId])).stdout, `ended ${session.pilotId}\n`);
+  const { pilots: listed, refused } = JSON.parse((await program.run(['pilot', 'list', '--json'])).stdout);
+  assert.deepEqual([listed[0].state, refused.length], ['ended by operator', 1]);
+  const ended = createClient({ ...connection, signer: session });
+  await assert.rejects(ended.acquireJobs({ site_name: 'SLURM' }), /session has ended: the operator ended it/);
+  ended.close();
+
   assert.match((await program.run(['user', 'list'])).stdout, /alice +Alice Doe +\d{4}-\d\d-\d\d/);
   assert.match((await program.run(['user', 'disable', 'alice'])).stdout, /disabled alice/);
   assert.match((await program.run(['token', 'alice'])).stderr, /"alice" is disabled/);
@@ -57,6 +80,7 @@ test('every misuse is told, with the way out', async (t) => {
     [['user', 'rename', 'x'], 2, /unknown command 'rename'/],
     [['pilot-token', '--queue', 'nowhere'], 1, /no queue "nowhere": known are default.*queue add nowhere/],
     [['pilot-token'], 2, /required option '--queue <name>'/],
+    [['pilot', 'end', 'pilot-nobody'], 1, /no pilot "pilot-nobody"/],
     [['queue', 'add', 'a b'], 1, /cannot be a queue's name/],
     [['server'], 2, /unknown command 'server'/],
     [['serve', '--prot', '1'], 2, /unknown option '--prot'/],
@@ -75,5 +99,6 @@ test('every misuse is told, with the way out', async (t) => {
 test('help tells the commands, and is no mistake', async (t) => {
   const { status, stdout } = await pandaSecrets(t).run(['--help']);
   assert.equal(status, 0);
-  for (const command of ['serve', 'user', 'token', 'pilot-token', 'queue']) assert.ok(stdout.includes(command));
+  for (const command of ['serve', 'user', 'token', 'pilot-token', 'pilot', 'queue'])
+    assert.ok(stdout.includes(command));
 });

@@ -215,16 +215,16 @@ eachStore(
     const ask = async (pilot: Pilot, server = site.sessions) =>
       server.authenticate(pilot.pilotId, await proofOf(pilot, site.time.now), REQUEST);
     await endPilotSession(site.store, site.clock, pilots[0].pilotId);
-    await assert.rejects(ask(pilots[0]), /ended by operator/);
+    await assert.rejects(ask(pilots[0]), /the operator ended it/);
     await assert.rejects(endPilotSession(site.store, site.clock, pilots[0].pilotId), Conflict);
     await assert.rejects(endPilotSession(site.store, site.clock, 'pilot-nobody'), NotFound);
     await site.sessions.leave(pilots[1].pilotId);
-    await assert.rejects(ask(pilots[1]), /ended by pilot/);
+    await assert.rejects(ask(pilots[1]), /the pilot left/);
 
     const until = site.time.now + PILOT_SESSION_SECONDS * 1000;
     const silence = PILOT_IDLE_SECONDS * 1000;
     for (; site.time.now < until; site.time.now += silence - 1) await ask(pilots[2]);
-    await assert.rejects(ask(pilots[2]), /it is expired/);
+    await assert.rejects(ask(pilots[2]), /opened long ago/);
 
     const quiet = await joined(site);
     site.time.now += silence;
