@@ -25,17 +25,22 @@ export function followLog(
   ended: Promise<void>;
 } {
   const stopped = new AbortController();
-  const ended = run(path, send, everySeconds, stopped.signal).catch(() => {});
+  const ended = follow(path, send, everySeconds, stopped.signal).catch(() => {});
   return { stop: () => stopped.abort(), ended };
 }
 
-async function run(
-  path: string,
-  send: (offset: number, bytes: Uint8Array) => Promise<KeptLog>,
-  everySeconds: number,
-  stopped: AbortSignal,
-): Promise<void> {
-  await using file = await open(path, 'r');
+type Send = (offset: number, bytes: Uint8Array) => Promise<KeptLog>;
+
+async function follow(path: string, send: Send, everySeconds: number, stopped: AbortSignal): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await sendAsItGrows(file, send, everySeconds, stopped);
+  } finally {
+    await file.close();
+  }
+}
+
+async function sendAsItGrows(file: FileHandle, send: Send, everySeconds: number, stopped: AbortSignal): Promise<void> {
   let offset = 0;
   let failures = 0;
   while (!stopped.aborted) {
