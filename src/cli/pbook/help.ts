@@ -20,6 +20,12 @@ Where it may go:
 
 A value has at most 1000 kB (1,024,000 bytes), a name 255 bytes without "=".`;
 
+export const COMPLETION_HELP = `
+Put this into the file that your shell reads when it starts:
+  ~/.bashrc                    source <(pbook completion bash)
+  ~/.zshrc, behind compinit    source <(pbook completion zsh)
+  ~/.config/fish/config.fish   pbook completion fish | source`;
+
 export const SHELL_HELP = `
 Without a command, pbook is Python with these commands as functions:
   pbook                  its prompt; help() tells about the functions, exit() or Ctrl-D leaves.

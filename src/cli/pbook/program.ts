@@ -1,8 +1,8 @@
-import { Command } from 'commander';
+import { Argument, Command } from 'commander';
 import { VERSION } from '../../protocol/version.ts';
 import type { Program } from '../command.ts';
 import { EXIT_REFUSED } from '../reporting.ts';
-import { ENVIRONMENT_HELP, SET_SECRET_HELP, SHELL_HELP } from './help.ts';
+import { COMPLETION_HELP, ENVIRONMENT_HELP, SET_SECRET_HELP, SHELL_HELP } from './help.ts';
 import { type LiteralCommand, literalArguments } from './literal-arguments.ts';
 import { addLoginCommands } from './login.ts';
 
@@ -12,6 +12,7 @@ const records = () => import('./secret-records.ts');
 const shows = () => import('./show.ts');
 const tasks = () => import('./tasks.ts');
 const results = () => import('./results.ts');
+const completion = () => import('./completion.ts');
 const shell = () => import('./shell/shell.ts');
 
 /** Commands that store or name what they are given, taken literally. */
@@ -47,6 +48,7 @@ function createCommand(): Command {
   addLoginCommands(pbook);
   addSecretCommands(pbook);
   addTaskCommands(pbook);
+  addCompletionCommands(pbook);
   pbook
     .command('python', { hidden: true })
     .option('-c <code>')
@@ -157,6 +159,20 @@ function addTaskCommands(pbook: Command): void {
     .option('--force', 'replace other files of the same name')
     .option(...JSON_OPTION)
     .action(async (id, options) => (await results()).getOutputs(id, options));
+}
+
+function addCompletionCommands(pbook: Command): void {
+  pbook
+    .command('completion')
+    .usage('bash|zsh|fish')
+    .description('Print what makes a shell complete the commands of pbook, prun, panda-secrets and panda-pilot.')
+    .addArgument(new Argument('<shell>').choices(['bash', 'zsh', 'fish']))
+    .addHelpText('after', COMPLETION_HELP)
+    .action(async (name) => (await completion()).printCompletion(name));
+  pbook
+    .command('secret_names', { hidden: true })
+    .description('For completion: the names of your secrets, one a line, or nothing.')
+    .action(async () => (await completion()).printSecretNames());
 }
 
 /** @param results whether each task was told so */

@@ -1,0 +1,170 @@
+# Completion of panda-pilot for bash; made from the code by "npm run manual".
+_panda_pilot() {
+  local current=${COMP_WORDS[COMP_CWORD]} at=panda-pilot word index words=
+  for ((index = 1; index < COMP_CWORD; index++)); do
+    word=${COMP_WORDS[index]}
+    case "$at $word" in
+      'panda-pilot run' | 'panda-pilot clean' | 'panda-pilot help') at="$at $word" ;;
+    esac
+  done
+  case "$at ${COMP_WORDS[COMP_CWORD - 1]}" in
+    'panda-pilot --queue')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot --token-file')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot --server')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot --vo')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot --jobs')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot --slots')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot --idle-exit')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot --workdir')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot --secrets-dir')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot --pass-env')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot --isolate')
+      COMPREPLY=($(compgen -W 'auto on off' -- "$current"))
+      return
+      ;;
+    'panda-pilot --share')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot --max-walltime')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot --max-memory')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot --max-disk')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot --heartbeat')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot run --queue')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot run --token-file')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot run --server')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot run --vo')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot run --jobs')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot run --slots')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot run --idle-exit')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot run --workdir')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot run --secrets-dir')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot run --pass-env')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot run --isolate')
+      COMPREPLY=($(compgen -W 'auto on off' -- "$current"))
+      return
+      ;;
+    'panda-pilot run --share')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot run --max-walltime')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot run --max-memory')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot run --max-disk')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot run --heartbeat')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot clean --workdir')
+      COMPREPLY=()
+      return
+      ;;
+  esac
+  case $at in
+    'panda-pilot')
+      if [[ $current == -* ]]; then
+        words='--version -h --help --queue --token-file --server --vo --jobs --slots --idle-exit --workdir --secrets-dir --pass-env --isolate --share --max-walltime --max-memory --max-disk --heartbeat'
+      else
+        words='run clean help'
+      fi
+      ;;
+    'panda-pilot run')
+      if [[ $current == -* ]]; then
+        words='--queue --token-file --server --vo --jobs --slots --idle-exit --workdir --secrets-dir --pass-env --isolate --share --max-walltime --max-memory --max-disk --heartbeat -h --help'
+      fi
+      ;;
+    'panda-pilot clean')
+      if [[ $current == -* ]]; then
+        words='--workdir -h --help'
+      fi
+      ;;
+    'panda-pilot help')
+      if [[ $current == -* ]]; then
+        words=''
+      fi
+      ;;
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "$current"))
+}
+complete -o default -F _panda_pilot panda-pilot

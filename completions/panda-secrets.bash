@@ -1,0 +1,378 @@
+# Completion of panda-secrets for bash; made from the code by "npm run manual".
+_panda_secrets() {
+  local current=${COMP_WORDS[COMP_CWORD]} at=panda-secrets word index words=
+  for ((index = 1; index < COMP_CWORD; index++)); do
+    word=${COMP_WORDS[index]}
+    case "$at $word" in
+      'panda-secrets serve' | 'panda-secrets user' | 'panda-secrets user add' | 'panda-secrets user password' | 'panda-secrets user list' | 'panda-secrets user disable' | 'panda-secrets user enable' | 'panda-secrets user remove' | 'panda-secrets user help' | 'panda-secrets token' | 'panda-secrets pilot-token' | 'panda-secrets pilot' | 'panda-secrets pilot list' | 'panda-secrets pilot end' | 'panda-secrets pilot help' | 'panda-secrets queue' | 'panda-secrets queue add' | 'panda-secrets queue list' | 'panda-secrets queue help' | 'panda-secrets signing-key' | 'panda-secrets signing-key rotate' | 'panda-secrets signing-key help' | 'panda-secrets help') at="$at $word" ;;
+    esac
+  done
+  case "$at ${COMP_WORDS[COMP_CWORD - 1]}" in
+    'panda-secrets serve --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets serve --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets serve --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets serve --port')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets serve --host')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets serve --tls-cert')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets serve --tls-key')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets serve --trusted-proxy')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets serve --public-url')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets serve --vo')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets serve --log-level')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user add --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user add --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user add --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user add --display-name')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user add --public-url')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user password --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user password --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user password --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user password --public-url')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user list --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user list --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user list --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user disable --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user disable --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user disable --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user enable --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user enable --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user enable --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user remove --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user remove --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user remove --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets token --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets token --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets token --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets token --ttl')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets token --vo')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets pilot-token --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets pilot-token --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets pilot-token --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets pilot-token --queue')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets pilot-token --ttl')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets pilot-token --vo')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets pilot list --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets pilot list --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets pilot list --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets pilot end --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets pilot end --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets pilot end --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets queue add --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets queue add --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets queue add --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets queue list --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets queue list --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets queue list --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets signing-key rotate --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets signing-key rotate --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets signing-key rotate --config')
+      COMPREPLY=()
+      return
+      ;;
+  esac
+  case $at in
+    'panda-secrets')
+      if [[ $current == -* ]]; then
+        words='--version -h --help'
+      else
+        words='serve user token pilot-token pilot queue signing-key help'
+      fi
+      ;;
+    'panda-secrets serve')
+      if [[ $current == -* ]]; then
+        words='--data --database --config --port --host --tls-cert --tls-key --trusted-proxy --public-url --vo --log-level -h --help'
+      fi
+      ;;
+    'panda-secrets user')
+      if [[ $current == -* ]]; then
+        words='-h --help'
+      else
+        words='add password list disable enable remove help'
+      fi
+      ;;
+    'panda-secrets user add')
+      if [[ $current == -* ]]; then
+        words='--data --database --config --display-name --password-stdin --public-url -h --help'
+      fi
+      ;;
+    'panda-secrets user password')
+      if [[ $current == -* ]]; then
+        words='--data --database --config --password-stdin --public-url --link -h --help'
+      fi
+      ;;
+    'panda-secrets user list')
+      if [[ $current == -* ]]; then
+        words='--data --database --config --json -h --help'
+      fi
+      ;;
+    'panda-secrets user disable')
+      if [[ $current == -* ]]; then
+        words='--data --database --config -h --help'
+      fi
+      ;;
+    'panda-secrets user enable')
+      if [[ $current == -* ]]; then
+        words='--data --database --config -h --help'
+      fi
+      ;;
+    'panda-secrets user remove')
+      if [[ $current == -* ]]; then
+        words='--data --database --config -h --help'
+      fi
+      ;;
+    'panda-secrets user help')
+      if [[ $current == -* ]]; then
+        words=''
+      fi
+      ;;
+    'panda-secrets token')
+      if [[ $current == -* ]]; then
+        words='--data --database --config --ttl --vo -h --help'
+      fi
+      ;;
+    'panda-secrets pilot-token')
+      if [[ $current == -* ]]; then
+        words='--data --database --config --queue --ttl --bearer --vo -h --help'
+      fi
+      ;;
+    'panda-secrets pilot')
+      if [[ $current == -* ]]; then
+        words='-h --help'
+      else
+        words='list end help'
+      fi
+      ;;
+    'panda-secrets pilot list')
+      if [[ $current == -* ]]; then
+        words='--data --database --config --json -h --help'
+      fi
+      ;;
+    'panda-secrets pilot end')
+      if [[ $current == -* ]]; then
+        words='--data --database --config -h --help'
+      fi
+      ;;
+    'panda-secrets pilot help')
+      if [[ $current == -* ]]; then
+        words=''
+      fi
+      ;;
+    'panda-secrets queue')
+      if [[ $current == -* ]]; then
+        words='-h --help'
+      else
+        words='add list help'
+      fi
+      ;;
+    'panda-secrets queue add')
+      if [[ $current == -* ]]; then
+        words='--data --database --config --allow-tls-secrets -h --help'
+      fi
+      ;;
+    'panda-secrets queue list')
+      if [[ $current == -* ]]; then
+        words='--data --database --config --json -h --help'
+      fi
+      ;;
+    'panda-secrets queue help')
+      if [[ $current == -* ]]; then
+        words=''
+      fi
+      ;;
+    'panda-secrets signing-key')
+      if [[ $current == -* ]]; then
+        words='-h --help'
+      else
+        words='rotate help'
+      fi
+      ;;
+    'panda-secrets signing-key rotate')
+      if [[ $current == -* ]]; then
+        words='--data --database --config --forget-older -h --help'
+      fi
+      ;;
+    'panda-secrets signing-key help')
+      if [[ $current == -* ]]; then
+        words=''
+      fi
+      ;;
+    'panda-secrets help')
+      if [[ $current == -* ]]; then
+        words=''
+      fi
+      ;;
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "$current"))
+}
+complete -o default -F _panda_secrets panda-secrets

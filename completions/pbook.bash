@@ -1,0 +1,157 @@
+# Completion of pbook for bash; made from the code by "npm run manual".
+_pbook() {
+  local current=${COMP_WORDS[COMP_CWORD]} at=pbook word index words=
+  for ((index = 1; index < COMP_CWORD; index++)); do
+    word=${COMP_WORDS[index]}
+    case "$at $word" in
+      'pbook login' | 'pbook logout' | 'pbook whoami' | 'pbook set_secret' | 'pbook list_secrets' | 'pbook delete_secret' | 'pbook delete_all_secrets' | 'pbook secret_history' | 'pbook secret_versions' | 'pbook restore_secret' | 'pbook show' | 'pbook showl' | 'pbook kill' | 'pbook finish' | 'pbook retry' | 'pbook logs' | 'pbook get_outputs' | 'pbook completion' | 'pbook help') at="$at $word" ;;
+    esac
+  done
+  case "$at ${COMP_WORDS[COMP_CWORD - 1]}" in
+    'pbook set_secret --file')
+      COMPREPLY=()
+      return
+      ;;
+    'pbook set_secret --queues')
+      COMPREPLY=()
+      return
+      ;;
+    'pbook get_outputs --dir')
+      COMPREPLY=()
+      return
+      ;;
+  esac
+  case $at in
+    'pbook')
+      if [[ $current == -* ]]; then
+        words='--version -h --help'
+      else
+        words='login logout whoami set_secret list_secrets delete_secret delete_all_secrets secret_history secret_versions restore_secret show showl kill finish retry logs get_outputs completion help'
+      fi
+      ;;
+    'pbook login')
+      if [[ $current == -* ]]; then
+        words='--no-browser -h --help'
+      fi
+      ;;
+    'pbook logout')
+      if [[ $current == -* ]]; then
+        words='-h --help'
+      fi
+      ;;
+    'pbook whoami')
+      if [[ $current == -* ]]; then
+        words='--json -h --help'
+      fi
+      ;;
+    'pbook set_secret')
+      if [[ $current == -* ]]; then
+        words='--file --queues --json -h --help'
+      else
+        while IFS= read -r word; do
+          [[ $word == "$current"* ]] && COMPREPLY+=("$(printf %q "$word")")
+        done < <(pbook secret_names 2>/dev/null)
+        return
+      fi
+      ;;
+    'pbook list_secrets')
+      if [[ $current == -* ]]; then
+        words='--full --json -h --help'
+      fi
+      ;;
+    'pbook delete_secret')
+      if [[ $current == -* ]]; then
+        words='--json -h --help'
+      else
+        while IFS= read -r word; do
+          [[ $word == "$current"* ]] && COMPREPLY+=("$(printf %q "$word")")
+        done < <(pbook secret_names 2>/dev/null)
+        return
+      fi
+      ;;
+    'pbook delete_all_secrets')
+      if [[ $current == -* ]]; then
+        words='--yes --json -h --help'
+      fi
+      ;;
+    'pbook secret_history')
+      if [[ $current == -* ]]; then
+        words='--json -h --help'
+      else
+        while IFS= read -r word; do
+          [[ $word == "$current"* ]] && COMPREPLY+=("$(printf %q "$word")")
+        done < <(pbook secret_names 2>/dev/null)
+        return
+      fi
+      ;;
+    'pbook secret_versions')
+      if [[ $current == -* ]]; then
+        words='--json -h --help'
+      else
+        while IFS= read -r word; do
+          [[ $word == "$current"* ]] && COMPREPLY+=("$(printf %q "$word")")
+        done < <(pbook secret_names 2>/dev/null)
+        return
+      fi
+      ;;
+    'pbook restore_secret')
+      if [[ $current == -* ]]; then
+        words='--json -h --help'
+      else
+        while IFS= read -r word; do
+          [[ $word == "$current"* ]] && COMPREPLY+=("$(printf %q "$word")")
+        done < <(pbook secret_names 2>/dev/null)
+        return
+      fi
+      ;;
+    'pbook show')
+      if [[ $current == -* ]]; then
+        words='--json -h --help'
+      fi
+      ;;
+    'pbook showl')
+      if [[ $current == -* ]]; then
+        words='--json -h --help'
+      fi
+      ;;
+    'pbook kill')
+      if [[ $current == -* ]]; then
+        words='-h --help'
+      fi
+      ;;
+    'pbook finish')
+      if [[ $current == -* ]]; then
+        words='--soft -h --help'
+      fi
+      ;;
+    'pbook retry')
+      if [[ $current == -* ]]; then
+        words='-h --help'
+      fi
+      ;;
+    'pbook logs')
+      if [[ $current == -* ]]; then
+        words='-f --follow --json -h --help'
+      fi
+      ;;
+    'pbook get_outputs')
+      if [[ $current == -* ]]; then
+        words='--dir --force --json -h --help'
+      fi
+      ;;
+    'pbook completion')
+      if [[ $current == -* ]]; then
+        words='-h --help'
+      else
+        words='bash zsh fish'
+      fi
+      ;;
+    'pbook help')
+      if [[ $current == -* ]]; then
+        words=''
+      fi
+      ;;
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "$current"))
+}
+complete -o default -F _pbook pbook

@@ -1,0 +1,35 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { withConnection } from '../command.ts';
+import { EXIT_REFUSED, printable } from '../reporting.ts';
+
+const PROGRAMS = ['pbook', 'prun', 'panda-secrets', 'panda-pilot'];
+
+const FILES = {
+  bash: (program: string) => `${program}.bash`,
+  zsh: (program: string) => `_${program}`,
+  fish: (program: string) => `${program}.fish`,
+};
+/** How long a Tab may take. */
+const PATIENCE_MS = 2000;
+
+/** `completion SHELL`: the scripts of all programs, which `npm run manual` made, for the shell to read. */
+export function printCompletion(shell: keyof typeof FILES): void {
+  for (const program of PROGRAMS) process.stdout.write(readFileSync(join(folder(), FILES[shell](program)), 'utf8'));
+}
+
+/** `secret_names`: for a Tab, so it asks nobody to log in, and says nothing of what goes wrong. */
+export async function printSecretNames(): Promise<void> {
+  try {
+    const secrets = await withConnection(({ client }) => client.listSecrets(), AbortSignal.timeout(PATIENCE_MS));
+    for (const { name } of secrets) process.stdout.write(`${printable(name)}\n`);
+  } catch {
+    process.exitCode = EXIT_REFUSED;
+  }
+}
+
+/** In the source tree, and in the package, where this stands in `dist/lib/`. */
+function folder(): string {
+  const up = import.meta.filename.endsWith('.ts') ? '../../..' : '../..';
+  return join(import.meta.dirname, up, 'completions');
+}

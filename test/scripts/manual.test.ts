@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { generatedFiles } from '../../scripts/manual/generated.ts';
+
+const root = join(import.meta.dirname, '../..');
+const PROGRAMS = {
+  pbook: 'src/cli/pbook/main.ts',
+  prun: 'src/cli/prun/main.ts',
+  'panda-secrets': 'src/cli/panda-secrets/main.ts',
+  'panda-pilot': 'src/pilot/main.ts',
+};
+
+test('the manual pages and completion scripts are those that "npm run manual" makes from the code', () => {
+  const files = generatedFiles();
+  for (const [path, text] of files) {
+    assert.equal(readFileSync(join(root, path), 'utf8'), text, `${path} is out of date: npm run manual`);
+  }
+  const there = ['man', 'completions'].flatMap((folder) =>
+    readdirSync(join(root, folder)).map((name) => `${folder}/${name}`),
+  );
+  assert.deepEqual(there.sort(), [...files.keys()].sort());
+});
+
+for (const [program, main] of Object.entries(PROGRAMS)) {
+  test(`the manual page of ${program} has every command and option that its --help has, and --version is the release`, () => {
+    const page = readFileSync(join(root, `man/${program}.1`), 'utf8').replaceAll('\\-', '-');
+    const help = run(main, '--help').stdout;
+    const [, commands = ''] = /^Commands:\n((?: {2}.*\n)*)/m.exec(help) ?? [];
+    const names = [...commands.matchAll(/^ {2}(\S+)/gm)].map(([, name = '']) => name).filter((name) => name !== 'help');
+    for (const name of names) {
+      assert.match(page, new RegExp(`^\\.SS "${name}`, 'm'), name);
+      const flags = run(main, name, '--help').stdout.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm);
+      for (const [, flag = ''] of flags) assert.ok(page.includes(flag), `${name} ${flag}`);
+    }
+    for (const [, flag = ''] of help.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)) assert.ok(page.includes(flag), flag);
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+    assert.deepEqual(run(main, '--version'), { status: 0, stdout: `${version}\n`, stderr: '' });
+  });
+}
+
+test('the manual pages are roff without mistakes', {
+  skip: spawnSync('groff', ['--version']).status === 0 ? false : 'groff is not installed',
+}, () => {
+  for (const program of Object.keys(PROGRAMS)) {
+    const { status, stderr } = spawnSync('groff', ['-man', '-ww', '-z', '-Tutf8', join(root, `man/${program}.1`)]);
+    assert.deepEqual([status, String(stderr)], [0, ''], program);
+  }
+});
+
+function run(main: string, ...args: string[]) {
+  const options = ['--disable-warning=ExperimentalWarning', join(root, main), ...args];
+  const { status, stdout, stderr } = spawnSync(process.execPath, options, { encoding: 'utf8' });
+  return { status, stdout, stderr };
+}
