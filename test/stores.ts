@@ -15,6 +15,8 @@ export interface TestDatabase {
   open(): Promise<Store>;
   /** A folder for the test's own files, removed after it. On SQLite it holds every byte of the database as well. */
   folder: string;
+  /** Where it is, for a server's settings; not on SQLite. */
+  url?: string;
 }
 
 /**
@@ -50,7 +52,8 @@ async function postgresDatabase(t: TestContext, server: string): Promise<TestDat
   return testDatabase(
     t,
     () => openPostgres(url.href),
-    () => execute(server, `drop database ${name}`),
+    // A server that the test started may still be connected.
+    { url: url.href, drop: () => execute(server, `drop database ${name} with (force)`) },
   );
 }
 
@@ -67,7 +70,7 @@ async function execute(server: string, statement: string): Promise<void> {
 function testDatabase(
   t: TestContext,
   open: (folder: string) => Promise<Store>,
-  drop: () => Promise<void> = async () => {},
+  { url, drop = async () => {} }: { url?: string; drop?: () => Promise<void> } = {},
 ): TestDatabase {
   const folder = mkdtempSync(join(tmpdir(), 'panda-secrets-test-'));
   const opened: Store[] = [];
@@ -78,6 +81,7 @@ function testDatabase(
   });
   return {
     folder,
+    ...(url !== undefined && { url }),
     async open() {
       const store = await open(folder);
       opened.push(store);

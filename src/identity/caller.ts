@@ -1,5 +1,7 @@
 import type { JWTPayload } from 'jose';
 import { Unauthenticated } from '../protocol/errors.ts';
+import { MAX_SHOWN_CHARS } from '../protocol/limits.ts';
+import { shownText } from '../protocol/text.ts';
 
 /** The id that owners and pilots of the embedded issuer are kept under, whatever its `iss` is. */
 export const EMBEDDED_ISSUER_ID = 'embedded';
@@ -48,13 +50,13 @@ export function callerOf(claims: JWTPayload & { exp: number }, issuer: IssuerCla
   const groups = issuer.groupsClaim
     ? groupsOf(claims[issuer.groupsClaim])
     : groupsOf(claims['groups'] ?? claims['wlcg.groups']);
-  const nickname = shownText(claims['preferred_username']);
+  const nickname = shownClaim(claims['preferred_username']);
   const queues = issuer.queuesOf?.(claims, groups);
   return {
     kind: queues ? 'pilot' : 'user',
     issuer: issuer.id,
     subject,
-    displayName: shownText(claims[issuer.nameClaim ?? 'name']) ?? nickname ?? subject,
+    displayName: shownClaim(claims[issuer.nameClaim ?? 'name']) ?? nickname ?? subject,
     nickname,
     groups,
     expiresAt: claims.exp * 1000,
@@ -69,7 +71,6 @@ export function pilotId({ issuer, subject }: Pick<Caller, 'issuer' | 'subject'>)
 
 /** OpenID Connect Core, section 2. */
 const MAX_SUBJECT_CHARS = 255;
-const MAX_SHOWN_CHARS = 255;
 const CONTROL = /\p{Cc}/u;
 
 /** The databases keep neither NUL nor lone surrogates apart, so two such subjects could become one owner. */
@@ -92,8 +93,6 @@ function groupsOf(claim: unknown): string[] {
     .filter((group) => group !== '');
 }
 
-function shownText(claim: unknown): string | undefined {
-  if (typeof claim !== 'string') return undefined;
-  const text = claim.replace(/\p{Cc}+/gu, ' ').trim();
-  return text.slice(0, MAX_SHOWN_CHARS).toWellFormed() || undefined;
+function shownClaim(claim: unknown): string | undefined {
+  return typeof claim === 'string' ? shownText(claim, MAX_SHOWN_CHARS) || undefined : undefined;
 }

@@ -5,10 +5,12 @@ import { answerKeyOf, answerMac, isSameMac, type JoinAnswer, type JoinRequest, r
 import {
   ENDED_PILOTS_SECONDS,
   MAX_REMEMBERED_PILOTS,
+  MAX_SHOWN_CHARS,
   PILOT_SESSION_SECONDS,
   PROOF_SECONDS,
   PROOFS_CLEANING_SECONDS,
 } from '../protocol/limits.ts';
+import { shownText } from '../protocol/text.ts';
 import { deleteJoinTokensEndedBefore, findJoinToken, noteRefusedUse, useJoinToken } from '../store/join-tokens.ts';
 import {
   deleteEndedProofs,
@@ -102,7 +104,7 @@ export function createPilotSessions({
       const pilot = {
         id: pilotId,
         queue: token.queue,
-        node: request.node,
+        node: shownText(request.node, MAX_SHOWN_CHARS),
         public_key: request.publicKey,
         created_at: now,
         seen_at: now,
@@ -167,7 +169,7 @@ export function createPilotSessions({
     await store.write((tx) =>
       noteRefusedUse(tx, tokenId, {
         refused_at: now,
-        refused_node: node,
+        refused_node: shownText(node, MAX_SHOWN_CHARS),
         refused_same_key: isSameKey ? 1 : 0,
       }),
     );

@@ -69,6 +69,7 @@ export async function findFile(
   owner: OwnerId,
   { jobId, attempt, name }: { jobId: number; attempt: number; name: string },
 ): Promise<Omit<JobFile, 'serial'>> {
+  checkFileName(name, 'name');
   const row = await readJobFile(store.db, owner, jobId, attempt, name);
   if (!row) throw new NotFound(`attempt ${attempt} of job ${jobId} has no file "${name}"`);
   const { kind, size, sha256, location } = row;

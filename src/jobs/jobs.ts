@@ -85,7 +85,7 @@ export interface Jobs {
   addFile(pilotId: string, file: BroughtFile): Promise<void>;
   /** Of each job's last attempt, in the order of serial and name. @throws {NotFound} */
   listFiles(owner: OwnerId, taskId: number): Promise<JobFile[]>;
-  /** @throws {NotFound} */
+  /** @throws {NotFound} @throws {InvalidArgument} when no file can have that name */
   findFile(owner: OwnerId, jobId: number, attempt: number, name: string): Promise<Omit<JobFile, 'serial'>>;
 }
 

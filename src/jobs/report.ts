@@ -1,5 +1,6 @@
 import { Conflict, InvalidArgument, NotFound } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
+import { MAX_DIAGNOSIS_CHARS } from '../protocol/limits.ts';
 import type { JobState } from '../protocol/states.ts';
 import { endAttempt, readAttempt, renewLease } from '../store/attempts.ts';
 import { moveJob } from '../store/jobs.ts';
@@ -30,7 +31,6 @@ const EARLIER: Record<string, readonly JobState[]> = {
   holding: ['sent', 'starting', 'running', 'transferring'],
   transferring: ['sent', 'starting', 'running', 'holding'],
 };
-const MAX_DIAGNOSIS_CHARS = 1000;
 
 export async function reportJob(
   context: JobsContext,

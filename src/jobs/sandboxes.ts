@@ -67,7 +67,7 @@ export function createSandboxes({
     },
 
     async open(name) {
-      const sandbox = await readSandbox(store.db, name);
+      const sandbox = NAME.test(name) ? await readSandbox(store.db, name) : undefined;
       if (!sandbox) throw new NotFound(`there is no sandbox ${name}`);
       return blobs.get(sandbox.sha256);
     },

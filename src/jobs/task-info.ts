@@ -53,6 +53,7 @@ function parseFilters(filters: Readonly<Record<string, unknown>>): TaskFilter & 
     if (typeof value !== 'string' && typeof value !== 'number') {
       throw new InvalidArgument(`filters: ${name} must be text`);
     }
+    if (/\p{Cc}/u.test(String(value))) throw new InvalidArgument(`filters: ${name} may not have control characters`);
     for (const [part, wanted] of Object.entries(parse(String(value).split('|')))) {
       const field = part as keyof typeof parsed;
       const earlier = parsed[field] as unknown[] | undefined;

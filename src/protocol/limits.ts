@@ -44,8 +44,8 @@ export const MAX_TASK_NAME_CHARS = 200;
 /** The most that a task may ask for each of its jobs: hours to run, MB of memory and of disk (what is more is a mistake in the unit). */
 export const MAX_WALLTIME_HOURS = 24 * 365;
 export const MAX_ASKED_MEGABYTES = 2 ** 30;
-/** Longest `jobParameters` of a task and of one job in characters: a command that a shell can be given, with room for its encoding. */
-export const MAX_JOB_PARAMETERS_CHARS = 512 * 1024;
+/** Longest `jobParameters` of a task and of one job in characters: a command of a megabyte, each byte of it encoded. */
+export const MAX_JOB_PARAMETERS_CHARS = 4 * 1024 * 1024;
 /** Longest address, in characters, that a task names for its sandbox. */
 export const MAX_SOURCE_URL_CHARS = 1024;
 /** How many jobs one task may be split into. */

@@ -1,4 +1,5 @@
 import { InvalidArgument } from './errors.ts';
+import { MAX_ASKED_JOBS } from './limits.ts';
 
 /**
  * The calls of PanDA before its v1 API, `/server/panda/CALL`, which the current release of its Python pilot speaks. They have no
@@ -78,10 +79,13 @@ function diagnosis(said: string | undefined, exitCode: number | undefined): stri
   return said !== undefined && exitCode ? `${said} (exit status ${exitCode})` : said;
 }
 
-/** @throws {InvalidArgument} when `name` is missing or none is a number */
+/** @throws {InvalidArgument} when `name` is missing, one is no number, or there are more than `MAX_ASKED_JOBS` */
 export function readJobIds(args: OlderArguments, name: string): number[] {
-  const ids = required(text(args, name), name).split(',').map(Number);
-  if (ids.length > 0 && ids.every((id) => Number.isSafeInteger(id) && id > 0)) return ids;
+  const ids = required(text(args, name), name)
+    .split(',', MAX_ASKED_JOBS + 1)
+    .map(Number);
+  if (ids.length > MAX_ASKED_JOBS) throw new InvalidArgument(`'${name}' may be ${MAX_ASKED_JOBS} job ids at most`);
+  if (ids.every((id) => Number.isSafeInteger(id) && id > 0)) return ids;
   throw new InvalidArgument(`'${name}' must be job ids with commas between them`);
 }
 

@@ -281,8 +281,8 @@ function parseNameTemplate(value: unknown, where: string): string {
   return value;
 }
 
-/** Bounded, or each of many `${` that are never closed would be looked for to the end of the text. */
-const PLACEHOLDER = /\$\{([^}]{0,64})\}/g;
+/** No `$` within and not long, or the end of each of many `${` that are never closed would be looked for to the end of the text. */
+const PLACEHOLDER = /\$\{([^}$]{0,64})\}/g;
 
 function checkPlaceholders(text: string, known: readonly string[], where: string): void {
   for (const [placeholder, name = ''] of text.matchAll(PLACEHOLDER)) {

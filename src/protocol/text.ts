@@ -3,6 +3,18 @@ import { MAX_VALUE_BYTES } from './limits.ts';
 
 const encoder = new TextEncoder();
 
+/**
+ * What somebody else says of himself or of what went wrong, fit to be kept and shown: without control characters, which a
+ * terminal acts on and of which PostgreSQL keeps no NUL; at most `maxChars` long.
+ */
+export function shownText(text: string, maxChars: number): string {
+  return text
+    .slice(0, maxChars)
+    .replace(/\p{Cc}+/gu, ' ')
+    .trim()
+    .toWellFormed();
+}
+
 /** Bytes of UTF-8 that `text` takes, without making them. */
 export function utf8Length(text: string): number {
   if (typeof Buffer !== 'undefined') return Buffer.byteLength(text, 'utf8');

@@ -3,9 +3,15 @@ import type { Delivery } from '../delivery/delivery.ts';
 import { type Caller, pilotId } from '../identity/caller.ts';
 import type { JobReport, Jobs } from '../jobs/jobs.ts';
 import { Conflict, Forbidden, NotFound, PandaError } from '../protocol/errors.ts';
-import { MAX_JOBS_PER_ACQUIRE, PANDA_PILOT_LEASE_SECONDS } from '../protocol/limits.ts';
+import {
+  MAX_DIAGNOSIS_CHARS,
+  MAX_JOBS_PER_ACQUIRE,
+  MAX_SHOWN_CHARS,
+  PANDA_PILOT_LEASE_SECONDS,
+} from '../protocol/limits.ts';
 import { type LeasedJob, type PandaJob, toPilotJob } from '../protocol/panda-job.ts';
 import type { SealingKey } from '../protocol/sealed.ts';
+import { shownText } from '../protocol/text.ts';
 import { withoutMessage } from './plugins/request-log.ts';
 
 export type FindQueue = (name: string) => Promise<{ name: string; allowTlsSecrets: boolean } | undefined>;
@@ -42,7 +48,7 @@ export async function giveJobs(
   logger: Logger,
 ): Promise<{ jobs: PandaJob[] } | { none: string }> {
   const queue = await servedQueue(findQueue, caller, name);
-  const pilot = { pilotId: pilotId(caller), queue: queue.name, node };
+  const pilot = { pilotId: pilotId(caller), queue: queue.name, node: shownText(node, MAX_SHOWN_CHARS) };
   const { jobs: leased, withheld } = await jobs.acquire({
     ...pilot,
     count: Math.min(Math.max(count, 1), MAX_JOBS_PER_ACQUIRE),
@@ -81,8 +87,13 @@ export async function takeReport(
   caller: Caller,
   report: JobReport,
 ): Promise<{ command: 'NULL' | 'tobekilled'; reason?: string }> {
+  const { node, diagnosis } = report;
   try {
-    return await jobs.report(pilotId(caller), report);
+    return await jobs.report(pilotId(caller), {
+      ...report,
+      node: node && shownText(node, MAX_SHOWN_CHARS),
+      diagnosis: diagnosis && shownText(diagnosis, MAX_DIAGNOSIS_CHARS),
+    });
   } catch (error) {
     if (!(error instanceof Conflict) || report.state === 'finished' || report.state === 'failed') throw error;
     return { command: 'tobekilled', reason: error.message };

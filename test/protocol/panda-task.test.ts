@@ -152,7 +152,7 @@ test('at a retry the queue and the number of attempts may change, and nothing th
 });
 
 test('parameters that are made to be slow to read are refused at once', () => {
-  const many = 200_000;
+  const many = 500_000;
   const pieces = (value: string) => ({ jobParameters: [{ type: 'constant', value }] });
   const names = Array.from({ length: many }, (_, n) => `N${n}`);
   for (const [change, message] of [

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { taskParameters } from '../jobs/farm.ts';
+import { eachStore } from '../stores.ts';
 import { startServer, type TestServer } from './start.ts';
 
 interface RawAnswer {
@@ -98,6 +100,67 @@ test('whatever a known caller sends, the answer is an envelope and the server go
   );
   assert.equal(server.logs(), '', 'nothing was a fault of the server');
 });
+
+eachStore('text and numbers that a database cannot keep are refused or cleaned, never a fault', async (t, { url }) => {
+  const server = await startServer(t, { settings: url === undefined ? {} : { database: url }, logLevel: 'error' });
+  const [user, pilot] = [await server.userToken('alice'), await server.pilotToken()];
+  const call = async (token: string, path: string, body?: object) => {
+    const init = body && { method: 'POST', body: JSON.stringify(body) };
+    const answer = await fetch(`${server.url}${path}`, { ...init, headers: { authorization: `Bearer ${token}` } });
+    const text = await answer.text();
+    assert.ok(answer.status < 500, `${path}: ${answer.status}`);
+    assert.doesNotMatch(text, /internal error/, path);
+    return text;
+  };
+  const submitted = await call(user, '/api/v1/task/submit', { task_parameters: taskParameters('user.alice.test') });
+  const taskId = Number(JSON.parse(submitted).data);
+  const acquired = JSON.parse(
+    await call(pilot, '/api/v1/pilot/acquire_jobs', { site_name: 'default', node: 'n\u0000\u001b[2J'.repeat(500) }),
+  );
+  const jobId = acquired.data.jobs[0].PandaID;
+
+  const huge = '1e30';
+  for (const [token, path, body] of [
+    [user, `/api/v1/task/get_status?task_id=${huge}`],
+    [user, `/api/v1/task/kill`, { task_id: 1e30 }],
+    [user, `/api/v1/job/get_status?job_ids=${huge}`],
+    [user, `/api/v1/job/get_log?job_id=${jobId}&offset=${huge}`],
+    [user, `/api/v1/job/get_file?job_id=${jobId}&attempt=1&name=a%00b`],
+    [user, `/api/v1/job/get_file?job_id=${jobId}&attempt=${huge}&name=b`],
+    [user, `/api/v1/task/get_tasks_detailed_info_since?filters=${encodeURIComponent('{"site":"a\\u0000b"}')}`],
+    [user, `/api/v1/task/get_tasks_detailed_info_since?n_tasks=${huge}`],
+    [user, `/api/v1/task/submit`, { task_parameters: { ...taskParameters('user.alice.test2'), site: 'a\0b' } }],
+    [user, `/api/v1/creds/restore_secret`, { key: 'A', version: 1e30 }],
+    [user, `/api/v1/file_server/validate_cache_file`, { file_size: 1e30, checksum: 1e30 }],
+    [user, `/cache/a%00b`],
+    [pilot, `/api/v1/pilot/get_job_status?job_ids=${huge}`],
+    [pilot, `/api/v1/pilot/acquire_jobs`, { site_name: 'default', task_id: 1e30 }],
+    [pilot, `/api/v1/pilot/join`, joinWith('join-\0')],
+    [pilot, `/server/panda/getStatus`, { ids: Array(100_000).fill(1).join() }],
+  ] as const) {
+    await call(token, path, body);
+  }
+
+  const report = { job_id: jobId, attempt_nr: 1, job_status: 'failed', trans_exit_code: 1e30 };
+  assert.match(await call(pilot, '/api/v1/pilot/update_job', report), /'trans_exit_code' must be/);
+  await call(pilot, '/api/v1/pilot/update_job', {
+    ...report,
+    trans_exit_code: 7,
+    node: 'n\0',
+    pilot_error_diag: 'stderr:\0 \u001b]0;you are root\u0007 gone',
+  });
+  const described = await call(user, `/api/v1/job/get_description?job_ids=${jobId}`);
+  const [job] = JSON.parse(described).data;
+  assert.equal(job.pilotErrorDiag, 'stderr:   ]0;you are root  gone', 'nothing that a terminal acts on');
+  assert.equal(job.modificationHost, 'n');
+  assert.ok(taskId > 0);
+  assert.equal(server.logs(), '', 'nothing was a fault of the server');
+});
+
+function joinWith(tokenId: string) {
+  const bytes = 'A'.repeat(43);
+  return { token_id: tokenId, queue: 'a\0', node: 'a\0', public_key: bytes, nonce: bytes, mac: bytes };
+}
 
 test('bytes that are no request get a last word, and the server goes on', async (t) => {
   const server = await startServer(t);

@@ -1,4 +1,4 @@
-import type { Static, TObject } from 'typebox';
+import { type Static, type TObject, Type } from 'typebox';
 
 /**
  * One call of the API: `/api/v1/PATH`. The server checks arguments against `parameters` and describes them in its OpenAPI
@@ -18,6 +18,11 @@ export interface Call<P extends TObject = TObject> {
 
 /** The arguments of a call, as TypeScript sees them. */
 export type Arguments<C extends Call> = Static<C['parameters']>;
+
+/** The largest number that JSON carries as it is, and that both databases keep. */
+export const MAX_WHOLE = Number.MAX_SAFE_INTEGER;
+/** An id that a database counted up. */
+export const Id = Type.Integer({ minimum: 1, maximum: MAX_WHOLE });
 
 export function call<P extends TObject>(definition: Call<P>): Call<P> {
   return definition;

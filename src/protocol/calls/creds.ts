@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import type { SecretKind } from '../names.ts';
-import { call } from './call.ts';
+import { call, Id } from './call.ts';
 
 const Key = Type.String({ description: 'wire name of the secret; a file has ___file___: in front' });
 
@@ -74,7 +74,7 @@ export const restoreSecret = call({
   http: 'POST',
   panda: false,
   summary: 'Makes a kept version of a secret the current one again, as a new version.',
-  parameters: Type.Object({ key: Key, version: Type.Integer({ minimum: 1 }) }),
+  parameters: Type.Object({ key: Key, version: Id }),
 });
 
 export const getSecretDeliveries = call({

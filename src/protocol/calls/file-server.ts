@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { call } from './call.ts';
+import { call, MAX_WHOLE } from './call.ts';
 
 /** Found: the message `FOUND:HOST:FILENAME`, HOST without a port (PanDA's client adds its own); otherwise any other message. */
 export const validateCacheFile = call({
@@ -8,8 +8,8 @@ export const validateCacheFile = call({
   panda: true,
   summary: 'Asks whether a sandbox of this size and checksum is there already.',
   parameters: Type.Object({
-    file_size: Type.Integer({ minimum: 0 }),
-    checksum: Type.Integer({ description: 'of the gzip file: see sandbox-checksum' }),
+    file_size: Type.Integer({ minimum: 0, maximum: MAX_WHOLE }),
+    checksum: Type.Integer({ maximum: MAX_WHOLE, description: 'of the gzip file: see sandbox-checksum' }),
   }),
 });
 

@@ -1,8 +1,7 @@
 import { Type } from 'typebox';
-import { call } from './call.ts';
+import { call, Id, MAX_WHOLE } from './call.ts';
 
-const Id = Type.Integer({ minimum: 1 });
-const Offset = Type.Integer({ minimum: 0, description: 'bytes from the start of the log' });
+const Offset = Type.Integer({ minimum: 0, maximum: MAX_WHOLE, description: 'bytes from the start of the log' });
 
 /** The body is bytes of the log (`application/octet-stream`), at most `MAX_LIVE_LOG_PART_BYTES`. */
 export const appendJobLog = call({
@@ -31,7 +30,7 @@ export const getJobLog = call({
     'What there is of the log of a running attempt, from a byte on; and the name of the whole log once it has come.',
   parameters: Type.Object({
     job_id: Id,
-    attempt: Type.Optional(Type.Integer({ minimum: 1, description: 'the one that runs, or ran last, when left out' })),
+    attempt: Type.Optional(Type.Integer({ ...Id, description: 'the one that runs, or ran last, when left out' })),
     offset: Type.Optional(Offset),
   }),
 });

@@ -1,7 +1,8 @@
 import { Type } from 'typebox';
-import { call } from './call.ts';
+import { MAX_ASKED_JOBS } from '../limits.ts';
+import { call, Id } from './call.ts';
 
-const JobIds = Type.Array(Type.Integer({ minimum: 1 }), { minItems: 1, maxItems: 1000 });
+const JobIds = Type.Array(Id, { minItems: 1, maxItems: MAX_ASKED_JOBS });
 
 export const getJobStatus = call({
   path: 'job/get_status',
@@ -24,7 +25,7 @@ export const setDebugMode = call({
   http: 'POST',
   panda: true,
   summary: 'Accepted and without effect: the output of a running job is always visible to its owner.',
-  parameters: Type.Object({ job_id: Type.Integer({ minimum: 1 }), mode: Type.Boolean() }),
+  parameters: Type.Object({ job_id: Id, mode: Type.Boolean() }),
 });
 
 export const getJobFiles = call({
@@ -32,7 +33,7 @@ export const getJobFiles = call({
   http: 'GET',
   panda: false,
   summary: "Logs and outputs that a task's jobs brought back, of each job's last attempt.",
-  parameters: Type.Object({ task_id: Type.Integer({ minimum: 1 }) }),
+  parameters: Type.Object({ task_id: Id }),
 });
 
 /** One file in the answer of `get_files`, in the order of serial and name. */
@@ -56,8 +57,8 @@ export const getJobFile = call({
   panda: false,
   summary: 'The content of one log or output.',
   parameters: Type.Object({
-    job_id: Type.Integer({ minimum: 1 }),
-    attempt: Type.Integer({ minimum: 1 }),
+    job_id: Id,
+    attempt: Id,
     name: Type.String(),
   }),
 });

@@ -10,7 +10,7 @@ export const joinPilot = call({
   panda: false,
   summary: 'Opens a session for a pilot that holds a one-time join token, which is not sent.',
   parameters: Type.Object({
-    token_id: Type.String({ maxLength: 64, description: 'the part of the join token before its dot' }),
+    token_id: Type.String({ pattern: '^[\\w-]{1,64}$', description: 'the part of the join token before its dot' }),
     queue: Type.String({ maxLength: 64 }),
     node: Type.String({ maxLength: 255, description: 'the name of its machine, for show' }),
     public_key: Type.String({ ...Bytes32, description: 'the Ed25519 key that will sign its requests' }),

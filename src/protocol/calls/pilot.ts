@@ -1,9 +1,10 @@
 import { Type } from 'typebox';
+import { MAX_ASKED_JOBS } from '../limits.ts';
 import type { SealedSecrets } from '../sealed.ts';
-import { call } from './call.ts';
+import { call, Id, MAX_WHOLE } from './call.ts';
 
 const Text = Type.Optional(Type.Union([Type.String(), Type.Null()]));
-const Whole = Type.Optional(Type.Union([Type.Integer(), Type.Null()]));
+const Whole = Type.Optional(Type.Union([Type.Integer({ minimum: -MAX_WHOLE, maximum: MAX_WHOLE }), Type.Null()]));
 const Real = Type.Optional(Type.Union([Type.Number(), Type.Null()]));
 const Flag = Type.Optional(Type.Union([Type.Boolean(), Type.Null()]));
 
@@ -78,7 +79,7 @@ export const updateJob = call({
   panda: true,
   summary: "Reports a job's state; a report of a running job is its heartbeat. `command` tells the pilot what to do.",
   parameters: Type.Object({
-    job_id: Type.Integer({ minimum: 1 }),
+    job_id: Id,
     job_status: Text,
     job_sub_status: Text,
     start_time: Text,
@@ -146,8 +147,8 @@ export const uploadJobFile = call({
   panda: false,
   summary: "Uploads a log or output of the pilot's attempt (body: the bytes; arguments: query string).",
   parameters: Type.Object({
-    job_id: Type.Integer({ minimum: 1 }),
-    attempt_nr: Type.Integer({ minimum: 1 }),
+    job_id: Id,
+    attempt_nr: Id,
     kind: Type.Union([Type.Literal('log'), Type.Literal('output')]),
     name: Type.String({ minLength: 1, maxLength: 255 }),
   }),
@@ -169,7 +170,7 @@ export const getPilotJobStatus = call({
   panda: true,
   summary: 'The states of jobs, for pilots.',
   parameters: Type.Object({
-    job_ids: Type.Array(Type.Integer({ minimum: 1 }), { minItems: 1, maxItems: 1000 }),
+    job_ids: Type.Array(Id, { minItems: 1, maxItems: MAX_ASKED_JOBS }),
     timeout: Type.Optional(Type.Integer()),
   }),
 });

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
-import { call } from './call.ts';
+import { call, Id, MAX_WHOLE } from './call.ts';
 
-const TaskId = Type.Integer({ minimum: 1, description: 'jediTaskID' });
+const TaskId = Type.Integer({ ...Id, description: 'jediTaskID' });
 const OneTask = Type.Object({ task_id: TaskId });
 
 /**
@@ -48,7 +48,7 @@ export const getTasksDetailedInfoSince = call({
   parameters: Type.Object({
     since: Type.Optional(Type.String({ description: 'UTC, "YYYY-MM-DD HH:MM:SS"; without it tasks of any age' })),
     filters: Type.Optional(Type.String({ description: 'JSON object: column -> value' })),
-    n_tasks: Type.Optional(Type.Integer({ minimum: 1 })),
+    n_tasks: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_WHOLE })),
   }),
 });
 
