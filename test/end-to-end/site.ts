@@ -27,8 +27,13 @@ export interface Site {
   /** Everything that the server has printed. */
   serverOutput(): string;
   user(name: string): Promise<User>;
-  /** Runs one pilot on a node of its own until it ran `jobs` jobs; answers what it printed and its folder. */
-  pilot(options?: { jobs?: number }): Promise<Ran & { folder: string }>;
+  /** Adds a queue; `default` is there. */
+  queue(name: string): Promise<void>;
+  /**
+   * Runs one pilot on a node of its own until it ran `jobs` jobs, or none was there for `idleExit` seconds; answers what it
+   * printed and its folder.
+   */
+  pilot(options?: { queue?: string; jobs?: number; idleExit?: number }): Promise<Ran & { folder: string }>;
 }
 
 /** A user of the site, at work in a directory. */
@@ -94,12 +99,17 @@ export async function startSite(t: TestContext): Promise<Site> {
       };
     },
 
-    async pilot({ jobs = 1 } = {}) {
+    async queue(name) {
+      await printed('queue', 'add', name);
+    },
+
+    async pilot({ queue = 'default', jobs = 1, idleExit } = {}) {
       const folder = join(root, `node${nodes++}`);
       mkdirSync(folder, { mode: 0o700 });
       const token = join(root, `pilot${nodes}.token`);
-      writeFileSync(token, await printed('pilot-token', '--queue', 'default'), { mode: 0o600 });
-      const args = ['--queue', 'default', '--token-file', token, '--jobs', String(jobs), '--workdir', folder];
+      writeFileSync(token, await printed('pilot-token', '--queue', queue), { mode: 0o600 });
+      const args = ['--queue', queue, '--token-file', token, '--jobs', String(jobs), '--workdir', folder];
+      if (idleExit !== undefined) args.push('--idle-exit', String(idleExit));
       const env = { PATH: process.env['PATH'], HOME: folder, PANDA_URL: url, PANDA_URL_SSL: url };
       return { ...(await run('panda-pilot', args, { cwd: folder, env })), folder };
     },

@@ -1,5 +1,6 @@
 import type { Client } from '../../client/client.ts';
 import { NotFound } from '../../protocol/errors.ts';
+import { isEndedTask } from '../../protocol/states.ts';
 import { withConnection } from '../command.ts';
 import { info, note, printJson } from '../reporting.ts';
 import { parseId } from './task-ids.ts';
@@ -51,5 +52,8 @@ export async function getOutputs(
 
 /** With the state of the task, which says why. */
 async function nothingYet(client: Client, taskId: number, what: 'log' | 'output'): Promise<NotFound> {
-  return new NotFound(`task ${taskId} has no ${what} so far; it is ${await client.getTaskStatus(taskId)}`);
+  const status = await client.getTaskStatus(taskId);
+  const [task] = isEndedTask(status) ? await client.listTasks({ filters: { jediTaskID: String(taskId) } }) : [];
+  const reason = task?.errorDialog ? `: ${task.errorDialog}` : '';
+  return new NotFound(`task ${taskId} has no ${what} so far; it is ${status}${reason}`);
 }
