@@ -104,6 +104,12 @@ test('a pilot serves the queues of its token and no other', async (t) => {
   assert.equal(none.success, true, 'the job is still there');
 });
 
+test('a pilot whose clock is wrong by years is served, since it follows the server', async (t) => {
+  const server = await startServer(t, { clock: () => Date.now() + 5 * 365 * 24 * 3600 * 1000 });
+  const { pilot } = await server.joinedPilot();
+  assert.deepEqual(await pilot.acquireJobs({ site_name: 'default' }), []);
+});
+
 test("a pilot cannot touch another one's attempt", async (t) => {
   const { server, alice, pilot } = await setUp(t);
   const taskId = await submit(alice);
