@@ -151,6 +151,15 @@ test('one address cannot try many codes', async (t) => {
   assert.ok(Number(last.headers.get('retry-after')) > 0);
 });
 
+test('one address cannot fill the database with sign-outs of nobody', async (t) => {
+  const site = await startLoginSite(t, { users: [] });
+  const asked = Array.from({ length: MAX_FORMS_PER_MINUTE + 20 }, () => fetch(new URL('/oidc/sign-out', site.url)));
+  const refused = (await Promise.all(asked)).filter(({ status }) => status === 429);
+  assert.equal(refused.length, 20);
+  const kept = await site.store.db.selectFrom('provider_records').select('model').execute();
+  assert.ok(kept.length <= MAX_FORMS_PER_MINUTE, `${kept.length} records`);
+});
+
 test('every page forbids scripts, frames and forms to elsewhere, and is kept by nobody', async (t) => {
   const site = await startLoginSite(t);
   const visitor = createVisitor(site.url);

@@ -72,8 +72,9 @@ async function providerRoutes(app: FastifyInstance, { provider }: Login, logger:
   app.post(PATHS.token, limited(MAX_TOKEN_REQUESTS_PER_MINUTE), handler);
   app.post(PATHS.revocation, limited(MAX_TOKEN_REQUESTS_PER_MINUTE), handler);
   app.all(PATHS.userinfo, limited(MAX_TOKEN_REQUESTS_PER_MINUTE), handler);
-  app.all(end_session, handler);
-  app.all(`${end_session}/*`, handler);
+  // Each visitor without a session is given one, which is kept.
+  app.all(end_session, limited(MAX_FORMS_PER_MINUTE), handler);
+  app.all(`${end_session}/*`, limited(MAX_FORMS_PER_MINUTE), handler);
   // Codes are short: nobody may try many.
   app.all(code_verification, limited(MAX_FORMS_PER_MINUTE), handler);
   app.get(`${code_verification}/:uid`, handler);
