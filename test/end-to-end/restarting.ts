@@ -1,0 +1,70 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { TestContext } from 'node:test';
+
+/** A program that is killed at random moments, and started again each time. */
+export interface RestartingProgram {
+  /** How often it was killed. */
+  kills: number;
+  /** Kills no more; what runs goes on. */
+  spare(): void;
+  /** Ends it with TERM. @returns its last exit status */
+  stop(): Promise<number | null>;
+  /** What it printed, all starts together. */
+  output(): string;
+}
+
+/**
+ * @param arguments_ the program's file and arguments, made for each start
+ * @param until how long a start may live, in milliseconds, drawn for each
+ */
+export function keepKilling(
+  t: TestContext,
+  arguments_: () => Promise<string[]>,
+  { lifetime, env }: { lifetime: () => number; env: NodeJS.ProcessEnv },
+): RestartingProgram {
+  let child: ChildProcess | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let output = '';
+  let isSpared = false;
+  let isStopping = false;
+  const program: RestartingProgram = {
+    kills: 0,
+    spare() {
+      isSpared = true;
+      clearTimeout(timer);
+    },
+    async stop() {
+      program.spare();
+      isStopping = true;
+      child?.kill('SIGTERM');
+      await running;
+      return child?.exitCode ?? null;
+    },
+    output: () => output,
+  };
+  const running = run();
+  t.after(async () => {
+    program.spare();
+    isStopping = true;
+    child?.kill('SIGKILL');
+    await running.catch(() => {});
+  });
+  return program;
+
+  async function run(): Promise<void> {
+    while (!isStopping) {
+      const words = await arguments_();
+      child = spawn(process.execPath, [...process.execArgv, ...words], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+      for (const stream of [child.stdout, child.stderr]) stream?.on('data', (bytes) => (output += bytes));
+      if (!isSpared) {
+        timer = setTimeout(() => {
+          program.kills += 1;
+          child?.kill('SIGKILL');
+        }, lifetime());
+      }
+      await once(child, 'close');
+      clearTimeout(timer);
+    }
+  }
+}
