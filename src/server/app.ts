@@ -1,15 +1,16 @@
 import { type FastifyInstance, fastify } from 'fastify';
 import type { Logger } from 'pino';
 import type { Delivery } from '../delivery/delivery.ts';
+import type { JobFiles } from '../jobs/job-files.ts';
 import type { JobLogs } from '../jobs/job-logs.ts';
 import type { Jobs } from '../jobs/jobs.ts';
 import type { Sandboxes } from '../jobs/sandboxes.ts';
 import type { Call } from '../protocol/calls/call.ts';
 import { IDLE_SECONDS, MAX_HEADER_BYTES } from '../protocol/limits.ts';
-import type { Blobs } from '../store/blobs.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Login } from './login.ts';
 import type { FindQueue } from './pilot-jobs.ts';
+import { setAnswerHeaders } from './plugins/answer-headers.ts';
 import { decorateCaller, type Identity, requireCaller } from './plugins/authentication.ts';
 import { readJsonBodies } from './plugins/body.ts';
 import { drainOnClose } from './plugins/drain.ts';
@@ -36,7 +37,7 @@ export interface Rooms extends Identity {
   jobs: Jobs;
   jobLogs: JobLogs;
   sandboxes: Sandboxes;
-  blobs: Blobs;
+  jobFiles: JobFiles;
   findQueue: FindQueue;
   checkQueues: SecretRooms['checkQueues'];
   /** Without it nobody logs in here: tokens come from elsewhere. */
@@ -75,6 +76,7 @@ export async function createServer(
     methods.set(url, [...(methods.get(url) ?? []), method as Call['http']]);
   });
   drainOnClose(app);
+  setAnswerHeaders(app);
   decorateCaller(app);
   logRequests(app, logger);
   answerErrors(app, logger);

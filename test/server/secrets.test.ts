@@ -39,6 +39,36 @@ test('only the secrets that were asked for come back, one or many', async (t) =>
   assert.deepEqual(Object.keys(await values(server, alice, ['C', 'A', 'nobody'])), ['A', 'C']);
 });
 
+test('a secret keeps the queues it was set for when a client that knows none sets it again', async (t) => {
+  const server = await startServer(t);
+  const alice = await server.userToken('alice');
+  await server.pilotToken('Q1');
+  const set = (args: object) => server.ask(alice, creds.setUserSecrets, { key: 'A', value: 'one', ...args });
+  const queues = async () => {
+    const { data } = await server.ask(alice, creds.listUserSecrets, {});
+    return (data as creds.ListedSecret[]).map((secret) => secret.queues);
+  };
+  assert.equal((await set({ queues: ['Q1', 'default', 'Q1'] })).success, true);
+  await set({ value: 'two' });
+  assert.deepEqual(await queues(), [['Q1', 'default']]);
+  await set({ queues: ['*'] });
+  assert.deepEqual(await queues(), [null]);
+
+  const refusals: [object, RegExp][] = [
+    [{ queues: ['Q1', 'Q2'] }, /there is no queue "Q2"; the queues are Q1, default/],
+    [{ queues: [] }, /name at least one queue/],
+    [{ queues: ['a,b'] }, /cannot be a queue's name/],
+    [{ queues: 'Q1' }, /'queues' must be a list/],
+    [{ value: null, queues: ['Q1'] }, /'queues' goes with a 'key' and a 'value'/],
+  ];
+  for (const [args, message] of refusals) {
+    const answer = await set(args);
+    assert.equal(answer.success, false);
+    assert.match(answer.message, message);
+  }
+  assert.deepEqual([await values(server, alice), await queues()], [{ A: 'one' }, [null]], 'nothing was changed');
+});
+
 test('two users never see anything of each other', async (t) => {
   const server = await startServer(t);
   const [alice, bob] = [await server.userToken('alice'), await server.userToken('bob')];
@@ -127,4 +157,23 @@ test('names, versions and restoring are told without a value', async (t) => {
   );
   await server.ask(alice, creds.restoreSecret, { key: '___file___:key.pem', version: 1 });
   assert.deepEqual(await values(server, alice), { '___file___:key.pem': 'b25l' });
+});
+
+test('no answer is kept by a cache, nor taken by a browser for something else than it says', async (t) => {
+  const server = await startServer(t);
+  const token = await server.userToken('alice');
+  await server.ask(token, creds.setUserSecrets, { key: 'A', value: 'x' });
+  for (const path of [
+    '/api/v1/creds/get_user_secrets',
+    '/api/v1/creds/get_secret_versions?key=none',
+    '/api/v1/no/such_call',
+    '/server/panda/getJob',
+    '/cache/none',
+    '/trf/user/runPandaSecrets',
+    '/auth/panda_auth_config.json',
+  ]) {
+    const { headers } = await fetch(`${server.url}${path}`, { headers: { authorization: `Bearer ${token}` } });
+    const said = [headers.get('cache-control'), headers.get('x-content-type-options')];
+    assert.deepEqual(said, ['no-store', 'nosniff'], path);
+  }
 });

@@ -52,7 +52,6 @@ export async function describeCalls(app: FastifyInstance): Promise<void> {
     return reply
       .type('text/html; charset=utf-8')
       .header('content-security-policy', page.policy)
-      .header('x-content-type-options', 'nosniff')
       .header('referrer-policy', 'no-referrer')
       .send(page.text);
   });

@@ -7,7 +7,5 @@ import { TRANSFORMATION_PATH } from '../../protocol/panda-job.ts';
 export function transformationRoute(app: FastifyInstance): void {
   // In a source tree beside this file, in a package beside the bundle.
   const script = readFileSync(join(import.meta.dirname, 'transformation.py'));
-  app.get(TRANSFORMATION_PATH, async (_request, reply) =>
-    reply.type('text/x-python; charset=utf-8').header('x-content-type-options', 'nosniff').send(script),
-  );
+  app.get(TRANSFORMATION_PATH, async (_request, reply) => reply.type('text/x-python; charset=utf-8').send(script));
 }

@@ -1,0 +1,12 @@
+import type { FastifyInstance } from 'fastify';
+
+/**
+ * What every answer says to whatever carries or shows it: not to keep it, which may be a secret that was asked for with GET
+ * (RFC 9111, section 5.2.2.5), and not to guess from the bytes of a user's file that it is a script or a page of this site.
+ */
+export function setAnswerHeaders(app: FastifyInstance): void {
+  app.addHook('onRequest', (_request, reply, done) => {
+    reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff');
+    done();
+  });
+}
