@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import { createDelivery } from '../../delivery/delivery.ts';
 import { createOwners } from '../../identity/owners.ts';
 import { createPilotSessions } from '../../identity/pilot-sessions.ts';
+import { createJobFiles } from '../../jobs/job-files.ts';
 import { createJobLogs } from '../../jobs/job-logs.ts';
 import { createJobs } from '../../jobs/jobs.ts';
 import { addQueue, checkQueues, findQueue, listQueues } from '../../jobs/queues.ts';
@@ -73,7 +74,7 @@ export async function startService(
         jobLogs,
         delivery: createDelivery({ store, vault, clock }),
         sandboxes: createSandboxes({ store, blobs, clock }),
-        blobs,
+        jobFiles: createJobFiles({ jobs, blobs, jobLogs }),
         findQueue: (name) => findQueue(store, name),
         checkQueues: (names) => checkQueues(store, names),
       },

@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify';
+import type { JobFiles } from '../../jobs/job-files.ts';
 import type { Jobs } from '../../jobs/jobs.ts';
 import * as calls from '../../protocol/calls/job.ts';
 import { succeeded } from '../../protocol/envelope.ts';
 import { NotFound } from '../../protocol/errors.ts';
 import { toJobDescription } from '../../protocol/job-description.ts';
-import type { Blobs } from '../../store/blobs.ts';
 import { ownerOf } from '../plugins/authentication.ts';
 import { route } from '../route.ts';
 
@@ -12,7 +12,7 @@ import { route } from '../route.ts';
 const UNKNOWN = { status: 'unknown', command: 'tobekilled' };
 
 /** A user's jobs, and what they brought back. */
-export function jobRoutes(app: FastifyInstance, { jobs, blobs }: { jobs: Jobs; blobs: Blobs }): void {
+export function jobRoutes(app: FastifyInstance, { jobs, jobFiles }: { jobs: Jobs; jobFiles: JobFiles }): void {
   route(app, calls.getJobStatus, async ({ job_ids: jobIds }, request) => {
     const found = new Map((await jobs.getJobs(ownerOf(request), jobIds)).map((job) => [job.jobId, job]));
     return succeeded(
@@ -56,9 +56,7 @@ export function jobRoutes(app: FastifyInstance, { jobs, blobs }: { jobs: Jobs; b
     return succeeded(listed);
   });
 
-  route(app, calls.getJobFile, async ({ job_id: jobId, attempt, name }, request) => {
-    const { sha256, location } = await jobs.findFile(ownerOf(request), jobId, attempt, name);
-    if (sha256 === null) throw new NotFound(`${name} is not kept here: the job's pilot put it at ${location}`);
-    return blobs.get(sha256);
-  });
+  route(app, calls.getJobFile, ({ job_id: jobId, attempt, name }, request) =>
+    jobFiles.open(ownerOf(request), { jobId, attempt, name }),
+  );
 }

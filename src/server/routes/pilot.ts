@@ -2,13 +2,11 @@ import type { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { pilotId } from '../../identity/caller.ts';
-import type { JobLogs } from '../../jobs/job-logs.ts';
+import type { JobFiles } from '../../jobs/job-files.ts';
 import * as calls from '../../protocol/calls/pilot.ts';
 import { refused, succeeded } from '../../protocol/envelope.ts';
 import { InvalidArgument } from '../../protocol/errors.ts';
-import { MAX_UPLOAD_BYTES } from '../../protocol/limits.ts';
 import { KEMS, type SealingKey } from '../../protocol/sealed.ts';
-import type { Blobs } from '../../store/blobs.ts';
 import { giveJobs, type PilotRooms, takeReport } from '../pilot-jobs.ts';
 import { callerOf } from '../plugins/authentication.ts';
 import { streamBodies } from '../plugins/body.ts';
@@ -17,10 +15,10 @@ import { route } from '../route.ts';
 /** What a pilot asks and reports. It serves the queues that its token names, and touches only attempts that it holds. */
 export async function pilotRoutes(
   app: FastifyInstance,
-  rooms: PilotRooms & { blobs: Blobs; jobLogs: JobLogs },
+  rooms: PilotRooms & { jobFiles: JobFiles },
   logger: Logger,
 ): Promise<void> {
-  const { jobs, blobs, jobLogs } = rooms;
+  const { jobs, jobFiles } = rooms;
 
   route(app, calls.acquireJobs, async (args, request) => {
     const answer = await giveJobs(
@@ -70,11 +68,7 @@ export async function pilotRoutes(
       uploads,
       calls.uploadJobFile,
       async ({ job_id: jobId, attempt_nr: attempt, kind, name }, request) => {
-        const pilot = pilotId(callerOf(request));
-        await jobs.checkUpload(pilot, { jobId, attempt });
-        const blob = await blobs.put(request.body as Readable, { maxBytes: MAX_UPLOAD_BYTES });
-        await jobs.addFile(pilot, { jobId, attempt, kind, name, ...blob });
-        if (kind === 'log') await jobLogs.replaced({ jobId, attempt });
+        await jobFiles.keep(pilotId(callerOf(request)), { jobId, attempt, kind, name }, request.body as Readable);
         return succeeded(null, 'OK');
       },
       { argumentsFrom: 'query' },
