@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import { CommanderError } from 'commander';
 import { createClient } from '../client/client.ts';
 import { serverAddress } from '../client/server-address.ts';
@@ -9,9 +10,12 @@ import { PILOT_ERRORS } from './error-codes.ts';
 import { joinServer } from './join-server.ts';
 import { readJoinToken } from './join-token.ts';
 import { runPilot } from './loop.ts';
-import { removeLeftovers } from './pilot-home.ts';
+import { preparePilotFolder, removeLeftovers } from './pilot-home.ts';
 import { createPilotProgram, type RunOptions } from './program.ts';
 import { chooseSecretsFolder } from './secrets-directory.ts';
+
+/** How long a pilot that ends waits for the answer to its farewell. */
+const LEAVE_MILLISECONDS = 5000;
 
 /** Exit status: 0, 1 (refused or impossible), 2 (usage), 128 and the signal's number when told to stop by one. */
 process.exitCode = await main(process.argv);
@@ -35,6 +39,10 @@ async function run(options: RunOptions): Promise<void> {
       'this Node cannot keep its memory from other processes of its user (Node 26 can): let no others of them run here',
     );
   }
+  const token = await readJoinToken(options.tokenFile);
+  // What is wrong on this node shows before the token is used up.
+  await preparePilotFolder(options.workdir);
+  const secretsFolder = await chooseSecretsFolder(options.secretsDir);
   const stopping = stopOnSignals();
   const connection = {
     url: options.server ?? serverAddress(process.env),
@@ -42,7 +50,7 @@ async function run(options: RunOptions): Promise<void> {
     verifyHost: process.env['PANDA_VERIFY_HOST'] !== 'off',
   };
   const session = await joinServer(connection, {
-    token: await readJoinToken(options.tokenFile),
+    token,
     queue: options.queue,
     node: hostname(),
     forSeconds: options.idleExit,
@@ -61,7 +69,7 @@ async function run(options: RunOptions): Promise<void> {
       slots: options.slots,
       idleExitSeconds: options.idleExit,
       folder: options.workdir,
-      secretsFolder: await chooseSecretsFolder(options.secretsDir),
+      secretsFolder,
       heartbeatSeconds: options.heartbeat,
       killPollSeconds: KILL_POLL_SECONDS,
       limits: {
@@ -78,8 +86,9 @@ async function run(options: RunOptions): Promise<void> {
       say,
     });
     say(`ran ${done} ${done === 1 ? 'job' : 'jobs'}`);
-    await client.leave().catch(() => {}); // Then the session ends by its silence.
   } finally {
+    // A session that is not ended ends by its silence: no pilot waits for that.
+    await Promise.race([client.leave().catch(() => {}), delay(LEAVE_MILLISECONDS, undefined, { ref: false })]);
     client.close();
   }
 }

@@ -67,8 +67,8 @@ async function removeHome(path: string): Promise<void> {
   await removeTree(path);
 }
 
-/** @throws {Misconfigured} */
-async function preparePilotFolder(folder: string): Promise<void> {
+/** Makes the folder that homes are in. @throws {Misconfigured} when others than this user may look into it */
+export async function preparePilotFolder(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const found = await lstat(folder);
   const own = process.getuid?.();

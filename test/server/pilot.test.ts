@@ -216,6 +216,6 @@ test('a sandbox whose upload breaks off is not kept', async (t) => {
     sending.write(`${part}\x1f\x8bhalf`, () => sending.destroy());
   });
   await server.stop();
-  assert.deepEqual(await readdir(join(server.folder, 'blobs')), ['incoming'], 'nothing was kept');
+  assert.deepEqual(await readdir(join(server.folder, 'blobs')), ['incoming', 'live'], 'nothing was kept');
   assert.deepEqual(await readdir(join(server.folder, 'blobs', 'incoming')), []);
 });
