@@ -46,7 +46,7 @@ export function checkTrusted(
 ): void {
   const refused = secrets.filter(({ queues }) => !isTrusted(queues, queue));
   if (refused.length === 0) return;
-  const which = refused.map(({ name, queues }) => `"${splitWireName(name).name}" to ${queues?.join(', ')}`);
+  const which = refused.map(({ name, queues }) => `"${splitWireName(name).name}" goes to ${queues?.join(', ')}`);
   const task = queue === null ? 'the task names no queue' : `the task is for queue ${queue}`;
   throw new Forbidden(
     `${which.join('; ')} only: ${task}. Name one of these queues (prun --site), or leave the secret out`,

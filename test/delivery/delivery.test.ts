@@ -78,6 +78,41 @@ eachStore(
   },
 );
 
+eachStore(
+  'a secret is delivered to the queues that its owner trusts alone, and a job is told how many are not',
+  async (t, database) => {
+    const { delivery, vault, owner, job } = await ownerWithJob(t, database);
+    await vault.set(owner, named('A'), 'for few', { queues: ['SAFE'] });
+    const recipient = await newRecipient();
+    const safe = await delivery.deliver(job, { ...pilot, queue: 'SAFE' }, recipient.offers);
+    assert.equal(await opened(recipient, safe, job), '{"A":"for few","___file___:B":"Qg=="}');
+    assert.equal(safe?.secretsLeftOut, undefined);
+
+    const other = await delivery.deliver(job, pilot, recipient.offers);
+    assert.equal(await opened(recipient, other, job), '{"___file___:B":"Qg=="}');
+    assert.equal(other?.secretsLeftOut, 1);
+    const history = await delivery.history(owner);
+    assert.deepEqual(history.map(({ queue, secrets }) => [queue, secrets.length]).sort(), [
+      ['GRID', 1],
+      ['SAFE', 2],
+    ]);
+  },
+);
+
+eachStore('a job that names a secret which was restricted meanwhile gets nothing elsewhere', async (t, database) => {
+  const { delivery, vault, owner, job } = await ownerWithJob(t, database);
+  const secretIds = await vault.idsOf(owner, [named('A')], { queue: 'GRID' });
+  await vault.set(owner, named('A'), 'for few', { queues: ['SAFE'] });
+  const { offers } = await newRecipient();
+  await assert.rejects(delivery.deliver({ ...job, secretIds }, pilot, offers), {
+    code: 'ERR_FORBIDDEN',
+    message: 'the secret that the task names was restricted to other queues than GRID',
+  });
+  await vault.delete(owner, named('B', 'file'));
+  assert.deepEqual(await delivery.deliver(job, pilot, offers), { secretsLeftOut: 1 });
+  assert.deepEqual(await delivery.history(owner), []);
+});
+
 eachStore('where there are no secrets nothing is delivered and nothing recorded', async (t, database) => {
   const { delivery, vault, newOwner, owner, job } = await ownerWithJob(t, database);
   const { offers } = await newRecipient();

@@ -42,11 +42,11 @@ eachStore('a task may name a restricted secret only for one of its queues', asyn
   const [key = '', any = ''] = await vault.idsOf(owner, names, { queue: 'Q1' });
   await assert.rejects(vault.idsOf(owner, names, { queue: 'Q3' }), {
     code: 'ERR_FORBIDDEN',
-    message: /^"KEY" to Q1, Q2 only: the task is for queue Q3\./,
+    message: /^"KEY" goes to Q1, Q2 only: the task is for queue Q3\./,
   });
   await assert.rejects(vault.idsOf(owner, names, { queue: null }), {
     code: 'ERR_FORBIDDEN',
-    message: /^"KEY" to Q1, Q2 only: the task names no queue\./,
+    message: /^"KEY" goes to Q1, Q2 only: the task names no queue\./,
   });
   await assert.rejects(vault.getForJob(owner, { secretIds: [any, key], queue: 'Q3' }), {
     code: 'ERR_FORBIDDEN',
