@@ -1,5 +1,6 @@
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
+import { Misconfigured } from '../protocol/errors.ts';
 import type { Schema } from './schema.ts';
 import { migrate, type Store } from './store.ts';
 
@@ -11,7 +12,7 @@ const INT8_TYPE = 20;
 /**
  * Opens the PostgreSQL database that `url` names, at this release's tables. Any number of servers may share it.
  *
- * @throws {Misconfigured} when its tables are newer than this release or cannot be migrated
+ * @throws {Misconfigured} when it cannot be reached, or its tables are newer than this release or cannot be migrated
  */
 export async function openPostgres(url: string, { connections = 10 } = {}): Promise<Store> {
   const types = {
@@ -24,6 +25,7 @@ export async function openPostgres(url: string, { connections = 10 } = {}): Prom
   pool.on('error', () => {});
   const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
   try {
+    await reach(pool, url);
     await migrate(db, {
       bytes: 'bytea',
       int: 'bigint',
@@ -50,4 +52,18 @@ export async function openPostgres(url: string, { connections = 10 } = {}): Prom
     },
     close: () => db.destroy(),
   };
+}
+
+/** The URL may hold a password: of it only the host is named. */
+async function reach(pool: pg.Pool, url: string): Promise<void> {
+  try {
+    (await pool.connect()).release();
+  } catch (error) {
+    const { message, code } = error as NodeJS.ErrnoException;
+    const host = URL.parse(url)?.host || 'its address';
+    throw new Misconfigured(
+      `PostgreSQL at ${host} cannot be used (${message || code}): is it running, and is PANDA_SECRETS_DATABASE (--database) ` +
+        'its address, user and password?',
+    );
+  }
 }
