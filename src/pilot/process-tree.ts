@@ -11,7 +11,7 @@ export const MARK_VARIABLE = 'PANDA_PILOT_MARK';
 export interface ProcessTree {
   /** The process that was started, leader of its own session; `undefined` when another pilot started it. */
   leader?: number;
-  /** The leader keeps a PID namespace, and with it everything in it ends at once: it is killed, never asked. */
+  /** The leader only keeps a PID namespace for the others: everything in it ends at once when the leader does. */
   isolated?: boolean;
   /** What the value of {@link MARK_VARIABLE} begins with. */
   mark: string;
@@ -28,12 +28,17 @@ const KILL_SECONDS = 5;
  */
 export async function endProcesses(tree: ProcessTree, graceSeconds: number): Promise<boolean> {
   if (membersOf(tree).length === 0) return true;
-  for (const pid of membersOf(tree)) {
-    if (tree.isolated && pid === tree.leader) continue;
+  const keeper = tree.isolated ? tree.leader : undefined;
+  // It would end with the first process in its namespace, and take the time from the others that they have to tidy up.
+  if (keeper !== undefined) signal(keeper, 'SIGSTOP');
+  const asked = membersOf(tree).filter((pid) => pid !== keeper);
+  for (const pid of asked) {
     signal(pid, 'SIGTERM');
     signal(pid, 'SIGCONT');
   }
-  if (await isGone(tree, graceSeconds)) return true;
+  const ended = await isGone(tree, graceSeconds, keeper);
+  if (keeper !== undefined) signal(keeper, 'SIGCONT');
+  if (ended) return true;
   const deadline = Date.now() + KILL_SECONDS * 1000;
   while (Date.now() < deadline) {
     for (const pid of stopAll(tree)) signal(pid, 'SIGKILL');
@@ -42,9 +47,9 @@ export async function endProcesses(tree: ProcessTree, graceSeconds: number): Pro
   return membersOf(tree).length === 0;
 }
 
-async function isGone(tree: ProcessTree, seconds: number): Promise<boolean> {
+async function isGone(tree: ProcessTree, seconds: number, keeper?: number): Promise<boolean> {
   const deadline = Date.now() + seconds * 1000;
-  while (membersOf(tree).length > 0) {
+  while (membersOf(tree).some((pid) => pid !== keeper)) {
     if (Date.now() >= deadline) return false;
     await delay(POLL_MILLISECONDS);
   }

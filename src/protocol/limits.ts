@@ -34,6 +34,10 @@ export const MAX_MASKED_FORMS_BYTES = 24 * 1024 * 1024;
 /** Sandbox size limits in bytes, those of PanDA's prun: without and with a build step. */
 export const MAX_SANDBOX_BYTES = 10 * 1024 * 1024;
 export const MAX_SOURCES_BYTES = 768 * 1024 * 1024;
+/** How many bytes of sandboxes one owner may bring within how long, and how many at once. */
+export const MAX_OWNER_SANDBOX_BYTES = 64 * 1024 * 1024 * 1024;
+export const OWNER_SANDBOX_SECONDS = 30 * 24 * 3600;
+export const MAX_SANDBOXES_AT_ONCE = 4;
 /** Largest log or output file in bytes that a pilot may upload. */
 export const MAX_UPLOAD_BYTES = 2 * 1024 * 1024 * 1024;
 
@@ -176,7 +180,7 @@ export const MAX_UNPACKED_FILES = 200_000;
 export const MAX_VARIABLE_BYTES = 128 * 1024;
 export const MAX_SECRET_VARIABLES_BYTES = 1024 * 1024;
 /** How long a payload that was told to stop may take before it is killed, and what it left behind after its end. */
-export const KILL_GRACE_SECONDS = 10;
+export const KILL_GRACE_SECONDS = 5;
 export const LEFTOVER_GRACE_SECONDS = 1;
 /** How often a pilot asks whether jobs that it runs were killed. */
 export const KILL_POLL_SECONDS = 3;

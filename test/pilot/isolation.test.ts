@@ -118,7 +118,7 @@ test(
     const { panda, run, log } = await pilotFor(t);
     panda.add({
       command:
-        'trap "echo tidied up; exit 0" TERM; (env -i setsid sh -c \'trap "" TERM; sleep 4322.5\' &) ; touch x; while :; do sleep 0.05; done',
+        'trap "exit 0" TERM; sh -c \'trap "sleep 0.1; echo tidied up; exit 0" TERM; while :; do sleep 0.02; done\' & (env -i setsid sh -c \'trap "" TERM; sleep 4322.5\' &) ; touch x; while :; do sleep 0.05; done',
     });
     const running = run({ isolate: 'on' });
     await panda.reported('running');
