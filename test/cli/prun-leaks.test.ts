@@ -9,6 +9,7 @@ import { type WireName, wireName } from '../../src/protocol/names.ts';
 import { Plaintext } from '../../src/protocol/plaintext.ts';
 import { type Handler, no, ok, startStub } from '../client/stub-server.ts';
 import { run } from './run.ts';
+import { noTerminal, openTerminal } from './terminal.ts';
 
 const VALUE = 'p@ss "wörd"/42+x';
 const KEY = `-----BEGIN KEY-----\n${'MIIBVgIBADANBgkqhkiG9w0B\n'.repeat(20)}-----END KEY-----\n`;
@@ -112,6 +113,24 @@ test('prun names file and secret before it submits, never the value, and submits
   }
 });
 
+test('at a terminal prun asks, and a no keeps everything here', { skip: noTerminal }, async () => {
+  await using stub = await startStub(
+    accepting({ 'creds/get_user_secrets': () => ok(JSON.stringify({ MY_TOKEN: VALUE })) }),
+  );
+  using folder = folderWithValue();
+  for (const [answer, status] of [
+    ['n', 1],
+    ['y', 0],
+  ] as const) {
+    await using terminal = openTerminal([...LINE, '--useSecrets'], stub.url, { program: 'prun', cwd: folder.path });
+    await terminal.sees(/Submit all the same\?/);
+    assert.ok(!stub.seen.some(({ path }) => path.startsWith('file_server/')), 'nothing is sent before the answer');
+    terminal.type(`${answer}\r`);
+    await terminal.sees(status === 1 ? /nothing was submitted/ : /new jediTaskID=10000001/);
+    assert.equal(await terminal.status(), status);
+  }
+});
+
 test('without --useSecrets no value is asked for', async () => {
   await using stub = await startStub(accepting({}));
   assert.deepEqual((await inFolder(LINE, stub.url)).stderr, '');
@@ -128,9 +147,14 @@ test('a server that does not tell the values gets the task all the same, with a 
 });
 
 async function inFolder(args: readonly string[], url: string) {
-  using folder = mkdtempDisposableSync(join(tmpdir(), 'leaks-test-'));
-  writeFileSync(join(folder.path, 'my.py'), `import os\ntoken = '${VALUE}'\n`);
+  using folder = folderWithValue();
   return await run('prun', args, url, { cwd: folder.path });
+}
+
+function folderWithValue() {
+  const folder = mkdtempDisposableSync(join(tmpdir(), 'leaks-test-'));
+  writeFileSync(join(folder.path, 'my.py'), `import os\ntoken = '${VALUE}'\n`);
+  return folder;
 }
 
 function accepting(more: Record<string, Handler>): Record<string, Handler> {
