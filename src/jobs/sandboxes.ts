@@ -1,10 +1,17 @@
+import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { AlreadyExists, InvalidArgument, NotFound } from '../protocol/errors.ts';
+import { AlreadyExists, InvalidArgument, NotFound, QuotaExceeded } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
-import { MAX_SANDBOX_BYTES, MAX_SOURCES_BYTES } from '../protocol/limits.ts';
+import {
+  MAX_OWNER_SANDBOX_BYTES,
+  MAX_SANDBOX_BYTES,
+  MAX_SANDBOXES_AT_ONCE,
+  MAX_SOURCES_BYTES,
+  OWNER_SANDBOX_SECONDS,
+} from '../protocol/limits.ts';
 import { sandboxChecksum } from '../protocol/sandbox-checksum.ts';
 import type { Blobs } from '../store/blobs.ts';
-import { insertSandbox, readSandbox, readSandboxOfContent } from '../store/sandboxes.ts';
+import { insertSandbox, readSandbox, readSandboxOfContent, sumSandboxes } from '../store/sandboxes.ts';
 import type { Store } from '../store/store.ts';
 
 /** The archives of users' working directories, which jobs unpack. */
@@ -15,6 +22,7 @@ export interface Sandboxes {
    * @throws {InvalidArgument} when the name is not `jobO.UUID.tar.gz` or `sources.UUID.tar.gz`, the content no gzip, or larger
    * than `MAX_SANDBOX_BYTES` or `MAX_SOURCES_BYTES`
    * @throws {AlreadyExists} when there is another archive of that name
+   * @throws {QuotaExceeded} beyond `MAX_OWNER_SANDBOX_BYTES` in `OWNER_SANDBOX_SECONDS`, or `MAX_SANDBOXES_AT_ONCE`
    */
   put(owner: OwnerId, name: string, content: Readable): Promise<void>;
   /** The name of an archive of this owner with that size and `sandboxChecksum`, if there is one. */
@@ -35,6 +43,9 @@ export function createSandboxes({
   blobs: Blobs;
   clock: () => number;
 }): Sandboxes {
+  /** How many each owner is bringing to this server at this moment. */
+  const underWay = new Map<OwnerId, number>();
+
   return {
     async put(owner, name, content) {
       const kind = NAME.exec(name)?.[1];
@@ -43,22 +54,21 @@ export function createSandboxes({
           `file: "${name}" is not the name of a sandbox (jobO.UUID.tar.gz or sources.UUID.tar.gz)`,
         );
       }
-      const checksum = sandboxChecksum();
-      const checkMagic = gzipCheck();
-      const { sha256, size } = await blobs.put(content, {
-        maxBytes: kind === 'sources' ? MAX_SOURCES_BYTES : MAX_SANDBOX_BYTES,
-        inspect(chunk) {
-          checkMagic(chunk);
-          checksum.update(chunk);
-        },
-      });
-      const value = checksum.value();
-      if (value === undefined) throw notGzip();
-      const sandbox = { name, owner_id: owner, sha256, size, checksum: String(value), created_at: clock() };
-      if (await store.write((tx) => insertSandbox(tx, sandbox))) return;
-      const other = await readSandbox(store.db, name);
-      if (other?.owner_id !== owner || other.sha256 !== sha256) {
-        throw new AlreadyExists(`file: there is another sandbox of the name ${name}; choose a fresh UUID`);
+      const atOnce = underWay.get(owner) ?? 0;
+      if (atOnce >= MAX_SANDBOXES_AT_ONCE) {
+        throw new QuotaExceeded(
+          `file: you are uploading ${atOnce} sandboxes already; wait until one of them has arrived`,
+        );
+      }
+      underWay.set(owner, atOnce + 1);
+      try {
+        // Content that would not be kept is not written first: nothing would count it.
+        if (await readSandbox(store.db, name)) await checkSame(owner, name, await sha256Of(content));
+        else await keep(owner, name, content, kind === 'sources' ? MAX_SOURCES_BYTES : MAX_SANDBOX_BYTES);
+      } finally {
+        const left = (underWay.get(owner) ?? 1) - 1;
+        if (left === 0) underWay.delete(owner);
+        else underWay.set(owner, left);
       }
     },
 
@@ -72,6 +82,42 @@ export function createSandboxes({
       return blobs.get(sandbox.sha256);
     },
   };
+
+  async function keep(owner: OwnerId, name: string, content: Readable, maxBytes: number): Promise<void> {
+    const brought = await sumSandboxes(store.db, owner, clock() - OWNER_SANDBOX_SECONDS * 1000);
+    if (brought >= MAX_OWNER_SANDBOX_BYTES) {
+      throw new QuotaExceeded(
+        `file: within ${OWNER_SANDBOX_SECONDS / 86_400} days you have uploaded ${brought} bytes of sandboxes; at most ${MAX_OWNER_SANDBOX_BYTES} are allowed. ` +
+          'Leave large data out of the directory that you submit from',
+      );
+    }
+    const checksum = sandboxChecksum();
+    const checkMagic = gzipCheck();
+    const { sha256, size } = await blobs.put(content, {
+      maxBytes,
+      inspect(chunk) {
+        checkMagic(chunk);
+        checksum.update(chunk);
+      },
+    });
+    const value = checksum.value();
+    if (value === undefined) throw notGzip();
+    const sandbox = { name, owner_id: owner, sha256, size, checksum: String(value), created_at: clock() };
+    if (!(await store.write((tx) => insertSandbox(tx, sandbox)))) await checkSame(owner, name, sha256);
+  }
+
+  async function checkSame(owner: OwnerId, name: string, sha256: string): Promise<void> {
+    const there = await readSandbox(store.db, name);
+    if (there?.owner_id !== owner || there.sha256 !== sha256) {
+      throw new AlreadyExists(`file: there is another sandbox of the name ${name}; choose a fresh UUID`);
+    }
+  }
+}
+
+async function sha256Of(content: Readable): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of content) hash.update(chunk);
+  return hash.digest('hex');
 }
 
 /** Throws at the first chunk that shows that it is no gzip file. */

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -12,6 +12,9 @@ export interface Blob {
   /** Bytes. */
   size: number;
 }
+
+/** What arrives is written to all the time: a connection that is silent for long is closed. */
+const ABANDONED_MILLISECONDS = 3600_000;
 
 /** Sandboxes, logs and outputs: files that are found by their content and kept once. */
 export interface Blobs {
@@ -25,10 +28,11 @@ export interface Blobs {
   get(sha256: string): Promise<{ size: number; stream: Readable }>;
 }
 
-/** Blobs in a folder (0700), each at the first two digits of its address / its address. */
+/** Blobs in a folder (0700), each at the first two digits of its address / its address. What a server that was killed left half is removed. */
 export async function openBlobs(folder: string): Promise<Blobs> {
   const incoming = join(folder, 'incoming');
   await mkdir(incoming, { recursive: true, mode: 0o700 });
+  await removeOlder(incoming, Date.now() - ABANDONED_MILLISECONDS);
   const pathOf = (sha256: string) => join(folder, sha256.slice(0, 2), sha256);
 
   return {
@@ -70,6 +74,15 @@ export async function openBlobs(folder: string): Promise<Blobs> {
       return { size: found.size, stream: createReadStream(path) };
     },
   };
+}
+
+/** Another server on the same folder may be writing there. */
+async function removeOlder(folder: string, time: number): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name);
+    const found = await stat(path).catch(() => undefined);
+    if (found && found.mtimeMs < time) await rm(path, { force: true });
+  }
 }
 
 /** A rename is durable when the folder that holds it is. */

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { OwnerId } from '../protocol/ids.ts';
 import type { Database } from './store.ts';
 
@@ -16,6 +17,17 @@ export async function insertSandbox(
 
 export async function readSandbox(db: Database, name: string) {
   return db.selectFrom('sandboxes').selectAll().where('name', '=', name).executeTakeFirst();
+}
+
+/** How many bytes of sandboxes an owner has brought since `time`, milliseconds. */
+export async function sumSandboxes(db: Database, owner: OwnerId, time: number): Promise<number> {
+  const { bytes } = await db
+    .selectFrom('sandboxes')
+    .select((eb) => sql<number>`cast(coalesce(sum(${eb.ref('size')}), 0) as bigint)`.as('bytes'))
+    .where('owner_id', '=', owner)
+    .where('created_at', '>', time)
+    .executeTakeFirstOrThrow();
+  return bytes;
 }
 
 /** The newest one of this content. */

@@ -1,14 +1,21 @@
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
 import { crc32, gzipSync } from 'node:zlib';
 import { createSandboxes } from '../../src/jobs/sandboxes.ts';
 import type { OwnerId } from '../../src/protocol/ids.ts';
-import { MAX_SANDBOX_BYTES } from '../../src/protocol/limits.ts';
+import {
+  MAX_OWNER_SANDBOX_BYTES,
+  MAX_SANDBOX_BYTES,
+  MAX_SANDBOXES_AT_ONCE,
+  OWNER_SANDBOX_SECONDS,
+} from '../../src/protocol/limits.ts';
 import { openBlobs } from '../../src/store/blobs.ts';
+import { insertSandbox } from '../../src/store/sandboxes.ts';
 import { eachStore, type TestDatabase } from '../stores.ts';
 
 const alice = 'alice' as OwnerId;
@@ -67,4 +74,52 @@ eachStore('what is no sandbox is refused: other names, other content, too much',
   const large = () => stream(Buffer.concat([file, Buffer.alloc(MAX_SANDBOX_BYTES)]));
   await assert.rejects(sandboxes.put(alice, nameOf(), large()), { code: 'ERR_INVALID_ARGUMENT' });
   await sandboxes.put(alice, nameOf('sources'), large());
+});
+
+async function bytesIn(folder: string): Promise<number> {
+  const files = await readdir(folder, { recursive: true, withFileTypes: true });
+  const sizes = files
+    .filter((entry) => entry.isFile())
+    .map(async (entry) => (await stat(join(entry.parentPath, entry.name))).size);
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+}
+
+eachStore('content that comes under a name that is taken is not kept', async (t, database) => {
+  const sandboxes = await openSandboxes(t, database);
+  const name = nameOf();
+  await sandboxes.put(alice, name, stream(file));
+  const before = await bytesIn(join(database.folder, 'blobs'));
+  for (const owner of [alice, bob]) {
+    await assert.rejects(sandboxes.put(owner, name, stream(gzipSync(randomBytes(1000)))), {
+      code: 'ERR_ALREADY_EXISTS',
+    });
+  }
+  assert.equal(await bytesIn(join(database.folder, 'blobs')), before);
+});
+
+eachStore('one owner cannot fill the disk with sandboxes, and others go on', async (_t, database) => {
+  const store = await database.open();
+  const blobs = await openBlobs(join(database.folder, 'blobs'));
+  let now = Date.now();
+  const sandboxes = createSandboxes({ store, blobs, clock: () => now });
+  const sandbox = { owner_id: alice, sha256: 'a'.repeat(64), checksum: '1', created_at: now };
+  const size = MAX_OWNER_SANDBOX_BYTES / 2;
+  await store.write(async (tx) => {
+    for (const name of [nameOf(), nameOf()]) await insertSandbox(tx, { ...sandbox, name, size });
+  });
+  await assert.rejects(sandboxes.put(alice, nameOf(), stream(file)), { code: 'ERR_QUOTA_EXCEEDED' });
+  await sandboxes.put(bob, nameOf(), stream(file));
+  now += OWNER_SANDBOX_SECONDS * 1000 + 1;
+  await sandboxes.put(alice, nameOf(), stream(file));
+});
+
+eachStore('one owner brings only so many sandboxes at the same moment', async (t, database) => {
+  const sandboxes = await openSandboxes(t, database);
+  const endless = Array.from({ length: MAX_SANDBOXES_AT_ONCE }, () => new PassThrough());
+  const putting = endless.map((content) => sandboxes.put(alice, nameOf(), content));
+  await assert.rejects(sandboxes.put(alice, nameOf(), stream(file)), { code: 'ERR_QUOTA_EXCEEDED' });
+  await sandboxes.put(bob, nameOf(), stream(file));
+  for (const content of endless) content.end(file);
+  await Promise.all(putting);
+  await sandboxes.put(alice, nameOf(), stream(file));
 });
