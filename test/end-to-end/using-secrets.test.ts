@@ -1,64 +1,127 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { filesBelow, startSite } from './site.ts';
+import { noTerminal, openTerminal, type Terminal } from '../cli/terminal.ts';
+import { type Block, type Exchange, exchanges, fencedBlocks, isAnswer } from './page.ts';
+import { type Site, startSite, type User } from './site.ts';
 
-/** The job of the page's last section: its own lines, with something done where it says `do_something`. */
-const MANUAL_JOB = `
-import json
-import base64
-with open('panda_secrets.json') as f:
-    secrets = json.load(f)
-    print(secrets['MY_SECRET'])
+const root = join(import.meta.dirname, '..', '..');
+const page = readFileSync(join(root, 'docs', 'using-secrets.md'), 'utf8');
 
-    with open('some_binary_file', 'wb') as f:
-        f.write(base64.b64decode(secrets['MY_SECRET_BIN']))
-    print(json.loads(secrets['MY_SECRET_SER'])['a_key'])
-`;
-
-test('the manual page "Using secrets" works from top to bottom, one command at a time', async (t) => {
+test('the manual page "Using secrets" works as it is written, from top to bottom', { skip: noTerminal }, async (t) => {
   const site = await startSite(t);
+  await site.queue('SITE_A');
+  await site.queue('SITE_B');
   const user = await site.user('adoe');
-  const binary = randomBytes(100);
+  makeFiles(user);
+  const environment = environmentOf(user, site);
+  await using terminal = openTerminal([], site.url, { env: environment, cwd: user.directory });
+  await terminal.sees(/>>> $/);
 
-  // How to manage secrets: set_secret
-  const ok = { status: 0, stdout: 'INFO : OK\n', stderr: '' };
-  assert.deepEqual(await user.pbook('set_secret', 'MY_SECRET', 'random_string'), ok);
-  assert.deepEqual(await user.pbook('set_secret', 'MY_SECRET_SER', '{"a_key": "a_value"}'), ok);
-  assert.deepEqual(await user.pbook('set_secret', 'MY_SECRET_BIN', binary.toString('base64')), ok);
-
-  // list_secrets shows all secrets
-  const { stdout } = await user.pbook('list_secrets');
-  assert.deepEqual(stdout.split('\n').slice(0, 4), [
-    '',
-    '    Key           : Value',
-    `    ------------- : ${'-'.repeat(53)}`,
-    '    MY_SECRET     : random_string',
-  ]);
-  assert.match(stdout, /\n {4}MY_SECRET_SER : \{"a_key": "a_value"\}\n/);
-
-  // Using secrets in your jobs
-  writeFileSync(join(user.directory, 'my_job.py'), MANUAL_JOB);
-  const submitted = await user.prun(
-    ...['--exec', 'python3 my_job.py', '--outDS', 'user.adoe.manual', '--outputs', 'some_binary_file'],
-    ...['--useSecrets', '--noBuild'],
-  );
-  assert.equal(submitted.status, 0, submitted.stderr);
-  const task = /jediTaskID=(\d+)/.exec(submitted.stdout)?.[1] ?? '';
-  const pilot = await site.pilot();
-  assert.equal(pilot.status, 0, pilot.stderr);
-
-  const log = await user.pbook('logs', task);
-  assert.match(log.stdout, /^\*\*\*\n\*\*\*$/m, 'both printed values are masked');
-  assert.equal((await user.pbook('get_outputs', task)).status, 0);
-  const output = filesBelow(user.directory).find(({ path }) => path.endsWith('.some_binary_file'));
-  assert.deepEqual(output && readFileSync(output.path), binary, 'the job had the binary secret byte for byte');
-
-  // delete_secret and delete_all_secrets
-  assert.deepEqual(await user.pbook('delete_secret', 'MY_SECRET'), ok);
-  assert.doesNotMatch((await user.pbook('list_secrets')).stdout, /MY_SECRET /);
-  assert.deepEqual(await user.pbook('delete_all_secrets', '--yes'), ok);
-  assert.equal((await user.pbook('list_secrets')).stdout, 'No secrets\n');
+  for (const block of fencedBlocks(page)) {
+    const place = `docs/using-secrets.md:${block.line}`;
+    if (block.language === 'console') await typeToShell(block, site, { cwd: user.directory, env: environment });
+    else if (block.language === 'pycon') await typeToPython(block, terminal);
+    else if (block.language === 'python') writeJob(block, user.directory);
+    else assert.fail(`${place}: no test knows what to do with a block of "${block.language}"`);
+  }
 });
+
+test('an answer of a page has to be the whole answer, but for ...', () => {
+  assert.ok(isAnswer(['INFO : OK'], 'INFO : OK\n'));
+  assert.ok(!isAnswer(['INFO : OK'], 'INFO : OK\nmore\n'));
+  assert.ok(isAnswer(['...', 'b (...)'], 'a\na\nb (2 bytes)\n'));
+  assert.ok(isAnswer(['...', 'b'], 'b\n'));
+  assert.ok(!isAnswer(['a...c'], 'a\nc\n'));
+});
+
+/** What the page's reader has. */
+function makeFiles({ directory }: User): void {
+  const home = dirname(directory);
+  const key = `-----BEGIN PRIVATE KEY-----\n${randomBytes(48).toString('base64')}\n-----END PRIVATE KEY-----\n`;
+  writeFileSync(join(home, 'token.txt'), `eyJhbGciOi${randomBytes(60).toString('base64url')}\n`);
+  writeFileSync(join(home, 'my_key.pem'), key);
+  for (const folder of [home, directory]) writeFileSync(join(folder, 'some_binary_file'), randomBytes(100));
+  mkdirSync(join(directory, 'my_job'));
+}
+
+function environmentOf({ directory, token }: User, { url }: Site): Record<string, string> {
+  const home = dirname(directory);
+  return {
+    PATH: [join(root, 'bin'), dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter),
+    HOME: home,
+    PANDA_CONFIG_ROOT: join(home, '.pathena'),
+    PANDA_URL_SSL: url,
+    PANDA_AUTH_ID_TOKEN: token,
+  };
+}
+
+/** A block is one session of a shell. A command fails where the page shows an `ERROR`, and nowhere else. */
+async function typeToShell(block: Block, site: Site, options: { cwd: string; env: Record<string, string> }) {
+  const commands = exchanges(block, '$');
+  const queues = commands
+    .filter(({ typed, answer }) => typed.startsWith('prun ') && !isRefused(answer))
+    .map(({ typed }) => /--site (\S+)/.exec(typed)?.[1] ?? 'default');
+  const pilots: ReturnType<Site['pilot']>[] = [];
+  // A pilot for each task as it is submitted, which most of them wait for.
+  const outputs = await runInShell(commands, options, (output) => {
+    const submitted = output.match(/ new jediTaskID=/g)?.length ?? 0;
+    for (const queue of queues.slice(pilots.length, submitted)) pilots.push(site.pilot({ queue }));
+  });
+  await Promise.all(pilots);
+  for (const [index, { typed, answer, line }] of commands.entries()) {
+    const { output = '', status } = outputs[index] ?? {};
+    compare({ line, typed, answer }, output);
+    assert.equal(status === 0, !isRefused(answer), `docs/using-secrets.md:${line}: exit status ${status} of ${typed}`);
+  }
+}
+
+function isRefused(answer: readonly string[]): boolean {
+  return answer.some((line) => line.startsWith('ERROR : '));
+}
+
+/** Types commands to one shell, and answers what each of them wrote to either stream. */
+async function runInShell(
+  commands: readonly Exchange[],
+  options: { cwd: string; env: Record<string, string> },
+  onOutput: (all: string) => void,
+) {
+  const MARK = '\u001e';
+  const script = ['exec 2>&1', ...commands.flatMap(({ typed }) => [typed, `printf '${MARK}%s${MARK}' $?`])].join('\n');
+  const child = spawn('sh', ['-c', script], { ...options, stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  for await (const text of child.stdout.setEncoding('utf8')) {
+    output += text;
+    onOutput(output);
+  }
+  const pieces = output.split(MARK);
+  return commands.map((_, index) => ({ output: pieces[2 * index], status: Number(pieces[2 * index + 1]) }));
+}
+
+async function typeToPython(block: Block, terminal: Terminal): Promise<void> {
+  for (const { typed, answer, line } of exchanges(block, '>>>', '...')) {
+    const lines = typed.split('\n');
+    let output = '';
+    for (const [index, text] of lines.entries()) {
+      terminal.type(`${text}\r`);
+      const shown = await terminal.sees(index < lines.length - 1 ? /\n\.\.\. $/ : /\n(?:[\s\S]*\n)?>>> $/);
+      output = shown.slice(shown.indexOf('\n') + 1).replace(/>>> $/, '');
+    }
+    compare({ line, typed, answer }, output);
+  }
+}
+
+/** A Python block names its file in its first line. */
+function writeJob({ lines, line }: Block, directory: string): void {
+  const file = /^# (\S+)$/.exec(lines[0] ?? '')?.[1];
+  assert.ok(file, `docs/using-secrets.md:${line}: which file is it?`);
+  writeFileSync(join(directory, file), `${lines.join('\n')}\n`);
+}
+
+function compare({ line, typed, answer }: Exchange, actual: string): void {
+  if (isAnswer(answer, actual)) return;
+  assert.equal(actual, `${answer.join('\n')}\n`, `docs/using-secrets.md:${line}: the answer to ${typed}`);
+}
