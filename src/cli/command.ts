@@ -1,5 +1,6 @@
 import { type Command, CommanderError } from 'commander';
 import type { Connection } from '../client/connect.ts';
+import { Unauthenticated } from '../protocol/errors.ts';
 import { EXIT_OK, EXIT_USAGE, endQuietlyOnClosedPipe, fail, reportFailure, warn } from './reporting.ts';
 
 /** What a program's command line is made of: a commander program, and how its arguments are read. */
@@ -44,7 +45,7 @@ export async function withConnection<T>(
   try {
     signal?.throwIfAborted();
     if (!signal && process.stdin.isTTY) await (await import('./login.ts')).offerLogin(connection);
-    return await work(connection);
+    return await work(connection).catch(tellHowToLogIn);
   } finally {
     close();
   }
@@ -58,6 +59,14 @@ export async function openConnection(): Promise<Connection> {
     warn("the server's certificate is not checked (PANDA_VERIFY_HOST=off): anybody in between can read and change all");
   }
   return connection;
+}
+
+/** What a server, or a file, says of a token does not tell how to get another. */
+function tellHowToLogIn(error: unknown): never {
+  if (!(error instanceof Unauthenticated) || error.message.includes('pbook login')) throw error;
+  const named = ['PANDA_AUTH_ID_TOKEN', 'OIDC_AUTH_TOKEN_FILE', 'OIDC_AUTH_ID_TOKEN'].find((name) => process.env[name]);
+  const first = named ? `unset ${named}, which goes before a login, and ` : '';
+  throw new Unauthenticated(`${error.message}. To get a new token, ${first}log in with "pbook login"`);
 }
 
 /** Errors of the command line as lines of PanDA's tools, thrown and not exited on. */

@@ -1,5 +1,5 @@
 import { styleText } from 'node:util';
-import { PandaError, Unauthenticated } from '../protocol/errors.ts';
+import { PandaError } from '../protocol/errors.ts';
 
 /** What a command ends with: done, refused or failed, used wrongly. */
 export const EXIT_OK = 0;
@@ -73,7 +73,7 @@ export function reportFailure(error: unknown, program: string): number {
     return EXIT_USAGE;
   }
   if (error instanceof PandaError) {
-    fail(error instanceof Unauthenticated ? withAdvice(error.message) : error.message);
+    fail(error.message);
     return EXIT_REFUSED;
   }
   const { code } = error as NodeJS.ErrnoException;
@@ -83,14 +83,6 @@ export function reportFailure(error: unknown, program: string): number {
   fail(`${program} has a fault (${code ?? (error as Error)?.name}); please report it with these lines`);
   process.stderr.write(`${place.join('\n')}\n`);
   return EXIT_REFUSED;
-}
-
-/** What a server, or a file, says of a token does not tell how to get another. */
-function withAdvice(message: string): string {
-  if (message.includes('pbook login')) return message;
-  const named = ['PANDA_AUTH_ID_TOKEN', 'OIDC_AUTH_TOKEN_FILE', 'OIDC_AUTH_ID_TOKEN'].find((name) => process.env[name]);
-  const first = named ? `unset ${named}, which goes before a login, and ` : '';
-  return `${message}. To get a new token, ${first}log in with "pbook login"`;
 }
 
 /** Ends quietly when the reader of a pipe has seen enough (`pbook show | head -1`). */
