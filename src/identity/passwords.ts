@@ -1,7 +1,7 @@
 import { type BinaryLike, randomBytes, type ScryptOptions, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
-import { InvalidArgument, Misconfigured } from '../protocol/errors.ts';
-import { MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS } from '../protocol/limits.ts';
+import { InvalidArgument, Misconfigured, TooManyTries } from '../protocol/errors.ts';
+import { MAX_PASSWORD_CHARS, MAX_WAITING_PASSWORDS, MIN_PASSWORD_CHARS } from '../protocol/limits.ts';
 
 const derive = promisify<BinaryLike, BinaryLike, number, ScryptOptions, Buffer>(scrypt);
 
@@ -15,6 +15,7 @@ const SALT_BYTES = 16;
 const HASH_BYTES = 32;
 /** Hashes that are computed at once: each keeps one of Node's four threads busy, which files and databases need as well. */
 const MAX_AT_ONCE = 2;
+const BUSY_SECONDS = 10;
 
 /**
  * Checks a new password: its length, and that it is not the account's name (NIST SP 800-63B: length counts, not the kinds of
@@ -38,6 +39,8 @@ export function checkNewPassword(password: string, accountName: string): void {
 /**
  * The hash of a password with its salt and cost, in the PHC string format: `$scrypt$ln=15,r=8,p=3$SALT$HASH`. The cost of
  * new hashes can rise, and the old ones stay good.
+ *
+ * @throws {TooManyTries} as {@link isPassword}
  */
 export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(SALT_BYTES);
@@ -50,6 +53,7 @@ export async function hashPassword(password: string): Promise<string> {
  * the time does not tell which accounts there are.
  *
  * @throws {Misconfigured} when the hash is not one
+ * @throws {TooManyTries} when `MAX_WAITING_PASSWORDS` are waiting already
  */
 export async function isPassword(password: string, hash: string | null | undefined): Promise<boolean> {
   if (password.length > 4 * MAX_PASSWORD_CHARS) return false;
@@ -69,6 +73,9 @@ const waiting: (() => void)[] = [];
 let running = 0;
 
 async function derived(password: string, salt: Buffer, { ln, r, p }: typeof COST, length: number): Promise<Buffer> {
+  if (waiting.length >= MAX_WAITING_PASSWORDS) {
+    throw new TooManyTries('too many people are signing in: try again in a few seconds', BUSY_SECONDS);
+  }
   if (running === MAX_AT_ONCE) await new Promise<void>((resolve) => waiting.push(resolve));
   else running++;
   try {

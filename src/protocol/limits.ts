@@ -108,6 +108,8 @@ export const SIGNING_KEYS_RECHECK_SECONDS = 30;
 /** Shortest password, in characters, and the longest: hashing takes longer for more. */
 export const MIN_PASSWORD_CHARS = 12;
 export const MAX_PASSWORD_CHARS = 256;
+/** How many passwords may wait to be checked, which takes a tenth of a second each: more are refused at once. */
+export const MAX_WAITING_PASSWORDS = 100;
 /** How many passwords may be tried for one account within how long, right ones not counted. */
 export const MAX_SIGN_IN_FAILURES = 10;
 export const SIGN_IN_FAILURES_SECONDS = 15 * 60;

@@ -56,3 +56,12 @@ test('a password is long enough, not too long, and not the name', () => {
   checkNewPassword('twelve chars', 'alice');
   checkNewPassword('alice likes green forests', 'alice');
 });
+
+test('a flood of passwords is refused beyond what can be checked soon', async () => {
+  const hash = '$scrypt$ln=10,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$xXt6EAFzAOlee5Hgl8R5+kLA6sDARjRcMGtm6fZJsa8';
+  const tries = await Promise.allSettled(Array.from({ length: 300 }, () => isPassword('wrong', hash)));
+  const refused = tries.filter((one) => one.status === 'rejected');
+  assert.ok(refused.length > 0 && refused.length < 300, `${refused.length} refused`);
+  for (const { reason } of refused) assert.equal(reason.code, 'ERR_TOO_MANY_TRIES');
+  assert.equal(await isPassword('correct horse battery', hash), true, 'afterwards it goes on');
+});
