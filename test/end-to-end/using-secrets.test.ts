@@ -65,11 +65,11 @@ async function typeToShell(block: Block, site: Site, options: { cwd: string; env
   const queues = commands
     .filter(({ typed, answer }) => typed.startsWith('prun ') && !isRefused(answer))
     .map(({ typed }) => /--site (\S+)/.exec(typed)?.[1] ?? 'default');
-  const pilots: ReturnType<Site['pilot']>[] = [];
-  // A pilot for each task as it is submitted, which most of them wait for.
-  const outputs = await runInShell(commands, options, (output) => {
+  const pilots: Promise<void>[] = [];
+  // A pilot for each task as it is submitted, for which `prun --wait` waits.
+  const outputs = await runInShell(commands, options, (output, giveUp) => {
     const submitted = output.match(/ new jediTaskID=/g)?.length ?? 0;
-    for (const queue of queues.slice(pilots.length, submitted)) pilots.push(site.pilot({ queue }));
+    for (const queue of queues.slice(pilots.length, submitted)) pilots.push(runPilot(site, queue, giveUp));
   });
   await Promise.all(pilots);
   for (const [index, { typed, answer, line }] of commands.entries()) {
@@ -77,6 +77,13 @@ async function typeToShell(block: Block, site: Site, options: { cwd: string; env
     compare({ line, typed, answer }, output);
     assert.equal(status === 0, !isRefused(answer), `docs/using-secrets.md:${line}: exit status ${status} of ${typed}`);
   }
+}
+
+async function runPilot(site: Site, queue: string, giveUp: () => void): Promise<void> {
+  const { status, stderr } = await site.pilot({ queue });
+  if (status === 0) return;
+  giveUp();
+  assert.fail(`the pilot ended with status ${status}: ${stderr}`);
 }
 
 function isRefused(answer: readonly string[]): boolean {
@@ -87,15 +94,17 @@ function isRefused(answer: readonly string[]): boolean {
 async function runInShell(
   commands: readonly Exchange[],
   options: { cwd: string; env: Record<string, string> },
-  onOutput: (all: string) => void,
+  onOutput: (all: string, giveUp: () => void) => void,
 ) {
   const MARK = '\u001e';
   const script = ['exec 2>&1', ...commands.flatMap(({ typed }) => [typed, `printf '${MARK}%s${MARK}' $?`])].join('\n');
-  const child = spawn('sh', ['-c', script], { ...options, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn('sh', ['-c', script], { ...options, stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+  // The shell and what it waits for.
+  const giveUp = () => void process.kill(-(child.pid ?? 0), 'SIGKILL');
   let output = '';
   for await (const text of child.stdout.setEncoding('utf8')) {
     output += text;
-    onOutput(output);
+    onOutput(output, giveUp);
   }
   const pieces = output.split(MARK);
   return commands.map((_, index) => ({ output: pieces[2 * index], status: Number(pieces[2 * index + 1]) }));
