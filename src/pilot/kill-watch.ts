@@ -9,6 +9,8 @@ export interface KillWatch {
   close(): void;
 }
 
+/** A server that takes long to answer is asked less often: it answers one pilot for at most this part of the time. */
+const SHARE_OF_TIME = 0.02;
 /** Each time comes up to a quarter sooner or later, so that the pilots of a site spread out. */
 const SPREAD = 0.25;
 
@@ -31,15 +33,18 @@ export function createKillWatch({
 
   async function ask(): Promise<void> {
     let failures = 0;
+    let seconds = everySeconds;
     while (watched.size > 0 && !closed.signal.aborted) {
-      await pause(everySeconds * (1 + SPREAD * (2 * random() - 1)), closed.signal);
+      await pause(seconds * (1 + SPREAD * (2 * random() - 1)), closed.signal);
       if (watched.size === 0 || closed.signal.aborted) break;
+      const began = performance.now();
       try {
         for (const { job_id, attempt_number, command } of await server.getPilotJobStatus([...watched.keys()])) {
           const job = watched.get(job_id);
           if (command === 'tobekilled' && job?.attempt === attempt_number) job.onKill();
         }
         failures = 0;
+        seconds = Math.max(everySeconds, (performance.now() - began) / 1000 / SHARE_OF_TIME);
       } catch {
         await pause(backoffSeconds(failures++), closed.signal);
       }
