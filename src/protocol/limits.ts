@@ -58,6 +58,8 @@ export const MAX_JOBS_PER_TASK = 10_000;
 export const MAX_ASKED_JOBS = 1000;
 /** How many jobs one pilot may ask for at once. */
 export const MAX_JOBS_PER_ACQUIRE = 100;
+/** How many characters of secrets one answer to a pilot carries before it gets no further job: a single one may have more. */
+export const MAX_ACQUIRED_SECRETS_CHARS = 64 * 1024 * 1024;
 /** Attempts of a job unless the task says otherwise, and at most. */
 export const DEFAULT_MAX_ATTEMPTS = 3;
 export const MAX_MAX_ATTEMPTS = 50;

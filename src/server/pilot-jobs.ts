@@ -4,6 +4,7 @@ import { type Caller, pilotId } from '../identity/caller.ts';
 import type { JobReport, Jobs } from '../jobs/jobs.ts';
 import { Conflict, Forbidden, NotFound, PandaError } from '../protocol/errors.ts';
 import {
+  MAX_ACQUIRED_SECRETS_CHARS,
   MAX_DIAGNOSIS_CHARS,
   MAX_JOBS_PER_ACQUIRE,
   MAX_SHOWN_CHARS,
@@ -49,16 +50,33 @@ export async function giveJobs(
 ): Promise<{ jobs: PandaJob[] } | { none: string }> {
   const queue = await servedQueue(findQueue, caller, name);
   const pilot = { pilotId: pilotId(caller), queue: queue.name, node: shownText(node, MAX_SHOWN_CHARS) };
-  const { jobs: leased, withheld } = await jobs.acquire({
-    ...pilot,
-    count: Math.min(Math.max(count, 1), MAX_JOBS_PER_ACQUIRE),
-    ...(taskId && { taskId }),
-    ...(!offers && { leaseSeconds: PANDA_PILOT_LEASE_SECONDS }),
-    // A key that nothing proves to be the pilot's is no better than TLS alone: whatever ends that could have put it there.
-    mayHaveSecrets: (offers !== undefined && caller.proven === true) || queue.allowTlsSecrets,
-  });
-  const given = await Promise.all(leased.map((job) => withSecrets(job)));
-  const ready = given.filter((job) => job !== undefined);
+  // A key that nothing proves to be the pilot's is no better than TLS alone: whatever ends that could have put it there.
+  const mayHaveSecrets = (offers !== undefined && caller.proven === true) || queue.allowTlsSecrets;
+  const most = Math.min(Math.max(count, 1), MAX_JOBS_PER_ACQUIRE);
+  const ready: PandaJob[] = [];
+  let room = MAX_ACQUIRED_SECRETS_CHARS;
+  let withheld = 0;
+  for (let asked = 0; asked < most && room > 0; ) {
+    // One by one where they may have secrets: a job that does not fit into the answer is better not taken from the queue.
+    const batch = mayHaveSecrets ? 1 : most;
+    const acquired = await jobs.acquire({
+      ...pilot,
+      count: batch,
+      ...(taskId && { taskId }),
+      ...(!offers && { leaseSeconds: PANDA_PILOT_LEASE_SECONDS }),
+      mayHaveSecrets,
+    });
+    withheld = acquired.withheld;
+    asked += batch;
+    if (acquired.jobs.length === 0) break;
+    for (const leased of acquired.jobs) {
+      const job = await withSecrets(leased);
+      // One that failed waits again: it is not tried twice for one question.
+      if (!job) room = 0;
+      else ready.push(job);
+      room -= (job?.secrets ?? job?.sealedSecrets?.ciphertext ?? '').length;
+    }
+  }
   return ready.length > 0 ? { jobs: ready } : { none: noJobs(withheld, queue.name) };
 
   /** The job as its pilot gets it; a job whose secrets cannot be had fails, with the reason for its owner. */

@@ -93,6 +93,22 @@ test('a pilot that offers no key gets no secrets, and is told why, unless its qu
   assert.equal(job?.secrets, '{"MY_SECRET":"random_string"}');
 });
 
+test('a pilot that asks for many jobs gets as many as one answer carries with their secrets, and the others later', async (t) => {
+  const { server, alice } = await setUp(t);
+  for (let n = 0; n < 17; n++) await alice.setSecret(wireName(`LARGE_${n}`), 'x'.repeat(1_000_000));
+  await submit(alice, { useSecrets: true, jobs: 6 });
+  const token = await server.pilotToken('older', { allowTlsSecrets: true });
+  const takeJobs = async (count: number) => {
+    const { data } = await server.ask(token, calls.acquireJobs, { site_name: 'older', n_jobs: count });
+    return (data as { jobs: calls.PilotJob[] }).jobs;
+  };
+  const [first, second] = [await takeJobs(6), await takeJobs(6)];
+  assert.deepEqual([first.length, second.length], [4, 2]);
+  const jobs = [...first, ...second];
+  assert.equal(new Set(jobs.map(({ PandaID }) => PandaID)).size, 6);
+  assert.ok(jobs.every(({ secrets = '' }) => secrets.length > 17_000_000));
+});
+
 test('a pilot serves the queues of its token and no other', async (t) => {
   const { server, alice } = await setUp(t);
   await submit(alice);
