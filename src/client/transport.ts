@@ -4,7 +4,6 @@ import type { Readable } from 'node:stream';
 import type { Envelope } from '../protocol/envelope.ts';
 import { Refused, Unauthenticated, Unavailable, UnknownCall } from '../protocol/errors.ts';
 import { explainFailure } from './failures.ts';
-import { measureFile } from './measured-file.ts';
 import { type ConnectionOptions, createRequester, type Started } from './requester.ts';
 
 /** What a call that succeeded brought. */
@@ -70,6 +69,7 @@ export function createTransport(options: ConnectionOptions): Transport {
       const url = appendQuery(callUrl(base, path), query);
       const headers = { ...jsonHeaders(), 'Content-Type': type };
       if (typeof body === 'string') {
+        const { measureFile } = await import('./measured-file.ts');
         const { size, sha256 } = await measureFile(body);
         const options = { method: 'POST', headers: { ...headers, 'Content-Length': size } };
         return readAnswer(await request.start(url, options, createReadStream(body), sha256), url);
