@@ -11,7 +11,7 @@ import { type JobLog, openJobLog } from './job-log.ts';
 import type { DeliveredSecrets } from './job-secrets.ts';
 import type { KillWatch } from './kill-watch.ts';
 import { followLog } from './live-log.ts';
-import { createMasker, maskTransform } from './masker.ts';
+import { createMasker, type Masker, maskTransform } from './masker.ts';
 import type { Output } from './outputs.ts';
 import { type PayloadEnd, startPayload } from './payload.ts';
 import type { PilotHome } from './pilot-home.ts';
@@ -158,6 +158,7 @@ async function runPayload(
 ): Promise<PayloadEnd> {
   const { job, home } = options;
   const masker = createMasker(delivered?.secrets ?? []);
+  for (const note of notesOn(masker)) log.note(note);
   const written: Promise<void>[] = [];
   const masked = () => {
     const stream = maskTransform(masker);
@@ -186,6 +187,15 @@ async function runPayload(
     limits.stop();
     stop.removeEventListener('abort', end);
   }
+}
+
+/** How many, not which: a log is passed on to others, and its owner is told the names when the secrets are set. */
+function notesOn({ unmaskable, partlyMasked }: Masker): string[] {
+  const count = (names: readonly unknown[]) => (names.length === 1 ? '1 secret is' : `${names.length} secrets are`);
+  return [
+    ...(unmaskable.length > 0 ? [`${count(unmaskable)} too short or too common to be masked in this log`] : []),
+    ...(partlyMasked.length > 0 ? [`${count(partlyMasked)} too large to be masked in every encoding`] : []),
+  ];
 }
 
 function describe({ exitCode, signal }: PayloadEnd): string {

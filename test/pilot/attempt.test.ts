@@ -166,6 +166,23 @@ test('a secret that is printed in pieces, on both streams and without a line end
   assert.equal(log().match(/\*\*\*/g)?.length, 3);
 });
 
+test('a log says how many secrets are not masked in it, and not which', async (t) => {
+  const { panda, run, log } = await pilotFor(t);
+  const secrets = {
+    SHORT: 'abc',
+    COMMON: 'true',
+    LARGE: 'x7_'.repeat(300_000),
+    ANOTHER: 'y8_'.repeat(300_000),
+    A: VALUE,
+  };
+  panda.add({ command: 'echo $SHORT $A', secrets });
+  await run();
+  assert.match(log(), /2 secrets are too short or too common to be masked in this log\n/);
+  assert.match(log(), /secrets? (is|are) too large to be masked in every encoding\n/);
+  assert.match(log(), /abc \*\*\*\n/);
+  assert.ok(!/SHORT|COMMON|LARGE|ANOTHER/.test(log()));
+});
+
 test('a value that no variable can hold is left out of the environment, and the job runs', async (t) => {
   const { panda, run, log } = await pilotFor(t);
   panda.add({

@@ -1,17 +1,19 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
-import { temporaryFolder } from './folders.ts';
+import { livingProcesses } from '../../src/pilot/processes.ts';
+import { temporaryFolder, until } from './folders.ts';
 import { type PandaServer, startPanda } from './panda.ts';
 import { pilotFor } from './pilots.ts';
 import { stubToken } from './stub-session.ts';
 
 const MAIN = join(import.meta.dirname, '../../src/pilot/main.ts');
+const QUIET = ['--disable-warning=ExperimentalWarning'];
 const NOBODY = 65534;
 const works =
   spawnSync('bwrap', ['--unshare-user-try', '--unshare-pid', '--ro-bind', '/', '/', '--proc', '/proc', 'true'])
@@ -107,7 +109,7 @@ test(
     await run({ isolate: 'on' });
     await panda.reported('finished');
     assert.ok(!commandLines().some((line) => line.includes('4321.5')));
-    assert.equal(spawnSync('ls', [folder]).stdout.toString(), '');
+    assert.deepEqual(readdirSync(folder), []);
   },
 );
 
@@ -130,6 +132,23 @@ test(
     assert.ok(!commandLines().some((line) => line.includes('4322.5')));
   },
 );
+
+test('an isolated payload ends with a pilot that is killed', isolated, async (t) => {
+  const panda = await startPanda(t);
+  const folder = await temporaryFolder(t);
+  const token = join(folder, 'token');
+  writeFileSync(token, stubToken(), { mode: 0o600 });
+  panda.add({ command: '(env -i setsid sleep 4323.5 &); sleep 4323.5' });
+  const args = ['--token-file', token, '--workdir', folder, '--isolate', 'on'];
+  const pilot = startPilot(panda, { nobody: false, args });
+  t.after(() => pilot.kill('SIGKILL'));
+  const sleepers = () => commandLines().filter((line) => line === 'sleep 4323.5 ').length;
+  await until(sleepers, (count) => count === 2);
+  pilot.kill('SIGKILL');
+  await until(sleepers, (count) => count === 0);
+  assert.equal(spawnSync(process.execPath, [...QUIET, MAIN, 'clean', '--workdir', folder]).status, 0);
+  assert.deepEqual(readdirSync(folder), ['token']);
+});
 
 test('an isolated payload passes on its exit status', isolated, async (t) => {
   const { panda, run } = await pilotFor(t);
@@ -218,7 +237,7 @@ async function snoopAround(
 function startPilot(panda: PandaServer, { nobody, args }: { nobody: boolean; args: string[] }) {
   const all = [
     process.execPath,
-    '--disable-warning=ExperimentalWarning',
+    ...QUIET,
     MAIN,
     '--queue',
     'default',
@@ -261,5 +280,11 @@ async function meetAll(t: TestContext, count: number): Promise<number> {
 }
 
 function commandLines(): string[] {
-  return spawnSync('ps', ['-eo', 'args']).stdout.toString().split('\n');
+  return livingProcesses().map(({ pid }) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+    } catch {
+      return '';
+    }
+  });
 }
