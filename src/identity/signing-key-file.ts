@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { link, open, rename, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, link, open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose';
-import { Misconfigured, UnknownFormat } from '../protocol/errors.ts';
+import { Conflict, Misconfigured, UnknownFormat } from '../protocol/errors.ts';
 import { SIGNING_KEYS_RECHECK_SECONDS } from '../protocol/limits.ts';
 
 const FILE_FORMAT = 1;
@@ -28,11 +28,15 @@ export type SigningKey = JWK & { kid: string };
  */
 async function openSigningKeyFile(path: string): Promise<SigningKeyFile> {
   const found = await readSigningKeyFile(path);
-  if (found) return found;
+  if (found) return found.content;
   await createSigningKeyFile(path);
-  const made = await readSigningKeyFile(path);
-  if (!made) throw new Misconfigured(`the signing key file ${path} was removed while it was opened`);
-  return made;
+  return (await findSigningKeyFile(path)).content;
+}
+
+async function findSigningKeyFile(path: string) {
+  const found = await readSigningKeyFile(path);
+  if (!found) throw new Misconfigured(`the signing key file ${path} was removed while it was opened`);
+  return found;
 }
 
 /**
@@ -40,13 +44,23 @@ async function openSigningKeyFile(path: string): Promise<SigningKeyFile> {
  * `forgetOlder` says that they may be in other hands.
  *
  * @returns how many keys the file now has
+ * @throws {Conflict} when another change of the file is under way
  * @throws as {@link openSigningKeyFile}
  */
 export async function rotateSigningKey(path: string, { forgetOlder = false } = {}): Promise<number> {
-  const { keys, ...rest } = await openSigningKeyFile(path);
-  const content = { ...rest, keys: [await newSigningKey(), ...(forgetOlder ? [] : keys)] };
-  await writeWhole(path, content, (temporary) => rename(temporary, path));
-  return content.keys.length;
+  await openSigningKeyFile(path);
+  const target = await realpath(path);
+  const next = `${target}.new`;
+  // Making this file, which must not be there, is also the lock: of two changes at once one's key would be lost.
+  return writeWhole(target, next, async (handle) => {
+    const { content, uid, gid } = await findSigningKeyFile(target);
+    const keys = [await newSigningKey(), ...(forgetOlder ? [] : content.keys)];
+    // Root changes it for the server, which must be able to read it afterwards.
+    if (process.geteuid?.() !== uid) await handle.chown(uid, gid);
+    await writeContent(handle, { ...content, keys });
+    await rename(next, target);
+    return keys.length;
+  });
 }
 
 /** The content of a signing key file while a server runs. */
@@ -77,7 +91,7 @@ export async function openSigningKeys(path: string, clock: () => number): Promis
     lookedAt = clock();
     const found = await stamp();
     if (found === undefined || found === read) return;
-    content = (await readSigningKeyFile(path).catch(() => undefined)) ?? content;
+    content = (await readSigningKeyFile(path).catch(() => undefined))?.content ?? content;
     read = found;
   }
 
@@ -95,7 +109,9 @@ async function createSigningKeyFile(path: string): Promise<void> {
     issuer: `urn:panda-secrets:${randomUUID()}`,
     keys: [await newSigningKey()],
   };
-  await writeWhole(path, content, async (temporary) => {
+  const temporary = `${path}.${randomUUID()}`;
+  await writeWhole(path, temporary, async (handle) => {
+    await writeContent(handle, content);
     // A link, unlike a rename, never replaces the file that another process made meanwhile.
     await link(temporary, path).catch((error) => {
       if (error.code !== 'EEXIST') throw error;
@@ -104,18 +120,15 @@ async function createSigningKeyFile(path: string): Promise<void> {
   });
 }
 
-/** Writes the content beside `path` and then puts it in place, so that the file is always a whole one. */
-async function writeWhole(
-  path: string,
-  content: SigningKeyFile,
-  putInPlace: (temporary: string) => Promise<void>,
-): Promise<void> {
-  const temporary = `${path}.${randomUUID()}`;
-  const handle = await open(temporary, 'wx', 0o600);
+/** Has `write` fill a new file beside `path` and put it in place, so that the file is always a whole one. */
+async function writeWhole<T>(path: string, temporary: string, write: (handle: FileHandle) => Promise<T>): Promise<T> {
+  const handle = await open(temporary, 'wx', 0o600).catch((error) => {
+    if (error.code !== 'EEXIST') throw error;
+    throw new Conflict(`another change of ${path} is under way, or was interrupted: if none is, remove ${temporary}`);
+  });
+  let result: T;
   try {
-    await handle.writeFile(`${JSON.stringify(content, null, 2)}\n`);
-    await handle.sync();
-    await putInPlace(temporary);
+    result = await write(handle);
   } catch (error) {
     await unlink(temporary).catch(() => {});
     throw error;
@@ -128,6 +141,12 @@ async function writeWhole(
   } finally {
     await folder.close();
   }
+  return result;
+}
+
+async function writeContent(handle: FileHandle, content: SigningKeyFile): Promise<void> {
+  await handle.writeFile(`${JSON.stringify(content, null, 2)}\n`);
+  await handle.sync();
 }
 
 async function newSigningKey(): Promise<SigningKey> {
@@ -136,7 +155,9 @@ async function newSigningKey(): Promise<SigningKey> {
   return { ...jwk, kid: await calculateJwkThumbprint(jwk), alg: 'RS256', use: 'sig' };
 }
 
-async function readSigningKeyFile(path: string): Promise<SigningKeyFile | undefined> {
+async function readSigningKeyFile(
+  path: string,
+): Promise<{ content: SigningKeyFile; uid: number; gid: number } | undefined> {
   const handle = await open(path, 'r').catch((error) => {
     if (error.code === 'ENOENT') return undefined;
     throw new Misconfigured(
@@ -145,9 +166,9 @@ async function readSigningKeyFile(path: string): Promise<SigningKeyFile | undefi
   });
   if (!handle) return undefined;
   try {
-    const { mode, uid } = await handle.stat();
+    const { mode, uid, gid } = await handle.stat();
     refuseIfShared(path, mode, uid);
-    return parseSigningKeyFile(await handle.readFile('utf8'), path);
+    return { content: parseSigningKeyFile(await handle.readFile('utf8'), path), uid, gid };
   } finally {
     await handle.close();
   }
