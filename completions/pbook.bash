@@ -1,4 +1,10 @@
 # Completion of pbook for bash; made from the code by "npm run manual".
+_pbook_secrets() {
+  local name
+  while IFS= read -r name; do
+    [[ $name == "$current"* ]] && COMPREPLY+=("$(printf %q "$name")")
+  done < <(pbook secret_names 2>/dev/null)
+}
 _pbook() {
   local current=${COMP_WORDS[COMP_CWORD]} at=pbook word index words=
   for ((index = 1; index < COMP_CWORD; index++)); do
@@ -48,9 +54,7 @@ _pbook() {
       if [[ $current == -* ]]; then
         words='--file --queues --json -h --help'
       else
-        while IFS= read -r word; do
-          [[ $word == "$current"* ]] && COMPREPLY+=("$(printf %q "$word")")
-        done < <(pbook secret_names 2>/dev/null)
+        _pbook_secrets
         return
       fi
       ;;
@@ -63,9 +67,7 @@ _pbook() {
       if [[ $current == -* ]]; then
         words='--json -h --help'
       else
-        while IFS= read -r word; do
-          [[ $word == "$current"* ]] && COMPREPLY+=("$(printf %q "$word")")
-        done < <(pbook secret_names 2>/dev/null)
+        _pbook_secrets
         return
       fi
       ;;
@@ -78,9 +80,7 @@ _pbook() {
       if [[ $current == -* ]]; then
         words='--json -h --help'
       else
-        while IFS= read -r word; do
-          [[ $word == "$current"* ]] && COMPREPLY+=("$(printf %q "$word")")
-        done < <(pbook secret_names 2>/dev/null)
+        _pbook_secrets
         return
       fi
       ;;
@@ -88,9 +88,7 @@ _pbook() {
       if [[ $current == -* ]]; then
         words='--json -h --help'
       else
-        while IFS= read -r word; do
-          [[ $word == "$current"* ]] && COMPREPLY+=("$(printf %q "$word")")
-        done < <(pbook secret_names 2>/dev/null)
+        _pbook_secrets
         return
       fi
       ;;
@@ -98,9 +96,7 @@ _pbook() {
       if [[ $current == -* ]]; then
         words='--json -h --help'
       else
-        while IFS= read -r word; do
-          [[ $word == "$current"* ]] && COMPREPLY+=("$(printf %q "$word")")
-        done < <(pbook secret_names 2>/dev/null)
+        _pbook_secrets
         return
       fi
       ;;

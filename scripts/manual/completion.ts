@@ -9,8 +9,26 @@ const SECRET_NAMES = 'pbook secret_names 2>/dev/null';
 export function bashCompletion(program: CommandModel): string {
   const [name = ''] = program.path;
   const commands = allOf(program);
+  const values = valued(commands).map(({ at, option }) => {
+    const words = option.choices.length > 0 ? `$(compgen -W '${option.choices.join(' ')}' -- "$current")` : '';
+    return arm(alternatives(at), [`COMPREPLY=(${words})`, 'return'], '');
+  });
+  const words = commands.map((command) => {
+    const first = wordsOf(command).map(({ word }) => word);
+    return arm(
+      alternatives([command.path.join(' ')]),
+      [
+        'if [[ $current == -* ]]; then',
+        `  words='${names(command.options).join(' ')}'`,
+        ...(takesSecret(command) ? ['else', '  _pbook_secrets', '  return'] : []),
+        ...(first.length > 0 ? ['else', `  words='${first.join(' ')}'`] : []),
+        'fi',
+      ],
+      '',
+    );
+  });
   return `# Completion of ${name} for bash; made from the code by "npm run manual".
-${functionName(program)}() {
+${commands.some(takesSecret) ? BASH_SECRETS : ''}${functionName(program)}() {
   local current=\${COMP_WORDS[COMP_CWORD]} at=${name} word index words=
   for ((index = 1; index < COMP_CWORD; index++)); do
     word=\${COMP_WORDS[index]}
@@ -19,39 +37,39 @@ ${functionName(program)}() {
     esac
   done
   case "$at \${COMP_WORDS[COMP_CWORD - 1]}" in
-${valued(commands)
-  .map(
-    ({ at, option }) =>
-      `    ${at.map((path) => `'${path}'`).join(' | ')})\n      COMPREPLY=(${
-        option.choices.length > 0 ? `$(compgen -W '${option.choices.join(' ')}' -- "$current")` : ''
-      })\n      return\n      ;;\n`,
-  )
-  .join('')}  esac
+${values.join('')}  esac
   case $at in
-${commands
-  .map(
-    (command) =>
-      `    '${command.path.join(' ')}')\n      if [[ $current == -* ]]; then\n        words='${names(command.options).join(' ')}'\n      ${
-        takesSecret(command)
-          ? `else\n        while IFS= read -r word; do\n          [[ $word == "$current"* ]] && COMPREPLY+=("$(printf %q "$word")")\n        done < <(${SECRET_NAMES})\n        return\n      `
-          : wordsOf(command).length > 0
-            ? `else\n        words='${wordsOf(command)
-                .map(({ word }) => word)
-                .join(' ')}'\n      `
-            : ''
-      }fi\n      ;;\n`,
-  )
-  .join('')}  esac
+${words.join('')}  esac
   COMPREPLY=($(compgen -W "$words" -- "$current"))
 }
 complete -o default -F ${functionName(program)} ${name}
 `;
 }
 
-/** The same for zsh: as a file of its own in \`$fpath\`, or sourced. */
+const BASH_SECRETS = `_pbook_secrets() {
+  local name
+  while IFS= read -r name; do
+    [[ $name == "$current"* ]] && COMPREPLY+=("$(printf %q "$name")")
+  done < <(${SECRET_NAMES})
+}
+`;
+
+/** The same for zsh: as a file of its own in `$fpath`, or sourced. */
 export function zshCompletion(program: CommandModel): string {
   const [name = ''] = program.path;
   const commands = allOf(program);
+  const values = valued(commands).map(({ at, option }) => {
+    const words = option.choices.length > 0 ? `compadd -- ${option.choices.join(' ')}` : '_files';
+    return arm(alternatives(at), [words, 'return']);
+  });
+  const words = commands.map((command) => {
+    const flags = command.options.flatMap(({ names, description }) => names.map((word) => ({ word, description })));
+    return arm(alternatives([command.path.join(' ')]), [
+      `options=(${described(flags)})`,
+      `commands=(${described(wordsOf(command))})`,
+    ]);
+  });
+  const secret = commands.filter(takesSecret).map(({ path }) => path.join(' '));
   return `#compdef ${name}
 # Completion of ${name} for zsh; made from the code by "npm run manual".
 ${functionName(program)}() {
@@ -64,36 +82,16 @@ ${functionName(program)}() {
     esac
   done
   case "$at $words[CURRENT-1]" in
-${valued(commands)
-  .map(
-    ({ at, option }) =>
-      `    (${at.map((path) => `'${path}'`).join(' | ')})\n      ${
-        option.choices.length > 0 ? `compadd -- ${option.choices.join(' ')}` : '_files'
-      }\n      return\n      ;;\n`,
-  )
-  .join('')}  esac
+${values.join('')}  esac
   case $at in
-${commands
-  .map(
-    (command) =>
-      `    ('${command.path.join(' ')}')\n      options=(${described(
-        command.options.flatMap((option) => option.names.map((word) => ({ word, description: option.description }))),
-      )})\n      commands=(${described(wordsOf(command))})\n      ;;\n`,
-  )
-  .join('')}  esac
+${words.join('')}  esac
   if [[ $PREFIX == -* ]]; then
     _describe -o option options
   elif (( $#commands )); then
     _describe command commands
   else
     case $at in
-      (${
-        commands
-          .filter(takesSecret)
-          .map(({ path }) => `'${path.join(' ')}'`)
-          .join(' | ') || "''"
-      }) compadd -- \${(f)"$(${SECRET_NAMES})"} ;;
-      (*) _files ;;
+${secret.length > 0 ? `      (${alternatives(secret)}) compadd -- \${(f)"$(${SECRET_NAMES})"} ;;\n` : ''}      (*) _files ;;
     esac
   fi
 }
@@ -103,6 +101,15 @@ else
   compdef ${functionName(program)} ${name}
 fi
 `;
+}
+
+/** One arm of a `case`. @param open zsh's takes a parenthesis in front too */
+function arm(pattern: string, lines: readonly string[], open = '('): string {
+  return `    ${open}${pattern})\n${lines.map((line) => `      ${line}\n`).join('')}      ;;\n`;
+}
+
+function alternatives(texts: readonly string[]): string {
+  return texts.map((text) => `'${text}'`).join(' | ');
 }
 
 /** The same for fish. */
@@ -161,7 +168,7 @@ function names(options: readonly OptionModel[]): string[] {
   return options.flatMap((option) => option.names);
 }
 
-/** Options that take the next word, each with the texts \`PATH OPTION\` behind which that word stands. */
+/** Options that take the next word, each with the texts `PATH OPTION` behind which that word stands. */
 function valued(commands: readonly CommandModel[]): { at: string[]; option: OptionModel }[] {
   return commands.flatMap(({ path, options }) =>
     options
@@ -171,8 +178,7 @@ function valued(commands: readonly CommandModel[]): { at: string[]; option: Opti
 }
 
 function pathPatterns(commands: readonly CommandModel[]): string {
-  const paths = commands.slice(1).map(({ path }) => `'${path.join(' ')}'`);
-  return paths.length > 0 ? paths.join(' | ') : "''";
+  return alternatives(commands.slice(1).map(({ path }) => path.join(' '))) || "''";
 }
 
 function described(words: readonly { word: string; description: string }[]): string {
