@@ -110,6 +110,14 @@ test('a device is connected by the form of the own browser alone', async (t) => 
   assert.equal((await site.takeTokens(begun.device_code)).error, 'authorization_pending');
 });
 
+test("the form of a code without its browser's session starts over", async (t) => {
+  const site = await startLoginSite(t, { users: [], logLevel: 'error' });
+  const form = new URLSearchParams({ user_code: 'BCDF-GHJK', xsrf: 'none' });
+  const answer = await fetch(new URL('/device', site.url), { method: 'POST', body: form, redirect: 'manual' });
+  assert.deepEqual([answer.status, answer.headers.get('location')], [303, `${site.url}/device`]);
+  assert.equal(site.logs(), '');
+});
+
 test('a wrong name and a wrong password are answered alike', async (t) => {
   const site = await startLoginSite(t);
   const pages: string[] = [];

@@ -162,6 +162,28 @@ function joinWith(tokenId: string) {
   return { token_id: tokenId, queue: 'a\0', node: 'a\0', public_key: bytes, nonce: bytes, mac: bytes };
 }
 
+test('a form that is cut or no form is refused', async (t) => {
+  const server = await startServer(t, { logLevel: 'error' });
+  const authorization = `Bearer ${await server.userToken('alice')}`;
+  const part =
+    'Content-Disposition: form-data; name="file"; filename="jobO.00000000-0000-0000-0000-000000000000.tar.gz"';
+  for (const [type, body] of [
+    ['multipart/form-data; boundary=x', `--x\r\n${part}\r\n\r\n\x1f`],
+    ['multipart/form-data; boundary=x', `--x\r\n${part}\r\n\r\n\x1f\r\n`],
+    ['multipart/form-data; boundary=x', '--x\r\nnonsense\r\n\r\nabc\r\n--x--\r\n'],
+    ['multipart/form-data; boundary=x', ''],
+    ['multipart/form-data', 'abc'],
+  ] as const) {
+    const headers = { authorization, 'content-type': type };
+    const url = `${server.url}/api/v1/file_server/upload_cache_file`;
+    const answer = await fetch(url, { method: 'POST', headers, body });
+    const { success, message } = (await answer.json()) as { success: boolean; message: string };
+    assert.equal(success, false);
+    assert.doesNotMatch(message, /internal error/, body);
+  }
+  assert.equal(server.logs(), '', 'nothing was a fault of the server');
+});
+
 test('bytes that are no request get a last word, and the server goes on', async (t) => {
   const server = await startServer(t);
   const requests = [

@@ -10,7 +10,7 @@ import { deleteEndedSignInFailures } from '../../store/sign-in-failures.ts';
 import type { Store } from '../../store/store.ts';
 import type { SigningKey, SigningKeyFile, SigningKeys } from '../signing-key-file.ts';
 import { takeSloppyScopes } from './lenient-scope.ts';
-import { showLinkedCode } from './rendering.ts';
+import { showLinkedCode, startOverWithoutSession } from './rendering.ts';
 
 /** The embedded OpenID provider. */
 export interface IdentityProvider {
@@ -85,6 +85,7 @@ export function createIdentityProvider({
       throw new Misconfigured('this build renamed the classes of oidc-provider');
     provider.proxy = true;
     takeSloppyScopes(provider);
+    provider.use(startOverWithoutSession);
     provider.use(showLinkedCode);
     provider.on('server_error', (_ctx, error) => onFault(error));
     (provider as EventEmitter).on('error', onFault);

@@ -54,6 +54,21 @@ export async function showLinkedCode(ctx: KoaContextWithOIDC, next: () => Promis
   show(ctx, confirmCodePage(formOf(ctx), { userCode, client: client?.clientName, device: code.deviceInfo }));
 }
 
+/**
+ * A form whose page is from a session that has ended, or that came without its cookie: the person starts over. (The provider
+ * begins a new session then and fails to save it.)
+ */
+export async function startOverWithoutSession(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
+  try {
+    await next();
+  } catch (error) {
+    const { oidc } = ctx;
+    if (oidc?.route !== 'code_verification' || oidc.session?.exp !== undefined) throw error;
+    ctx.redirect(oidc.urlFor('code_verification'));
+    ctx.status = 303;
+  }
+}
+
 export const signOutPages: SignOutPages = {
   logoutSource(ctx) {
     const action = ctx.oidc.urlFor('end_session_confirm');

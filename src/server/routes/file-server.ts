@@ -25,16 +25,22 @@ export async function fileServerRoutes(app: FastifyInstance, { sandboxes }: { sa
       async (_args, request) => {
         if (!request.isMultipart())
           throw new InvalidArgument("missing a required argument: 'file' (multipart/form-data)");
-        const file = await request.file();
+        const file = await request.file().catch(refuseBrokenForm);
         if (!file) throw new InvalidArgument("missing a required argument: 'file'");
         if (file.fieldname !== 'file') {
           file.file.resume();
           throw new InvalidArgument("the file must be in the field 'file'");
         }
-        await sandboxes.put(ownerOf(request), file.filename, file.file);
+        await sandboxes.put(ownerOf(request), file.filename, file.file).catch(refuseBrokenForm);
         return succeeded(null);
       },
       { argumentsFrom: 'query' },
     );
   });
+}
+
+/** The parser's own errors have no class and no code: they are the client's fault. */
+function refuseBrokenForm(error: Error & { code?: string }): never {
+  if (error.constructor !== Error || error.code !== undefined) throw error;
+  throw new InvalidArgument('the body is not a whole form (multipart/form-data)');
 }
