@@ -23,7 +23,14 @@ const postgres = given ? undefined : await startEmbeddedPostgres().catch(() => u
 
 const child = spawn(
   process.execPath,
-  ['--disable-warning=ExperimentalWarning', '--test', '--test-timeout=240000', '--test-concurrency=3', ...options, ...files],
+  [
+    '--disable-warning=ExperimentalWarning',
+    '--test',
+    '--test-timeout=240000',
+    '--test-concurrency=3',
+    ...options,
+    ...files,
+  ],
   { cwd: root, stdio: 'inherit', env: { ...process.env, PANDA_TEST_DATABASE_URL: given ?? postgres?.url } },
 );
 child.on('exit', async (status) => {
