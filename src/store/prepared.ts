@@ -22,8 +22,7 @@ const MAX_SHAPES = 40;
  * what SQLite takes to run a small one. For the statements that requests wait for; the others are plain Kysely.
  *
  * @param build makes the statement with `arg('name')` wherever a value of that argument goes. Its shape may depend on nothing
- * but which arguments are undefined and how long lists are: it is compiled for each of these. (An argument that is not given
- * must be there as undefined.)
+ * but which arguments are undefined and how long lists are: it is compiled for each of these.
  */
 export function prepared<Args extends object, Row>(
   build: (db: Database, arg: <K extends keyof Args>(name: K) => Args[K]) => { compile(): CompiledQuery<Row> },
@@ -51,9 +50,9 @@ export function prepared<Args extends object, Row>(
 
 function shapeOf(args: object): string {
   let shape = '';
-  for (const value of Object.values(args)) {
-    if (value === undefined) shape += '-';
-    else shape += Array.isArray(value) ? `[${value.length}]` : '.';
+  for (const [name, value] of Object.entries(args)) {
+    if (value === undefined) continue;
+    shape += Array.isArray(value) ? `${name}[${value.length}] ` : `${name} `;
   }
   return shape;
 }

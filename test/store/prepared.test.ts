@@ -51,3 +51,18 @@ eachStore('a prepared statement has one shape with an argument and one without',
   assert.deepEqual(namesOf(await find(store.db, { name: 'B', limit: 5 })), ['B']);
   assert.deepEqual(namesOf(await find(store.db, { name: undefined, limit: 1 })), ['A']);
 });
+
+eachStore('which arguments are given is told by their names, not by their order', async (_t, database) => {
+  const store = await database.open();
+  await store.write((tx) => insertOf().insert(tx, { rows: [row('A'), row('B')] }));
+  const find = prepared<{ name: string | undefined; besides: string | undefined }, { name: string }>((db, arg) => {
+    const [name, besides] = [arg('name'), arg('besides')];
+    return db
+      .selectFrom('queues')
+      .select('name')
+      .$if(name !== undefined, (query) => query.where('name', '=', name as string))
+      .$if(besides !== undefined, (query) => query.where('name', '!=', besides as string));
+  });
+  assert.deepEqual(namesOf(await find(store.db, { name: 'A', besides: undefined })), ['A']);
+  assert.deepEqual(namesOf(await find(store.db, { besides: 'A', name: undefined })), ['B']);
+});
