@@ -5,7 +5,7 @@ import { lengthPrefixed } from './length-prefixed.ts';
 /**
  * How a pilot joins: what its join token keys, at both ends. The token itself is never sent; a MAC under a key derived from it
  * covers the pilot's fresh public key, and another the server's answer, so that whoever sits between can neither join in its
- * place, nor put another key there, nor answer for the server (docs/decisions/0003-a-pilots-session.md).
+ * place, nor put another key there, nor answer for the server (docs/decisions/0010-a-pilots-session.md).
  */
 
 /** A one-time join token: `ID.SECRET`. The id names it on the wire and in lists, the secret stays where it is. */
