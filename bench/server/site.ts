@@ -80,6 +80,8 @@ export async function startServer(
   const log = openSync(join(data, '..', 'server.log'), 'a');
   const args = [...process.execArgv, ...nodeOptions, program, 'serve', '--port', '0', '--data', data];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', log] });
+  const kill = () => child.kill('SIGKILL');
+  process.once('exit', kill); // A run that fails leaves nothing behind.
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const port = await new Promise<number>((resolve, reject) => {
     let printed = '';
@@ -94,6 +96,7 @@ export async function startServer(
     pid: child.pid as number,
     port,
     stop() {
+      process.off('exit', kill);
       child.kill('SIGTERM');
       return ended;
     },
