@@ -1,8 +1,9 @@
-import { mkdir, open, realpath, rm, symlink } from 'node:fs/promises';
+import { mkdir, open, realpath, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DecryptionFailed } from '../protocol/errors.ts';
 import { splitWireName, type WireName } from '../protocol/names.ts';
 import { Plaintext } from '../protocol/plaintext.ts';
+import { removeTree } from './remove-tree.ts';
 
 /** The file in a job's working directory that holds all its secrets: a JSON object wire name -> value. */
 export const SECRETS_FILE = 'panda_secrets.json';
@@ -58,7 +59,8 @@ export interface PlacedSecrets {
  * links to them.
  *
  * @param seenAs where the payload sees `keep`
- * @throws the error of the file system when `panda_secrets.json` cannot be written; what was placed is removed then
+ * @throws the error of the file system when `keep` is there already or `panda_secrets.json` cannot be written; what was placed
+ * is removed then
  */
 export async function placeSecrets(
   delivered: SecretFiles,
@@ -87,14 +89,14 @@ export async function placeSecrets(
   };
 
   const remove = async () => {
-    if (keep !== undefined) await rm(keep, { recursive: true, force: true });
+    if (keep !== undefined) await removeTree(keep);
     // The payload may have put a link to elsewhere in the place of its directory: nothing is removed through it.
     if ((await realpath(directory).catch(() => undefined)) !== realDirectory) return;
-    for (const path of placed) await rm(path, { recursive: true, force: true });
+    for (const path of placed) await removeTree(path);
   };
 
+  if (keep !== undefined) await mkdir(keep, { mode: 0o700 });
   try {
-    if (keep !== undefined) await mkdir(keep, { mode: 0o700 });
     if (delivered.json) await place(SECRETS_FILE, delivered.json);
     let leftOut = 0;
     for (const { name: wire, value } of delivered.secrets) {

@@ -63,6 +63,20 @@ test('nothing secret is left on the node when the first result leaves it', async
   assert.deepEqual(left, []);
 });
 
+test('secrets that a job hides deeper than a path may be long go as well', async (t) => {
+  const { panda, run, folder, secretsFolder } = await pilotFor(t);
+  const hide =
+    'top=$PWD; for n in $(seq 40); do mkdir $NAME && cd -P $NAME || exit; done; echo $A > copy; chmod 500 .; cd $top';
+  for (const where of ['.', '$(dirname $(readlink panda_secrets.json))', '$TMPDIR']) {
+    panda.add({ command: `cd ${where}; ${hide}`, secrets: { A: VALUE, NAME: 'd'.repeat(200) } });
+  }
+  const left: string[] = [];
+  panda.onResult = (what) => left.push(...whereIs(VALUE, folder, secretsFolder).map((path) => `${what}: ${path}`));
+  assert.equal(await run({ jobs: 3 }), 3);
+  assert.equal(panda.reports.filter((report) => report['job_status'] === 'finished').length, 3);
+  assert.deepEqual([left, readdirSync(folder), readdirSync(secretsFolder)], [[], [], []]);
+});
+
 for (const where of ['working directory', 'folder for secrets'] as const) {
   test(`while the job runs the secrets' files are in the ${where}`, async (t) => {
     const { panda, run, folder, secretsFolder } = await pilotFor(t);

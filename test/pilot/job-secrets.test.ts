@@ -91,3 +91,12 @@ test('nothing is removed through a link that took the place of the working direc
   await placed.remove();
   assert.equal(readFileSync(join(other, 'authorized_keys'), 'utf8'), 'precious');
 });
+
+test('a folder for secrets that is there already is not taken for its own, and stays', async (t) => {
+  const folder = await temporaryFolder(t);
+  const [directory, keep] = [join(folder, 'work'), join(folder, 'keep')];
+  for (const each of [directory, keep]) mkdirSync(each);
+  writeFileSync(join(keep, 'panda_secrets.json'), "another's");
+  await assert.rejects(placeSecrets(deliver({ A: 'x' }), directory, keep), { code: 'EEXIST' });
+  assert.equal(readFileSync(join(keep, 'panda_secrets.json'), 'utf8'), "another's");
+});
