@@ -3,19 +3,22 @@ import { spawnSync } from 'node:child_process';
 /** prctl(2). */
 const PR_SET_DUMPABLE = 4;
 const FFI_FLAG = '--experimental-ffi';
+/** Otherwise a signal opens a debugger, in which the secrets can be read, before the program can handle it. */
+const NO_DEBUGGER_FLAG = '--disable-sigusr1';
 
 /**
  * Keeps this process's memory, where secrets are in the clear, from other processes of the same user and from core files. It
- * starts the program anew, under the same pid, when Node can do that only with a flag; so it is to be called first of all,
+ * starts the program anew, under the same pid, as Node can do that only with flags; so it is to be called first of all,
  * before anything is read. What a payload starts is not concerned.
  *
  * @returns whether the memory is out of reach: Node before 26 cannot do that. Core files are switched off either way
  */
 export async function protectMemory(): Promise<boolean> {
   allowNoCoreFiles();
-  if (!process.allowedNodeEnvironmentFlags.has(FFI_FLAG)) return false;
-  if (!process.execArgv.includes(FFI_FLAG)) restartWith(FFI_FLAG);
-  return await becomeUndumpable();
+  const known = [FFI_FLAG, NO_DEBUGGER_FLAG].filter((flag) => process.allowedNodeEnvironmentFlags.has(flag));
+  const missing = known.filter((flag) => !process.execArgv.includes(flag));
+  if (missing.length > 0) restartWith(missing);
+  return known.includes(FFI_FLAG) && (await becomeUndumpable());
 }
 
 /** A crash must not leave the pilot's memory on a disk. Where this fails nothing is lost. */
@@ -23,9 +26,10 @@ function allowNoCoreFiles(): void {
   spawnSync('prlimit', ['--pid', String(process.pid), '--core=0:0'], { stdio: 'ignore' });
 }
 
-function restartWith(flag: string): void {
+/** Does nothing on a Node that cannot. */
+function restartWith(flags: readonly string[]): void {
   const [program = process.execPath, ...words] = process.argv;
-  process.execve?.(process.execPath, [program, flag, ...process.execArgv, ...words]);
+  process.execve?.(process.execPath, [program, ...flags, ...process.execArgv, ...words]);
 }
 
 async function becomeUndumpable(): Promise<boolean> {

@@ -116,7 +116,7 @@ function stopOnSignals(): AbortSignal {
   stop('SIGTERM', 143);
   stop('SIGINT', 130);
   stop('SIGHUP', 129);
-  // Otherwise it would open a debugger, in which the secrets can be read.
+  // Which would end the pilot, or open a debugger where Node cannot be kept from it (core-files.ts).
   process.on('SIGUSR1', () => {});
   return stopping.signal;
 }

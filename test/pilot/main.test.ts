@@ -163,6 +163,8 @@ test('a signal does not open a debugger into the pilot', async (t) => {
   panda.add({ command: OBEDIENT });
   const { child, ended } = run('--jobs', '1');
   await runningPids(panda, folder, 2);
+  const started = readFileSync(`/proc/${child.pid}/cmdline`, 'utf8').split('\0');
+  assert.ok(started.includes('--disable-sigusr1'), 'one in its first moment would');
   child.kill('SIGUSR1');
   panda.killing = true;
   const { status, said } = await ended;
