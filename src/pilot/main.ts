@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { CommanderError } from 'commander';
 import { createClient } from '../client/client.ts';
 import { serverAddress } from '../client/server-address.ts';
+import { tlsTrust } from '../client/tls-trust.ts';
 import { AttemptFailed, PandaError } from '../protocol/errors.ts';
 import { KILL_POLL_SECONDS } from '../protocol/limits.ts';
 import { protectMemory } from './core-files.ts';
@@ -47,7 +48,7 @@ async function run(options: RunOptions): Promise<void> {
   const connection = {
     url: options.server ?? serverAddress(process.env),
     vo: options.vo,
-    verifyHost: process.env['PANDA_VERIFY_HOST'] !== 'off',
+    ...tlsTrust(process.env),
   };
   const session = await joinServer(connection, {
     token,

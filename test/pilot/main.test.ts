@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { startTimeOf } from '../../src/pilot/processes.ts';
+import { LOOPBACK } from '../client/certificates.ts';
+import { no, startStub } from '../client/stub-server.ts';
 import { temporaryFolder, until, whereIs } from './folders.ts';
 import { type PandaServer, startPanda } from './panda.ts';
 import { stubToken } from './stub-session.ts';
@@ -193,6 +195,20 @@ test('a pilot that the server refuses ends with status 1 and says why', async (t
   assert.equal(status, 1);
   assert.match(said, /whose token is that\?/);
   assert.ok(!said.includes(other));
+});
+
+test("a pilot trusts its site's own certificates where they are named, as the other programs do", async (t) => {
+  const folder = await temporaryFolder(t);
+  await using site = await startStub({ 'pilot/join': () => no('whose token is that?') }, LOOPBACK);
+  const certificate = join(folder, 'site.pem');
+  writeFileSync(certificate, LOOPBACK.cert);
+  const args = ['--queue', 'q', '--token-file', '-', '--server', site.url, '--workdir', folder, '--idle-exit', '1'];
+  const [trusting, other] = await Promise.all([
+    pandaPilot(t, args, stubToken(), { SSL_CERT_FILE: certificate }).ended,
+    pandaPilot(t, args, stubToken()).ended,
+  ]);
+  assert.match(trusting.said, /whose token is that\?/);
+  assert.match(other.said, /not trusted here.*SSL_CERT_FILE/);
 });
 
 test('a token file that is missing, empty or no token is named and not quoted', async (t) => {
