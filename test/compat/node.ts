@@ -23,6 +23,10 @@ export interface Work {
   /** Name on the wire -> value: what the pilot wrote; nothing when left out. */
   secrets?: Record<string, string>;
   sandbox?: Entry[] | Buffer;
+  /** The server that the job is told to fetch it from, when not the one that has it. */
+  sourceUrl?: string;
+  /** Where the server that has it sends those who ask for it. */
+  movedTo?: string;
   /** Name in the job -> name to keep it under. */
   outputs?: Record<string, string>;
   runDirectory?: string;
@@ -48,17 +52,21 @@ export async function openNode(t: TestContext): Promise<Node> {
   await mkdir(directory);
   return {
     directory,
-    async run({ sandbox = [], secrets, ...work }) {
-      await using server = await serveSandbox(Array.isArray(sandbox) ? archive(...sandbox) : sandbox);
+    async run({ sandbox = [], secrets, movedTo, sourceUrl, ...work }) {
+      await using server = await serveSandbox(Array.isArray(sandbox) ? archive(...sandbox) : sandbox, movedTo);
       if (secrets) await writeFile(join(directory, 'panda_secrets.json'), JSON.stringify(secrets));
-      return await start(directory, server.url, work);
+      return await start(directory, sourceUrl ?? server.url, work);
     },
     files: async () => (await readdir(directory)).sort(),
   };
 }
 
 /** Through a shell, which the pilot hands the job's parameters to. */
-function start(directory: string, url: string, work: Omit<Work, 'sandbox' | 'secrets'>): Promise<Ran> {
+function start(
+  directory: string,
+  url: string,
+  work: Omit<Work, 'sandbox' | 'secrets' | 'sourceUrl' | 'movedTo'>,
+): Promise<Ran> {
   const { command, outputs = {}, runDirectory = '.', secretsAs, environment = {}, onOutput } = work;
   const names = Object.entries(outputs).map(([name, target]) => `'${name}': '${target}'`);
   const parameters =
@@ -82,9 +90,10 @@ function start(directory: string, url: string, work: Omit<Work, 'sandbox' | 'sec
   });
 }
 
-async function serveSandbox(content: Buffer): Promise<AsyncDisposable & { url: string }> {
+async function serveSandbox(content: Buffer, movedTo: string | undefined): Promise<AsyncDisposable & { url: string }> {
   const server: Server = createServer((request, response) => {
-    if (request.url === `/cache/${SANDBOX}` && !request.headers.authorization) response.end(content);
+    if (movedTo !== undefined) response.writeHead(302, { location: movedTo }).end();
+    else if (request.url === `/cache/${SANDBOX}` && !request.headers.authorization) response.end(content);
     else response.writeHead(404).end();
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -230,6 +230,47 @@ test('a transformation that is told to stop ends the job with all that it starte
   assert.deepEqual(await node.files(), []);
 });
 
+test('signals that come again, also while it cleans up, keep nothing on the node', async (t) => {
+  const node = await openNode(t);
+  await node.run({
+    secrets: { A: 'value-1' },
+    command: 'mkdir many; cd many; seq 20000 | xargs touch; cp ../panda_secrets.json copy; echo done',
+    onOutput: (kill) => {
+      const again = setInterval(() => kill('SIGTERM'), 1);
+      t.after(() => clearInterval(again));
+    },
+  });
+  assert.deepEqual(await node.files(), []);
+});
+
+test('copies of secrets go that a job puts where it may not write any more, or deeper than Python follows', async (t) => {
+  const node = await openNode(t);
+  for (const command of [
+    'mkdir closed; cp panda_secrets.json closed; chmod 500 closed .',
+    `python3 -c "import os
+for n in range(3000): os.mkdir('d'); os.chdir('d')
+open('copy', 'w').write(os.environ['A'])"`,
+  ]) {
+    const { status, stderr } = await node.run({ secrets: { A: 'value-1' }, command });
+    assert.deepEqual([status, stderr], [0, '']);
+    assert.deepEqual(await node.files(), []);
+  }
+});
+
+test('a job makes no core files, in which its secrets would stay', async (t) => {
+  const node = await openNode(t);
+  const { stdout } = await node.run({ command: 'ulimit -c; ulimit -Hc' });
+  assert.equal(stdout, '0\n0\n');
+});
+
+test('a sandbox comes over https alone, and from where the task says', async (t) => {
+  const node = await openNode(t);
+  const elsewhere = await node.run({ command: 'true', sourceUrl: 'http://panda.example.org' });
+  assert.deepEqual([elsewhere.status, /over plain http/.test(elsewhere.stderr)], [64, true], elsewhere.stderr);
+  const moved = await node.run({ command: 'true', movedTo: 'http://127.0.0.1:9/sandbox' });
+  assert.deepEqual([moved.status, /HTTP Error 302/.test(moved.stderr)], [69, true], moved.stderr);
+});
+
 test('what a job leaves running ends with it', async (t) => {
   const node = await openNode(t);
   const { status, stdout } = await node.run({ command: 'sleep 300 & echo done' });

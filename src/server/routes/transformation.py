@@ -20,6 +20,7 @@ import base64
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import ssl
@@ -42,9 +43,13 @@ OWN_DIRECTORY = 'panda_secrets_job'
 
 MAX_UNPACKED_BYTES = 8 * 1024 ** 3
 MAX_UNPACKED_FILES = 200000
+# Nothing else proves that what comes is the sandbox, and not a program that somebody put beside the secrets.
+TRUSTWORTHY = re.compile(r'https://|http://(localhost|127(\.\d+){3}|\[::1\])(:\d+)?/*\Z')
 DOWNLOAD_TRIES = 4
 DOWNLOAD_SECONDS = 120
 GRACE_SECONDS = 5
+# What pilots, batch systems and terminals stop a job with.
+STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU)
 
 # Linux holds no more in one variable, and all of them share the space of the arguments.
 MAX_VARIABLE_BYTES = 128 * 1024
@@ -76,9 +81,32 @@ class Failure(Exception):
 
 
 def main(arguments):
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    on_signals(stop)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     pilots_directory = os.path.realpath(os.getcwd())
     own_directory = os.path.join(pilots_directory, OWN_DIRECTORY)
+    try:
+        try:
+            return run_job(arguments, pilots_directory, own_directory)
+        finally:
+            on_signals(signal.SIG_IGN)
+    finally:
+        for path in os.path.join(pilots_directory, SECRETS_FILE), own_directory:
+            remove(path)
+
+
+def on_signals(handler):
+    for number in STOPPING_SIGNALS:
+        signal.signal(number, handler)
+
+
+def stop(number, _frame):
+    # Another one would end what this one begins.
+    on_signals(signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
+def run_job(arguments, pilots_directory, own_directory):
     try:
         options = parse(arguments)
         os.mkdir(own_directory, 0o700)
@@ -94,9 +122,6 @@ def main(arguments):
     except Failure as failure:
         print('panda-secrets: %s' % failure, file=sys.stderr)
         return failure.status
-    finally:
-        shutil.rmtree(own_directory, ignore_errors=True)
-        remove(os.path.join(pilots_directory, SECRETS_FILE))
 
 
 def parse(arguments):
@@ -130,8 +155,8 @@ def parse(arguments):
 
 def fetch(server, name):
     """Answers the archive as an open file that has no name."""
-    if not re.match(r'https?://', server):
-        raise Failure(WRONG_USAGE, '--sourceURL must be an http or https address')
+    if not TRUSTWORTHY.match(server):
+        raise Failure(WRONG_USAGE, '--sourceURL must be an https address: over plain http others can change the sandbox')
     url = '%s/cache/%s' % (server.rstrip('/'), urllib.parse.quote(name, safe=''))
     for attempt in range(1, DOWNLOAD_TRIES + 1):
         try:
@@ -143,12 +168,20 @@ def fetch(server, name):
             time.sleep(2 ** attempt)
 
 
+class NoRedirects(urllib.request.HTTPRedirectHandler):
+    """One may lead to plain http."""
+
+    def redirect_request(self, *_arguments):
+        return None
+
+
 def download(url):
     context = ssl.create_default_context()
     if os.path.isdir(os.environ.get('X509_CERT_DIR', '')):
         context.load_verify_locations(capath=os.environ['X509_CERT_DIR'])
+    opener = urllib.request.build_opener(NoRedirects, urllib.request.HTTPSHandler(context=context))
     archive = tempfile.TemporaryFile()
-    with urllib.request.urlopen(url, timeout=DOWNLOAD_SECONDS, context=context) as answer:
+    with opener.open(url, timeout=DOWNLOAD_SECONDS) as answer:
         if answer.headers.get_content_type() == 'application/json':
             refusal = json.loads(answer.read().decode('utf-8')).get('message')
             raise Failure(NO_SANDBOX, 'the server refuses the sandbox: %s' % refusal)
@@ -279,8 +312,10 @@ def environment_with(secrets):
 
 
 def remove(path):
+    """Also directories that a job closed, or nested deeper than Python follows."""
     if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path, ignore_errors=True)
+        for command in ['chmod', '-R', 'u+rwx'], ['rm', '-rf']:
+            subprocess.call(command + [path], stderr=subprocess.DEVNULL)
     elif os.path.lexists(path):
         os.unlink(path)
 
