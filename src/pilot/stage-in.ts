@@ -1,7 +1,8 @@
 import { pipeline, type Readable } from 'node:stream';
+import { isLoopback } from '../client/server-address.ts';
 import type { PilotJob } from '../protocol/calls/pilot.ts';
 import { digestCheck } from '../protocol/digest-check.ts';
-import { AttemptFailed, Unavailable } from '../protocol/errors.ts';
+import { AttemptFailed, InvalidArgument, Unavailable } from '../protocol/errors.ts';
 import { type JobParameters, parseJobParameters } from '../protocol/job-parameters.ts';
 import { type AttemptDirectory, enterRunDirectory } from './attempt-directory.ts';
 import { payloadEnvironment } from './environment.ts';
@@ -106,6 +107,10 @@ async function fetchSandbox(
 ): Promise<void> {
   if (sandbox === undefined) return;
   const url = `${sourceUrl.replace(/\/+$/, '')}/cache/${encodeURIComponent(sandbox)}`;
+  const { protocol, hostname } = new URL(url);
+  if (job.sandboxSha256 === undefined && protocol !== 'https:' && !isLoopback(hostname)) {
+    throw new InvalidArgument(`${sourceUrl} must be an https address: over plain http others can change the sandbox`);
+  }
   const archive = await untilAnswered(() => server.downloadSandbox(url), {
     forSeconds: DOWNLOAD_RETRY_SECONDS,
     stopping: signal,

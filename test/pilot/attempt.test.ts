@@ -348,6 +348,13 @@ test('a hostile sandbox fails its job, with the reason', async (t) => {
   await panda.reported('finished');
 });
 
+test('a sandbox from elsewhere, which nothing proves, comes over https alone', async (t) => {
+  const { panda, run } = await pilotFor(t);
+  panda.add({ command: 'true', sourceUrl: 'http://panda.example.org' });
+  await run();
+  assert.match(String((await panda.reported('failed'))['pilot_error_diag']), /over plain http others can change/);
+});
+
 test('jobs run at the same time in slots, and no more than were asked for', async (t) => {
   const { panda, run } = await pilotFor(t);
   for (let n = 0; n < 5; n++) panda.add({ command: `echo ${n} > out`, outputs: { out: `u.${n}` } });

@@ -20,6 +20,8 @@ interface TestJob {
   runDirectory?: string;
   /** `null`: the job names no sandbox. */
   sandbox?: Entry[] | null;
+  /** Where the task says that it is, when not at this server. */
+  sourceUrl?: string;
   secrets?: Record<string, string>;
   /** In which forms the command finds them. */
   secretsAs?: string;
@@ -171,7 +173,7 @@ export async function startPanda(t: TestContext): Promise<PandaServer> {
       transformation: '',
       jobPars: [
         secretsAs === undefined ? '' : `--secretsAs ${secretsAs} `,
-        `-j "" --sourceURL ${panda.url} -r ${runDirectory}`,
+        `-j "" --sourceURL ${job.sourceUrl ?? panda.url} -r ${runDirectory}`,
         sandbox ? ` -a ${sandboxName}` : '',
         names.length > 0 ? ` -o "{${names.join(', ')}}"` : '',
         ` -p "${quote(command)}"`,
