@@ -9,17 +9,11 @@ import { MAX_UNPACKED_BYTES, MAX_UNPACKED_FILES } from '../protocol/limits.ts';
  * Unpacks a sandbox (tar, gzip or not) into an empty directory. A sandbox comes from a user and is not trusted: nothing is
  * written outside `directory`, whatever its paths and links say, and one that tries is refused as a whole.
  *
- * @param skip top-level names that are left out
  * @param signal ends it, with an error
  * @throws {InvalidArgument} for a damaged archive; a path or link that is absolute, has `..` or leads out; anything but
  * files, directories and links; more than `MAX_UNPACKED_BYTES` or `MAX_UNPACKED_FILES`
  */
-export async function unpackSandbox(
-  archive: Readable,
-  directory: string,
-  skip: ReadonlySet<string> = new Set(),
-  signal?: AbortSignal,
-): Promise<void> {
+export async function unpackSandbox(archive: Readable, directory: string, signal?: AbortSignal): Promise<void> {
   let refusal: string | undefined;
   let bytes = 0;
   let files = 0;
@@ -32,7 +26,7 @@ export async function unpackSandbox(
     if (files > MAX_UNPACKED_FILES) refusal ??= `has more than ${MAX_UNPACKED_FILES} files`;
     if (refusal !== undefined) return false;
     entry.mode = (entry.mode ?? 0o600) & 0o777;
-    return !skip.has(posix.normalize(path));
+    return true;
   };
 
   try {

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { pipeline, type Readable } from 'node:stream';
 import { isLoopback } from '../client/server-address.ts';
 import type { PilotJob } from '../protocol/calls/pilot.ts';
@@ -10,6 +11,7 @@ import { PILOT_ERRORS } from './error-codes.ts';
 import { ISOLATED_PATHS } from './isolation.ts';
 import type { JobLog } from './job-log.ts';
 import { type DeliveredSecrets, placeSecrets, SECRETS_FILE } from './job-secrets.ts';
+import { removeTree } from './remove-tree.ts';
 import type { PilotServer } from './reporter.ts';
 import { untilAnswered } from './retry.ts';
 import { unpackSandbox } from './sandbox.ts';
@@ -102,8 +104,8 @@ export async function stageIn(options: StageInOptions): Promise<StagedIn> {
 }
 
 async function fetchSandbox(
-  { server, job, delivered, directory, signal }: StageInOptions,
-  { sourceUrl = server.origin, sandbox, secretForms }: JobParameters,
+  { server, job, directory, signal }: StageInOptions,
+  { sourceUrl = server.origin, sandbox }: JobParameters,
 ): Promise<void> {
   if (sandbox === undefined) return;
   const url = `${sourceUrl.replace(/\/+$/, '')}/cache/${encodeURIComponent(sandbox)}`;
@@ -115,9 +117,7 @@ async function fetchSandbox(
     forSeconds: DOWNLOAD_RETRY_SECONDS,
     stopping: signal,
   });
-  // A `panda_secrets.json` that a user tried the job with at home gives way to the real one.
-  const replaced = delivered && secretForms.includes('json') ? [SECRETS_FILE] : [];
-  await unpackSandbox(checked(archive, job.sandboxSha256), directory.work, new Set(replaced), signal);
+  await unpackSandbox(checked(archive, job.sandboxSha256), directory.work, signal);
 }
 
 /**
@@ -141,6 +141,8 @@ async function placeInto(
   { keep, isolated }: Pick<StageInOptions, 'keep' | 'isolated'>,
 ) {
   try {
+    // One that a user tried the job with at home gives way to the real one.
+    if (delivered.json) await removeTree(join(runDirectory, SECRETS_FILE));
     return await placeSecrets(delivered, runDirectory, keep, isolated ? ISOLATED_PATHS.secrets : keep);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

@@ -148,12 +148,17 @@ test('a file secret never writes outside, never over the sandbox, and the job st
 test("a panda_secrets.json that the sandbox brings gives way to the job's own", async (t) => {
   const { panda, run } = await pilotFor(t);
   const fake = { path: './panda_secrets.json', content: '{"A": "fake"}' };
+  const below = { path: 'sub/panda_secrets.json/fake', content: 'fake' };
+  const command = 'cp panda_secrets.json out';
   panda.add(
-    { command: 'cp panda_secrets.json out', sandbox: [fake], outputs: { out: 'u.real' }, secrets: { A: VALUE } },
-    { command: 'cp panda_secrets.json out', sandbox: [fake], outputs: { out: 'u.own' } },
+    { command, sandbox: [fake], outputs: { out: 'u.real' }, secrets: { A: VALUE } },
+    { command, runDirectory: 'sub', sandbox: [below], outputs: { out: 'u.below' }, secrets: { A: VALUE } },
+    { command, sandbox: [fake], outputs: { out: 'u.own' } },
   );
-  await run({ jobs: 2 });
-  assert.equal(panda.uploads.get('output/u.real')?.toString(), JSON.stringify({ A: VALUE }));
+  await run({ jobs: 3 });
+  for (const name of ['output/u.real', 'output/u.below']) {
+    assert.equal(panda.uploads.get(name)?.toString(), JSON.stringify({ A: VALUE }));
+  }
   assert.equal(panda.uploads.get('output/u.own')?.toString(), fake.content);
 });
 
