@@ -12,7 +12,8 @@ const floors = {
   sealing: 2,
   store: 2,
   client: 2,
-  protocol: 1,
+  files: 1,
+  protocol: 0,
 };
 
 /** Rooms that may not be imported from a room, though they are on a lower floor. */

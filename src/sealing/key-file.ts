@@ -1,7 +1,6 @@
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
-import { type FileHandle, link, open, realpath, rename, unlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { Conflict, Misconfigured, UnknownFormat } from '../protocol/errors.ts';
+import { type PrivateFile, privateFile } from '../files/private-file.ts';
+import { Misconfigured, UnknownFormat } from '../protocol/errors.ts';
 import { lengthPrefixed } from '../protocol/length-prefixed.ts';
 import { BOX_FORMAT, openBox, sealBox } from './box.ts';
 import { type RootKey, type RootKeys, rootKeysOf } from './root-keys.ts';
@@ -27,16 +26,16 @@ interface KeyFile {
  * @throws {UnknownFormat} when a later release wrote it
  */
 export async function openKeyFile(path: string, options: { create: boolean }): Promise<RootKeys> {
-  let file = await readKeyFile(path);
-  if (!file && options.create) {
-    await createKeyFile(path).catch((error) => {
-      throw new Misconfigured(`the root key file ${path} cannot be made (${error.code}): check its folder`);
-    });
-    file = await readKeyFile(path);
+  const file = keyFile(path);
+  let content = await file.read();
+  if (!content && options.create) {
+    const key = newKey();
+    await file.create({ format: FILE_FORMAT, active: key.id, keys: [key] });
+    content = await file.read();
   }
-  if (!file) throw new Misconfigured(`there is no root key file at ${path}; put it back from its safe copy`);
-  const keys = file.content.keys.map(({ id, key }) => fileRootKey(id, createSecretKey(key, 'base64url')));
-  return rootKeysOf(keys, file.content.active);
+  if (!content) throw new Misconfigured(`there is no root key file at ${path}; put it back from its safe copy`);
+  const keys = content.keys.map(({ id, key }) => fileRootKey(id, createSecretKey(key, 'base64url')));
+  return rootKeysOf(keys, content.active);
 }
 
 /**
@@ -49,31 +48,18 @@ export async function openKeyFile(path: string, options: { create: boolean }): P
  * @throws {UnknownFormat} {@link openKeyFile}
  */
 export async function addRootKey(path: string): Promise<string> {
-  const target = await realpath(path).catch(() => path);
-  const next = `${target}.new`;
-  // Making this file, which must not be there, is also the lock: of two changes at once one would be lost, and with it
-  // whatever its key had wrapped.
-  const handle = await open(next, 'wx', 0o600).catch((error) => {
-    if (error.code === 'EEXIST') {
-      throw new Conflict(`another change of ${path} is under way, or was interrupted: if none is, remove ${next}`);
-    }
-    throw new Misconfigured(`the root key file ${path} cannot be changed (${error.code}): check its folder`);
-  });
   const added = newKey();
-  try {
-    const file = await readKeyFile(target);
-    if (!file) throw new Misconfigured(`there is no root key file at ${path}`);
-    if (process.geteuid?.() !== file.uid) await handle.chown(file.uid, file.gid);
-    await writeDurably(handle, { ...file.content, active: added.id, keys: [...file.content.keys, added] });
-    await rename(next, target);
-  } catch (error) {
-    await unlink(next);
-    throw error;
-  } finally {
-    await handle.close();
-  }
-  await syncFolderOf(target);
+  await keyFile(path).change((content) => ({ ...content, active: added.id, keys: [...content.keys, added] }));
   return added.id;
+}
+
+function keyFile(path: string): PrivateFile<KeyFile> {
+  return privateFile({
+    path,
+    name: 'root key file',
+    ifExposed: ', and add a new root key if someone may have read it',
+    parse: (json) => parseKeyFile(json, path),
+  });
 }
 
 function fileRootKey(id: string, key: KeyObject): RootKey {
@@ -86,82 +72,12 @@ function fileRootKey(id: string, key: KeyObject): RootKey {
   };
 }
 
-async function createKeyFile(path: string): Promise<void> {
-  const key = newKey();
-  const temporary = `${path}.${key.id}`;
-  const handle = await open(temporary, 'wx', 0o600);
-  try {
-    await writeDurably(handle, { format: FILE_FORMAT, active: key.id, keys: [key] });
-    // A link, unlike a rename, never replaces the file that another process made meanwhile.
-    await link(temporary, path).catch((error) => {
-      if (error.code !== 'EEXIST') throw error;
-    });
-  } finally {
-    await handle.close();
-    await unlink(temporary);
-  }
-  await syncFolderOf(path);
-}
-
 function newKey(): KeyFile['keys'][number] {
   return { id: `file-${randomBytes(8).toString('hex')}`, key: randomBytes(KEY_BYTES).toString('base64url') };
 }
 
-async function writeDurably(handle: FileHandle, content: KeyFile): Promise<void> {
-  await handle.writeFile(`${JSON.stringify(content, null, 2)}\n`);
-  await handle.sync();
-}
-
-async function syncFolderOf(path: string): Promise<void> {
-  const folder = await open(dirname(path), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
-}
-
-async function readKeyFile(path: string): Promise<{ content: KeyFile; uid: number; gid: number } | undefined> {
-  const handle = await open(path, 'r').catch((error) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw new Misconfigured(`the root key file ${path} cannot be read (${error.code}): check its owner and its folder`);
-  });
-  if (!handle) return undefined;
-  try {
-    const { mode, uid, gid } = await handle.stat();
-    refuseIfShared(path, mode, uid);
-    return { content: parseKeyFile(await handle.readFile('utf8'), path), uid, gid };
-  } finally {
-    await handle.close();
-  }
-}
-
-function refuseIfShared(path: string, mode: number, uid: number): void {
-  const self = process.geteuid?.();
-  // No such modes on Windows.
-  if (self === undefined) return;
-  if ((mode & 0o077) !== 0) {
-    const shown = (mode & 0o777).toString(8).padStart(4, '0');
-    throw new Misconfigured(
-      `others on this machine can use the root key file ${path} (mode ${shown}): run "chmod 600 ${path}", and add a new root key if someone may have read it`,
-    );
-  }
-  if (self !== 0 && uid !== 0 && uid !== self) {
-    throw new Misconfigured(
-      `the root key file ${path} belongs to another user (uid ${uid}); it must be this server's own`,
-    );
-  }
-}
-
-/** The parser's own error would quote the text, which is keys: it goes nowhere. */
-function parseKeyFile(text: string, path: string): KeyFile {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch {
-    throw new Misconfigured(`${path} is not a root key file: it is not JSON`);
-  }
-  const { format, active, keys } = Object(parsed) as Record<string, unknown>;
+function parseKeyFile(json: unknown, path: string): KeyFile {
+  const { format, active, keys } = Object(json) as Record<string, unknown>;
   if (typeof format === 'number' && format !== FILE_FORMAT) {
     throw new UnknownFormat(`the root key file ${path} has format ${format}; this release knows format ${FILE_FORMAT}`);
   }
