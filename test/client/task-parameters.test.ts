@@ -4,8 +4,12 @@ import { test } from 'node:test';
 import { buildTaskParameters, checkOutDataset, type TaskOptions } from '../../src/client/task-parameters.ts';
 import { parseWireName } from '../../src/protocol/names.ts';
 import { parseTaskParameters } from '../../src/protocol/panda-task.ts';
+import { PIECES } from '../vectors/job-parameter-pieces.ts';
 
-const SANDBOX = { origin: 'https://panda.example.org:25443', fileName: 'jobO.c0f8a68a.tar.gz' };
+const SANDBOX = {
+  origin: 'https://panda.example.org:25443',
+  fileName: 'jobO.c0f8a68a-5d0a-4a7e-9d36-2f3c5f0f8f11.tar.gz',
+};
 const TASK: TaskOptions = {
   exec: 'python my.py %RNDM:1',
   outDataset: 'user.adoe.test1',
@@ -45,32 +49,7 @@ test("the parameters are those that PanDA's prun sends for the same command line
       param_type: 'log',
       value: 'user.adoe.test1.log.$JEDITASKID.${SN}.log.tgz',
     },
-    jobParameters: [
-      { type: 'constant', value: '-j "" --sourceURL ${SURL}' },
-      { type: 'constant', value: '-r .' },
-      { type: 'constant', value: '__delimiter__', hidden: true },
-      { type: 'constant', value: '-a jobO.c0f8a68a.tar.gz' },
-      {
-        type: 'template',
-        param_type: 'output',
-        hidden: true,
-        value: 'user.adoe.$JEDITASKID._${SN/P}.out.txt',
-        dataset: 'user.adoe.test1_out.txt/',
-        container: 'user.adoe.test1_out.txt/',
-      },
-      { type: 'constant', value: `-o "{'out.txt': 'user.adoe.$JEDITASKID._\${SN/P}.out.txt'}"` },
-      { type: 'constant', value: '-p "', padding: false },
-      { type: 'constant', value: 'python%20my.py%20', padding: false },
-      {
-        type: 'template',
-        value: '${SEQNUMBER}',
-        param_type: 'pseudo_input',
-        dataset: 'seq_number',
-        offset: 1,
-        padding: false,
-      },
-      { type: 'constant', value: '"' },
-    ],
+    jobParameters: PIECES,
   });
 });
 

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { splitJob } from '../../src/jobs/split.ts';
 import { parseJobParameters } from '../../src/protocol/job-parameters.ts';
 import { parseTaskParameters } from '../../src/protocol/panda-task.ts';
+import { PIECES } from '../vectors/job-parameter-pieces.ts';
 import { taskParameters } from './farm.ts';
 
 const place = { taskId: 10_000_007, serial: 3 };
@@ -19,31 +20,9 @@ test('a job of the real client is expanded as PanDA does', () => {
   const { template } = parseTaskParameters({
     ...taskParameters('user.adoe.test1'),
     jobParameters: [
-      { type: 'constant', value: '-j "" --sourceURL ${SURL}' },
-      { type: 'constant', value: '-r .' },
-      { type: 'constant', value: '__delimiter__', hidden: true },
-      { type: 'constant', value: '-a jobO.c0f8a68a-5d0a-4a7e-9d36-2f3c5f0f8f11.tar.gz' },
-      {
-        type: 'template',
-        param_type: 'output',
-        hidden: true,
-        value: 'user.adoe.$JEDITASKID._${SN/P}.out.txt',
-        dataset: 'user.adoe.test1_out.txt/',
-        container: 'user.adoe.test1_out.txt/',
-      },
-      { type: 'constant', value: `-o "{'out.txt': 'user.adoe.$JEDITASKID._\${SN/P}.out.txt'}"` },
-      { type: 'constant', value: '-p "', padding: false },
-      { type: 'constant', value: 'python%20my.py%20', padding: false },
-      {
-        type: 'template',
-        value: '${SEQNUMBER}',
-        param_type: 'pseudo_input',
-        dataset: 'seq_number',
-        offset: 5,
-        padding: false,
-      },
+      ...PIECES.slice(0, -1).map((piece) => (piece.offset === undefined ? piece : { ...piece, offset: 5 })),
       { type: 'constant', value: '', padding: false },
-      { type: 'constant', value: '"' },
+      ...PIECES.slice(-1),
     ],
   });
   const job = splitJob(template, place);

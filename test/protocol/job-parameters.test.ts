@@ -7,6 +7,7 @@ import { buildJobParameters, parseJobParameters } from '../../src/protocol/job-p
 import { quote, unquote } from '../../src/protocol/percent.ts';
 import { readNameMap, writeNameMap } from '../../src/protocol/python-dict.ts';
 import { splitWords } from '../../src/protocol/shell-words.ts';
+import { PIECES } from '../vectors/job-parameter-pieces.ts';
 
 const invalid = (message: RegExp) => ({ code: 'ERR_INVALID_ARGUMENT', message });
 
@@ -108,32 +109,7 @@ test('the pieces are those of the real client', () => {
     outputs: [{ name: 'out.txt', lfn: 'user.adoe.$JEDITASKID._${SN/P}.out.txt', dataset: 'user.adoe.test1_out.txt/' }],
     command: 'python my.py %RNDM:1',
   });
-  assert.deepEqual(pieces, [
-    { type: 'constant', value: '-j "" --sourceURL ${SURL}' },
-    { type: 'constant', value: '-r .' },
-    { type: 'constant', value: '__delimiter__', hidden: true },
-    { type: 'constant', value: '-a jobO.c0f8a68a-5d0a-4a7e-9d36-2f3c5f0f8f11.tar.gz' },
-    {
-      type: 'template',
-      param_type: 'output',
-      hidden: true,
-      value: 'user.adoe.$JEDITASKID._${SN/P}.out.txt',
-      dataset: 'user.adoe.test1_out.txt/',
-      container: 'user.adoe.test1_out.txt/',
-    },
-    { type: 'constant', value: `-o "{'out.txt': 'user.adoe.$JEDITASKID._\${SN/P}.out.txt'}"` },
-    { type: 'constant', value: '-p "', padding: false },
-    { type: 'constant', value: 'python%20my.py%20', padding: false },
-    {
-      type: 'template',
-      value: '${SEQNUMBER}',
-      param_type: 'pseudo_input',
-      dataset: 'seq_number',
-      offset: 1,
-      padding: false,
-    },
-    { type: 'constant', value: '"' },
-  ]);
+  assert.deepEqual(pieces, PIECES);
 });
 
 test('a run directory of any name arrives', () => {
