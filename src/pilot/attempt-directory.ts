@@ -1,8 +1,9 @@
 import { mkdir, realpath } from 'node:fs/promises';
 import { isAbsolute, join, relative } from 'node:path';
+import type { PilotJob } from '../protocol/calls/pilot.ts';
 import { InvalidArgument } from '../protocol/errors.ts';
 
-/** The directory of one attempt: `job-PANDAID-ATTEMPT` in the pilot's home. All are 0700; no path has a link in it. */
+/** The directory of one attempt: `job-` and its name in the pilot's home. All are 0700; no path has a link in it. */
 export interface AttemptDirectory {
   path: string;
   /** The sandbox is unpacked here; the payload's HOME. */
@@ -15,8 +16,21 @@ export interface AttemptDirectory {
   logArchive: string;
 }
 
-export async function makeAttemptDirectory(home: string, jobId: number, attempt: number): Promise<AttemptDirectory> {
-  const path = join(await realpath(home), `job-${jobId}-${attempt}`);
+/**
+ * What an attempt is called on its node, `PANDAID-ATTEMPT`: a path segment.
+ *
+ * @throws {InvalidArgument} when the server gave something else than numbers
+ */
+export function attemptName({ PandaID, attemptNr }: Pick<PilotJob, 'PandaID' | 'attemptNr'>): string {
+  if (![PandaID, attemptNr].every(Number.isSafeInteger)) {
+    throw new InvalidArgument('the server gave a job whose PandaID or attemptNr is no whole number');
+  }
+  return `${PandaID}-${attemptNr}`;
+}
+
+/** @param name see {@link attemptName} */
+export async function makeAttemptDirectory(home: string, name: string): Promise<AttemptDirectory> {
+  const path = join(await realpath(home), `job-${name}`);
   const directory = {
     path,
     work: join(path, 'work'),

@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import type { PilotJob } from '../protocol/calls/pilot.ts';
 import { AttemptFailed } from '../protocol/errors.ts';
 import { KILL_GRACE_SECONDS } from '../protocol/limits.ts';
-import { type AttemptDirectory, makeAttemptDirectory } from './attempt-directory.ts';
+import { type AttemptDirectory, attemptName, makeAttemptDirectory } from './attempt-directory.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
 import type { Isolation } from './isolation.ts';
 import { enforceLimits, type JobLimits, limitsOf } from './job-limits.ts';
@@ -67,7 +67,7 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
   let directory: AttemptDirectory | undefined;
   try {
     reporter.is('starting');
-    directory = await makeAttemptDirectory(home.path, job.PandaID, job.attemptNr);
+    directory = await makeAttemptDirectory(home.path, attemptName(job));
     const log = await openJobLog(directory.log);
     const live = followLog(directory.log, reporter.appendLog);
     let outputs: Output[];
@@ -112,7 +112,7 @@ async function work(
   }
   try {
     const delivered = await options.openSecrets();
-    const keep = home.secretsDirectory && join(home.secretsDirectory, `${job.PandaID}-${job.attemptNr}`);
+    const keep = home.secretsDirectory && join(home.secretsDirectory, attemptName(job));
     staged = await stageIn({
       ...options,
       delivered,
@@ -124,6 +124,7 @@ async function work(
     });
     onStart();
     const payload = await runPayload(options, directory, staged, delivered, log, stop, onExceeded);
+    if (!payload.allGone) options.say(`job ${job.PandaID}: processes that it started could not be ended`);
     end = { exitCode: payload.exitCode };
     if (stop.aborted) throw stop.reason;
     if (payload.exitCode !== 0) throw new AttemptFailed(PILOT_ERRORS.payloadFailed, describe(payload));
@@ -170,7 +171,7 @@ async function runPayload(
     directory: runDirectory,
     launcher: options.isolation?.launcher({ work, temporary, secrets, runDirectory }),
     environment,
-    mark: `${home.id}.${job.PandaID}.${job.attemptNr}`,
+    mark: `${home.id}.${attemptName(job)}`,
     stdout: masked(),
     stderr: masked(),
   });

@@ -1,5 +1,5 @@
 import type { PilotJob } from '../protocol/calls/pilot.ts';
-import { AttemptFailed, Unavailable } from '../protocol/errors.ts';
+import { AttemptFailed, DecryptionFailed, Unavailable } from '../protocol/errors.ts';
 import { MAX_IDLE_POLL_SECONDS } from '../protocol/limits.ts';
 import { newRecipient, type Recipient } from '../sealing/delivery.ts';
 import { type AttemptOptions, runAttempt } from './attempt.ts';
@@ -144,7 +144,7 @@ async function openSecrets(
   const { sealedSecrets: sealed, secrets } = job;
   if (!sealed && secrets === undefined) return undefined;
   try {
-    if (!sealed) return parseDelivery(Buffer.from(secrets ?? ''));
+    if (!sealed) throw new DecryptionFailed('they came unsealed, though the request offered keys');
     const context = { jobId: job.PandaID, attempt: job.attemptNr, ownerId: sealed.owner, pilotId };
     return parseDelivery(await recipient.open(sealed, context));
   } catch (error) {

@@ -6,6 +6,7 @@ import { serverAddress } from '../client/server-address.ts';
 import { tlsTrust } from '../client/tls-trust.ts';
 import { AttemptFailed, PandaError } from '../protocol/errors.ts';
 import { KILL_POLL_SECONDS } from '../protocol/limits.ts';
+import { shownText } from '../protocol/text.ts';
 import { protectMemory } from './core-files.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
 import { joinServer } from './join-server.ts';
@@ -17,6 +18,8 @@ import { chooseSecretsFolder } from './secrets-directory.ts';
 
 /** How long a pilot that ends waits for the answer to its farewell. */
 const LEAVE_MILLISECONDS = 5000;
+/** Longest line that the pilot says, in characters. */
+const MAX_SAID_CHARS = 2000;
 
 /** Exit status: 0, 1 (refused or impossible), 2 (usage), 128 and the signal's number when told to stop by one. */
 process.exitCode = await main(process.argv);
@@ -122,6 +125,7 @@ function stopOnSignals(): AbortSignal {
   return stopping.signal;
 }
 
+/** One line, whatever the text says: parts of it come from jobs and servers. */
 function say(text: string): void {
-  console.error(`${new Date().toISOString()} panda-pilot: ${text}`);
+  console.error(`${new Date().toISOString()} panda-pilot: ${shownText(text, MAX_SAID_CHARS)}`);
 }

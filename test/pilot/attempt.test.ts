@@ -119,6 +119,29 @@ test('secrets that were sealed for another pilot fail the job before it starts',
   assert.ok(!log().includes('started'));
 });
 
+test('secrets that come unsealed fail the job before it starts, as the pilot always offers keys', async (t) => {
+  const { panda, run, log } = await pilotFor(t);
+  panda.add({ command: 'echo started', changed: { secrets: JSON.stringify({ A: VALUE }) } });
+  await run();
+  const end = await panda.reported('failed');
+  assert.deepEqual([end['pilot_error_code'], /came unsealed/.test(String(end['pilot_error_diag']))], [1364, true]);
+  assert.ok(!log().includes('started'));
+});
+
+test('a job whose number is a path makes no directory and no file', async (t) => {
+  const { panda, run, folder, secretsFolder } = await pilotFor(t);
+  const elsewhere = join(folder, 'elsewhere');
+  panda.add({ command: 'true', secrets: { A: VALUE }, changed: { PandaID: `/../../${'../'.repeat(20)}${elsewhere}` } });
+  const seen: string[] = [];
+  panda.onResult = () => seen.push(...readdirSync(folder).filter((name) => !name.startsWith('pilot-')));
+  await run();
+  assert.match(
+    String((await panda.reported('failed'))['pilot_error_diag']),
+    /could not do its work \(ERR_INVALID_ARGUMENT\)/,
+  );
+  assert.deepEqual([seen, readdirSync(folder), readdirSync(secretsFolder)], [[], [], []]);
+});
+
 test('a file secret never writes outside, never over the sandbox, and the job still runs', async (t) => {
   const { panda, run, log } = await pilotFor(t);
   const evil = Buffer.from('evil').toString('base64');

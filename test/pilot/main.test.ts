@@ -106,6 +106,14 @@ test('the token and the secrets are in no argument list, and not in the environm
   await ended;
 });
 
+test('what a job is called forges no line of what the pilot says', async (t) => {
+  const { panda, run } = await node(t);
+  panda.add({ command: 'true', outputs: { 'out\\nFORGED\\x1b[2J': 'u.out' } });
+  const { said } = await run('--jobs', '1').ended;
+  assert.match(said, /was not made/);
+  assert.ok(!said.includes('\x1b') && !said.split('\n').some((line) => line.startsWith('FORGED')), said);
+});
+
 for (const [signal, status, code] of [
   ['SIGTERM', 143, 1201],
   ['SIGINT', 130, 1208],

@@ -29,6 +29,8 @@ interface TestJob {
   secretsLeftOut?: number;
   /** Sealed to this pilot instead. */
   sealedFor?: string;
+  /** What the answer says in place of what is right. */
+  changed?: Record<string, unknown>;
   maxWalltime?: number;
   minRamCount?: number;
   maxDiskCount?: number;
@@ -187,6 +189,7 @@ export async function startPanda(t: TestContext): Promise<PandaServer> {
       maxDiskCount: job.maxDiskCount ?? 0,
       ...(job.secretsLeftOut ? { secretsLeftOut: job.secretsLeftOut } : {}),
       ...(secrets ? { sealedSecrets: await sealDelivery(keys, context, Buffer.from(JSON.stringify(secrets))) } : {}),
+      ...job.changed,
     };
   }
 }
