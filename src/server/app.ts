@@ -1,7 +1,7 @@
 import { type FastifyInstance, fastify } from 'fastify';
 import type { Logger } from 'pino';
 import type { Delivery } from '../delivery/delivery.ts';
-import type { JobFiles } from '../jobs/job-files.ts';
+import type { JobFiles } from '../jobs/file-contents.ts';
 import type { JobLogs } from '../jobs/job-logs.ts';
 import type { Jobs } from '../jobs/jobs.ts';
 import type { Sandboxes } from '../jobs/sandboxes.ts';

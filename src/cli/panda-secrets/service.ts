@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import { createDelivery } from '../../delivery/delivery.ts';
 import { createOwners } from '../../identity/owners.ts';
 import { createPilotSessions } from '../../identity/pilot-sessions.ts';
-import { createJobFiles } from '../../jobs/job-files.ts';
+import { createJobFiles } from '../../jobs/file-contents.ts';
 import { createJobLogs } from '../../jobs/job-logs.ts';
 import { createJobs } from '../../jobs/jobs.ts';
 import { addQueue, checkQueues, findQueue, listQueues } from '../../jobs/queues.ts';

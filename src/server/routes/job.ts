@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import type { JobFiles } from '../../jobs/job-files.ts';
+import type { JobFiles } from '../../jobs/file-contents.ts';
 import type { Jobs } from '../../jobs/jobs.ts';
 import * as calls from '../../protocol/calls/job.ts';
 import { succeeded } from '../../protocol/envelope.ts';

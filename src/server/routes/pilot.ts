@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { pilotId } from '../../identity/caller.ts';
-import type { JobFiles } from '../../jobs/job-files.ts';
+import type { JobFiles } from '../../jobs/file-contents.ts';
 import * as calls from '../../protocol/calls/pilot.ts';
 import { refused, succeeded } from '../../protocol/envelope.ts';
 import { InvalidArgument } from '../../protocol/errors.ts';
