@@ -140,6 +140,10 @@ _panda_pilot() {
       COMPREPLY=()
       return
       ;;
+    'panda-pilot clean --secrets-dir')
+      COMPREPLY=()
+      return
+      ;;
   esac
   case $at in
     'panda-pilot')
@@ -156,7 +160,7 @@ _panda_pilot() {
       ;;
     'panda-pilot clean')
       if [[ $current == -* ]]; then
-        words='--workdir -h --help'
+        words='--workdir --secrets-dir -h --help'
       fi
       ;;
     'panda-pilot help')

@@ -38,4 +38,5 @@ complete -c panda-pilot -n '__fish_seen_subcommand_from run' -l max-disk -r -F -
 complete -c panda-pilot -n '__fish_seen_subcommand_from run' -l heartbeat -r -F -d 'between two reports of a running job (default: 30)'
 complete -c panda-pilot -n '__fish_seen_subcommand_from run' -s h -l help -d 'display help for command'
 complete -c panda-pilot -n '__fish_seen_subcommand_from clean' -l workdir -r -F -d 'where jobs\' directories were made (default: panda-pilot-UID in the folder for temporary files)'
+complete -c panda-pilot -n '__fish_seen_subcommand_from clean' -l secrets-dir -r -F -d 'where secrets were kept: a directory, or "none" (default: /dev/shm if usable)'
 complete -c panda-pilot -n '__fish_seen_subcommand_from clean' -s h -l help -d 'display help for command'

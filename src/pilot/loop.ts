@@ -67,7 +67,9 @@ export async function runPilot(options: PilotOptions): Promise<number> {
       own: options.own,
       say: options.say,
     });
-    const removed = await removeLeftovers(options.folder, (error) => options.say(`cleaning up: ${error.message}`));
+    const removed = await removeLeftovers(options.folder, options.secretsFolder, (error) =>
+      options.say(`cleaning up: ${error.message}`),
+    );
     if (removed > 0) options.say(`cleaned up after ${removed} pilots that were killed`);
     const quota = { left: options.jobs ?? Number.POSITIVE_INFINITY, done: 0 };
     const slots = await Promise.allSettled(

@@ -13,7 +13,7 @@ import { joinServer } from './join-server.ts';
 import { readJoinToken } from './join-token.ts';
 import { runPilot } from './loop.ts';
 import { preparePilotFolder, removeLeftovers } from './pilot-home.ts';
-import { createPilotProgram, type RunOptions } from './program.ts';
+import { type CleanOptions, createPilotProgram, type RunOptions } from './program.ts';
 import { chooseSecretsFolder } from './secrets-directory.ts';
 
 /** How long a pilot that ends waits for the answer to its farewell. */
@@ -97,12 +97,13 @@ async function run(options: RunOptions): Promise<void> {
   }
 }
 
-async function clean(workdir: string): Promise<void> {
+async function clean({ workdir, secretsDir }: CleanOptions): Promise<void> {
   const trouble = (error: Error) => {
     say(error.message);
     process.exitCode = 1;
   };
-  say(`cleaned up after ${await removeLeftovers(workdir, trouble)} pilots`);
+  const removed = await removeLeftovers(workdir, await chooseSecretsFolder(secretsDir), trouble);
+  say(`cleaned up after ${removed} ${removed === 1 ? 'pilot' : 'pilots'}`);
 }
 
 /** What tells a pilot to stop: a batch system, a terminal, or the terminal's end. */

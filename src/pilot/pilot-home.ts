@@ -5,7 +5,7 @@ import { Misconfigured } from '../protocol/errors.ts';
 import { isHeld, renewLock, takeLock } from './pilot-lock.ts';
 import { endProcesses } from './process-tree.ts';
 import { removeTree } from './remove-tree.ts';
-import { makeSecretsDirectory, removeSecretsDirectory } from './secrets-directory.ts';
+import { abandonedSecrets, makeSecretsDirectory, removeSecretsDirectory } from './secrets-directory.ts';
 
 const PREFIX = 'pilot-';
 
@@ -34,30 +34,46 @@ export async function openPilotHome(folder: string, secretsFolder: string | unde
   const path = join(resolve(folder), PREFIX + id);
   await mkdir(path, { mode: 0o700 });
   await takeLock(path);
+  const secretsDirectory =
+    secretsFolder === undefined ? undefined : await makeSecretsDirectory(secretsFolder, path, id);
   return {
     id,
     path,
-    secretsDirectory: secretsFolder === undefined ? undefined : await makeSecretsDirectory(secretsFolder, path, id),
-    renew: () => renewLock(path),
+    secretsDirectory,
+    async renew() {
+      for (const locked of [path, secretsDirectory]) if (locked !== undefined) await renewLock(locked);
+    },
     close: () => removeHome(path),
   };
 }
 
 /**
- * Cleans up after the pilots in `folder` that are no longer alive (killed, or the power failed): ends what is left of their
- * payloads, then removes their secrets and directories. What cannot be removed does not stop it.
+ * Cleans up after the pilots in `folder`, and those with secrets in `secretsFolder`, that are no longer alive (killed, or the
+ * power failed): ends what is left of their payloads, then removes their secrets and directories. What cannot be removed does
+ * not stop it.
  *
  * @returns how many there were
  */
-export async function removeLeftovers(folder: string, onTrouble: (error: Error) => void): Promise<number> {
+export async function removeLeftovers(
+  folder: string,
+  secretsFolder: string | undefined,
+  onTrouble: (error: Error) => void,
+): Promise<number> {
   let removed = 0;
+  const cleanUpAfter = async (pilot: string, remove: () => Promise<void>) => {
+    await endProcesses({ mark: `${pilot}.` }, 0);
+    await remove().then(() => {
+      removed += 1;
+    }, onTrouble);
+  };
   for (const name of await readdir(folder).catch(() => [])) {
     const home = join(resolve(folder), name);
     if (!name.startsWith(PREFIX) || (await isHeld(home))) continue;
-    await endProcesses({ mark: `${name.slice(PREFIX.length)}.` }, 0);
-    await removeHome(home).then(() => {
-      removed += 1;
-    }, onTrouble);
+    await cleanUpAfter(name.slice(PREFIX.length), () => removeHome(home));
+  }
+  // A batch system takes a home away that is in its job's own directory for temporary files, and leaves these.
+  for (const { pilot, path } of secretsFolder === undefined ? [] : await abandonedSecrets(secretsFolder)) {
+    await cleanUpAfter(pilot, () => removeTree(path));
   }
   return removed;
 }

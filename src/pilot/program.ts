@@ -25,9 +25,12 @@ export interface RunOptions {
   maxDisk?: number;
 }
 
+/** Where killed pilots may have left something. */
+export type CleanOptions = Pick<RunOptions, 'workdir' | 'secretsDir'>;
+
 interface PilotActions {
   run(options: RunOptions): Promise<void>;
-  clean(workdir: string): Promise<void>;
+  clean(options: CleanOptions): Promise<void>;
 }
 
 /** The command line of `panda-pilot`; what goes wrong is thrown. */
@@ -51,7 +54,7 @@ export function createPilotProgram(actions: PilotActions): Command {
     .option('--slots <n>', 'jobs at the same time', wholeNumber, 1)
     .option('--idle-exit <seconds>', 'end when there was no job for this long (default: wait)', wholeNumber)
     .addOption(workdir("where jobs' directories are made"))
-    .option('--secrets-dir <dir>', 'where secrets are kept: a directory, or "none" (default: /dev/shm if usable)')
+    .addOption(secretsDirectory('where secrets are kept'))
     .option('--pass-env <name...>', 'variables of this environment that jobs get besides the usual ones', [])
     .addOption(
       new Option('--isolate <mode>', 'keep jobs from each other and from the pilot, with bubblewrap (bwrap)')
@@ -68,13 +71,18 @@ export function createPilotProgram(actions: PilotActions): Command {
     .command('clean')
     .description('remove what killed pilots left on this node: processes, secrets, directories')
     .addOption(workdir("where jobs' directories were made"))
-    .action(({ workdir }: { workdir: string }) => actions.clean(workdir));
+    .addOption(secretsDirectory('where secrets were kept'))
+    .action(actions.clean);
   return program;
 }
 
 function workdir(what: string): Option {
   const folder = join(tmpdir(), `panda-pilot-${userInfo().uid}`);
   return new Option('--workdir <dir>', what).default(folder, 'panda-pilot-UID in the folder for temporary files');
+}
+
+function secretsDirectory(what: string): Option {
+  return new Option('--secrets-dir <dir>', `${what}: a directory, or "none" (default: /dev/shm if usable)`);
 }
 
 function wholeNumber(text: string): number {

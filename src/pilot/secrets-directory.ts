@@ -1,7 +1,8 @@
 import { constants } from 'node:fs';
-import { access, lstat, mkdir, readlink, statfs, symlink } from 'node:fs/promises';
+import { access, lstat, mkdir, readdir, readlink, statfs, symlink } from 'node:fs/promises';
 import { basename, isAbsolute, join } from 'node:path';
 import { Misconfigured } from '../protocol/errors.ts';
+import { isHeld, takeLock } from './pilot-lock.ts';
 import { removeTree } from './remove-tree.ts';
 
 /** File systems that are memory (linux/magic.h): tmpfs and ramfs. */
@@ -10,6 +11,8 @@ const SHARED_MEMORY = '/dev/shm';
 /** In the pilot's home: a link to its directory for secrets, made before it, so that whoever cleans up finds it. */
 const RECORD = 'secrets-directory';
 const PREFIX = 'panda-pilot-';
+/** Of a pilot's directory; the folder of the pilots of one user has a name of the same beginning. */
+const NAME = /^panda-pilot-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 
 /**
  * The folder for secrets: the one that was asked for, otherwise `/dev/shm` where it is memory and may be written to.
@@ -28,11 +31,12 @@ export async function chooseSecretsFolder(asked: string | undefined): Promise<st
   return asked;
 }
 
-/** Makes a pilot's own directory (0700) in `folder`. */
+/** Makes a pilot's own directory (0700) in `folder`, with a lock of its own: it may outlive the pilot's home. */
 export async function makeSecretsDirectory(folder: string, home: string, pilot: string): Promise<string> {
   const path = join(folder, PREFIX + pilot);
   await symlink(path, join(home, RECORD));
   await mkdir(path, { mode: 0o700 });
+  await takeLock(path);
   return path;
 }
 
@@ -40,8 +44,23 @@ export async function makeSecretsDirectory(folder: string, home: string, pilot: 
 export async function removeSecretsDirectory(home: string): Promise<void> {
   const path = await readlink(join(home, RECORD)).catch(() => undefined);
   if (path === undefined || !basename(path).startsWith(PREFIX)) return;
+  if (await isOurs(path)) await removeTree(path);
+}
+
+/** This user's directories in `folder` whose pilots are no longer alive. */
+export async function abandonedSecrets(folder: string): Promise<{ pilot: string; path: string }[]> {
+  const abandoned: { pilot: string; path: string }[] = [];
+  for (const name of await readdir(folder).catch(() => [])) {
+    const pilot = NAME.exec(name)?.[1];
+    const path = join(folder, name);
+    if (pilot !== undefined && (await isOurs(path)) && !(await isHeld(path))) abandoned.push({ pilot, path });
+  }
+  return abandoned;
+}
+
+async function isOurs(path: string): Promise<boolean> {
   const found = await lstat(path).catch(() => undefined);
-  if (found?.isDirectory() && found.uid === process.getuid?.()) await removeTree(path);
+  return found?.isDirectory() === true && found.uid === process.getuid?.();
 }
 
 async function isMemory(path: string): Promise<boolean> {

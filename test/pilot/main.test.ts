@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
@@ -152,15 +152,38 @@ for (const cleaner of ['the next pilot', 'panda-pilot clean'] as const) {
   });
 }
 
+for (const cleaner of ['the next pilot', 'panda-pilot clean'] as const) {
+  test(`secrets of a killed pilot whose directories somebody else removed are removed by ${cleaner}`, async (t) => {
+    const { panda, folder, secretsFolder, run } = await node(t);
+    panda.add({ ...TWO_PROCESSES, command: TWO_PROCESSES.command.replaceAll('-e pids', '-d /') });
+    const killed = run();
+    const pids = await runningPids(panda, folder, 2);
+    killed.child.kill('SIGKILL');
+    await killed.ended;
+    rmSync(folder, { recursive: true });
+    const another = await temporaryFolder(t);
+    const clean = ['clean', '--workdir', another, '--secrets-dir', secretsFolder];
+    const { status, said } = await (cleaner === 'the next pilot'
+      ? run('--idle-exit', '1', '--workdir', another)
+      : pandaPilot(t, clean)
+    ).ended;
+    assert.equal(status, 0, said);
+    assert.match(said, /cleaned up after 1 pilot/);
+    assert.deepEqual(pids.map(startTimeOf), [undefined, undefined]);
+    assert.deepEqual(readdirSync(secretsFolder), []);
+  });
+}
+
 test('cleaning up leaves a pilot alone that is alive', async (t) => {
-  const { panda, folder, run } = await node(t);
+  const { panda, folder, secretsFolder, run } = await node(t);
   panda.add({
     command: 'echo $$ > pids; while [ ! -e go ]; do sleep 0.02; done; echo whole > out',
     outputs: { out: 'u.out' },
   });
   const alive = run('--jobs', '1');
   await runningPids(panda, folder, 1);
-  await pandaPilot(t, ['clean', '--workdir', folder]).ended;
+  await pandaPilot(t, ['clean', '--workdir', folder, '--secrets-dir', secretsFolder]).ended;
+  assert.equal(readdirSync(secretsFolder).length, 1);
   const [work] = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('/work'));
   writeFileSync(join(folder, work ?? '', 'go'), '');
   const { status, said } = await alive.ended;
