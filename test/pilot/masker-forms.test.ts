@@ -158,6 +158,19 @@ test('secrets too large for every encoding are masked as they are, and named', (
   );
 });
 
+test('a value that holds itself over and over again takes no more memory than one that is as large', () => {
+  let value = 'correct-horse'.repeat(100);
+  for (let depth = 0; depth < 10; depth++) value = JSON.stringify([value]);
+  const { patterns, partlyMasked } = collectPatterns([{ name: wireName('NESTED'), value: new Plaintext(value) }], 3000);
+  assert.deepEqual(partlyMasked, ['NESTED']);
+  assert.ok(patterns.has(value as never));
+  assert.ok([...patterns].reduce((sum, { length }) => sum + length, 0) <= 2 * value.length);
+});
+
+test('an empty value, and one that is in others, take nothing from them', () => {
+  assert.equal(masked(['', 'correct', 'correct-horse'], Buffer.from('correct-horse correct')).toString(), '*** ***');
+});
+
 function masked(secrets: string[], log: Uint8Array): Buffer {
   return maskedBy(
     secrets.map((value, index) => ({ name: wireName(`KEY${index}`), value: new Plaintext(value) })),

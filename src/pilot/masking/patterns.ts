@@ -2,6 +2,7 @@ import { MAX_MASKED_FORMS_BYTES, MIN_MASKED_CHARS } from '../../protocol/limits.
 import { isMaskable, maskableParts } from '../../protocol/masking.ts';
 import { splitWireName, type WireName } from '../../protocol/names.ts';
 import type { Plaintext } from '../../protocol/plaintext.ts';
+import { utf8Length } from '../../protocol/text.ts';
 import {
   asItIs,
   base64Encoded,
@@ -24,16 +25,19 @@ export interface PatternSet {
   patterns: ReadonlySet<Pattern>;
   /** Secrets whose value a log may show as it is, because masking it would make the log unreadable. */
   unmaskable: WireName[];
-  /** Secrets that are too large for every encoding to be looked for: masked as they are, and in some encodings. */
+  /** Secrets that are too large for every encoding, and every text inside, to be looked for: masked as they are. */
   partlyMasked: WireName[];
 }
+
+/** A value and its lines, or the texts in it, come to twice its size. More is texts inside texts, as often as its owner likes. */
+const ASSURED_SHARE = 2;
 
 /** In the order in which they are given up when the secrets are too large for all of them. */
 const ENCODINGS: Form[] = [jsonEscaped, base64Encoded, urlEncoded, hexEncoded];
 
 /**
- * The patterns of all `secrets`. Values as they are always count; encodings are added, the likeliest first, while all
- * patterns together stay within `maxBytes`.
+ * The patterns of all `secrets`. Values as they are always count; texts deep inside them and encodings are added, the likeliest
+ * first, while all patterns together stay within `maxBytes`.
  */
 export function collectPatterns(secrets: Iterable<NamedSecret>, maxBytes = MAX_MASKED_FORMS_BYTES): PatternSet {
   const all = Array.from(secrets, takeApart);
@@ -52,7 +56,10 @@ export function collectPatterns(secrets: Iterable<NamedSecret>, maxBytes = MAX_M
     return true;
   }
 
-  for (const { parts } of all) for (const part of parts) add(asItIs(part), Number.POSITIVE_INFINITY);
+  for (const { name, parts, size } of all) {
+    const assured = bytes + ASSURED_SHARE * size;
+    for (const part of parts) if (!add(asItIs(part), Math.max(assured, maxBytes))) partlyMasked.add(name);
+  }
   for (const encode of ENCODINGS) {
     for (const { name, parts } of all) {
       for (const part of parts) {
@@ -70,6 +77,8 @@ export function collectPatterns(secrets: Iterable<NamedSecret>, maxBytes = MAX_M
 
 interface TakenApart {
   name: WireName;
+  /** Of the value, in bytes. */
+  size: number;
   parts: Part[];
   maskable: boolean;
 }
@@ -77,13 +86,14 @@ interface TakenApart {
 /** A file is looked for as it was sent, and by its text or, when it is none, its bytes. */
 function takeApart({ name, value }: NamedSecret): TakenApart {
   const sent = value.reveal().toWellFormed();
-  if (splitWireName(name).kind === 'string') return { name, parts: maskableParts(sent), maskable: isMaskable(sent) };
+  const size = utf8Length(sent);
+  const parts: Part[] = maskableParts(sent);
+  if (splitWireName(name).kind === 'string') return { name, size, parts, maskable: isMaskable(sent) };
   const content = Buffer.from(sent, 'base64');
   const text = asText(content);
-  const parts: Part[] = maskableParts(sent);
-  if (text !== undefined) return { name, parts: [...parts, ...maskableParts(text)], maskable: isMaskable(text) };
+  if (text !== undefined) return { name, size, parts: [...parts, ...maskableParts(text)], maskable: isMaskable(text) };
   if (content.length >= MIN_MASKED_CHARS) parts.push(content);
-  return { name, parts, maskable: isMaskable(sent) };
+  return { name, size, parts, maskable: isMaskable(sent) };
 }
 
 function asText(bytes: Uint8Array): string | undefined {
