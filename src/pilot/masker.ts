@@ -22,7 +22,7 @@ export interface Masker {
  * Prepares to mask `secrets`: once per job, as it takes a moment when they are many.
  *
  * Masked are the value itself, each line of it and each string inside a value that is a JSON document, where these have at
- * least `MIN_MASKED_CHARS` characters and are not such as `true` or `{`; all of them also JSON-escaped, URL-encoded, in
+ * least `MIN_MASKED_CHARS` characters and are not such as `true` or `{`; all of them also JSON-escaped, quoted by Python or a shell, URL-encoded, in
  * base64 and base64url at any alignment, and in hex. A file is masked as it was sent and by its content. Everything else
  * passes byte for byte.
  */

@@ -49,6 +49,30 @@ for (const [what, value] of Object.entries(values)) {
   });
 }
 
+const QUOTED = `
+import os, subprocess, sys, traceback
+value = sys.stdin.buffer.read().decode()
+print(repr(value), [value], {'k': value + "'"}, ascii(value), value.encode(), value.encode() + b"'")
+print(repr(os.environb[b'SECRET']))
+sys.stdout.flush()
+for shell in 'bash', 'sh':
+    for end in '', "'":
+        subprocess.run([shell, '-xc', ': "$0"', value + end], stdin=subprocess.DEVNULL, stderr=1)
+`;
+
+for (const [what, value] of Object.entries({
+  ...values,
+  'a password with both quotes': `it's "a\\b" \x7f\u00a0 ünd`,
+  'a text that looks like an escape': 'C:\\new "folder"',
+})) {
+  test(`what Python and shells show of it in quotes is masked: ${what}`, () => {
+    const env = { PATH: process.env['PATH'], LC_ALL: 'C.UTF-8', PYTHONIOENCODING: 'utf-8', SECRET: value };
+    const shown = masked([value], execFileSync('python3', ['-c', QUOTED], { input: value, env })).toString();
+    const left = shown.replace(/\*\*\*|[\\"'{}[\]$:,+k \nb]|\\n/g, '');
+    assert.equal(left, '', shown);
+  });
+}
+
 test('each form is masked whole', () => {
   const forms = {
     'as it is': 'tëst/"key"+1',

@@ -37,6 +37,25 @@ export function jsonEscaped(part: Part): Pattern[] {
   return [...once, ...once.map(jsonEscape)].map(pattern);
 }
 
+/** What Python shows by an escape: `repr` (str.isprintable), and `ascii` and `repr` of bytes. */
+const UNPRINTABLE = /(?! )[\\\p{C}\p{Z}]/gu;
+const NOT_ASCII = /[^ -[\]-~]/gu;
+
+/**
+ * In quotes as Python's `repr` and tracebacks show a text or its UTF-8 bytes, and bash's and dash's `set -x` a word. Both leave
+ * double quotes as they are, so that a text with one and a backslash is in none of the other forms.
+ */
+export function quoted(part: Part): Pattern[] {
+  if (typeof part !== 'string') return [];
+  const inPython = [
+    part.replace(UNPRINTABLE, pythonEscape),
+    part.replace(NOT_ASCII, pythonEscape),
+    bytesOf(part).toString('latin1').replace(NOT_ASCII, pythonEscape),
+  ].flatMap((each) => [each, each.replaceAll("'", "\\'")]);
+  const inShells = hasLineEnd(part) ? [] : [`'\\''`, `'"'"'`].map((quote) => part.replaceAll("'", quote));
+  return [...inPython, ...inShells].map(pattern);
+}
+
 /**
  * Percent-encoded, with upper and lower case hex digits, as `encodeURIComponent`, RFC 3986, Python's `quote` and
  * `quote_plus`, and a submitted form (WHATWG URL, `application/x-www-form-urlencoded`) write it.
@@ -96,6 +115,15 @@ function jsonEscape(text: string): string {
 
 function unicodeEscape(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+const PYTHON_ESCAPES: Record<string, string> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+
+function pythonEscape(char: string): string {
+  const point = char.codePointAt(0) ?? 0;
+  const digits = point.toString(16);
+  if (point < 0x100) return PYTHON_ESCAPES[char] ?? `\\x${digits.padStart(2, '0')}`;
+  return point < 0x10000 ? `\\u${digits.padStart(4, '0')}` : `\\U${digits.padStart(8, '0')}`;
 }
 
 function bytesOf(part: Part): Buffer {

@@ -11,6 +11,7 @@ import {
   jsonEscaped,
   type Part,
   type Pattern,
+  quoted,
   urlEncoded,
 } from './forms.ts';
 
@@ -33,7 +34,7 @@ export interface PatternSet {
 const ASSURED_SHARE = 2;
 
 /** In the order in which they are given up when the secrets are too large for all of them. */
-const ENCODINGS: Form[] = [jsonEscaped, base64Encoded, urlEncoded, hexEncoded];
+const ENCODINGS: Form[] = [jsonEscaped, quoted, base64Encoded, urlEncoded, hexEncoded];
 
 /**
  * The patterns of all `secrets`. Values as they are always count; texts deep inside them and encodings are added, the likeliest
