@@ -1,4 +1,4 @@
-import type { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Kysely, Transaction } from 'kysely';
 import type { Schema } from './schema.ts';
 
@@ -18,6 +18,9 @@ interface Waiting {
 export function groupCommit(writer: Kysely<Schema>, database: DatabaseSync) {
   const waiting: Waiting[] = [];
   let running: Promise<void> | undefined;
+  const [savepoint, rollback, release] = (['savepoint one', 'rollback to one', 'release one'] as const).map((sql) =>
+    database.prepare(sql),
+  ) as [StatementSync, StatementSync, StatementSync];
 
   async function runGroups(): Promise<void> {
     while (waiting.length > 0) {
@@ -28,15 +31,15 @@ export function groupCommit(writer: Kysely<Schema>, database: DatabaseSync) {
       try {
         await writer.transaction().execute(async (tx) => {
           for (const one of group) {
-            database.exec('savepoint one');
+            savepoint.run();
             try {
               await one.run(tx);
               done.push(one);
             } catch (error) {
-              database.exec('rollback to one');
+              rollback.run();
               one.failed(error);
             }
-            database.exec('release one');
+            release.run();
           }
         });
         for (const one of done) one.committed();

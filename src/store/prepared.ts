@@ -1,4 +1,5 @@
-import type { CompiledQuery, DialectAdapter } from 'kysely';
+import type { CompiledQuery } from 'kysely';
+import { runAtOnce } from './sqlite-dialect.ts';
 import type { Database } from './store.ts';
 
 /** Stands for a value in a statement that is being compiled: where it stands among the arguments. */
@@ -10,7 +11,9 @@ class Argument {
   }
 
   in(args: object): unknown {
-    return this.path.reduce((value: unknown, step) => (value as Record<PropertyKey, unknown>)[step], args);
+    let value: unknown = args;
+    for (const step of this.path) value = (value as Record<PropertyKey, unknown>)[step];
+    return value;
   }
 }
 
@@ -19,7 +22,8 @@ const MAX_SHAPES = 40;
 
 /**
  * A statement that is compiled once for each database instead of at each call: building and compiling costs several times
- * what SQLite takes to run a small one. For the statements that requests wait for; the others are plain Kysely.
+ * what SQLite takes to run a small one. For the statements that requests wait for; the others are plain Kysely. On SQLite it
+ * runs at the call, without Kysely's queue for the connection, which a statement that waits for nothing has no use for.
  *
  * @param build makes the statement with `arg('name')` wherever a value of that argument goes. Its shape may depend on nothing
  * but which arguments are undefined and how long lists are: it is compiled for each of these.
@@ -27,10 +31,9 @@ const MAX_SHAPES = 40;
 export function prepared<Args extends object, Row>(
   build: (db: Database, arg: <K extends keyof Args>(name: K) => Args[K]) => { compile(): CompiledQuery<Row> },
 ): (db: Database, args: Args) => Promise<Row[]> {
-  const compiled = new WeakMap<DialectAdapter, Map<string, CompiledQuery<Row>>>();
+  const compiled = new WeakMap<object, Map<string, CompiledQuery<Row>>>();
 
-  function compile(db: Database, args: Args): CompiledQuery<Row> {
-    const { adapter } = db.getExecutor();
+  function compile(db: Database, adapter: object, args: Args): CompiledQuery<Row> {
     const shapes = compiled.get(adapter) ?? new Map<string, CompiledQuery<Row>>();
     compiled.set(adapter, shapes);
     const shape = shapeOf(args);
@@ -42,15 +45,19 @@ export function prepared<Args extends object, Row>(
   }
 
   return async (db, args) => {
-    const query = compile(db, args);
+    const { adapter } = db.getExecutor();
+    const query = compile(db, adapter, args);
     const parameters = query.parameters.map((value) => (value instanceof Argument ? value.in(args) : value));
-    return (await db.executeQuery<Row>({ ...query, parameters })).rows;
+    return (
+      runAtOnce<Row>(adapter, query.sql, parameters) ?? (await db.executeQuery<Row>({ ...query, parameters })).rows
+    );
   };
 }
 
 function shapeOf(args: object): string {
   let shape = '';
-  for (const [name, value] of Object.entries(args)) {
+  for (const name in args) {
+    const value = (args as Record<string, unknown>)[name];
     if (value === undefined) continue;
     shape += Array.isArray(value) ? `${name}[${value.length}] ` : `${name} `;
   }

@@ -3,6 +3,7 @@ import {
   type CompiledQuery,
   type DatabaseConnection,
   type Dialect,
+  type DialectAdapter,
   type Driver,
   type QueryResult,
   SqliteAdapter,
@@ -17,16 +18,33 @@ const KEPT_STATEMENTS = 500;
  * Kysely on one connection of Node's own SQLite. A statement runs at once and holds up the process while it does.
  */
 export function sqliteDialect(database: DatabaseSync): Dialect {
+  const connection = new SqliteConnection(database);
   return {
-    createAdapter: () => new Adapter(),
-    createDriver: () => new SqliteDriver(database),
+    createAdapter: () => new Adapter(connection),
+    createDriver: () => new SqliteDriver(database, connection),
     createIntrospector: (db) => new SqliteIntrospector(db),
     createQueryCompiler: () => new SqliteQueryCompiler(),
   };
 }
 
+/**
+ * Runs a statement at once on the connection that `adapter` is of: within the transaction that is open there.
+ *
+ * @returns its rows; nothing when the adapter is another dialect's
+ */
+export function runAtOnce<R>(adapter: DialectAdapter, sql: string, parameters: readonly unknown[]): R[] | undefined {
+  return adapter instanceof Adapter ? adapter.connection.run<R>(sql, parameters).rows : undefined;
+}
+
 /** Kysely migrates SQLite outside a transaction; inside one, processes that start together wait for each other. */
 class Adapter extends SqliteAdapter {
+  readonly connection: SqliteConnection;
+
+  constructor(connection: SqliteConnection) {
+    super();
+    this.connection = connection;
+  }
+
   override get supportsTransactionalDdl() {
     return true;
   }
@@ -36,9 +54,9 @@ class SqliteDriver implements Driver {
   readonly #connection: SqliteConnection;
   readonly #database: DatabaseSync;
 
-  constructor(database: DatabaseSync) {
+  constructor(database: DatabaseSync, connection: SqliteConnection) {
     this.#database = database;
-    this.#connection = new SqliteConnection(database);
+    this.#connection = connection;
   }
 
   async init() {}
@@ -75,6 +93,10 @@ class SqliteConnection implements DatabaseConnection {
   }
 
   async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
+    return this.run(sql, parameters);
+  }
+
+  run<R>(sql: string, parameters: readonly unknown[]): QueryResult<R> {
     const { statement, answersRows } = this.#prepare(sql);
     const values = parameters as never[];
     if (answersRows) return { rows: statement.all(...values) as R[] };
