@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Envelope } from '../protocol/envelope.ts';
 import { Refused, Unauthenticated, Unavailable, UnknownCall } from '../protocol/errors.ts';
+import { MAX_ANSWER_BYTES } from '../protocol/limits.ts';
 import { explainFailure } from './failures.ts';
 import { type ConnectionOptions, createRequester, type Started } from './requester.ts';
 
@@ -114,11 +115,17 @@ async function readAnswer<T>({ response, check }: Started, url: URL): Promise<An
 
 async function readBody(response: IncomingMessage, url: URL): Promise<Buffer> {
   const chunks: Buffer[] = [];
+  let room = MAX_ANSWER_BYTES;
   try {
-    for await (const chunk of response) chunks.push(chunk);
+    for await (const chunk of response) {
+      room -= chunk.length;
+      if (room < 0) break;
+      chunks.push(chunk);
+    }
   } catch (error) {
     throw explainFailure(error as Error, url);
   }
+  if (room < 0) throw notPanda(url);
   return Buffer.concat(chunks);
 }
 

@@ -203,6 +203,8 @@ export const PILOT_SILENCE_SECONDS = 24 * 3600;
 
 /** How long a client waits for a server that sends nothing. */
 export const REQUEST_TIMEOUT_SECONDS = 120;
+/** Largest answer in bytes that a client reads: an owner's values, each byte of which takes up to eight in JSON that is sealed. */
+export const MAX_ANSWER_BYTES = 10 * MAX_OWNER_BYTES;
 /** Longest name of a task or output container, as PanDA's prun checks it: the `/` at the end is counted. */
 export const MAX_CONTAINER_NAME_CHARS = 132;
 /** What `pbook show` asks for unless told otherwise. */

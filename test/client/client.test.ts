@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Readable } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -284,6 +284,17 @@ test('a connection that breaks in the middle of an answer is an error', async ()
   });
   using client = connect(stub.url);
   await assert.rejects(client.getSecrets(), Unavailable);
+});
+
+test('an answer without end is not read to the end of memory', async () => {
+  const endless = function* () {
+    for (;;) yield Buffer.alloc(1024 * 1024, ' ');
+  };
+  await using stub = await startStub({
+    'creds/get_user_secrets': (_r, response) => void pipeline(Readable.from(endless()), response, () => {}),
+  });
+  using client = connect(stub.url);
+  await assert.rejects(client.getSecrets(), /is not an answer of PanDA/);
 });
 
 test('a kept connection that was closed meanwhile is made anew for a read, and for nothing that changes something', async () => {
