@@ -1,7 +1,8 @@
+import { createWriteStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { Writable } from 'node:stream';
-import { finished } from 'node:stream/promises';
+import { finished, pipeline } from 'node:stream/promises';
 import { create } from 'tar';
 import { MAX_LOG_BYTES } from '../protocol/limits.ts';
 
@@ -66,9 +67,13 @@ export async function openJobLog(path: string, maxBytes = MAX_LOG_BYTES): Promis
   };
 }
 
-/** Packs a closed log as the archive at `archive` (.tar.gz) that goes by PanDA's name for it, `....log.tgz`. */
+/**
+ * Packs a closed log as the archive at `archive` (.tar.gz) that goes by PanDA's name for it, `....log.tgz`. There must be
+ * nothing there: opening what a payload that is not isolated put there, a pipe, might never end.
+ */
 export async function packJobLog(path: string, archive: string): Promise<void> {
-  await create({ cwd: dirname(path), file: archive, gzip: true, portable: true, mode: 0o600 }, [basename(path)]);
+  const packed = create({ cwd: dirname(path), gzip: true, portable: true }, [basename(path)]);
+  await pipeline(packed, createWriteStream(archive, { flags: 'wx', mode: 0o600 }));
 }
 
 function lines(append: (bytes: Uint8Array) => Promise<void>): Writable {

@@ -1,4 +1,4 @@
-import { readFileSync, readlinkSync } from 'node:fs';
+import { constants, readFileSync, readlinkSync } from 'node:fs';
 import { readFile, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -36,7 +36,9 @@ export async function renewLock(home: string, now = new Date()): Promise<void> {
 export async function isHeld(home: string, now = Date.now()): Promise<boolean> {
   const ageSeconds = async (name: string) => (now - (await stat(join(home, name))).mtimeMs) / 1000;
   try {
-    const holder = JSON.parse(await readFile(join(home, LOCK), 'utf8')) as Holder;
+    // Without waiting: a payload that is not isolated may have put a pipe there.
+    const flag = constants.O_RDONLY | constants.O_NONBLOCK;
+    const holder = JSON.parse(await readFile(join(home, LOCK), { encoding: 'utf8', flag })) as Holder;
     const here = self();
     if (holder.host === here.host && holder.boot !== here.boot) return false;
     if (holder.boot !== here.boot || holder.namespace !== here.namespace || holder.host !== here.host) {

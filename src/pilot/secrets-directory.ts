@@ -7,6 +7,9 @@ import { removeTree } from './remove-tree.ts';
 
 /** File systems that are memory (linux/magic.h): tmpfs and ramfs. */
 const MEMORY_FILE_SYSTEMS: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
+/** Of a directory's mode: others may add and remove entries; only their own (constants of chmod(2)). */
+const OTHERS_WRITE = 0o022;
+const STICKY = 0o1000;
 const SHARED_MEMORY = '/dev/shm';
 /** In the pilot's home: a link to its directory for secrets, made before it, so that whoever cleans up finds it. */
 const RECORD = 'secrets-directory';
@@ -27,7 +30,9 @@ export async function chooseSecretsFolder(asked: string | undefined): Promise<st
     return (await isMemory(SHARED_MEMORY)) && (await isUsable(SHARED_MEMORY)) ? SHARED_MEMORY : undefined;
   if (!isAbsolute(asked)) throw new Misconfigured(`--secrets-dir must be an absolute path or "none", not "${asked}"`);
   if (!(await isUsable(asked)))
-    throw new Misconfigured(`--secrets-dir: "${asked}" is no directory that can be written to`);
+    throw new Misconfigured(
+      `--secrets-dir: "${asked}" is no directory that can be written to, or others can replace what is in it (chmod +t)`,
+    );
   return asked;
 }
 
@@ -72,7 +77,10 @@ async function isMemory(path: string): Promise<boolean> {
 
 async function isUsable(path: string): Promise<boolean> {
   return await access(path, constants.W_OK | constants.X_OK | constants.R_OK).then(
-    async () => (await lstat(path)).isDirectory(),
+    async () => {
+      const found = await lstat(path);
+      return found.isDirectory() && ((found.mode & OTHERS_WRITE) === 0 || (found.mode & STICKY) !== 0);
+    },
     () => false,
   );
 }

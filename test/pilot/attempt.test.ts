@@ -307,6 +307,17 @@ test("an output that is a link to the pilot's own files is not followed", async 
   assert.equal(panda.reports.filter((report) => report['job_status'] === 'failed').length, 5);
 });
 
+test('a pipe where the log is to be packed keeps the pilot no longer than any other job', async (t) => {
+  const { panda, run, said } = await pilotFor(t);
+  panda.add({ command: 'mkfifo ../log.tgz' });
+  await run();
+  await panda.reported('finished');
+  assert.ok(
+    said.some((line) => line.includes('EEXIST')),
+    said.join('\n'),
+  );
+});
+
 test('a job that its owner kills is ended at the next heartbeat', async (t) => {
   const { panda, run, log } = await pilotFor(t);
   panda.add({

@@ -265,6 +265,16 @@ test('a folder that others may look into is refused', async (t) => {
   assert.match(said, /chmod 700/);
 });
 
+test('a folder for secrets in which others may replace what is there is refused', async (t) => {
+  const { folder, run } = await node(t);
+  const open = join(folder, 'open');
+  mkdirSync(open);
+  chmodSync(open, 0o777);
+  const { status, said } = await run('--secrets-dir', open).ended;
+  assert.equal(status, 1);
+  assert.match(said, /chmod \+t/);
+});
+
 test('wrong usage ends with status 2, help with 0', async (t) => {
   assert.equal((await pandaPilot(t, ['--queue', 'q']).ended).status, 2);
   assert.equal((await pandaPilot(t, ['--queue', 'q', '--token-file', '-', '--jobs', 'many']).ended).status, 2);

@@ -59,3 +59,9 @@ test('a home without a lock is left alone for a moment, as it may be just being 
   writeFileSync(join(home, 'pilot.json'), '{"pid":');
   assert.equal(await isHeld(home, Date.now() + 120_000), false);
 });
+
+test('a pipe in the place of a lock is none, and is not waited for', async (t) => {
+  const home = await temporaryFolder(t);
+  spawnSync('mkfifo', [join(home, 'pilot.json')]);
+  assert.equal(await isHeld(home, Date.now() + 120_000), false);
+});
