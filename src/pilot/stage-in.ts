@@ -1,20 +1,16 @@
 import { join } from 'node:path';
-import { pipeline, type Readable } from 'node:stream';
-import { isLoopback } from '../client/server-address.ts';
 import type { PilotJob } from '../protocol/calls/pilot.ts';
-import { digestCheck } from '../protocol/digest-check.ts';
-import { AttemptFailed, InvalidArgument, Unavailable } from '../protocol/errors.ts';
-import { type JobParameters, parseJobParameters } from '../protocol/job-parameters.ts';
+import { AttemptFailed } from '../protocol/errors.ts';
+import { parseJobParameters } from '../protocol/job-parameters.ts';
 import { type AttemptDirectory, enterRunDirectory } from './attempt-directory.ts';
 import { payloadEnvironment } from './environment.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
+import { fetchSandbox } from './fetch-sandbox.ts';
 import { ISOLATED_PATHS } from './isolation.ts';
 import type { JobLog } from './job-log.ts';
 import { type DeliveredSecrets, placeSecrets, SECRETS_FILE } from './job-secrets.ts';
 import { removeTree } from './remove-tree.ts';
 import type { PilotServer } from './reporter.ts';
-import { untilAnswered } from './retry.ts';
-import { unpackSandbox } from './sandbox.ts';
 
 export interface StageInOptions {
   server: Pick<PilotServer, 'origin' | 'downloadSandbox'>;
@@ -48,9 +44,6 @@ export interface StagedIn {
   removeSecrets(): Promise<void>;
 }
 
-/** How long a sandbox's server may be away. */
-const DOWNLOAD_RETRY_SECONDS = 600;
-
 /**
  * Makes a job's working directory ready: the sandbox first, so that it can be nothing over the secrets; the secrets last, so
  * that they are there no longer than needed.
@@ -58,11 +51,16 @@ const DOWNLOAD_RETRY_SECONDS = 600;
  * @throws {AttemptFailed} with the step that failed
  */
 export async function stageIn(options: StageInOptions): Promise<StagedIn> {
-  const { job, delivered, directory, log, signal } = options;
+  const { server, job, delivered, directory, log, signal } = options;
   const parameters = await step(PILOT_ERRORS.setupFailure, 'the job cannot be understood', () =>
     parseJobParameters(job.jobPars),
   );
-  await step(PILOT_ERRORS.stageInFailed, 'the sandbox cannot be fetched', () => fetchSandbox(options, parameters));
+  const { sourceUrl: origin = server.origin, sandbox: name } = parameters;
+  if (name !== undefined) {
+    await step(PILOT_ERRORS.stageInFailed, 'the sandbox cannot be fetched', () =>
+      fetchSandbox({ server, origin, name, sha256: job.sandboxSha256 }, directory.work, signal),
+    );
+  }
   const runDirectory = await step(PILOT_ERRORS.setupFailure, 'the working directory cannot be made', () =>
     enterRunDirectory(directory.work, parameters.runDirectory),
   );
@@ -101,37 +99,6 @@ export async function stageIn(options: StageInOptions): Promise<StagedIn> {
     secretsDirectory: placed && options.keep,
     removeSecrets: async () => await placed?.remove(),
   };
-}
-
-async function fetchSandbox(
-  { server, job, directory, signal }: StageInOptions,
-  { sourceUrl = server.origin, sandbox }: JobParameters,
-): Promise<void> {
-  if (sandbox === undefined) return;
-  const url = `${sourceUrl.replace(/\/+$/, '')}/cache/${encodeURIComponent(sandbox)}`;
-  const { protocol, hostname } = new URL(url);
-  if (job.sandboxSha256 === undefined && protocol !== 'https:' && !isLoopback(hostname)) {
-    throw new InvalidArgument(`${sourceUrl} must be an https address: over plain http others can change the sandbox`);
-  }
-  const archive = await untilAnswered(() => server.downloadSandbox(url), {
-    forSeconds: DOWNLOAD_RETRY_SECONDS,
-    stopping: signal,
-  });
-  await unpackSandbox(checked(archive, job.sandboxSha256), directory.work, signal);
-}
-
-/**
- * Nothing but its digest proves what is sent for a sandbox: without it, whatever ends TLS on the way could put a program of its own
- * beside the secrets.
- */
-function checked(archive: Readable, sha256: string | undefined): Readable {
-  if (sha256 === undefined) return archive;
-  const digest = Buffer.from(sha256, 'hex').toString('base64url');
-  const check = digestCheck(
-    digest,
-    () => new Unavailable('what was sent is not the sandbox that the task was submitted with'),
-  );
-  return pipeline(archive, check, () => {}); // Its reader sees every error.
 }
 
 /** Its errors name files, and files are named like secrets: only the kind of error is passed on. */
