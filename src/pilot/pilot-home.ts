@@ -83,9 +83,11 @@ async function removeHome(path: string): Promise<void> {
   await removeTree(path);
 }
 
-/** Makes the folder that homes are in. @throws {Misconfigured} when others than this user may look into it */
+/** Makes the folder that homes are in. @throws {Misconfigured} when it cannot be, or others than this user may look into it */
 export async function preparePilotFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await mkdir(folder, { recursive: true, mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    throw new Misconfigured(`--workdir: "${folder}" cannot be made (${error.code})`);
+  });
   const found = await lstat(folder);
   const own = process.getuid?.();
   if (!found.isDirectory() || (own !== undefined && found.uid !== own) || (found.mode & 0o077) !== 0) {

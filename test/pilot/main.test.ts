@@ -263,6 +263,7 @@ test('a folder that others may look into is refused', async (t) => {
   const { status, said } = await run('--workdir', open).ended;
   assert.equal(status, 1);
   assert.match(said, /chmod 700/);
+  assert.match((await run('--workdir', '/dev/null/pilots').ended).said, /pilots" cannot be made \(ENOTDIR\)\n$/);
 });
 
 test('a folder for secrets in which others may replace what is there is refused', async (t) => {
