@@ -29,6 +29,16 @@ test('a request is refused without a token, or with another kind of login', asyn
   assert.match((await callWith(server, bearer('not-a-token'))).message, /malformed/);
 });
 
+test('who is refused for want of a good token is told that one would help, and who is refused otherwise is not', async (t) => {
+  const server = await startServer(t);
+  const asked = async (headers: Record<string, string>) =>
+    (await fetch(`${server.url}/api/v1/creds/get_user_secrets`, { headers })).headers.get('www-authenticate');
+  assert.equal(await asked({}), 'Bearer');
+  assert.equal(await asked(bearer('not-a-token')), 'Bearer');
+  assert.equal(await asked(bearer(await server.pilotToken('default'))), null);
+  assert.equal(await asked(bearer(await server.userToken('alice'))), null);
+});
+
 test('a token that has expired is refused by name, also when it was taken before', async (t) => {
   let now = Date.now();
   const server = await startServer(t, { clock: () => now });

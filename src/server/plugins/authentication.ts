@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Caller } from '../../identity/caller.ts';
 import type { Owners } from '../../identity/owners.ts';
 import type { PilotSessions } from '../../identity/pilot-sessions.ts';
@@ -33,9 +33,9 @@ export function decorateCaller(app: FastifyInstance): void {
  * A user also becomes the owner of what it does.
  */
 export function requireCaller(app: FastifyInstance, identity: Identity, kind: Caller['kind'] | 'any'): void {
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
     requireSecureTransport(request);
-    const caller = await whoCalls(request, identity);
+    const caller = await whoCalls(request, identity).catch((error) => askForToken(error, request, reply));
     request.caller = caller;
     if (kind !== 'any' && caller.kind !== kind) throw new Forbidden(wrongKind(kind, caller));
     if (caller.kind === 'user') request.owner = await identity.owners.of(caller);
@@ -69,6 +69,15 @@ async function whoCalls(request: FastifyRequest, { verifyToken, pilots }: Identi
   const received = { method: request.method, path, query: query.join('?') };
   request.proven = await pilots.authenticate(token, typeof dpop === 'string' ? dpop : undefined, received);
   return request.proven.caller;
+}
+
+/**
+ * With a refused token goes what tells a program that another token would help (RFC 6750, section 3), though the status is 200.
+ * Not to a pilot with a session, for which none would.
+ */
+function askForToken(error: unknown, { headers }: FastifyRequest, reply: FastifyReply): never {
+  if (error instanceof Unauthenticated && headers.dpop === undefined) reply.header('WWW-Authenticate', 'Bearer');
+  throw error;
 }
 
 function wrongKind(kind: Caller['kind'], caller: Caller): string {
