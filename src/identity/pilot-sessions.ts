@@ -128,10 +128,10 @@ export function createPilotSessions({
       refuseEnded(pilot, now);
       const { proofKey, answerKey } = await keysOf(pilot);
       const session = { pilotId, publicKey: pilot.public_key, key: proofKey };
-      const { jti, body_sha256: bodyDigest } = await checkProof(proof, session, request, now);
+      const { jti, iat, body_sha256: bodyDigest } = await checkProof(proof, session, request, now);
       const isFirst = await store.write(async (tx) => {
-        // Kept until a proof of its age is refused anyway.
-        const expiresAt = now + 2 * PROOF_SECONDS * 1000;
+        // Kept until a proof of its age is refused anyway, also by a server whose clock is behind.
+        const expiresAt = Math.ceil((iat + 2 * PROOF_SECONDS) * 1000);
         if ((await takeProof(tx, { pilotId, jti, expiresAt })).length === 0) return false;
         if (now - pilot.seen_at > SEEN_SECONDS * 1000) await setPilotSeen(tx, { id: pilotId, now });
         return true;

@@ -156,12 +156,12 @@ function start({ bytes, int, identity, startIdsAt }: ColumnTypes): string[] {
       ended_at ${int},
       ended_by text)`,
 
+    // By their end first: new ones are written beside each other, and those that have ended lie together.
     `create table pilot_proofs (
       pilot_id text not null,
       jti text not null,
       expires_at ${int} not null,
-      primary key (pilot_id, jti))`,
-    'create index pilot_proofs_ended on pilot_proofs (expires_at)',
+      primary key (expires_at, pilot_id, jti))`,
 
     `create table sandboxes (
       name text primary key,

@@ -54,13 +54,13 @@ export const setPilotSeen = prepared<{ id: string; now: number }, never>((db, ar
 
 /**
  * Notes that a proof was taken. Of several requests with the same proof, on whichever replicas, one is answered with a row, the
- * others with none.
+ * others with none. `expiresAt` must follow from the proof alone, since it is part of what is compared.
  */
 export const takeProof = prepared<{ pilotId: string; jti: string; expiresAt: number }, { jti: string }>((db, arg) =>
   db
     .insertInto('pilot_proofs')
     .values({ pilot_id: arg('pilotId'), jti: arg('jti'), expires_at: arg('expiresAt') })
-    .onConflict((conflict) => conflict.columns(['pilot_id', 'jti']).doNothing())
+    .onConflict((conflict) => conflict.columns(['expires_at', 'pilot_id', 'jti']).doNothing())
     .returning('jti'),
 );
 
