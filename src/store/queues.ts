@@ -1,3 +1,6 @@
+import type { Selectable } from 'kysely';
+import { prepared } from './prepared.ts';
+import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
 
 /** Adds a queue, or changes it when it is there. */
@@ -12,8 +15,12 @@ export async function upsertQueue(
     .execute();
 }
 
+const findQueue = prepared<{ name: string }, Selectable<Schema['queues']>>((db, arg) =>
+  db.selectFrom('queues').selectAll().where('name', '=', arg('name')),
+);
+
 export async function readQueue(db: Database, name: string) {
-  return db.selectFrom('queues').selectAll().where('name', '=', name).executeTakeFirst();
+  return (await findQueue(db, { name }))[0];
 }
 
 export async function readQueues(db: Database) {

@@ -1,5 +1,7 @@
-import { sql } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import type { OwnerId } from '../protocol/ids.ts';
+import { prepared } from './prepared.ts';
+import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
 
 /** False when there is a sandbox of that name: of two that bring one name at the same moment, one is told so. */
@@ -15,8 +17,12 @@ export async function insertSandbox(
   return result.numInsertedOrUpdatedRows === 1n;
 }
 
+const findSandbox = prepared<{ name: string }, Selectable<Schema['sandboxes']>>((db, arg) =>
+  db.selectFrom('sandboxes').selectAll().where('name', '=', arg('name')),
+);
+
 export async function readSandbox(db: Database, name: string) {
-  return db.selectFrom('sandboxes').selectAll().where('name', '=', name).executeTakeFirst();
+  return (await findSandbox(db, { name }))[0];
 }
 
 /** How many bytes of sandboxes an owner has brought since `time`, milliseconds. */
