@@ -26,7 +26,7 @@ export function tokenSource(env: Environment, clock: () => number, renew?: Renew
   return async () => {
     const given = await givenToken(env);
     if (!given) return await loginToken(loginFile(env), clock(), renew);
-    checkToken(given.token, given.from, clock());
+    checkToken(given.token, given.from, clock(), howToReplace(given));
     return given.token;
   };
 }
@@ -54,19 +54,28 @@ const HOW_TO_GET_ONE =
 /** How long a token may have ended by this machine's clock before it is not even tried: clocks differ. */
 const CLOCK_SKEW_SECONDS = 60;
 
-interface FoundToken {
+interface GivenToken {
   token: string;
   /** The variable or file, for a message. */
   from: string;
+  variable: string;
 }
 
-async function givenToken(env: Environment): Promise<FoundToken | undefined> {
+/** A login does not help while a variable goes before it. */
+function howToReplace({ from, variable }: GivenToken): string {
+  return `Put a new one there, as "panda-secrets token NAME" on the server's machine prints it${
+    from === variable ? '' : ` (${variable} names the file)`
+  }, or unset ${variable} and log in with "pbook login"`;
+}
+
+async function givenToken(env: Environment): Promise<GivenToken | undefined> {
+  const inVariable = (variable: string, token: string) => ({ token: token.trim(), from: variable, variable });
   const given = env['PANDA_AUTH_ID_TOKEN'];
-  if (given) return { token: given.trim(), from: 'PANDA_AUTH_ID_TOKEN' };
+  if (given) return inVariable('PANDA_AUTH_ID_TOKEN', given);
   const file = env['OIDC_AUTH_TOKEN_FILE'];
-  if (file) return { token: (await readTokenFile(file)).trim(), from: file };
+  if (file) return { token: (await readTokenFile(file)).trim(), from: file, variable: 'OIDC_AUTH_TOKEN_FILE' };
   const older = env['OIDC_AUTH_ID_TOKEN'];
-  return older ? { token: older.trim(), from: 'OIDC_AUTH_ID_TOKEN' } : undefined;
+  return older ? inVariable('OIDC_AUTH_ID_TOKEN', older) : undefined;
 }
 
 async function readTokenFile(file: string): Promise<string> {
@@ -94,17 +103,17 @@ async function loginToken(file: string, now: number, renew: RenewLogin | undefin
       if (secondsLeft <= 0) throw error;
     }
   }
-  checkToken(login.id_token, file, now);
+  checkToken(login.id_token, file, now, HOW_TO_GET_ONE);
   return login.id_token;
 }
 
-function checkToken(token: string, from: string, now: number): void {
+function checkToken(token: string, from: string, now: number, advice: string): void {
   if (!/^[\w-]+\.[\w-]+\.[\w-]*$/.test(token)) {
-    throw new Unauthenticated(`what ${from} holds is not a token (three parts with dots between). ${HOW_TO_GET_ONE}`);
+    throw new Unauthenticated(`what ${from} holds is not a token (three parts with dots between). ${advice}`);
   }
   const { exp } = claimsOf(token);
   if (typeof exp === 'number' && (exp + CLOCK_SKEW_SECONDS) * 1000 < now) {
     const ended = `${new Date(Math.max(0, exp) * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
-    throw new Unauthenticated(`your token (from ${from}) ended at ${ended}; get a new one. ${HOW_TO_GET_ONE}`);
+    throw new Unauthenticated(`your token (from ${from}) ended at ${ended}. ${advice}`);
   }
 }

@@ -24,9 +24,16 @@ const FAILURES: Record<string, { url?: string; env?: Record<string, string>; say
   'nobody is logged in': { env: NO_TOKEN, says: [/not logged in/, /"pbook login"/] },
   'the token has ended': {
     env: { PANDA_AUTH_ID_TOKEN: ENDED },
-    says: [/ended at 2026-01-01 00:00 UTC/, /"pbook login"/],
+    says: [/ended at 2026-01-01 00:00 UTC/, /unset PANDA_AUTH_ID_TOKEN and log in with "pbook login"/],
   },
-  'the token is something else': { env: { PANDA_AUTH_ID_TOKEN: 'hello' }, says: [/is not a token/, /"pbook login"/] },
+  'the token is something else': {
+    env: { PANDA_AUTH_ID_TOKEN: 'hello' },
+    says: [/is not a token/, /unset PANDA_AUTH_ID_TOKEN and log in with "pbook login"/],
+  },
+  'the file of the token holds something else': {
+    env: { ...NO_TOKEN, OIDC_AUTH_TOKEN_FILE: '/dev/null' },
+    says: [/what \/dev\/null holds is not a token/, /OIDC_AUTH_TOKEN_FILE names the file.*unset OIDC_AUTH_TOKEN_FILE/],
+  },
   'the file of the token is not there': {
     env: { ...NO_TOKEN, OIDC_AUTH_TOKEN_FILE: '/nowhere/token' },
     says: [/\/nowhere\/token, which cannot be read \(ENOENT\)/, /unset OIDC_AUTH_TOKEN_FILE.*"pbook login"/],
