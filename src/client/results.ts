@@ -1,10 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { makeFolder } from '../files/make-folder.ts';
 import type { ListedJobFile } from '../protocol/calls/job.ts';
 import { AlreadyExists, Misconfigured, Unavailable } from '../protocol/errors.ts';
 import { checkFileName } from '../protocol/file-name.ts';
@@ -30,7 +31,7 @@ export async function fetchOutput(
   const path = join(directory, file.name);
   const part = join(directory, `.${randomUUID()}.part`);
   try {
-    await mkdir(directory, { recursive: true });
+    await makeFolder(directory);
     await pipeline(await client.getJobFile(file), createWriteStream(part, { flags: 'wx' }));
     const there = overwrite ? undefined : await digest(path);
     if (there === undefined) {

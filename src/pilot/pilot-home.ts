@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { lstat, mkdir, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { makeFolder } from '../files/make-folder.ts';
 import { Misconfigured } from '../protocol/errors.ts';
 import { isHeld, renewLock, takeLock } from './pilot-lock.ts';
 import { endProcesses } from './process-tree.ts';
@@ -85,7 +86,7 @@ async function removeHome(path: string): Promise<void> {
 
 /** Makes the folder that homes are in. @throws {Misconfigured} when it cannot be, or others than this user may look into it */
 export async function preparePilotFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+  await makeFolder(folder, 0o700).catch((error: NodeJS.ErrnoException) => {
     throw new Misconfigured(`--workdir: "${folder}" cannot be made (${error.code})`);
   });
   const found = await lstat(folder);

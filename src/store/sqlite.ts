@@ -1,6 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
-import { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync, type DatabaseSyncOptions } from 'node:sqlite';
 import { Kysely } from 'kysely';
+import { Misconfigured } from '../protocol/errors.ts';
 import { groupCommit } from './group-commit.ts';
 import type { Schema } from './schema.ts';
 import { sqliteDialect } from './sqlite-dialect.ts';
@@ -13,13 +14,11 @@ const BUSY_MILLISECONDS = 10_000;
  * Opens the SQLite database at `path`, made with mode 0600 when it is not there, at this release's tables.
  * Two connections: one that writes, and one that only reads and so never sees what is not committed.
  *
- * @throws {Misconfigured} when its tables are newer than this release or cannot be migrated
+ * @throws {Misconfigured} when the file cannot be used, and when its tables are newer than this release or cannot be migrated
  */
 export async function openSqlite(path: string): Promise<Store> {
-  closeSync(openSync(path, 'a', 0o600)); // SQLite gives its -wal and -shm files the mode of the main one.
   const options = { enableForeignKeyConstraints: true, timeout: BUSY_MILLISECONDS };
-  const writing = new DatabaseSync(path, options);
-  writing.exec('pragma journal_mode = wal; pragma synchronous = full; pragma secure_delete = on');
+  const writing = openFile(path, options);
   const writer = new Kysely<Schema>({ dialect: sqliteDialect(writing) });
   try {
     await migrate(writer, {
@@ -47,4 +46,18 @@ export async function openSqlite(path: string): Promise<Store> {
       await writer.destroy();
     },
   };
+}
+
+function openFile(path: string, options: DatabaseSyncOptions): DatabaseSync {
+  try {
+    closeSync(openSync(path, 'a', 0o600)); // SQLite gives its -wal and -shm files the mode of the main one.
+    const database = new DatabaseSync(path, options);
+    database.exec('pragma journal_mode = wal; pragma synchronous = full; pragma secure_delete = on');
+    return database;
+  } catch (error) {
+    const { code, errstr } = error as NodeJS.ErrnoException & { errstr?: string };
+    throw new Misconfigured(
+      `the database ${path} cannot be used (${errstr ?? code}): is it of this user, and did anything but panda-secrets write it?`,
+    );
+  }
 }

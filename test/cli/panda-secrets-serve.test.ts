@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:https';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { LOOPBACK } from '../client/certificates.ts';
-import { pandaSecrets } from './panda-secrets.ts';
+import { pandaSecrets, type RunningServer } from './panda-secrets.ts';
 
 const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
 
@@ -38,13 +38,45 @@ test('a first start makes everything for its user alone, says where it listens a
 
 test('a lost root key is said, not replaced', async (t) => {
   const program = pandaSecrets(t);
-  const server = await program.serve();
-  server.process.kill('SIGTERM');
-  await server.ended;
+  await stopped(await program.serve());
   rmSync(join(program.data, 'root-keys'));
   const { status, stderr } = await program.run(['serve', '--port', '0']);
   assert.equal(status, 1);
   assert.match(stderr, /no root key file.*safe copy/);
+});
+
+test('a data folder that cannot be made, and a database that is none, are said without a stack trace', async (t) => {
+  const program = pandaSecrets(t);
+  const file = join(program.data, '..', 'file');
+  writeFileSync(file, '');
+  const wrong = await program.run(['serve', '--port', '0', '--data', file]);
+  assert.deepEqual(wrong, {
+    status: 1,
+    stdout: '',
+    stderr: `panda-secrets: the data folder ${file} cannot be made (EEXIST); --data names another\n`,
+  });
+  await stopped(await program.serve());
+  for (const suffix of ['', '-wal', '-shm']) rmSync(join(program.data, `panda.db${suffix}`), { force: true });
+  writeFileSync(join(program.data, 'panda.db'), 'text, and longer than the head of a database file'.repeat(100));
+  for (const command of [
+    ['serve', '--port', '0'],
+    ['user', 'list'],
+  ]) {
+    const { status, stderr } = await program.run(command);
+    assert.equal(status, 1);
+    assert.match(stderr, /^panda-secrets: the database \S+panda\.db cannot be used \(file is not a database\): .*\n$/);
+  }
+});
+
+const skip = process.getuid?.() === 0 ? 'run as root, who may enter every folder' : false;
+test("another user's data folder is not taken for one that is not there", { skip }, async (t) => {
+  const program = pandaSecrets(t);
+  await stopped(await program.serve());
+  chmodSync(program.data, 0);
+  t.after(() => chmodSync(program.data, 0o700));
+  const { status, stderr } = await program.run(['user', 'list']);
+  assert.equal(status, 1);
+  assert.match(stderr, /cannot be entered \(EACCES\): it may be of another user/);
 });
 
 test('plain http is refused off this machine, with the three ways out', async (t) => {
@@ -118,6 +150,11 @@ test('a port that is taken is said', async (t) => {
   assert.equal(status, 1);
   assert.match(stderr, new RegExp(`cannot listen on 127\\.0\\.0\\.1 port ${port}: something else listens there`));
 });
+
+async function stopped(server: RunningServer): Promise<void> {
+  server.process.kill('SIGTERM');
+  await server.ended;
+}
 
 async function connects(url: string): Promise<boolean> {
   const socket = connect(Number(new URL(url).port), '127.0.0.1');

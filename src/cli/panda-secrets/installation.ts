@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from '../../files/make-folder.ts';
 import { isActiveAccount } from '../../identity/accounts.ts';
 import { type EmbeddedIssuer, openEmbeddedIssuer } from '../../identity/embedded-issuer.ts';
 import { Misconfigured } from '../../protocol/errors.ts';
@@ -32,13 +32,13 @@ export async function openInstallation(
   { create, clock }: { create: boolean; clock: () => number },
 ): Promise<Installation> {
   const keyFile = join(data, 'signing-key.json');
-  const isNew = !existsSync(keyFile);
+  const isNew = !(await isThere(keyFile));
   if (isNew && !create) {
     throw new Misconfigured(
       `there is no panda-secrets data in ${data}: start the server once ("panda-secrets serve"), or name its folder with --data`,
     );
   }
-  await makeFolder(data);
+  if (isNew) await makeDataFolder(data);
   const store = await openStore(data, database);
   const rootKeyFile = join(data, 'root-keys');
   try {
@@ -56,13 +56,28 @@ export async function openInstallation(
   }
 }
 
-async function makeFolder(path: string): Promise<void> {
+/** @throws {Misconfigured} when this user may not even look */
+async function isThere(file: string): Promise<boolean> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    await stat(file);
+    return true;
   } catch (error) {
-    throw new Misconfigured(`the data folder ${path} cannot be made (${(error as NodeJS.ErrnoException).code})`);
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return false;
+    throw new Misconfigured(`the data folder of ${file} cannot be entered (${code}): ${ANOTHER_USERS}`);
   }
 }
+
+async function makeDataFolder(path: string): Promise<void> {
+  try {
+    await makeFolder(path, 0o700);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Misconfigured(`the data folder ${path} cannot be made (${code}); --data names another`);
+  }
+}
+
+const ANOTHER_USERS = 'it may be of another user, the one that runs the server';
 
 async function openStore(data: string, database: string | undefined): Promise<Store> {
   if (database === undefined) return openSqlite(join(data, 'panda.db'));

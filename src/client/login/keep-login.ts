@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { makeFolder } from '../../files/make-folder.ts';
 import { Misconfigured } from '../../protocol/errors.ts';
 import type { StoredLogin } from './token-file.ts';
 
@@ -12,7 +13,7 @@ import type { StoredLogin } from './token-file.ts';
 export async function writeLogin(file: string, login: StoredLogin): Promise<void> {
   const temporary = `${file}.${randomUUID()}`;
   try {
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(file), 0o700);
     await writeWhole(temporary, JSON.stringify(login));
     await rename(temporary, file);
   } catch (error) {

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { link, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { makeFolder } from '../../files/make-folder.ts';
 import { RENEWAL_LOCK_SECONDS } from '../../protocol/limits.ts';
 
 const LOOK_AGAIN_MILLISECONDS = 50;
@@ -12,7 +13,7 @@ const LOOK_AGAIN_MILLISECONDS = 50;
  * that died, so `work` must take less.
  */
 export async function withLockFile<T>(file: string, work: () => Promise<T>): Promise<T> {
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  await makeFolder(dirname(file), 0o700);
   const mine = randomUUID();
   while (!(await isMade(file, mine))) {
     await removeStale(file);
