@@ -4,7 +4,7 @@ _panda_pilot() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     word=${COMP_WORDS[index]}
     case "$at $word" in
-      'panda-pilot run' | 'panda-pilot clean' | 'panda-pilot help') at="$at $word" ;;
+      'panda-pilot clean') at="$at $word" ;;
     esac
   done
   case "$at ${COMP_WORDS[COMP_CWORD - 1]}" in
@@ -72,70 +72,6 @@ _panda_pilot() {
       COMPREPLY=()
       return
       ;;
-    'panda-pilot run --queue')
-      COMPREPLY=()
-      return
-      ;;
-    'panda-pilot run --token-file')
-      COMPREPLY=()
-      return
-      ;;
-    'panda-pilot run --server')
-      COMPREPLY=()
-      return
-      ;;
-    'panda-pilot run --vo')
-      COMPREPLY=()
-      return
-      ;;
-    'panda-pilot run --jobs')
-      COMPREPLY=()
-      return
-      ;;
-    'panda-pilot run --slots')
-      COMPREPLY=()
-      return
-      ;;
-    'panda-pilot run --idle-exit')
-      COMPREPLY=()
-      return
-      ;;
-    'panda-pilot run --workdir')
-      COMPREPLY=()
-      return
-      ;;
-    'panda-pilot run --secrets-dir')
-      COMPREPLY=()
-      return
-      ;;
-    'panda-pilot run --pass-env')
-      COMPREPLY=()
-      return
-      ;;
-    'panda-pilot run --isolate')
-      COMPREPLY=($(compgen -W 'auto on off' -- "$current"))
-      return
-      ;;
-    'panda-pilot run --share')
-      COMPREPLY=()
-      return
-      ;;
-    'panda-pilot run --max-walltime')
-      COMPREPLY=()
-      return
-      ;;
-    'panda-pilot run --max-memory')
-      COMPREPLY=()
-      return
-      ;;
-    'panda-pilot run --max-disk')
-      COMPREPLY=()
-      return
-      ;;
-    'panda-pilot run --heartbeat')
-      COMPREPLY=()
-      return
-      ;;
     'panda-pilot clean --workdir')
       COMPREPLY=()
       return
@@ -148,24 +84,14 @@ _panda_pilot() {
   case $at in
     'panda-pilot')
       if [[ $current == -* ]]; then
-        words='--version -h --help --queue --token-file --server --vo --jobs --slots --idle-exit --workdir --secrets-dir --pass-env --isolate --share --max-walltime --max-memory --max-disk --heartbeat'
+        words='--version --queue --token-file --server --vo --jobs --slots --idle-exit --workdir --secrets-dir --pass-env --isolate --share --max-walltime --max-memory --max-disk --heartbeat -h --help'
       else
-        words='run clean help'
-      fi
-      ;;
-    'panda-pilot run')
-      if [[ $current == -* ]]; then
-        words='--queue --token-file --server --vo --jobs --slots --idle-exit --workdir --secrets-dir --pass-env --isolate --share --max-walltime --max-memory --max-disk --heartbeat -h --help'
+        words='clean'
       fi
       ;;
     'panda-pilot clean')
       if [[ $current == -* ]]; then
         words='--workdir --secrets-dir -h --help'
-      fi
-      ;;
-    'panda-pilot help')
-      if [[ $current == -* ]]; then
-        words=''
       fi
       ;;
   esac

@@ -31,14 +31,11 @@ export function modelOf(command: Command, parents: readonly string[] = []): Comm
   const help = command.createHelp();
   const path = [...parents, command.name()];
   const commands = help.visibleCommands(command).map((subcommand) => modelOf(subcommand, path));
-  const fallback = commands.find((subcommand) => subcommand.path.at(-1) === defaultCommand(command));
-  const own = help.visibleOptions(command).map((option) => optionOf(option, help.optionDescription(option)));
-  const inherited = fallback?.options.filter(({ flags }) => !own.some((option) => option.flags === flags)) ?? [];
   return {
     path,
     usage: command.usage(),
     description: command.description(),
-    options: [...own, ...inherited],
+    options: help.visibleOptions(command).map((option) => optionOf(option, help.optionDescription(option))),
     choices: [...(command.registeredArguments[0]?.argChoices ?? [])],
     commands,
     notes: notesOf(command),
@@ -58,11 +55,6 @@ function optionOf(option: Option, description: string): OptionModel {
     takesValue: option.required,
     choices: [...(option.argChoices ?? [])],
   };
-}
-
-/** The command that runs when none is named: commander keeps it to itself. */
-function defaultCommand(command: Command): string | undefined {
-  return (command as unknown as { _defaultCommandName?: string | null })._defaultCommandName ?? undefined;
 }
 
 /** What `addHelpText('after', ...)` was given. */

@@ -66,21 +66,21 @@ function hex(code: number, digits: number): string {
   return code.toString(16).padStart(digits, '0');
 }
 
-/** Says why a command failed, and answers its exit status. */
-export function reportFailure(error: unknown, program: string): number {
+/** Says why a command failed, as `say` puts it, and answers its exit status. */
+export function reportFailure(error: unknown, program: string, say = fail): number {
   if (error instanceof UsageError) {
-    fail(error.message);
+    say(error.message);
     return EXIT_USAGE;
   }
   if (error instanceof PandaError) {
-    fail(error.message);
+    say(error.message);
     return EXIT_REFUSED;
   }
   const { code } = error as NodeJS.ErrnoException;
   if (error instanceof Error && error.name === 'ExitPromptError') return 130; // Ctrl-C at a question, as shells count it
   // The message of an unforeseen error may quote what it choked on, and that may be a secret: the place has to do.
   const place = error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line)) : [];
-  fail(`${program} has a fault (${code ?? (error as Error)?.name}); please report it with these lines`);
+  say(`${program} has a fault (${code ?? (error as Error)?.name}); please report it with these lines`);
   process.stderr.write(`${place.join('\n')}\n`);
   return EXIT_REFUSED;
 }

@@ -31,8 +31,8 @@ async function main(argv: string[]): Promise<number> {
     return Number(process.exitCode ?? 0);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    if (!(error instanceof PandaError)) throw error;
-    say(error.message);
+    if (error instanceof PandaError) say(error.message);
+    else sayFault(error as NodeJS.ErrnoException);
     return 1;
   }
 }
@@ -124,6 +124,12 @@ function stopOnSignals(): AbortSignal {
   // Which would end the pilot, or open a debugger where Node cannot be kept from it (core-files.ts).
   process.on('SIGUSR1', () => {});
   return stopping.signal;
+}
+
+/** The place of an unforeseen error, and not its message: that may quote what it choked on, and so a secret. */
+function sayFault({ code, name, stack = '' }: NodeJS.ErrnoException): void {
+  say(`the pilot has a fault (${code ?? name}); please report it with these lines`);
+  for (const line of stack.split('\n')) if (/^\s+at /.test(line)) say(line.trim());
 }
 
 /** One line, whatever the text says: parts of it come from jobs and servers. */

@@ -37,14 +37,14 @@ interface PilotActions {
 export function createPilotProgram(actions: PilotActions): Command {
   const program = new Command('panda-pilot')
     .description('Runs jobs of a PanDA queue on this node, with the secrets that their owners gave them.')
+    .usage('--queue QUEUE --token-file FILE [options]')
     .version(VERSION, '--version', 'print the version')
+    .helpOption('-h, --help', 'print help')
     .exitOverride()
-    .showHelpAfterError('(panda-pilot --help shows what there is)');
-  program
-    .command('run', { isDefault: true })
-    .description('fetch and run jobs (what it does without a command)')
-    .requiredOption('--queue <name>', 'the queue whose jobs to run')
-    .requiredOption(
+    .enablePositionalOptions()
+    .configureOutput({ outputError: (text, write) => write(usageError(text)) })
+    .option('--queue <name>', 'the queue whose jobs to run')
+    .option(
       '--token-file <file>',
       "file with the pilot's join token, which is good for one start; - for standard input",
     )
@@ -55,18 +55,30 @@ export function createPilotProgram(actions: PilotActions): Command {
     .option('--idle-exit <seconds>', 'end when there was no job for this long (default: wait)', wholeNumber)
     .addOption(workdir("where jobs' directories are made"))
     .addOption(secretsDirectory('where secrets are kept'))
-    .option('--pass-env <name...>', 'variables of this environment that jobs get besides the usual ones', [])
+    .addOption(listOption('--pass-env <name...>', 'variables of this environment that jobs get besides the usual ones'))
     .addOption(
       new Option('--isolate <mode>', 'keep jobs from each other and from the pilot, with bubblewrap (bwrap)')
         .choices(ISOLATION_MODES)
         .default('auto'),
     )
-    .option('--share <path...>', 'what isolated jobs see besides the system, read-only; a device as it is', [])
+    .addOption(
+      listOption('--share <path...>', 'what isolated jobs see besides the system, read-only; a device as it is'),
+    )
     .option('--max-walltime <seconds>', 'that a job may run (default: what its owner asked for)', wholeNumber)
     .option('--max-memory <MB>', "of a job's processes together (default: twice what its owner asked for)", wholeNumber)
     .option('--max-disk <MB>', "of a job's directories (default: what its owner asked for)", wholeNumber)
     .option('--heartbeat <seconds>', 'between two reports of a running job', wholeNumber, HEARTBEAT_SECONDS)
-    .action(actions.run);
+    .action((options: RunOptions) => {
+      // Looked at here, after commander has named options that it does not know.
+      if (!options.queue) program.error('whose jobs shall run? Give --queue NAME');
+      if (!options.tokenFile) {
+        program.error(
+          'where is the join token? Give --token-file FILE, or - for standard input; ' +
+            `"panda-secrets pilot-token --queue ${options.queue}" prints one`,
+        );
+      }
+      return actions.run(options);
+    });
   program
     .command('clean')
     .description('remove what killed pilots left on this node: processes, secrets, directories')
@@ -76,6 +88,12 @@ export function createPilotProgram(actions: PilotActions): Command {
   return program;
 }
 
+/** One line, as everything else that the pilot says. */
+function usageError(text: string): string {
+  const message = text.trim().replace(/^error: /, '');
+  return `panda-pilot: ${message.replaceAll('\n', ' ')} ("panda-pilot --help" tells more)\n`;
+}
+
 function workdir(what: string): Option {
   const folder = join(tmpdir(), `panda-pilot-${userInfo().uid}`);
   return new Option('--workdir <dir>', what).default(folder, 'panda-pilot-UID in the folder for temporary files');
@@ -83,6 +101,10 @@ function workdir(what: string): Option {
 
 function secretsDirectory(what: string): Option {
   return new Option('--secrets-dir <dir>', `${what}: a directory, or "none" (default: /dev/shm if usable)`);
+}
+
+function listOption(flags: string, what: string): Option {
+  return new Option(flags, what).default([], 'none');
 }
 
 function wholeNumber(text: string): number {

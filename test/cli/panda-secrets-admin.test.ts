@@ -82,7 +82,11 @@ test('every misuse is told, with the way out', async (t) => {
     [['pilot-token'], 2, /required option '--queue <name>'/],
     [['pilot', 'end', 'pilot-nobody'], 1, /no pilot "pilot-nobody"/],
     [['queue', 'add', 'a b'], 1, /cannot be a queue's name/],
-    [['server'], 2, /unknown command 'server'/],
+    [
+      ['server'],
+      2,
+      /^panda-secrets: unknown command 'server' \(Did you mean serve\?\) \("panda-secrets --help" tells more\)\n$/,
+    ],
     [['serve', '--prot', '1'], 2, /unknown option '--prot'/],
     [['token', 'alice', '--vo', 'a/b'], 1, /no account "alice"/],
   ];

@@ -276,9 +276,20 @@ test('a folder for secrets in which others may replace what is there is refused'
   assert.match(said, /chmod \+t/);
 });
 
-test('wrong usage ends with status 2, help with 0', async (t) => {
-  assert.equal((await pandaPilot(t, ['--queue', 'q']).ended).status, 2);
-  assert.equal((await pandaPilot(t, ['--queue', 'q', '--token-file', '-', '--jobs', 'many']).ended).status, 2);
-  assert.equal((await pandaPilot(t, ['--token', 'x']).ended).status, 2);
+test('wrong usage ends with status 2 and a line that says what is right, help with 0', async (t) => {
+  const wrong: [args: string[], said: RegExp][] = [
+    [[], /^panda-pilot: whose jobs shall run\? Give --queue NAME /],
+    [['--queue', 'q'], /Give --token-file FILE.*"panda-secrets pilot-token --queue q" prints one/],
+    [['--queue', 'q', '--token-file', '-', '--jobs', 'many'], /--jobs.*must be a whole number from 1 on/],
+    [['--token', 'x'], /^panda-pilot: unknown option '--token' \(Did you mean --token-file\?\)/],
+    [['clean', '--queue', 'q'], /unknown option '--queue'/],
+    [['clen'], /too many arguments.*clen/],
+  ];
+  for (const [args, expected] of wrong) {
+    const { status, said } = await pandaPilot(t, args).ended;
+    assert.equal(status, 2, args.join(' '));
+    assert.match(said, expected);
+    assert.match(said, /^[^\n]+\("panda-pilot --help" tells more\)\n$/);
+  }
   assert.equal((await pandaPilot(t, ['--help']).ended).status, 0);
 });

@@ -1,17 +1,11 @@
 import { CommanderError } from 'commander';
-import { PandaError } from '../../protocol/errors.ts';
-import { createPandaSecrets } from './program.ts';
-
-const USAGE_STATUS = 2;
+import { EXIT_OK, EXIT_USAGE, reportFailure } from '../reporting.ts';
+import { createPandaSecrets, say } from './program.ts';
 
 try {
   await createPandaSecrets().parseAsync();
 } catch (error) {
-  if (error instanceof CommanderError) {
-    // It has said what was wrong; asking for help is no mistake.
-    process.exitCode = error.exitCode === 0 ? 0 : USAGE_STATUS;
-  } else if (error instanceof PandaError) {
-    console.error(`panda-secrets: ${error.message}`);
-    process.exitCode = 1;
-  } else throw error;
+  // Commander has said what was wrong; asking for help is no mistake.
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
+  else process.exitCode = reportFailure(error, 'panda-secrets', say);
 }

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { VERSION } from '../../protocol/version.ts';
+import { printable } from '../reporting.ts';
 import { addPilotCommands } from './pilot.ts';
 import { addPilotTokenCommand } from './pilot-token.ts';
 import { addQueueCommands } from './queue.ts';
@@ -13,7 +14,9 @@ export function createPandaSecrets(): Command {
   const program = new Command('panda-secrets')
     .description('keeps the secrets of batch and grid users and gets them into their jobs')
     .version(VERSION, '--version', 'print the version')
-    .showHelpAfterError('(--help tells more)')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand('help [command]', 'tell about a command')
+    .configureOutput({ outputError: (text) => say(`${oneLine(text)} ("panda-secrets --help" tells more)`) })
     .enablePositionalOptions()
     .exitOverride();
   addServeCommand(program);
@@ -24,4 +27,16 @@ export function createPandaSecrets(): Command {
   addQueueCommands(program);
   addSigningKeyCommands(program);
   return program;
+}
+
+/** A line for the operator, on standard error. */
+export function say(message: string): void {
+  console.error(`panda-secrets: ${printable(message)}`);
+}
+
+function oneLine(text: string): string {
+  return text
+    .trim()
+    .replace(/^error: /, '')
+    .replaceAll('\n', ' ');
 }
