@@ -281,7 +281,7 @@ test('wrong usage ends with status 2 and a line that says what is right, help wi
     [[], /^panda-pilot: whose jobs shall run\? Give --queue NAME /],
     [['--queue', 'q'], /Give --token-file FILE.*"panda-secrets pilot-token --queue q" prints one/],
     [['--queue', 'q', '--token-file', '-', '--jobs', 'many'], /--jobs.*must be a whole number from 1 on/],
-    [['--token', 'x'], /^panda-pilot: unknown option '--token' \(Did you mean --token-file\?\)/],
+    [['--token-fil', 'x'], /^panda-pilot: unknown option '--token-fil' \(Did you mean --token-file\?\)/],
     [['clean', '--queue', 'q'], /unknown option '--queue'/],
     [['clen'], /too many arguments.*clen/],
   ];
