@@ -20,6 +20,8 @@ export interface LogPiece {
 
 export interface FollowOptions {
   everySeconds?: number;
+  /** Ends it. */
+  signal?: AbortSignal | undefined;
   /** Told when the server does not answer, once each time. */
   onTrouble?: (error: Unavailable) => void;
 }
@@ -39,14 +41,18 @@ type Calls = Pick<Client, 'getJobIds' | 'getJobDescription' | 'getJobLog' | 'get
  * The logs of a task's jobs as they grow, until every job has ended: those of attempts that run as their pilots send them, the
  * rest of each when the whole log has come, and then those of the job's next attempt.
  *
- * @throws what the calls throw; `Unavailable` only after a while
+ * @throws what the calls throw; `Unavailable` only after a while; an AbortError when it was ended
  */
 export async function* followLogs(
   client: Calls,
   taskId: number,
-  { everySeconds = FOLLOW_SECONDS, onTrouble = () => {} }: FollowOptions = {},
+  { everySeconds = FOLLOW_SECONDS, signal, onTrouble = () => {} }: FollowOptions = {},
 ): AsyncGenerator<LogPiece> {
-  const ask = <T>(call: () => Promise<T>) => patiently(call, { everySeconds, onTrouble });
+  const ask = async <T>(call: () => Promise<T>) => {
+    const answer = await patiently(call, { everySeconds, signal, onTrouble });
+    signal?.throwIfAborted();
+    return answer;
+  };
   const ids = await ask(() => client.getJobIds(taskId));
   const cursors = ids.map(
     (jobId, place): Cursor => ({ jobId, serial: place + 1, attempt: 1, offset: 0, ended: false }),
@@ -70,7 +76,7 @@ export async function* followLogs(
       cursor.ended = isEndedJob(jobStatus);
     }
     if (cursors.every(({ ended }) => ended)) return;
-    await delay(everySeconds * Math.max(1, open.length / MANY_JOBS) * 1000);
+    await delay(everySeconds * Math.max(1, open.length / MANY_JOBS) * 1000, undefined, { signal });
   }
 }
 

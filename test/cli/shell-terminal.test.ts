@@ -3,7 +3,7 @@ import { mkdtempDisposableSync, readFileSync, statSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { startStub } from '../client/stub-server.ts';
+import { ok, startStub } from '../client/stub-server.ts';
 import { startSecretsStub } from './secrets-stub.ts';
 import { noTerminal, openTerminal, type Terminal } from './terminal.ts';
 
@@ -143,6 +143,22 @@ test('Ctrl-C interrupts a loop, a sleep and a request, and the prompt goes on', 
   }
   terminal.type('list_secrets()\r');
   await request;
+  terminal.type(CTRL_C);
+  const seen = await terminal.sees(/KeyboardInterrupt\n>>> $/);
+  assert.doesNotMatch(seen, /ERROR/);
+  assert.equal(await answer(terminal, '1'), '1\n>>> ');
+});
+
+test('logs(ID, follow=True) prints what comes until Ctrl-C', { skip }, async () => {
+  await using stub = await startStub({
+    'task/get_job_ids': () => ok([1]),
+    'job/get_description': () => ok([{ PandaID: 1, attemptNr: 1, jobStatus: 'running' }]),
+    'job/get_log': ({ query }) => ok({ content: query.get('offset') === '0' ? btoa('a line\n') : '', log_file: null }),
+  });
+  await using terminal = openTerminal([], stub.url);
+  await terminal.sees(PROMPT);
+  terminal.type('logs(10000001, follow=True)\r');
+  await terminal.sees(/\na line\n/);
   terminal.type(CTRL_C);
   const seen = await terminal.sees(/KeyboardInterrupt\n>>> $/);
   assert.doesNotMatch(seen, /ERROR/);

@@ -6,7 +6,7 @@ import { note, styled, warn } from '../reporting.ts';
 export async function follow(taskId: number, signal?: AbortSignal): Promise<void> {
   await withConnection(async ({ client }) => {
     const lines = new Map<number, LineStart>();
-    const pieces = followLogs(client, taskId, { onTrouble: (error) => warn(`${error.message}; trying on`) });
+    const pieces = followLogs(client, taskId, { signal, onTrouble: (error) => warn(`${error.message}; trying on`) });
     for await (const { serial, jobs, bytes } of pieces) {
       if (jobs === 1) process.stdout.write(bytes);
       else writeLines(serial, jobs, bytes, lines);

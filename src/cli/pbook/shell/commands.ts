@@ -59,8 +59,8 @@ const COMMANDS: Record<string, Command> = {
   async retry({ ids }, options) {
     return await (await tasks()).retry(wordsOf(ids), options);
   },
-  async logs({ id }, options) {
-    await (await results()).logs(String(id), options);
+  async logs({ id, follow }, options) {
+    await (await results()).logs(String(id), { follow: follow === true, ...options });
   },
   async get_outputs({ id, dir, force }, options) {
     await (await results()).getOutputs(String(id), { dir: String(dir), force: force === true, ...options });

@@ -211,14 +211,16 @@ def retry(taskIDs):
     return _for_each("retry", taskIDs)
 
 
-def logs(taskID):
+def logs(taskID, follow=False):
     """
-    Print the logs of a task's jobs.
+    Print the logs of a task's jobs, as far as they have come. With follow=True it goes on printing what running jobs
+    print until the task ends, or Ctrl-C.
 
     example:
       >>> logs(12345678)
+      >>> logs(12345678, follow=True)
     """
-    return _done("logs", id=_id(taskID))
+    return _done("logs", id=_id(taskID), follow=bool(follow))
 
 
 def get_outputs(taskID, dir=".", force=False):
@@ -264,7 +266,7 @@ The commands:
     show(...), showl(...)                   list your tasks
     kill(taskIDs), finish(taskIDs)          stop tasks
     retry(taskIDs)                          run failed jobs again
-    logs(taskID)                            print the logs of a task
+    logs(taskID, follow=False)              print the logs of a task
     get_outputs(taskID)                     fetch the outputs of a task
 
 help(set_secret) tells more about one. This is Python: import, open() and everything else of its standard library
