@@ -60,7 +60,8 @@ async function storeDirectory(
     progress.step('the sandbox is on the server already');
     return known;
   }
-  progress.step(`upload sandbox (${packed.paths.length} files, ${packed.archive.length} bytes)`);
+  const files = `${packed.paths.length} ${packed.paths.length === 1 ? 'file' : 'files'}`;
+  progress.step(`upload sandbox (${files}, ${packed.archive.length} bytes)`);
   return await client.uploadSandbox(`jobO.${crypto.randomUUID()}.tar.gz`, packed.archive);
 }
 

@@ -103,6 +103,22 @@ test('a mistyped command or option is met with the one that may be meant', async
   assert.match(stderr, /^ERROR : unknown command 'lst_secrets' \(Did you mean list_secrets\?\)\n$/);
 });
 
+test('an argument that makes no sense is met with what is allowed', async () => {
+  const cases: [args: string[], says: RegExp][] = [
+    [['help', 'lst_secrets'], /no command lst_secrets; "pbook help" lists them/],
+    [['show', 'foo'], /show takes ID\.\.\., run or fin, and days=/],
+    [['show', 'run', '5'], /show takes ID/],
+    [['show', 'status=dnoe'], /"dnoe" is not a state of tasks; those are registered, .*done/],
+    [['kill', 'foo'], /"foo" is not a task id, which is a number; "pbook show" lists them/],
+  ];
+  for (const [args, says] of cases) {
+    const { status, stdout, stderr } = await run('pbook', args, 'http://127.0.0.1:1');
+    assert.deepEqual([status, stdout], [2, ''], args.join(' '));
+    assert.match(stderr, /^ERROR : [^\n]+\n$/);
+    assert.match(stderr, says);
+  }
+});
+
 /** One line on standard error, nothing on standard output that could be taken for a result, status 1, no stack trace. */
 async function fails({ status, stdout, stderr }: Awaited<ReturnType<typeof run>>, says: readonly RegExp[]) {
   assert.equal(status, 1, stderr);

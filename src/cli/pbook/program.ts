@@ -1,7 +1,7 @@
 import { Argument, Command } from 'commander';
 import { VERSION } from '../../protocol/version.ts';
 import type { Program } from '../command.ts';
-import { EXIT_REFUSED } from '../reporting.ts';
+import { EXIT_REFUSED, UsageError } from '../reporting.ts';
 import { COMPLETION_HELP, ENVIRONMENT_HELP, SET_SECRET_HELP, SHELL_HELP } from './help.ts';
 import { type LiteralCommand, literalArguments } from './literal-arguments.ts';
 import { addLoginCommands } from './login.ts';
@@ -25,15 +25,23 @@ const JSON_OPTION = ['--json', 'print the result for a program to read'] as cons
 
 /** Without a command, `pbook` is Python: at a terminal its prompt, otherwise standard input as a script. */
 export function createPbook(): Program {
+  const command = createCommand();
   return {
-    command: createCommand(),
+    command,
     prepare: (args) => {
       const [name = '', ...rest] = args;
       if (args.length === 0 || name === '-c') return ['python', ...args];
+      if (name === 'help') checkHelp(command, rest);
       const literal = Object.hasOwn(LITERAL, name) ? LITERAL[name] : undefined;
       return literal ? [name, ...literalArguments(rest, literal)] : args;
     },
   };
+}
+
+/** Commander answers a wrong name with the whole help. @throws {UsageError} */
+function checkHelp({ commands }: Command, [about]: readonly string[]): void {
+  if (about === undefined || about.startsWith('-') || commands.some((known) => known.name() === about)) return;
+  throw new UsageError(`there is no command ${about}; "pbook help" lists them`);
 }
 
 function createCommand(): Command {

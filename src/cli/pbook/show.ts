@@ -5,7 +5,7 @@ import type { ListedJobFile } from '../../protocol/calls/job.ts';
 import type { ListedTask } from '../../protocol/calls/task.ts';
 import { NotFound, Refused, Unavailable } from '../../protocol/errors.ts';
 import { SHOWN_TASK_DAYS, SHOWN_TASKS } from '../../protocol/limits.ts';
-import { isEndedTask } from '../../protocol/states.ts';
+import { isEndedTask, TASK_STATES } from '../../protocol/states.ts';
 import { withConnection } from '../command.ts';
 import { note, printable, printJson, UsageError } from '../reporting.ts';
 import { jobsTable } from './jobs-table.ts';
@@ -45,8 +45,12 @@ export async function findTasks(
   const { plain, named } = keywordArguments(words, SHOW_ARGUMENTS);
   const format = options.json ? 'json' : options.long ? 'long' : parseFormat(named.format ?? 'standard');
   const state = plain[0] === 'run' || plain[0] === 'fin' ? plain[0] : undefined;
+  if (!plain.every((word) => word === state || /^[\d,]+$/.test(word)) || (state !== undefined && plain.length > 1)) {
+    throw new UsageError(`show takes ID..., run or fin, and ${SHOW_ARGUMENTS.map((name) => `${name}=`).join(', ')}`);
+  }
   const ids = state === undefined && plain.length > 0 ? parseIds(plain) : [];
-  if (state !== undefined && plain.length > 1) throw new UsageError('show takes ID..., run or fin');
+  checkState(named.status);
+  checkState(named.superstatus);
 
   const days = named.days === undefined ? SHOWN_TASK_DAYS : parseNumber('days', named.days);
   const limit = named.limit === undefined ? SHOWN_TASKS : parseNumber('limit', named.limit);
@@ -126,6 +130,11 @@ function parseFormat(text: string): FoundTasks['format'] {
   const format = FORMATS.find((known) => known === text);
   if (format === undefined) throw new UsageError(`format is one of ${FORMATS.join(', ')}`);
   return format;
+}
+
+function checkState(text: string | undefined): void {
+  if (text === undefined || (TASK_STATES as readonly string[]).includes(text)) return;
+  throw new UsageError(`"${text}" is not a state of tasks; those are ${TASK_STATES.join(', ')}`);
 }
 
 function parseNumber(name: string, text: string): number {

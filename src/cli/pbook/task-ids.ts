@@ -16,7 +16,9 @@ export function parseIds(words: readonly string[]): number[] {
 /** @throws {UsageError} */
 export function parseId(word: string): number {
   const id = Number(word);
-  if (!/^\d+$/.test(word) || !Number.isSafeInteger(id) || id === 0) throw new UsageError(`"${word}" is not a task id`);
+  if (!/^\d+$/.test(word) || !Number.isSafeInteger(id) || id === 0) {
+    throw new UsageError(`"${word}" is not a task id, which is a number; "pbook show" lists them`);
+  }
   return id;
 }
 

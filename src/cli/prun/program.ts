@@ -89,7 +89,8 @@ function forms(text: string): SecretForm[] {
   try {
     return parseSecretForms(list(text), '--secretsAs');
   } catch (error) {
-    throw new InvalidArgumentError(`${(error as Error).message}.`);
+    // Commander has named the option by then.
+    throw new InvalidArgumentError(`It ${(error as Error).message.replace(/^--secretsAs: /, '')}.`);
   }
 }
 
