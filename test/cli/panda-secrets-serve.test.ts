@@ -45,6 +45,33 @@ test('a lost root key is said, not replaced', async (t) => {
   assert.match(stderr, /no root key file.*safe copy/);
 });
 
+test('both key files lost beside a database that has secrets: no new root key is made', async (t) => {
+  const program = pandaSecrets(t);
+  const server = await program.serve();
+  await program.run(['user', 'add', 'alice']);
+  const token = (await program.run(['token', 'alice'])).stdout.trim();
+  const set = await fetch(`${server.url}/api/v1/creds/set_user_secrets`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ key: 'A', value: 'b' }),
+  });
+  assert.equal(((await set.json()) as { success: boolean }).success, true);
+  server.process.kill('SIGTERM');
+  await server.ended;
+  for (const file of ['root-keys', 'signing-key.json']) rmSync(join(program.data, file));
+  const { status, stderr } = await program.run(['serve', '--port', '0']);
+  assert.equal(status, 1);
+  assert.match(stderr, /no root key file .*put it back from its safe copy/);
+});
+
+test('it ends when told to, although nobody reads its log any more', async (t) => {
+  const server = await pandaSecrets(t).serve();
+  server.process.stderr?.destroy();
+  await fetch(`${server.url}/api/v1/system/is_alive`);
+  server.process.kill('SIGTERM');
+  assert.equal((await server.ended).status, 0);
+});
+
 test('a data folder that cannot be made, and a database that is none, are said without a stack trace', async (t) => {
   const program = pandaSecrets(t);
   const file = join(program.data, '..', 'file');

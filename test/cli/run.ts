@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { unsignedToken } from '../client/stub-server.ts';
 
@@ -15,13 +17,17 @@ export interface RunOptions {
   cwd?: string;
 }
 
+/** A config folder with nothing of the user's in it. */
+export const CONFIG_FOLDER = mkdtempSync(join(tmpdir(), 'pbook-config-'));
+process.once('exit', () => rmSync(CONFIG_FOLDER, { recursive: true, force: true }));
+
 /** What a user's environment holds for these tests: a server, a token and nothing else. */
 export function environment(url: string): Record<string, string> {
   return {
     PATH: process.env['PATH'] ?? '',
     PANDA_URL_SSL: url,
     PANDA_AUTH_ID_TOKEN: unsignedToken(),
-    PANDA_CONFIG_ROOT: '/nonexistent',
+    PANDA_CONFIG_ROOT: CONFIG_FOLDER,
   };
 }
 

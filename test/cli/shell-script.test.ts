@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { no, ok, startStub } from '../client/stub-server.ts';
-import { run } from './run.ts';
+import { CONFIG_FOLDER, run } from './run.ts';
 import { startSecretsStub } from './secrets-stub.ts';
 
 const NOWHERE = 'http://127.0.0.1:1';
@@ -113,7 +113,7 @@ set_secret('g', os.path.join(os.getcwd(), 'made'), True)
 print(os.environ['PANDA_CONFIG_ROOT'])
 `;
   const outcome = await run('pbook', ['-c', code], stub.url, { cwd: folder.path });
-  assert.deepEqual(outcome, { status: 0, stdout: 'INFO : OK\nINFO : OK\nINFO : OK\n/nonexistent\n', stderr: '' });
+  assert.deepEqual(outcome, { status: 0, stdout: `INFO : OK\nINFO : OK\nINFO : OK\n${CONFIG_FOLDER}\n`, stderr: '' });
   const below = join(folder.path, 'below');
   assert.equal(readFileSync(join(below, 'made'), 'utf8'), below);
   assert.deepEqual(Object.fromEntries(stub.secrets), {

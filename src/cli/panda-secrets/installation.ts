@@ -5,6 +5,7 @@ import { isActiveAccount } from '../../identity/accounts.ts';
 import { type EmbeddedIssuer, openEmbeddedIssuer } from '../../identity/embedded-issuer.ts';
 import { Misconfigured } from '../../protocol/errors.ts';
 import { openKeyFile } from '../../sealing/key-file.ts';
+import { anyDataKey } from '../../store/data-keys.ts';
 import { openPostgres } from '../../store/postgres.ts';
 import { openSqlite } from '../../store/sqlite.ts';
 import type { Store } from '../../store/store.ts';
@@ -42,8 +43,9 @@ export async function openInstallation(
   const store = await openStore(data, database);
   const rootKeyFile = join(data, 'root-keys');
   try {
-    // Before the signing key, whose presence says that the installation was made: a root key is never made a second time.
-    if (isNew) await openKeyFile(rootKeyFile, { create: true });
+    // Before the signing key, whose presence says that the installation was made: a root key is never made a second time,
+    // nor for a database whose data keys another one wrapped.
+    if (isNew) await openKeyFile(rootKeyFile, { create: !(await anyDataKey(store.db)) });
     const issuer = await openEmbeddedIssuer({
       keyFile,
       clock,

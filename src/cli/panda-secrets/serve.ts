@@ -36,18 +36,18 @@ async function serve(options: Record<string, unknown>): Promise<void> {
     import('../../server/plugins/request-log.ts'),
   ]);
   const { logger, stop } = createLogger(settings.logLevel);
-  process.on('exit', stop);
-  process.on('uncaughtException', (error) => {
+  process.on('uncaughtException', async (error) => {
     logger.fatal(withoutMessage(error), 'stopped by a fault'); // Node would print its message, which may quote a request.
+    await stop();
     process.exit(FAULT_STATUS);
   });
-  const service = await startService(settings, { logger, clock: Date.now });
-  stopOnSignals(service, logger);
+  const service = await startService(settings, { logger, clock: Date.now }).finally(stop);
+  stopOnSignals(service, logger, stop);
   console.log(`panda-secrets: listening on ${service.url}`);
   console.log(nextSteps(service, settings.data));
 }
 
-function stopOnSignals(service: Service, logger: Logger): void {
+function stopOnSignals(service: Service, logger: Logger, stopLogging: () => Promise<void>): void {
   let stoppingSince: number | undefined;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, async () => {
@@ -58,6 +58,7 @@ function stopOnSignals(service: Service, logger: Logger): void {
       stoppingSince = performance.now();
       logger.info({ signal }, 'stopping');
       await service.close();
+      await stopLogging();
       process.exit(0);
     });
   }

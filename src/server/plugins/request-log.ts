@@ -17,12 +17,23 @@ const FLUSH_BYTES = 32 * 1024;
  *
  * @param destination standard error unless given
  */
-export function createLogger(level: string, destination?: DestinationStream): { logger: Logger; stop: () => void } {
+export function createLogger(
+  level: string,
+  destination?: DestinationStream,
+): { logger: Logger; stop: () => Promise<void> } {
   const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
-  if (destination) return { logger: pino(options, destination), stop: () => {} };
+  if (destination) return { logger: pino(options, destination), stop: async () => {} };
   const buffering = { minLength: FLUSH_BYTES, maxWrite: 2 * FLUSH_BYTES, periodicFlush: FLUSH_MILLISECONDS };
   const stderr = pino.destination({ fd: 2, sync: false, ...buffering });
-  return { logger: pino(options, stderr), stop: () => stderr.flushSync() };
+  return {
+    logger: pino(options, stderr),
+    // Not `flushSync`, which tries for ever when the reader of the log is gone.
+    stop: () =>
+      new Promise((resolve) => {
+        stderr.once('error', () => resolve());
+        stderr.flush(() => resolve());
+      }),
+  };
 }
 
 /**
