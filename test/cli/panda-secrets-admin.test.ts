@@ -63,6 +63,15 @@ test('accounts, tokens and queues are administered while the server runs', async
   assert.match((await program.run(['user', 'list'])).stdout, /no accounts/);
 });
 
+test('the link of a new account is at the address where the server listens, whichever port it took', async (t) => {
+  const program = pandaSecrets(t);
+  const { url } = await program.serve();
+  const { stdout } = await program.run(['user', 'add', 'alice']);
+  const [link = ''] = /http\S+\/password\/\S+/.exec(stdout) ?? [];
+  assert.ok(link.startsWith(`${url}/`), stdout);
+  assert.equal((await fetch(link)).status, 200);
+});
+
 test('every misuse is told, with the way out', async (t) => {
   const program = pandaSecrets(t);
   const early = await program.run(['token', 'alice']);

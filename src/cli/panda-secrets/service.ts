@@ -22,6 +22,7 @@ import { openLiveLogs } from '../../store/live-logs.ts';
 import type { Store } from '../../store/store.ts';
 import { createVault } from '../../vault/vault.ts';
 import { type Installation, openInstallation } from './installation.ts';
+import { noteAddress } from './last-address.ts';
 import { createLogin } from './login.ts';
 import { originOf, type Settings } from './settings.ts';
 
@@ -81,6 +82,7 @@ export async function startService(
       { ...(tls && { tls }), trustedProxies: settings.trustedProxies, logger },
     );
     await listen(app, settings);
+    await noteAddress(settings.data, addressOf(app, settings));
     const cleaning = pilots.startCleaning();
     const leases = jobs.startLeaseLoop((error) => logger.error({ loop: 'leases', ...withoutMessage(error) }));
     const oldLogs = jobLogs.startCleaning((error) => logger.error({ loop: 'live logs', ...withoutMessage(error) }));

@@ -4,6 +4,7 @@ import { createSignIn } from '../../identity/sign-in.ts';
 import { InvalidArgument } from '../../protocol/errors.ts';
 import { MIN_PASSWORD_CHARS, PASSWORD_LINK_SECONDS } from '../../protocol/limits.ts';
 import type { Store } from '../../store/store.ts';
+import { lastAddress } from './last-address.ts';
 import { originOf, type Settings } from './settings.ts';
 
 /** How an operator gives a password: never as an argument, which all users of the machine can see. */
@@ -44,7 +45,8 @@ export async function givePassword(
   }
   const token = await signIn.createPasswordLink(name);
   console.log(`its owner chooses a password, once, within ${PASSWORD_LINK_SECONDS / 3600} hours, at`);
-  console.log(`  ${settings.publicUrl ?? originOf(settings)}/password/${token}`);
+  const origin = settings.publicUrl ?? (await lastAddress(settings.data)) ?? originOf(settings);
+  console.log(`  ${origin}/password/${token}`);
 }
 
 /** An empty answer asks for a link instead. */

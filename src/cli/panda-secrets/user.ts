@@ -12,7 +12,7 @@ export function addUserCommands(program: Command): void {
     .description('adds an account; asks for its password, or prints a link at which one is chosen')
     .option('--display-name <text>', 'the name that is shown (default: the name)')
     .option('--password-stdin', 'reads the password from standard input')
-    .option('--public-url <url>', 'where the server is reached, for the link (default: as it is configured)')
+    .option('--public-url <url>', 'where the server is reached, for the link (default: where it listened last)')
     .action((name: string, { displayName, ...options }: AddOptions, command: Command) =>
       administer(command, async ({ store }, settings) => {
         const password = await readPassword(name, options);
@@ -25,7 +25,7 @@ export function addUserCommands(program: Command): void {
   addInstallationOptions(user.command('password <name>'))
     .description('sets the password of an account, or prints a link at which one is chosen; ends its logins')
     .option('--password-stdin', 'reads the password from standard input')
-    .option('--public-url <url>', 'where the server is reached, for the link (default: as it is configured)')
+    .option('--public-url <url>', 'where the server is reached, for the link (default: where it listened last)')
     .option('--link', 'prints a link, also at a terminal')
     .action((name: string, options: PasswordOptions, command: Command) =>
       administer(command, async ({ store }, settings) =>
