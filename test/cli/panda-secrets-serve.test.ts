@@ -36,6 +36,14 @@ test('a first start makes everything for its user alone, says where it listens a
   assert.equal(readFileSync(join(program.data, 'root-keys'), 'utf8'), keys, 'the keys stay');
 });
 
+test('what a library thinks of this Node is not told to the operator', async (t) => {
+  const server = await pandaSecrets(t).serve();
+  assert.equal((await fetch(`${server.url}/.well-known/openid-configuration`)).status, 200);
+  server.process.kill('SIGTERM');
+  const { stdout, stderr } = await server.ended;
+  assert.doesNotMatch(stdout + stderr, /oidc-provider|WARNING/);
+});
+
 test('a lost root key is said, not replaced', async (t) => {
   const program = pandaSecrets(t);
   await stopped(await program.serve());

@@ -10,6 +10,7 @@ import { deleteEndedSignInFailures } from '../../store/sign-in-failures.ts';
 import type { Store } from '../../store/store.ts';
 import type { SigningKey, SigningKeyFile, SigningKeys } from '../signing-key-file.ts';
 import { takeSloppyScopes } from './lenient-scope.ts';
+import { loadLibrary } from './library.ts';
 import { showLinkedCode, startOverWithoutSession } from './rendering.ts';
 
 /** The embedded OpenID provider. */
@@ -71,11 +72,8 @@ export function createIdentityProvider({
   }
 
   async function makeProvider({ keys }: SigningKeyFile): Promise<Provider> {
-    // Loaded when first needed: it takes a third of a second of a server's start.
-    const [{ Provider }, { providerConfiguration }] = await Promise.all([
-      import('oidc-provider'),
-      import('./configuration.ts'),
-    ]);
+    const { Provider } = await loadLibrary();
+    const { providerConfiguration } = await import('./configuration.ts'); // Imports the library as well.
     const provider = new Provider(
       url,
       providerConfiguration({ url, vo, store, clock, keys, cookieKeys: keys.map(cookieKey) }),
