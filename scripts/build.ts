@@ -61,7 +61,7 @@ await build({
 const starter = readFileSync(join(root, 'scripts/starter.js'), 'utf8');
 for (const name of Object.keys(programs)) {
   const program = join(dist, `${name}.js`);
-  writeFileSync(program, starter.replace('PROGRAM', name));
+  writeFileSync(program, starter.replaceAll('PROGRAM', name));
   chmodSync(program, 0o755);
 }
 // What `serve` reads at run time lies beside its bundle.
