@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { makeFolder } from '../../files/make-folder.ts';
 import { isActiveAccount } from '../../identity/accounts.ts';
 import { type EmbeddedIssuer, openEmbeddedIssuer } from '../../identity/embedded-issuer.ts';
@@ -66,7 +66,7 @@ async function isThere(file: string): Promise<boolean> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return false;
-    throw new Misconfigured(`the data folder of ${file} cannot be entered (${code}): ${ANOTHER_USERS}`);
+    throw new Misconfigured(`the data folder ${dirname(file)} cannot be entered (${code}): ${ANOTHER_USERS}`);
   }
 }
 
