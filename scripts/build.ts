@@ -5,6 +5,7 @@ import { chmodSync, copyFileSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { type BuildOptions, build } from 'esbuild';
 import { buildShell } from './build-shell.ts';
+import { noticesOf } from './notices.ts';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
@@ -24,7 +25,8 @@ const common: BuildOptions = {
   target: 'node24',
   format: 'esm',
   minifySyntax: true,
-  legalComments: 'none',
+  legalComments: 'none', // They stand together in THIRD-PARTY-LICENSES.
+  metafile: true,
   // `pg` asks for its native companion, and Pyodide for sockets, only when told to use it.
   external: ['pg-native', 'ws'],
   define: { 'process.env.PANDA_SECRETS_VERSION': JSON.stringify(version) },
@@ -36,10 +38,14 @@ const REQUIRE =
   "throw Object.assign(new Error('no module ' + id), { code: 'MODULE_NOT_FOUND' }); };";
 
 rmSync(dist, { recursive: true, force: true });
+const inputs = new Set<string>();
+const bundle = async (options: BuildOptions) => {
+  const { metafile } = await build({ ...common, absWorkingDir: root, ...options });
+  for (const input of Object.keys(metafile?.inputs ?? {})) inputs.add(input);
+};
 // Each by itself: what two programs share would otherwise be cut into many small files, each of which takes time to load.
 for (const [out, entry] of Object.entries(programs)) {
-  await build({
-    ...common,
+  await bundle({
     entryPoints: [{ in: join(root, entry), out }],
     outdir: lib,
     splitting: true,
@@ -50,8 +56,7 @@ for (const [out, entry] of Object.entries(programs)) {
   });
 }
 // The thread in which pbook's prompt runs Python.
-await build({
-  ...common,
+await bundle({
   entryPoints: [join(root, 'src/cli/pbook/shell/python-thread.ts')],
   outfile: join(lib, 'python/thread.js'),
   banner: {
@@ -66,5 +71,6 @@ for (const name of Object.keys(programs)) {
 }
 // What `serve` reads at run time lies beside its bundle.
 copyFileSync(join(root, 'src/server/routes/transformation.py'), join(lib, 'transformation.py'));
+writeFileSync(join(dist, 'THIRD-PARTY-LICENSES'), noticesOf(inputs, root));
 await buildShell(join(root, 'src/cli/pbook/shell/python'), join(lib, 'python'));
 console.log(`built ${Object.keys(programs).join(', ')} in dist/`);
