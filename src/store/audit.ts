@@ -1,15 +1,10 @@
+import type { Selectable } from 'kysely';
 import { prepared } from './prepared.ts';
+import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
 
-export interface AuditRow {
-  seq: number;
-  at: number;
-  actor: string;
-  action: string;
-  detail: string;
-  previous_hash: Uint8Array | null;
-  hash: Uint8Array;
-}
+/** An entry without its owner. */
+export type AuditRow = Omit<Selectable<Schema['audit']>, 'owner_id'>;
 
 /** The last entry of an owner's audit: its number, 0 before the first one, and its hash. */
 export interface AuditHead {

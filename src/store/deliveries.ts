@@ -1,18 +1,10 @@
+import type { Selectable } from 'kysely';
 import { prepared } from './prepared.ts';
+import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
 
 /** One delivery without its secrets. */
-export interface DeliveryRow {
-  id: string;
-  task_id: number;
-  job_id: number;
-  attempt: number;
-  pilot_id: string;
-  queue: string;
-  node: string;
-  at: number;
-  sealed_with: string;
-}
+export type DeliveryRow = Omit<Selectable<Schema['deliveries']>, 'owner_id'>;
 
 export const insertDelivery = prepared<DeliveryRow & { owner_id: string }, never>((db, arg) =>
   db.insertInto('deliveries').values({

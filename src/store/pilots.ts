@@ -1,20 +1,10 @@
+import type { Selectable } from 'kysely';
 import { prepared } from './prepared.ts';
+import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
 
 /** A pilot's session. */
-export interface PilotRow {
-  id: string;
-  queue: string;
-  node: string;
-  public_key: string;
-  root_key_id: string;
-  wrapped_key: Uint8Array;
-  created_at: number;
-  seen_at: number;
-  expires_at: number;
-  ended_at: number | null;
-  ended_by: string | null;
-}
+export type PilotRow = Selectable<Schema['pilots']>;
 
 export async function insertPilot(db: Database, pilot: Omit<PilotRow, 'ended_at' | 'ended_by'>): Promise<void> {
   await db.insertInto('pilots').values(pilot).execute();
