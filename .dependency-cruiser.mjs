@@ -1,18 +1,21 @@
 // The layering between rooms (docs/developer.md, "Rooms and floors"): a room imports only from rooms on lower floors.
 
 const floors = {
-  cli: 6,
+  cli: 7,
+  site: 6,
   server: 5,
   pilot: 5,
-  submitter: 5,
   delivery: 4,
   vault: 3,
   jobs: 3,
   identity: 3,
-  sealing: 2,
-  store: 2,
+  panda: 3,
+  audit: 2,
   client: 2,
+  masking: 2,
+  sealing: 2,
   files: 1,
+  store: 1,
   protocol: 0,
 };
 

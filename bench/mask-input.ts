@@ -1,4 +1,4 @@
-import type { NamedSecret } from '../src/pilot/masker.ts';
+import type { NamedSecret } from '../src/masking/masker.ts';
 import { wireName } from '../src/protocol/names.ts';
 import { Plaintext } from '../src/protocol/plaintext.ts';
 

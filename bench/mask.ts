@@ -11,7 +11,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Table from 'cli-table3';
-import { createMasker, type Masker } from '../src/pilot/masker.ts';
+import { createMasker, type Masker } from '../src/masking/masker.ts';
 import { makeLog, makeSecrets } from './mask-input.ts';
 
 const CHUNK_BYTES = 64 * 1024;

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { createMasker, type Masker, maskTransform } from '../masking/masker.ts';
 import type { PilotJob } from '../protocol/calls/pilot.ts';
 import { AttemptFailed } from '../protocol/errors.ts';
 import { KILL_GRACE_SECONDS } from '../protocol/limits.ts';
@@ -11,7 +12,6 @@ import { type JobLog, openJobLog } from './job-log.ts';
 import type { DeliveredSecrets } from './job-secrets.ts';
 import type { KillWatch } from './kill-watch.ts';
 import { followLog } from './live-log.ts';
-import { createMasker, type Masker, maskTransform } from './masker.ts';
 import type { Output } from './outputs.ts';
 import { type PayloadEnd, startPayload } from './payload.ts';
 import type { PilotHome } from './pilot-home.ts';

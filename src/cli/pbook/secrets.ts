@@ -1,5 +1,5 @@
+import { isMaskable } from '../../masking/parts.ts';
 import { InvalidName } from '../../protocol/errors.ts';
-import { isMaskable } from '../../protocol/masking.ts';
 import { parseWireName, type SecretKind, splitWireName, type WireName, wireName } from '../../protocol/names.ts';
 import { ANY_QUEUE, parseTrustedQueues } from '../../protocol/trusted-queues.ts';
 import { withConnection } from '../command.ts';

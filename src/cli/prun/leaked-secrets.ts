@@ -1,19 +1,12 @@
 import { createReadStream } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createAutomaton } from '../../pilot/masking/automaton.ts';
-import { createBlockFilter } from '../../pilot/masking/block-filter.ts';
-import {
-  base64Encoded,
-  hexEncoded,
-  jsonEscaped,
-  type Part,
-  type Pattern,
-  urlEncoded,
-} from '../../pilot/masking/forms.ts';
-import { createMaskStream, type MaskStream } from '../../pilot/masking/mask-stream.ts';
+import { createAutomaton } from '../../masking/automaton.ts';
+import { createBlockFilter } from '../../masking/block-filter.ts';
+import { base64Encoded, hexEncoded, jsonEscaped, type Part, type Pattern, urlEncoded } from '../../masking/forms.ts';
+import { createMaskStream, type MaskStream } from '../../masking/mask-stream.ts';
+import { isMaskable } from '../../masking/parts.ts';
 import { MIN_MASKED_CHARS } from '../../protocol/limits.ts';
-import { isMaskable } from '../../protocol/masking.ts';
 import { splitWireName, type WireName } from '../../protocol/names.ts';
 import type { Plaintext } from '../../protocol/plaintext.ts';
 

@@ -1,18 +1,18 @@
 import { Transform } from 'node:stream';
 import type { WireName } from '../protocol/names.ts';
-import { createAutomaton } from './masking/automaton.ts';
-import { createBlockFilter } from './masking/block-filter.ts';
-import { createMaskStream, type MaskStream } from './masking/mask-stream.ts';
-import { collectPatterns, type NamedSecret } from './masking/patterns.ts';
+import { createAutomaton } from './automaton.ts';
+import { createBlockFilter } from './block-filter.ts';
+import { createMaskStream, type MaskStream } from './mask-stream.ts';
+import { collectPatterns, type NamedSecret } from './patterns.ts';
 
-export type { MaskStream } from './masking/mask-stream.ts';
-export type { NamedSecret } from './masking/patterns.ts';
+export type { MaskStream } from './mask-stream.ts';
+export type { NamedSecret } from './patterns.ts';
 
 /** Takes the secrets of one job out of what it prints. */
 export interface Masker {
   /** A new stream, with a state of its own: one for stdout, one for stderr. */
   stream(): MaskStream;
-  /** Secrets that are too short or too common to be masked as they are (`isMaskable` in `protocol/masking.ts`). */
+  /** Secrets that are too short or too common to be masked as they are (`isMaskable` in `parts.ts`). */
   readonly unmaskable: readonly WireName[];
   /** Secrets so large that they are masked as they are, but not in every encoding (`MAX_MASKED_FORMS_BYTES`). */
   readonly partlyMasked: readonly WireName[];

@@ -1,5 +1,5 @@
-import { MIN_MASKED_CHARS } from '../../protocol/limits.ts';
-import { hasLineEnd } from '../../protocol/masking.ts';
+import { MIN_MASKED_CHARS } from '../protocol/limits.ts';
+import { hasLineEnd } from './parts.ts';
 
 /**
  * A piece of a secret in one of its encodings: the bytes that a log may hold, one byte per character (latin1). Never

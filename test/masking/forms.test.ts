@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { createMasker, type NamedSecret } from '../../src/pilot/masker.ts';
-import { collectPatterns } from '../../src/pilot/masking/patterns.ts';
-import { isMaskable } from '../../src/protocol/masking.ts';
+import { createMasker, type NamedSecret } from '../../src/masking/masker.ts';
+import { isMaskable } from '../../src/masking/parts.ts';
+import { collectPatterns } from '../../src/masking/patterns.ts';
 import { wireName } from '../../src/protocol/names.ts';
 import { Plaintext } from '../../src/protocol/plaintext.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { createMasker, type Masker, maskTransform, type NamedSecret } from '../../src/pilot/masker.ts';
+import { createMasker, type Masker, maskTransform, type NamedSecret } from '../../src/masking/masker.ts';
 import { wireName } from '../../src/protocol/names.ts';
 import { Plaintext } from '../../src/protocol/plaintext.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isMaskable, maskableParts } from '../../src/protocol/masking.ts';
+import { isMaskable, maskableParts } from '../../src/masking/parts.ts';
 
 test('a value of six characters can be masked, a shorter one cannot', () => {
   assert.equal(isMaskable('abcdef'), true);

@@ -1,8 +1,7 @@
-import { MAX_MASKED_FORMS_BYTES, MIN_MASKED_CHARS } from '../../protocol/limits.ts';
-import { isMaskable, maskableParts } from '../../protocol/masking.ts';
-import { splitWireName, type WireName } from '../../protocol/names.ts';
-import type { Plaintext } from '../../protocol/plaintext.ts';
-import { utf8Length } from '../../protocol/text.ts';
+import { MAX_MASKED_FORMS_BYTES, MIN_MASKED_CHARS } from '../protocol/limits.ts';
+import { splitWireName, type WireName } from '../protocol/names.ts';
+import type { Plaintext } from '../protocol/plaintext.ts';
+import { utf8Length } from '../protocol/text.ts';
 import {
   asItIs,
   base64Encoded,
@@ -14,6 +13,7 @@ import {
   quoted,
   urlEncoded,
 } from './forms.ts';
+import { isMaskable, maskableParts } from './parts.ts';
 
 /** One secret as it is delivered; a file's value is the base64 of its bytes. */
 export interface NamedSecret {

@@ -1,4 +1,4 @@
-import { MIN_MASKED_CHARS } from './limits.ts';
+import { MIN_MASKED_CHARS } from '../protocol/limits.ts';
 
 /**
  * Whether a log masker can hide any of this value as it is printed. `false` for what is too short or too common to be

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { createAutomaton } from '../../src/pilot/masking/automaton.ts';
-import { createBlockFilter } from '../../src/pilot/masking/block-filter.ts';
-import type { Pattern } from '../../src/pilot/masking/forms.ts';
-import { createMaskStream, type MaskStream } from '../../src/pilot/masking/mask-stream.ts';
+import { createAutomaton } from '../../src/masking/automaton.ts';
+import { createBlockFilter } from '../../src/masking/block-filter.ts';
+import type { Pattern } from '../../src/masking/forms.ts';
+import { createMaskStream, type MaskStream } from '../../src/masking/mask-stream.ts';
 
 /** Few letters, so that patterns overlap each other, themselves, and what only begins like one. */
 const letters = (minLength: number, maxLength: number) =>
