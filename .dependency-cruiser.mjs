@@ -47,7 +47,7 @@ const commands = {
   name: 'users-commands-know-no-server',
   severity: 'error',
   from: { path: '^src/cli/(pbook|prun)/' },
-  to: { path: '^src/(server|store|vault|jobs|identity|delivery)/' },
+  to: { path: '^src/(site|server|store|vault|jobs|identity|delivery)/' },
 };
 
 export default {

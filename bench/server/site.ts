@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { copyFileSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { openInstallation } from '../../src/cli/panda-secrets/installation.ts';
 import { addAccount } from '../../src/identity/accounts.ts';
 import { createJoinToken } from '../../src/identity/join-tokens.ts';
 import { createOwners } from '../../src/identity/owners.ts';
@@ -9,6 +8,7 @@ import { type JoinToken, parseJoinToken } from '../../src/protocol/join.ts';
 import { DEFAULT_VO } from '../../src/protocol/limits.ts';
 import { wireName } from '../../src/protocol/names.ts';
 import { openKeyFile } from '../../src/sealing/key-file.ts';
+import { openInstallation } from '../../src/site/installation.ts';
 import { createVault } from '../../src/vault/vault.ts';
 
 /** A data folder with users who keep secrets. */

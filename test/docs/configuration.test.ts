@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createPandaSecrets } from '../../src/cli/panda-secrets/program.ts';
-import { readSettings } from '../../src/cli/panda-secrets/settings.ts';
 import { LEASE_SECONDS } from '../../src/protocol/limits.ts';
+import { readSettings } from '../../src/site/settings.ts';
 
 /** The table of docs/operator.md, by the name in the file. */
 function documented(): Map<string, { flag: string; variable: string; default: string }> {

@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { buffer } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
-import { openInstallation } from '../../src/cli/panda-secrets/installation.ts';
 import { createClient } from '../../src/client/client.ts';
 import type { Connection } from '../../src/client/connect.ts';
 import { submitDirectory } from '../../src/client/submission.ts';
@@ -18,6 +17,7 @@ import { Unavailable } from '../../src/protocol/errors.ts';
 import { DEFAULT_VO } from '../../src/protocol/limits.ts';
 import { wireName } from '../../src/protocol/names.ts';
 import { openKeyFile } from '../../src/sealing/key-file.ts';
+import { openInstallation } from '../../src/site/installation.ts';
 import { keepKilling } from './restarting.ts';
 import { filesBelow, tracesOf } from './site.ts';
 

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import type { Settings } from '../../src/cli/panda-secrets/settings.ts';
 import { addAccount } from '../../src/identity/accounts.ts';
 import { createSignIn, type SignIn } from '../../src/identity/sign-in.ts';
+import type { Settings } from '../../src/site/settings.ts';
 import { setPasswordHash } from '../../src/store/accounts.ts';
 import { openSqlite } from '../../src/store/sqlite.ts';
 import type { Store } from '../../src/store/store.ts';

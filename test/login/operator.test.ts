@@ -4,9 +4,9 @@ import { mkdtempDisposableSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { readSettings } from '../../src/cli/panda-secrets/settings.ts';
 import { findAccount } from '../../src/identity/accounts.ts';
 import { Misconfigured, Unauthenticated } from '../../src/protocol/errors.ts';
+import { readSettings } from '../../src/site/settings.ts';
 import { startLoginSite } from './login-site.ts';
 import { createVisitor } from './visitor.ts';
 

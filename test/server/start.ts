@@ -2,8 +2,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { startService } from '../../src/cli/panda-secrets/service.ts';
-import type { Settings } from '../../src/cli/panda-secrets/settings.ts';
 import { type Client, createClient } from '../../src/client/client.ts';
 import { type PilotSession, prepareJoin } from '../../src/client/pilot-session.ts';
 import { addAccount, findAccount } from '../../src/identity/accounts.ts';
@@ -15,6 +13,8 @@ import { type JoinToken, parseJoinToken } from '../../src/protocol/join.ts';
 import { DEFAULT_VO } from '../../src/protocol/limits.ts';
 import { openKeyFile } from '../../src/sealing/key-file.ts';
 import { createLogger } from '../../src/server/plugins/request-log.ts';
+import { startService } from '../../src/site/service.ts';
+import type { Settings } from '../../src/site/settings.ts';
 
 const HOUR_SECONDS = 3600;
 

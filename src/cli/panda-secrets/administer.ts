@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { type Installation, openInstallation } from './installation.ts';
-import { readSettings, type Settings } from './settings.ts';
+import { type Installation, openInstallation } from '../../site/installation.ts';
+import { readSettings, type Settings } from '../../site/settings.ts';
 
 /** The options of every command that works on an installation. */
 export function addInstallationOptions(command: Command): Command {

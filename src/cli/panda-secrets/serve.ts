@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import type { Logger } from 'pino';
+import type { Service } from '../../site/service.ts';
+import { readSettings } from '../../site/settings.ts';
 import { addInstallationOptions } from './administer.ts';
-import type { Service } from './service.ts';
-import { readSettings } from './settings.ts';
 
 /** One Ctrl-C may arrive twice, from the terminal and from a program that started this one. */
 const SAME_SIGNAL_MILLISECONDS = 500;
@@ -32,7 +32,7 @@ async function serve(options: Record<string, unknown>): Promise<void> {
   const settings = readSettings(options, process.env);
   // Loaded here, so that the other commands start without it.
   const [{ startService }, { createLogger, withoutMessage }] = await Promise.all([
-    import('./service.ts'),
+    import('../../site/service.ts'),
     import('../../server/plugins/request-log.ts'),
   ]);
   const { logger, stop } = createLogger(settings.logLevel);

@@ -3,9 +3,9 @@ import { checkNewPassword } from '../../identity/passwords.ts';
 import { createSignIn } from '../../identity/sign-in.ts';
 import { InvalidArgument } from '../../protocol/errors.ts';
 import { MIN_PASSWORD_CHARS, PASSWORD_LINK_SECONDS } from '../../protocol/limits.ts';
+import { lastAddress } from '../../site/last-address.ts';
+import { originOf, type Settings } from '../../site/settings.ts';
 import type { Store } from '../../store/store.ts';
-import { lastAddress } from './last-address.ts';
-import { originOf, type Settings } from './settings.ts';
 
 /** How an operator gives a password: never as an argument, which all users of the machine can see. */
 export interface PasswordOptions {

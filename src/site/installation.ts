@@ -1,14 +1,14 @@
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { makeFolder } from '../../files/make-folder.ts';
-import { isActiveAccount } from '../../identity/accounts.ts';
-import { type EmbeddedIssuer, openEmbeddedIssuer } from '../../identity/embedded-issuer.ts';
-import { Misconfigured } from '../../protocol/errors.ts';
-import { openKeyFile } from '../../sealing/key-file.ts';
-import { anyDataKey } from '../../store/data-keys.ts';
-import { openPostgres } from '../../store/postgres.ts';
-import { openSqlite } from '../../store/sqlite.ts';
-import type { Store } from '../../store/store.ts';
+import { makeFolder } from '../files/make-folder.ts';
+import { isActiveAccount } from '../identity/accounts.ts';
+import { type EmbeddedIssuer, openEmbeddedIssuer } from '../identity/embedded-issuer.ts';
+import { Misconfigured } from '../protocol/errors.ts';
+import { openKeyFile } from '../sealing/key-file.ts';
+import { anyDataKey } from '../store/data-keys.ts';
+import { openPostgres } from '../store/postgres.ts';
+import { openSqlite } from '../store/sqlite.ts';
+import type { Store } from '../store/store.ts';
 import type { Settings } from './settings.ts';
 
 /** What the server and the administration commands share: the database and the issuer of tokens. */

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { readSettings } from '../../src/cli/panda-secrets/settings.ts';
-import { pandaSecrets } from './panda-secrets.ts';
+import { readSettings } from '../../src/site/settings.ts';
+import { pandaSecrets } from '../cli/panda-secrets.ts';
 
 /** A configuration file of this content. */
 function configFile(t: TestContext, content: string): string {

@@ -1,5 +1,5 @@
-import type { ExternalIssuer } from '../../identity/external-issuer.ts';
-import { Misconfigured } from '../../protocol/errors.ts';
+import type { ExternalIssuer } from '../identity/external-issuer.ts';
+import { Misconfigured } from '../protocol/errors.ts';
 
 const KEYS = ['issuer', 'audience', 'jwks_uri', 'id', 'name_claim', 'groups_claim', 'pilots', 'login'];
 const LOGIN_KEYS = ['vo', 'client_id', 'client_secret'];

@@ -1,12 +1,12 @@
 import type { Logger } from 'pino';
-import { findActiveAccount } from '../../identity/accounts.ts';
-import { authConfigs } from '../../identity/auth-config.ts';
-import { trustExternalIssuer } from '../../identity/external-issuer.ts';
-import { createIdentityProvider, startCleaning } from '../../identity/provider/provider.ts';
-import { createSignIn } from '../../identity/sign-in.ts';
-import { createTokenVerifier, type TokenVerifier } from '../../identity/tokens.ts';
-import type { Login } from '../../server/login.ts';
-import { withoutMessage } from '../../server/plugins/request-log.ts';
+import { findActiveAccount } from '../identity/accounts.ts';
+import { authConfigs } from '../identity/auth-config.ts';
+import { trustExternalIssuer } from '../identity/external-issuer.ts';
+import { createIdentityProvider, startCleaning } from '../identity/provider/provider.ts';
+import { createSignIn } from '../identity/sign-in.ts';
+import { createTokenVerifier, type TokenVerifier } from '../identity/tokens.ts';
+import type { Login } from '../server/login.ts';
+import { withoutMessage } from '../server/plugins/request-log.ts';
 import type { Installation } from './installation.ts';
 import type { Settings } from './settings.ts';
 
