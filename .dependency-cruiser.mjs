@@ -6,10 +6,10 @@ const floors = {
   server: 5,
   pilot: 5,
   delivery: 4,
+  panda: 4,
   vault: 3,
   jobs: 3,
   identity: 3,
-  panda: 3,
   audit: 2,
   client: 2,
   masking: 2,
@@ -23,11 +23,13 @@ const floors = {
 const kept = {
   // "Who knows nothing of what" in the design: HTTP knows no SQL and no cipher, the node nothing of the server's insides.
   server: ['store', 'sealing', 'client'],
-  pilot: ['store', 'vault', 'jobs', 'identity', 'delivery'],
+  pilot: ['store', 'vault', 'jobs', 'identity', 'delivery', 'panda'],
   vault: ['client'],
   jobs: ['client', 'sealing'],
   identity: ['client', 'sealing'],
   delivery: ['client', 'identity'],
+  // PanDA's words for jobs, and nothing else.
+  panda: ['store', 'files', 'sealing', 'masking', 'client', 'audit', 'identity', 'vault'],
 };
 
 const climbs = Object.entries(floors).map(([room, floor]) => {
@@ -47,7 +49,7 @@ const commands = {
   name: 'users-commands-know-no-server',
   severity: 'error',
   from: { path: '^src/cli/(pbook|prun)/' },
-  to: { path: '^src/(site|server|store|vault|jobs|identity|delivery)/' },
+  to: { path: '^src/(site|server|panda|store|vault|jobs|identity|delivery)/' },
 };
 
 export default {

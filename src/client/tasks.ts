@@ -1,5 +1,6 @@
 import type { ListedTask } from '../protocol/calls/task.ts';
 import { Unavailable } from '../protocol/errors.ts';
+import { pandaTime } from '../protocol/panda-time.ts';
 import type { Transport } from './transport.ts';
 
 export interface TaskQuery {
@@ -72,11 +73,6 @@ function submittedTaskId(message: string, data: unknown): number {
   const written = /jediTaskID=(\d+)/.exec(message)?.[1];
   if (written === undefined) throw new Unavailable('the task was accepted, but the server did not say its jediTaskID');
   return Number(written);
-}
-
-/** PanDA's way to write a time: UTC, `YYYY-MM-DD HH:MM:SS`. */
-function pandaTime(date: Date): string {
-  return date.toISOString().slice(0, 19).replace('T', ' ');
 }
 
 /** A date may come as `{"__datetime__": "ISO"}`. */

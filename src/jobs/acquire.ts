@@ -1,12 +1,10 @@
 import type { OwnerId } from '../protocol/ids.ts';
 import { LEASE_SECONDS, MAX_JOBS_PER_ACQUIRE } from '../protocol/limits.ts';
-import { type LeasedJob, TRANSFORMATION_PATH } from '../protocol/panda-job.ts';
-import type { JobTemplate } from '../protocol/panda-task.ts';
 import { insertAttempts } from '../store/attempts.ts';
 import { countWaitingJobs, findWaitingJob, takeWaitingJobs } from '../store/jobs.ts';
 import { readTemplates, startTasks } from '../store/tasks.ts';
 import type { JobsContext } from './context.ts';
-import { splitJob } from './split.ts';
+import { type JobTemplate, splitJob } from './split.ts';
 
 /** What a pilot asks for. */
 export interface Acquisition {
@@ -22,6 +20,42 @@ export interface Acquisition {
   leaseSeconds?: number | undefined;
   /** Whether jobs that need secrets may go to it; otherwise they are withheld, and counted. */
   mayHaveSecrets: boolean;
+}
+
+/** A job that a pilot was given, with a lease. */
+export interface LeasedJob {
+  jobId: number;
+  taskId: number;
+  /** From 1. */
+  attempt: number;
+  ownerId: OwnerId;
+  /** For show. */
+  ownerName: string;
+  /** The task's name without its `/`, and the job's id. */
+  name: string;
+  /** From 1 within its task. */
+  serial: number;
+  usesSecrets: boolean;
+  /** The only secrets that it gets, or null for all of its owner's. */
+  secretIds: readonly string[] | null;
+  /** Where its sandbox is fetched from: an origin. */
+  sourceUrl: string;
+  /** What to run: read it with `parseJobParameters`. */
+  parameters: string;
+  /** SHA-256, hex, of its sandbox, where this server keeps it. */
+  sandboxSha256?: string | undefined;
+  /** The file names under which outputs are brought back. */
+  outputs: readonly string[];
+  logName: string;
+  /** 0 when there is no limit. */
+  maxWalltimeSeconds: number;
+  coreCount: number;
+  /** MB, 0 when none was asked for. */
+  memory: number;
+  /** MB that its working directory may take, 0 for no limit. */
+  disk: number;
+  processingType: string;
+  prodSourceLabel: string;
 }
 
 export async function acquireJobs(
@@ -77,7 +111,7 @@ export async function acquireJobs(
         usesSecrets: job.use_secrets === 1,
         secretIds: task.secret_ids === null ? null : (JSON.parse(task.secret_ids) as string[]),
         sandboxSha256: template.sandboxSha256,
-        transformation: template.sourceUrl + TRANSFORMATION_PATH,
+        sourceUrl: template.sourceUrl,
         ...splitJob(template, { taskId: job.task_id, serial: job.serial }),
         maxWalltimeSeconds: template.maxWalltimeSeconds,
         coreCount: template.coreCount,

@@ -1,6 +1,5 @@
 import { Conflict, NotFound } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
-import type { ChangedTask } from '../protocol/panda-task.ts';
 import { HELD_JOB_STATES, isEndedTask } from '../protocol/states.ts';
 import { moveJobsOfTask, reviveJobs, wasStarted } from '../store/jobs.ts';
 import type { Database } from '../store/store.ts';
@@ -8,6 +7,13 @@ import { type LockedTask, lockTask, readTaskOfName, updateTask } from '../store/
 import type { JobsContext } from './context.ts';
 import { settleTask } from './settle.ts';
 import { checkQueue } from './submit.ts';
+
+/** What may differ at a retry. */
+export interface ChangedTask {
+  /** Null for any. */
+  queue?: string | null;
+  maxAttempts?: number;
+}
 
 /** What an owner does to a task as a whole. Each is one transaction that has locked the task. */
 

@@ -1,8 +1,33 @@
 import type { OwnerId } from '../protocol/ids.ts';
-import type { JobInfo } from '../protocol/job-description.ts';
+import type { JobState } from '../protocol/states.ts';
 import { readJobs } from '../store/jobs.ts';
 import type { Store } from '../store/store.ts';
 import { getTask } from './task-info.ts';
+
+/** A job for its owner, with its attempt that runs, or ran last. Times are milliseconds since 1970 UTC. */
+export interface JobInfo {
+  jobId: number;
+  taskId: number;
+  /** From 1 within its task. */
+  serial: number;
+  state: JobState;
+  /** 0 before the first. */
+  attempt: number;
+  maxAttempts: number;
+  killRequested: boolean;
+  /** Where the attempt is, or was; before the first, the queue that it is for, or null for any. */
+  queue: string | null;
+  node: string | undefined;
+  exitCode: number | undefined;
+  errorCode: number | undefined;
+  /** Why the attempt failed. */
+  diagnosis: string;
+  createdAt: number;
+  modifiedAt: number;
+  /** When the payload started. */
+  startedAt: number | undefined;
+  endedAt: number | undefined;
+}
 
 export async function jobsOfTask(store: Store, owner: OwnerId, taskId: number): Promise<JobInfo[]> {
   await getTask(store, owner, taskId);
@@ -22,7 +47,7 @@ function toJobInfo(row: Awaited<ReturnType<typeof readJobs>>[number]): JobInfo {
     jobId: row.id,
     taskId: row.task_id,
     serial: row.serial,
-    state: row.state as JobInfo['state'],
+    state: row.state as JobState,
     attempt: row.attempt,
     maxAttempts: row.max_attempts,
     killRequested: row.kill_requested === 1,

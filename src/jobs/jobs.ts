@@ -1,23 +1,22 @@
 import type { OwnerId } from '../protocol/ids.ts';
-import type { JobInfo } from '../protocol/job-description.ts';
-import type { LeasedJob, TaskInfo } from '../protocol/panda-job.ts';
-import type { ChangedTask } from '../protocol/panda-task.ts';
-import { type Acquisition, acquireJobs } from './acquire.ts';
-import { finishTask, killTask, pauseTask, resumeTask, retryTask } from './commands.ts';
+import { type Acquisition, acquireJobs, type LeasedJob } from './acquire.ts';
+import { type ChangedTask, finishTask, killTask, pauseTask, resumeTask, retryTask } from './commands.ts';
 import type { JobsContext } from './context.ts';
 import { addFile, type BroughtFile, checkUpload, findFile, type JobFile, listFiles } from './files.ts';
-import { getJobs, getJobsOfPilot, jobsOfTask } from './job-info.ts';
+import { getJobs, getJobsOfPilot, type JobInfo, jobsOfTask } from './job-info.ts';
 import { expireLeases, startLeaseLoop } from './leases.ts';
 import { failAttempt, type JobReport, reportJob } from './report.ts';
 import { type Submission, submitTask } from './submit.ts';
-import { getTask, listTasks, type TaskQuery } from './task-info.ts';
+import { getTask, listTasks, type TaskInfo, type TaskQuery } from './task-info.ts';
 
-export type { LeasedJob, TaskInfo } from '../protocol/panda-job.ts';
-export type { Acquisition } from './acquire.ts';
+export type { Acquisition, LeasedJob } from './acquire.ts';
+export type { ChangedTask } from './commands.ts';
 export type { BroughtFile, JobFile } from './files.ts';
+export type { JobInfo } from './job-info.ts';
 export type { JobReport } from './report.ts';
+export type { JobTemplate, ParameterPiece } from './split.ts';
 export type { Submission } from './submit.ts';
-export type { TaskQuery } from './task-info.ts';
+export type { TaskInfo, TaskQuery } from './task-info.ts';
 
 /**
  * Tasks and jobs: a task is split into jobs, a job has attempts, an attempt is a pilot's for as long as its lease. Safe with
@@ -32,7 +31,7 @@ export interface Jobs {
    */
   submit(owner: OwnerId, submission: Submission): Promise<{ taskId: number }>;
 
-  /** The newest first. @throws {InvalidArgument} when a filter is unknown */
+  /** The newest first. */
   listTasks(owner: OwnerId, query?: TaskQuery): Promise<TaskInfo[]>;
   /** @throws {NotFound} */
   getTask(owner: OwnerId, taskId: number): Promise<TaskInfo>;

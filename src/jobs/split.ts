@@ -1,4 +1,31 @@
-import type { JobTemplate } from '../protocol/panda-task.ts';
+/** What a task's jobs are made from, and all of its parameters that is stored. */
+export interface JobTemplate {
+  /** Where sandboxes are fetched from: an origin. */
+  sourceUrl: string;
+  /** SHA-256, hex, of the sandbox that the parameters name, where this server keeps it. Found at the submission. */
+  sandboxSha256?: string;
+  /** Their texts together, each with its placeholders replaced, are a job's parameters. */
+  parameters: readonly ParameterPiece[];
+  /** Templates of the outputs' file names. */
+  outputs: readonly string[];
+  /** Template of the log's file name. */
+  log: string;
+  /** 0 when there is no limit. */
+  maxWalltimeSeconds: number;
+  coreCount: number;
+  /** MB of the whole job, 0 when none was asked for. */
+  memory: number;
+  /** MB that its working directory may take, 0 for no limit. */
+  disk: number;
+  processingType: string;
+  prodSourceLabel: string;
+}
+
+export interface ParameterPiece {
+  text: string;
+  /** What `${SEQNUMBER}` is in the first job. */
+  firstNumber: number;
+}
 
 /** Which job of a task it is. */
 export interface JobPlace {

@@ -2,20 +2,31 @@ import { AlreadyExists, InvalidArgument } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { parseJobParameters } from '../protocol/job-parameters.ts';
 import { FIRST_TASK_ID } from '../protocol/limits.ts';
-import type { TaskRequest } from '../protocol/panda-task.ts';
 import { insertJobs } from '../store/jobs.ts';
 import { readQueue, readQueues } from '../store/queues.ts';
 import { readSandbox } from '../store/sandboxes.ts';
 import type { Database } from '../store/store.ts';
 import { insertTask, readTaskOfName } from '../store/tasks.ts';
 import type { JobsContext } from './context.ts';
-import { splitJob } from './split.ts';
+import { type JobTemplate, splitJob } from './split.ts';
 
-/** A task as `parseTaskParameters` reads it, with the secrets it names found. */
-export type Submission = Omit<TaskRequest, 'secretNames'> & {
+/** A task as it is submitted. */
+export interface Submission {
+  /** With the `/` at its end. */
+  name: string;
+  /** Whether it is refused while its owner has a task of that name that is active or succeeded. */
+  uniqueName: boolean;
+  /** The queue that it is for, or null for any. */
+  queue: string | null;
+  /** 1 to `MAX_JOBS_PER_TASK`. */
+  jobCount: number;
+  /** Attempts of each job, 1 to `MAX_MAX_ATTEMPTS`. */
+  maxAttempts: number;
+  useSecrets: boolean;
   /** The only secrets that its jobs get, or null for all of its owner's. */
   secretIds: readonly string[] | null;
-};
+  template: JobTemplate;
+}
 
 export async function submitTask(
   { store, clock }: JobsContext,

@@ -4,6 +4,7 @@ import type { KeptLog } from '../protocol/calls/job-log.ts';
 import type { PilotJob, updateJob } from '../protocol/calls/pilot.ts';
 import { type AttemptFailed, Refused } from '../protocol/errors.ts';
 import { RESULT_RETRY_SECONDS } from '../protocol/limits.ts';
+import { pandaTime } from '../protocol/panda-time.ts';
 import type { JobState } from '../protocol/states.ts';
 import { pause, untilAnswered } from './retry.ts';
 
@@ -116,9 +117,4 @@ function endFields({ failure, exitCode }: AttemptEnd): Partial<Arguments<typeof 
       ? {}
       : { trans_exit_code: exitCode, exe_error_code: exitCode, exe_error_diag: failure.message }),
   };
-}
-
-/** `2026-01-31 12:00:00`, UTC. */
-function pandaTime(date: Date): string {
-  return date.toISOString().slice(0, 19).replace('T', ' ');
 }

@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
 import type { Delivery } from '../delivery/delivery.ts';
 import { type Caller, pilotId } from '../identity/caller.ts';
-import type { JobReport, Jobs } from '../jobs/jobs.ts';
+import type { JobReport, Jobs, LeasedJob } from '../jobs/jobs.ts';
+import { type PandaJob, toPilotJob } from '../panda/pilot-job.ts';
 import { Conflict, Forbidden, NotFound, PandaError } from '../protocol/errors.ts';
 import {
   MAX_ACQUIRED_SECRETS_CHARS,
@@ -10,7 +11,6 @@ import {
   MAX_SHOWN_CHARS,
   PANDA_PILOT_LEASE_SECONDS,
 } from '../protocol/limits.ts';
-import { type LeasedJob, type PandaJob, toPilotJob } from '../protocol/panda-job.ts';
 import type { SealingKey } from '../protocol/sealed.ts';
 import { shownText } from '../protocol/text.ts';
 import { withoutMessage } from './plugins/request-log.ts';

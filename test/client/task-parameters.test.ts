@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { buildTaskParameters, checkOutDataset, type TaskOptions } from '../../src/client/task-parameters.ts';
+import { parseTaskParameters } from '../../src/panda/task-parameters.ts';
 import { parseWireName } from '../../src/protocol/names.ts';
-import { parseTaskParameters } from '../../src/protocol/panda-task.ts';
 import { PIECES } from '../vectors/job-parameter-pieces.ts';
 
 const SANDBOX = {

@@ -2,9 +2,9 @@
 import type { TestContext } from 'node:test';
 import { createJobs, type Jobs, type LeasedJob, type Submission } from '../../src/jobs/jobs.ts';
 import { addQueue } from '../../src/jobs/queues.ts';
+import { parseTaskParameters } from '../../src/panda/task-parameters.ts';
 import type { OwnerId } from '../../src/protocol/ids.ts';
 import { buildJobParameters } from '../../src/protocol/job-parameters.ts';
-import { parseTaskParameters } from '../../src/protocol/panda-task.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { TestDatabase } from '../stores.ts';
 

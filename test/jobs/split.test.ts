@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { splitJob } from '../../src/jobs/split.ts';
+import { parseTaskParameters } from '../../src/panda/task-parameters.ts';
 import { parseJobParameters } from '../../src/protocol/job-parameters.ts';
-import { parseTaskParameters } from '../../src/protocol/panda-task.ts';
 import { PIECES } from '../vectors/job-parameter-pieces.ts';
 import { taskParameters } from './farm.ts';
 

@@ -12,7 +12,7 @@ export const submitTask = call({
   path: 'task/submit',
   http: 'POST',
   panda: true,
-  summary: 'Submits a task; `task_parameters` are those of PanDA (see panda-task).',
+  summary: 'Submits a task; `task_parameters` are those of PanDA.',
   parameters: Type.Object({
     task_parameters: Type.Record(Type.String(), Type.Any()),
     parent_tid: Type.Optional(Type.Union([Type.Integer(), Type.Null()])),

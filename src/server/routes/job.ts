@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify';
 import type { JobFiles } from '../../jobs/file-contents.ts';
 import type { Jobs } from '../../jobs/jobs.ts';
+import { toJobDescription } from '../../panda/job-description.ts';
 import * as calls from '../../protocol/calls/job.ts';
 import { succeeded } from '../../protocol/envelope.ts';
 import { NotFound } from '../../protocol/errors.ts';
-import { toJobDescription } from '../../protocol/job-description.ts';
 import { ownerOf } from '../plugins/authentication.ts';
 import { route } from '../route.ts';
 

@@ -1,7 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { pilotId } from '../../identity/caller.ts';
-import { PandaError } from '../../protocol/errors.ts';
 import {
   type OlderArguments,
   RESOURCE_TYPES,
@@ -9,7 +8,8 @@ import {
   readJobReport,
   readJobRequest,
   STATUS,
-} from '../../protocol/older-pilot-calls.ts';
+} from '../../panda/older-pilot-calls.ts';
+import { PandaError } from '../../protocol/errors.ts';
 import { giveJobs, type PilotRooms, takeReport } from '../pilot-jobs.ts';
 import { callerOf } from '../plugins/authentication.ts';
 import { dropBody, readOlderBodies } from '../plugins/body.ts';

@@ -1,11 +1,12 @@
 import type { FastifyInstance } from 'fastify';
 import type { Jobs } from '../../jobs/jobs.ts';
+import { toListedTask, toTaskDetails } from '../../panda/task-answers.ts';
+import { parseTaskFilters } from '../../panda/task-filters.ts';
+import { parseChangedParameters, parseTaskParameters } from '../../panda/task-parameters.ts';
 import * as calls from '../../protocol/calls/task.ts';
 import { refused, succeeded } from '../../protocol/envelope.ts';
-import { AlreadyExists, InvalidArgument } from '../../protocol/errors.ts';
-import { toListedTask } from '../../protocol/panda-job.ts';
-import { parseChangedParameters, parseTaskParameters } from '../../protocol/panda-task.ts';
-import { toTaskDetails } from '../../protocol/task-details.ts';
+import { AlreadyExists } from '../../protocol/errors.ts';
+import { parsePandaTime } from '../../protocol/panda-time.ts';
 import type { Vault } from '../../vault/vault.ts';
 import { ownerOf } from '../plugins/authentication.ts';
 import { route } from '../route.ts';
@@ -43,8 +44,8 @@ export function taskRoutes(app: FastifyInstance, { jobs, vault }: { jobs: Jobs; 
 
   route(app, calls.getTasksDetailedInfoSince, async ({ since, filters, n_tasks: limit }, request) => {
     const tasks = await jobs.listTasks(ownerOf(request), {
-      ...(since !== undefined && { since: parseTime(since) }),
-      ...(filters !== undefined && { filters: parseFilters(filters) }),
+      ...(since !== undefined && { modifiedSince: parsePandaTime(since, 'since') }),
+      ...(filters !== undefined && parseTaskFilters(filters)),
       ...(limit !== undefined && { limit }),
     });
     return succeeded(tasks.map(toListedTask));
@@ -79,23 +80,4 @@ export function taskRoutes(app: FastifyInstance, { jobs, vault }: { jobs: Jobs; 
     await jobs.resume(ownerOf(request), taskId);
     return succeeded(DONE, 'the task goes on');
   });
-}
-
-/** `YYYY-MM-DD HH:MM:SS`, UTC. */
-function parseTime(text: string): number {
-  const [, date, time] = /^(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2}:\d{2}))?/.exec(text) ?? [];
-  const milliseconds = Date.parse(`${date}T${time ?? '00:00:00'}Z`);
-  if (Number.isNaN(milliseconds)) throw new InvalidArgument("'since' must be a time in UTC: YYYY-MM-DD HH:MM:SS");
-  return milliseconds;
-}
-
-function parseFilters(text: string): Record<string, unknown> {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch {
-    throw new InvalidArgument("'filters' is not valid JSON");
-  }
-  if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return parsed as Record<string, unknown>;
-  throw new InvalidArgument("'filters' must be a JSON object: column -> value");
 }

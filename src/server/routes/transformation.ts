@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
-import { TRANSFORMATION_PATH } from '../../protocol/panda-job.ts';
+import { TRANSFORMATION_PATH } from '../../panda/pilot-job.ts';
 
 /** The script that runs a job's parameters for pilots of PanDA's, for anyone: they download it without a token. */
 export function transformationRoute(app: FastifyInstance): void {

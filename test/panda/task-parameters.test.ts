@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { splitJob } from '../../src/jobs/split.ts';
+import { parseChangedParameters, parseTaskParameters } from '../../src/panda/task-parameters.ts';
 import { PandaError } from '../../src/protocol/errors.ts';
 import { parseJobParameters } from '../../src/protocol/job-parameters.ts';
 import { FIRST_TASK_ID, MAX_JOB_PARAMETERS_CHARS, MAX_JOBS_PER_TASK } from '../../src/protocol/limits.ts';
-import { parseChangedParameters, parseTaskParameters } from '../../src/protocol/panda-task.ts';
 import { taskParameters } from '../jobs/farm.ts';
 
 const base = taskParameters('user.alice.test');

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { LeasedJob } from '../../src/jobs/jobs.ts';
+import { toPilotJob } from '../../src/panda/pilot-job.ts';
 import type { OwnerId } from '../../src/protocol/ids.ts';
-import { type LeasedJob, toListedTask, toPilotJob } from '../../src/protocol/panda-job.ts';
 
 const job: LeasedJob = {
   jobId: 42,
@@ -13,7 +14,7 @@ const job: LeasedJob = {
   serial: 1,
   usesSecrets: true,
   secretIds: null,
-  transformation: 'https://panda.example/trf/user/runPandaSecrets',
+  sourceUrl: 'https://panda.example',
   parameters: '-p "ls"',
   outputs: ['a.txt', 'b.txt'],
   logName: 'l.log.tgz',
@@ -58,38 +59,4 @@ test('each file of a job has its place in every list, the log last', () => {
 test('each attempt has a log of its own', () => {
   const guids = [toPilotJob(job), toPilotJob({ ...job, attempt: 3 }), toPilotJob({ ...job, jobId: 43 })];
   assert.equal(new Set(guids.map((sent) => sent['logGUID'])).size, 3);
-});
-
-test('a task is listed as PanDA does', () => {
-  const listed = toListedTask({
-    taskId: 10_000_001,
-    name: 'user.alice.test/',
-    ownerName: 'Alice Doe',
-    state: 'finishing',
-    queue: null,
-    usesSecrets: false,
-    maxAttempts: 3,
-    diagnosis: '',
-    createdAt: Date.UTC(2026, 0, 2, 3, 4, 5),
-    modifiedAt: Date.UTC(2026, 0, 2, 3, 4, 6),
-    endedAt: undefined,
-    jobs: { total: 3, waiting: 0, active: 1, finished: 1, failed: 1, cancelled: 0 },
-  });
-  assert.deepEqual(listed, {
-    jediTaskID: 10_000_001,
-    reqID: 10_000_001,
-    taskName: 'user.alice.test/',
-    userName: 'Alice Doe',
-    creationDate: '2026-01-02 03:04:05',
-    modificationTime: '2026-01-02 03:04:06',
-    superStatus: 'running',
-    status: 'finishing',
-    errorDialog: '',
-    pctfinished: 33,
-    pctfailed: 33,
-    nfiles: 3,
-    nfilesfinished: 1,
-    nfilesfailed: 1,
-    site: null,
-  });
 });

@@ -1,5 +1,5 @@
-import { InvalidArgument } from './errors.ts';
-import { MAX_ASKED_JOBS } from './limits.ts';
+import { InvalidArgument } from '../protocol/errors.ts';
+import { MAX_ASKED_JOBS } from '../protocol/limits.ts';
 
 /**
  * The calls of PanDA before its v1 API, `/server/panda/CALL`, which the current release of its Python pilot speaks. They have no

@@ -1,6 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: they are PanDA's placeholders
-import { InvalidArgument } from './errors.ts';
-import { checkFileName } from './file-name.ts';
+import type { ChangedTask, JobTemplate, ParameterPiece, Submission } from '../jobs/jobs.ts';
+import { InvalidArgument } from '../protocol/errors.ts';
+import { checkFileName } from '../protocol/file-name.ts';
 import {
   DEFAULT_MAX_ATTEMPTS,
   MAX_ASKED_MEGABYTES,
@@ -12,57 +13,16 @@ import {
   MAX_SOURCE_URL_CHARS,
   MAX_TASK_NAME_CHARS,
   MAX_WALLTIME_HOURS,
-} from './limits.ts';
-import { parseWireName, type WireName } from './names.ts';
-import { parseSecretForms, SECRET_FORMS } from './secret-forms.ts';
-import { shownText } from './text.ts';
+} from '../protocol/limits.ts';
+import { parseWireName, type WireName } from '../protocol/names.ts';
+import { parseSecretForms, SECRET_FORMS } from '../protocol/secret-forms.ts';
+import { shownText } from '../protocol/text.ts';
 
-/** A task as this system takes it. */
-export interface TaskRequest {
-  /** With the `/` at its end. */
-  name: string;
-  /** Whether it is refused while its owner has a task of that name that is active or succeeded. */
-  uniqueName: boolean;
-  /** The queue that it is for, or null for any. */
-  queue: string | null;
-  /** 1 to `MAX_JOBS_PER_TASK`. */
-  jobCount: number;
-  /** Attempts of each job, 1 to `MAX_MAX_ATTEMPTS`. */
-  maxAttempts: number;
-  useSecrets: boolean;
+/** A task as its user submits it: its secrets are named, not found yet. */
+export type TaskRequest = Omit<Submission, 'secretIds'> & {
   /** The only secrets that its jobs get, or null for all. Our extension; the names are never stored. */
   secretNames: readonly WireName[] | null;
-  template: JobTemplate;
-}
-
-/** What a task's jobs are made from, and all of its parameters that is stored. */
-export interface JobTemplate {
-  /** Where sandboxes are fetched from: an origin. */
-  sourceUrl: string;
-  /** SHA-256, hex, of the sandbox that the parameters name, where this server keeps it. Found at the submission. */
-  sandboxSha256?: string;
-  /** Their texts together, each with its placeholders replaced, are a job's parameters. */
-  parameters: readonly ParameterPiece[];
-  /** Templates of the outputs' file names. */
-  outputs: readonly string[];
-  /** Template of the log's file name. */
-  log: string;
-  /** 0 when there is no limit. */
-  maxWalltimeSeconds: number;
-  coreCount: number;
-  /** MB of the whole job, 0 when none was asked for. */
-  memory: number;
-  /** MB that its working directory may take, 0 for no limit. */
-  disk: number;
-  processingType: string;
-  prodSourceLabel: string;
-}
-
-export interface ParameterPiece {
-  text: string;
-  /** What `${SEQNUMBER}` is in the first job. */
-  firstNumber: number;
-}
+};
 
 /** Parameters that change what a job does and that this system does not do: better refused than ignored. */
 const NOT_OFFERED: Record<string, string> = {
@@ -100,13 +60,6 @@ export function parseTaskParameters(parameters: Record<string, unknown>): TaskRe
     secretNames,
     template: parseTemplate(parameters),
   };
-}
-
-/** What may be another at a retry. */
-export interface ChangedTask {
-  /** Null for any. */
-  queue?: string | null;
-  maxAttempts?: number;
 }
 
 const CHANGEABLE = ['site', 'includedSite', 'maxAttempt'];
