@@ -17,6 +17,8 @@ const NOBODY = { uid: 65534, gid: 65534 };
 export interface EmbeddedPostgres {
   /** Of the database `postgres`, as its superuser. */
   url: string;
+  /** Stops it as an operator's restart does, which ends every connection, and starts it again at the same address. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -46,20 +48,30 @@ export async function startEmbeddedPostgres(): Promise<EmbeddedPostgres> {
     const initial = ['--username', 'postgres', '--auth', 'trust', '--encoding', 'UTF8', '--locale', 'C', '--no-sync'];
     await run(join(native, 'bin', 'initdb'), ['--pgdata', data, ...initial], options);
     const settings = { listen_addresses: '', unix_socket_directories: data, max_connections: '300', fsync: 'off' };
-    const server = spawn(
-      join(native, 'bin', 'postgres'),
-      ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
-      { ...options, stdio: ['ignore', 'ignore', 'pipe'] },
-    );
-    const kill = () => server.kill('SIGQUIT');
-    process.once('exit', kill);
-    await readyToAccept(server);
-    return {
-      url: `postgresql:///postgres?host=${encodeURIComponent(data)}&user=postgres`,
-      async stop() {
+    const start = async () => {
+      const server = spawn(
+        join(native, 'bin', 'postgres'),
+        ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+        { ...options, stdio: ['ignore', 'ignore', 'pipe'] },
+      );
+      const kill = () => server.kill('SIGQUIT');
+      process.once('exit', kill);
+      await readyToAccept(server);
+      return async () => {
         process.off('exit', kill);
         const ended = once(server, 'exit');
         if (server.kill('SIGINT')) await ended;
+      };
+    };
+    let halt = await start();
+    return {
+      url: `postgresql:///postgres?host=${encodeURIComponent(data)}&user=postgres`,
+      async restart() {
+        await halt();
+        halt = await start();
+      },
+      async stop() {
+        await halt();
         rmSync(folder, { recursive: true });
       },
     };

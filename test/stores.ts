@@ -26,6 +26,11 @@ export interface TestDatabase {
  */
 export function eachStore(name: string, body: (t: TestContext, database: TestDatabase) => Promise<void>): void {
   test(`${name} (SQLite)`, (t) => body(t, sqliteDatabase(t)));
+  onPostgres(name, body);
+}
+
+/** The half of {@link eachStore} for PostgreSQL. */
+export function onPostgres(name: string, body: (t: TestContext, database: TestDatabase) => Promise<void>): void {
   test(`${name} (PostgreSQL)`, async (t) => {
     let url: string;
     try {

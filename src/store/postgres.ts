@@ -1,6 +1,6 @@
-import { Kysely, PostgresDialect } from 'kysely';
+import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely';
 import pg from 'pg';
-import { Misconfigured } from '../protocol/errors.ts';
+import { Misconfigured, Unavailable } from '../protocol/errors.ts';
 import type { Schema } from './schema.ts';
 import { migrate, type Store } from './store.ts';
 
@@ -21,9 +21,9 @@ export async function openPostgres(url: string, { connections = 10 } = {}): Prom
       type === INT8_TYPE ? Number : pg.types.getTypeParser(type, format as 'text')) as typeof pg.types.getTypeParser,
   };
   const pool = new pg.Pool({ connectionString: url, max: connections, types });
-  // An idle connection that the database closes is replaced at the next use.
+  // The pool replaces an idle connection that the database closes.
   pool.on('error', () => {});
-  const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+  const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: namingLosses(pool) }) });
   try {
     await reach(pool, url);
     await migrate(db, {
@@ -52,6 +52,53 @@ export async function openPostgres(url: string, { connections = 10 } = {}): Prom
     },
     close: () => db.destroy(),
   };
+}
+
+/** PostgreSQL's codes for a session that it ends: it is stopped, restarted or failing over; or the line broke (class 08). */
+const SESSION_ENDED = /^(57P0[1-5]|08...)$/;
+
+/**
+ * The pool as Kysely sees it. PostgreSQL may close a connection at any time: without a listener of its own, a connection that
+ * is in use would end the process with it. A statement on a lost connection, and one for which there is none, throws
+ * {@link Unavailable}.
+ */
+function namingLosses(pool: pg.Pool): PostgresPool {
+  const lost = new WeakSet<pg.PoolClient>();
+  const wrapped = new WeakMap<pg.PoolClient, PostgresPoolClient>();
+  pool.on('connect', (client) => {
+    client.on('error', () => lost.add(client));
+  });
+
+  function wrap(client: pg.PoolClient): PostgresPoolClient {
+    const query = async (sql: string, parameters: unknown[]) => {
+      try {
+        return await client.query(sql, parameters);
+      } catch (error) {
+        const { code = '' } = error as { code?: string };
+        throw lost.has(client) || SESSION_ENDED.test(code) ? away(error) : error;
+      }
+    };
+    // Without the other form of `query`, which is for cursors.
+    return { query, release: (destroy?: boolean) => client.release(destroy) } as unknown as PostgresPoolClient;
+  }
+
+  return {
+    options: pool.options,
+    end: () => pool.end(),
+    async connect() {
+      const client = await pool.connect().catch((error) => {
+        throw away(error);
+      });
+      // Kysely knows a connection by the object that it gets.
+      const known = wrapped.get(client) ?? wrap(client);
+      wrapped.set(client, known);
+      return known;
+    },
+  };
+}
+
+function away(cause: unknown): Unavailable {
+  return new Unavailable("the server's database is away at the moment: try again in a minute", { cause });
 }
 
 /** The URL may hold a password: of it only the host is named. */

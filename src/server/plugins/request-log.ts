@@ -55,18 +55,31 @@ export function logRequests(app: FastifyInstance, logger: Logger): void {
   });
 }
 
+interface LoggedError {
+  error: string;
+  code?: string | undefined;
+  /** The code of the error behind it: of the system, or of PostgreSQL. */
+  cause?: string | undefined;
+  stack?: string[];
+}
+
 /** An error as it may be logged: its kind and where it happened. A message may quote what it choked on, so it is left out. */
-export function withoutMessage(error: unknown): { error: string; code?: string | undefined; stack?: string[] } {
+export function withoutMessage(error: unknown): LoggedError {
   if (!(error instanceof Error)) return { error: typeof error };
   const stack = error.stack ?? '';
   const frames = stack
     .slice(Math.max(0, stack.indexOf(error.message)) + error.message.length)
     .split('\n')
     .filter((line) => /^ {4}at .*:\d+:\d+\)?$/.test(line));
-  const code = (error as { code?: unknown }).code;
   return {
     error: error.constructor.name,
-    code: typeof code === 'string' ? code : undefined,
+    code: codeOf(error),
+    cause: codeOf(error.cause),
     stack: frames.map((line) => line.trim()),
   };
+}
+
+function codeOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | undefined)?.code;
+  return typeof code === 'string' ? code : undefined;
 }
