@@ -7,7 +7,6 @@ import { createOwners } from '../../src/identity/owners.ts';
 import { type JoinToken, parseJoinToken } from '../../src/protocol/join.ts';
 import { DEFAULT_VO } from '../../src/protocol/limits.ts';
 import { wireName } from '../../src/protocol/names.ts';
-import { openKeyFile } from '../../src/sealing/key-file.ts';
 import { openInstallation } from '../../src/site/installation.ts';
 import { createVault } from '../../src/vault/vault.ts';
 
@@ -38,8 +37,9 @@ export async function makeSite(folder: string, userCount: number, values: readon
   const data = join(folder, 'data');
   const database = join(data, 'panda.db');
   const copy = join(folder, 'copy.db');
-  const { store, issuer, rootKeyFile } = await openInstallation({ data }, { create: true, clock });
-  const rootKeys = await openKeyFile(rootKeyFile, { create: false });
+  const installation = await openInstallation({ data }, { create: true, clock });
+  const { store, issuer } = installation;
+  const rootKeys = await installation.rootKeys();
   const vault = createVault({ store, rootKeys, clock });
   const owners = createOwners({ store, clock });
 
@@ -53,9 +53,9 @@ export async function makeSite(folder: string, userCount: number, values: readon
   const pilot = { queue: QUEUE, ttlSeconds: TOKEN_SECONDS };
   const joinToken = parseJoinToken(await createJoinToken({ store, rootKeys, clock }, pilot));
   vault.close();
-  await store.close(); // After which the database is one file.
+  await installation.close(); // After which the database is one file.
   copyFileSync(database, copy);
-  return { data, database, copy, rootKeyFile, users, joinToken };
+  return { data, database, copy, rootKeyFile: join(data, 'root-keys'), users, joinToken };
 }
 
 /** `panda-secrets serve` as a process of its own. */

@@ -208,7 +208,7 @@ function callerOf({ id, queue, node, expires_at }: PilotRow): Caller {
 }
 
 /** The row's own columns that say what the pilot may do: changed in the database, its keys no longer open. */
-function placeOfAnswerKey({ id, queue, public_key, expires_at }: KeyPlace): Place {
+export function placeOfAnswerKey({ id, queue, public_key, expires_at }: KeyPlace): Place {
   return ['pilot session', id, queue, public_key, String(expires_at)];
 }
 

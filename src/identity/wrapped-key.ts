@@ -33,6 +33,7 @@ export async function unwrapKey(rootKeys: KeyWrapping, wrapped: WrappedKey, plac
   return rootKeys.get(wrapped.root_key_id).unwrap(wrapped.wrapped_key, contextOf(place));
 }
 
-function contextOf(place: Place): Uint8Array {
+/** The bytes that a key's wrapping is bound to. */
+export function contextOf(place: Place): Uint8Array {
   return lengthPrefixed('panda-secrets identity 1', ...place);
 }

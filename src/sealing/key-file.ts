@@ -3,7 +3,7 @@ import { type PrivateFile, privateFile } from '../files/private-file.ts';
 import { Misconfigured, UnknownFormat } from '../protocol/errors.ts';
 import { lengthPrefixed } from '../protocol/length-prefixed.ts';
 import { BOX_FORMAT, openBox, sealBox } from './box.ts';
-import { type RootKey, type RootKeys, rootKeysOf } from './root-keys.ts';
+import { type RootKey, type RootKeyProvider, rootKeysOf } from './root-keys.ts';
 
 const FILE_FORMAT = 1;
 const KEY_BYTES = 32;
@@ -25,7 +25,7 @@ interface KeyFile {
  * @throws {Misconfigured} when it is missing, others can read it, or it is not a key file; the message says what to do
  * @throws {UnknownFormat} when a later release wrote it
  */
-export async function openKeyFile(path: string, options: { create: boolean }): Promise<RootKeys> {
+export async function openKeyFile(path: string, options: { create: boolean }): Promise<RootKeyProvider> {
   const file = keyFile(path);
   let content = await file.read();
   if (!content && options.create) {
@@ -35,7 +35,7 @@ export async function openKeyFile(path: string, options: { create: boolean }): P
   }
   if (!content) throw new Misconfigured(`there is no root key file at ${path}; put it back from its safe copy`);
   const keys = content.keys.map(({ id, key }) => fileRootKey(id, createSecretKey(key, 'base64url')));
-  return rootKeysOf(keys, content.active);
+  return { ...rootKeysOf(keys, content.active), keys, close: async () => {} };
 }
 
 /**

@@ -31,6 +31,13 @@ export interface RootKeys {
   get(id: string): RootKey;
 }
 
+/** Opened root keys of one place: a file, a key server, a token. */
+export interface RootKeyProvider extends RootKeys {
+  readonly keys: readonly RootKey[];
+  /** Lets go of what it holds: connections, sessions, keys in memory. */
+  close(): Promise<void>;
+}
+
 /** @throws {MissingRootKey} when `activeId` is not among `keys` */
 export function rootKeysOf(keys: readonly RootKey[], activeId: string): RootKeys {
   const byId = new Map(keys.map((key) => [key.id, key]));

@@ -1,25 +1,29 @@
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { makeFolder } from '../files/make-folder.ts';
 import { isActiveAccount } from '../identity/accounts.ts';
 import { type EmbeddedIssuer, openEmbeddedIssuer } from '../identity/embedded-issuer.ts';
 import { Misconfigured } from '../protocol/errors.ts';
-import { openKeyFile } from '../sealing/key-file.ts';
+import { type OpenRootKeys, openRootKeys } from '../sealing/open-root-keys.ts';
 import { anyDataKey } from '../store/data-keys.ts';
 import { openPostgres } from '../store/postgres.ts';
 import { openSqlite } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
 import type { Settings } from './settings.ts';
 
-/** What the server and the administration commands share: the database and the issuer of tokens. */
+/** What the server and the administration commands share: the database, the keys and the issuer of tokens. */
 export interface Installation {
   store: Store;
   issuer: EmbeddedIssuer;
-  rootKeyFile: string;
+  /** The root keys, opened when they are first asked for. @throws {Misconfigured} when they cannot be */
+  rootKeys(): Promise<OpenRootKeys>;
   signingKeyFile: string;
   blobFolder: string;
-  /** Whether this start made it. */
+  /** True when this start made it. */
   isNew: boolean;
+  /** Closes the database and the root keys. */
+  close(): Promise<void>;
 }
 
 /**
@@ -29,7 +33,7 @@ export interface Installation {
  * @throws {Misconfigured} when there is none and `create` is false, or it cannot be used
  */
 export async function openInstallation(
-  { data, database }: Pick<Settings, 'data' | 'database'>,
+  { data, database, rootKeys: named = [rootKeysIn(data)] }: Pick<Settings, 'data' | 'database' | 'rootKeys'>,
   { create, clock }: { create: boolean; clock: () => number },
 ): Promise<Installation> {
   const keyFile = join(data, 'signing-key.json');
@@ -41,21 +45,42 @@ export async function openInstallation(
   }
   if (isNew) await makeDataFolder(data);
   const store = await openStore(data, database);
-  const rootKeyFile = join(data, 'root-keys');
+  let rootKeys: Promise<OpenRootKeys> | undefined;
+  const open = (options: { create: boolean }) => {
+    rootKeys ??= openRootKeys(named, options);
+    return rootKeys;
+  };
+  const close = async () => {
+    await store.close();
+    await (await rootKeys?.catch(() => undefined))?.close();
+  };
   try {
     // Before the signing key, whose presence says that the installation was made: a root key is never made a second time,
     // nor for a database whose data keys another one wrapped.
-    if (isNew) await openKeyFile(rootKeyFile, { create: !(await anyDataKey(store.db)) });
+    if (isNew) await open({ create: !(await anyDataKey(store.db)) });
     const issuer = await openEmbeddedIssuer({
       keyFile,
       clock,
       isActiveAccount: (subject) => isActiveAccount(store, subject),
     });
-    return { store, issuer, rootKeyFile, signingKeyFile: keyFile, blobFolder: join(data, 'blobs'), isNew };
+    return {
+      store,
+      issuer,
+      rootKeys: () => open({ create: false }),
+      signingKeyFile: keyFile,
+      blobFolder: join(data, 'blobs'),
+      isNew,
+      close,
+    };
   } catch (error) {
-    await store.close();
+    await close();
     throw error;
   }
+}
+
+/** Where the root keys are unless a setting names them. */
+function rootKeysIn(data: string): string {
+  return pathToFileURL(join(data, 'root-keys')).href;
 }
 
 /** @throws {Misconfigured} when this user may not even look */

@@ -13,7 +13,6 @@ import { createJobs } from '../jobs/jobs.ts';
 import { addQueue, checkQueues, findQueue, listQueues } from '../jobs/queues.ts';
 import { createSandboxes } from '../jobs/sandboxes.ts';
 import { Misconfigured } from '../protocol/errors.ts';
-import { openKeyFile } from '../sealing/key-file.ts';
 import { createServer } from '../server/app.ts';
 import { withoutMessage } from '../server/plugins/request-log.ts';
 import { isLoopback } from '../server/plugins/transport.ts';
@@ -50,9 +49,9 @@ export async function startService(
   refuseOpenPlainHttp(settings);
   const tls = settings.tls && (await readTls(settings.tls));
   const installation = await openInstallation(settings, { create: true, clock });
-  const { store, rootKeyFile, blobFolder } = installation;
+  const { store, blobFolder } = installation;
   try {
-    const rootKeys = await openKeyFile(rootKeyFile, { create: false });
+    const rootKeys = await installation.rootKeys();
     await addFirstQueue(store, clock);
     const login = createLogin(installation, settings, {
       url: () => settings.publicUrl ?? addressOf(app, settings),
@@ -96,11 +95,11 @@ export async function startService(
         cleaning.close();
         login.close();
         vault.close();
-        await store.close();
+        await installation.close();
       },
     };
   } catch (error) {
-    await store.close();
+    await installation.close();
     throw error;
   }
 }

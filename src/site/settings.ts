@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { homedir, hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { parse } from 'smol-toml';
 import { isLoopback } from '../client/server-address.ts';
 import type { ExternalIssuer } from '../identity/external-issuer.ts';
@@ -15,6 +16,8 @@ export interface Settings {
   data: string;
   /** A PostgreSQL URL; without it SQLite in `data`. */
   database?: string;
+  /** URIs of root keys, the active one's first; a file `root-keys` in `data` unless set. */
+  rootKeys?: readonly string[];
   host: string;
   /** 0 picks a free one. */
   port: number;
@@ -39,6 +42,7 @@ type Values = Partial<Record<keyof typeof SETTINGS, Value>>;
 const SETTINGS = {
   data: 'path',
   database: 'text',
+  root_keys: 'uris',
   host: 'text',
   port: 'port',
   tls_cert: 'path',
@@ -81,6 +85,7 @@ export function readSettings(flags: Record<string, unknown>, environment: NodeJS
     logLevel,
     issuers: fromFile.issuers,
     ...(values.lease_seconds !== undefined && { leaseSeconds: Number(values.lease_seconds) }),
+    ...(values.root_keys !== undefined && { rootKeys: values.root_keys as readonly string[] }),
     ...(database !== undefined && { database: String(database) }),
     ...(publicUrl !== undefined && { publicUrl: String(publicUrl) }),
     ...(certFile !== undefined && { tls: { certFile: String(certFile), keyFile: String(keyFile) } }),
@@ -143,10 +148,7 @@ function collect(find: (name: string) => unknown, where: (name: string) => strin
   return values;
 }
 
-const READ: Record<
-  'path' | 'text' | 'port' | 'seconds' | 'addresses' | 'origin',
-  (value: unknown, where: string, base: string) => Value
-> = {
+const READ: Record<(typeof SETTINGS)[keyof typeof SETTINGS], (value: unknown, where: string, base: string) => Value> = {
   path: (value, where, base) => resolve(base, READ.text(value, where, base) as string),
   text(value, where) {
     if (typeof value === 'string' && value !== '') return value;
@@ -172,12 +174,32 @@ const READ: Record<
       `${where} must be the address at which the server is reached, https://HOST or https://HOST:PORT without a path`,
     );
   },
+  uris(value, where, base) {
+    const list = listed(value);
+    if (Array.isArray(list) && list.length > 0 && list.every(isUri)) return list.map((uri) => wholeUri(uri, base));
+    throw new Misconfigured(`${where} must be a URI such as file:/etc/panda-secrets/root-keys, or a list of them`);
+  },
   addresses(value, where) {
-    const list = typeof value === 'string' ? value.split(',').map((one) => one.trim()) : value;
+    const list = listed(value);
     if (Array.isArray(list) && list.length > 0 && list.every(isNetwork)) return list;
     throw new Misconfigured(`${where} must be a list of addresses or networks, such as 10.1.2.3 or 10.0.0.0/8`);
   },
 };
+
+/** A list as the file has it, or as one text with commas. */
+function listed(value: unknown): unknown {
+  return typeof value === 'string' ? value.split(',').map((one) => one.trim()) : value;
+}
+
+function isUri(text: unknown): text is string {
+  return typeof text === 'string' && /^[a-z][a-z0-9+.-]*:./i.test(text);
+}
+
+/** A file's URI with its path made whole; others as they are. */
+function wholeUri(uri: string, base: string): string {
+  const [, path] = /^file:([^/].*)$/i.exec(uri) ?? [];
+  return path === undefined ? uri : new URL(path, `${pathToFileURL(base).href}/`).href;
+}
 
 /** An IP address, or with `/BITS` a network. */
 function isNetwork(text: unknown): boolean {

@@ -64,11 +64,11 @@ test("the operators' table tells the defaults", () => {
   );
   assert.equal(settings.data, '/share/panda-secrets');
   assert.equal(told('data'), '~/.local/share/panda-secrets');
-  for (const name of ['database', 'tls_cert', 'tls_key', 'trusted_proxy', 'issuers']) {
+  for (const name of ['database', 'root_keys', 'tls_cert', 'tls_key', 'trusted_proxy', 'issuers']) {
     assert.match(told(name) ?? '', /^none/, name);
   }
   assert.deepEqual(
-    [settings.database, settings.tls, settings.publicUrl, settings.trustedProxies, settings.issuers],
-    [undefined, undefined, undefined, [], []],
+    [settings.database, settings.rootKeys, settings.tls, settings.publicUrl, settings.trustedProxies, settings.issuers],
+    [undefined, undefined, undefined, undefined, [], []],
   );
 });

@@ -16,7 +16,6 @@ import { createJoinToken } from '../../src/identity/join-tokens.ts';
 import { Unavailable } from '../../src/protocol/errors.ts';
 import { DEFAULT_VO } from '../../src/protocol/limits.ts';
 import { wireName } from '../../src/protocol/names.ts';
-import { openKeyFile } from '../../src/sealing/key-file.ts';
 import { openInstallation } from '../../src/site/installation.ts';
 import { keepKilling } from './restarting.ts';
 import { filesBelow, tracesOf } from './site.ts';
@@ -117,14 +116,15 @@ async function prepareSite(t: TestContext) {
   for (const { folder } of nodes) mkdirSync(folder, { mode: 0o700 });
 
   const clock = Date.now;
-  const { store, issuer, rootKeyFile } = await openInstallation({ data }, { create: true, clock });
-  const rootKeys = await openKeyFile(rootKeyFile, { create: false });
+  const installation = await openInstallation({ data }, { create: true, clock });
+  const { store, issuer } = installation;
+  const rootKeys = await installation.rootKeys();
   const account = await addAccount(store, clock, 'alice');
   const token = await issuer.mintUserToken(account, { ttlSeconds: 3600, vo: DEFAULT_VO });
   const client = createClient({ url, token: async () => token, vo: DEFAULT_VO });
   t.after(async () => {
     client.close();
-    await store.close();
+    await installation.close();
     rmSync(root, { recursive: true, force: true });
   });
 

@@ -11,7 +11,6 @@ import type { Arguments, Call } from '../../src/protocol/calls/call.ts';
 import type { Envelope } from '../../src/protocol/envelope.ts';
 import { type JoinToken, parseJoinToken } from '../../src/protocol/join.ts';
 import { DEFAULT_VO } from '../../src/protocol/limits.ts';
-import { openKeyFile } from '../../src/sealing/key-file.ts';
 import { createLogger } from '../../src/server/plugins/request-log.ts';
 import { startService } from '../../src/site/service.ts';
 import type { Settings } from '../../src/site/settings.ts';
@@ -63,7 +62,7 @@ export async function startServer(
     },
     { logger, clock },
   );
-  const { store, issuer, rootKeyFile } = service.installation;
+  const { store, issuer } = service.installation;
   const clients = new Set<Client>();
   let stopping: Promise<void> | undefined;
   const stop = () => {
@@ -78,7 +77,7 @@ export async function startServer(
 
   async function joinToken(queue = 'default', { ttlSeconds = HOUR_SECONDS } = {}): Promise<JoinToken> {
     if (!(await findQueue(store, queue))) await addQueue(store, clock, queue);
-    const rootKeys = await openKeyFile(rootKeyFile, { create: false });
+    const rootKeys = await service.installation.rootKeys();
     return parseJoinToken(await createJoinToken({ store, rootKeys, clock }, { queue, ttlSeconds }));
   }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { readSettings } from '../../src/site/settings.ts';
 import { pandaSecrets } from '../cli/panda-secrets.ts';
@@ -28,6 +28,18 @@ test('flags are stronger than variables, variables than the file, the file than 
     [3, 'variable.example.org', 'atlas', 'info'],
   );
   assert.equal(settings.data, join(config, '..', 'data'), "a path in the file starts from the file's folder");
+});
+
+test('root keys are named by URIs, and the path of a file starts from where the setting stands', (t) => {
+  const config = configFile(t, 'root_keys = ["file:keys/root", "file:///etc/root-keys"]\n');
+  const folder = dirname(config);
+  assert.deepEqual(readSettings({ config }, {}).rootKeys, [`file://${folder}/keys/root`, 'file:///etc/root-keys']);
+  const variable = { PANDA_SECRETS_ROOT_KEYS: 'file:/a, file:b' };
+  assert.deepEqual(readSettings({}, variable).rootKeys, ['file:/a', `file://${process.cwd()}/b`]);
+  assert.throws(() => readSettings({}, { PANDA_SECRETS_ROOT_KEYS: '/etc/root-keys' }), {
+    code: 'ERR_MISCONFIGURED',
+    message: /PANDA_SECRETS_ROOT_KEYS must be a URI such as file:/,
+  });
 });
 
 test('the lease of pilots may be set', (t) => {

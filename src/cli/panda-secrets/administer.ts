@@ -20,6 +20,6 @@ export async function administer(
   try {
     await work(installation, settings);
   } finally {
-    await installation.store.close();
+    await installation.close();
   }
 }

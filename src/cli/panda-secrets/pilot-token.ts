@@ -3,7 +3,6 @@ import { createJoinToken } from '../../identity/join-tokens.ts';
 import { findQueue, listQueues } from '../../jobs/queues.ts';
 import { NotFound } from '../../protocol/errors.ts';
 import { JOIN_TOKEN_SECONDS, PILOT_TOKEN_SECONDS } from '../../protocol/limits.ts';
-import { openKeyFile } from '../../sealing/key-file.ts';
 import { addInstallationOptions, administer } from './administer.ts';
 import { parseDuration } from './duration.ts';
 
@@ -22,7 +21,7 @@ export function addPilotTokenCommand(program: Command): void {
     .option('--bearer', "a token that is sent with each request instead, as PanDA's own pilots need it")
     .option('--vo <name>', 'the VO that a bearer token is for')
     .action(({ queue, ttl, bearer }: Options, command: Command) =>
-      administer(command, async ({ store, issuer, rootKeyFile }, { vo }) => {
+      administer(command, async ({ store, issuer, rootKeys }, { vo }) => {
         if (!(await findQueue(store, queue))) {
           const names = (await listQueues(store)).map(({ name }) => name);
           const known = names.length > 0 ? `known are ${names.join(', ')}` : 'there is none yet';
@@ -31,8 +30,7 @@ export function addPilotTokenCommand(program: Command): void {
         if (bearer) {
           return console.log(await issuer.mintPilotToken({ queue, ttlSeconds: ttl ?? PILOT_TOKEN_SECONDS, vo }));
         }
-        const rootKeys = await openKeyFile(rootKeyFile, { create: false });
-        const installation = { store, rootKeys, clock: Date.now };
+        const installation = { store, rootKeys: await rootKeys(), clock: Date.now };
         console.log(await createJoinToken(installation, { queue, ttlSeconds: ttl ?? JOIN_TOKEN_SECONDS }));
       }),
     );

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Logger } from 'pino';
 import type { Service } from '../../site/service.ts';
-import { readSettings } from '../../site/settings.ts';
+import { readSettings, type Settings } from '../../site/settings.ts';
 import { addInstallationOptions } from './administer.ts';
 
 /** One Ctrl-C may arrive twice, from the terminal and from a program that started this one. */
@@ -44,7 +44,7 @@ async function serve(options: Record<string, unknown>): Promise<void> {
   const service = await startService(settings, { logger, clock: Date.now }).finally(stop);
   stopOnSignals(service, logger, stop);
   console.log(`panda-secrets: listening on ${service.url}`);
-  console.log(nextSteps(service, settings.data));
+  console.log(nextSteps(service, settings));
 }
 
 function stopOnSignals(service: Service, logger: Logger, stopLogging: () => Promise<void>): void {
@@ -64,8 +64,9 @@ function stopOnSignals(service: Service, logger: Logger, stopLogging: () => Prom
   }
 }
 
-function nextSteps({ url, installation }: Service, data: string): string {
-  const where = installation.isNew ? `made ${data}: back up its keys (root-keys, signing-key.json)` : `data in ${data}`;
+function nextSteps({ url, installation }: Service, { data, rootKeys }: Settings): string {
+  const keys = rootKeys ? 'the root keys, and signing-key.json in it' : 'its keys (root-keys, signing-key.json)';
+  const where = installation.isNew ? `made ${data}: back up ${keys}` : `data in ${data}`;
   return [
     `  ${where}`,
     '  next:  panda-secrets user add alice',

@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { openInstallation } from '../../src/site/installation.ts';
+
+test('a first start makes the root key where the setting names it, a later one only opens it', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'panda-installation-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const settings = { data: join(folder, 'data'), rootKeys: [pathToFileURL(join(folder, 'elsewhere')).href] };
+  const open = (create: boolean) => openInstallation(settings, { create, clock: Date.now });
+
+  const first = await open(true);
+  const { active } = await first.rootKeys();
+  await first.close();
+  assert.deepEqual(
+    [existsSync(join(folder, 'elsewhere')), existsSync(join(settings.data, 'root-keys'))],
+    [true, false],
+  );
+
+  const second = await open(false);
+  assert.equal((await second.rootKeys()).active.id, active.id);
+  await second.close();
+
+  rmSync(join(folder, 'elsewhere'));
+  const third = await open(true);
+  await assert.rejects(third.rootKeys(), /there is no root key file at .*elsewhere/);
+  await third.close();
+});
