@@ -14,6 +14,7 @@ const floors = {
   client: 2,
   masking: 2,
   sealing: 2,
+  events: 1,
   files: 1,
   store: 1,
   protocol: 0,

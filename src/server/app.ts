@@ -9,7 +9,6 @@ import type { Call } from '../protocol/calls/call.ts';
 import { IDLE_SECONDS, MAX_HEADER_BYTES } from '../protocol/limits.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Login } from './login.ts';
-import type { FindQueue } from './pilot-jobs.ts';
 import { setAnswerHeaders } from './plugins/answer-headers.ts';
 import { decorateCaller, type Identity, requireCaller } from './plugins/authentication.ts';
 import { readJsonBodies } from './plugins/body.ts';
@@ -38,7 +37,6 @@ export interface Rooms extends Identity {
   jobLogs: JobLogs;
   sandboxes: Sandboxes;
   jobFiles: JobFiles;
-  findQueue: FindQueue;
   checkQueues: SecretRooms['checkQueues'];
   /** Without it nobody logs in here: tokens come from elsewhere. */
   login?: Login;
@@ -99,7 +97,7 @@ export async function createServer(
   });
   await app.register(async (pilots) => {
     requireCaller(pilots, rooms, 'pilot');
-    await pilotRoutes(pilots, rooms, logger);
+    await pilotRoutes(pilots, rooms);
     await pilotJobLogRoutes(pilots, rooms);
     leaveRoute(pilots, rooms.pilots);
     await pilots.register(async (older) => olderPilotRoutes(older, rooms, logger));

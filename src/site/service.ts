@@ -5,12 +5,13 @@ import { createSecureContext } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { createDelivery } from '../delivery/delivery.ts';
+import { createEvents, type RoomEvent } from '../events/events.ts';
 import { createOwners } from '../identity/owners.ts';
 import { createPilotSessions } from '../identity/pilot-sessions.ts';
 import { createJobFiles } from '../jobs/file-contents.ts';
 import { createJobLogs } from '../jobs/job-logs.ts';
 import { createJobs } from '../jobs/jobs.ts';
-import { addQueue, checkQueues, findQueue, listQueues } from '../jobs/queues.ts';
+import { addQueue, checkQueues, listQueues } from '../jobs/queues.ts';
 import { createSandboxes } from '../jobs/sandboxes.ts';
 import { Misconfigured } from '../protocol/errors.ts';
 import { createServer } from '../server/app.ts';
@@ -59,6 +60,10 @@ export async function startService(
       clock,
     });
     const vault = createVault({ store, rootKeys, clock });
+    const { tell, listen: onEvent } = createEvents((error) =>
+      logger.error({ part: 'events', ...withoutMessage(error) }),
+    );
+    onEvent((event) => logEvent(logger, event));
     const jobs = createJobs({ store, clock, leaseSeconds: settings.leaseSeconds });
     const pilots = createPilotSessions({ store, rootKeys, clock });
     const blobs = await openBlobs(blobFolder);
@@ -72,10 +77,9 @@ export async function startService(
         vault,
         jobs,
         jobLogs,
-        delivery: createDelivery({ store, vault, clock }),
+        delivery: createDelivery({ store, vault, jobs, clock, tell }),
         sandboxes: createSandboxes({ store, blobs, clock }),
         jobFiles: createJobFiles({ jobs, blobs, jobLogs }),
-        findQueue: (name) => findQueue(store, name),
         checkQueues: (names) => checkQueues(store, names),
       },
       { ...(tls && { tls }), trustedProxies: settings.trustedProxies, logger },
@@ -102,6 +106,13 @@ export async function startService(
     await installation.close();
     throw error;
   }
+}
+
+/** The events that an operator reads of at once; the others are for counting. */
+function logEvent(logger: Logger, event: RoomEvent): void {
+  if (event.event !== 'secrets.undeliverable') return;
+  const { jobId, error } = event;
+  logger.error({ part: 'delivery', jobId, ...withoutMessage(error) });
 }
 
 function refuseOpenPlainHttp({ host, tls, trustedProxies }: Settings): void {

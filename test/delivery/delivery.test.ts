@@ -3,7 +3,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
-import { createDelivery, type DeliveredJob, type DeliveredSecrets } from '../../src/delivery/delivery.ts';
+import type { DeliveredJob, SecretsForPilot } from '../../src/delivery/deliver.ts';
+import { createDelivery } from '../../src/delivery/delivery.ts';
+import type { Offer } from '../../src/delivery/offer.ts';
+import { createJobs } from '../../src/jobs/jobs.ts';
 import type { OwnerId } from '../../src/protocol/ids.ts';
 import type { Kem, SealedSecrets } from '../../src/protocol/sealed.ts';
 import { newRecipient, type Recipient } from '../../src/sealing/delivery.ts';
@@ -23,8 +26,15 @@ async function ownerWithJob(t: TestContext, database: TestDatabase) {
   await vault.set(owner, named('A'), 'a');
   await vault.set(owner, named('B', 'file'), 'Qg==');
   const job: DeliveredJob = { jobId: 7, taskId: 10_000_000, attempt: 1, ownerId: owner, secretIds: null };
-  return { ...opened, owner, job, delivery: createDelivery({ store, vault, clock }) };
+  return {
+    ...opened,
+    owner,
+    job,
+    delivery: createDelivery({ store, vault, jobs: createJobs({ store, clock }), clock }),
+  };
 }
+
+const proven = (keys: Offer['keys']): Offer => ({ keys, proven: true });
 
 const contextOf = (job: DeliveredJob) => ({
   jobId: job.jobId,
@@ -33,12 +43,12 @@ const contextOf = (job: DeliveredJob) => ({
   pilotId: pilot.pilotId,
 });
 
-function sealed(delivered: DeliveredSecrets | undefined): SealedSecrets {
+function sealed(delivered: SecretsForPilot | undefined): SealedSecrets {
   assert.ok(delivered && 'sealedSecrets' in delivered);
   return delivered.sealedSecrets;
 }
 
-async function opened(recipient: Recipient, delivered: DeliveredSecrets | undefined, job: DeliveredJob) {
+async function opened(recipient: Recipient, delivered: SecretsForPilot | undefined, job: DeliveredJob) {
   return Buffer.from(await recipient.open(sealed(delivered), contextOf(job))).toString('utf8');
 }
 
@@ -46,7 +56,7 @@ eachStore("a job's secrets open with the key that its pilot made for the request
   const { delivery, job } = await ownerWithJob(t, database);
   for (const kem of ['MLKEM768-X25519', 'X25519'] satisfies Kem[]) {
     const recipient = await newRecipient([kem]);
-    const delivered = await delivery.deliver(job, pilot, recipient.offers);
+    const delivered = await delivery.deliver(job, pilot, proven(recipient.offers));
     assert.equal(await opened(recipient, delivered, job), '{"A":"a","___file___:B":"Qg=="}');
   }
 });
@@ -58,7 +68,7 @@ eachStore('a job that asked for one secret gets that one, in its current version
   const recipient = await newRecipient();
   const chosen = { ...job, secretIds };
   assert.equal(
-    await opened(recipient, await delivery.deliver(chosen, pilot, recipient.offers), chosen),
+    await opened(recipient, await delivery.deliver(chosen, pilot, proven(recipient.offers)), chosen),
     '{"A":"changed"}',
   );
 });
@@ -70,7 +80,7 @@ eachStore(
     const secretIds = await vault.idsOf(owner, [named('A'), named('B', 'file')]);
     await vault.delete(owner, named('A'));
     const { offers } = await newRecipient();
-    await assert.rejects(delivery.deliver({ ...job, secretIds }, pilot, offers), {
+    await assert.rejects(delivery.deliver({ ...job, secretIds }, pilot, proven(offers)), {
       code: 'ERR_NOT_FOUND',
       message: /of the 2 secrets that the task names, number 1 was deleted/,
     });
@@ -84,11 +94,11 @@ eachStore(
     const { delivery, vault, owner, job } = await ownerWithJob(t, database);
     await vault.set(owner, named('A'), 'for few', { queues: ['SAFE'] });
     const recipient = await newRecipient();
-    const safe = await delivery.deliver(job, { ...pilot, queue: 'SAFE' }, recipient.offers);
+    const safe = await delivery.deliver(job, { ...pilot, queue: 'SAFE' }, proven(recipient.offers));
     assert.equal(await opened(recipient, safe, job), '{"A":"for few","___file___:B":"Qg=="}');
     assert.equal(safe?.secretsLeftOut, undefined);
 
-    const other = await delivery.deliver(job, pilot, recipient.offers);
+    const other = await delivery.deliver(job, pilot, proven(recipient.offers));
     assert.equal(await opened(recipient, other, job), '{"___file___:B":"Qg=="}');
     assert.equal(other?.secretsLeftOut, 1);
     const history = await delivery.history(owner);
@@ -104,12 +114,12 @@ eachStore('a job that names a secret which was restricted meanwhile gets nothing
   const secretIds = await vault.idsOf(owner, [named('A')], { queue: 'GRID' });
   await vault.set(owner, named('A'), 'for few', { queues: ['SAFE'] });
   const { offers } = await newRecipient();
-  await assert.rejects(delivery.deliver({ ...job, secretIds }, pilot, offers), {
+  await assert.rejects(delivery.deliver({ ...job, secretIds }, pilot, proven(offers)), {
     code: 'ERR_FORBIDDEN',
     message: 'the secret that the task names was restricted to other queues than GRID',
   });
   await vault.delete(owner, named('B', 'file'));
-  assert.deepEqual(await delivery.deliver(job, pilot, offers), { secretsLeftOut: 1 });
+  assert.deepEqual(await delivery.deliver(job, pilot, proven(offers)), { secretsLeftOut: 1 });
   assert.deepEqual(await delivery.history(owner), []);
 });
 
@@ -117,18 +127,18 @@ eachStore('where there are no secrets nothing is delivered and nothing recorded'
   const { delivery, vault, newOwner, owner, job } = await ownerWithJob(t, database);
   const { offers } = await newRecipient();
   const other = await newOwner();
-  assert.equal(await delivery.deliver({ ...job, ownerId: other }, pilot, offers), undefined);
+  assert.equal(await delivery.deliver({ ...job, ownerId: other }, pilot, proven(offers)), undefined);
   assert.equal(await delivery.deliver({ ...job, ownerId: other }, pilot, undefined), undefined);
-  assert.equal(await delivery.deliver({ ...job, secretIds: [] }, pilot, offers), undefined);
+  assert.equal(await delivery.deliver({ ...job, secretIds: [] }, pilot, proven(offers)), undefined);
   await vault.deleteAll(owner);
-  assert.equal(await delivery.deliver(job, pilot, offers), undefined);
+  assert.equal(await delivery.deliver(job, pilot, proven(offers)), undefined);
   assert.deepEqual([...(await delivery.history(owner)), ...(await delivery.history(other))], []);
 });
 
 test('what was sealed for one attempt opens for no other attempt, job, owner or pilot, and with no other key', async (t) => {
   const { delivery, newOwner, job } = await ownerWithJob(t, sqliteDatabase(t));
   const [recipient, another] = [await newRecipient(), await newRecipient()];
-  const envelope = sealed(await delivery.deliver(job, pilot, recipient.offers));
+  const envelope = sealed(await delivery.deliver(job, pilot, proven(recipient.offers)));
   const context = contextOf(job);
   const refused = { code: 'ERR_DECRYPTION_FAILED' };
   await assert.rejects(recipient.open(envelope, { ...context, attempt: 2 }), refused);
@@ -159,12 +169,26 @@ eachStore('a pilot that offers no key gets secrets only where its queue allows T
   assert.deepEqual((await delivery.history(owner))[0]?.sealed_with, 'tls');
 });
 
+eachStore("a key that nothing proves to be the pilot's gets secrets only where TLS alone does", async (t, database) => {
+  const { delivery, store, owner, job } = await ownerWithJob(t, database);
+  const recipient = await newRecipient();
+  const unproven = { keys: recipient.offers, proven: false };
+  const refused = { code: 'ERR_FORBIDDEN', message: /queue "GRID".*proves to be its own/ };
+  await assert.rejects(delivery.deliver(job, pilot, unproven), refused);
+  assert.deepEqual(await delivery.history(owner), []);
+
+  const queue = { name: 'GRID', allow_tls_secrets: 1, created_at: 0 };
+  await store.write((tx) => tx.insertInto('queues').values(queue).execute());
+  const delivered = await delivery.deliver(job, pilot, unproven);
+  assert.equal(await opened(recipient, delivered, job), '{"A":"a","___file___:B":"Qg=="}');
+});
+
 test('keys that cannot be used are refused, and never answered with secrets in the clear', async (t) => {
   const { delivery, store, owner, job } = await ownerWithJob(t, sqliteDatabase(t));
   const queue = { name: 'GRID', allow_tls_secrets: 1, created_at: 0 };
   await store.write((tx) => tx.insertInto('queues').values(queue).execute());
   for (const offers of [[], [{ kem: 'X25519' as const, public_key: 'AAAA' }]]) {
-    await assert.rejects(delivery.deliver(job, pilot, offers), { code: 'ERR_INVALID_ARGUMENT' });
+    await assert.rejects(delivery.deliver(job, pilot, proven(offers)), { code: 'ERR_INVALID_ARGUMENT' });
   }
   assert.deepEqual(await delivery.history(owner), []);
 });
@@ -174,7 +198,7 @@ test('a secret that does not open stops the delivery of all of them', async (t) 
   await store.write((tx) => tx.updateTable('secret_versions').set({ version: 2 }).where('size', '=', 1).execute());
   await store.write((tx) => tx.updateTable('secrets').set({ current_version: 2 }).where('size', '=', 1).execute());
   const { offers } = await newRecipient();
-  await assert.rejects(delivery.deliver(job, pilot, offers), { code: 'ERR_DECRYPTION_FAILED' });
+  await assert.rejects(delivery.deliver(job, pilot, proven(offers)), { code: 'ERR_DECRYPTION_FAILED' });
   assert.deepEqual(await delivery.history(owner), []);
 });
 
@@ -184,7 +208,7 @@ test('the JSON has every name, whatever it means to JavaScript', async (t) => {
   const names = ['"quoted"', '10', '2', '__proto__', 'a b', 'toJSON', '\\', '😀'];
   for (const name of names) await vault.set(owner, named(name), `"${name}"\n`);
   const recipient = await newRecipient(['X25519']);
-  const text = await opened(recipient, await delivery.deliver(job, pilot, recipient.offers), job);
+  const text = await opened(recipient, await delivery.deliver(job, pilot, proven(recipient.offers)), job);
   const parsed = JSON.parse(text);
   assert.deepEqual(Object.keys(parsed).sort(), [...names].sort());
   for (const name of names) assert.equal(Object.getOwnPropertyDescriptor(parsed, name)?.value, `"${name}"\n`);
@@ -193,10 +217,10 @@ test('the JSON has every name, whatever it means to JavaScript', async (t) => {
 eachStore("the history says which versions went where, newest first, with the owner's names", async (t, database) => {
   const { delivery, vault, owner, job } = await ownerWithJob(t, database);
   const recipient = await newRecipient(['X25519']);
-  await delivery.deliver(job, pilot, recipient.offers);
+  await delivery.deliver(job, pilot, proven(recipient.offers));
   await vault.set(owner, named('A'), 'new');
   const second = { ...job, attempt: 2, secretIds: await vault.idsOf(owner, [named('A')]) };
-  await delivery.deliver(second, { ...pilot, node: 'node-2' }, recipient.offers);
+  await delivery.deliver(second, { ...pilot, node: 'node-2' }, proven(recipient.offers));
 
   const common = { task_id: 10_000_000, job_id: 7, pilot: pilot.pilotId, queue: 'GRID', sealed_with: 'X25519' };
   const history = (await delivery.history(owner)).map(({ at, ...rest }) => {
@@ -230,7 +254,9 @@ eachStore(
   async (t, database) => {
     const { delivery, newOwner, owner, job, store } = await ownerWithJob(t, database);
     const recipient = await newRecipient(['X25519']);
-    await Promise.all([1, 2, 3].map((attempt) => delivery.deliver({ ...job, attempt }, pilot, recipient.offers)));
+    await Promise.all(
+      [1, 2, 3].map((attempt) => delivery.deliver({ ...job, attempt }, pilot, proven(recipient.offers))),
+    );
     assert.deepEqual(await delivery.history(await newOwner()), []);
     assert.deepEqual(await verifyAudit(store, owner), { whole: true, entries: 2 + 3 });
     const rows = await store.db.selectFrom('audit').selectAll().where('action', '=', 'secret.deliver').execute();
@@ -251,7 +277,7 @@ test('a delivery leaves no name and no value in the files of the database', asyn
   await store.write((tx) =>
     tx.insertInto('queues').values({ name: 'GRID', allow_tls_secrets: 1, created_at: 0 }).execute(),
   );
-  await delivery.deliver(job, pilot, (await newRecipient()).offers);
+  await delivery.deliver(job, pilot, proven((await newRecipient()).offers));
   await delivery.deliver(job, pilot, undefined);
   for (const file of readdirSync(database.folder)) {
     const bytes = readFileSync(join(database.folder, file));

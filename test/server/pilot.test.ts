@@ -93,6 +93,19 @@ test('a pilot that offers no key gets no secrets, and is told why, unless its qu
   assert.equal(job?.secrets, '{"MY_SECRET":"random_string"}');
 });
 
+test('a pilot whose token is no proof gets no secrets for a key that it offers', async (t) => {
+  const { server, alice } = await setUp(t);
+  await alice.setSecret(wireName('MY_SECRET'), 'random_string');
+  const taskId = await submit(alice, { useSecrets: true });
+  const { offers } = await newRecipient();
+  const asked = { site_name: 'default', sealing_keys: offers };
+  const refused = await server.ask(await server.pilotToken(), calls.acquireJobs, asked);
+  assert.equal(refused.success, false);
+  assert.match(refused.message, /^No jobs in PanDA.*1 waiting need secrets.*which it proves to be its own$/);
+  assert.equal(await alice.getTaskStatus(taskId), 'ready');
+  assert.deepEqual(await alice.getSecretDeliveries(), []);
+});
+
 test('a pilot that asks for many jobs gets as many as one answer carries with their secrets, and the others later', async (t) => {
   const { server, alice } = await setUp(t);
   for (let n = 0; n < 17; n++) await alice.setSecret(wireName(`LARGE_${n}`), 'x'.repeat(1_000_000));

@@ -9,18 +9,19 @@ import {
   readJobRequest,
   STATUS,
 } from '../../panda/older-pilot-calls.ts';
+import { toPilotJob } from '../../panda/pilot-job.ts';
 import { PandaError } from '../../protocol/errors.ts';
-import { giveJobs, type PilotRooms, takeReport } from '../pilot-jobs.ts';
 import { callerOf } from '../plugins/authentication.ts';
 import { dropBody, readOlderBodies } from '../plugins/body.ts';
 import { withoutMessage } from '../plugins/request-log.ts';
+import { takeReport } from '../take-report.ts';
+import type { PilotRooms } from './pilot.ts';
 
 /** Where PanDA's calls were before its v1 API. */
 const OLDER_API = '/server/panda';
 
 /** The calls that PanDA's Python pilot makes, in the form that it knows. What they do is done as for any other pilot. */
-export function olderPilotRoutes(app: FastifyInstance, rooms: PilotRooms, logger: Logger): void {
-  const { jobs } = rooms;
+export function olderPilotRoutes(app: FastifyInstance, { jobs, delivery }: PilotRooms, logger: Logger): void {
   readOlderBodies(app);
   answerInOlderForm(app, logger);
 
@@ -36,15 +37,12 @@ export function olderPilotRoutes(app: FastifyInstance, rooms: PilotRooms, logger
 
   call('getJob', async (args, request) => {
     const { queue, node, taskId } = readJobRequest(args);
-    const given = await giveJobs(
-      rooms,
-      callerOf(request),
-      { queue, node, taskId, count: 1, offers: undefined },
-      logger,
-    );
-    return 'none' in given
-      ? { StatusCode: STATUS.noJobs, errorDialog: given.none }
-      : { StatusCode: STATUS.succeeded, ...given.jobs[0] };
+    const caller = callerOf(request);
+    const pilot = { pilotId: pilotId(caller), queues: caller.queues };
+    const answer = await delivery.giveJobs(pilot, { queue, node, taskId, count: 1, offer: undefined });
+    if ('none' in answer) return { StatusCode: STATUS.noJobs, errorDialog: answer.none };
+    const [given] = answer.jobs;
+    return { StatusCode: STATUS.succeeded, ...(given && toPilotJob(given.job, given.secrets)) };
   });
 
   call('updateJob', async (args, request) => {

@@ -1,39 +1,45 @@
 import type { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
-import type { Logger } from 'pino';
+import type { Delivery } from '../../delivery/delivery.ts';
 import { pilotId } from '../../identity/caller.ts';
 import type { JobFiles } from '../../jobs/file-contents.ts';
+import type { Jobs } from '../../jobs/jobs.ts';
+import { toPilotJob } from '../../panda/pilot-job.ts';
 import * as calls from '../../protocol/calls/pilot.ts';
 import { refused, succeeded } from '../../protocol/envelope.ts';
 import { InvalidArgument } from '../../protocol/errors.ts';
 import { KEMS, type SealingKey } from '../../protocol/sealed.ts';
-import { giveJobs, type PilotRooms, takeReport } from '../pilot-jobs.ts';
 import { callerOf } from '../plugins/authentication.ts';
 import { streamBodies } from '../plugins/body.ts';
 import { route } from '../route.ts';
+import { takeReport } from '../take-report.ts';
+
+/** What a pilot's calls work on, whichever way it speaks. */
+export interface PilotRooms {
+  jobs: Jobs;
+  delivery: Delivery;
+}
 
 /** What a pilot asks and reports. It serves the queues that its token names, and touches only attempts that it holds. */
 export async function pilotRoutes(
   app: FastifyInstance,
-  rooms: PilotRooms & { jobFiles: JobFiles },
-  logger: Logger,
+  { jobs, delivery, jobFiles }: PilotRooms & { jobFiles: JobFiles },
 ): Promise<void> {
-  const { jobs, jobFiles } = rooms;
-
   route(app, calls.acquireJobs, async (args, request) => {
-    const answer = await giveJobs(
-      rooms,
-      callerOf(request),
+    const caller = callerOf(request);
+    const keys = usableKeys(args.sealing_keys);
+    const answer = await delivery.giveJobs(
+      { pilotId: pilotId(caller), queues: caller.queues },
       {
         queue: args.site_name,
         node: args.node ?? '',
         count: args.n_jobs ?? 1,
         taskId: args.task_id ?? undefined,
-        offers: usableOffers(args.sealing_keys),
+        offer: keys && { keys, proven: caller.proven === true },
       },
-      logger,
     );
-    return 'none' in answer ? refused(answer.none) : succeeded({ StatusCode: 0, jobs: answer.jobs });
+    if ('none' in answer) return refused(answer.none);
+    return succeeded({ StatusCode: 0, jobs: answer.jobs.map(({ job, secrets }) => toPilotJob(job, secrets)) });
   });
 
   route(app, calls.updateJob, async (args, request) => {
@@ -92,7 +98,7 @@ function given<T>(value: T | null | undefined, name: string): T {
  *
  * @throws {InvalidArgument} when there is none that this server can seal to: said before a job is given, which would fail
  */
-function usableOffers(keys: readonly { kem: string; public_key: string }[] | undefined): SealingKey[] | undefined {
+function usableKeys(keys: readonly { kem: string; public_key: string }[] | undefined): SealingKey[] | undefined {
   if (!keys || keys.length === 0) return undefined;
   if (!keys.some(({ kem }) => (KEMS as readonly string[]).includes(kem))) {
     throw new InvalidArgument(`'sealing_keys' has no key of a kind that this server knows: ${KEMS.join(', ')}`);

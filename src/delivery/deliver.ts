@@ -1,0 +1,115 @@
+import { randomUUID } from 'node:crypto';
+import type { Tell } from '../events/events.ts';
+import { findQueue } from '../jobs/queues.ts';
+import { Forbidden } from '../protocol/errors.ts';
+import type { OwnerId } from '../protocol/ids.ts';
+import type { SealedSecrets } from '../protocol/sealed.ts';
+import { secretsText } from '../protocol/secrets-text.ts';
+import { sealDelivery } from '../sealing/delivery.ts';
+import { insertDeliveredSecrets, insertDelivery } from '../store/deliveries.ts';
+import type { Store } from '../store/store.ts';
+import { appendAudit } from '../vault/audit.ts';
+import type { OpenedSecret, Vault } from '../vault/vault.ts';
+import { mayHaveSecrets, type Offer } from './offer.ts';
+
+/** The attempt of a job that secrets are for. */
+export interface DeliveredJob {
+  jobId: number;
+  taskId: number;
+  /** From 1. */
+  attempt: number;
+  ownerId: OwnerId;
+  /** Which of the owner's secrets it asked for, or null for all. */
+  secretIds: readonly string[] | null;
+}
+
+/** The pilot that holds the attempt, as the server knows it. */
+export interface ReceivingPilot {
+  pilotId: string;
+  queue: string;
+  node: string;
+}
+
+/** A job's secrets, if it gets any: sealed to the pilot's key, or in the clear for a pilot of the older protocol. */
+export interface SecretsForPilot {
+  sealedSecrets?: SealedSecrets;
+  secrets?: string;
+  /** How many of its owner's secrets do not go to this queue; only where it asked for all of them and there is one. */
+  secretsLeftOut?: number;
+}
+
+/** What a delivery works on. `clock` answers milliseconds since 1970 UTC. */
+export interface DeliveryContext {
+  store: Store;
+  vault: Vault;
+  clock: () => number;
+  tell: Tell;
+}
+
+/** See {@link Delivery.deliver}. */
+export async function deliver(
+  context: DeliveryContext,
+  job: DeliveredJob,
+  pilot: ReceivingPilot,
+  offer: Offer | undefined,
+): Promise<SecretsForPilot | undefined> {
+  const { ownerId } = job;
+  if (!offer?.proven && !mayHaveSecrets(await findQueue(context.store, pilot.queue), offer)) {
+    // Told before a value is opened.
+    if (!(await hasSecrets(context.vault, job))) return undefined;
+    throw new Forbidden(
+      `queue "${pilot.queue}" gives no secrets over TLS alone: the pilot must offer a public key that it proves to be its own, ` +
+        'or an operator allow it for the queue',
+    );
+  }
+  const { secrets, leftOut } = await context.vault.getForJob(ownerId, { secretIds: job.secretIds, queue: pilot.queue });
+  const remark = leftOut > 0 ? { secretsLeftOut: leftOut } : undefined;
+  if (secrets.length === 0) return remark;
+
+  const text = secretsText(secrets);
+  if (!offer) {
+    await record(context, job, pilot, secrets, 'tls');
+    return { secrets: text, ...remark };
+  }
+  const binding = { jobId: job.jobId, attempt: job.attempt, ownerId, pilotId: pilot.pilotId };
+  const plaintext = Buffer.from(text, 'utf8');
+  const sealedSecrets = await sealDelivery(offer.keys, binding, plaintext).finally(() => plaintext.fill(0));
+  await record(context, job, pilot, secrets, sealedSecrets.kem);
+  return { sealedSecrets, ...remark };
+}
+
+async function hasSecrets(vault: Vault, { ownerId, secretIds }: DeliveredJob): Promise<boolean> {
+  return secretIds ? secretIds.length > 0 : (await vault.list(ownerId)).length > 0;
+}
+
+async function record(
+  { store, clock, tell }: DeliveryContext,
+  { jobId, taskId, attempt, ownerId }: DeliveredJob,
+  { pilotId, queue, node }: ReceivingPilot,
+  opened: readonly OpenedSecret[],
+  sealedWith: string,
+): Promise<void> {
+  // Beginning with the job's number, deliveries of one time lie together in the database.
+  const id = `${jobId}-${attempt}-${randomUUID()}`;
+  const versions = opened.map((secret) => [secret.id, secret.version]);
+  await store.write(async (tx) => {
+    await insertDelivery(tx, {
+      id,
+      owner_id: ownerId,
+      task_id: taskId,
+      job_id: jobId,
+      attempt,
+      pilot_id: pilotId,
+      queue,
+      node,
+      at: clock(),
+      sealed_with: sealedWith,
+    });
+    await insertDeliveredSecrets(tx, {
+      secrets: opened.map((secret) => ({ delivery_id: id, secret_id: secret.id, version: secret.version })),
+    });
+    const detail = { delivery: id, task: taskId, job: jobId, attempt, queue, node, sealedWith, secrets: versions };
+    await appendAudit(tx, clock, ownerId, `pilot:${pilotId}`, 'secret.deliver', detail);
+  });
+  tell({ event: 'secrets.delivered', jobId, attempt, queue, secrets: opened.length, sealedWith });
+}

@@ -1,0 +1,112 @@
+import type { Jobs, LeasedJob } from '../jobs/jobs.ts';
+import { findQueue, type Queue } from '../jobs/queues.ts';
+import { Forbidden, NotFound, PandaError } from '../protocol/errors.ts';
+import {
+  MAX_ACQUIRED_SECRETS_CHARS,
+  MAX_JOBS_PER_ACQUIRE,
+  MAX_SHOWN_CHARS,
+  PANDA_PILOT_LEASE_SECONDS,
+} from '../protocol/limits.ts';
+import { shownText } from '../protocol/text.ts';
+import type { Store } from '../store/store.ts';
+import { type DeliveryContext, deliver, type SecretsForPilot } from './deliver.ts';
+import { mayHaveSecrets, type Offer } from './offer.ts';
+
+/** The pilot that asks, as the server knows it. */
+export interface AskingPilot {
+  pilotId: string;
+  /** Those that it may serve. */
+  queues: readonly string[];
+}
+
+/** What a pilot asks for. */
+export interface JobRequest {
+  queue: string;
+  /** Its machine, for show. */
+  node: string;
+  count: number;
+  taskId?: number | undefined;
+  /** Undefined from a pilot of PanDA's, which knows of none and reports more rarely than ours. */
+  offer: Offer | undefined;
+}
+
+/** A job as a pilot gets it. */
+export interface GivenJob {
+  job: LeasedJob;
+  secrets: SecretsForPilot | undefined;
+}
+
+/** See {@link Delivery.giveJobs}. */
+export async function giveJobs(
+  context: DeliveryContext & { jobs: Jobs },
+  asking: AskingPilot,
+  { queue: name, node, count, taskId, offer }: JobRequest,
+): Promise<{ jobs: GivenJob[] } | { none: string }> {
+  const { store, jobs, tell } = context;
+  const queue = await servedQueue(store, asking, name);
+  const pilot = { pilotId: asking.pilotId, queue: queue.name, node: shownText(node, MAX_SHOWN_CHARS) };
+  const withSecrets = mayHaveSecrets(queue, offer);
+  const most = Math.min(Math.max(count, 1), MAX_JOBS_PER_ACQUIRE);
+  const given: GivenJob[] = [];
+  let room = MAX_ACQUIRED_SECRETS_CHARS;
+  let withheld = 0;
+  for (let asked = 0; asked < most && room > 0; ) {
+    // One by one where they may have secrets: a job that does not fit into the answer is better not taken from the queue.
+    const batch = withSecrets ? 1 : most;
+    const acquired = await jobs.acquire({
+      ...pilot,
+      count: batch,
+      ...(taskId && { taskId }),
+      ...(!offer && { leaseSeconds: PANDA_PILOT_LEASE_SECONDS }),
+      mayHaveSecrets: withSecrets,
+    });
+    withheld = acquired.withheld;
+    asked += batch;
+    if (acquired.jobs.length === 0) break;
+    for (const leased of acquired.jobs) {
+      const ready = await complete(leased);
+      // One that failed waits again: it is not tried twice for one question.
+      if (!ready) room = 0;
+      else given.push(ready);
+      room -= (ready?.secrets?.secrets ?? ready?.secrets?.sealedSecrets?.ciphertext ?? '').length;
+    }
+  }
+  if (given.length > 0) return { jobs: given };
+  if (withheld > 0) tell({ event: 'secrets.withheld', queue: queue.name, jobs: withheld });
+  return { none: noJobs(withheld, queue.name) };
+
+  /** The job with its secrets; a job whose secrets cannot be had fails, with the reason for its owner. */
+  async function complete(job: LeasedJob): Promise<GivenJob | undefined> {
+    if (!job.usesSecrets) return { job, secrets: undefined };
+    const { jobId, attempt } = job;
+    try {
+      return { job, secrets: await deliver(context, job, pilot, offer) };
+    } catch (error) {
+      const reason = error instanceof PandaError ? error.message : 'internal error';
+      const retriable = !(error instanceof NotFound);
+      await jobs.failAttempt(jobId, attempt, `its secrets could not be delivered: ${reason}`, { retriable });
+      tell({ event: 'secrets.undeliverable', jobId, attempt, queue: pilot.queue, retriable, error });
+      return undefined;
+    }
+  }
+}
+
+async function servedQueue(store: Store, { queues }: AskingPilot, name: string): Promise<Queue> {
+  if (!queues.includes(name)) {
+    const served = queues.length > 0 ? queues.join(', ') : 'no queue';
+    throw new Forbidden(`this pilot's token is for ${served}, not for "${name}"`);
+  }
+  const queue = await findQueue(store, name);
+  if (!queue) throw new NotFound(`there is no queue "${name}" on this server`);
+  return queue;
+}
+
+/** Begins with the words that PanDA's pilots look for. */
+function noJobs(withheld: number, queue: string): string {
+  const none = 'No jobs in PanDA';
+  if (withheld === 0) return none;
+  return (
+    `${none} for this pilot: ${withheld} waiting need secrets, and queue "${queue}" does not give secrets over TLS alone ` +
+    'to a pilot that offers no key which it proves to be its own'
+  );
+}

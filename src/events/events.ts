@@ -1,0 +1,57 @@
+/**
+ * Something that a room did, for others to count or to log. It has ids, numbers and the names of queues: no name or value of a
+ * secret, no user.
+ */
+export type RoomEvent =
+  /** A job's secrets went to a pilot: `secrets` of them, `sealedWith` a kind of key, or `tls` alone. */
+  | { event: 'secrets.delivered'; jobId: number; attempt: number; queue: string; secrets: number; sealedWith: string }
+  /** A job's secrets could not be delivered, and its attempt failed. Of `error` a listener shows the code alone. */
+  | {
+      event: 'secrets.undeliverable';
+      jobId: number;
+      attempt: number;
+      queue: string;
+      retriable: boolean;
+      error: unknown;
+    }
+  /** A pilot got none of `jobs` waiting jobs because it may have no secrets. */
+  | { event: 'secrets.withheld'; queue: string; jobs: number }
+  /** Pilots took jobs. */
+  | { event: 'jobs.acquired'; queue: string; jobs: number }
+  /** An attempt ended. `retried`: its job waits for the next one. */
+  | { event: 'attempt.ended'; jobId: number; attempt: number; how: AttemptEnd; retried: boolean };
+
+/** `lost`: its pilot was silent for longer than its lease. */
+export type AttemptEnd = 'finished' | 'failed' | 'lost';
+
+/** How a room tells what it did: after it is durable, never in a transaction, which may run twice. It does not throw. */
+export type Tell = (event: RoomEvent) => void;
+
+export interface Events {
+  tell: Tell;
+  /** Calls `listener` with each event from now on, until the returned function is called. */
+  listen(listener: (event: RoomEvent) => void): () => void;
+}
+
+/** @param onError takes what a listener throws: it disturbs neither the room nor the other listeners */
+export function createEvents(onError: (error: unknown) => void): Events {
+  const listeners = new Set<(event: RoomEvent) => void>();
+  return {
+    tell(event) {
+      for (const listener of listeners) {
+        try {
+          listener(event);
+        } catch (error) {
+          onError(error);
+        }
+      }
+    },
+    listen(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+/** For a room that nobody listens to. */
+export const tellNobody: Tell = () => {};
