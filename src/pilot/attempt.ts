@@ -9,7 +9,7 @@ import { PILOT_ERRORS } from './error-codes.ts';
 import type { Isolation } from './isolation.ts';
 import { enforceLimits, type JobLimits, limitsOf } from './job-limits.ts';
 import { type JobLog, openJobLog } from './job-log.ts';
-import type { DeliveredSecrets } from './job-secrets.ts';
+import type { JobSecrets } from './job-secrets.ts';
 import type { KillWatch } from './kill-watch.ts';
 import { followLog } from './live-log.ts';
 import type { Output } from './outputs.ts';
@@ -20,22 +20,33 @@ import { type AttemptEnd, createReporter, type PilotServer } from './reporter.ts
 import { type StagedIn, stageIn } from './stage-in.ts';
 import { takeOutputs, uploadLog, uploadOutputs } from './stage-out.ts';
 
+/** The node as one job needs it. */
+export interface JobNode {
+  name: string;
+  queue: string;
+  home: PilotHome;
+  /** `undefined`: the payload runs beside everything else on the node. */
+  isolation: Isolation | undefined;
+  /** The pilot's own environment. */
+  environment: Readonly<Record<string, string | undefined>>;
+}
+
+/** What the operator lets a job do. */
+export interface JobPolicy {
+  heartbeatSeconds: number;
+  killGraceSeconds?: number | undefined;
+  limits: Partial<JobLimits>;
+  /** Names in the pilot's environment of what payloads get besides the usual. */
+  passOn: readonly string[];
+}
+
 export interface AttemptOptions {
   server: PilotServer;
   job: PilotJob;
   /** Opens the job's secrets; `undefined` when it has none. */
-  openSecrets(): Promise<DeliveredSecrets | undefined>;
-  home: PilotHome;
-  /** `undefined`: the payload runs beside everything else on the node. */
-  isolation: Isolation | undefined;
-  queue: string;
-  node: string;
-  heartbeatSeconds: number;
-  /** What the operator allows a job. */
-  limits: Partial<JobLimits>;
-  killGraceSeconds?: number | undefined;
-  own: Readonly<Record<string, string | undefined>>;
-  passOn: readonly string[];
+  openSecrets(): Promise<JobSecrets | undefined>;
+  node: JobNode;
+  policy: JobPolicy;
   /** Aborted, with an `AttemptFailed`, when the pilot is told to stop. */
   stopping: AbortSignal;
   /** Tells of a kill sooner than the heartbeats. */
@@ -49,16 +60,15 @@ export interface AttemptOptions {
  * its secrets and its directory go, and only then the log is packed and sent. Never throws.
  */
 export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
-  const { server, job, home, queue, node, stopping, say } = options;
+  const { server, job, node, policy, stopping, say } = options;
   const killed = new AbortController();
   const kill = () => killed.abort(new AttemptFailed(PILOT_ERRORS.killedByServer, 'the job was killed on the server'));
   const unwatch = options.killWatch.watch(job, kill);
   const reporter = createReporter({
     server,
     job,
-    queue,
     node,
-    heartbeatSeconds: options.heartbeatSeconds,
+    heartbeatSeconds: policy.heartbeatSeconds,
     stopping,
     onKill: kill,
     onTrouble: (error) => say(`job ${job.PandaID}: ${error.message}`),
@@ -67,7 +77,7 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
   let directory: AttemptDirectory | undefined;
   try {
     reporter.is('starting');
-    directory = await makeAttemptDirectory(home.path, attemptName(job));
+    directory = await makeAttemptDirectory(node.home.path, attemptName(job));
     const log = await openJobLog(directory.log);
     const live = followLog(directory.log, reporter.appendLog);
     let outputs: Output[];
@@ -102,23 +112,22 @@ async function work(
   stop: AbortSignal,
   { onStart, onExceeded }: { onStart(): void; onExceeded(failure: AttemptFailed): void },
 ): Promise<{ end: AttemptEnd; outputs: Output[] }> {
-  const { job, home } = options;
+  const { server, job, node, policy } = options;
   let end: AttemptEnd = {};
   let outputs: Output[] = [];
   let staged: StagedIn | undefined;
-  log.note(`attempt ${job.attemptNr} at job ${job.PandaID} of task ${job.taskID} on ${options.node}`);
+  log.note(`attempt ${job.attemptNr} at job ${job.PandaID} of task ${job.taskID} on ${node.name}`);
   if (job.secretsLeftOut) {
-    log.note(`secrets that are not here because they may not go to queue ${options.queue}: ${job.secretsLeftOut}`);
+    log.note(`secrets that are not here because they may not go to queue ${node.queue}: ${job.secretsLeftOut}`);
   }
   try {
     const delivered = await options.openSecrets();
-    const keep = home.secretsDirectory && join(home.secretsDirectory, attemptName(job));
+    const keep = node.home.secretsDirectory && join(node.home.secretsDirectory, attemptName(job));
     staged = await stageIn({
-      ...options,
-      delivered,
-      directory,
-      keep,
-      isolated: options.isolation !== undefined,
+      server,
+      input: { job, delivered },
+      place: { directory, keep, isolated: node.isolation !== undefined },
+      variables: { own: node.environment, passOn: policy.passOn },
       log,
       signal: stop,
     });
@@ -152,12 +161,12 @@ async function runPayload(
   options: AttemptOptions,
   { work, temporary }: AttemptDirectory,
   { command, runDirectory, environment, secretsDirectory: secrets }: StagedIn,
-  delivered: DeliveredSecrets | undefined,
+  delivered: JobSecrets | undefined,
   log: JobLog,
   stop: AbortSignal,
   onExceeded: (failure: AttemptFailed) => void,
 ): Promise<PayloadEnd> {
-  const { job, home } = options;
+  const { job, node, policy } = options;
   const masker = createMasker(delivered?.secrets ?? []);
   for (const note of notesOn(masker)) log.note(note);
   const written: Promise<void>[] = [];
@@ -169,15 +178,15 @@ async function runPayload(
   const payload = startPayload({
     command,
     directory: runDirectory,
-    launcher: options.isolation?.launcher({ work, temporary, secrets, runDirectory }),
+    launcher: node.isolation?.launcher({ work, temporary, secrets, runDirectory }),
     environment,
-    mark: `${home.id}.${attemptName(job)}`,
+    mark: `${node.home.id}.${attemptName(job)}`,
     stdout: masked(),
     stderr: masked(),
   });
   const usage = { tree: payload.tree, directories: [work, temporary] };
-  const limits = enforceLimits(limitsOf(job, options.limits), usage, onExceeded);
-  const end = () => payload.stop(options.killGraceSeconds ?? KILL_GRACE_SECONDS);
+  const limits = enforceLimits(limitsOf(job, policy.limits), usage, onExceeded);
+  const end = () => payload.stop(policy.killGraceSeconds ?? KILL_GRACE_SECONDS);
   stop.addEventListener('abort', end, { once: true });
   if (stop.aborted) end();
   try {

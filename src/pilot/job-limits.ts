@@ -87,7 +87,7 @@ export function enforceLimits(
   return { stop };
 }
 
-/** Looks again and again; @returns what ends it */
+/** Looks every `seconds` until the returned function is called. */
 function poll(seconds: number, look: () => Promise<void>): () => void {
   let timer: NodeJS.Timeout | undefined;
   let isOver = false;

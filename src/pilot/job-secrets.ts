@@ -14,17 +14,17 @@ export interface JobSecret {
 }
 
 /** A job's secrets as they were delivered. */
-export interface DeliveredSecrets {
+export interface JobSecrets {
   /** The JSON text, byte for byte as the server made it. */
   json: Uint8Array;
   secrets: readonly JobSecret[];
 }
 
 /** What of them is written into files: the JSON text if there is to be one, and file secrets among `secrets`. */
-type SecretFiles = Pick<DeliveredSecrets, 'secrets'> & { json: Uint8Array | undefined };
+type SecretFiles = Pick<JobSecrets, 'secrets'> & { json: Uint8Array | undefined };
 
 /** @throws {DecryptionFailed} when the opened bytes are not a JSON object of strings */
-export function parseDelivery(json: Uint8Array): DeliveredSecrets {
+export function parseDelivery(json: Uint8Array): JobSecrets {
   const entries = jsonEntries(json);
   if (!entries?.every(([, value]) => typeof value === 'string')) {
     throw new DecryptionFailed('what was delivered is not a JSON object of strings');

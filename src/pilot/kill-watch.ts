@@ -4,7 +4,7 @@ import { backoffSeconds, pause } from './retry.ts';
 
 /** Asks the server every few seconds whether jobs that run here are to be killed: one question for all of a pilot's jobs. */
 export interface KillWatch {
-  /** @returns what ends the watching of this job */
+  /** @returns a function that stops watching this job */
   watch(job: Pick<PilotJob, 'PandaID' | 'attemptNr'>, onKill: () => void): () => void;
   close(): void;
 }

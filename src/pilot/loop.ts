@@ -2,12 +2,11 @@ import type { PilotJob } from '../protocol/calls/pilot.ts';
 import { AttemptFailed, DecryptionFailed, Unavailable } from '../protocol/errors.ts';
 import { MAX_IDLE_POLL_SECONDS } from '../protocol/limits.ts';
 import { newRecipient, type Recipient } from '../sealing/delivery.ts';
-import { type AttemptOptions, runAttempt } from './attempt.ts';
+import { type JobNode, type JobPolicy, runAttempt } from './attempt.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
 import { chooseIsolation, type IsolationMode } from './isolation.ts';
-import type { JobLimits } from './job-limits.ts';
-import { type DeliveredSecrets, parseDelivery } from './job-secrets.ts';
-import { createKillWatch } from './kill-watch.ts';
+import { type JobSecrets, parseDelivery } from './job-secrets.ts';
+import { createKillWatch, type KillWatch } from './kill-watch.ts';
 import { openPilotHome, removeLeftovers } from './pilot-home.ts';
 import type { PilotServer } from './reporter.ts';
 import { backoffSeconds, pause } from './retry.ts';
@@ -16,32 +15,32 @@ export interface PilotOptions {
   server: PilotServer;
   /** The pilot as the server knows it. */
   pilotId: string;
-  queue: string;
-  node: string;
-  /** Jobs to run, then the end; without limit when left out. */
-  jobs?: number | undefined;
-  /** Jobs at the same time. */
-  slots: number;
-  /** The end when no job was there for this long; never when left out. */
-  idleExitSeconds?: number | undefined;
-  /** The folder that the pilots of this user on this node share. */
-  folder: string;
-  /** Where the secrets' files are kept; `undefined`: in the working directories. */
-  secretsFolder: string | undefined;
-  heartbeatSeconds: number;
-  killPollSeconds: number;
-  /** What the operator allows a job. */
-  limits: Partial<JobLimits>;
-  killGraceSeconds?: number | undefined;
-  /** The pilot's own environment, and the names in it that the operator passes on to payloads. */
-  own: Readonly<Record<string, string | undefined>>;
-  passOn: readonly string[];
+  node: {
+    name: string;
+    queue: string;
+    /** The folder that the pilots of this user on this node share. */
+    folder: string;
+    /** Where the secrets' files are kept; `undefined`: in the working directories. */
+    secretsFolder: string | undefined;
+    /** The pilot's own environment. */
+    environment: Readonly<Record<string, string | undefined>>;
+  };
+  /** What the operator wants of the pilot and lets a job do. */
+  policy: JobPolicy & {
+    /** Jobs to run, then the end; without limit when left out. */
+    jobs?: number | undefined;
+    /** Jobs at the same time. */
+    slots: number;
+    /** The end when no job was there for this long; never when left out. */
+    idleExitSeconds?: number | undefined;
+    killPollSeconds: number;
+    isolate: IsolationMode;
+    /** What isolated payloads see besides the system, and what they never see. */
+    shared: readonly string[];
+    hidden: readonly string[];
+  };
   /** Aborted, with an `AttemptFailed`, when the pilot is told to stop: running jobs are ended and reported then. */
   stopping: AbortSignal;
-  /** Whether payloads are isolated, what they see besides the system, and what they never see. */
-  isolate: IsolationMode;
-  shared: readonly string[];
-  hidden: readonly string[];
   /** For the operator, one line each; without names or values of secrets. */
   say: (text: string) => void;
 }
@@ -56,24 +55,24 @@ const RENEW_SECONDS = 300;
  * @throws when the server refuses to give this pilot jobs, after the jobs that still run
  */
 export async function runPilot(options: PilotOptions): Promise<number> {
-  const home = await openPilotHome(options.folder, options.secretsFolder);
-  const killWatch = createKillWatch({ server: options.server, everySeconds: options.killPollSeconds });
+  const { node, policy, say } = options;
+  const { folder, secretsFolder } = node;
+  const home = await openPilotHome(folder, secretsFolder);
+  const killWatch = createKillWatch({ server: options.server, everySeconds: policy.killPollSeconds });
   const renewing = setInterval(() => void home.renew(), RENEW_SECONDS * 1000);
   try {
     const isolation = await chooseIsolation({
-      mode: options.isolate,
-      shared: options.shared,
-      hidden: [options.folder, ...(options.secretsFolder ? [options.secretsFolder] : []), ...options.hidden],
-      own: options.own,
-      say: options.say,
+      mode: policy.isolate,
+      shared: policy.shared,
+      hidden: [folder, ...(secretsFolder ? [secretsFolder] : []), ...policy.hidden],
+      own: node.environment,
+      say,
     });
-    const removed = await removeLeftovers(options.folder, options.secretsFolder, (error) =>
-      options.say(`cleaning up: ${error.message}`),
-    );
-    if (removed > 0) options.say(`cleaned up after ${removed} pilots that were killed`);
-    const quota = { left: options.jobs ?? Number.POSITIVE_INFINITY, done: 0 };
+    const removed = await removeLeftovers(folder, secretsFolder, (error) => say(`cleaning up: ${error.message}`));
+    if (removed > 0) say(`cleaned up after ${removed} pilots that were killed`);
+    const quota = { left: policy.jobs ?? Number.POSITIVE_INFINITY, done: 0 };
     const slots = await Promise.allSettled(
-      Array.from({ length: options.slots }, () => runSlot(options, { home, isolation, killWatch }, quota)),
+      Array.from({ length: policy.slots }, () => runSlot(options, { home, isolation, killWatch }, quota)),
     );
     const failed = slots.find((slot) => slot.status === 'rejected');
     if (failed) throw failed.reason;
@@ -88,30 +87,35 @@ export async function runPilot(options: PilotOptions): Promise<number> {
 /** One job after another. */
 async function runSlot(
   options: PilotOptions,
-  node: Pick<AttemptOptions, 'home' | 'isolation' | 'killWatch'>,
+  { killWatch, ...own }: Pick<JobNode, 'home' | 'isolation'> & { killWatch: KillWatch },
   quota: { left: number; done: number },
 ): Promise<void> {
-  while (quota.left > 0 && !options.stopping.aborted) {
+  const { server, node, policy, stopping, say } = options;
+  while (quota.left > 0 && !stopping.aborted) {
     quota.left -= 1;
     const acquired = await waitForJob(options);
     if (!acquired) return;
     const { job, recipient } = acquired;
-    options.say(`job ${job.PandaID}: attempt ${job.attemptNr} starts`);
+    say(`job ${job.PandaID}: attempt ${job.attemptNr} starts`);
     const { failure } = await runAttempt({
-      ...options,
-      ...node,
+      server,
       job,
       openSecrets: () => openSecrets(job, recipient, options.pilotId),
+      node: { ...node, ...own },
+      policy,
+      stopping,
+      killWatch,
+      say,
     });
-    options.say(`job ${job.PandaID}: ${failure ? `failed: ${failure.message}` : 'finished'}`);
+    say(`job ${job.PandaID}: ${failure ? `failed: ${failure.message}` : 'finished'}`);
     quota.done += 1;
   }
 }
 
 /** @returns `undefined` when the pilot is to end instead */
 async function waitForJob(options: PilotOptions): Promise<{ job: PilotJob; recipient: Recipient } | undefined> {
-  const { server, queue, node, stopping, say } = options;
-  const giveUpAt = Date.now() + (options.idleExitSeconds ?? Number.POSITIVE_INFINITY) * 1000;
+  const { server, node, policy, stopping, say } = options;
+  const giveUpAt = Date.now() + (policy.idleExitSeconds ?? Number.POSITIVE_INFINITY) * 1000;
   let unanswered = 0;
   for (let asked = 0; !stopping.aborted; asked++) {
     let seconds = backoffSeconds(asked, MAX_IDLE_POLL_SECONDS);
@@ -119,8 +123,8 @@ async function waitForJob(options: PilotOptions): Promise<{ job: PilotJob; recip
       // A key pair for this one request: its private half is forgotten with the job.
       const recipient = await newRecipient();
       const [job] = await server.acquireJobs({
-        site_name: queue,
-        node,
+        site_name: node.queue,
+        node: node.name,
         n_jobs: 1,
         sealing_keys: recipient.offers.map((offer) => ({ ...offer })),
       });
@@ -138,11 +142,7 @@ async function waitForJob(options: PilotOptions): Promise<{ job: PilotJob; recip
 }
 
 /** @throws {AttemptFailed} when they do not open */
-async function openSecrets(
-  job: PilotJob,
-  recipient: Recipient,
-  pilotId: string,
-): Promise<DeliveredSecrets | undefined> {
+async function openSecrets(job: PilotJob, recipient: Recipient, pilotId: string): Promise<JobSecrets | undefined> {
   const { sealedSecrets: sealed, secrets } = job;
   if (!sealed && secrets === undefined) return undefined;
   try {

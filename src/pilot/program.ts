@@ -70,10 +70,10 @@ export function createPilotProgram(actions: PilotActions): Command {
     .option('--heartbeat <seconds>', 'between two reports of a running job', wholeNumber, HEARTBEAT_SECONDS)
     .action((options: RunOptions) => {
       // Looked at here, after commander has named options that it does not know.
-      if (!options.queue) program.error('whose jobs shall run? Give --queue NAME');
+      if (!options.queue) program.error('--queue NAME is required: the queue whose jobs it runs');
       if (!options.tokenFile) {
         program.error(
-          'where is the join token? Give --token-file FILE, or - for standard input; ' +
+          '--token-file FILE is required: the join token, or - to read it from standard input; ' +
             `"panda-secrets pilot-token --queue ${options.queue}" prints one`,
         );
       }

@@ -25,8 +25,7 @@ export interface AttemptEnd {
 export interface ReporterOptions {
   server: PilotServer;
   job: Pick<PilotJob, 'PandaID' | 'attemptNr'>;
-  queue: string;
-  node: string;
+  node: { name: string; queue: string };
   heartbeatSeconds: number;
   /** Aborted when the pilot itself is told to stop: from then on nothing is repeated for long. */
   stopping: AbortSignal;
@@ -48,9 +47,9 @@ export interface Reporter {
 }
 
 export function createReporter(options: ReporterOptions): Reporter {
-  const { server, job, queue, node, stopping } = options;
+  const { server, job, node, stopping } = options;
   const startedAt = new Date();
-  const common = { job_id: job.PandaID, attempt_nr: job.attemptNr, site_name: queue, node };
+  const common = { job_id: job.PandaID, attempt_nr: job.attemptNr, site_name: node.queue, node: node.name };
   let beating = new AbortController();
   /** One report at a time, so that a late heartbeat never arrives after the end. */
   let last: Promise<void> = Promise.resolve();

@@ -3,27 +3,27 @@ import type { PilotJob } from '../protocol/calls/pilot.ts';
 import { AttemptFailed } from '../protocol/errors.ts';
 import { parseJobParameters } from '../protocol/job-parameters.ts';
 import { type AttemptDirectory, enterRunDirectory } from './attempt-directory.ts';
-import { payloadEnvironment } from './environment.ts';
+import { type EnvironmentOptions, payloadEnvironment } from './environment.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
 import { fetchSandbox } from './fetch-sandbox.ts';
 import { ISOLATED_PATHS } from './isolation.ts';
 import type { JobLog } from './job-log.ts';
-import { type DeliveredSecrets, placeSecrets, SECRETS_FILE } from './job-secrets.ts';
+import { type JobSecrets, placeSecrets, SECRETS_FILE } from './job-secrets.ts';
 import { removeTree } from './remove-tree.ts';
 import type { PilotServer } from './reporter.ts';
 
 export interface StageInOptions {
   server: Pick<PilotServer, 'origin' | 'downloadSandbox'>;
-  job: PilotJob;
-  delivered: DeliveredSecrets | undefined;
-  directory: AttemptDirectory;
-  /** Where the secrets' files are kept, a directory that is not there yet; `undefined`: in the working directory. */
-  keep: string | undefined;
-  /** Whether the payload will see its directories at `ISOLATED_PATHS`. */
-  isolated: boolean;
+  input: { job: PilotJob; delivered: JobSecrets | undefined };
+  place: {
+    directory: AttemptDirectory;
+    /** Where the secrets' files are kept, a directory that is not there yet; `undefined`: in the working directory. */
+    keep: string | undefined;
+    /** Whether the payload will see its directories at `ISOLATED_PATHS`. */
+    isolated: boolean;
+  };
   /** The pilot's own environment, and the names in it that the operator passes on to payloads. */
-  own: Readonly<Record<string, string | undefined>>;
-  passOn: readonly string[];
+  variables: Pick<EnvironmentOptions, 'own' | 'passOn'>;
   log: JobLog;
   /** Ends a download. */
   signal: AbortSignal;
@@ -51,7 +51,9 @@ export interface StagedIn {
  * @throws {AttemptFailed} with the step that failed
  */
 export async function stageIn(options: StageInOptions): Promise<StagedIn> {
-  const { server, job, delivered, directory, log, signal } = options;
+  const { server, place, log, signal } = options;
+  const { job, delivered } = options.input;
+  const { directory, isolated } = place;
   const parameters = await step(PILOT_ERRORS.setupFailure, 'the job cannot be understood', () =>
     parseJobParameters(job.jobPars),
   );
@@ -68,12 +70,11 @@ export async function stageIn(options: StageInOptions): Promise<StagedIn> {
 
   const secrets = delivered?.secrets ?? [];
   const forms = parameters.secretForms;
-  const seenWork = options.isolated ? ISOLATED_PATHS.work : directory.work;
+  const seenWork = isolated ? ISOLATED_PATHS.work : directory.work;
   const { environment, leftOut } = payloadEnvironment({
-    own: options.own,
-    passOn: options.passOn,
+    ...options.variables,
     home: seenWork,
-    temporary: options.isolated ? ISOLATED_PATHS.temporary : directory.temporary,
+    temporary: isolated ? ISOLATED_PATHS.temporary : directory.temporary,
     job: { id: job.PandaID, taskId: job.taskID, attempt: job.attemptNr },
     secrets: forms.includes('env') ? secrets : [],
   });
@@ -83,7 +84,7 @@ export async function stageIn(options: StageInOptions): Promise<StagedIn> {
     json: forms.includes('json') ? delivered.json : undefined,
     secrets: forms.includes('files') ? secrets : [],
   };
-  const placed = written && (await placeInto(runDirectory, written, options));
+  const placed = written && (await placeInto(runDirectory, written, place));
   if (placed && placed.leftOut > 0) {
     log.note(
       `${count(placed.leftOut)} not written as files, because the name is no plain file name or is taken by the sandbox, ` +
@@ -96,7 +97,7 @@ export async function stageIn(options: StageInOptions): Promise<StagedIn> {
     seenWork,
     outputs: parameters.outputs,
     environment,
-    secretsDirectory: placed && options.keep,
+    secretsDirectory: placed && place.keep,
     removeSecrets: async () => await placed?.remove(),
   };
 }
@@ -105,7 +106,7 @@ export async function stageIn(options: StageInOptions): Promise<StagedIn> {
 async function placeInto(
   runDirectory: string,
   delivered: Parameters<typeof placeSecrets>[0],
-  { keep, isolated }: Pick<StageInOptions, 'keep' | 'isolated'>,
+  { keep, isolated }: StageInOptions['place'],
 ) {
   try {
     // One that a user tried the job with at home gives way to the real one.

@@ -251,7 +251,7 @@ test("the payload's environment has nothing of the pilot's but what it needs and
     PANDA_AUTH_ID_TOKEN: 'x',
     NODE_OPTIONS: '',
   };
-  await run({ own, passOn: ['SITE_SETUP', 'PANDA_AUTH_ID_TOKEN', 'OIDC_AUTH_TOKEN_FILE'] });
+  await run({ environment: own, passOn: ['SITE_SETUP', 'PANDA_AUTH_ID_TOKEN', 'OIDC_AUTH_TOKEN_FILE'] });
   const lines = (panda.uploads.get('output/u.out')?.toString() ?? '').trimEnd().split('\n');
   assert.equal(lines.pop(), lines.pop(), 'the home is the working directory');
   assert.deepEqual(

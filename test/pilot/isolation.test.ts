@@ -183,11 +183,11 @@ test('a pilot that must isolate and cannot says why and runs nothing; one that m
   writeFileSync(join(bin, 'bwrap'), '#!/bin/sh\necho "bwrap: no namespaces for you" >&2; exit 1\n');
   chmodSync(join(bin, 'bwrap'), 0o755);
   const own = { PATH: `${bin}:${process.env['PATH']}` };
-  await assert.rejects(run({ isolate: 'on', own }), /no namespaces for you/);
+  await assert.rejects(run({ isolate: 'on', environment: own }), /no namespaces for you/);
   await assert.rejects(run({ isolate: 'on', shared: ['relative'] }), /absolute path/);
   await assert.rejects(run({ isolate: 'on', shared: ['/not/there'] }), /cannot be shown/);
   panda.add({ command: 'true' });
-  await run({ isolate: 'auto', own });
+  await run({ isolate: 'auto', environment: own });
   await panda.reported('finished');
   assert.ok(said.some((line) => line.includes('not isolated') && line.includes('no namespaces')));
 });

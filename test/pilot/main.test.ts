@@ -278,8 +278,8 @@ test('a folder for secrets in which others may replace what is there is refused'
 
 test('wrong usage ends with status 2 and a line that says what is right, help with 0', async (t) => {
   const wrong: [args: string[], said: RegExp][] = [
-    [[], /^panda-pilot: whose jobs shall run\? Give --queue NAME /],
-    [['--queue', 'q'], /Give --token-file FILE.*"panda-secrets pilot-token --queue q" prints one/],
+    [[], /^panda-pilot: --queue NAME is required: the queue whose jobs it runs /],
+    [['--queue', 'q'], /--token-file FILE is required.*"panda-secrets pilot-token --queue q" prints one/],
     [['--queue', 'q', '--token-file', '-', '--jobs', 'many'], /--jobs.*must be a whole number from 1 on/],
     [['--token-fil', 'x'], /^panda-pilot: unknown option '--token-fil' \(Did you mean --token-file\?\)/],
     [['clean', '--queue', 'q'], /unknown option '--queue'/],

@@ -9,6 +9,9 @@ import { temporaryFolder } from './folders.ts';
 import { type PandaServer, startPanda } from './panda.ts';
 import { stubToken } from './stub-session.ts';
 
+/** What a test wants otherwise, of any group. */
+type Wishes = Partial<PilotOptions['node'] & PilotOptions['policy']>;
+
 export interface TestPilot {
   panda: PandaServer;
   /** Both are of this test alone. */
@@ -17,7 +20,7 @@ export interface TestPilot {
   /** What it told the operator. */
   said: string[];
   stopping: AbortController;
-  run(options?: Partial<PilotOptions>): Promise<number>;
+  run(wishes?: Wishes): Promise<number>;
   /** The only log that came, unpacked. */
   log(): string;
 }
@@ -45,28 +48,33 @@ export async function pilotFor(t: TestContext): Promise<TestPilot> {
     secretsFolder,
     said,
     stopping,
-    run(options = {}) {
+    run(wishes = {}) {
       const run = runPilot({
         server: client,
         pilotId: session.pilotId,
-        queue: 'default',
-        node: 'node1',
-        jobs: 1,
-        slots: 1,
-        folder,
-        secretsFolder,
-        heartbeatSeconds: 0.1,
-        killGraceSeconds: 0.3,
-        own: { PATH: process.env['PATH'] },
-        passOn: [],
-        killPollSeconds: 60,
-        limits: {},
-        isolate: 'off',
-        shared: [],
-        hidden: [],
+        node: {
+          name: 'node1',
+          queue: 'default',
+          folder,
+          secretsFolder,
+          environment: { PATH: process.env['PATH'] },
+          ...wishes,
+        },
+        policy: {
+          jobs: 1,
+          slots: 1,
+          heartbeatSeconds: 0.1,
+          killGraceSeconds: 0.3,
+          passOn: [],
+          killPollSeconds: 60,
+          limits: {},
+          isolate: 'off',
+          shared: [],
+          hidden: [],
+          ...wishes,
+        },
         stopping: stopping.signal,
         say: (text) => said.push(text),
-        ...options,
       });
       running.add(run);
       return run;

@@ -77,8 +77,7 @@ async function siteInVirtualTime(t: TestContext) {
       const reporter = createReporter({
         server: server as PilotServer,
         job: { PandaID: jobId, attemptNr: 1 },
-        queue: 'default',
-        node: 'n',
+        node: { name: 'n', queue: 'default' },
         heartbeatSeconds: HEARTBEAT_SECONDS,
         stopping: new AbortController().signal,
         onKill: () => {},
