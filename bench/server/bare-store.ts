@@ -86,7 +86,7 @@ async function prepareSet({ database: path, rootKeyFile, valueBytes }: StoreSett
     const now = Date.now();
     begin.run();
     const { audit_seq, audit_hash } = countChange.get(owner) as { audit_seq: number; audit_hash: Uint8Array };
-    const ciphertext = sealValue(dataKeys.get(owner) as DataKey, { nameHash, version, queues: null }, secret);
+    const ciphertext = sealValue(dataKeys.get(owner) as DataKey, { nameHash, version }, secret);
     changeSecret.run(version, valueBytes, now, id);
     insertVersion.run(id, version, owner, dataKeyId, valueBytes, now, ciphertext);
     if (version > KEPT_VERSIONS) deleteOld.run(id, version - KEPT_VERSIONS);

@@ -2,42 +2,42 @@ import type { ListedDelivery, ListedSecret, ListedVersion } from '../protocol/ca
 import { Unavailable, UnknownCall } from '../protocol/errors.ts';
 import { type WireName, wireName } from '../protocol/names.ts';
 import { Plaintext } from '../protocol/plaintext.ts';
+import { ATTRIBUTE_NAMES, type GivenAttributes, type ToldAttributes } from '../protocol/secret-attributes.ts';
 import { checkValue } from '../protocol/text.ts';
 import type { Transport } from './transport.ts';
 
 /** The caller's secrets. Every call throws as `Transport` says. What answers text answers the server's message. */
 export interface SecretCalls {
   /**
-   * @param options `queues`: the only ones whose jobs get it, `['*']` for any (our extension); left out, a secret that is there
-   * keeps its own
-   * @throws InvalidValue before anything is sent; UnknownCall when queues are given to a server that knows none
+   * @param attributes what else it carries (our extension); what is left out stays
+   * @throws InvalidValue before anything is sent; UnknownCall when attributes are given to a server that knows none
    */
-  setSecret(name: WireName, value: string, options?: { queues?: readonly string[] | undefined }): Promise<string>;
+  setSecret(name: WireName, value: string, attributes?: GivenAttributes): Promise<string>;
   /** Those of `names` that exist, or all of them. */
   getSecrets(names?: readonly WireName[]): Promise<Map<WireName, Plaintext>>;
   /** A name that does not exist is not an error, as with PanDA. */
   deleteSecret(name: WireName): Promise<string>;
   deleteAllSecrets(): Promise<string>;
-  /** Names, sizes, trusted queues and dates, without values (our extension). */
+  /** Names, sizes, attributes and dates, without values (our extension). */
   listSecrets(): Promise<ListedSecret[]>;
-  /** The queues of those secrets that may not go to all; none on a server that knows none. */
-  getTrustedQueues(): Promise<Map<WireName, readonly string[]>>;
+  /** What each secret carries; nothing on a server that knows no attributes. */
+  getAttributes(): Promise<Map<WireName, Partial<ToldAttributes>>>;
   getSecretVersions(name: WireName): Promise<ListedVersion[]>;
   restoreSecret(name: WireName, version: number): Promise<string>;
   getSecretDeliveries(query?: { name?: WireName; limit?: number }): Promise<ListedDelivery[]>;
 }
 
 export function secretCalls(transport: Transport): SecretCalls {
-  const set = async (key: WireName | null, value: string | null, queues?: readonly string[]) =>
-    (await transport.post<null>('creds/set_user_secrets', { key, value, ...(queues && { queues }) })).message;
+  const set = async (key: WireName | null, value: string | null, attributes: GivenAttributes = {}) =>
+    (await transport.post<null>('creds/set_user_secrets', { key, value, ...attributes })).message;
   const list = async () => (await transport.get<ListedSecret[]>('creds/list_user_secrets')).data;
 
   return {
-    async setSecret(name, value, { queues } = {}) {
+    async setSecret(name, value, attributes = {}) {
       checkValue(value);
-      // A server that knows no queues might take the value and leave the queues out: it does not know this call either.
-      if (queues) await list();
-      return set(name, value, queues);
+      // A server that knows no attributes might take the value and leave them out: it does not know this call either.
+      if (ATTRIBUTE_NAMES.some((attribute) => attributes[attribute] !== undefined)) await list();
+      return set(name, value, attributes);
     },
     async getSecrets(names) {
       const { data } = await transport.get<unknown>('creds/get_user_secrets', { keys: names });
@@ -46,12 +46,12 @@ export function secretCalls(transport: Transport): SecretCalls {
     deleteSecret: (name) => set(name, null),
     deleteAllSecrets: () => set(null, null),
     listSecrets: list,
-    async getTrustedQueues() {
+    async getAttributes() {
       const listed = await list().catch((error: Error) => {
         if (error instanceof UnknownCall) return [];
         throw error;
       });
-      return new Map(listed.flatMap(({ name, kind, queues }) => (queues ? [[wireName(name, kind), queues]] : [])));
+      return new Map(listed.map((secret) => [wireName(secret.name, secret.kind), secret]));
     },
     async getSecretVersions(name) {
       return (await transport.get<ListedVersion[]>('creds/get_secret_versions', { key: name })).data;

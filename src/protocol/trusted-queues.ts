@@ -5,7 +5,7 @@ import { splitWireName, type WireName } from './names.ts';
 export type TrustedQueues = readonly string[] | null;
 
 /** Stands for any queue where queues are named. No queue can have that name. */
-export const ANY_QUEUE = '*';
+const ANY_QUEUE = '*';
 
 const QUEUE_NAME = /^[\w.-]{1,64}$/;
 
@@ -27,6 +27,11 @@ export function parseTrustedQueues(names: readonly string[]): TrustedQueues {
   if (names.includes(ANY_QUEUE)) throw new InvalidArgument('queues: "*" stands for any queue and goes with no other');
   for (const name of names) checkQueueName(name);
   return [...new Set(names)].sort();
+}
+
+/** @param attribute `queues` of a secret, as the row has it */
+export function trustedQueues(attribute: string | null): TrustedQueues {
+  return attribute === null ? null : attribute.split(',');
 }
 
 /** @param queue where a job runs; null when it may be any */

@@ -2,6 +2,7 @@ import { DecryptionFailed } from '../protocol/errors.ts';
 import { LENGTH_BYTES, lengthPrefixed } from '../protocol/length-prefixed.ts';
 import type { WireName } from '../protocol/names.ts';
 import { Plaintext } from '../protocol/plaintext.ts';
+import type { AttributeName, Attributes } from '../protocol/secret-attributes.ts';
 import { BOX_FORMAT, openBox, sealBox } from './box.ts';
 import { type DataKey, NAME_HASH_BYTES } from './data-key.ts';
 
@@ -11,8 +12,8 @@ export interface ValuePlace {
   nameHash: Uint8Array;
   /** Version number, from 1 to 2^32 - 1. */
   version: number;
-  /** What the row says of where the secret may go, as it is written there; null or left out when it says nothing. */
-  queues?: string | null;
+  /** What the row says that the secret carries; nothing when left out. */
+  attributes?: Partial<Attributes>;
 }
 
 /** Where a name stands: what all versions of the secret have in common. */
@@ -23,6 +24,12 @@ export interface NamedValue {
   name: WireName;
   value: Plaintext;
 }
+
+/**
+ * The attributes that the boxes of this format are bound to, in this order. One that is not set adds nothing, so that a new one
+ * at the end leaves the boxes of every secret that does not carry it as they were. None is ever moved or taken away.
+ */
+export const BOUND_ATTRIBUTES: readonly AttributeName[] = ['queues'];
 
 const NAME_LENGTH_BYTES = 2;
 const VERSION_BYTES = 4;
@@ -36,8 +43,8 @@ const VALUE_FIELDS = lengthPrefixed(
 
 /**
  * Encrypts a version of a secret: a box (`box.ts`) of the name's length (16 bits, big-endian), the name and the value, both
- * UTF-8. It is bound to its owner, data key, name, version and trusted queues, so that it opens in no other row and in none
- * that was given other queues.
+ * UTF-8. It is bound to its owner, data key, name, version and attributes, so that it opens in no other row and in none
+ * whose attributes were changed.
  *
  * @param secret the name must be the one that `place.nameHash` was made of
  */
@@ -87,11 +94,11 @@ export function openName(dataKey: DataKey, place: NamePlace, ciphertext: Uint8Ar
 }
 
 /**
- * The associated data of a value: owner, data key, use, format, name hash and version, and the trusted queues where there are
- * any, each with its length in front. Put together by hand into what `lengthPrefixed` gives for them, because one answer opens
+ * The associated data of a value: owner, data key, use, format, name hash and version, then name and text of each attribute that
+ * is set, every field with its length in front. Put together by hand into what `lengthPrefixed` gives for them, because one answer opens
  * many values.
  */
-function valueBinding({ context }: DataKey, { nameHash, version, queues }: ValuePlace): Buffer {
+function valueBinding({ context }: DataKey, { nameHash, version, attributes }: ValuePlace): Buffer {
   if (nameHash.length !== NAME_HASH_BYTES || version >>> 0 !== version) {
     throw new DecryptionFailed('the row of a secret is damaged: its name hash or version number is out of range');
   }
@@ -100,13 +107,18 @@ function valueBinding({ context }: DataKey, { nameHash, version, queues }: Value
   binding.set(VALUE_FIELDS, context.length);
   binding.set(nameHash, binding.length - VERSION_BYTES - LENGTH_BYTES - NAME_HASH_BYTES);
   binding.writeUInt32BE(version, binding.length - VERSION_BYTES);
-  return withQueues(binding, queues);
+  return withAttributes(binding, attributes);
 }
 
-function nameBinding({ context }: DataKey, { nameHash, queues }: NamePlace): Buffer {
-  return withQueues(Buffer.concat([context, lengthPrefixed('panda-secrets name', FORMAT, nameHash)]), queues);
+function nameBinding({ context }: DataKey, { nameHash, attributes }: NamePlace): Buffer {
+  return withAttributes(Buffer.concat([context, lengthPrefixed('panda-secrets name', FORMAT, nameHash)]), attributes);
 }
 
-function withQueues(binding: Buffer, queues: string | null | undefined): Buffer {
-  return queues ? Buffer.concat([binding, lengthPrefixed('queues', queues)]) : binding;
+function withAttributes(binding: Buffer, attributes: Partial<Attributes> = {}): Buffer {
+  let bound = binding;
+  for (const name of BOUND_ATTRIBUTES) {
+    const text = attributes[name];
+    if (text !== null && text !== undefined) bound = Buffer.concat([bound, lengthPrefixed(name, text)]);
+  }
+  return bound;
 }

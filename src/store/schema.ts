@@ -1,4 +1,5 @@
 import type { Generated } from 'kysely';
+import type { AttributeColumns } from '../protocol/secret-attributes.ts';
 
 /**
  * The tables, as both databases have them. Times are milliseconds since 1970 UTC, binary columns are bytes, `json`
@@ -51,15 +52,16 @@ interface DataKeysTable {
   active: number;
 }
 
-/** A secret: its name is found by keyed hash and shown by opening `name_ciphertext`. */
-interface SecretsTable {
+/**
+ * A secret: its name is found by keyed hash and shown by opening `name_ciphertext`. It has a column of text for each attribute,
+ * null where it is not set.
+ */
+interface SecretsTable extends AttributeColumns {
   id: string;
   owner_id: string;
   data_key_id: string;
   name_hash: Uint8Array;
   name_ciphertext: Uint8Array;
-  /** The queues that it may go to, with commas between them, or null for any. Every ciphertext of the secret is bound to it. */
-  queues: string | null;
   /** `string` or `file`. */
   kind: string;
   current_version: number;

@@ -1,3 +1,4 @@
+import { ATTRIBUTE_NAMES, type AttributeColumns } from '../protocol/secret-attributes.ts';
 import { prepared } from './prepared.ts';
 import type { Database } from './store.ts';
 
@@ -53,13 +54,15 @@ export const deleteOldVersions = prepared<{ secretId: string; lastVersion: numbe
   db.deleteFrom('secret_versions').where('secret_id', '=', arg('secretId')).where('version', '<=', arg('lastVersion')),
 );
 
+/** As columns of the secret's row where that is called `s`. */
+const ATTRIBUTE_COLUMNS = ATTRIBUTE_NAMES.map((name) => `s.${name}` as const);
+
 /** A row for each secret of an owner; one row of nulls for an owner who has none. */
-export interface CurrentVersionRow {
+export interface CurrentVersionRow extends AttributeColumns {
   revision: number;
   id: string | null;
   name_hash: Uint8Array | null;
   version: number | null;
-  queues: string | null;
   /** This and the next are null as well when the secret's current version is missing. */
   data_key_id: string | null;
   ciphertext: Uint8Array | null;
@@ -78,7 +81,7 @@ export const findCurrentVersions = prepared<{ ownerId: string }, CurrentVersionR
       's.id',
       's.name_hash',
       's.current_version as version',
-      's.queues',
+      ...ATTRIBUTE_COLUMNS,
       'v.data_key_id',
       'v.ciphertext',
     ])
@@ -102,7 +105,7 @@ export function findVersion(db: Database, ownerId: string, nameHash: Uint8Array,
   return db
     .selectFrom('secrets as s')
     .innerJoin('secret_versions as v', 'v.secret_id', 's.id')
-    .select(['s.id', 's.queues', 'v.data_key_id', 'v.ciphertext'])
+    .select(['s.id', 'v.data_key_id', 'v.ciphertext', ...ATTRIBUTE_COLUMNS])
     .where('s.owner_id', '=', ownerId)
     .where('s.name_hash', '=', nameHash)
     .where('v.version', '=', version)

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { ATTRIBUTE_NAMES, type AttributeColumns, type Attributes } from '../protocol/secret-attributes.ts';
 import type { AuditHead } from './audit.ts';
 import { prepared } from './prepared.ts';
 import type { Database } from './store.ts';
@@ -23,11 +24,10 @@ export const findRevision = prepared<{ ownerId: string }, { revision: number }>(
 );
 
 /** A secret without its value. */
-export interface FoundSecret {
+export interface FoundSecret extends AttributeColumns {
   id: string;
   current_version: number;
   size: number;
-  queues: string | null;
   name_ciphertext: Uint8Array;
 }
 
@@ -35,7 +35,7 @@ export interface FoundSecret {
 export const findSecret = prepared<{ ownerId: string; nameHash: Uint8Array }, FoundSecret>((db, arg) =>
   db
     .selectFrom('secrets')
-    .select(['id', 'current_version', 'size', 'queues', 'name_ciphertext'])
+    .select(['id', 'current_version', 'size', 'name_ciphertext', ...ATTRIBUTE_NAMES])
     .where('owner_id', '=', arg('ownerId'))
     .where('name_hash', '=', arg('nameHash')),
 );
@@ -58,7 +58,7 @@ export const insertSecret = prepared<
     dataKeyId: string;
     nameHash: Uint8Array;
     nameCiphertext: Uint8Array;
-    queues: string | null;
+    attributes: Attributes;
     kind: string;
     size: number;
     now: number;
@@ -71,7 +71,7 @@ export const insertSecret = prepared<
     data_key_id: arg('dataKeyId'),
     name_hash: arg('nameHash'),
     name_ciphertext: arg('nameCiphertext'),
-    queues: arg('queues'),
+    ...arg('attributes'),
     kind: arg('kind'),
     current_version: 1,
     size: arg('size'),
@@ -88,12 +88,13 @@ export const advanceSecret = prepared<{ id: string; version: number; size: numbe
     .where('id', '=', arg('id')),
 );
 
-/** Writes where a secret may go, with its name bound to that. */
-export async function updateQueues(
+/** Writes what a secret carries, with its name bound to that. */
+export async function updateAttributes(
   db: Database,
-  { id, queues, nameCiphertext }: { id: string; queues: string | null; nameCiphertext: Uint8Array },
+  { id, attributes, nameCiphertext }: { id: string; attributes: Attributes; nameCiphertext: Uint8Array },
 ): Promise<void> {
-  await db.updateTable('secrets').set({ queues, name_ciphertext: nameCiphertext }).where('id', '=', id).execute();
+  const change = { ...attributes, name_ciphertext: nameCiphertext };
+  await db.updateTable('secrets').set(change).where('id', '=', id).execute();
 }
 
 /** What an owner's secrets are, without values; in no order. */
@@ -105,7 +106,7 @@ export function listSecretRows(db: Database, ownerId: string) {
 export function findSecretIds(db: Database, ownerId: string, nameHashes: readonly Uint8Array[]) {
   return db
     .selectFrom('secrets')
-    .select(['id', 'name_hash', 'queues'])
+    .select(['id', 'name_hash', ...ATTRIBUTE_NAMES])
     .where('owner_id', '=', ownerId)
     .where('name_hash', 'in', nameHashes)
     .execute();
@@ -115,7 +116,7 @@ export function findSecretIds(db: Database, ownerId: string, nameHashes: readonl
 export function findSecretNames(db: Database, ownerId: string, ids: readonly string[]) {
   return db
     .selectFrom('secrets')
-    .select(['id', 'data_key_id', 'name_hash', 'name_ciphertext', 'queues'])
+    .select(['id', 'data_key_id', 'name_hash', 'name_ciphertext', ...ATTRIBUTE_NAMES])
     .where('owner_id', '=', ownerId)
     .where('id', 'in', ids)
     .execute();

@@ -1,5 +1,6 @@
 import { DecryptionFailed } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
+import { type Attributes, attributesOf } from '../protocol/secret-attributes.ts';
 import { type CurrentVersionRow, findCurrentVersions } from '../store/secret-versions.ts';
 import { findRevision } from '../store/secrets.ts';
 import type { Store } from '../store/store.ts';
@@ -11,7 +12,7 @@ export interface SealedSecret {
   dataKeyId: string;
   nameHash: Uint8Array;
   version: number;
-  queues: string | null;
+  attributes: Attributes;
   ciphertext: Uint8Array;
 }
 
@@ -59,9 +60,10 @@ export function createCurrentSecrets(options: { store: Store; cacheBytes: number
   };
 }
 
-function sealedSecret({ id, data_key_id, name_hash, version, queues, ciphertext }: CurrentVersionRow): SealedSecret {
+function sealedSecret(row: CurrentVersionRow): SealedSecret {
+  const { id, data_key_id, name_hash, version, ciphertext } = row;
   if (id === null || name_hash === null || version === null || data_key_id === null || ciphertext === null) {
     throw new DecryptionFailed('a secret does not open: its current version is missing from the database');
   }
-  return { id, dataKeyId: data_key_id, nameHash: name_hash, version, queues, ciphertext };
+  return { id, dataKeyId: data_key_id, nameHash: name_hash, version, attributes: attributesOf(row), ciphertext };
 }

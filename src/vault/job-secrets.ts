@@ -1,8 +1,8 @@
 import { Forbidden, NotFound } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
-import { isTrusted } from '../protocol/trusted-queues.ts';
-import { type OpenedSecret, openAll, type Reading } from './secrets.ts';
-import { queuesOf } from './trusted-queues.ts';
+import { isTrusted, trustedQueues } from '../protocol/trusted-queues.ts';
+import type { Reading } from './owners.ts';
+import { type OpenedSecret, openAll } from './secrets.ts';
 
 /** Which secrets a job asks for. */
 export interface JobSecretsRequest {
@@ -32,7 +32,7 @@ export async function openJobSecrets(
   { secretIds, queue }: JobSecretsRequest,
 ): Promise<JobSecrets> {
   const kept = await reading.current.of(owner);
-  const goes = new Map(kept.map((secret) => [secret.id, isTrusted(queuesOf(secret.queues), queue)]));
+  const goes = new Map(kept.map((secret) => [secret.id, isTrusted(trustedQueues(secret.attributes.queues), queue)]));
   if (secretIds) {
     const places = (which: (id: string) => boolean) => secretIds.flatMap((id, n) => (which(id) ? [n + 1] : []));
     const gone = places((id) => !goes.has(id));

@@ -1,11 +1,13 @@
 import { NotFound } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { splitWireName, type WireName } from '../protocol/names.ts';
+import { attributesOf } from '../protocol/secret-attributes.ts';
 import { hashName } from '../sealing/data-key.ts';
 import { openValue } from '../sealing/value-format.ts';
 import { findVersion, listVersionRows } from '../store/secret-versions.ts';
-import { type Changing, setSecret } from './changes.ts';
-import { noSuchSecret } from './secrets.ts';
+import type { Changing } from './owners.ts';
+import { noSuchSecret } from './secret-names.ts';
+import { setSecret } from './secrets.ts';
 
 /** A version of a secret without its value; times are milliseconds since 1970 UTC. */
 export interface VersionInfo {
@@ -57,6 +59,6 @@ export async function restoreVersion(
     );
   }
   const dataKey = await dataKeys.get(owner, row.data_key_id);
-  const secret = openValue(dataKey, { nameHash, version, queues: row.queues }, row.ciphertext);
+  const secret = openValue(dataKey, { nameHash, version, attributes: attributesOf(row) }, row.ciphertext);
   return setSecret(changing, owner, secret, { restored: { id: row.id, version } });
 }

@@ -1,15 +1,33 @@
 import { NotFound } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
-import { type SecretKind, splitWireName, type WireName } from '../protocol/names.ts';
+import { KEPT_VERSIONS } from '../protocol/limits.ts';
+import { type SecretKind, splitWireName, type WireName, wireName } from '../protocol/names.ts';
 import type { Plaintext } from '../protocol/plaintext.ts';
-import { checkTrusted, type TrustedQueues } from '../protocol/trusted-queues.ts';
-import { type DataKey, hashName } from '../sealing/data-key.ts';
-import { openName, openValue } from '../sealing/value-format.ts';
-import { findSecretIds, findSecretNames, listSecretRows } from '../store/secrets.ts';
-import type { Store } from '../store/store.ts';
-import type { CurrentSecrets, SealedSecret } from './current-secrets.ts';
-import type { DataKeys } from './data-keys.ts';
-import { queuesOf } from './trusted-queues.ts';
+import {
+  type AttributeChange,
+  type Attributes,
+  attributesOf,
+  NO_ATTRIBUTES,
+  toldAttributes,
+} from '../protocol/secret-attributes.ts';
+import { checkValue, utf8Length } from '../protocol/text.ts';
+import { type DataKey, hashName, secretIdOf } from '../sealing/data-key.ts';
+import { openName, openValue, sealName, sealValue } from '../sealing/value-format.ts';
+import { deleteOldVersions, insertVersion } from '../store/secret-versions.ts';
+import {
+  advanceSecret,
+  deleteSecretRow,
+  deleteSecretRows,
+  findSecret,
+  insertSecret,
+  listSecretRows,
+} from '../store/secrets.ts';
+import { bindAttributes } from './attributes.ts';
+import { appendAudit } from './audit.ts';
+import type { SealedSecret } from './current-secrets.ts';
+import { type Changing, lockOwner, type Reading, underActiveKey } from './owners.ts';
+import { checkQuota } from './quota.ts';
+import { asText } from './secret-names.ts';
 
 /** A secret whose value is in memory. */
 export interface OpenedSecret {
@@ -17,6 +35,7 @@ export interface OpenedSecret {
   name: WireName;
   value: Plaintext;
   version: number;
+  attributes: Attributes;
 }
 
 /** A secret without its value; times are milliseconds since 1970 UTC. */
@@ -24,7 +43,7 @@ export interface SecretInfo {
   id: string;
   name: WireName;
   kind: SecretKind;
-  queues: TrustedQueues;
+  attributes: Attributes;
   version: number;
   /** Bytes of the value as sent. */
   size: number;
@@ -32,11 +51,61 @@ export interface SecretInfo {
   updatedAt: number;
 }
 
-/** What reading needs of the vault. */
-export interface Reading {
-  store: Store;
-  dataKeys: DataKeys;
-  current: CurrentSecrets;
+/**
+ * Keeps a value as the next version of a secret, and of the versions before it the last few.
+ *
+ * @param options `attributes`: those it names change; a new secret carries no others. `restored`: the version that the value is
+ * from and the secret that must still be there; without it the secret is made when it is not there
+ * @throws {InvalidValue} {@link checkValue}
+ * @throws {DecryptionFailed} when the secret's row was changed behind the vault
+ * @throws {QuotaExceeded} when the owner would keep too many secrets or too many bytes
+ * @throws {NotFound} when the secret to restore was deleted meanwhile
+ */
+export async function setSecret(
+  changing: Changing,
+  owner: OwnerId,
+  secret: { name: WireName; value: Plaintext },
+  options: { attributes?: AttributeChange; restored?: { id: string; version: number } } = {},
+): Promise<{ version: number }> {
+  const { clock } = changing;
+  const { name, value } = secret;
+  const { attributes: change = {}, restored } = options;
+  checkValue(value.reveal());
+  const size = utf8Length(value.reveal());
+
+  return underActiveKey(changing, owner, async (tx, dataKey, head) => {
+    const now = clock();
+    const nameHash = hashName(dataKey, name);
+    const [found] = await findSecret(tx, { ownerId: owner, nameHash });
+    if (restored && found?.id !== restored.id) throw new NotFound('the secret was deleted before it was restored');
+    await checkQuota(tx, owner, { added: found ? 0 : 1, grown: size - (found?.size ?? 0) });
+
+    const id = found?.id ?? secretIdOf(nameHash);
+    const version = (found?.current_version ?? 0) + 1;
+    const attributes = found
+      ? await bindAttributes(tx, dataKey, found, { name, nameHash }, change)
+      : { ...NO_ATTRIBUTES, ...change };
+    if (found) {
+      await advanceSecret(tx, { id, version, size, now });
+    } else {
+      const nameCiphertext = sealName(dataKey, { nameHash, attributes }, name);
+      const { kind } = splitWireName(name);
+      const row = { id, ownerId: owner, dataKeyId: dataKey.id, nameHash, nameCiphertext, attributes, kind, size, now };
+      await insertSecret(tx, row);
+    }
+    const ciphertext = sealValue(dataKey, { nameHash, version, attributes }, secret);
+    await insertVersion(tx, { secretId: id, version, ownerId: owner, dataKeyId: dataKey.id, ciphertext, size, now });
+    if (version > KEPT_VERSIONS) await deleteOldVersions(tx, { secretId: id, lastVersion: version - KEPT_VERSIONS });
+
+    if (restored) {
+      const detail = { secret: id, version, from: restored.version };
+      await appendAudit(tx, clock, owner, 'owner', 'secret.restore', detail, head);
+    } else {
+      const detail = { secret: id, version, ...toldAttributes(change) };
+      await appendAudit(tx, clock, owner, 'owner', 'secret.set', detail, head);
+    }
+    return { version };
+  });
 }
 
 /**
@@ -55,7 +124,7 @@ export async function openSecrets(
   if (!names) return openAll(reading, owner, all);
   // All of an owner's rows are under one data key.
   const dataKey = await reading.dataKeys.get(owner, first.dataKeyId);
-  const wanted = hashesOf(dataKey, names);
+  const wanted = new Set(names.map((name) => asText(hashName(dataKey, name))));
   return openAll(
     reading,
     owner,
@@ -63,16 +132,17 @@ export async function openSecrets(
   );
 }
 
-/** What an owner keeps, sorted by name. @throws {DecryptionFailed} when a name does not open */
+/** An owner's secrets without values, sorted by name. @throws {DecryptionFailed} when a name does not open */
 export async function listSecrets({ store, dataKeys }: Reading, owner: OwnerId): Promise<SecretInfo[]> {
   const listed: SecretInfo[] = [];
   for (const row of await listSecretRows(store.db, owner)) {
     const dataKey = await dataKeys.get(owner, row.data_key_id);
+    const attributes = attributesOf(row);
     listed.push({
       id: row.id,
-      name: openName(dataKey, { nameHash: row.name_hash, queues: row.queues }, row.name_ciphertext),
+      name: openName(dataKey, { nameHash: row.name_hash, attributes }, row.name_ciphertext),
       kind: row.kind as SecretKind,
-      queues: queuesOf(row.queues),
+      attributes,
       version: row.current_version,
       size: row.size,
       createdAt: row.created_at,
@@ -83,49 +153,34 @@ export async function listSecrets({ store, dataKeys }: Reading, owner: OwnerId):
 }
 
 /**
- * The ids of an owner's secrets, in the order of `names`.
+ * Deletes a secret with all its versions. As in PanDA, a name that no string has is the name of a file.
  *
- * @param task the queue of a task that names them, null for any; they must be allowed to go there
- * @throws {NotFound} naming all that are not there @throws {Forbidden} naming all that may not go there
+ * @returns whether there was one
  */
-export async function idsOfNames(
-  { store, dataKeys }: Reading,
-  owner: OwnerId,
-  names: readonly WireName[],
-  task?: { queue: string | null },
-): Promise<string[]> {
-  if (names.length === 0) return [];
-  const dataKey = await dataKeys.active(owner);
-  const hashes = names.map((name) => (dataKey ? hashName(dataKey, name) : Buffer.alloc(0)));
-  const rows = dataKey ? await findSecretIds(store.db, owner, hashes) : [];
-  const byHash = new Map(rows.map((row) => [asText(row.name_hash), row]));
-  const found = names.flatMap((name, n) => {
-    const row = byHash.get(asText(hashes[n] as Buffer));
-    return row ? [{ id: row.id, name, queues: queuesOf(row.queues) }] : [];
+export async function deleteSecret(changing: Changing, owner: OwnerId, name: WireName): Promise<boolean> {
+  // An owner without secrets gets no data key.
+  if (!(await changing.dataKeys.active(owner))) return false;
+  const names = splitWireName(name).kind === 'string' ? [name, wireName(name, 'file')] : [name];
+  return underActiveKey(changing, owner, async (tx, dataKey, head) => {
+    for (const candidate of names) {
+      const [found] = await findSecret(tx, { ownerId: owner, nameHash: hashName(dataKey, candidate) });
+      if (!found) continue;
+      await deleteSecretRow(tx, owner, found.id);
+      await appendAudit(tx, changing.clock, owner, 'owner', 'secret.delete', { secret: found.id }, head);
+      return true;
+    }
+    return false;
   });
-  if (found.length < names.length) throw noSuchSecret(names.filter((name) => !found.some((one) => one.name === name)));
-  if (task) checkTrusted(found, task.queue);
-  return found.map(({ id }) => id);
 }
 
-/** The names of those secrets that are still there. */
-export async function namesOfIds(
-  { store, dataKeys }: Reading,
-  owner: OwnerId,
-  ids: readonly string[],
-): Promise<Map<string, WireName>> {
-  const names = new Map<string, WireName>();
-  if (ids.length === 0) return names;
-  for (const row of await findSecretNames(store.db, owner, ids)) {
-    const dataKey = await dataKeys.get(owner, row.data_key_id);
-    names.set(row.id, openName(dataKey, { nameHash: row.name_hash, queues: row.queues }, row.name_ciphertext));
-  }
-  return names;
-}
-
-export function noSuchSecret(names: readonly WireName[]): NotFound {
-  const quoted = names.map((name) => `"${splitWireName(name).name}"`);
-  return new NotFound(`you have no secret named ${quoted.join(', ')}`);
+/** Deletes every secret of an owner. @returns how many there were */
+export async function deleteAllSecrets({ store, clock }: Changing, owner: OwnerId): Promise<number> {
+  return store.write(async (tx) => {
+    const head = await lockOwner(tx, owner);
+    const secrets = await deleteSecretRows(tx, owner);
+    if (secrets.length > 0) await appendAudit(tx, clock, owner, 'owner', 'secret.delete_all', { secrets }, head);
+    return secrets.length;
+  });
 }
 
 /** Opens them all, sorted by name. @throws {DecryptionFailed} when one of them does not open; none is answered then */
@@ -139,19 +194,11 @@ export async function openAll(
     if (!keys.has(dataKeyId)) keys.set(dataKeyId, await dataKeys.get(owner, dataKeyId));
   }
   // In one go: between other requests' openings, what each leaves behind would live long enough to cost the collector more.
-  const opened = sealed.map(({ id, dataKeyId, nameHash, version, queues, ciphertext }): OpenedSecret => {
-    const { name, value } = openValue(keys.get(dataKeyId) as DataKey, { nameHash, version, queues }, ciphertext);
-    return { id, name, value, version };
+  const opened = sealed.map(({ id, dataKeyId, nameHash, version, attributes, ciphertext }): OpenedSecret => {
+    const dataKey = keys.get(dataKeyId) as DataKey;
+    return { id, version, attributes, ...openValue(dataKey, { nameHash, version, attributes }, ciphertext) };
   });
   return opened.sort(byName);
-}
-
-function hashesOf(dataKey: DataKey, names: readonly WireName[]): Set<string> {
-  return new Set(names.map((name) => asText(hashName(dataKey, name))));
-}
-
-function asText(hash: Uint8Array): string {
-  return Buffer.from(hash.buffer, hash.byteOffset, hash.length).toString('latin1');
 }
 
 function byName(a: { name: WireName }, b: { name: WireName }): number {

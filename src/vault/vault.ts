@@ -2,15 +2,24 @@ import type { OwnerId } from '../protocol/ids.ts';
 import { CIPHERTEXT_CACHE_BYTES } from '../protocol/limits.ts';
 import type { WireName } from '../protocol/names.ts';
 import { Plaintext } from '../protocol/plaintext.ts';
-import type { TrustedQueues } from '../protocol/trusted-queues.ts';
+import type { AttributeChange } from '../protocol/secret-attributes.ts';
 import type { RootKeys } from '../sealing/root-keys.ts';
 import type { Store } from '../store/store.ts';
-import { deleteAllSecrets, deleteSecret, destroyOwner, setSecret } from './changes.ts';
 import { createCurrentSecrets } from './current-secrets.ts';
 import { createDataKeys } from './data-keys.ts';
 import { type JobSecrets, type JobSecretsRequest, openJobSecrets } from './job-secrets.ts';
+import { destroyOwner } from './owners.ts';
+import { idsOfNames, namesOfIds } from './secret-names.ts';
 import { listVersions, restoreVersion, type VersionInfo } from './secret-versions.ts';
-import { idsOfNames, listSecrets, namesOfIds, type OpenedSecret, openSecrets, type SecretInfo } from './secrets.ts';
+import {
+  deleteAllSecrets,
+  deleteSecret,
+  listSecrets,
+  type OpenedSecret,
+  openSecrets,
+  type SecretInfo,
+  setSecret,
+} from './secrets.ts';
 
 export type { OpenedSecret };
 
@@ -23,20 +32,14 @@ export type { OpenedSecret };
  */
 export interface Vault {
   /**
-   * Makes `value` the secret's current version. Of two calls at once for one name both become versions.
+   * Makes `value` the secret's current version. Two concurrent calls for one name create two versions.
    *
    * @param value a string of Unicode scalar values, at most `MAX_VALUE_BYTES` of UTF-8
-   * @param options `queues`: the only ones whose jobs get it, null for any; left out, a secret that is there keeps its own and
-   * a new one may go to any. They hold for every version of it
+   * @param attributes what else it carries from now on, in every version; what is left out stays
    * @throws {InvalidValue} for any other value
    * @throws {QuotaExceeded} beyond `MAX_SECRETS_PER_OWNER` or `MAX_OWNER_BYTES`
    */
-  set(
-    owner: OwnerId,
-    name: WireName,
-    value: string,
-    options?: { queues?: TrustedQueues | undefined },
-  ): Promise<{ version: number }>;
+  set(owner: OwnerId, name: WireName, value: string, attributes?: AttributeChange): Promise<{ version: number }>;
   /** Opens the owner's secrets, or those of `names` that are there; sorted by name, as of one moment. */
   get(owner: OwnerId, names?: readonly WireName[]): Promise<OpenedSecret[]>;
   /**
@@ -46,7 +49,7 @@ export interface Vault {
    * without names, as the message is kept
    */
   getForJob(owner: OwnerId, request: JobSecretsRequest): Promise<JobSecrets>;
-  /** What the owner keeps, sorted by name; no value is opened. */
+  /** The owner's secrets, sorted by name; no value is opened. */
   list(owner: OwnerId): Promise<SecretInfo[]>;
   /** Deletes a secret with all its versions; for a name that no string has, the file of that name. @returns whether there was one */
   delete(owner: OwnerId, name: WireName): Promise<boolean>;
@@ -87,7 +90,8 @@ export function createVault({ store, rootKeys, clock, cacheBytes = CIPHERTEXT_CA
   const changing = { store, dataKeys, clock };
 
   return {
-    set: (owner, name, value, options) => setSecret(changing, owner, { name, value: new Plaintext(value) }, options),
+    set: (owner, name, value, attributes = {}) =>
+      setSecret(changing, owner, { name, value: new Plaintext(value) }, { attributes }),
     get: (owner, names) => openSecrets(reading, owner, names),
     getForJob: (owner, request) => openJobSecrets(reading, owner, request),
     list: (owner) => listSecrets(reading, owner),

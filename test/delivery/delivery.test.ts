@@ -9,6 +9,7 @@ import type { Offer } from '../../src/delivery/offer.ts';
 import { createJobs } from '../../src/jobs/jobs.ts';
 import type { OwnerId } from '../../src/protocol/ids.ts';
 import type { Kem, SealedSecrets } from '../../src/protocol/sealed.ts';
+import { parseAttributes } from '../../src/protocol/secret-attributes.ts';
 import { newRecipient, type Recipient } from '../../src/sealing/delivery.ts';
 import { verifyAudit } from '../../src/vault/audit.ts';
 import { eachStore, sqliteDatabase, type TestDatabase } from '../stores.ts';
@@ -92,7 +93,7 @@ eachStore(
   'a secret is delivered to the queues that its owner trusts alone, and a job is told how many are not',
   async (t, database) => {
     const { delivery, vault, owner, job } = await ownerWithJob(t, database);
-    await vault.set(owner, named('A'), 'for few', { queues: ['SAFE'] });
+    await vault.set(owner, named('A'), 'for few', parseAttributes({ queues: ['SAFE'] }));
     const recipient = await newRecipient();
     const safe = await delivery.deliver(job, { ...pilot, queue: 'SAFE' }, proven(recipient.offers));
     assert.equal(await opened(recipient, safe, job), '{"A":"for few","___file___:B":"Qg=="}');
@@ -112,7 +113,7 @@ eachStore(
 eachStore('a job that names a secret which was restricted meanwhile gets nothing elsewhere', async (t, database) => {
   const { delivery, vault, owner, job } = await ownerWithJob(t, database);
   const secretIds = await vault.idsOf(owner, [named('A')], { queue: 'GRID' });
-  await vault.set(owner, named('A'), 'for few', { queues: ['SAFE'] });
+  await vault.set(owner, named('A'), 'for few', parseAttributes({ queues: ['SAFE'] }));
   const { offers } = await newRecipient();
   await assert.rejects(delivery.deliver({ ...job, secretIds }, pilot, proven(offers)), {
     code: 'ERR_FORBIDDEN',

@@ -5,8 +5,9 @@ import { DecryptionFailed, UnknownFormat } from '../../src/protocol/errors.ts';
 import { MAX_VALUE_BYTES } from '../../src/protocol/limits.ts';
 import { type WireName, wireName } from '../../src/protocol/names.ts';
 import { Plaintext } from '../../src/protocol/plaintext.ts';
+import { ATTRIBUTE_NAMES, type AttributeText } from '../../src/protocol/secret-attributes.ts';
 import { type DataKey, hashName, importDataKey, newDataKey } from '../../src/sealing/data-key.ts';
-import { openName, openValue, sealName, sealValue } from '../../src/sealing/value-format.ts';
+import { BOUND_ATTRIBUTES, openName, openValue, sealName, sealValue } from '../../src/sealing/value-format.ts';
 import { flipped, fromHex, readVectors } from './vectors.ts';
 
 interface ValueVectors {
@@ -19,8 +20,8 @@ interface ValueVectors {
 /** As {@link ValueVectors}, for secrets that may go to the named queues only. */
 interface RestrictedVectors {
   dataKey: ValueVectors['dataKey'];
-  values: (ValueVectors['values'][number] & { queues: string })[];
-  names: (ValueVectors['names'][number] & { queues: string })[];
+  values: (ValueVectors['values'][number] & { queues: AttributeText })[];
+  names: (ValueVectors['names'][number] & { queues: AttributeText })[];
 }
 
 const bytes = newDataKey();
@@ -70,16 +71,36 @@ test('the vectors of restricted values open with the queues that they are bound 
   const key = importDataKey({ ...vectors.dataKey, bytes: fromHex(vectors.dataKey.bytes) });
   for (const { name, value, version, queues, nameHash, ciphertext } of vectors.values) {
     const at = { nameHash: fromHex(nameHash), version };
-    const opened = openValue(key, { ...at, queues }, fromHex(ciphertext));
+    const opened = openValue(key, { ...at, attributes: { queues } }, fromHex(ciphertext));
     assert.deepEqual({ name: opened.name, value: opened.value.reveal() }, { name, value });
-    for (const other of [null, '', `${queues},X`, queues.slice(0, -1)]) {
-      assert.throws(() => openValue(key, { ...at, queues: other }, fromHex(ciphertext)), DecryptionFailed);
+    for (const other of [null, '', `${queues},X`, queues.slice(0, -1)] as (AttributeText | null)[]) {
+      const changed = { ...at, attributes: { queues: other } };
+      assert.throws(() => openValue(key, changed, fromHex(ciphertext)), DecryptionFailed);
     }
   }
   for (const { name, queues, nameHash, ciphertext } of vectors.names) {
     const at = { nameHash: fromHex(nameHash) };
-    assert.equal(openName(key, { ...at, queues }, fromHex(ciphertext)), name);
+    assert.equal(openName(key, { ...at, attributes: { queues } }, fromHex(ciphertext)), name);
     assert.throws(() => openName(key, at, fromHex(ciphertext)), DecryptionFailed);
+  }
+});
+
+test('every attribute is bound to the ciphertexts, and one that is not set changes no byte of what is bound', () => {
+  assert.deepEqual([...BOUND_ATTRIBUTES].sort(), [...ATTRIBUTE_NAMES].sort());
+  const unset = Object.fromEntries(ATTRIBUTE_NAMES.map((attribute) => [attribute, null]));
+  assert.equal(openName(dataKey, place, sealName(dataKey, { ...place, attributes: unset }, name)), name);
+  for (const attribute of ATTRIBUTE_NAMES) {
+    for (const text of ['x', ''] as AttributeText[]) {
+      const at = { ...place, attributes: { [attribute]: text } };
+      const [value, itsName] = [
+        sealValue(dataKey, at, { name, value: new Plaintext('v') }),
+        sealName(dataKey, at, name),
+      ];
+      assert.equal(openValue(dataKey, at, value).value.reveal(), 'v');
+      assert.throws(() => openValue(dataKey, place, value), DecryptionFailed, `${attribute} was taken away`);
+      assert.throws(() => openName(dataKey, place, itsName), DecryptionFailed, `${attribute} was taken away`);
+      assert.throws(() => openValue(dataKey, at, sealed), DecryptionFailed, `${attribute} was put there`);
+    }
   }
 });
 

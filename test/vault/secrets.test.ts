@@ -5,6 +5,7 @@ import { inspect } from 'node:util';
 import { InvalidValue, NotFound, QuotaExceeded } from '../../src/protocol/errors.ts';
 import type { OwnerId } from '../../src/protocol/ids.ts';
 import { KEPT_VERSIONS, MAX_OWNER_BYTES, MAX_SECRETS_PER_OWNER, MAX_VALUE_BYTES } from '../../src/protocol/limits.ts';
+import { NO_ATTRIBUTES } from '../../src/protocol/secret-attributes.ts';
 import { eachStore, sqliteDatabase } from '../stores.ts';
 import { named, openVault, revealed } from './vaults.ts';
 
@@ -51,8 +52,16 @@ eachStore('the list tells kind, version, size and times without values', async (
   assert.deepEqual(
     listed.map(({ id, ...rest }) => rest),
     [
-      { name: 'A', kind: 'string', queues: null, version: 2, size: 6, createdAt: 1000, updatedAt: 2000 },
-      { name: '___file___:key', kind: 'file', queues: null, version: 1, size: 4, createdAt: 1000, updatedAt: 1000 },
+      { name: 'A', kind: 'string', attributes: NO_ATTRIBUTES, version: 2, size: 6, createdAt: 1000, updatedAt: 2000 },
+      {
+        name: '___file___:key',
+        kind: 'file',
+        attributes: NO_ATTRIBUTES,
+        version: 1,
+        size: 4,
+        createdAt: 1000,
+        updatedAt: 1000,
+      },
     ],
   );
   assert.doesNotMatch(

@@ -1,21 +1,28 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import type { OwnerId } from '../../src/protocol/ids.ts';
+import { parseAttributes } from '../../src/protocol/secret-attributes.ts';
+import { trustedQueues } from '../../src/protocol/trusted-queues.ts';
 import type { Store } from '../../src/store/store.ts';
 import { eachStore, type TestDatabase } from '../stores.ts';
 import { named, openVault, revealed } from './vaults.ts';
+
+/** The change that lets a secret go to these queues. */
+const to = (queues: readonly string[]) => parseAttributes({ queues });
 
 /** An owner with one secret for queues Q1 and Q2, and one for any. */
 async function ownerWithRestricted(t: TestContext, database: TestDatabase) {
   const opened = await openVault(t, database);
   const owner = await opened.newOwner();
   await opened.vault.set(owner, named('ANY'), 'anywhere');
-  await opened.vault.set(owner, named('KEY'), 'first', { queues: ['Q2', 'Q1', 'Q2'] });
+  await opened.vault.set(owner, named('KEY'), 'first', to(['Q2', 'Q1', 'Q2']));
   return { ...opened, owner };
 }
 
 async function queuesOf(vault: Awaited<ReturnType<typeof openVault>>['vault'], owner: OwnerId) {
-  return Object.fromEntries((await vault.list(owner)).map(({ name, queues }) => [name, queues]));
+  return Object.fromEntries(
+    (await vault.list(owner)).map(({ name, attributes }) => [name, trustedQueues(attributes.queues)]),
+  );
 }
 
 const forJob = { secretIds: null, queue: 'Q1' };
@@ -60,11 +67,11 @@ eachStore(
     const { vault, owner } = await ownerWithRestricted(t, database);
     await vault.set(owner, named('KEY'), 'second');
     assert.deepEqual((await queuesOf(vault, owner))['KEY'], ['Q1', 'Q2']);
-    await vault.set(owner, named('KEY'), 'third', { queues: ['Q3'] });
+    await vault.set(owner, named('KEY'), 'third', to(['Q3']));
     assert.deepEqual((await queuesOf(vault, owner))['KEY'], ['Q3']);
-    await vault.set(owner, named('KEY'), 'fourth', { queues: null });
+    await vault.set(owner, named('KEY'), 'fourth', to(['*']));
     assert.deepEqual((await queuesOf(vault, owner))['KEY'], null);
-    await vault.set(owner, named('ANY'), 'no more', { queues: ['Q4'] });
+    await vault.set(owner, named('ANY'), 'no more', to(['Q4']));
     assert.equal((await vault.getForJob(owner, forJob)).leftOut, 1);
     await vault.delete(owner, named('ANY'));
     await vault.set(owner, named('ANY'), 'anew');
@@ -74,7 +81,7 @@ eachStore(
 
 eachStore('every version of a secret is bound to the queues that it has now', async (t, database) => {
   const { vault, owner, anotherServer } = await ownerWithRestricted(t, database);
-  await vault.set(owner, named('KEY'), 'second', { queues: ['Q9'] });
+  await vault.set(owner, named('KEY'), 'second', to(['Q9']));
   const other = await anotherServer();
   await other.restore(owner, named('KEY'), 1);
   assert.deepEqual(revealed(await vault.get(owner, [named('KEY')])), { KEY: 'first' });
@@ -94,7 +101,7 @@ eachStore('whoever writes the database cannot give a secret to other queues', as
       await assert.rejects(one.list(owner), refused);
       // A client of PanDA's sets the next value and names no queues.
       await assert.rejects(one.set(owner, named('KEY'), 'next'), refused);
-      await assert.rejects(one.set(owner, named('KEY'), 'next', { queues: ['Q1'] }), refused);
+      await assert.rejects(one.set(owner, named('KEY'), 'next', to(['Q1'])), refused);
     }
     assert.ok(await vault.delete(owner, named('KEY')), 'its owner can still delete it');
   }
@@ -102,7 +109,7 @@ eachStore('whoever writes the database cannot give a secret to other queues', as
 
 eachStore('whoever writes the database cannot take an earlier version for a widening', async (t, database) => {
   const { vault, owner, store } = await ownerWithRestricted(t, database);
-  await vault.set(owner, named('ANY'), 'anywhere', { queues: ['Q1'] });
+  await vault.set(owner, named('ANY'), 'anywhere', to(['Q1']));
   await store.write((tx) =>
     tx
       .updateTable('secrets')

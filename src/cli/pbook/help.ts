@@ -1,4 +1,16 @@
 // Texts that stand under the options in the help of a command.
+import { ATTRIBUTE_NAMES, ATTRIBUTES, type AttributeName } from '../../protocol/secret-attributes.ts';
+
+/** `[--queues Q1,Q2]` for each attribute that a secret may carry. */
+export function attributeUsage(): string {
+  return ATTRIBUTE_NAMES.map((name) => `[--${name} ${ATTRIBUTES[name].example}]`).join(' ');
+}
+
+function attributeHelp(name: AttributeName): string {
+  const { heading, example, help } = ATTRIBUTES[name];
+  const option = `  --${name} ${example}   `;
+  return `${heading}:\n${help.map((line, n) => (n === 0 ? option : ' '.repeat(option.length)) + line).join('\n')}`;
+}
 
 export const SET_SECRET_HELP = `
 VALUE is taken as it stands: a=b, 1,2, 123, None, -5. One that begins like an
@@ -14,9 +26,7 @@ Where the value comes from:
   pbook set_secret KEY --file PATH         a file of any bytes, at most 768,000
   pbook set_secret KEY PATH is_file=True   the same, as PanDA users know it
 
-Where it may go:
-  --queues Q1,Q2   only jobs on these queues get it; "*" lifts that again. A new value
-                   without --queues leaves it as it was
+${ATTRIBUTE_NAMES.map(attributeHelp).join('\n\n')}
 
 A value has at most 1000 kB (1,024,000 bytes), a name 255 bytes without "=".`;
 

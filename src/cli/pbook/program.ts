@@ -1,8 +1,9 @@
 import { Argument, Command } from 'commander';
+import { ATTRIBUTE_NAMES, ATTRIBUTES } from '../../protocol/secret-attributes.ts';
 import { VERSION } from '../../protocol/version.ts';
 import type { Program } from '../command.ts';
 import { EXIT_REFUSED, UsageError } from '../reporting.ts';
-import { COMPLETION_HELP, ENVIRONMENT_HELP, SET_SECRET_HELP, SHELL_HELP } from './help.ts';
+import { attributeUsage, COMPLETION_HELP, ENVIRONMENT_HELP, SET_SECRET_HELP, SHELL_HELP } from './help.ts';
 import { type LiteralCommand, literalArguments } from './literal-arguments.ts';
 import { addLoginCommands } from './login.ts';
 
@@ -17,7 +18,7 @@ const shell = () => import('./shell/shell.ts');
 
 /** Commands that store or name what they are given, taken literally. */
 const LITERAL: Record<string, LiteralCommand> = {
-  set_secret: { flags: ['--json', '--help'], valued: ['--file', '--queues'] },
+  set_secret: { flags: ['--json', '--help'], valued: ['--file', ...ATTRIBUTE_NAMES.map((name) => `--${name}`)] },
   delete_secret: { flags: ['--json', '--help'], valued: [] },
 };
 
@@ -67,16 +68,16 @@ function createCommand(): Command {
 }
 
 function addSecretCommands(pbook: Command): void {
-  pbook
+  const set = pbook
     .command('set_secret')
     .description('Keep a value under a name. A name that exists gets the new value.')
-    .usage('KEY [VALUE] [--file PATH] [--queues Q1,Q2] [--json]')
+    .usage(`KEY [VALUE] [--file PATH] ${attributeUsage()} [--json]`)
     .argument('[words...]')
     .option('--file <path>', "keep a file's bytes; the job finds a file of that name")
-    .option('--queues <queues>', 'the only queues whose jobs get it, "*" for any; without it those it has stay')
-    .option(...JSON_OPTION)
     .addHelpText('after', SET_SECRET_HELP)
     .action(async (words, options) => (await secrets()).setSecret(words, options));
+  for (const name of ATTRIBUTE_NAMES) set.option(`--${name} <${name}>`, ATTRIBUTES[name].about);
+  set.option(...JSON_OPTION);
   pbook
     .command('list_secrets')
     .description('List your secrets. Long values are cut unless full=True.')

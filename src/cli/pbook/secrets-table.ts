@@ -1,25 +1,26 @@
 import { SHOWN_VALUE_CHARS } from '../../protocol/limits.ts';
 import { splitWireName, type WireName } from '../../protocol/names.ts';
 import type { Plaintext } from '../../protocol/plaintext.ts';
+import { attributeRemarks, type ToldAttributes } from '../../protocol/secret-attributes.ts';
 import { printable } from '../reporting.ts';
 
 /**
  * The list of secrets in two columns, as PanDA's pbook shows it: sorted, the mark of a file left out, values cut at
- * `SHOWN_VALUE_CHARS` characters unless `full`, behind them the queues that a secret may go to if not to all.
+ * `SHOWN_VALUE_CHARS` characters unless `full`, behind them what else a secret carries.
  */
 export function secretsTable(
   secrets: ReadonlyMap<WireName, Plaintext>,
-  queues: ReadonlyMap<WireName, readonly string[]>,
+  carried: ReadonlyMap<WireName, Partial<ToldAttributes>>,
   { full }: { full: boolean },
 ): string {
   const rows = [...secrets]
-    .map(([wire, value]) => ({ ...splitWireName(wire), value: value.reveal(), queues: queues.get(wire) }))
+    .map(([wire, value]) => ({ ...splitWireName(wire), value: value.reveal(), told: carried.get(wire) ?? {} }))
     .sort((a, b) => compare(a.name, b.name) || compare(b.kind, a.kind))
-    .map(({ name, kind, value, queues }) => {
+    .map(({ name, kind, value, told }) => {
       const shown = printable(full ? value : cut(value));
       const remarks = [
         ...(kind === 'file' ? [`file, ${fileSize(value)} bytes`] : []),
-        ...(queues ? [`queues ${printable(queues.join(', '))}`] : []),
+        ...attributeRemarks(told).map(printable),
       ];
       return [printable(name), remarks.length > 0 ? `${shown} (${remarks.join('; ')})` : shown] as const;
     });

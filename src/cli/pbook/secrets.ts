@@ -1,7 +1,12 @@
 import { isMaskable } from '../../masking/parts.ts';
 import { InvalidName } from '../../protocol/errors.ts';
 import { parseWireName, type SecretKind, splitWireName, type WireName, wireName } from '../../protocol/names.ts';
-import { ANY_QUEUE, parseTrustedQueues } from '../../protocol/trusted-queues.ts';
+import {
+  ATTRIBUTE_NAMES,
+  type GivenAttributes,
+  type ToldAttributes,
+  typedAttributes,
+} from '../../protocol/secret-attributes.ts';
 import { withConnection } from '../command.ts';
 import { info, printJson, UsageError, warn } from '../reporting.ts';
 import { keywordArguments, truthValue } from './keyword-arguments.ts';
@@ -14,10 +19,10 @@ interface Options {
   signal?: AbortSignal;
 }
 
-/** `set_secret KEY [VALUE] [is_file=True] [--queues Q1,Q2]` */
+/** `set_secret KEY [VALUE] [is_file=True]`, and an option for each attribute that a secret may carry */
 export async function setSecret(
   words: readonly string[],
-  { file, queues, ...options }: Options & { file?: string; queues?: string },
+  { file, json, signal, ...typed }: Options & { file?: string; [attribute: string]: unknown },
 ): Promise<void> {
   const [key, given, isFile, ...more] = words;
   if (key === undefined) throw new UsageError('set_secret needs KEY and VALUE; "pbook help set_secret" tells more');
@@ -25,28 +30,24 @@ export async function setSecret(
     throw new UsageError('set_secret takes one KEY and one VALUE: put quotes round a value that has spaces');
   }
   const path = filePath(given, isFile, file);
-  const trusted = queues === undefined ? {} : { queues: parseQueues(queues) };
-  if (path !== undefined) return await keepSecret(key, { path, ...trusted }, options);
+  const attributes = typedAttributes(typed);
+  const options = { ...(json && { json }), ...(signal && { signal }) };
+  if (path !== undefined) return await keepSecret(key, { path }, attributes, options);
   userName(key, 'string'); // before the value is asked for
-  await keepSecret(key, { value: await secretValue(key, given), ...trusted }, options);
+  await keepSecret(key, { value: await secretValue(key, given) }, attributes, options);
 }
 
-/** Queues as a user types them: with commas between, or `*` for any. */
-export function parseQueues(text: string): string[] {
-  const names = text.split(',').map((name) => name.trim());
-  return [...(parseTrustedQueues(names.filter((name) => name !== '')) ?? [ANY_QUEUE])];
-}
-
-/** Keeps a value, or the file at a path, under a name as a user types it, for any queue or the queues it may go to. */
+/** Keeps a value, or the file at a path, under a name as a user types it, with what else the secret is to carry. */
 export async function keepSecret(
   key: string,
-  content: ({ value: string } | { path: string }) & { queues?: readonly string[] },
+  content: { value: string } | { path: string },
+  attributes: GivenAttributes,
   { json, signal }: Options = {},
 ): Promise<void> {
   const isFile = 'path' in content;
   const name = userName(key, isFile ? 'file' : 'string');
   const value = isFile ? await readFile(content.path) : content.value;
-  const message = await withConnection(({ client }) => client.setSecret(name, value, content), signal);
+  const message = await withConnection(({ client }) => client.setSecret(name, value, attributes), signal);
   if (!isFile && value !== '' && !isMaskable(value)) {
     warn(
       `the value of ${key} is too short or too common to be hidden in the logs of jobs: a job that prints it shows it`,
@@ -63,20 +64,25 @@ export async function listSecrets(
   const { plain, named } = keywordArguments(words, ['full']);
   if (plain.length > 1) throw new UsageError('list_secrets takes full=True and nothing else');
   const whole = full === true || truthValue('full', named.full ?? plain[0]);
-  const [secrets, queues] = await withConnection(
-    ({ client }) => Promise.all([client.getSecrets(), client.getTrustedQueues()]),
+  const [secrets, carried] = await withConnection(
+    ({ client }) => Promise.all([client.getSecrets(), client.getAttributes()]),
     signal,
   );
   if (json) {
     const listed = [...secrets].map(([wire, value]) => ({
       ...splitWireName(wire),
       value: value.reveal(),
-      ...(queues.has(wire) && { queues: queues.get(wire) }),
+      ...setAttributes(carried.get(wire)),
     }));
     printJson(listed);
   } else {
-    process.stdout.write(secrets.size === 0 ? 'No secrets\n' : secretsTable(secrets, queues, { full: whole }));
+    process.stdout.write(secrets.size === 0 ? 'No secrets\n' : secretsTable(secrets, carried, { full: whole }));
   }
+}
+
+/** Those that are set, by their names. */
+function setAttributes(told: Partial<ToldAttributes> = {}): GivenAttributes {
+  return Object.fromEntries(ATTRIBUTE_NAMES.flatMap((name) => (told[name] ? [[name, told[name]]] : [])));
 }
 
 /** `delete_secret KEY` */

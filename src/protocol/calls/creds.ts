@@ -1,8 +1,21 @@
-import { Type } from 'typebox';
+import { type TArray, type TOptional, type TString, Type } from 'typebox';
 import type { SecretKind } from '../names.ts';
+import { ATTRIBUTE_NAMES, ATTRIBUTES, type AttributeName, type ToldAttributes } from '../secret-attributes.ts';
 import { call, Id } from './call.ts';
 
 const Key = Type.String({ description: 'wire name of the secret; a file has ___file___: in front' });
+
+/** What a secret may carry, as arguments of a call. */
+const AttributeArguments = Object.fromEntries(
+  ATTRIBUTE_NAMES.map((name) => {
+    const { list, about } = ATTRIBUTES[name];
+    const description = `extension: ${about}`;
+    const schema = list ? Type.Array(Type.String(), { maxItems: 100, description }) : Type.String({ description });
+    return [name, Type.Optional(schema)];
+  }),
+) as {
+  [A in AttributeName]: TOptional<(typeof ATTRIBUTES)[A]['list'] extends true ? TArray<TString> : TString>;
+};
 
 export const setUserSecrets = call({
   path: 'creds/set_user_secrets',
@@ -12,13 +25,7 @@ export const setUserSecrets = call({
   parameters: Type.Object({
     key: Type.Union([Key, Type.Null()]),
     value: Type.Union([Type.String(), Type.Null()]),
-    queues: Type.Optional(
-      Type.Array(Type.String(), {
-        maxItems: 100,
-        description:
-          'extension: the only queues whose jobs get it, "*" for any; left out, a secret that is there keeps its own',
-      }),
-    ),
+    ...AttributeArguments,
   }),
 });
 
@@ -35,20 +42,18 @@ export const listUserSecrets = call({
   path: 'creds/list_user_secrets',
   http: 'GET',
   panda: false,
-  summary: 'Names, kinds, sizes, trusted queues and dates of the secrets, without values.',
+  summary: 'Names, kinds, sizes, attributes and dates of the secrets, without values.',
   parameters: Type.Object({}),
 });
 
 /** One secret in the answer of `list_user_secrets`; times are ISO 8601 in UTC. */
-export interface ListedSecret {
+export interface ListedSecret extends ToldAttributes {
   /** Without the mark of a file. */
   name: string;
   kind: SecretKind;
   version: number;
   /** Bytes of the value as sent. */
   size: number;
-  /** The only queues whose jobs get it; null for any. */
-  queues: readonly string[] | null;
   created_at: string;
   updated_at: string;
 }

@@ -4,8 +4,15 @@ import * as calls from '../../protocol/calls/creds.ts';
 import { succeeded } from '../../protocol/envelope.ts';
 import { InvalidArgument } from '../../protocol/errors.ts';
 import { parseWireName, splitWireName } from '../../protocol/names.ts';
+import {
+  ATTRIBUTE_NAMES,
+  type AttributeChange,
+  type GivenAttributes,
+  parseAttributes,
+  toldAttributes,
+} from '../../protocol/secret-attributes.ts';
 import { secretsText } from '../../protocol/secrets-text.ts';
-import { parseTrustedQueues, type TrustedQueues } from '../../protocol/trusted-queues.ts';
+import { trustedQueues } from '../../protocol/trusted-queues.ts';
 import type { Vault } from '../../vault/vault.ts';
 import { ownerOf } from '../plugins/authentication.ts';
 import { route } from '../route.ts';
@@ -20,10 +27,11 @@ export interface SecretRooms {
 
 /** A user's secrets. */
 export function credsRoutes(app: FastifyInstance, { vault, delivery, checkQueues }: SecretRooms): void {
-  route(app, calls.setUserSecrets, async ({ key, value, queues }, request) => {
+  route(app, calls.setUserSecrets, async ({ key, value, ...given }, request) => {
     const owner = ownerOf(request);
-    if (queues !== undefined && (key === null || value === null)) {
-      throw new InvalidArgument("'queues' goes with a 'key' and a 'value'");
+    const [attribute] = ATTRIBUTE_NAMES.filter((name) => given[name] !== undefined);
+    if (attribute !== undefined && (key === null || value === null)) {
+      throw new InvalidArgument(`'${attribute}' goes with a 'key' and a 'value'`);
     }
     if (key === null) {
       if (value !== null) throw new InvalidArgument("'value' must be null where 'key' is: that deletes all secrets");
@@ -32,7 +40,7 @@ export function credsRoutes(app: FastifyInstance, { vault, delivery, checkQueues
       await vault.delete(owner, parseWireName(key));
     } else {
       const name = parseWireName(key);
-      await vault.set(owner, name, value, { queues: await knownQueues(queues) });
+      await vault.set(owner, name, value, await checkedAttributes(given));
     }
     return succeeded(null, 'OK');
   });
@@ -48,7 +56,7 @@ export function credsRoutes(app: FastifyInstance, { vault, delivery, checkQueues
       ...splitWireName(secret.name),
       version: secret.version,
       size: secret.size,
-      queues: secret.queues,
+      ...toldAttributes(secret.attributes),
       created_at: isoTime(secret.createdAt),
       updated_at: isoTime(secret.updatedAt),
     }));
@@ -75,11 +83,12 @@ export function credsRoutes(app: FastifyInstance, { vault, delivery, checkQueues
     return succeeded(await delivery.history(ownerOf(request), which));
   });
 
-  /** Undefined where none were named. */
-  async function knownQueues(names: readonly string[] | undefined): Promise<TrustedQueues | undefined> {
-    const queues = names && parseTrustedQueues(names);
+  /** The one place where attributes are read: from here to the row they are in the spelling that is kept. */
+  async function checkedAttributes(given: GivenAttributes): Promise<AttributeChange> {
+    const change = parseAttributes(given);
+    const queues = trustedQueues(change.queues ?? null);
     if (queues) await checkQueues(queues);
-    return queues;
+    return change;
   }
 }
 

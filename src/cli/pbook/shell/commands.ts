@@ -12,11 +12,11 @@ const results = () => import('../results.ts');
 
 /** What the functions of `python/pbook.py` ask for, by the same implementations as the commands of the command line. */
 const COMMANDS: Record<string, Command> = {
-  async set_secret({ key, value, path, queues }, options) {
-    const { keepSecret, parseQueues } = await secrets();
+  async set_secret({ key, value, path, ...typed }, options) {
+    const { keepSecret } = await secrets();
+    const { typedAttributes } = await import('../../../protocol/secret-attributes.ts');
     const content = path === undefined ? { value: String(value) } : { path: String(path) };
-    const trusted = queues === undefined ? {} : { queues: parseQueues(String(queues)) };
-    await keepSecret(String(key), { ...content, ...trusted }, options);
+    await keepSecret(String(key), content, typedAttributes(typed), options);
   },
   async secret_history({ key, limit, json }, options) {
     const { findDeliveries, secretHistory } = await records();

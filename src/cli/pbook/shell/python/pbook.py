@@ -49,7 +49,7 @@ def set_secret(key, value, is_file=False, queues=None):
       >>> set_secret('DB_PASSWORD', 'random_string', queues='Q1,Q2')
     """
     _check_key("set_secret", key)
-    restricted = {} if queues is None else {"queues": _queues(queues)}
+    attributes = _attributes(queues=queues)
     if is_file:
         try:
             path = os.path.abspath(os.fsdecode(value))
@@ -57,10 +57,10 @@ def set_secret(key, value, is_file=False, queues=None):
             raise TypeError(
                 f"with is_file=True the value of set_secret must be the path of a file, not {_type(value)}"
             ) from None
-        return _done("set_secret", key=key, path=path, **restricted)
+        return _done("set_secret", key=key, path=path, **attributes)
     if not isinstance(value, str):
         raise TypeError(f"the value of set_secret must be a str, not {_type(value)}: {_conversion(value)}")
-    return _done("set_secret", key=key, value=value, **restricted)
+    return _done("set_secret", key=key, value=value, **attributes)
 
 
 def list_secrets(full=False):
@@ -252,6 +252,8 @@ def help(*about):
         print(f"There is no command or module {thing!r}; help() lists the commands.")
 
 
+_EXAMPLES = {"queues": "Q1,Q2"}
+
 _OVERVIEW = """
 The commands:
 
@@ -329,11 +331,15 @@ def _id(given):
     raise TypeError(f"a task id is a number, such as 12345678, not {_type(given)}")
 
 
-def _queues(given):
-    names = given.split(",") if isinstance(given, str) else given
-    if isinstance(names, (list, tuple, set)) and all(isinstance(name, str) for name in names):
-        return ",".join(names)
-    raise TypeError(f"queues must be a str such as 'Q1,Q2', or a list of names, not {_type(given)}")
+def _attributes(**given):
+    return {name: _words(name, value) for name, value in given.items() if value is not None}
+
+
+def _words(name, given):
+    words = given.split(",") if isinstance(given, str) else given
+    if isinstance(words, (list, tuple, set)) and all(isinstance(word, str) for word in words):
+        return ",".join(words)
+    raise TypeError(f"{name} must be a str such as {_EXAMPLES[name]!r}, or a list of names, not {_type(given)}")
 
 
 def _version(given):

@@ -1,0 +1,144 @@
+import { InvalidArgument } from './errors.ts';
+import { parseTrustedQueues } from './trusted-queues.ts';
+
+/** One thing that a secret may carry beside its value. */
+interface Attribute {
+  /** Given as a list of words, on a command line with commas between them; otherwise as one word. */
+  list: boolean;
+  /** An example of it, for the usage line: `Q1,Q2`. */
+  example: string;
+  /** One line for the option and for the API's document. */
+  about: string;
+  /** What `pbook help set_secret` says under `heading`, without the option itself. */
+  heading: string;
+  help: readonly string[];
+  /**
+   * Reads what its owner gives, one word unless `list`.
+   *
+   * @returns the one spelling of it that is kept; null for a secret that does not carry it
+   * @throws {InvalidArgument} naming the attribute and what is allowed
+   */
+  parse(words: readonly string[]): string | null;
+  /** How the list of secrets tells it. */
+  remark(words: readonly string[]): string;
+}
+
+/**
+ * What a secret may carry, each described once. The option of `pbook set_secret`, the argument of the call, the columns of the
+ * secret's row, its place in a change, in the audit and in the list are made from this; `docs/developer.md` tells what else a
+ * new one needs.
+ */
+export const ATTRIBUTES = {
+  queues: {
+    list: true,
+    example: 'Q1,Q2',
+    about: 'the only queues whose jobs get it, "*" for any; without it those it has stay',
+    heading: 'Where it may go',
+    help: [
+      'only jobs on these queues get it; "*" lifts that again. A new value',
+      'without --queues leaves it as it was',
+    ],
+    parse: (names) => parseTrustedQueues(names)?.join(',') ?? null,
+    remark: (names) => `queues ${names.join(', ')}`,
+  },
+} as const satisfies Record<string, Attribute>;
+
+export type AttributeName = keyof typeof ATTRIBUTES;
+
+/** In the order in which they are told. */
+export const ATTRIBUTE_NAMES = Object.keys(ATTRIBUTES) as AttributeName[];
+
+/** The one spelling of an attribute, which {@link parseAttributes} makes: what the row holds and every ciphertext is bound to. */
+export type AttributeText = string & { readonly __brand: 'AttributeText' };
+
+/** The columns of a secret's row that hold its attributes: believed when a ciphertext opens with them, and not before. */
+export type AttributeColumns = { readonly [A in AttributeName]: string | null };
+
+/** Everything that a secret carries; null for what it does not. */
+export type Attributes = { readonly [A in AttributeName]: AttributeText | null };
+
+/** The attributes that a change of a secret names. What it does not name stays as it is. */
+export type AttributeChange = Partial<Attributes>;
+
+/** An attribute as it is given and told: on the wire and in `--json`. */
+type Told<A extends AttributeName> = (typeof ATTRIBUTES)[A]['list'] extends true ? readonly string[] : string;
+
+/** Attributes as their owner gives them. */
+export type GivenAttributes = { readonly [A in AttributeName]?: Told<A> | undefined };
+
+/** Attributes as a secret's owner is told them. */
+export type ToldAttributes = { readonly [A in AttributeName]: Told<A> | null };
+
+/** What a secret carries for which nothing was named. */
+export const NO_ATTRIBUTES = attributes(() => null);
+
+/** @param given may have other properties: only attributes are read @throws {InvalidArgument} as each attribute's `parse` */
+export function parseAttributes(given: GivenAttributes): AttributeChange {
+  const named = ATTRIBUTE_NAMES.flatMap((name) => {
+    const value: string | readonly string[] | undefined = given[name];
+    if (value === undefined) return [];
+    return [[name, ATTRIBUTES[name].parse(typeof value === 'string' ? [value] : value)]];
+  });
+  return Object.fromEntries(named) as AttributeChange;
+}
+
+/**
+ * Reads attributes as they are typed, each as one text, into what is sent. Checked here, so that a mistake is told before a value
+ * is asked for.
+ *
+ * @param typed may have other properties: only attributes are read
+ * @throws {InvalidArgument} as {@link parseAttributes}
+ */
+export function typedAttributes(typed: { readonly [name: string]: unknown }): GivenAttributes {
+  const given = Object.fromEntries(
+    ATTRIBUTE_NAMES.flatMap((name) => {
+      const text = typed[name];
+      if (text === undefined) return [];
+      if (typeof text !== 'string') throw new InvalidArgument(`${name}: must be text`);
+      return [[name, ATTRIBUTES[name].list ? wordsOf(text) : text.trim()]];
+    }),
+  ) as GivenAttributes;
+  return { ...given, ...withoutNull(toldAttributes(parseAttributes(given))) };
+}
+
+/** What lifts an attribute is sent as it was typed: `*`. */
+function withoutNull(told: Partial<ToldAttributes>): GivenAttributes {
+  return Object.fromEntries(Object.entries(told).filter(([, value]) => value !== null));
+}
+
+/** The attributes among a row's columns. */
+export function attributesOf(row: AttributeColumns): Attributes {
+  return attributes((name) => row[name]);
+}
+
+/** As the owner is told them; those alone that `kept` has. */
+export function toldAttributes<A extends AttributeChange>(kept: A): Pick<ToldAttributes, keyof A & AttributeName> {
+  return Object.fromEntries(
+    ATTRIBUTE_NAMES.flatMap((name) => {
+      const text = kept[name];
+      if (text === undefined) return [];
+      return [[name, text !== null && ATTRIBUTES[name].list ? text.split(',') : text]];
+    }),
+  ) as Pick<ToldAttributes, keyof A & AttributeName>;
+}
+
+/** What the list of secrets says of those that are set. A server of an earlier release tells fewer. */
+export function attributeRemarks(told: Partial<ToldAttributes>): string[] {
+  return ATTRIBUTE_NAMES.flatMap((name) => {
+    const value: string | readonly string[] | null | undefined = told[name];
+    return value === null || value === undefined
+      ? []
+      : [ATTRIBUTES[name].remark(typeof value === 'string' ? [value] : value)];
+  });
+}
+
+function attributes(of: (name: AttributeName) => string | null): Attributes {
+  return Object.fromEntries(ATTRIBUTE_NAMES.map((name) => [name, of(name)])) as Attributes;
+}
+
+function wordsOf(text: string): string[] {
+  return text
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '');
+}

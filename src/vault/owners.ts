@@ -1,0 +1,71 @@
+import { NotFound } from '../protocol/errors.ts';
+import type { OwnerId } from '../protocol/ids.ts';
+import type { DataKey } from '../sealing/data-key.ts';
+import type { AuditHead } from '../store/audit.ts';
+import { deleteDataKeys, findActiveDataKey } from '../store/data-keys.ts';
+import { countChange, deleteSecretRows } from '../store/secrets.ts';
+import type { Database, Store } from '../store/store.ts';
+import { appendAudit } from './audit.ts';
+import type { CurrentSecrets } from './current-secrets.ts';
+import type { DataKeys } from './data-keys.ts';
+
+/** The parts of the vault that a change uses. */
+export interface Changing {
+  store: Store;
+  dataKeys: DataKeys;
+  clock: () => number;
+}
+
+/** The parts of the vault that reading uses. */
+export interface Reading {
+  store: Store;
+  dataKeys: DataKeys;
+  current: CurrentSecrets;
+}
+
+/**
+ * Deletes an owner's secrets and data key, so that copies in backups open no more either; the audit stays. Another server
+ * that remembers the key forgets it within `DATA_KEY_SECONDS`.
+ *
+ * @throws {NotFound} when there is no such owner
+ */
+export async function destroyOwner({ store, dataKeys, clock }: Changing, owner: OwnerId): Promise<void> {
+  const dataKey = await store.write(async (tx) => {
+    const head = await lockOwner(tx, owner);
+    const secrets = await deleteSecretRows(tx, owner);
+    const [active] = await findActiveDataKey(tx, { ownerId: owner });
+    await deleteDataKeys(tx, owner);
+    const detail = { secrets, dataKey: active?.id ?? null };
+    await appendAudit(tx, clock, owner, 'operator', 'owner.destroy', detail, head);
+    return active;
+  });
+  if (dataKey) dataKeys.forget(dataKey.id);
+}
+
+/**
+ * Runs `work` in a transaction that holds the owner's lock, with the data key that is active there: the key is unwrapped
+ * before the transaction, which waits for nothing, and another server may put a new one in its place until then.
+ */
+export async function underActiveKey<T>(
+  { store, dataKeys }: Changing,
+  owner: OwnerId,
+  work: (tx: Database, dataKey: DataKey, head: AuditHead) => Promise<T>,
+): Promise<T> {
+  let dataKey = await dataKeys.lastActive(owner);
+  for (;;) {
+    const done = await store.write(async (tx) => {
+      const head = await lockOwner(tx, owner);
+      const [active] = await findActiveDataKey(tx, { ownerId: owner });
+      return active?.id === dataKey.id ? { result: await work(tx, dataKey, head) } : undefined;
+    });
+    if (done) return done.result;
+    dataKey = await dataKeys.activeOrNew(owner);
+  }
+}
+
+/** Makes one owner's changes run one after another. @throws {NotFound} when there is no such owner */
+export async function lockOwner(tx: Database, ownerId: OwnerId): Promise<AuditHead> {
+  const [head] = await countChange(tx, { ownerId });
+  if (!head) throw new NotFound('there is no such owner');
+  return head;
+}

@@ -1,0 +1,61 @@
+import { NotFound } from '../protocol/errors.ts';
+import type { OwnerId } from '../protocol/ids.ts';
+import { splitWireName, type WireName } from '../protocol/names.ts';
+import { attributesOf } from '../protocol/secret-attributes.ts';
+import { checkTrusted, trustedQueues } from '../protocol/trusted-queues.ts';
+import { hashName } from '../sealing/data-key.ts';
+import { openName } from '../sealing/value-format.ts';
+import { findSecretIds, findSecretNames } from '../store/secrets.ts';
+import type { Reading } from './owners.ts';
+
+/**
+ * The ids of an owner's secrets, in the order of `names`.
+ *
+ * @param task the queue of a task that names them, null for any; they must be allowed to go there
+ * @throws {NotFound} naming all that are not there @throws {Forbidden} naming all that may not go there
+ */
+export async function idsOfNames(
+  { store, dataKeys }: Reading,
+  owner: OwnerId,
+  names: readonly WireName[],
+  task?: { queue: string | null },
+): Promise<string[]> {
+  if (names.length === 0) return [];
+  const dataKey = await dataKeys.active(owner);
+  const hashes = names.map((name) => (dataKey ? hashName(dataKey, name) : Buffer.alloc(0)));
+  const rows = dataKey ? await findSecretIds(store.db, owner, hashes) : [];
+  const byHash = new Map(rows.map((row) => [asText(row.name_hash), row]));
+  const found = names.flatMap((name, n) => {
+    const row = byHash.get(asText(hashes[n] as Buffer));
+    return row ? [{ id: row.id, name, queues: trustedQueues(row.queues) }] : [];
+  });
+  if (found.length < names.length) throw noSuchSecret(names.filter((name) => !found.some((one) => one.name === name)));
+  if (task) checkTrusted(found, task.queue);
+  return found.map(({ id }) => id);
+}
+
+/** The names of those secrets that are still there. */
+export async function namesOfIds(
+  { store, dataKeys }: Reading,
+  owner: OwnerId,
+  ids: readonly string[],
+): Promise<Map<string, WireName>> {
+  const names = new Map<string, WireName>();
+  if (ids.length === 0) return names;
+  for (const row of await findSecretNames(store.db, owner, ids)) {
+    const dataKey = await dataKeys.get(owner, row.data_key_id);
+    const place = { nameHash: row.name_hash, attributes: attributesOf(row) };
+    names.set(row.id, openName(dataKey, place, row.name_ciphertext));
+  }
+  return names;
+}
+
+export function noSuchSecret(names: readonly WireName[]): NotFound {
+  const quoted = names.map((name) => `"${splitWireName(name).name}"`);
+  return new NotFound(`you have no secret named ${quoted.join(', ')}`);
+}
+
+/** A hash as what a `Map` can look up. */
+export function asText(hash: Uint8Array): string {
+  return Buffer.from(hash.buffer, hash.byteOffset, hash.length).toString('latin1');
+}
