@@ -4,7 +4,7 @@ _panda_secrets() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     word=${COMP_WORDS[index]}
     case "$at $word" in
-      'panda-secrets serve' | 'panda-secrets user' | 'panda-secrets user add' | 'panda-secrets user password' | 'panda-secrets user list' | 'panda-secrets user disable' | 'panda-secrets user enable' | 'panda-secrets user remove' | 'panda-secrets user help' | 'panda-secrets token' | 'panda-secrets pilot-token' | 'panda-secrets pilot' | 'panda-secrets pilot list' | 'panda-secrets pilot end' | 'panda-secrets pilot help' | 'panda-secrets queue' | 'panda-secrets queue add' | 'panda-secrets queue list' | 'panda-secrets queue help' | 'panda-secrets signing-key' | 'panda-secrets signing-key rotate' | 'panda-secrets signing-key help' | 'panda-secrets help') at="$at $word" ;;
+      'panda-secrets serve' | 'panda-secrets user' | 'panda-secrets user add' | 'panda-secrets user password' | 'panda-secrets user role' | 'panda-secrets user list' | 'panda-secrets user disable' | 'panda-secrets user enable' | 'panda-secrets user remove' | 'panda-secrets user help' | 'panda-secrets token' | 'panda-secrets pilot-token' | 'panda-secrets pilot' | 'panda-secrets pilot list' | 'panda-secrets pilot end' | 'panda-secrets pilot help' | 'panda-secrets queue' | 'panda-secrets queue add' | 'panda-secrets queue list' | 'panda-secrets queue help' | 'panda-secrets signing-key' | 'panda-secrets signing-key rotate' | 'panda-secrets signing-key help' | 'panda-secrets help') at="$at $word" ;;
     esac
   done
   case "$at ${COMP_WORDS[COMP_CWORD - 1]}" in
@@ -85,6 +85,18 @@ _panda_secrets() {
       return
       ;;
     'panda-secrets user password --public-url')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user role --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user role --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user role --config')
       COMPREPLY=()
       return
       ;;
@@ -258,17 +270,22 @@ _panda_secrets() {
       if [[ $current == -* ]]; then
         words='-h --help'
       else
-        words='add password list disable enable remove help'
+        words='add password role list disable enable remove help'
       fi
       ;;
     'panda-secrets user add')
       if [[ $current == -* ]]; then
-        words='--data --database --config --display-name --password-stdin --public-url -h --help'
+        words='--data --database --config --display-name --operator --password-stdin --public-url -h --help'
       fi
       ;;
     'panda-secrets user password')
       if [[ $current == -* ]]; then
         words='--data --database --config --password-stdin --public-url --link -h --help'
+      fi
+      ;;
+    'panda-secrets user role')
+      if [[ $current == -* ]]; then
+        words='--data --database --config -h --help'
       fi
       ;;
     'panda-secrets user list')

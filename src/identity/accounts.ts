@@ -14,10 +14,14 @@ export interface Account {
   /** Milliseconds since 1970 UTC. */
   readonly createdAt: number;
   readonly disabled: boolean;
+  readonly role: AccountRole;
 }
 
+/** An operator administers the installation, and is a user besides. */
+export type AccountRole = 'user' | 'operator';
+
 /**
- * Adds an account. The name is taken in lower case; the display name is the name unless given.
+ * Adds an account, a user's unless told otherwise. The name is taken in lower case; the display name is the name unless given.
  *
  * @throws {InvalidArgument} when the name is not one
  * @throws {AlreadyExists}
@@ -27,6 +31,7 @@ export async function addAccount(
   clock: () => number,
   name: string,
   displayName: string = name,
+  role: AccountRole = 'user',
 ): Promise<Account> {
   const row = {
     name: accountName(name),
@@ -34,6 +39,7 @@ export async function addAccount(
     display_name: displayName,
     created_at: clock(),
     disabled: 0,
+    operator: role === 'operator' ? 1 : 0,
     password_hash: null,
   };
   const added = await store.write((tx) => rows.insertAccount(tx, row));
@@ -58,9 +64,19 @@ export async function findActiveAccount(store: Store, subject: string): Promise<
   return row && accountOf(row);
 }
 
-/** Whether the account whose tokens carry this `sub` is there and may be used. */
-export function isActiveAccount(store: Store, subject: string): Promise<boolean> {
-  return rows.hasActiveAccount(store.db, subject);
+/** The role of the account whose tokens carry this `sub`; undefined when it is not there or may not be used. */
+export async function roleOfAccount(store: Store, subject: string): Promise<AccountRole | undefined> {
+  return (await findActiveAccount(store, subject))?.role;
+}
+
+/**
+ * Makes an account an operator's, or a user's again: a running server goes by it within `ACCOUNT_RECHECK_SECONDS`.
+ *
+ * @throws {NotFound}
+ */
+export async function setAccountRole(store: Store, name: string, role: AccountRole): Promise<void> {
+  const found = await store.write((tx) => rows.setOperator(tx, name.toLowerCase(), role === 'operator'));
+  if (!found) throw noAccount(name);
 }
 
 /**
@@ -112,5 +128,6 @@ export function accountOf(row: rows.AccountRow): Account {
     displayName: row.display_name,
     createdAt: row.created_at,
     disabled: row.disabled === 1,
+    role: row.operator === 1 ? 'operator' : 'user',
   };
 }

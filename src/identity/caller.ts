@@ -8,8 +8,8 @@ export const EMBEDDED_ISSUER_ID = 'embedded';
 
 /** Who sent a request, as its token proves. */
 export interface Caller {
-  /** A pilot may acquire jobs; a user keeps secrets and submits tasks. */
-  readonly kind: 'user' | 'pilot';
+  /** A pilot may acquire jobs; a user keeps secrets and submits tasks; an operator is a user who also administers. */
+  readonly kind: 'user' | 'operator' | 'pilot';
   /** {@link IssuerClaims.id} of the issuer. */
   readonly issuer: string;
   /** `sub`: with `issuer`, who it is. */
@@ -38,6 +38,8 @@ export interface IssuerClaims {
   readonly groupsClaim?: string;
   /** The queues that a pilot with these claims and groups serves, or undefined for a user. Without it all are users. */
   queuesOf?(claims: JWTPayload, groups: readonly string[]): readonly string[] | undefined;
+  /** Tells an operator by their groups. Without it no token of the issuer makes one. */
+  isOperator?(groups: readonly string[]): boolean;
 }
 
 /**
@@ -53,7 +55,7 @@ export function callerOf(claims: JWTPayload & { exp: number }, issuer: IssuerCla
   const nickname = shownClaim(claims['preferred_username']);
   const queues = issuer.queuesOf?.(claims, groups);
   return {
-    kind: queues ? 'pilot' : 'user',
+    kind: queues ? 'pilot' : issuer.isOperator?.(groups) ? 'operator' : 'user',
     issuer: issuer.id,
     subject,
     displayName: shownClaim(claims[issuer.nameClaim ?? 'name']) ?? nickname ?? subject,

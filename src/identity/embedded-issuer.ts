@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createLocalJWKSet, errors, importJWK, type JWK, type JWTPayload, type JWTVerifyGetKey, SignJWT } from 'jose';
 import { InvalidArgument, Misconfigured } from '../protocol/errors.ts';
+import type { AccountRole } from './accounts.ts';
 import { type Caller, EMBEDDED_ISSUER_ID } from './caller.ts';
 import { openSigningKeys, type SigningKey, type SigningKeyFile, type SigningKeys } from './signing-key-file.ts';
 import type { TrustedIssuer } from './tokens.ts';
@@ -34,8 +35,8 @@ export interface EmbeddedIssuer {
 
 /**
  * Opens the embedded issuer with the signing keys in `keyFile` (mode 0600), made on first start. `clock` is in
- * milliseconds. `isActiveAccount` tells whether the account with a `sub` may still be used; without it tokens of a
- * removed account are good until they end.
+ * milliseconds. `roleOfAccount` tells the role of the account with a `sub`, or undefined when it may not be used;
+ * without it all are users, and tokens of a removed account are good until they end.
  *
  * @throws {Misconfigured} when others can read the key file, or it is damaged
  * @throws {UnknownFormat} when a later release wrote it
@@ -43,11 +44,11 @@ export interface EmbeddedIssuer {
 export async function openEmbeddedIssuer({
   keyFile,
   clock,
-  isActiveAccount,
+  roleOfAccount,
 }: {
   keyFile: string;
   clock: () => number;
-  isActiveAccount?: (subject: string) => Promise<boolean>;
+  roleOfAccount?: (subject: string) => Promise<AccountRole | undefined>;
 }): Promise<EmbeddedIssuer> {
   const signingKeys = await openSigningKeys(keyFile, clock);
   const { issuer } = await signingKeys.current();
@@ -76,8 +77,12 @@ export async function openEmbeddedIssuer({
     audience: [AUDIENCE],
     keys: verifyingKeys(signingKeys),
     queuesOf: pilotQueues,
-    ...(isActiveAccount && {
-      isActive: async ({ kind, subject }: Caller) => kind === 'pilot' || isActiveAccount(subject),
+    ...(roleOfAccount && {
+      async asOfNow(caller: Caller) {
+        if (caller.kind === 'pilot') return caller;
+        const kind = await roleOfAccount(caller.subject);
+        return kind && { ...caller, kind };
+      },
     }),
   };
 

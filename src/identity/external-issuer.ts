@@ -22,6 +22,8 @@ export interface ExternalIssuer {
   groupsClaim?: string;
   /** The groups (`VO/ROLE`) whose members are pilots, each with the queues that they serve. Without it none is. */
   pilots?: Readonly<Record<string, readonly string[]>>;
+  /** The groups (`VO/ROLE`) whose members are operators. Without it none is. A member who is a pilot as well is a pilot. */
+  operators?: readonly string[];
   /** The VO whose members log in there, and as which of the issuer's clients. Without it `pbook login` does not. */
   login?: { vo: string; clientId: string; clientSecret?: string };
 }
@@ -33,7 +35,7 @@ export interface ExternalIssuer {
  * @throws {Misconfigured} when an address is neither https nor on this machine, or no audience is given
  */
 export function trustExternalIssuer(
-  { issuer, audience, jwksUri, id = issuer, nameClaim, groupsClaim, pilots }: ExternalIssuer,
+  { issuer, audience, jwksUri, id = issuer, nameClaim, groupsClaim, pilots, operators }: ExternalIssuer,
   { clock }: { clock: () => number },
 ): TrustedIssuer {
   if (audience.length === 0) throw new Misconfigured(`the issuer ${issuer} needs an audience`);
@@ -46,6 +48,9 @@ export function trustExternalIssuer(
     keys: fetchedKeys(issuer, jwksUri ? async () => configured : () => discoverKeys(issuer, configured), clock),
     ...(nameClaim !== undefined && { nameClaim }),
     ...(groupsClaim !== undefined && { groupsClaim }),
+    ...(operators !== undefined && {
+      isOperator: (groups: readonly string[]) => groups.some((group) => operators.includes(group)),
+    }),
     queuesOf(_claims, groups) {
       const served = groups.filter((group) => pilots && Object.hasOwn(pilots, group));
       return served.length > 0 ? [...new Set(served.flatMap((group) => pilots?.[group] ?? []))] : undefined;

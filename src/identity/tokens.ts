@@ -18,8 +18,11 @@ export interface TrustedIssuer extends IssuerClaims {
    * @throws {Unavailable} when the issuer's keys cannot be had now
    */
   readonly keys: JWTVerifyGetKey;
-  /** Whether a caller's account may still be used; asked again every `ACCOUNT_RECHECK_SECONDS`. Without it all may. */
-  isActive?(caller: Caller): Promise<boolean>;
+  /**
+   * The caller as its account has it now, or undefined when the account may not be used; asked again every
+   * `ACCOUNT_RECHECK_SECONDS`. Without it the token alone counts.
+   */
+  asOfNow?(caller: Caller): Promise<Caller | undefined>;
 }
 
 export interface TokenVerifier {
@@ -60,15 +63,14 @@ export function createTokenVerifier({
 
       const issuer = issuerOf(token, trusted);
       const claims = await checkedClaims(token, issuer, now);
-      const caller = callerOf(claims, issuer);
-      if (issuer.isActive && !(await issuer.isActive(caller))) {
-        throw new Unauthenticated("the token's account was disabled or removed");
-      }
+      const claimed = callerOf(claims, issuer);
+      const caller = issuer.asOfNow ? await issuer.asOfNow(claimed) : claimed;
+      if (!caller) throw new Unauthenticated("the token's account was disabled or removed");
       const until = (claims.exp + CLOCK_TOLERANCE_SECONDS) * 1000;
       remembered.put(token, {
         caller,
         from: ((claims.nbf ?? 0) - CLOCK_TOLERANCE_SECONDS) * 1000,
-        until: issuer.isActive ? Math.min(until, now + ACCOUNT_RECHECK_SECONDS * 1000) : until,
+        until: issuer.asOfNow ? Math.min(until, now + ACCOUNT_RECHECK_SECONDS * 1000) : until,
       });
       return caller;
     },

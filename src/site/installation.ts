@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { makeFolder } from '../files/make-folder.ts';
-import { isActiveAccount } from '../identity/accounts.ts';
+import { roleOfAccount } from '../identity/accounts.ts';
 import { type EmbeddedIssuer, openEmbeddedIssuer } from '../identity/embedded-issuer.ts';
 import { Misconfigured } from '../protocol/errors.ts';
 import { type OpenRootKeys, openRootKeys } from '../sealing/open-root-keys.ts';
@@ -61,7 +61,7 @@ export async function openInstallation(
     const issuer = await openEmbeddedIssuer({
       keyFile,
       clock,
-      isActiveAccount: (subject) => isActiveAccount(store, subject),
+      roleOfAccount: (subject) => roleOfAccount(store, subject),
     });
     return {
       store,

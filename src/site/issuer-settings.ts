@@ -1,7 +1,7 @@
 import type { ExternalIssuer } from '../identity/external-issuer.ts';
 import { Misconfigured } from '../protocol/errors.ts';
 
-const KEYS = ['issuer', 'audience', 'jwks_uri', 'id', 'name_claim', 'groups_claim', 'pilots', 'login'];
+const KEYS = ['issuer', 'audience', 'jwks_uri', 'id', 'name_claim', 'groups_claim', 'pilots', 'operators', 'login'];
 const LOGIN_KEYS = ['vo', 'client_id', 'client_secret'];
 
 /**
@@ -12,6 +12,7 @@ const LOGIN_KEYS = ['vo', 'client_id', 'client_secret'];
  *     audience = ["panda"]
  *     pilots = { "vo/pilot" = ["QUEUE_A", "QUEUE_B"] }   # groups whose members are pilots, and the queues that they serve
  *
+ *     operators = ["vo/admin"]                           # groups whose members are operators
  *     login = { vo = "vo", client_id = "panda" }   # the VO whose members log in there; a client_secret if it needs one
  *
  * and optionally `jwks_uri`, `id`, `name_claim`, `groups_claim`.
@@ -38,6 +39,7 @@ function parseIssuer(table: unknown, where: string): ExternalIssuer {
     ...(nameClaim !== undefined && { nameClaim }),
     ...(groupsClaim !== undefined && { groupsClaim }),
     ...(entries['pilots'] !== undefined && { pilots: queuesByGroup(entries['pilots'], `"pilots" of ${where}`) }),
+    ...(entries['operators'] !== undefined && { operators: texts(entries['operators'], `"operators" of ${where}`) }),
     ...(entries['login'] !== undefined && { login: parseLogin(entries['login'], `"login" of ${where}`) }),
   };
 }

@@ -22,21 +22,21 @@ export function listAccounts(db: Database): Promise<AccountRow[]> {
   return db.selectFrom('accounts').selectAll().orderBy('name').execute();
 }
 
-export async function hasActiveAccount(db: Database, subject: string): Promise<boolean> {
-  const row = await db
-    .selectFrom('accounts')
-    .select('name')
-    .where('subject', '=', subject)
-    .where('disabled', '=', 0)
-    .executeTakeFirst();
-  return row !== undefined;
-}
-
 /** False when there is no account of this name. */
 export async function setDisabled(db: Database, name: string, disabled: boolean): Promise<boolean> {
   const { numUpdatedRows } = await db
     .updateTable('accounts')
     .set({ disabled: disabled ? 1 : 0 })
+    .where('name', '=', name)
+    .executeTakeFirst();
+  return numUpdatedRows === 1n;
+}
+
+/** False when there is no account of this name. */
+export async function setOperator(db: Database, name: string, operator: boolean): Promise<boolean> {
+  const { numUpdatedRows } = await db
+    .updateTable('accounts')
+    .set({ operator: operator ? 1 : 0 })
     .where('name', '=', name)
     .executeTakeFirst();
   return numUpdatedRows === 1n;

@@ -18,7 +18,10 @@ export interface ColumnTypes {
 export function migrationProvider(types: ColumnTypes): MigrationProvider {
   return {
     async getMigrations() {
-      return { '0001-start': statements(start(types)) };
+      return {
+        '0001-start': statements(start(types)),
+        '0002-operators': statements(operators(types)),
+      };
     },
   };
 }
@@ -261,4 +264,8 @@ function start({ bytes, int, identity, startIdsAt }: ColumnTypes): string[] {
       version ${int} not null,
       primary key (delivery_id, secret_id))`,
   ];
+}
+
+function operators({ int }: ColumnTypes): string[] {
+  return [`alter table accounts add column operator ${int} not null default 0`];
 }

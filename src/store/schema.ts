@@ -106,6 +106,8 @@ interface AccountsTable {
   display_name: string;
   created_at: number;
   disabled: Generated<number>;
+  /** 1 for an operator. */
+  operator: Generated<number>;
   /** `identity/passwords.ts` says how it is written; null while none was chosen. */
   password_hash: string | null;
 }

@@ -54,7 +54,10 @@ test('accounts, tokens and queues are administered while the server runs', async
   await assert.rejects(ended.acquireJobs({ site_name: 'SLURM' }), /session has ended: the operator ended it/);
   ended.close();
 
-  assert.match((await program.run(['user', 'list'])).stdout, /alice +Alice Doe +\d{4}-\d\d-\d\d/);
+  assert.match((await program.run(['user', 'list'])).stdout, /alice +Alice Doe +user +\d{4}-\d\d-\d\d/);
+  assert.equal((await who(stdout)).data['kind'], 'user');
+  assert.equal((await program.run(['user', 'role', 'Alice', 'operator'])).stdout, 'alice is an operator\n');
+  assert.match((await program.run(['user', 'list'])).stdout, /alice +Alice Doe +operator/);
   assert.match((await program.run(['user', 'disable', 'alice'])).stdout, /disabled alice/);
   assert.match((await program.run(['token', 'alice'])).stderr, /"alice" is disabled/);
   const [account] = JSON.parse((await program.run(['user', 'list', '--json'])).stdout);
@@ -86,6 +89,8 @@ test('every misuse is told, with the way out', async (t) => {
     [['token'], 2, /missing required argument 'name'/],
     [['user', 'add', 'no spaces'], 1, /cannot be an account's name/],
     [['user', 'disable', 'nobody'], 1, /no account "nobody"/],
+    [['user', 'role', 'alice', 'root'], 2, /Allowed choices are user, operator/],
+    [['user', 'role', 'nobody', 'operator'], 1, /no account "nobody"/],
     [['user', 'rename', 'x'], 2, /unknown command 'rename'/],
     [['pilot-token', '--queue', 'nowhere'], 1, /no queue "nowhere": known are default.*queue add nowhere/],
     [['pilot-token'], 2, /required option '--queue <name>'/],

@@ -15,6 +15,7 @@ eachStore('an account is found by its name in any case', async (_t, database) =>
     displayName: 'Alice A.',
     createdAt: NOW,
     disabled: false,
+    role: 'user',
   });
   assert.deepEqual(await findAccount(store, 'ALICE'), added);
   assert.equal(await findAccount(store, 'bob'), undefined);

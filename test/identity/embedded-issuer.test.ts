@@ -4,12 +4,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { decodeJwt } from 'jose';
-import { addAccount, disableAccount, isActiveAccount, removeAccount } from '../../src/identity/accounts.ts';
+import {
+  addAccount,
+  disableAccount,
+  removeAccount,
+  roleOfAccount,
+  setAccountRole,
+} from '../../src/identity/accounts.ts';
 import { pilotId } from '../../src/identity/caller.ts';
 import { openEmbeddedIssuer } from '../../src/identity/embedded-issuer.ts';
 import { createOwners } from '../../src/identity/owners.ts';
 import { createTokenVerifier } from '../../src/identity/tokens.ts';
-import { InvalidArgument, Misconfigured, Unauthenticated, UnknownFormat } from '../../src/protocol/errors.ts';
+import { InvalidArgument, Misconfigured, NotFound, Unauthenticated, UnknownFormat } from '../../src/protocol/errors.ts';
 import { sqliteDatabase } from '../stores.ts';
 import { NOW } from './signer.ts';
 
@@ -165,7 +171,7 @@ async function withAccounts(t: TestContext) {
   const issuer = await openEmbeddedIssuer({
     keyFile: join(folder, 'signing-key.json'),
     clock: () => server.now,
-    isActiveAccount: (subject) => isActiveAccount(store, subject),
+    roleOfAccount: (subject) => roleOfAccount(store, subject),
   });
   const { verify } = createTokenVerifier({ issuers: [issuer.trusted], clock: () => server.now });
   return Object.assign(server, { store, issuer, verify });
@@ -199,6 +205,30 @@ test('a name that is given to another person is another owner', async (t) => {
   const first = await ownerOf();
   await removeAccount(store, 'alice');
   assert.notEqual(await ownerOf(), first);
+});
+
+test('an operator is who the accounts say, at any time, whatever the token and its names say', async (t) => {
+  const server = await withAccounts(t);
+  const { store, issuer } = server;
+  const kindOf = async (token: string) => (await server.verify(token)).kind;
+  const ops = await addAccount(store, clock, 'ops', 'Olga Ops', 'operator');
+  const mallory = await addAccount(store, clock, 'mallory', 'ops');
+  const token = await issuer.mintUserToken(ops, hour);
+  assert.equal(await kindOf(token), 'operator');
+  assert.equal(await kindOf(await issuer.mintUserToken(mallory, hour)), 'user', 'a display name like an operator');
+  const asOps = { ...mallory, name: ops.name, displayName: ops.displayName };
+  assert.equal(await kindOf(await issuer.mintUserToken(asOps, hour)), 'user', 'the names alone of an operator');
+
+  await setAccountRole(store, 'OPS', 'user');
+  server.now += 30_000;
+  assert.equal(await kindOf(token), 'user', 'a token from before');
+  await setAccountRole(store, 'ops', 'operator');
+  server.now += 30_000;
+  assert.equal(await kindOf(token), 'operator');
+  await disableAccount(store, 'ops');
+  server.now += 30_000;
+  await assert.rejects(server.verify(token), Unauthenticated);
+  await assert.rejects(setAccountRole(store, 'nobody', 'operator'), NotFound);
 });
 
 test('a pilot needs no account', async (t) => {

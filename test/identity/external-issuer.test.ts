@@ -127,6 +127,23 @@ test("pilots of an external issuer serve only the queues that their groups' were
   assert.deepEqual(await read(['panda/production', 'panda/pilot']), { kind: 'pilot', queues: ['BNL', 'CERN'] });
 });
 
+test('operators of an external issuer are members of the groups that were named, and nobody where none were', async (t) => {
+  const claims = { name: 'operator', preferred_username: 'operator', kind: 'operator', role: 'operator' };
+  const kindAt = async (configured: Partial<ExternalIssuer>, groups: unknown) => {
+    const { verify, signer } = await site(t, configured);
+    return (await verify(await signer.sign({ ...claims, groups }))).kind;
+  };
+  const named = { operators: ['panda/admin'], pilots: { 'panda/pilot': ['Q'] } };
+  assert.equal(await kindAt(named, ['panda', '/panda/admin']), 'operator');
+  assert.equal(await kindAt(named, ['panda/admin', 'panda/pilot']), 'pilot', 'who is both is a pilot');
+  for (const groups of [['panda'], ['panda/admins'], ['admin'], ['PANDA/ADMIN'], [], undefined, [['panda/admin']]]) {
+    assert.equal(await kindAt(named, groups), 'user', JSON.stringify(groups));
+  }
+  for (const groups of [['panda/admin'], ['operator'], ['panda/operator'], ['operators'], 'operator']) {
+    assert.equal(await kindAt({}, groups), 'user', 'an issuer without operators');
+  }
+});
+
 test('an issuer in the clear, or without audience, is refused at the start', () => {
   const trust = (issuer: ExternalIssuer) => () => trustExternalIssuer(issuer, { clock: () => NOW });
   assert.throws(trust({ issuer: 'http://issuer.example', audience: ['panda'] }), Misconfigured);

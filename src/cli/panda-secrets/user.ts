@@ -1,22 +1,30 @@
-import type { Command } from 'commander';
-import { addAccount, disableAccount, listAccounts, removeAccount } from '../../identity/accounts.ts';
+import { Argument, type Command } from 'commander';
+import {
+  type AccountRole,
+  addAccount,
+  disableAccount,
+  listAccounts,
+  removeAccount,
+  setAccountRole,
+} from '../../identity/accounts.ts';
 import { addInstallationOptions, administer } from './administer.ts';
 import { tableOf } from './table.ts';
 import { givePassword, type PasswordOptions, readPassword } from './user-password.ts';
 
-/** `panda-secrets user add|password|list|disable|enable|remove`: accounts of the embedded issuer. */
+/** `panda-secrets user add|password|role|list|disable|enable|remove`: accounts of the embedded issuer. */
 export function addUserCommands(program: Command): void {
   const user = program.command('user').description('the accounts that this server gives tokens to');
 
   addInstallationOptions(user.command('add <name>'))
     .description('adds an account; asks for its password, or prints a link at which one is chosen')
     .option('--display-name <text>', 'the name that is shown (default: the name)')
+    .option('--operator', 'an operator, who may also administer this server over the network')
     .option('--password-stdin', 'reads the password from standard input')
     .option('--public-url <url>', 'where the server is reached, for the link (default: where it listened last)')
-    .action((name: string, { displayName, ...options }: AddOptions, command: Command) =>
+    .action((name: string, { displayName, operator, ...options }: AddOptions, command: Command) =>
       administer(command, async ({ store }, settings) => {
         const password = await readPassword(name, options);
-        const account = await addAccount(store, Date.now, name, displayName);
+        const account = await addAccount(store, Date.now, name, displayName, operator ? 'operator' : 'user');
         console.log(`added ${account.name}; a token for it: panda-secrets token ${account.name}`);
         await givePassword(store, settings, account.name, password);
       }),
@@ -33,6 +41,17 @@ export function addUserCommands(program: Command): void {
       ),
     );
 
+  addInstallationOptions(user.command('role'))
+    .description('makes an account an operator, or a user again')
+    .argument('<name>')
+    .addArgument(new Argument('<role>').choices(['user', 'operator']))
+    .action((name: string, role: AccountRole, _options: unknown, command: Command) =>
+      administer(command, async ({ store }) => {
+        await setAccountRole(store, name, role);
+        console.log(`${name.toLowerCase()} is ${role === 'operator' ? 'an operator' : 'a user'}`);
+      }),
+    );
+
   addInstallationOptions(user.command('list'))
     .description('lists the accounts')
     .option('--json', 'as JSON')
@@ -41,13 +60,14 @@ export function addUserCommands(program: Command): void {
         const accounts = await listAccounts(store);
         if (json) return console.log(JSON.stringify(accounts));
         if (accounts.length === 0) return console.log('no accounts; add one with "panda-secrets user add NAME"');
-        const rows = accounts.map(({ name, displayName, createdAt, disabled }) => [
+        const rows = accounts.map(({ name, displayName, createdAt, role, disabled }) => [
           name,
           displayName,
+          role,
           new Date(createdAt).toISOString().slice(0, 10),
           disabled ? 'disabled' : '',
         ]);
-        console.log(tableOf(['NAME', 'SHOWN AS', 'SINCE', ''], rows));
+        console.log(tableOf(['NAME', 'SHOWN AS', 'ROLE', 'SINCE', ''], rows));
       }),
     );
 
@@ -63,7 +83,7 @@ export function addUserCommands(program: Command): void {
   }
 
   addInstallationOptions(user.command('remove <name>'))
-    .description('removes an account; whoever gets the name later starts with nothing')
+    .description('removes an account; a person who gets the name later starts with nothing')
     .action((name: string, _options: unknown, command: Command) =>
       administer(command, async ({ store }) => {
         await removeAccount(store, name);
@@ -74,4 +94,5 @@ export function addUserCommands(program: Command): void {
 
 interface AddOptions extends PasswordOptions {
   displayName?: string;
+  operator?: boolean;
 }

@@ -29,16 +29,16 @@ export function decorateCaller(app: FastifyInstance): void {
 }
 
 /**
- * Every route of this scope answers only a caller of that kind, over a secure line. It is decided before the body is read.
- * A user also becomes the owner of what it does.
+ * Every route of this scope answers only callers of that kind, over a secure line. It is decided before the body is read. An
+ * operator is a user as well. A user becomes the owner of what it does under a user's calls.
  */
 export function requireCaller(app: FastifyInstance, identity: Identity, kind: Caller['kind'] | 'any'): void {
   app.addHook('onRequest', async (request, reply) => {
     requireSecureTransport(request);
     const caller = await whoCalls(request, identity).catch((error) => askForToken(error, request, reply));
     request.caller = caller;
-    if (kind !== 'any' && caller.kind !== kind) throw new Forbidden(wrongKind(kind, caller));
-    if (caller.kind === 'user') request.owner = await identity.owners.of(caller);
+    if (kind !== 'any' && !isOfKind(caller, kind)) throw new Forbidden(WRONG_KIND[kind](caller));
+    if (kind === 'user') request.owner = await identity.owners.of(caller);
   });
   keepProofs(app);
 }
@@ -80,8 +80,13 @@ function askForToken(error: unknown, { headers }: FastifyRequest, reply: Fastify
   throw error;
 }
 
-function wrongKind(kind: Caller['kind'], caller: Caller): string {
-  return kind === 'user'
-    ? `this call is for users, and the token is a ${caller.kind}'s`
-    : 'production or pilot role required: this call is for pilots, and the token is not one of theirs';
+function isOfKind(caller: Caller, kind: Caller['kind']): boolean {
+  return caller.kind === kind || (kind === 'user' && caller.kind === 'operator');
 }
+
+/** That for pilots begins with PanDA's words. */
+const WRONG_KIND: Record<Caller['kind'], (caller: Caller) => string> = {
+  user: (caller) => `this call is for users, and the token is a ${caller.kind}'s`,
+  operator: (caller) => `this call is for operators, and the token is a ${caller.kind}'s`,
+  pilot: () => 'production or pilot role required: this call is for pilots, and the token is not one of theirs',
+};
