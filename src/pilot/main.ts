@@ -9,6 +9,7 @@ import { KILL_POLL_SECONDS } from '../protocol/limits.ts';
 import { shownText } from '../protocol/text.ts';
 import { protectMemory } from './core-files.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
+import { closeInheritedDescriptors } from './inherited-descriptors.ts';
 import { joinServer } from './join-server.ts';
 import { readJoinToken } from './join-token.ts';
 import { runPilot } from './loop.ts';
@@ -25,6 +26,7 @@ const MAX_SAID_CHARS = 2000;
 process.exitCode = await main(process.argv);
 
 async function main(argv: string[]): Promise<number> {
+  closeInheritedDescriptors();
   const program = createPilotProgram({ run, clean });
   try {
     await program.parseAsync(argv);

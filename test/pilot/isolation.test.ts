@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { livingProcesses } from '../../src/pilot/processes.ts';
 import { temporaryFolder, until } from './folders.ts';
+import { asNobody, bubblewrap, canBeNobody, isRoot } from './isolated.ts';
 import { type PandaServer, startPanda } from './panda.ts';
 import { pilotFor } from './pilots.ts';
 import { stubToken } from './stub-session.ts';
@@ -15,12 +16,6 @@ import { stubToken } from './stub-session.ts';
 const MAIN = join(import.meta.dirname, '../../src/pilot/main.ts');
 const QUIET = ['--disable-warning=ExperimentalWarning'];
 const NOBODY = 65534;
-const works =
-  spawnSync('bwrap', ['--unshare-user-try', '--unshare-pid', '--ro-bind', '/', '/', '--proc', '/proc', 'true'])
-    .status === 0;
-const isolated = works ? {} : { skip: 'bwrap (bubblewrap) does not work here' };
-/** Whether another user may be taken on, who may read the sources. */
-const canBeNobody = spawnSync('setpriv', [...asNobody(), 'test', '-r', MAIN]).status === 0;
 
 interface Found {
   files: string[];
@@ -30,8 +25,7 @@ interface Found {
 }
 
 for (const who of ['root', 'an ordinary user'] as const) {
-  const isRoot = process.getuid?.() === 0;
-  const skip = !works || (who === 'root' ? !isRoot : isRoot && !canBeNobody);
+  const skip = bubblewrap.skip || (who === 'root' ? !isRoot : isRoot && !canBeNobody);
   const user = { nobody: who !== 'root' && isRoot };
   test(`two users' jobs on one node of a pilot that runs as ${who} read nothing of each other or of the pilot`, {
     skip,
@@ -55,7 +49,7 @@ test("without isolation the same looking finds the other job's secret, but not w
   );
 });
 
-test('an isolated payload sees the system read-only, and directories of its own', isolated, async (t) => {
+test('an isolated payload sees the system read-only, and directories of its own', bubblewrap, async (t) => {
   const { panda, run, folder, secretsFolder } = await pilotFor(t);
   const look = [
     'touch /usr/x /etc/x /x /srv/x /tmp/y /var/tmp/z /dev/shm/w 2>/dev/null; ls -d /usr/x /etc/x /x /srv/x /tmp/y /var/tmp/z /dev/shm/w 2>/dev/null',
@@ -82,7 +76,7 @@ test('an isolated payload sees the system read-only, and directories of its own'
 
 test(
   'an isolated job brings its outputs, also through a link that it made with the path that it saw',
-  isolated,
+  bubblewrap,
   async (t) => {
     const { panda, run } = await pilotFor(t);
     panda.add(
@@ -99,7 +93,7 @@ test(
 
 test(
   'a process that clears its environment, leaves the session and loses its parent ends with an isolated job',
-  isolated,
+  bubblewrap,
   async (t) => {
     const { panda, run, folder } = await pilotFor(t);
     panda.add({
@@ -115,7 +109,7 @@ test(
 
 test(
   'an isolated payload that is killed by its owner is asked first, and then ended with everything that it started',
-  isolated,
+  bubblewrap,
   async (t) => {
     const { panda, run, log } = await pilotFor(t);
     panda.add({
@@ -133,7 +127,7 @@ test(
   },
 );
 
-test('an isolated payload ends with a pilot that is killed', isolated, async (t) => {
+test('an isolated payload ends with a pilot that is killed', bubblewrap, async (t) => {
   const panda = await startPanda(t);
   const folder = await temporaryFolder(t);
   const token = join(folder, 'token');
@@ -150,14 +144,14 @@ test('an isolated payload ends with a pilot that is killed', isolated, async (t)
   assert.deepEqual(readdirSync(folder), ['token']);
 });
 
-test('an isolated payload passes on its exit status', isolated, async (t) => {
+test('an isolated payload passes on its exit status', bubblewrap, async (t) => {
   const { panda, run } = await pilotFor(t);
   panda.add({ command: 'exit 42' });
   await run({ isolate: 'on' });
   assert.equal((await panda.reported('failed'))['trans_exit_code'], 42);
 });
 
-test('what is shared is seen, and of it not what the pilot hides', isolated, async (t) => {
+test('what is shared is seen, and of it not what the pilot hides', bubblewrap, async (t) => {
   const { panda, run } = await pilotFor(t);
   const site = await temporaryFolder(t);
   mkdirSync(join(site, 'keys'));
@@ -249,12 +243,8 @@ function startPilot(panda: PandaServer, { nobody, args }: { nobody: boolean; arg
     '2',
     ...args,
   ];
-  const [program = '', ...words] = nobody ? ['setpriv', ...asNobody(), ...all] : all;
+  const [program = '', ...words] = nobody ? [...asNobody(), ...all] : all;
   return spawn(program, words, { env: { PATH: process.env['PATH'] } });
-}
-
-function asNobody(): string[] {
-  return [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
 }
 
 /** A place where as many as `count` wait for each other, twice; its port. */

@@ -1,0 +1,23 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+
+const NOBODY = 65534;
+const MAIN = join(import.meta.dirname, '../../src/pilot/main.ts');
+
+/** Options of a test that needs bubblewrap: skipped where it does not work. */
+export const bubblewrap: { skip: string | false } = {
+  skip:
+    spawnSync('bwrap', ['--unshare-user-try', '--unshare-pid', '--ro-bind', '/', '/', '--proc', '/proc', 'true'])
+      .status !== 0 && 'bwrap (bubblewrap) does not work here',
+};
+
+export const isRoot = process.getuid?.() === 0;
+
+/** The words before a program that is to run as an ordinary user, when this is root. */
+export function asNobody(): string[] {
+  return ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
+}
+
+/** Whether root can take another user on, who may read the sources. */
+export const canBeNobody =
+  isRoot && spawnSync(asNobody()[0] ?? '', [...asNobody().slice(1), 'test', '-r', MAIN]).status === 0;
