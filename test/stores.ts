@@ -43,6 +43,20 @@ export function onPostgres(name: string, body: (t: TestContext, database: TestDa
   });
 }
 
+/** The store, on which `act` happens once, between what a call has read and its first write. */
+export function interrupted(store: Store, act: () => Promise<unknown>): Store {
+  let pending: (() => Promise<unknown>) | undefined = act;
+  return {
+    ...store,
+    async write(work) {
+      const first = pending;
+      pending = undefined;
+      await first?.();
+      return store.write(work);
+    },
+  };
+}
+
 /** An empty SQLite database. */
 export function sqliteDatabase(t: TestContext): TestDatabase {
   return testDatabase(t, (folder) => openSqlite(join(folder, 'panda.db')));

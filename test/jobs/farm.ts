@@ -14,6 +14,7 @@ export interface Farm {
   jobs: Jobs;
   alice: OwnerId;
   bob: OwnerId;
+  clock: () => number;
   passSeconds(seconds: number): void;
   /** Another server on the same database and clock. */
   replica(): Promise<Jobs>;
@@ -49,6 +50,7 @@ export async function openFarm(_t: TestContext, database: TestDatabase): Promise
     jobs,
     alice,
     bob,
+    clock,
     passSeconds(seconds) {
       now += seconds * 1000;
     },

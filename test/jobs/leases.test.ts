@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createJobs } from '../../src/jobs/jobs.ts';
 import { LEASE_SECONDS, PANDA_PILOT_LEASE_SECONDS } from '../../src/protocol/limits.ts';
-import { sqliteDatabase } from '../stores.ts';
+import { eachStore, interrupted, sqliteDatabase } from '../stores.ts';
 import { openFarm } from './farm.ts';
 
 test('the lease loop takes jobs from silent pilots, and ends what it does before it closes', async (t) => {
@@ -15,6 +15,21 @@ test('the lease loop takes jobs from silent pilots, and ends what it does before
   t.mock.timers.tick(10_000);
   await loop.close();
   assert.equal((await farm.jobs.getTask(farm.alice, taskId)).jobs.waiting, 1);
+});
+
+eachStore('a pilot whose report arrives while its lease is being ended keeps the job', async (t, database) => {
+  const farm = await openFarm(t, database);
+  const taskId = await farm.submit();
+  const { jobId } = await farm.acquireOne('p');
+  farm.passSeconds(LEASE_SECONDS + 1);
+  const report = { jobId, attempt: 1, state: 'running' };
+  const store = interrupted(farm.store, () => farm.jobs.report('p', report));
+  assert.equal(await createJobs({ store, clock: farm.clock }).expireLeases(), 0);
+  assert.deepEqual(
+    (await farm.jobs.jobsOf(farm.alice, taskId)).map(({ state }) => state),
+    ['running'],
+  );
+  assert.deepEqual(await farm.jobs.report('p', { ...report, state: 'finished' }), { command: 'NULL' });
 });
 
 test('a pilot that reports every half an hour keeps its job for longer, from report to report', async (t) => {

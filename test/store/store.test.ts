@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { sql } from 'kysely';
 import { openSqlite } from '../../src/store/sqlite.ts';
 
 async function sqlite(t: TestContext) {
@@ -17,6 +18,16 @@ async function sqlite(t: TestContext) {
 }
 
 const queue = (name: string) => ({ name, created_at: 1 });
+
+test('an answered write is on the disk, and what is deleted is overwritten there', async (t) => {
+  const { store } = await sqlite(t);
+  const pragmas = await store.write(async (tx) => ({
+    ...(await sql<object>`pragma journal_mode`.execute(tx)).rows[0],
+    ...(await sql<object>`pragma synchronous`.execute(tx)).rows[0],
+    ...(await sql<object>`pragma secure_delete`.execute(tx)).rows[0],
+  }));
+  assert.deepEqual(pragmas, { journal_mode: 'wal', synchronous: 2, secure_delete: 1 });
+});
 
 test('writes that arrive together are all kept', async (t) => {
   const { store } = await sqlite(t);

@@ -6,7 +6,8 @@ import { InvalidValue, NotFound, QuotaExceeded } from '../../src/protocol/errors
 import type { OwnerId } from '../../src/protocol/ids.ts';
 import { KEPT_VERSIONS, MAX_OWNER_BYTES, MAX_SECRETS_PER_OWNER, MAX_VALUE_BYTES } from '../../src/protocol/limits.ts';
 import { NO_ATTRIBUTES } from '../../src/protocol/secret-attributes.ts';
-import { eachStore, sqliteDatabase } from '../stores.ts';
+import { createVault } from '../../src/vault/vault.ts';
+import { eachStore, interrupted, sqliteDatabase } from '../stores.ts';
 import { named, openVault, revealed } from './vaults.ts';
 
 eachStore('a secret set twice keeps the later value', async (t, database) => {
@@ -227,6 +228,20 @@ test('an owner keeps so many bytes and no more; smaller values make room', async
   await assert.rejects(vault.restore(owner, named('N0'), 1), QuotaExceeded);
 });
 
+test('the last byte that an owner may keep is kept, and none after it', async (t) => {
+  const { vault, newOwner } = await openVault(t, sqliteDatabase(t));
+  const owner = await newOwner();
+  const value = 'x'.repeat(MAX_VALUE_BYTES);
+  const full = Math.floor(MAX_OWNER_BYTES / MAX_VALUE_BYTES);
+  for (let n = 0; n < full; n++) await vault.set(owner, named(`N${n}`), value);
+  const rest = MAX_OWNER_BYTES - full * MAX_VALUE_BYTES;
+  const tooMany = { code: 'ERR_QUOTA_EXCEEDED', message: new RegExp(`would have ${MAX_OWNER_BYTES + 1} bytes`) };
+  await assert.rejects(vault.set(owner, named('REST'), 'x'.repeat(rest + 1)), tooMany);
+  await vault.set(owner, named('REST'), 'x'.repeat(rest));
+  await assert.rejects(vault.set(owner, named('MORE'), 'x'), tooMany);
+  await assert.rejects(vault.set(owner, named('REST'), 'x'.repeat(rest + 1)), tooMany);
+});
+
 eachStore('a version that was overwritten can be restored, as a new version', async (t, database) => {
   const { vault, newOwner } = await openVault(t, database);
   const owner = await newOwner();
@@ -242,6 +257,21 @@ eachStore('a version that was overwritten can be restored, as a new version', as
       { version: 1, size: 4, current: false },
     ],
   );
+});
+
+eachStore('a secret that is deleted while it is restored stays deleted', async (t, database) => {
+  const { vault, newOwner, store, rootKeys, clock } = await openVault(t, database);
+  const owner = await newOwner();
+  await vault.set(owner, named('A'), 'first');
+  await vault.set(owner, named('A'), 'second');
+  const deleting = interrupted(store, () => vault.delete(owner, named('A')));
+  const other = createVault({ store: deleting, rootKeys, clock });
+  t.after(() => other.close());
+  await assert.rejects(other.restore(owner, named('A'), 1), {
+    code: 'ERR_NOT_FOUND',
+    message: 'the secret was deleted before it was restored',
+  });
+  assert.deepEqual(await vault.list(owner), []);
 });
 
 eachStore('the last few versions are kept and older ones deleted', async (t, database) => {
