@@ -44,7 +44,7 @@ export async function withConnection<T>(
   signal?.addEventListener('abort', close);
   try {
     signal?.throwIfAborted();
-    if (!signal && process.stdin.isTTY) await (await import('./login.ts')).offerLogin(connection);
+    if (!signal && process.stdin.isTTY) await (await import('./offer-login.ts')).offerLogin(connection);
     return await work(connection).catch(tellHowToLogIn);
   } finally {
     close();

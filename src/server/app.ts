@@ -8,7 +8,7 @@ import type { Sandboxes } from '../jobs/sandboxes.ts';
 import type { Call } from '../protocol/calls/call.ts';
 import { IDLE_SECONDS, MAX_HEADER_BYTES } from '../protocol/limits.ts';
 import type { Vault } from '../vault/vault.ts';
-import type { Login } from './login.ts';
+import type { LoginRooms } from './login-rooms.ts';
 import { setAnswerHeaders } from './plugins/answer-headers.ts';
 import { decorateCaller, type Identity, requireCaller } from './plugins/authentication.ts';
 import { readJsonBodies } from './plugins/body.ts';
@@ -21,8 +21,8 @@ import { credsRoutes, type SecretRooms } from './routes/creds.ts';
 import { fileServerRoutes } from './routes/file-server.ts';
 import { jobRoutes } from './routes/job.ts';
 import { jobLogRoutes, pilotJobLogRoutes } from './routes/job-log.ts';
-import { loginRoutes } from './routes/login.ts';
 import { olderPilotRoutes } from './routes/older-pilot.ts';
+import { loginRoutes } from './routes/openid.ts';
 import { pilotRoutes } from './routes/pilot.ts';
 import { joinRoute, leaveRoute } from './routes/pilot-session.ts';
 import { aliveRoute, systemRoutes } from './routes/system.ts';
@@ -39,7 +39,7 @@ export interface Rooms extends Identity {
   jobFiles: JobFiles;
   checkQueues: SecretRooms['checkQueues'];
   /** Without it nobody logs in here: tokens come from elsewhere. */
-  login?: Login;
+  login?: LoginRooms;
 }
 
 export interface ServerOptions {

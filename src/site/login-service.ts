@@ -5,14 +5,14 @@ import { trustExternalIssuer } from '../identity/external-issuer.ts';
 import { createIdentityProvider, startCleaning } from '../identity/provider/provider.ts';
 import { createSignIn } from '../identity/sign-in.ts';
 import { createTokenVerifier, type TokenVerifier } from '../identity/tokens.ts';
-import type { Login } from '../server/login.ts';
+import type { LoginRooms } from '../server/login-rooms.ts';
 import { withoutMessage } from '../server/plugins/request-log.ts';
 import type { Installation } from './installation.ts';
 import type { Settings } from './settings.ts';
 
 /** Who calls, and how they came to their tokens: all that depends on the server's address, which may be known only later. */
 export interface LoginService {
-  login: Login;
+  login: LoginRooms;
   verifyToken: TokenVerifier['verify'];
   close(): void;
 }

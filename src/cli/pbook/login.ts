@@ -20,7 +20,7 @@ export function addLoginCommands(pbook: Command): void {
 
 async function login(browser: boolean): Promise<void> {
   const connection = await openConnection();
-  const { logIn } = await import('../login.ts');
+  const { logIn } = await import('../offer-login.ts');
   await logIn(connection, { browser });
   info('logged in');
   if (!connection.login.isUsed) warnOfOtherToken();

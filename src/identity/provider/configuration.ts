@@ -1,4 +1,11 @@
-import { type AccountClaims, type Configuration, errors, type FindAccount, type JWK } from 'oidc-provider';
+import {
+  type AccountClaims,
+  type ClientMetadata,
+  type Configuration,
+  errors,
+  type FindAccount,
+  type JWK,
+} from 'oidc-provider';
 import {
   DEVICE_CODE_SECONDS,
   ID_TOKEN_SECONDS,
@@ -8,9 +15,8 @@ import {
 } from '../../protocol/limits.ts';
 import type { Store } from '../../store/store.ts';
 import { findActiveAccount } from '../accounts.ts';
-import { AUDIENCE } from '../embedded-issuer.ts';
+import { AUDIENCE, COMMAND_LINE_CLIENT } from '../embedded-issuer.ts';
 import { createAdapters } from './adapter.ts';
-import { CLIENTS } from './clients.ts';
 import { grantsByItself, interactionPolicy } from './consent.ts';
 import { INTERACTION_PATH, PATHS } from './paths.ts';
 import { deviceFlowPages, renderError, signOutPages } from './rendering.ts';
@@ -133,3 +139,22 @@ function claimsOf(
 ): Omit<AccountClaims, 'sub'> {
   return { name: displayName, preferred_username: name, groups: [vo] };
 }
+
+const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
+
+/**
+ * The programs that may log people in. `pbook`, `prun` and PanDA's own clients are one public client (RFC 8252): by device
+ * code, or, for a program on the person's own machine, by authorization code with PKCE to any port of the loopback address.
+ */
+const CLIENTS: readonly ClientMetadata[] = [
+  {
+    client_id: COMMAND_LINE_CLIENT,
+    client_name: 'PanDA command line (pbook, prun)',
+    application_type: 'native',
+    token_endpoint_auth_method: 'none',
+    grant_types: [DEVICE_GRANT, 'authorization_code', 'refresh_token'],
+    response_types: ['code'],
+    redirect_uris: ['http://127.0.0.1/callback', 'http://[::1]/callback'],
+    scope: 'openid profile email offline_access panda',
+  },
+];

@@ -9,8 +9,7 @@ import { deleteEndedProviderRecords } from '../../store/provider-records.ts';
 import { deleteEndedSignInFailures } from '../../store/sign-in-failures.ts';
 import type { Store } from '../../store/store.ts';
 import type { SigningKey, SigningKeyFile, SigningKeys } from '../signing-key-file.ts';
-import { takeSloppyScopes } from './lenient-scope.ts';
-import { loadLibrary } from './library.ts';
+import { loadLibrary, takeSloppyScopes } from './library.ts';
 import { showLinkedCode, startOverWithoutSession } from './rendering.ts';
 
 /** The embedded OpenID provider. */

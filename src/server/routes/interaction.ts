@@ -5,7 +5,7 @@ import { signInPage } from '../../identity/provider/pages/sign-in.ts';
 import { INTERACTION_PATH } from '../../identity/provider/paths.ts';
 import type { PendingInteraction } from '../../identity/provider/provider.ts';
 import { InvalidArgument, NotFound, TooManyTries, Unauthenticated } from '../../protocol/errors.ts';
-import type { Login } from '../login.ts';
+import type { LoginRooms } from '../login-rooms.ts';
 import { sendPage, sentence } from '../plugins/pages.ts';
 
 interface Form {
@@ -15,7 +15,7 @@ interface Form {
 }
 
 /** The pages on which somebody signs in or allows something. Only the browser that was sent to one is shown it. */
-export function interactionRoutes(app: FastifyInstance, login: Login): void {
+export function interactionRoutes(app: FastifyInstance, login: LoginRooms): void {
   app.get(`${INTERACTION_PATH}/:uid`, async (request, reply) => {
     const interaction = await findInteraction(request, reply, login);
     if (interaction.prompt === 'login') return sendPage(reply, signInPage(addressed(interaction)));
@@ -34,7 +34,7 @@ export function interactionRoutes(app: FastifyInstance, login: Login): void {
   });
 }
 
-async function signIn(interaction: PendingInteraction, form: Form, reply: FastifyReply, login: Login) {
+async function signIn(interaction: PendingInteraction, form: Form, reply: FastifyReply, login: LoginRooms) {
   const name = typeof form.name === 'string' ? form.name : '';
   const password = typeof form.password === 'string' ? form.password : '';
   try {
@@ -53,7 +53,7 @@ async function signIn(interaction: PendingInteraction, form: Form, reply: Fastif
 async function findInteraction(
   request: FastifyRequest,
   reply: FastifyReply,
-  { provider }: Login,
+  { provider }: LoginRooms,
 ): Promise<PendingInteraction> {
   const { uid } = request.params as { uid: string };
   const interaction = await provider().findInteraction(request.raw, reply.raw);

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { choosePasswordPage, passwordChosenPage } from '../../identity/provider/pages/password.ts';
 import { InvalidArgument } from '../../protocol/errors.ts';
-import type { Login } from '../login.ts';
+import type { LoginRooms } from '../login-rooms.ts';
 import { sendPage, sentence } from '../plugins/pages.ts';
 
 interface LinkParameters {
@@ -9,7 +9,7 @@ interface LinkParameters {
 }
 
 /** The page behind a one-time link, on which somebody chooses their password. Looking at it does not use the link up. */
-export function passwordRoutes(app: FastifyInstance, { signIn }: Login): void {
+export function passwordRoutes(app: FastifyInstance, { signIn }: LoginRooms): void {
   app.get<LinkParameters>('/password/:token', async (request, reply) =>
     sendPage(reply, choosePasswordPage(await signIn.accountOfPasswordLink(request.params.token))),
   );

@@ -11,7 +11,7 @@ import {
   MAX_LOGINS_PER_MINUTE,
   MAX_TOKEN_REQUESTS_PER_MINUTE,
 } from '../../protocol/limits.ts';
-import type { Login } from '../login.ts';
+import type { LoginRooms } from '../login-rooms.ts';
 import { answerWithPages } from '../plugins/pages.ts';
 import { requireSameOrigin } from '../plugins/same-origin.ts';
 import { requireSecureTransport } from '../plugins/transport.ts';
@@ -21,7 +21,7 @@ import { passwordRoutes } from './password.ts';
 const MINUTE = 60_000;
 
 /** Logging in: the OpenID provider's endpoints, its pages, and what tells clients where to log in. */
-export async function loginRoutes(app: FastifyInstance, login: Login, logger: Logger): Promise<void> {
+export async function loginRoutes(app: FastifyInstance, login: LoginRooms, logger: Logger): Promise<void> {
   authConfigRoute(app, login);
   await app.register(async (endpoints) => providerRoutes(endpoints, login, logger));
   await app.register(async (pages) => {
@@ -33,7 +33,7 @@ export async function loginRoutes(app: FastifyInstance, login: Login, logger: Lo
   });
 }
 
-function authConfigRoute(app: FastifyInstance, { authConfig }: Login): void {
+function authConfigRoute(app: FastifyInstance, { authConfig }: LoginRooms): void {
   app.get<{ Params: { file: string } }>('/auth/:file', async (request, reply) => {
     const vo = /^(.+)_auth_config\.json$/.exec(request.params.file)?.[1];
     const config = vo === undefined ? undefined : authConfig(vo);
@@ -47,7 +47,7 @@ function authConfigRoute(app: FastifyInstance, { authConfig }: Login): void {
 }
 
 /** The provider reads its requests and writes its answers by itself. */
-async function providerRoutes(app: FastifyInstance, { provider }: Login, logger: Logger): Promise<void> {
+async function providerRoutes(app: FastifyInstance, { provider }: LoginRooms, logger: Logger): Promise<void> {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
   app.addHook('onRequest', async (request) => requireSecureTransport(request));
@@ -81,7 +81,7 @@ async function providerRoutes(app: FastifyInstance, { provider }: Login, logger:
 }
 
 /** Every form of a page: from this site alone, and not many from one address. */
-async function limitForms(app: FastifyInstance, { provider }: Login): Promise<void> {
+async function limitForms(app: FastifyInstance, { provider }: LoginRooms): Promise<void> {
   app.addHook('onRequest', async (request) => {
     requireSecureTransport(request);
     if (request.method === 'POST') requireSameOrigin(request, new URL(provider().url).origin);

@@ -4,7 +4,7 @@ import type { IdentityProvider } from '../identity/provider/provider.ts';
 import type { SignIn } from '../identity/sign-in.ts';
 
 /** What people log in with at the embedded provider. */
-export interface Login {
+export interface LoginRooms {
   /** The provider; known once the server listens, because its address may be that. */
   provider(): IdentityProvider;
   signIn: SignIn;
