@@ -46,6 +46,7 @@ export async function openKeyFile(path: string, options: { create: boolean }): P
  * @throws {Conflict} when another change of the file is under way
  * @throws {Misconfigured} {@link openKeyFile}
  * @throws {UnknownFormat} {@link openKeyFile}
+ * @awaitsCaller the command that adds a root key
  */
 export async function addRootKey(path: string): Promise<string> {
   const added = newKey();

@@ -56,7 +56,11 @@ export type AuditCheck = { whole: true; entries: number } | { whole: false; seq:
 
 const PAGE_ROWS = 1000;
 
-/** Walks an owner's audit and finds an entry that was changed, removed, added or put elsewhere, and a tail that was cut. */
+/**
+ * Walks an owner's audit and finds an entry that was changed, removed, added or put elsewhere, and a tail that was cut.
+ *
+ * @awaitsCaller the command that checks the audit
+ */
 export async function verifyAudit(store: Store, ownerId: OwnerId): Promise<AuditCheck> {
   let seq = 0;
   let previous: Uint8Array | null = null;
