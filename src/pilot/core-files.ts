@@ -29,7 +29,8 @@ function allowNoCoreFiles(): void {
 /** Does nothing on a Node that cannot. */
 function restartWith(flags: readonly string[]): void {
   const [program = process.execPath, ...words] = process.argv;
-  process.execve?.(process.execPath, [program, ...flags, ...process.execArgv, ...words]);
+  // Node 24.0 passes on no environment unless it is named.
+  process.execve?.(process.execPath, [program, ...flags, ...process.execArgv, ...words], process.env);
 }
 
 async function becomeUndumpable(): Promise<boolean> {
