@@ -1,4 +1,5 @@
 // `npm run demo`: a secret travels from its owner to a job, through the real programs, on one machine.
+// `--programs FOLDER` takes the programs from there instead of from the tree.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -14,9 +15,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { parseArgs } from 'node:util';
 import { createStage } from './stage.ts';
+
+const { values } = parseArgs({ options: { programs: { type: 'string' } } });
+const programs = resolve(values.programs ?? join(import.meta.dirname, '..', 'bin'));
 
 const NAMES = ['MY_SECRET', 'MY_SECRET_SER', 'MY_SECRET_BIN'];
 const VALUE = 'random_string';
@@ -37,7 +42,7 @@ const environment: NodeJS.ProcessEnv = {
   PANDACACHE_URL: undefined,
   PANDA_SECRETS_DATA: data,
 };
-const stage = createStage(work, environment);
+const stage = createStage(work, programs, environment);
 
 try {
   await story();

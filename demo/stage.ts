@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { delimiter, join } from 'node:path';
+import { delimiter } from 'node:path';
 import ora from 'ora';
 
 /** What a command did. */
@@ -24,10 +24,12 @@ export interface Stage {
   abandon(): void;
 }
 
-/** @param environment what the commands find in theirs besides this process's; read anew for each command */
-export function createStage(folder: string, environment: NodeJS.ProcessEnv): Stage {
-  const bin = join(import.meta.dirname, '..', 'bin');
-  const env = () => ({ ...process.env, ...environment, PATH: bin + delimiter + (process.env['PATH'] ?? '') });
+/**
+ * @param programs the folder of the programs
+ * @param environment what the commands find in theirs besides this process's; read anew for each command
+ */
+export function createStage(folder: string, programs: string, environment: NodeJS.ProcessEnv): Stage {
+  const env = () => ({ ...process.env, ...environment, PATH: programs + delimiter + (process.env['PATH'] ?? '') });
   const dim = (text: string) => (process.stdout.isTTY && !process.env['NO_COLOR'] ? `\x1b[2m${text}\x1b[22m` : text);
   const bold = (text: string) => (process.stdout.isTTY && !process.env['NO_COLOR'] ? `\x1b[1m${text}\x1b[22m` : text);
   let staying: { child: ChildProcess; command: string; output: string } | undefined;

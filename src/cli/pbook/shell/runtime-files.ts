@@ -42,5 +42,5 @@ function sourceFiles(here: string): RuntimeFiles {
   };
 }
 
-/** The snapshot's name in the folder that `scripts/build-shell.ts` fills. */
+/** The snapshot's name in the folder that `scripts/build/shell.ts` fills. */
 export const SNAPSHOT_FILE = 'snapshot.zst';

@@ -1,9 +1,9 @@
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { pythonFiles } from '../src/cli/pbook/shell/python.ts';
-import { SNAPSHOT_FILE } from '../src/cli/pbook/shell/runtime-files.ts';
-import { makeSnapshot } from '../src/cli/pbook/shell/snapshot.ts';
+import { pythonFiles } from '../../src/cli/pbook/shell/python.ts';
+import { SNAPSHOT_FILE } from '../../src/cli/pbook/shell/runtime-files.ts';
+import { makeSnapshot } from '../../src/cli/pbook/shell/snapshot.ts';
 
 const RUNTIME = ['pyodide.asm.mjs', 'pyodide.asm.wasm', 'python_stdlib.zip', 'pyodide-lock.json'];
 
