@@ -28,6 +28,8 @@ export interface NamedValue {
 /**
  * The attributes that the boxes of this format are bound to, in this order. One that is not set adds nothing, so that a new one
  * at the end leaves the boxes of every secret that does not carry it as they were. None is ever moved or taken away.
+ *
+ * @internal for its test
  */
 export const BOUND_ATTRIBUTES: readonly AttributeName[] = ['queues'];
 
