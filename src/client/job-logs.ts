@@ -14,10 +14,10 @@ export function jobLogCalls(transport: Transport): JobLogCalls {
   return {
     async appendJobLog(part, bytes) {
       const content = { type: 'application/octet-stream', body: bytes };
-      return (await transport.send<KeptLog>('pilot/append_job_log', part, content)).data;
+      return (await transport.send('pilot/append_job_log', part, content)).data;
     },
     async getJobLog(from) {
-      const { data } = await transport.get<JobLogPart>('job/get_log', from);
+      const { data } = await transport.get('job/get_log', from);
       return { ...data, content: Buffer.from(data.content, 'base64') };
     },
   };

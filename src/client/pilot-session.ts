@@ -2,7 +2,6 @@ import { createSecretKey, type KeyObject, randomBytes, randomUUID } from 'node:c
 import type { IncomingMessage } from 'node:http';
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 import { ANSWER_HEADER, checkAnswer } from '../protocol/answer-proof.ts';
-import type { JoinedPilot } from '../protocol/calls/pilot-session.ts';
 import { Unauthenticated, Unavailable } from '../protocol/errors.ts';
 import { answerKeyOf, answerMac, isSameMac, type JoinToken, joinKeyOf, requestMac } from '../protocol/join.ts';
 import { digestOf, PROOF_ALGORITHM, PROOF_TYPE, type RequestProof } from '../protocol/request-proof.ts';
@@ -40,7 +39,7 @@ export async function prepareJoin(
   return async () => {
     const transport = createTransport(connection);
     try {
-      const { data } = await transport.post<JoinedPilot>('pilot/join', {
+      const { data } = await transport.post('pilot/join', {
         token_id: token.id,
         queue,
         node,

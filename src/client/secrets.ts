@@ -19,18 +19,18 @@ export interface SecretCalls {
   deleteSecret(name: WireName): Promise<string>;
   deleteAllSecrets(): Promise<string>;
   /** Names, sizes, attributes and dates, without values (our extension). */
-  listSecrets(): Promise<ListedSecret[]>;
+  listSecrets(): Promise<readonly ListedSecret[]>;
   /** What each secret carries; nothing on a server that knows no attributes. */
   getAttributes(): Promise<Map<WireName, Partial<ToldAttributes>>>;
-  getSecretVersions(name: WireName): Promise<ListedVersion[]>;
+  getSecretVersions(name: WireName): Promise<readonly ListedVersion[]>;
   restoreSecret(name: WireName, version: number): Promise<string>;
-  getSecretDeliveries(query?: { name?: WireName; limit?: number }): Promise<ListedDelivery[]>;
+  getSecretDeliveries(query?: { name?: WireName; limit?: number }): Promise<readonly ListedDelivery[]>;
 }
 
 export function secretCalls(transport: Transport): SecretCalls {
   const set = async (key: WireName | null, value: string | null, attributes: GivenAttributes = {}) =>
-    (await transport.post<null>('creds/set_user_secrets', { key, value, ...attributes })).message;
-  const list = async () => (await transport.get<ListedSecret[]>('creds/list_user_secrets')).data;
+    (await transport.post('creds/set_user_secrets', { key, value, ...attributes })).message;
+  const list = async () => (await transport.get('creds/list_user_secrets', {})).data;
 
   return {
     async setSecret(name, value, attributes = {}) {
@@ -40,7 +40,7 @@ export function secretCalls(transport: Transport): SecretCalls {
       return set(name, value, attributes);
     },
     async getSecrets(names) {
-      const { data } = await transport.get<unknown>('creds/get_user_secrets', { keys: names });
+      const { data } = await transport.get('creds/get_user_secrets', { keys: names });
       return parseSecrets(data);
     },
     deleteSecret: (name) => set(name, null),
@@ -54,13 +54,13 @@ export function secretCalls(transport: Transport): SecretCalls {
       return new Map(listed.map((secret) => [wireName(secret.name, secret.kind), secret]));
     },
     async getSecretVersions(name) {
-      return (await transport.get<ListedVersion[]>('creds/get_secret_versions', { key: name })).data;
+      return (await transport.get('creds/get_secret_versions', { key: name })).data;
     },
     async restoreSecret(name, version) {
       return (await transport.post('creds/restore_secret', { key: name, version })).message;
     },
     async getSecretDeliveries({ name, limit } = {}) {
-      return (await transport.get<ListedDelivery[]>('creds/get_secret_deliveries', { key: name, limit })).data;
+      return (await transport.get('creds/get_secret_deliveries', { key: name, limit })).data;
     },
   };
 }

@@ -1,25 +1,16 @@
+import type { UserAttributes } from '../protocol/calls/system.ts';
 import type { Transport } from './transport.ts';
-
-/** Who the caller is, as the server sees it; an older server says less. */
-export interface UserAttributes {
-  user_dn_clean?: string;
-  fqans?: string[];
-  kind?: string;
-  issuer?: string;
-  display_name?: string;
-  nickname?: string | null;
-  token_expires_at?: string;
-}
 
 /** What is asked of the server about itself and the caller. Every call throws as `Transport` says. */
 export interface SystemCalls {
-  getUserAttributes(): Promise<UserAttributes>;
+  /** The caller as the server sees it; another server says less. */
+  getUserAttributes(): Promise<Partial<UserAttributes>>;
 }
 
 export function systemCalls(transport: Transport): SystemCalls {
   return {
     async getUserAttributes() {
-      return (await transport.get<UserAttributes>('system/get_user_attributes')).data;
+      return (await transport.get('system/get_user_attributes', {})).data;
     },
   };
 }

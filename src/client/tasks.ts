@@ -1,4 +1,5 @@
-import type { ListedTask } from '../protocol/calls/task.ts';
+import type { ArgumentsAt, PostPath } from '../protocol/calls/calls.ts';
+import type { ListedTask, TaskDetails } from '../protocol/calls/task.ts';
 import { Unavailable } from '../protocol/errors.ts';
 import { pandaTime } from '../protocol/panda-time.ts';
 import type { Transport } from './transport.ts';
@@ -17,11 +18,8 @@ export interface TaskCalls {
   submitTask(parameters: object, parentTaskId?: number): Promise<{ taskId: number; message: string }>;
   listTasks(query?: TaskQuery): Promise<ListedTask[]>;
   getTaskStatus(taskId: number): Promise<string>;
-  getTaskDetails(
-    taskId: number,
-    include?: { parameters?: boolean; status?: boolean },
-  ): Promise<Record<string, unknown>>;
-  getJobIds(taskId: number): Promise<number[]>;
+  getTaskDetails(taskId: number, include?: { parameters?: boolean; status?: boolean }): Promise<TaskDetails>;
+  getJobIds(taskId: number): Promise<readonly number[]>;
   killTask(taskId: number): Promise<string>;
   /** `soft`: running jobs may still finish. */
   finishTask(taskId: number, options?: { soft?: boolean }): Promise<string>;
@@ -31,18 +29,19 @@ export interface TaskCalls {
 }
 
 export function taskCalls(transport: Transport): TaskCalls {
-  const command = async (path: string, body: object) => (await transport.post(path, body)).message;
+  const command = async <P extends PostPath>(path: P, body: ArgumentsAt<P>) =>
+    (await transport.post(path, body)).message;
 
   return {
     async submitTask(parameters, parentTaskId) {
-      const { message, data } = await transport.post<unknown>('task/submit', {
+      const { message, data } = await transport.post('task/submit', {
         task_parameters: parameters,
         parent_tid: parentTaskId ?? null,
       });
       return { taskId: submittedTaskId(message, data), message };
     },
     async listTasks({ since, filters, limit } = {}) {
-      const { data } = await transport.get<ListedTask[] | null>('task/get_tasks_detailed_info_since', {
+      const { data } = await transport.get('task/get_tasks_detailed_info_since', {
         since: since && pandaTime(since),
         filters: filters && JSON.stringify(filters),
         n_tasks: limit,
@@ -50,14 +49,14 @@ export function taskCalls(transport: Transport): TaskCalls {
       return (data ?? []).map(withPlainDates);
     },
     async getTaskStatus(taskId) {
-      return (await transport.get<string>('task/get_status', { task_id: taskId })).data;
+      return (await transport.get('task/get_status', { task_id: taskId })).data;
     },
     async getTaskDetails(taskId, { parameters = false, status = true } = {}) {
       const query = { task_id: taskId, include_parameters: parameters, include_status: status };
-      return withPlainDates((await transport.get<Record<string, unknown>>('task/get_details', query)).data);
+      return withPlainDates((await transport.get('task/get_details', query)).data);
     },
     async getJobIds(taskId) {
-      return (await transport.get<number[]>('task/get_job_ids', { task_id: taskId })).data;
+      return (await transport.get('task/get_job_ids', { task_id: taskId })).data;
     },
     killTask: (taskId) => command('task/kill', { task_id: taskId }),
     finishTask: (taskId, { soft = false } = {}) => command('task/finish', { task_id: taskId, soft }),

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
+import type { AnswerAt, ArgumentsAt, DownloadPath, GetPath, PostPath, UploadPath } from '../protocol/calls/calls.ts';
 import type { Envelope } from '../protocol/envelope.ts';
 import { Refused, Unauthenticated, Unavailable, UnknownCall } from '../protocol/errors.ts';
 import { MAX_ANSWER_BYTES } from '../protocol/limits.ts';
@@ -20,10 +21,9 @@ interface Content {
   body: Uint8Array | Readable | string;
 }
 
-type Query = Record<string, string | number | boolean | readonly (string | number)[] | null | undefined>;
-
 /**
- * Calls of the v1 API over http or https on connections that are kept.
+ * Calls of the v1 API over http or https on connections that are kept. A call is named by its path, which gives arguments and
+ * answer their types; an answer is not checked against them: another release of the server may answer otherwise.
  *
  * Every method throws `Refused` when the server says `success: false`, `Unauthenticated` when it (or the token source)
  * does not accept who is calling, `Misconfigured` when the address must not be given a token, and `Unavailable` when
@@ -32,11 +32,12 @@ type Query = Record<string, string | number | boolean | readonly (string | numbe
 export interface Transport {
   /** `https://HOST:PORT` */
   readonly origin: string;
-  get<T>(path: string, query?: Query): Promise<Answer<T>>;
-  post<T>(path: string, body: object): Promise<Answer<T>>;
-  send<T>(path: string, query: Query, content: Content): Promise<Answer<T>>;
+  get<P extends GetPath>(path: P, query: ArgumentsAt<P>): Promise<Answer<AnswerAt<P>>>;
+  post<P extends PostPath>(path: P, body: ArgumentsAt<P>): Promise<Answer<AnswerAt<P>>>;
+  /** Makes a call whose body is not JSON. */
+  send<P extends UploadPath>(path: P, query: ArgumentsAt<P>, content: Content): Promise<Answer<AnswerAt<P>>>;
   /** The bytes that a call answers. */
-  open(path: string, query: Query): Promise<Readable>;
+  open<P extends DownloadPath>(path: P, query: ArgumentsAt<P>): Promise<Readable>;
   /** The bytes at an address of any server. The token goes along only when it is this transport's own. */
   openUrl(url: string): Promise<Readable>;
   close(): void;
@@ -46,7 +47,7 @@ export function createTransport(options: ConnectionOptions): Transport {
   const base = new URL(options.url);
   const request = createRequester(options);
 
-  async function open(url: URL, query: Query = {}): Promise<Readable> {
+  async function open(url: URL, query: object = {}): Promise<Readable> {
     appendQuery(url, query);
     const started = await request.start(url, { method: 'GET', headers: { Accept: '*/*' } });
     if (started.response.statusCode === 200 && !isJson(started.response)) return started.response;
@@ -56,7 +57,7 @@ export function createTransport(options: ConnectionOptions): Transport {
 
   return {
     origin: base.origin,
-    async get(path, query = {}) {
+    async get(path, query) {
       const url = appendQuery(callUrl(base, path), query);
       return readAnswer(await request.start(url, { method: 'GET', headers: jsonHeaders() }), url);
     },
@@ -89,7 +90,7 @@ function callUrl(base: URL, path: string): URL {
 }
 
 /** A list is its key repeated; truth values are written as PanDA's Python clients write them. */
-function appendQuery(url: URL, query: Query): URL {
+function appendQuery(url: URL, query: object): URL {
   for (const [key, value] of Object.entries(query)) {
     if (value === undefined || value === null) continue;
     if (typeof value === 'boolean') url.searchParams.append(key, value ? 'True' : 'False');

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Tell } from '../events/events.ts';
 import { findQueue } from '../jobs/queues.ts';
+import type { SealedSecrets } from '../protocol/calls/pilot.ts';
 import { Forbidden } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
-import type { SealedSecrets } from '../protocol/sealed.ts';
 import { secretsText } from '../protocol/secrets-text.ts';
 import { sealDelivery } from '../sealing/delivery.ts';
 import { insertDeliveredSecrets, insertDelivery } from '../store/deliveries.ts';

@@ -1,8 +1,9 @@
 import type { JobInfo } from '../jobs/jobs.ts';
+import type { JobDescription } from '../protocol/calls/job.ts';
 import { pandaTime } from '../protocol/panda-time.ts';
 
 /** What PanDA's `job/get_description` tells of a job, in its names, for the fields that this system has. */
-export function toJobDescription(job: JobInfo): Record<string, unknown> {
+export function toJobDescription(job: JobInfo): JobDescription {
   return {
     PandaID: job.jobId,
     jediTaskID: job.taskId,

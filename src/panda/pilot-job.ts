@@ -1,6 +1,5 @@
 import type { LeasedJob } from '../jobs/jobs.ts';
-import type { PilotJob } from '../protocol/calls/pilot.ts';
-import type { SealedSecrets } from '../protocol/sealed.ts';
+import type { PilotJob, SealedSecrets } from '../protocol/calls/pilot.ts';
 
 /** Where a server serves the script that runs a job's parameters for pilots other than ours, below its own address. */
 export const TRANSFORMATION_PATH = '/trf/user/runPandaSecrets';

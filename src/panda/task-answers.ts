@@ -1,5 +1,5 @@
 import type { TaskInfo } from '../jobs/jobs.ts';
-import type { ListedTask } from '../protocol/calls/task.ts';
+import type { ListedTask, TaskDetails } from '../protocol/calls/task.ts';
 import { pandaTime } from '../protocol/panda-time.ts';
 import { isEndedTask, type TaskState } from '../protocol/states.ts';
 
@@ -37,10 +37,7 @@ export function superStatus(state: TaskState): string {
  *
  * @param jobs the task's jobs
  */
-export function toTaskDetails(
-  task: TaskInfo,
-  jobs: readonly { jobId: number; state: string }[],
-): Record<string, unknown> {
+export function toTaskDetails(task: TaskInfo, jobs: readonly { jobId: number; state: string }[]): TaskDetails {
   return {
     ...toListedTask(task),
     inDS: '',

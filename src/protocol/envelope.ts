@@ -6,10 +6,18 @@ export interface Envelope<T = unknown> {
   data: T;
 }
 
-export function succeeded<T>(data: T, message = ''): Envelope<T> {
+export interface Success<T> extends Envelope<T> {
+  success: true;
+}
+
+export interface Refusal extends Envelope {
+  success: false;
+}
+
+export function succeeded<const T>(data: T, message = ''): Success<T> {
   return { success: true, message, data };
 }
 
-export function refused(message: string, data: unknown = null): Envelope {
+export function refused(message: string, data: unknown = null): Refusal {
   return { success: false, message, data };
 }

@@ -22,13 +22,3 @@ export interface DeliveryContext {
   /** The pilot as the server knows it: its session's id, or the `sub` of its bearer token. */
   pilotId: string;
 }
-
-/** The sealed secrets of one job; binary parts are base64url without padding. */
-export interface SealedSecrets {
-  format: 1;
-  kem: Kem;
-  /** The owner that the seal is bound to. */
-  owner: string;
-  enc: string;
-  ciphertext: string;
-}

@@ -1,7 +1,8 @@
 import { DecapError, DeserializeError, EncapError, NotSupportedError, OpenError } from 'hpke';
+import type { SealedSecrets } from '../protocol/calls/pilot.ts';
 import { DecryptionFailed, InvalidArgument, UnknownFormat } from '../protocol/errors.ts';
 import { lengthPrefixed } from '../protocol/length-prefixed.ts';
-import { type DeliveryContext, KEMS, type Kem, type SealedSecrets, type SealingKey } from '../protocol/sealed.ts';
+import { type DeliveryContext, KEMS, type Kem, type SealingKey } from '../protocol/sealed.ts';
 import { type CipherSuite, hpkeSuite, type KeyPair } from './hpke-suites.ts';
 
 const FORMAT = 1;

@@ -1,8 +1,15 @@
 import type { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Arguments, Call } from '../protocol/calls/call.ts';
-import type { Envelope } from '../protocol/envelope.ts';
+import type { Answer, Arguments, BYTES, Call } from '../protocol/calls/call.ts';
+import type { Envelope, Refusal, Success } from '../protocol/envelope.ts';
 import { castQuery, describeMistake, strictParameters } from './plugins/arguments.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The call that a route serves; other routes have none. */
+    call?: Call;
+  }
+}
 
 /** Where the calls are. */
 export const API = '/api/v1';
@@ -13,32 +20,25 @@ export interface FileAnswer {
   stream: Readable;
 }
 
-/** Makes what a call answers: an envelope or a file. A refusal is thrown as one of `protocol/errors.ts`. */
-export type Handler<C extends Call> = (args: Arguments<C>, request: FastifyRequest) => Promise<Envelope | FileAnswer>;
+/** Makes what a call answers, as its schema says. A refusal without `data` is thrown as one of `protocol/errors.ts`. */
+export type Handler<C extends Call> = (
+  args: Arguments<C>,
+  request: FastifyRequest,
+) => Promise<C['answer'] extends typeof BYTES ? FileAnswer : Success<Answer<C>> | Refusal>;
 
 /**
- * Registers a call at `/api/v1/PATH`. The handler gets arguments that the call's schema accepted: those of a GET from the query
- * string, those of a POST from the JSON body, or from the query string where the body is a file (`argumentsFrom`).
+ * Registers a call at `/api/v1/PATH`. The handler gets arguments that the call's schema accepted: those of a POST from the JSON
+ * body, those of a GET, or of a POST with another body, from the query string.
  */
-export function route<C extends Call>(
-  app: FastifyInstance,
-  call: C,
-  handler: Handler<C>,
-  options: { argumentsFrom?: 'query' | 'body' } = {},
-): void {
-  const from = options.argumentsFrom ?? (call.http === 'GET' ? 'query' : 'body');
+export function route<C extends Call>(app: FastifyInstance, call: C, handler: Handler<C>): void {
+  const from = argumentsFrom(call);
   const parameters = strictParameters(call);
   const cast = castQuery(call);
   app.route({
     method: call.http,
     url: `${API}/${call.path}`,
-    schema: {
-      ...(from === 'query' ? { querystring: parameters } : { body: parameters }),
-      summary: call.summary,
-      operationId: `${call.http.toLowerCase()}_${call.path.replace('/', '_')}`,
-      tags: [call.path.split('/', 1)[0] ?? ''],
-      'x-panda': call.panda,
-    },
+    config: { call },
+    schema: from === 'query' ? { querystring: parameters } : { body: parameters },
     ...(from === 'query' && {
       preValidation: (request, _reply, done) => {
         cast(request);
@@ -51,6 +51,10 @@ export function route<C extends Call>(
       return send(reply, await handler(args, request));
     },
   });
+}
+
+function argumentsFrom({ http, body }: Call): 'query' | 'body' {
+  return http === 'GET' || body !== undefined ? 'query' : 'body';
 }
 
 function send(reply: FastifyReply, answer: Envelope | FileAnswer): FastifyReply {

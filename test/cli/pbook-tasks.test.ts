@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { create } from 'tar';
-import type { JobDescription } from '../../src/client/job-descriptions.ts';
+import type { JobDescription } from '../../src/protocol/calls/job.ts';
 import type { ListedTask } from '../../src/protocol/calls/task.ts';
 import { type Handler, no, ok, startStub } from '../client/stub-server.ts';
 import { run } from './run.ts';
@@ -292,6 +292,10 @@ const SAID: Record<string, { before: string[]; done: string[]; failed: string }>
 function job(id: number, change: Partial<JobDescription>): JobDescription {
   return {
     PandaID: id,
+    jediTaskID: 10_000_001,
+    taskID: 10_000_001,
+    reqID: 10_000_001,
+    jobsetID: id,
     jobStatus: 'running',
     attemptNr: 1,
     maxAttempt: 3,
@@ -300,8 +304,11 @@ function job(id: number, change: Partial<JobDescription>): JobDescription {
     transExitCode: null,
     pilotErrorCode: null,
     pilotErrorDiag: null,
+    creationTime: '2026-01-01 00:00:00',
+    modificationTime: '2026-01-01 00:00:00',
     startTime: null,
     endTime: null,
+    Files: [],
     ...change,
   };
 }

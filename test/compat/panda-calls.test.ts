@@ -1,12 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Call } from '../../src/protocol/calls/call.ts';
-import * as creds from '../../src/protocol/calls/creds.ts';
-import * as fileServer from '../../src/protocol/calls/file-server.ts';
-import * as job from '../../src/protocol/calls/job.ts';
-import * as pilot from '../../src/protocol/calls/pilot.ts';
-import * as system from '../../src/protocol/calls/system.ts';
-import * as task from '../../src/protocol/calls/task.ts';
+import { allCalls } from '../server/calls.ts';
 import { startServer } from '../server/start.ts';
 import pandas from './panda-calls.json' with { type: 'json' };
 
@@ -18,9 +12,7 @@ interface PandaCall {
 }
 
 const PANDAS = new Map((pandas.calls as unknown as PandaCall[]).map((call) => [call.path, call]));
-const OURS = [creds, fileServer, job, pilot, system, task]
-  .flatMap((group) => Object.values(group) as Call[])
-  .filter((call) => call.panda);
+const OURS = (await allCalls()).filter((call) => call.panda);
 
 /** Where the document differs from the server that it describes, or this system from both. */
 const DIFFERENCES: Record<string, string> = {

@@ -7,8 +7,9 @@ import type { DeliveredJob, SecretsForPilot } from '../../src/delivery/deliver.t
 import { createDelivery } from '../../src/delivery/delivery.ts';
 import type { Offer } from '../../src/delivery/offer.ts';
 import { createJobs } from '../../src/jobs/jobs.ts';
+import type { SealedSecrets } from '../../src/protocol/calls/pilot.ts';
 import type { OwnerId } from '../../src/protocol/ids.ts';
-import type { Kem, SealedSecrets } from '../../src/protocol/sealed.ts';
+import type { Kem } from '../../src/protocol/sealed.ts';
 import { parseAttributes } from '../../src/protocol/secret-attributes.ts';
 import { newRecipient, type Recipient } from '../../src/sealing/delivery.ts';
 import { verifyAudit } from '../../src/vault/audit.ts';

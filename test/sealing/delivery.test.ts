@@ -1,14 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { SealedSecrets } from '../../src/protocol/calls/pilot.ts';
 import { DecryptionFailed, InvalidArgument, UnknownFormat } from '../../src/protocol/errors.ts';
-import {
-  type DeliveryContext,
-  KEMS,
-  type Kem,
-  type SealedSecrets,
-  type SealingKey,
-} from '../../src/protocol/sealed.ts';
+import { type DeliveryContext, KEMS, type Kem, type SealingKey } from '../../src/protocol/sealed.ts';
 import { newRecipient, type Recipient, sealDelivery } from '../../src/sealing/delivery.ts';
 import { hpkeSuite } from '../../src/sealing/hpke-suites.ts';
 import { fromHex, readVectors } from './vectors.ts';

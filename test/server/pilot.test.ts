@@ -194,7 +194,7 @@ test('a task is submitted, seen in every way and refused a second time under its
   const ids = await alice.getJobIds(taskId);
   assert.equal(ids.length, 2);
   assert.deepEqual(
-    (await alice.getJobDescription(ids)).map((job) => [job['PandaID'], job['jobStatus']]),
+    (await alice.getJobDescription(ids)).map((job) => [job?.PandaID, job?.jobStatus]),
     ids.map((id) => [id, 'activated']),
   );
   await assert.rejects(submit(alice, { name: 'once' }), (error: Refused) => error.data === 1);

@@ -1,4 +1,4 @@
-import type { JobDescription } from '../../client/job-descriptions.ts';
+import type { JobDescription } from '../../protocol/calls/job.ts';
 import { type Column, columns } from '../columns.ts';
 import { printable } from '../reporting.ts';
 import { styledState } from './state-styles.ts';

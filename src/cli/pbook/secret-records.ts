@@ -31,7 +31,7 @@ export async function findDeliveries(
   key: string | undefined,
   limit: number,
   signal?: AbortSignal,
-): Promise<ListedDelivery[]> {
+): Promise<readonly ListedDelivery[]> {
   return await withConnection(async ({ client }) => {
     const name = key === undefined ? {} : { name: await existingName(client, key) };
     return await client.getSecretDeliveries({ ...name, limit });
@@ -47,7 +47,7 @@ export async function secretVersions(words: readonly string[], { json, signal }:
   else process.stdout.write(versionsTable(versions));
 }
 
-export async function findVersions(key: string, signal?: AbortSignal): Promise<ListedVersion[]> {
+export async function findVersions(key: string, signal?: AbortSignal): Promise<readonly ListedVersion[]> {
   return await withConnection(
     async ({ client }) => await client.getSecretVersions(await existingName(client, key)),
     signal,

@@ -1,7 +1,7 @@
 import type { Client } from '../../client/client.ts';
-import { describeJobs, type JobDescription } from '../../client/job-descriptions.ts';
+import { describeJobs } from '../../client/job-descriptions.ts';
 import type { TaskQuery } from '../../client/tasks.ts';
-import type { ListedJobFile } from '../../protocol/calls/job.ts';
+import type { JobDescription, ListedJobFile } from '../../protocol/calls/job.ts';
 import type { ListedTask } from '../../protocol/calls/task.ts';
 import { NotFound, Refused, Unavailable } from '../../protocol/errors.ts';
 import { SHOWN_TASK_DAYS, SHOWN_TASKS } from '../../protocol/limits.ts';

@@ -1,10 +1,10 @@
-import { type Static, type TObject, Type } from 'typebox';
+import { type Static, type TObject, type TSchema, Type } from 'typebox';
 
 /**
- * One call of the API: `/api/v1/PATH`. The server checks arguments against `parameters` and describes them in its OpenAPI
- * document; the client takes its types from them (`import type` only, so that a command line loads no schema).
+ * One call of the API: `/api/v1/PATH`. The server checks arguments against `parameters`, and describes them and what it answers
+ * in its OpenAPI document; the client takes the types of both (`calls.ts`), so that a command line loads no schema.
  */
-export interface Call<P extends TObject = TObject> {
+export interface Call {
   /** `GROUP/METHOD`. */
   path: string;
   http: 'GET' | 'POST';
@@ -13,17 +13,43 @@ export interface Call<P extends TObject = TObject> {
   /** One line for the OpenAPI page. */
   summary: string;
   /** Query string of a GET, JSON body of a POST. */
-  parameters: P;
+  parameters: TObject;
+  /** What the body of a POST is, where it is not JSON: the parameters are in the query string then. */
+  body?: 'application/octet-stream' | 'multipart/form-data';
+  /** `data` of the envelope when the call succeeds; or the answer is the bytes of a file, without an envelope. */
+  answer: TSchema | typeof BYTES;
 }
+
+/** In place of the schema of an answer. */
+export const BYTES = 'bytes';
 
 /** The arguments of a call, as TypeScript sees them. */
 export type Arguments<C extends Call> = Static<C['parameters']>;
+
+/** What a call answers in `data`. */
+export type Answer<C extends Call> = C['answer'] extends typeof BYTES ? never : Data<C['answer']>;
+
+/** A value of a schema that arrived, or is sent: nobody changes it. */
+export type Data<S extends TSchema> = Unchanging<Static<S>>;
+
+type Unchanging<T> = T extends readonly (infer E)[]
+  ? readonly Unchanging<E>[]
+  : T extends object
+    ? { readonly [K in keyof T]: Unchanging<T[K]> }
+    : T;
 
 /** The largest number that JSON carries as it is, and that both databases keep. */
 export const MAX_WHOLE = Number.MAX_SAFE_INTEGER;
 /** An id that a database counted up. */
 export const Id = Type.Integer({ minimum: 1, maximum: MAX_WHOLE });
+/** The answer of a call that has nothing to tell but that it is done. */
+export const Nothing = Type.Null();
 
-export function call<P extends TObject>(definition: Call<P>): Call<P> {
+/** A schema's value, or null. */
+export function orNull<S extends TSchema>(schema: S, options: { description?: string } = {}) {
+  return Type.Union([schema, Type.Null()], options);
+}
+
+export function call<const C extends Call>(definition: C): C {
   return definition;
 }

@@ -1,9 +1,13 @@
-import { type TArray, type TOptional, type TString, Type } from 'typebox';
-import type { SecretKind } from '../names.ts';
-import { ATTRIBUTE_NAMES, ATTRIBUTES, type AttributeName, type ToldAttributes } from '../secret-attributes.ts';
-import { call, Id } from './call.ts';
+import { type TArray, type TNull, type TOptional, type TString, type TUnion, Type } from 'typebox';
+import { ATTRIBUTE_NAMES, ATTRIBUTES, type AttributeName } from '../secret-attributes.ts';
+import { call, type Data, Id, Nothing, orNull } from './call.ts';
 
 const Key = Type.String({ description: 'wire name of the secret; a file has ___file___: in front' });
+const Time = Type.String({ description: 'ISO 8601, UTC' });
+const Version = Type.Integer({ ...Id, description: 'from 1; each set counts on' });
+const Size = Type.Integer({ description: 'bytes of the value as it was sent' });
+
+type AttributeSchema<A extends AttributeName> = (typeof ATTRIBUTES)[A]['list'] extends true ? TArray<TString> : TString;
 
 /** What a secret may carry, as arguments of a call. */
 const AttributeArguments = Object.fromEntries(
@@ -13,9 +17,15 @@ const AttributeArguments = Object.fromEntries(
     const schema = list ? Type.Array(Type.String(), { maxItems: 100, description }) : Type.String({ description });
     return [name, Type.Optional(schema)];
   }),
-) as {
-  [A in AttributeName]: TOptional<(typeof ATTRIBUTES)[A]['list'] extends true ? TArray<TString> : TString>;
-};
+) as { [A in AttributeName]: TOptional<AttributeSchema<A>> };
+
+/** The same in an answer. */
+const AttributeAnswers = Object.fromEntries(
+  ATTRIBUTE_NAMES.map((name) => {
+    const schema = ATTRIBUTES[name].list ? Type.Array(Type.String()) : Type.String();
+    return [name, orNull(schema, { description: 'as set_user_secrets takes it; null for a secret without' })];
+  }),
+) as { [A in AttributeName]: TUnion<[AttributeSchema<A>, TNull]> };
 
 export const setUserSecrets = call({
   path: 'creds/set_user_secrets',
@@ -27,15 +37,28 @@ export const setUserSecrets = call({
     value: Type.Union([Type.String(), Type.Null()]),
     ...AttributeArguments,
   }),
+  answer: Nothing,
 });
 
-/** Answers a *string*: the JSON text of an object wire name -> value. */
 export const getUserSecrets = call({
   path: 'creds/get_user_secrets',
   http: 'GET',
   panda: true,
   summary: 'The secrets of the caller, or those that `keys` names.',
   parameters: Type.Object({ keys: Type.Optional(Type.Array(Type.String())) }),
+  answer: Type.String({ description: 'the JSON text of an object: wire name -> value' }),
+});
+
+/** One secret, without its value. */
+export type ListedSecret = Data<typeof ListedSecret>;
+const ListedSecret = Type.Object({
+  name: Type.String({ description: 'without the mark of a file' }),
+  kind: Type.Enum(['string', 'file']),
+  version: Version,
+  size: Size,
+  ...AttributeAnswers,
+  created_at: Time,
+  updated_at: Time,
 });
 
 export const listUserSecrets = call({
@@ -44,35 +67,26 @@ export const listUserSecrets = call({
   panda: false,
   summary: 'Names, kinds, sizes, attributes and dates of the secrets, without values.',
   parameters: Type.Object({}),
+  answer: Type.Array(ListedSecret),
 });
 
-/** One secret in the answer of `list_user_secrets`; times are ISO 8601 in UTC. */
-export interface ListedSecret extends ToldAttributes {
-  /** Without the mark of a file. */
-  name: string;
-  kind: SecretKind;
-  version: number;
-  /** Bytes of the value as sent. */
-  size: number;
-  created_at: string;
-  updated_at: string;
-}
+/** One kept version of a secret, without its value. */
+export type ListedVersion = Data<typeof ListedVersion>;
+const ListedVersion = Type.Object({
+  version: Version,
+  size: Size,
+  created_at: Time,
+  current: Type.Boolean({ description: 'the one that jobs get' }),
+});
 
 export const getSecretVersions = call({
   path: 'creds/get_secret_versions',
   http: 'GET',
   panda: false,
-  summary: 'The versions of a secret that are still kept, without values.',
+  summary: 'The versions of a secret that are still kept, without values, newest first.',
   parameters: Type.Object({ key: Key }),
+  answer: Type.Array(ListedVersion),
 });
-
-/** One version in the answer of `get_secret_versions`, newest first. */
-export interface ListedVersion {
-  version: number;
-  size: number;
-  created_at: string;
-  current: boolean;
-}
 
 export const restoreSecret = call({
   path: 'creds/restore_secret',
@@ -80,6 +94,26 @@ export const restoreSecret = call({
   panda: false,
   summary: 'Makes a kept version of a secret the current one again, as a new version.',
   parameters: Type.Object({ key: Key, version: Id }),
+  answer: Type.Object({ version: Type.Integer({ ...Id, description: 'the new one' }) }),
+});
+
+/** One time that a job was given secrets. */
+export type ListedDelivery = Data<typeof ListedDelivery>;
+const ListedDelivery = Type.Object({
+  at: Time,
+  task_id: Id,
+  job_id: Id,
+  attempt: Id,
+  pilot: Type.String({ description: 'as the server knows it' }),
+  queue: Type.String(),
+  node: Type.String({ description: "the name of the pilot's machine, as it said" }),
+  sealed_with: Type.String({ description: 'the KEM that it was sealed with, or tls' }),
+  secrets: Type.Array(
+    Type.Object({
+      name: orNull(Type.String(), { description: 'wire name; null for a secret that was deleted since' }),
+      version: Version,
+    }),
+  ),
 });
 
 export const getSecretDeliveries = call({
@@ -91,19 +125,5 @@ export const getSecretDeliveries = call({
     key: Type.Optional(Key),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
   }),
+  answer: Type.Array(ListedDelivery),
 });
-
-/** One delivery in the answer of `get_secret_deliveries`. */
-export interface ListedDelivery {
-  at: string;
-  task_id: number;
-  job_id: number;
-  attempt: number;
-  pilot: string;
-  queue: string;
-  node: string;
-  /** The KEM that it was sealed with, or `tls`. */
-  sealed_with: string;
-  /** `name` is the wire name, null for a secret that was deleted since. */
-  secrets: { name: string | null; version: number }[];
-}

@@ -1,16 +1,17 @@
 import { Type } from 'typebox';
-import { call, MAX_WHOLE } from './call.ts';
+import { call, MAX_WHOLE, Nothing } from './call.ts';
 
 /** Found: the message `FOUND:HOST:FILENAME`, HOST without a port (PanDA's client adds its own); otherwise any other message. */
 export const validateCacheFile = call({
   path: 'file_server/validate_cache_file',
   http: 'POST',
   panda: true,
-  summary: 'Asks whether a sandbox of this size and checksum is there already.',
+  summary: 'Asks for a sandbox of this size and checksum. If it is there, the message is FOUND:HOST:FILENAME.',
   parameters: Type.Object({
     file_size: Type.Integer({ minimum: 0, maximum: MAX_WHOLE }),
     checksum: Type.Integer({ maximum: MAX_WHOLE, description: 'of the gzip file: see sandbox-checksum' }),
   }),
+  answer: Nothing,
 });
 
 /** Multipart, field `file`; the file name is `jobO.UUID.tar.gz` or `sources.UUID.tar.gz`. Download: `GET /cache/FILENAME`. */
@@ -20,4 +21,6 @@ export const uploadCacheFile = call({
   panda: true,
   summary: 'Uploads a sandbox (multipart, field `file`).',
   parameters: Type.Object({}),
+  body: 'multipart/form-data',
+  answer: Nothing,
 });

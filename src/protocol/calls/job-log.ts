@@ -1,9 +1,19 @@
 import { Type } from 'typebox';
-import { call, Id, MAX_WHOLE } from './call.ts';
+import { call, type Data, Id, MAX_WHOLE, orNull } from './call.ts';
 
 const Offset = Type.Integer({ minimum: 0, maximum: MAX_WHOLE, description: 'bytes from the start of the log' });
 
-/** The body is bytes of the log (`application/octet-stream`), at most `MAX_LIVE_LOG_PART_BYTES`. */
+/** How much of a running attempt's log the server has. */
+export type KeptLog = Data<typeof KeptLog>;
+const KeptLog = Type.Object({
+  size: Type.Integer({ description: 'bytes that the server has: the next part begins there' }),
+  full: Type.Boolean({
+    description:
+      'the server takes no more: the log is as long as that of a running job may be, or its final form has arrived',
+  }),
+});
+
+/** The body is bytes of the log, at most `MAX_LIVE_LOG_PART_BYTES`. */
 export const appendJobLog = call({
   path: 'pilot/append_job_log',
   http: 'POST',
@@ -12,15 +22,24 @@ export const appendJobLog = call({
     "Adds to the log of the pilot's running attempt (body: the bytes from `offset` on; arguments: query string). What is there " +
     'already is not added again; the answer says how much there is.',
   parameters: Type.Object({ job_id: Id, attempt_nr: Id, offset: Offset }),
+  body: 'application/octet-stream',
+  answer: KeptLog,
 });
 
-/** `data` of `append_job_log`. */
-export interface KeptLog {
-  /** How many bytes of the log the server has: where the next part begins. */
-  size: number;
-  /** The server takes no more of it: it is as long as a log of a running job may be, or its final form has arrived. */
-  full: boolean;
-}
+/** Some bytes of the log of a running attempt. */
+export type JobLogPart = Data<typeof JobLogPart>;
+const JobLogPart = Type.Object({
+  job_id: Id,
+  attempt: Type.Integer({ description: 'from 1; 0 before the first' }),
+  offset: Offset,
+  content: Type.String({
+    description: 'base64 of at most `MAX_LIVE_LOG_ANSWER_BYTES`; empty when there is nothing more so far',
+  }),
+  log_file: orNull(Type.String(), {
+    description:
+      'the file that job/get_file answers the whole log from: it begins with the bytes that were given here; null until it has come',
+  }),
+});
 
 export const getJobLog = call({
   path: 'job/get_log',
@@ -33,15 +52,5 @@ export const getJobLog = call({
     attempt: Type.Optional(Type.Integer({ ...Id, description: 'the one that runs, or ran last, when left out' })),
     offset: Type.Optional(Offset),
   }),
+  answer: JobLogPart,
 });
-
-/** `data` of `get_log`. */
-export interface JobLogPart {
-  job_id: number;
-  attempt: number;
-  offset: number;
-  /** Base64 of at most `MAX_LIVE_LOG_ANSWER_BYTES`; empty when there is nothing more so far. */
-  content: string;
-  /** The file that `job/get_file` answers the whole log from: it begins with the bytes that were given here. */
-  log_file: string | null;
-}

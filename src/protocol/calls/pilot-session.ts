@@ -1,7 +1,17 @@
 import { Type } from 'typebox';
-import { call } from './call.ts';
+import { call, type Data, Nothing } from './call.ts';
 
 const Bytes32 = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$', description: '32 bytes, base64url' });
+
+/** A session that was opened. */
+export type JoinedPilot = Data<typeof JoinedPilot>;
+const JoinedPilot = Type.Object({
+  pilot_id: Type.String(),
+  queue: Type.String(),
+  expires_at: Type.Integer({ description: 'milliseconds since 1970 UTC' }),
+  server_time: Type.Integer({ description: 'milliseconds since 1970 UTC' }),
+  mac: Type.String({ description: "the server's proof that it knows the token" }),
+});
 
 /** Opens a session for a pilot that proves to hold a join token. Needs no other proof of who calls. */
 export const joinPilot = call({
@@ -17,18 +27,8 @@ export const joinPilot = call({
     nonce: Bytes32,
     mac: Type.String({ ...Bytes32, description: 'HMAC-SHA-256 over all of it under a key derived from the token' }),
   }),
+  answer: JoinedPilot,
 });
-
-/** `data` of `pilot/join`. */
-export interface JoinedPilot {
-  pilot_id: string;
-  queue: string;
-  /** Milliseconds since 1970 UTC, as `server_time`. */
-  expires_at: number;
-  server_time: number;
-  /** The server's proof that it knows the token. */
-  mac: string;
-}
 
 /** Ends the session that it is called in. */
 export const leavePilot = call({
@@ -37,4 +37,5 @@ export const leavePilot = call({
   panda: false,
   summary: "Ends the pilot's session; attempts that it still holds run out with their leases.",
   parameters: Type.Object({}),
+  answer: Nothing,
 });

@@ -1,14 +1,61 @@
 import { Type } from 'typebox';
 import { MAX_ASKED_JOBS } from '../limits.ts';
-import type { SealedSecrets } from '../sealed.ts';
-import { call, Id, MAX_WHOLE } from './call.ts';
+import { KEMS } from '../sealed.ts';
+import { call, type Data, Id, MAX_WHOLE, Nothing } from './call.ts';
 
 const Text = Type.Optional(Type.Union([Type.String(), Type.Null()]));
 const Whole = Type.Optional(Type.Union([Type.Integer({ minimum: -MAX_WHOLE, maximum: MAX_WHOLE }), Type.Null()]));
 const Real = Type.Optional(Type.Union([Type.Number(), Type.Null()]));
 const Flag = Type.Optional(Type.Union([Type.Boolean(), Type.Null()]));
 
-/** Answers `{ StatusCode: 0, jobs: [PilotJob] }`; when there is none `success: false` and `No jobs in PanDA`. */
+/** The sealed secrets of one job; binary parts are base64url without padding. */
+export type SealedSecrets = Data<typeof SealedSecrets>;
+const SealedSecrets = Type.Object(
+  {
+    format: Type.Literal(1),
+    kem: Type.Enum(KEMS),
+    owner: Type.String({ description: 'the owner that the seal is bound to' }),
+    enc: Type.String(),
+    ciphertext: Type.String(),
+  },
+  { description: 'extension: the secrets, sealed to one of the offered keys' },
+);
+
+/** A job as a pilot gets it: the fields of PanDA's that this project's pilot reads, and the sealed secrets. */
+export type PilotJob = Data<typeof PilotJob>;
+const PilotJob = Type.Object(
+  {
+    PandaID: Id,
+    taskID: Id,
+    attemptNr: Id,
+    jobName: Type.String(),
+    transformation: Type.String({ description: 'address of the script that runs jobPars for pilots of PanDA' }),
+    jobPars: Type.String(),
+    sandboxSha256: Type.Optional(
+      Type.String({ description: 'extension, hex: the sandbox that jobPars names must be that' }),
+    ),
+    prodSourceLabel: Type.String(),
+    prodUserID: Type.String(),
+    outFiles: Type.String({ description: 'file names with commas between them: the outputs and, last, the log' }),
+    logFile: Type.String(),
+    maxWalltime: Type.Integer({ description: 'seconds, 0 for no limit' }),
+    minRamCount: Type.Optional(Type.Integer({ description: 'MB of memory that it asked for; 0 when it did not' })),
+    maxDiskCount: Type.Optional(Type.Integer({ description: 'MB of disk that it asked for; 0 when it did not' })),
+    secrets: Type.Optional(
+      Type.String({
+        description:
+          'the JSON text name -> value, over TLS alone: to a pilot that offers no key, on a queue that allows it',
+      }),
+    ),
+    sealedSecrets: Type.Optional(SealedSecrets),
+    secretsLeftOut: Type.Optional(
+      Type.Integer({ description: "how many of its owner's secrets it does not get, as they do not go to this queue" }),
+    ),
+  },
+  { additionalProperties: true, description: 'and the other fields of a job of PanDA' },
+);
+
+/** When there is no job, the call is refused with the message `No jobs in PanDA`. */
 export const acquireJobs = call({
   path: 'pilot/acquire_jobs',
   http: 'POST',
@@ -44,34 +91,15 @@ export const acquireJobs = call({
       ),
     ),
   }),
+  answer: Type.Object({ StatusCode: Type.Literal(0), jobs: Type.Array(PilotJob) }),
 });
 
-/** A job as a pilot gets it: the fields of PanDA's that this project's pilot reads, and the sealed secrets. */
-export interface PilotJob {
-  PandaID: number;
-  taskID: number;
-  attemptNr: number;
-  jobName: string;
-  transformation: string;
-  jobPars: string;
-  /** SHA-256, hex, of the sandbox that `jobPars` names, where the server knows it: what is fetched must be that. */
-  sandboxSha256?: string;
-  prodSourceLabel: string;
-  prodUserID: string;
-  /** File names with commas between them: the outputs and, last, the log. */
-  outFiles: string;
-  logFile: string;
-  /** Seconds, 0 for no limit. */
-  maxWalltime: number;
-  /** MB that it asked for, of memory and of disk; 0 when it did not. */
-  minRamCount?: number;
-  maxDiskCount?: number;
-  /** The JSON text name -> value, over TLS alone; only to a pilot that offers no key, on a queue that allows it. */
-  secrets?: string;
-  sealedSecrets?: SealedSecrets;
-  /** How many of its owner's secrets it does not get because they do not go to this queue. */
-  secretsLeftOut?: number;
-}
+/** What a pilot is told when it reports. */
+export type JobCommand = Data<typeof JobCommand>;
+const Command = Type.Enum(['NULL', 'tobekilled'], {
+  description: "tobekilled when its owner killed the job, or the attempt is no longer this pilot's",
+});
+const JobCommand = Type.Object({ StatusCode: Type.Literal(0), command: Command });
 
 export const updateJob = call({
   path: 'pilot/update_job',
@@ -131,16 +159,9 @@ export const updateJob = call({
     stdout: Text,
     timeout: Whole,
   }),
+  answer: JobCommand,
 });
 
-/** `data` of `update_job`. */
-export interface JobCommand {
-  StatusCode: 0;
-  /** `tobekilled` when the owner killed it, or the attempt is no longer this pilot's. */
-  command: 'NULL' | 'tobekilled';
-}
-
-/** The body is the file itself (`application/octet-stream`), the arguments are in the query string. */
 export const uploadJobFile = call({
   path: 'pilot/upload_job_file',
   http: 'POST',
@@ -152,17 +173,22 @@ export const uploadJobFile = call({
     kind: Type.Union([Type.Literal('log'), Type.Literal('output')]),
     name: Type.String({ minLength: 1, maxLength: 255 }),
   }),
+  body: 'application/octet-stream',
+  answer: Nothing,
 });
 
-/** One of those that `get_job_status` answers with. */
-export interface PilotJobStatus {
-  job_id: number;
-  /** `not found` when it is not this pilot's. */
-  status: string;
-  attempt_number: number;
-  /** Our extension: as `update_job` answers, without the write that a heartbeat is. */
-  command?: JobCommand['command'];
-}
+/** The state of a job, for a pilot. */
+export type PilotJobStatus = Data<typeof PilotJobStatus>;
+const PilotJobStatus = Type.Object({
+  job_id: Id,
+  status: Type.String({ description: "not found when it is not this pilot's" }),
+  attempt_number: Type.Integer(),
+  command: Type.Optional(
+    Type.Enum(['NULL', 'tobekilled'], {
+      description: 'extension: as update_job answers, without the write that a heartbeat is',
+    }),
+  ),
+});
 
 export const getPilotJobStatus = call({
   path: 'pilot/get_job_status',
@@ -173,6 +199,7 @@ export const getPilotJobStatus = call({
     job_ids: Type.Array(Id, { minItems: 1, maxItems: MAX_ASKED_JOBS }),
     timeout: Type.Optional(Type.Integer()),
   }),
+  answer: Type.Array(PilotJobStatus),
 });
 
 export const updateWorkerStatus = call({
@@ -187,6 +214,7 @@ export const updateWorkerStatus = call({
     timeout: Whole,
     node_id: Text,
   }),
+  answer: Nothing,
 });
 
 export const updateWorkerNode = call({
@@ -210,6 +238,7 @@ export const updateWorkerNode = call({
     total_local_disk: Whole,
     timeout: Whole,
   }),
+  answer: Nothing,
 });
 
 export const updateWorkerNodeGpu = call({
@@ -230,4 +259,5 @@ export const updateWorkerNodeGpu = call({
     driver_version: Text,
     timeout: Whole,
   }),
+  answer: Nothing,
 });

@@ -1,12 +1,13 @@
 import { Type } from 'typebox';
-import { call } from './call.ts';
+import { call, type Data, Nothing, orNull } from './call.ts';
 
 export const isAlive = call({
   path: 'system/is_alive',
   http: 'GET',
   panda: true,
-  summary: 'Whether the server answers; needs no token.',
+  summary: 'Succeeds while the server is up; needs no token.',
   parameters: Type.Object({}),
+  answer: Nothing,
 });
 
 export const getAttributes = call({
@@ -15,6 +16,28 @@ export const getAttributes = call({
   panda: true,
   summary: 'What the server sees of this request, without anything that proves who calls; arguments are echoed.',
   parameters: Type.Object({}, { additionalProperties: true }),
+  answer: Type.Object({
+    parameters: Type.Record(Type.String(), Type.String()),
+    environment: Type.Record(Type.String(), Type.String(), { description: 'method, address and some headers' }),
+  }),
+});
+
+/** A caller. */
+export type UserAttributes = Data<typeof UserAttributes>;
+const UserAttributes = Type.Object({
+  user_dn_raw: Type.String({ description: "the token's subject" }),
+  user_dn_clean: Type.String({ description: 'the name that is shown' }),
+  fqans: Type.Array(Type.String(), { description: 'groups' }),
+  is_production_user: Type.Boolean({ description: 'a pilot' }),
+  production_working_groups: Type.Array(Type.String()),
+  primary_working_group: Type.Null(),
+  kind: Type.String({ description: 'user or pilot' }),
+  issuer: Type.String(),
+  subject: Type.String(),
+  display_name: Type.String(),
+  nickname: orNull(Type.String(), { description: 'preferred_username of the token' }),
+  queues: Type.Array(Type.String(), { description: 'those that a pilot serves' }),
+  token_expires_at: Type.String({ description: 'ISO 8601, UTC' }),
 });
 
 export const getUserAttributes = call({
@@ -23,4 +46,5 @@ export const getUserAttributes = call({
   panda: true,
   summary: 'Who the caller is, as the server sees it.',
   parameters: Type.Object({}),
+  answer: UserAttributes,
 });

@@ -1,8 +1,56 @@
 import { Type } from 'typebox';
-import { call, Id, MAX_WHOLE } from './call.ts';
+import { call, type Data, Id, MAX_WHOLE, orNull } from './call.ts';
 
 const TaskId = Type.Integer({ ...Id, description: 'jediTaskID' });
+const Time = Type.String({ description: 'UTC, YYYY-MM-DD HH:MM:SS' });
+const Done = Type.Integer({ description: '0: done; 3: done, with other parameters than before' });
 const OneTask = Type.Object({ task_id: TaskId });
+
+const LISTED = {
+  jediTaskID: Id,
+  reqID: Id,
+  taskName: Type.String({ description: 'with a / at its end' }),
+  userName: Type.String({ description: 'the name of its owner that is shown' }),
+  creationDate: Time,
+  modificationTime: Time,
+  superStatus: Type.String({ description: 'the state that it ended in, or ready, or running' }),
+  status: Type.String(),
+  errorDialog: Type.String({ description: 'the reason why it ended, for its owner' }),
+  pctfinished: Type.Integer({ description: 'percent of its jobs' }),
+  pctfailed: Type.Integer({ description: 'percent of its jobs' }),
+  nfiles: Type.Integer({ description: 'how many jobs it has' }),
+  nfilesfinished: Type.Integer(),
+  nfilesfailed: Type.Integer(),
+  site: orNull(Type.String(), { description: 'the queue that it was submitted for; null for any' }),
+};
+
+/** A task as PanDA's `pbook` prints it. */
+export type ListedTask = Data<typeof ListedTask>;
+const ListedTask = Type.Object(LISTED);
+
+/** A task with its jobs. */
+export type TaskDetails = Data<typeof TaskDetails>;
+const TaskDetails = Type.Object({
+  ...LISTED,
+  inDS: Type.String({ description: 'always empty: input datasets are not offered' }),
+  PandaID: Type.Array(Id, { description: 'its jobs' }),
+  statistics: Type.String({ description: 'how many jobs are in which state: finished*2,running*1' }),
+  mergeStatus: Type.Null(),
+  mergePandaID: Type.Array(Id, { maxItems: 0 }),
+  jobs: Type.Optional(
+    Type.Object(
+      {
+        total: Type.Integer(),
+        waiting: Type.Integer({ description: 'not acquired, or again after an attempt failed' }),
+        active: Type.Integer({ description: 'a pilot has them' }),
+        finished: Type.Integer(),
+        failed: Type.Integer(),
+        cancelled: Type.Integer(),
+      },
+      { description: 'extension, with include_status: how many jobs are where' },
+    ),
+  ),
+});
 
 /**
  * Accepted: `data` is the task id and the message contains `jediTaskID=N`. Refused: `data` is 1 or 2 for a duplicate
@@ -17,15 +65,16 @@ export const submitTask = call({
     task_parameters: Type.Record(Type.String(), Type.Any()),
     parent_tid: Type.Optional(Type.Union([Type.Integer(), Type.Null()])),
   }),
+  answer: TaskId,
 });
 
-/** `data` is null, or the state. */
 export const getTaskStatus = call({
   path: 'task/get_status',
   http: 'GET',
   panda: true,
   summary: 'The state of a task.',
   parameters: OneTask,
+  answer: Type.String(),
 });
 
 export const getTaskDetails = call({
@@ -38,6 +87,7 @@ export const getTaskDetails = call({
     include_parameters: Type.Optional(Type.Boolean()),
     include_status: Type.Optional(Type.Boolean()),
   }),
+  answer: TaskDetails,
 });
 
 export const getTasksDetailedInfoSince = call({
@@ -50,29 +100,8 @@ export const getTasksDetailedInfoSince = call({
     filters: Type.Optional(Type.String({ description: 'JSON object: column -> value' })),
     n_tasks: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_WHOLE })),
   }),
+  answer: Type.Array(ListedTask),
 });
-
-/** One task in the answers of `get_tasks_detailed_info_since` and `get_details`; what PanDA's pbook prints. */
-export interface ListedTask {
-  jediTaskID: number;
-  reqID: number;
-  taskName: string;
-  userName: string;
-  /** UTC, "YYYY-MM-DD HH:MM:SS". */
-  creationDate: string;
-  modificationTime: string;
-  superStatus: string;
-  status: string;
-  /** Why the task ended, for its owner. */
-  errorDialog: string;
-  pctfinished: number;
-  pctfailed: number;
-  nfiles: number;
-  nfilesfinished: number;
-  nfilesfailed: number;
-  /** The queue that it was submitted for, or null. */
-  site: string | null;
-}
 
 export const getJobIds = call({
   path: 'task/get_job_ids',
@@ -80,6 +109,7 @@ export const getJobIds = call({
   panda: true,
   summary: "The ids of a task's jobs.",
   parameters: OneTask,
+  answer: Type.Array(Id),
 });
 
 export const killTask = call({
@@ -88,6 +118,7 @@ export const killTask = call({
   panda: true,
   summary: 'Kills a task: its running jobs are stopped, the others cancelled.',
   parameters: Type.Object({ task_id: TaskId, broadcast: Type.Optional(Type.Boolean()) }),
+  answer: Done,
 });
 
 export const finishTask = call({
@@ -100,6 +131,7 @@ export const finishTask = call({
     soft: Type.Optional(Type.Boolean()),
     broadcast: Type.Optional(Type.Boolean()),
   }),
+  answer: Done,
 });
 
 export const retryTask = call({
@@ -120,6 +152,7 @@ export const retryTask = call({
     keep_gshare_priority: Type.Optional(Type.Boolean()),
     ignore_hard_exhausted: Type.Optional(Type.Boolean()),
   }),
+  answer: Done,
 });
 
 export const pauseTask = call({
@@ -128,6 +161,7 @@ export const pauseTask = call({
   panda: true,
   summary: 'Gives out no further job of a task until it is resumed.',
   parameters: OneTask,
+  answer: Done,
 });
 
 export const resumeTask = call({
@@ -136,4 +170,5 @@ export const resumeTask = call({
   panda: true,
   summary: 'Resumes a paused task.',
   parameters: OneTask,
+  answer: Done,
 });

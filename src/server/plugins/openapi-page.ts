@@ -11,13 +11,17 @@ interface Operation {
   summary?: string;
   tags?: string[];
   parameters?: { name: string; required?: boolean; description?: string; schema?: Schema }[];
-  requestBody?: { content: Record<string, { schema?: Schema }> };
+  requestBody?: { content: Content };
+  responses?: Record<string, { content?: Content }>;
   /** Whether PanDA has the call too. */
   'x-panda'?: boolean;
 }
 
+type Content = Record<string, { schema?: Schema }>;
+
 interface Schema {
   type?: string;
+  enum?: unknown[];
   description?: string;
   properties?: Record<string, Schema>;
   required?: string[];
@@ -49,7 +53,8 @@ export function openApiPage(document: OpenApiDocument): { text: string; policy: 
 <header>
 <h1>${document.info.title}: the API</h1>
 <p>${document.info.description}</p>
-<p>Every call answers <code>{"success": …, "message": …, "data": …}</code> with HTTP status 200, errors included, and needs
+<p>Every call answers <code>{"success": …, "message": …, "data": …}</code> with HTTP status 200, errors included (files are
+answered as they are), and needs
 <code>Authorization: Bearer TOKEN</code>. For programs: <a href="openapi.json">openapi.json</a>.</p>
 <nav aria-label="Groups of calls">${names.map((name) => html`<a href="#${name}">${name}</a> `)}</nav>
 </header>
@@ -67,27 +72,55 @@ ${names.map((name) => html`<section id="${name}"><h2>${name}</h2>${groups.get(na
 function call(path: string, method: string, operation: Operation): Html {
   const rows = argumentsOf(operation);
   const where = whereArgumentsAre(operation);
-  const table = html`<table><thead><tr><th scope="col">argument</th><th scope="col">type</th><th scope="col"></th></tr></thead>
-<tbody>${rows}</tbody></table>`;
   return html`<details>
 <summary><span class="method ${method.toLowerCase()}">${method}</span> <code>${path.replace('/api/v1/', '')}</code>
 <span class="what">${operation.summary}</span>${operation['x-panda'] === false && html` <span class="own">extension</span>`}</summary>
 <p><code>${method} ${path}</code>${where && `: ${where}`}.</p>
-${rows.length > 0 ? table : html`<p class="none">No arguments.</p>`}
+${rows.length > 0 ? table('argument', rows) : html`<p class="none">No arguments.</p>`}
+${answerOf(operation)}
 </details>`;
 }
 
+function table(what: string, rows: readonly Html[]): Html {
+  return html`<table><thead><tr><th scope="col">${what}</th><th scope="col">type</th><th scope="col"></th></tr></thead>
+<tbody>${rows}</tbody></table>`;
+}
+
 function whereArgumentsAre({ parameters = [], requestBody }: Operation): string {
-  if (parameters.length > 0) return 'arguments in the query string; a list is its name repeated';
-  return requestBody ? 'arguments in a JSON body' : '';
+  const body = Object.keys(requestBody?.content ?? {})[0] ?? JSON_BODY;
+  const where = parameters.length > 0 ? 'arguments in the query string; a list is its name repeated' : '';
+  if (body !== JSON_BODY) return [where, `the body is ${body}`].filter(Boolean).join('; ');
+  return requestBody ? 'arguments in a JSON body' : where;
+}
+
+const JSON_BODY = 'application/json';
+
+/** The rows of an object that is answered, or of those in a list. */
+function answerOf({ responses }: Operation): Html {
+  const content = responses?.['200']?.content ?? {};
+  const [success] = content[JSON_BODY]?.schema?.anyOf ?? [];
+  if (!success) return html`<p>Answers ${Object.keys(content)[0]}.</p>`;
+  const data = success.properties?.['data'] ?? {};
+  const element = elementOf(data);
+  const rows = Object.entries(element.properties ?? {}).map(([name, schema]) =>
+    row(name, schema, element.required?.includes(name)),
+  );
+  const more = element.description ?? data.description;
+  return html`<p>Answers in <code>data</code>: ${typeOf(data)}${more !== undefined && html` (${more})`}.</p>
+${rows.length > 0 && table('answer', rows)}`;
+}
+
+function elementOf(schema: Schema): Schema {
+  const inside = schema.items ?? schema.anyOf?.find(({ properties }) => properties);
+  return inside ? { ...(schema.description && { description: schema.description }), ...elementOf(inside) } : schema;
 }
 
 function argumentsOf({ parameters = [], requestBody }: Operation): Html[] {
   const inQuery = parameters.map(({ name, required, description, schema = {} }) =>
     row(name, { ...schema, ...(description !== undefined && { description }) }, required),
   );
-  const bodies = Object.values(requestBody?.content ?? {});
-  const { properties = {}, required = [] } = bodies[0]?.schema ?? {};
+  const [body] = Object.values(requestBody?.content ?? {});
+  const { properties = {}, required = [] } = body?.schema ?? {};
   return [
     ...inQuery,
     ...Object.entries(properties).map(([name, schema]) => row(name, schema, required.includes(name))),
@@ -99,8 +132,9 @@ function row(name: string, schema: Schema, required = false): Html {
 <td>${schema.description}</td></tr>`;
 }
 
-function typeOf({ type, items, anyOf, const: constant }: Schema): string {
+function typeOf({ type, items, anyOf, enum: words, const: constant }: Schema): string {
   if (constant !== undefined) return JSON.stringify(constant);
+  if (words) return words.map((word) => JSON.stringify(word)).join(' or ');
   if (anyOf) return anyOf.map(typeOf).join(' or ');
   if (type === 'array') return `list of ${typeOf(items ?? {})}`;
   return type ?? 'any';

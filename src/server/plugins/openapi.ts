@@ -1,24 +1,12 @@
 import swagger from '@fastify/swagger';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifySchema } from 'fastify';
+import { BYTES, type Call } from '../../protocol/calls/call.ts';
 import { API } from '../route.ts';
 import { type OpenApiDocument, openApiPage } from './openapi-page.ts';
 
-declare module 'fastify' {
-  interface FastifySchema {
-    /** Whether PanDA has the call too. */
-    'x-panda'?: boolean;
-  }
-}
-
-const ENVELOPE = {
-  type: 'object',
-  required: ['success', 'message', 'data'],
-  properties: { success: { type: 'boolean' }, message: { type: 'string' }, data: {} },
-};
-
 /**
- * The OpenAPI document of every call, made from the same schemas that check arguments, at `/api/v1/openapi.json`; for people at
- * `/api/v1/docs`.
+ * The OpenAPI document of every call, made from the same schemas that check arguments and give answers their types, at
+ * `/api/v1/openapi.json`; for people at `/api/v1/docs`.
  */
 export async function describeCalls(app: FastifyInstance): Promise<void> {
   await app.register(swagger, {
@@ -32,14 +20,10 @@ export async function describeCalls(app: FastifyInstance): Promise<void> {
       components: { securitySchemes: { token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
       security: [{ token: [] }],
     },
-    transform: ({ schema, url }) => ({
-      url,
-      schema: {
-        ...schema,
-        response: { 200: { description: 'the envelope, errors included', ...ENVELOPE } },
-        ...(schema?.tags ? {} : { hide: true }),
-      },
-    }),
+    transform: ({ schema, url, route }) => {
+      const call = route.config?.call;
+      return { url, schema: call ? describe(call, route.method as Call['http'], schema) : { hide: true } };
+    },
   });
   let document: string | undefined;
   app.get(`${API}/openapi.json`, async (_request, reply) => {
@@ -55,4 +39,37 @@ export async function describeCalls(app: FastifyInstance): Promise<void> {
       .header('referrer-policy', 'no-referrer')
       .send(page.text);
   });
+}
+
+/** @param http as it is served: one call goes both ways */
+function describe(call: Call, http: Call['http'], schema: FastifySchema): FastifySchema {
+  return {
+    ...schema,
+    ...(call.body && { body: BODIES[call.body], consumes: [call.body] }),
+    summary: call.summary,
+    operationId: `${http.toLowerCase()}_${call.path.replace('/', '_')}`,
+    tags: [call.path.split('/', 1)[0] ?? ''],
+    response: { 200: { description: 'the answer, errors included', content: answerOf(call) } },
+    ...{ 'x-panda': call.panda },
+  };
+}
+
+const FILE = { type: 'string', format: 'binary' };
+const BODIES = {
+  'application/octet-stream': FILE,
+  'multipart/form-data': { type: 'object', required: ['file'], properties: { file: FILE } },
+};
+
+const REFUSAL = envelope(false, { description: 'null, or a code of PanDA' });
+
+function answerOf({ answer }: Call): Record<string, { schema: object }> {
+  if (answer === BYTES) {
+    return { 'application/octet-stream': { schema: FILE }, 'application/json': { schema: REFUSAL } };
+  }
+  return { 'application/json': { schema: { anyOf: [envelope(true, answer), REFUSAL] } } };
+}
+
+function envelope(success: boolean, data: object): object {
+  const properties = { success: { type: 'boolean', const: success }, message: { type: 'string' }, data };
+  return { type: 'object', required: ['success', 'message', 'data'], properties };
 }

@@ -19,23 +19,18 @@ export async function fileServerRoutes(app: FastifyInstance, { sandboxes }: { sa
   await app.register(async (uploads) => {
     // The parser would cut a file at its limit without a word; beyond it, `sandboxes` refuses.
     await uploads.register(multipart, { limits: { files: 1, fields: 0, fileSize: MAX_SOURCES_BYTES + 1 } });
-    route(
-      uploads,
-      calls.uploadCacheFile,
-      async (_args, request) => {
-        if (!request.isMultipart())
-          throw new InvalidArgument("missing a required argument: 'file' (multipart/form-data)");
-        const file = await request.file().catch(refuseBrokenForm);
-        if (!file) throw new InvalidArgument("missing a required argument: 'file'");
-        if (file.fieldname !== 'file') {
-          file.file.resume();
-          throw new InvalidArgument("the file must be in the field 'file'");
-        }
-        await sandboxes.put(ownerOf(request), file.filename, file.file).catch(refuseBrokenForm);
-        return succeeded(null);
-      },
-      { argumentsFrom: 'query' },
-    );
+    route(uploads, calls.uploadCacheFile, async (_args, request) => {
+      if (!request.isMultipart())
+        throw new InvalidArgument("missing a required argument: 'file' (multipart/form-data)");
+      const file = await request.file().catch(refuseBrokenForm);
+      if (!file) throw new InvalidArgument("missing a required argument: 'file'");
+      if (file.fieldname !== 'file') {
+        file.file.resume();
+        throw new InvalidArgument("the file must be in the field 'file'");
+      }
+      await sandboxes.put(ownerOf(request), file.filename, file.file).catch(refuseBrokenForm);
+      return succeeded(null);
+    });
   });
 }
 

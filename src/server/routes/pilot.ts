@@ -70,15 +70,10 @@ export async function pilotRoutes(
 
   await app.register(async (uploads) => {
     streamBodies(uploads);
-    route(
-      uploads,
-      calls.uploadJobFile,
-      async ({ job_id: jobId, attempt_nr: attempt, kind, name }, request) => {
-        await jobFiles.keep(pilotId(callerOf(request)), { jobId, attempt, kind, name }, request.body as Readable);
-        return succeeded(null, 'OK');
-      },
-      { argumentsFrom: 'query' },
-    );
+    route(uploads, calls.uploadJobFile, async ({ job_id: jobId, attempt_nr: attempt, kind, name }, request) => {
+      await jobFiles.keep(pilotId(callerOf(request)), { jobId, attempt, kind, name }, request.body as Readable);
+      return succeeded(null, 'OK');
+    });
   });
 
   // What a worker says of itself and its node is not kept; a pilot must not fail on saying it.

@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { buffer } from 'node:stream/consumers';
+import { type TestContext, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { Compile } from 'typebox/schema';
+import { prepareJoin } from '../../src/client/pilot-session.ts';
+import { sandboxCalls } from '../../src/client/sandboxes.ts';
+import { createTransport, type Transport } from '../../src/client/transport.ts';
+import { BYTES, type Call } from '../../src/protocol/calls/call.ts';
+import type { ArgumentsAt } from '../../src/protocol/calls/calls.ts';
+import { sandboxChecksum } from '../../src/protocol/sandbox-checksum.ts';
+import { newRecipient } from '../../src/sealing/delivery.ts';
+import { taskParameters } from '../jobs/farm.ts';
+import { allCalls } from './calls.ts';
+import { type Exchange, type Middle, startMiddle } from './middle.ts';
+import { startServer } from './start.ts';
+
+const BYTES_TYPE = 'application/octet-stream';
+const NOTHING = { worker_id: '1', harvester_id: 'h', status: 'running' };
+
+test('every call answers what its schema says, and nothing beside it', async (t) => {
+  const { middle, user, pilot, sealedPilot } = await setUp(t);
+  await keepSecrets(user);
+  const taskIds = await submitTasks(user);
+  await lookAtTasks(user, taskIds);
+  await runJob(user, pilot, { site_name: 'trusted' });
+  await runJob(user, sealedPilot, { site_name: 'default', sealing_keys: (await newRecipient()).offers });
+  await endTasks(user, taskIds);
+  await sealedPilot.post('pilot/leave', {});
+  await user.get('system/is_alive', {});
+  await user.get('system/get_attributes', {});
+  await user.get('system/get_user_attributes', {});
+  await pilot.get('system/get_user_attributes', {});
+  await pilot.post('pilot/update_worker_status', NOTHING);
+  await pilot.post('pilot/update_worker_node', { site: 's', host_name: 'n', cpu_model: 'c' });
+  await pilot.post('pilot/update_worker_node_gpu', { site: 's', host_name: 'n', vendor: 'v', model: 'm', count: 1 });
+
+  const calls = await allCalls();
+  const seen = new Set(middle.exchanges.map((exchange) => checkAnswer(calls, exchange)));
+  const unseen = calls.map(({ path }) => path).filter((path) => !seen.has(path));
+  assert.deepEqual(unseen, [], 'no answer was checked of these: add them to this test');
+});
+
+/** @returns the path of the call, when it succeeded */
+function checkAnswer(calls: readonly Call[], { path, answer }: Exchange): string | undefined {
+  const name = path.replace('/api/v1/', '').split('?', 1)[0];
+  const call = calls.find((one) => one.path === name);
+  assert.ok(call, path);
+  if (call.answer === BYTES) {
+    assert.equal(answer.headers['content-type'], BYTES_TYPE);
+    return name;
+  }
+  const { success, message, data } = JSON.parse(answer.body.toString());
+  if (!success) return undefined;
+  const [right, mistakes] = Compile(closed(call.answer)).Errors(data);
+  assert.ok(right, `${name} ${message}: ${JSON.stringify(data)} ${JSON.stringify(mistakes)}`);
+  return name;
+}
+
+/** A schema whose objects have no further fields, unless it says that they may. */
+function closed<T>(schema: T): T {
+  if (Array.isArray(schema)) return schema.map(closed) as T;
+  if (typeof schema !== 'object' || schema === null) return schema;
+  const inside = Object.fromEntries(Object.entries(schema).map(([name, value]) => [name, closed(value)]));
+  return ('properties' in inside ? { additionalProperties: false, ...inside } : inside) as T;
+}
+
+/** A user and two pilots, who reach the server by way of a proxy that keeps what it answers. */
+async function setUp(t: TestContext) {
+  const server = await startServer(t, { settings: { trustedProxies: ['127.0.0.1'] } });
+  const middle: Middle = await startMiddle(t, server.url);
+  const connection = { url: middle.url, ca: [middle.ca], vo: 'panda' };
+  const [userToken, pilotToken] = [
+    await server.userToken('alice'),
+    await server.pilotToken('trusted', { allowTlsSecrets: true }),
+  ];
+  const join = await prepareJoin(connection, { token: await server.joinToken(), queue: 'default', node: 'node1' });
+  const user = createTransport({ ...connection, token: async () => userToken });
+  const pilot = createTransport({ ...connection, token: async () => pilotToken });
+  const sealedPilot = createTransport({ ...connection, signer: await join() });
+  t.after(() => {
+    for (const transport of [user, pilot, sealedPilot]) transport.close();
+  });
+  return { middle, user, pilot, sealedPilot };
+}
+
+async function keepSecrets(user: Transport): Promise<void> {
+  for (const [key, value] of [
+    ['TOKEN', 'one'],
+    ['TOKEN', 'two'],
+    ['___file___:key.pem', 'a2V5'],
+  ] as const) {
+    await user.post('creds/set_user_secrets', { key, value, queues: ['trusted', 'default'] });
+  }
+  await user.post('creds/set_user_secrets', { key: 'FOR_ONE', value: 'x', queues: ['trusted'] });
+  await user.get('creds/get_user_secrets', {});
+  await user.get('creds/list_user_secrets', {});
+  await user.post('creds/restore_secret', { key: 'TOKEN', version: 1 });
+  await user.get('creds/get_secret_versions', { key: 'TOKEN' });
+}
+
+async function submitTasks(user: Transport): Promise<[one: number, two: number]> {
+  const content = gzipSync('not really a tar');
+  const { uploadSandbox, findSandbox } = sandboxCalls(user, user);
+  await uploadSandbox(`jobO.${randomUUID()}.tar.gz`, content);
+  const checksum = sandboxChecksum();
+  checksum.update(content);
+  assert.ok(await findSandbox(content.length, checksum.value() ?? 0));
+  const submit = async (name: string, queue: string) => {
+    const parameters = { ...taskParameters(name, 'true', ['out.txt']), useSecrets: true, site: queue };
+    return (await user.post('task/submit', { task_parameters: parameters })).data;
+  };
+  return [await submit('user.alice.one', 'trusted'), await submit('user.alice.two', 'default')];
+}
+
+async function lookAtTasks(user: Transport, taskIds: readonly number[]): Promise<void> {
+  await user.get('task/get_tasks_detailed_info_since', {});
+  for (const task_id of taskIds) {
+    await user.get('task/get_status', { task_id });
+    await user.get('task/get_details', { task_id, include_status: true });
+    const { data: job_ids } = await user.get('task/get_job_ids', { task_id });
+    await user.get('job/get_description', { job_ids: [...job_ids, 1] });
+    await user.get('job/get_status', { job_ids: [...job_ids, 1] });
+    await user.post('task/pause', { task_id });
+    await user.post('task/resume', { task_id });
+  }
+}
+
+/** The job that waits for this pilot, through all that the two of them may say. */
+async function runJob(user: Transport, pilot: Transport, request: ArgumentsAt<'pilot/acquire_jobs'>): Promise<void> {
+  const [job] = (await pilot.post('pilot/acquire_jobs', request)).data.jobs;
+  assert.ok(job);
+  assert.ok(request.sealing_keys ? job.sealedSecrets && job.secretsLeftOut : job.secrets);
+  const attempt = { job_id: job.PandaID, attempt_nr: job.attemptNr };
+  const upload = { type: BYTES_TYPE, body: Buffer.from('content') };
+  await pilot.post('pilot/update_job', { ...attempt, job_status: 'running' });
+  await pilot.get('pilot/get_job_status', { job_ids: [job.PandaID, 1] });
+  await pilot.send('pilot/append_job_log', { ...attempt, offset: 0 }, upload);
+  await user.get('job/get_log', { job_id: job.PandaID });
+  await pilot.send('pilot/upload_job_file', { ...attempt, kind: 'log', name: job.logFile }, upload);
+  await user.get('job/get_log', { job_id: job.PandaID });
+  const failure = { trans_exit_code: 3, pilot_error_code: 1305, pilot_error_diag: 'exit status 3' };
+  await pilot.post('pilot/update_job', { ...attempt, job_status: 'failed', ...failure });
+  await user.post('job/set_debug_mode', { job_id: job.PandaID, mode: true });
+  await user.get('job/get_description', { job_ids: [job.PandaID] });
+  const { data: files } = await user.get('job/get_files', { task_id: job.taskID });
+  assert.equal(files.length, 1);
+  for (const { job_id, attempt, name } of files) {
+    await buffer(await user.open('job/get_file', { job_id, attempt, name }));
+  }
+  await user.get('creds/get_secret_deliveries', {});
+}
+
+async function endTasks(user: Transport, [one, two]: [one: number, two: number]): Promise<void> {
+  await user.post('task/finish', { task_id: one });
+  await user.post('task/kill', { task_id: two });
+  await user.post('task/retry', { task_id: two });
+  await user.post('creds/set_user_secrets', { key: 'TOKEN', value: null });
+  await user.get('creds/get_secret_deliveries', {});
+  await user.get('task/get_tasks_detailed_info_since', {});
+}
