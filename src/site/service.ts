@@ -139,7 +139,7 @@ async function readTls({ certFile, keyFile }: { certFile: string; keyFile: strin
 }
 
 async function addFirstQueue(store: Store, clock: () => number): Promise<void> {
-  if ((await listQueues(store)).length === 0) await addQueue(store, clock, FIRST_QUEUE);
+  if ((await listQueues(store)).length === 0) await addQueue(store, clock, FIRST_QUEUE, {}, 'server');
 }
 
 async function listen(app: FastifyInstance, { host, port }: Settings): Promise<void> {
