@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Unauthenticated } from '../protocol/errors.ts';
 import { RENEWAL_SECONDS } from '../protocol/limits.ts';
 import { claimsOf } from './claims.ts';
@@ -46,6 +46,12 @@ export function configFolder(env: Environment): string {
   const folder = env['PANDA_CONFIG_ROOT'];
   if (!folder) return join(homedir(), '.pathena');
   return folder === '~' || folder.startsWith('~/') ? join(homedir(), folder.slice(1)) : folder;
+}
+
+/** The folders and files of logins: where they are kept, and what the environment names. */
+export function ownFiles(env: Environment): string[] {
+  const file = env['OIDC_AUTH_TOKEN_FILE'];
+  return [configFolder({}), configFolder(env), ...(file ? [file] : [])].map((path) => resolve(path));
 }
 
 const HOW_TO_GET_ONE =

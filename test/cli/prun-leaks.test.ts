@@ -131,10 +131,13 @@ test('at a terminal prun asks, and a no keeps everything here', { skip: noTermin
   }
 });
 
-test('without --useSecrets no value is asked for', async () => {
-  await using stub = await startStub(accepting({}));
-  assert.deepEqual((await inFolder(LINE, stub.url)).stderr, '');
-  assert.ok(!stub.seen.some(({ path }) => path.startsWith('creds/')));
+test('the files are searched without --useSecrets too, and a server that keeps no secrets is not asked in vain', async () => {
+  await using stub = await startStub(
+    accepting({ 'creds/get_user_secrets': () => ok(JSON.stringify({ MY_TOKEN: VALUE })) }),
+  );
+  assert.match((await inFolder(LINE, stub.url)).stderr, /my\.py holds the value of your secret MY_TOKEN/);
+  await using without = await startStub(accepting({}));
+  assert.deepEqual((await inFolder(LINE, without.url)).stderr, '');
 });
 
 test('a server that does not tell the values gets the task all the same, with a warning', async () => {
