@@ -31,6 +31,9 @@ export const MIN_MASKED_CHARS = 6;
  */
 export const MAX_MASKED_FORMS_BYTES = 24 * 1024 * 1024;
 
+/** Longer parts of a secret are not looked for in the rarest forms, such as base64 of base64, which take many times their size. */
+export const MAX_RARE_FORM_BYTES = 256;
+
 /** Sandbox size limits in bytes, those of PanDA's prun: without and with a build step. */
 export const MAX_SANDBOX_BYTES = 10 * 1024 * 1024;
 export const MAX_SOURCES_BYTES = 768 * 1024 * 1024;
