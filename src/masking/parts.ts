@@ -28,7 +28,7 @@ export function maskableParts(value: string): string[] {
 }
 
 /** Whether `text` spans lines: no log line can hold it as it is. */
-export function hasLineEnd(text: string): boolean {
+function hasLineEnd(text: string): boolean {
   return text.includes('\n') || text.includes('\r');
 }
 

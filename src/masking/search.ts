@@ -66,13 +66,13 @@ export function createSearch(automaton: Automaton, filter: BlockFilter, found: F
       let suspect = -1;
       /** The state knows of all matches that began from here on, and of earlier ones that the filter told of. */
       let covered = Number.NEGATIVE_INFINITY;
-      let escape = introducers.next(at);
+      let sign = introducers.next(at);
       let lineEnd = nextBlockLineEnd(text, at);
       const enter = (place: number, known: boolean): void => {
         spelled.advance(text, place, ended);
-        if (place === escape) {
+        if (place === sign) {
           spelled.enter(text, place, known ? state : stateBefore(text, view, place, ended), ended);
-          escape = introducers.next(place + 1);
+          sign = introducers.next(place + 1);
         } else {
           spelled.enterNextLine(text, place, known ? state : stateAfter(text, place - filter.windowBytes + 1, place));
           lineEnd = nextBlockLineEnd(text, place + 1);
@@ -84,7 +84,7 @@ export function createSearch(automaton: Automaton, filter: BlockFilter, found: F
           const depth = depths[state] as number;
           // Half of what was read here must be done with, or reading it again in the next round would not be linear.
           if (at - depth > suspect && 2 * depth <= at - entered) break;
-          if (at === escape || at === lineEnd) enter(at, at - covered >= filter.windowBytes - 1);
+          if (at === sign || at === lineEnd) enter(at, at - covered >= filter.windowBytes - 1);
           state = step(state, text[at++] as number);
           const length = longestEnding[state] as number;
           if (length > 0 && at > known) found(at - length, at, state);
@@ -96,7 +96,7 @@ export function createSearch(automaton: Automaton, filter: BlockFilter, found: F
         suspect = at;
         covered = at;
         state = 0;
-        while (escape < at || lineEnd < at) enter(Math.min(escape, lineEnd), false);
+        while (sign < at || lineEnd < at) enter(Math.min(sign, lineEnd), false);
       }
       spelled.advance(text, end, ended);
     },

@@ -1,6 +1,6 @@
 import type { Automaton } from './automaton.ts';
 import { endsInDigits, lengthOfLineEnd } from './block-lines.ts';
-import { CHARACTER, createSpellings, NOTHING, readSpellings, type Spellings } from './spellings.ts';
+import { CHARACTER, createSpellings, NOTHING, readSpellings } from './spellings.ts';
 
 /**
  * Follows patterns through a text that spells some of their characters by escapes, each in its own way. An escape may be read in
@@ -92,10 +92,16 @@ export function createSpelledSearch(
 
   function follow(text: Uint8Array, { state, at, start, indented, holds }: Thread, ended: boolean): void {
     const byte = text[at] as number;
-    if (indented && (byte === SPACE || byte === TAB)) return put(state, at + 1, start, true, holds);
+    if (indented && (byte === SPACE || byte === TAB)) {
+      put(state, at + 1, start, true, holds);
+      return;
+    }
     if (MAY_SPELL[byte] === 1) {
       readSpellings(text, at, ended, spellings);
-      if (spellings.cutShort) return put(state, at, start);
+      if (spellings.cutShort) {
+        put(state, at, start);
+        return;
+      }
       followSpellings(state, at, start);
     }
     if (byte !== LINE_FEED && byte !== RETURN) {

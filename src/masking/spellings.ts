@@ -62,16 +62,21 @@ export function readSpellings(text: Uint8Array, at: number, ended: boolean, out:
 function read(text: Uint8Array, at: number, ended: boolean, out: Spellings, peels: number): void {
   switch (text[at]) {
     case BACKSLASH:
-      return readBackslashes(text, at, ended, out, peels);
+      readBackslashes(text, at, ended, out, peels);
+      return;
     case PERCENT:
-      return readPercent(text, at, ended, out, peels);
+      readPercent(text, at, ended, out, peels);
+      return;
     case AMPERSAND:
-      return readEntity(text, at, ended, out, peels);
+      readEntity(text, at, ended, out, peels);
+      return;
     case PLUS:
-      return add(out, SPACE, 1);
+      add(out, SPACE, 1);
+      return;
     case APOSTROPHE:
     case QUOTE:
-      return readQuotes(text, at, ended, out);
+      readQuotes(text, at, ended, out);
+      return;
     default:
   }
 }
@@ -151,7 +156,10 @@ function readBackslashes(text: Uint8Array, at: number, ended: boolean, out: Spel
     out.cutShort ||= !ended;
     return;
   }
-  if (byte === LINE_FEED || byte === RETURN) return readBrokenLine(text, at, run, ended, out);
+  if (byte === LINE_FEED || byte === RETURN) {
+    readBrokenLine(text, at, run, ended, out);
+    return;
+  }
   if (byte !== BACKSLASH) add(out, byte, run + 1);
   const named = NAMED.get(byte);
   if (named !== undefined) add(out, named, run + 1);
@@ -164,14 +172,20 @@ function readBackslashes(text: Uint8Array, at: number, ended: boolean, out: Spel
 /** `\u0041`, a pair of surrogates, `\u{41}`, `\U00000041`. */
 function readUnicode(text: Uint8Array, at: number, run: number, ended: boolean, out: Spellings, peels: number): void {
   const digits = at + run + 1;
-  if (text[digits] === 0x7b) return readBraces(text, at, digits, ended, out);
+  if (text[digits] === 0x7b) {
+    readBraces(text, at, digits, ended, out);
+    return;
+  }
   const wide = text[digits - 1] === 0x55;
   const number = hexNumber(text, digits, wide ? 8 : 4);
   if (number < 0) {
     if (!ended && isHexUpTo(text, digits, wide ? 8 : 4)) out.cutShort = true;
     return;
   }
-  if (wide) return addNumber(out, number, digits + 8 - at);
+  if (wide) {
+    addNumber(out, number, digits + 8 - at);
+    return;
+  }
   addUnit(text, at, digits + 4 - at, number, out, BACKSLASH);
   if (isIntroducer(number)) readPeeled(text, at, ended, out, peels);
   if (isHighSurrogate(number) && !ended && text.length < digits + 4 + run + 5) out.cutShort = true;
@@ -179,7 +193,10 @@ function readUnicode(text: Uint8Array, at: number, run: number, ended: boolean, 
 
 /** A unit of UTF-16, with the other half of the character, which is written in the same way. */
 function addUnit(text: Uint8Array, at: number, length: number, unit: number, out: Spellings, introducer: number): void {
-  if (!isHighSurrogate(unit)) return addNumber(out, unit, length);
+  if (!isHighSurrogate(unit)) {
+    addNumber(out, unit, length);
+    return;
+  }
   let next = at + length;
   while (text[next] === introducer) next++;
   if (text[next] !== 0x75) return;
@@ -191,7 +208,10 @@ function addUnit(text: Uint8Array, at: number, length: number, unit: number, out
 /** `\x41`, `\x{41}`; as many as two digits. */
 function readHex(text: Uint8Array, at: number, run: number, ended: boolean, out: Spellings, peels: number): void {
   const digits = at + run + 1;
-  if (text[digits] === 0x7b) return readBraces(text, at, digits, ended, out);
+  if (text[digits] === 0x7b) {
+    readBraces(text, at, digits, ended, out);
+    return;
+  }
   const byte = hexNumber(text, digits, 2);
   if (byte >= 0) {
     addNumber(out, byte, digits + 2 - at);
@@ -222,9 +242,15 @@ function readMeta(text: Uint8Array, at: number, run: number, ended: boolean, out
     }
     if (text[next + 1] !== 0x2d) return;
     const byte = text[next + 2] as number;
-    if (text[next] === 0x43) return add(out, meta | (byte & 0x1f), next + 3 - at);
+    if (text[next] === 0x43) {
+      add(out, meta | (byte & 0x1f), next + 3 - at);
+      return;
+    }
     meta = 0x80;
-    if (byte !== BACKSLASH) return add(out, meta | byte, next + 3 - at);
+    if (byte !== BACKSLASH) {
+      add(out, meta | byte, next + 3 - at);
+      return;
+    }
     next += 3;
   }
 }
