@@ -40,7 +40,7 @@ export async function connect(env: Environment, clock: () => number = Date.now):
   const trust = secure ? (await import('./tls-trust.ts')).tlsTrust(env) : {};
   const server = { url, vo, trust };
   const token = tokenSource(env, clock, async (file) =>
-    (await import('./login/renewal.ts')).renewLogin(file, server, clock),
+    (await import('./login/renew-login.ts')).renewLogin(file, server, clock),
   );
   const client = createClient({ url, cacheUrl, token, vo, ...trust });
   return {

@@ -3,9 +3,9 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Unauthenticated } from '../protocol/errors.ts';
 import { RENEWAL_SECONDS } from '../protocol/limits.ts';
-import { claimsOf } from './claims.ts';
-import { readLogin } from './login/token-file.ts';
+import { readLogin } from './login/read-login.ts';
 import type { TokenSource } from './requester.ts';
+import { unprovenClaims } from './unproven-claims.ts';
 
 type Environment = Record<string, string | undefined>;
 
@@ -117,7 +117,7 @@ function checkToken(token: string, from: string, now: number, advice: string): v
   if (!/^[\w-]+\.[\w-]+\.[\w-]*$/.test(token)) {
     throw new Unauthenticated(`what ${from} holds is not a token (three parts with dots between). ${advice}`);
   }
-  const { exp } = claimsOf(token);
+  const { exp } = unprovenClaims(token);
   if (typeof exp === 'number' && (exp + CLOCK_SKEW_SECONDS) * 1000 < now) {
     const ended = `${new Date(Math.max(0, exp) * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
     throw new Unauthenticated(`your token (from ${from}) ended at ${ended}. ${advice}`);

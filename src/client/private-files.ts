@@ -2,8 +2,8 @@ import { open, realpath } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { InvalidArgument } from '../protocol/errors.ts';
 import { parseJoinToken } from '../protocol/join.ts';
-import { claimsOf } from './claims.ts';
 import { CREDENTIAL_FILES, type CredentialFiles, LOOKED_AT_BYTES } from './credential-files.ts';
+import { unprovenClaims } from './unproven-claims.ts';
 
 /** Something that is left out of a sandbox because it is private. */
 export interface PrivateFile {
@@ -86,7 +86,7 @@ const OWN_FILES: readonly { what: string; test: (content: string) => boolean }[]
 /** A token of the embedded issuer, as "panda-secrets token" prints it. */
 function isOwnToken(content: string): boolean {
   if (!/^[\w-]+\.[\w-]+\.[\w-]+\s*$/.test(content)) return false;
-  const { iss } = claimsOf(content.trim());
+  const { iss } = unprovenClaims(content.trim());
   return typeof iss === 'string' && iss.startsWith('urn:panda-secrets:');
 }
 

@@ -1,11 +1,11 @@
 import { Unauthenticated } from '../protocol/errors.ts';
-import { claimsOf } from './claims.ts';
 import type { Client } from './client.ts';
 import type { Connection } from './connect.ts';
 import { type LeftOut, type PackRules, packDirectory } from './pack.ts';
 import type { StoredSandbox } from './sandboxes.ts';
 import { buildTaskParameters, checkOutDataset, type TaskOptions } from './task-parameters.ts';
 import { checkSecrets, type WantedSecrets } from './task-secrets.ts';
+import { unprovenClaims } from './unproven-claims.ts';
 
 export interface SubmissionOptions extends Omit<TaskOptions, 'secretNames'>, WantedSecrets {
   /** What to pack. */
@@ -91,7 +91,7 @@ function tellLeftOut({ linksOut, always, asked, private: hidden }: LeftOut, { st
 
 /** The user's short name, which stands in the name of everything that the user makes. */
 function nicknameOf(token: string): string {
-  const { preferred_username: nickname } = claimsOf(token);
+  const { preferred_username: nickname } = unprovenClaims(token);
   if (typeof nickname === 'string' && /^[\w.@+-]+$/.test(nickname)) return nickname;
   throw new Unauthenticated(
     'your token has no preferred_username, from which the names of outputs are made: ask who issues your tokens to add it',
