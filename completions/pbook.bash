@@ -10,7 +10,7 @@ _pbook() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     word=${COMP_WORDS[index]}
     case "$at $word" in
-      'pbook login' | 'pbook logout' | 'pbook whoami' | 'pbook set_secret' | 'pbook list_secrets' | 'pbook delete_secret' | 'pbook delete_all_secrets' | 'pbook secret_history' | 'pbook secret_versions' | 'pbook restore_secret' | 'pbook show' | 'pbook showl' | 'pbook kill' | 'pbook finish' | 'pbook retry' | 'pbook logs' | 'pbook get_outputs' | 'pbook completion' | 'pbook help') at="$at $word" ;;
+      'pbook login' | 'pbook logout' | 'pbook whoami' | 'pbook set_secret' | 'pbook list_secrets' | 'pbook masking' | 'pbook delete_secret' | 'pbook delete_all_secrets' | 'pbook secret_history' | 'pbook secret_versions' | 'pbook restore_secret' | 'pbook show' | 'pbook showl' | 'pbook kill' | 'pbook finish' | 'pbook retry' | 'pbook logs' | 'pbook get_outputs' | 'pbook completion' | 'pbook help') at="$at $word" ;;
     esac
   done
   case "$at ${COMP_WORDS[COMP_CWORD - 1]}" in
@@ -32,7 +32,7 @@ _pbook() {
       if [[ $current == -* ]]; then
         words='--version -h --help'
       else
-        words='login logout whoami set_secret list_secrets delete_secret delete_all_secrets secret_history secret_versions restore_secret show showl kill finish retry logs get_outputs completion help'
+        words='login logout whoami set_secret list_secrets masking delete_secret delete_all_secrets secret_history secret_versions restore_secret show showl kill finish retry logs get_outputs completion help'
       fi
       ;;
     'pbook login')
@@ -61,6 +61,14 @@ _pbook() {
     'pbook list_secrets')
       if [[ $current == -* ]]; then
         words='--full --json -h --help'
+      fi
+      ;;
+    'pbook masking')
+      if [[ $current == -* ]]; then
+        words='--json -h --help'
+      else
+        _pbook_secrets
+        return
       fi
       ;;
     'pbook delete_secret')

@@ -1,7 +1,14 @@
 import { allOf, type CommandModel, type OptionModel } from './command-model.ts';
 
 /** Commands whose first argument is the name of a secret that is there. */
-const TAKE_SECRET = new Set(['set_secret', 'delete_secret', 'secret_history', 'secret_versions', 'restore_secret']);
+const TAKE_SECRET = new Set([
+  'set_secret',
+  'delete_secret',
+  'masking',
+  'secret_history',
+  'secret_versions',
+  'restore_secret',
+]);
 /** Prints these names, one a line. They are never handed to a shell as words to expand: a name may be `$(command)`. */
 const SECRET_NAMES = 'pbook secret_names 2>/dev/null';
 

@@ -1,4 +1,3 @@
-import { type AuditActor, appendAudit, SYSTEM } from '../audit/audit.ts';
 import { InvalidArgument } from '../protocol/errors.ts';
 import { checkQueueName } from '../protocol/trusted-queues.ts';
 import { readQueue, readQueues, upsertQueue } from '../store/queues.ts';
@@ -18,15 +17,10 @@ export async function addQueue(
   clock: () => number,
   name: string,
   { allowTlsSecrets = false }: { allowTlsSecrets?: boolean } = {},
-  by: AuditActor = 'operator',
 ): Promise<void> {
   checkQueueName(name);
   const queue = { name, allow_tls_secrets: allowTlsSecrets ? 1 : 0, created_at: clock() };
-  await store.write(async (tx) => {
-    const before = await readQueue(tx, name);
-    await upsertQueue(tx, queue);
-    await appendAudit(tx, clock, SYSTEM, by, before ? 'queue.change' : 'queue.add', { queue: name, allowTlsSecrets });
-  });
+  await store.write((tx) => upsertQueue(tx, queue));
 }
 
 /** In the order of their names. */

@@ -1,41 +1,152 @@
-import { MIN_MASKED_CHARS } from '../protocol/limits.ts';
+import { MAX_PARTS_DEPTH, MAX_PARTS_OF_SECRET, MAX_READ_PARTS_CHARS, MIN_MASKED_CHARS } from '../protocol/limits.ts';
+import { ADDRESS_READERS } from './parts/addresses.ts';
+import { readDocument, readSettingsFile } from './parts/documents.ts';
+import { decodedBytes, ENCODING_READERS, textOf } from './parts/encodings.ts';
+import type { Field, Reader } from './parts/field.ts';
+import { looksRandom } from './parts/randomness.ts';
+import { SETTING_READERS } from './parts/settings.ts';
+import { isAddress, isHarmlessShape, isNoValue } from './parts/shapes.ts';
+import { DOCUMENT_WORD_READERS, WORD_READERS } from './parts/words.ts';
+
+/** `parts`: the value and what is secret inside it. `whole`: the value alone. */
+export type MaskChoice = 'parts' | 'whole';
+
+/** The reason why a part is hidden. */
+export type HiddenAs = 'whole' | 'decoded' | 'named' | 'random' | 'unknown';
+
+/** What is to be hidden of a value, and what stays visible. */
+export interface Parts {
+  /** Texts, and the bytes that an encoded value or part stands for where these are no text. */
+  hidden: readonly HiddenPart[];
+  /** The names of the fields that stay visible, without repetition; `''` for those without a name. */
+  visible: readonly string[];
+  /** The value has more inside than is taken apart (`MAX_PARTS_OF_SECRET` and its neighbours). */
+  isCut: boolean;
+}
+
+export interface HiddenPart {
+  part: string | Uint8Array;
+  as: HiddenAs;
+  /** The name of its field, where it has one. */
+  name?: string | undefined;
+}
 
 /**
  * Whether a log masker can hide any of this value as it is printed. `false` for what is too short or too common to be
- * taken out of a log without making it unreadable: fewer than `MIN_MASKED_CHARS` characters on every line, `true`, `{`,
- * a ruler of dashes. `set_secret` warns of such a value.
+ * taken out of a log without making it unreadable: fewer than `MIN_MASKED_CHARS` characters, `true`, `{`, a ruler of dashes.
+ * `set_secret` warns of such a value.
  */
 export function isMaskable(value: string): boolean {
-  return maskableParts(value).some((part) => !hasLineEnd(part));
+  return maskableParts(value).some((part) => typeof part === 'string' && !hasLineEnd(part));
 }
 
-/**
- * The strings by which a value may be recognised in a log, without repetition: the value, the value without outer white
- * space, its lines, and the strings inside a value that is a JSON document, each of them taken apart in the same way. The
- * keys of a JSON object are names, not secrets, and are left out; so is everything that {@link isMaskable} speaks of.
- */
-export function maskableParts(value: string): string[] {
-  const parts = new Set<string>();
-  const seen = new Set<string>();
-  const waiting = [value];
-  for (let text = waiting.pop(); text !== undefined; text = waiting.pop()) {
-    if (seen.has(text)) continue;
-    seen.add(text);
-    if (isTelling(text)) parts.add(text);
-    for (const within of [text.trim(), ...linesOf(text), ...stringsInJson(text)]) waiting.push(within);
-  }
-  return [...parts];
+/** The texts and bytes that are to be hidden of a value: those of {@link takeApart}. */
+export function maskableParts(value: string, choice: MaskChoice = 'parts'): (string | Uint8Array)[] {
+  return takeApart(value, choice).hidden.map(({ part }) => part);
 }
 
 /** Whether `text` spans lines: no log line can hold it as it is. */
-function hasLineEnd(text: string): boolean {
+export function hasLineEnd(text: string): boolean {
   return text.includes('\n') || text.includes('\r');
 }
 
-/** Without indentation, which a log may hold by chance, unless too little is left of the line. */
-function linesOf(text: string): string[] {
-  if (!hasLineEnd(text)) return [];
-  return text.split(/[\r\n]+/).map((line) => (isTelling(line.trim()) ? line.trim() : line));
+/** In a document its format says where the names are. */
+const READERS_OF_DOCUMENT: readonly Reader[] = [...ADDRESS_READERS, ...ENCODING_READERS, ...DOCUMENT_WORD_READERS];
+const READERS_OF_TEXT: readonly Reader[] = [
+  readSettingsFile,
+  ...SETTING_READERS,
+  ...ADDRESS_READERS,
+  ...ENCODING_READERS,
+  ...WORD_READERS,
+];
+
+interface Piece extends Omit<Field, 'as'> {
+  as: Field['as'] | 'whole';
+  depth: number;
+  isDecoded?: boolean;
+}
+
+/**
+ * Reads a value in each format that it may be of, and what it finds there in the same way. Hidden are the value itself, what it decodes
+ * to, what stands under a telling name, what looks random, and fields of which nothing says that they are harmless; never what is too
+ * short or too common to be taken out of a log.
+ */
+export function takeApart(value: string, choice: MaskChoice = 'parts'): Parts {
+  const hidden = new Map<string, HiddenPart>();
+  const bytes = new Map<string, HiddenPart>();
+  const visible = new Set<string>();
+  /** By text: whether it was read as one that is secret. */
+  const seen = new Map<string, boolean>();
+  const waiting: Piece[] = [{ text: value, tells: 'nothing', as: 'whole', depth: 0 }];
+  let chars = 0;
+  let isCut = false;
+  for (const piece of waiting) {
+    const { text, name, depth } = piece;
+    const as = reasonToHide(piece);
+    if (as !== undefined) {
+      for (const each of [text, text.trim()])
+        if (isTelling(each) && !hidden.has(each)) hidden.set(each, { part: each, as, name });
+      const decoded = choice === 'parts' && piece.as !== 'word' ? decodedBytes(text) : undefined;
+      if (decoded && decoded.length >= MIN_MASKED_BYTES && looksRandom(text) && textOf(decoded) === undefined) {
+        bytes.set(Buffer.from(decoded).toString('latin1'), { part: decoded, as, name });
+      }
+    } else if (piece.as === 'field') {
+      visible.add(name === undefined || looksRandom(name) ? '' : name);
+    }
+    if (choice === 'whole') continue;
+    const isSecret = as === 'whole' || piece.isDecoded === true || piece.tells === 'secret';
+    const known = seen.get(text);
+    if (known === true || known === isSecret) continue;
+    seen.set(text, isSecret);
+    chars += text.length;
+    if (depth >= MAX_PARTS_DEPTH || chars > MAX_READ_PARTS_CHARS) {
+      isCut = true;
+      continue;
+    }
+    for (const field of read(piece, isSecret)) {
+      if (field.text.length < MIN_MASKED_CHARS && field.as !== 'field') continue;
+      if (waiting.length < MAX_PARTS_OF_SECRET) waiting.push(asPiece(field, as, piece));
+      else isCut = true;
+    }
+  }
+  for (const { name } of hidden.values()) visible.delete(name ?? '');
+  return { hidden: [...hidden.values(), ...bytes.values()], visible: [...visible], isCut };
+}
+
+/** Fewer bytes that are no text would be found in a log by chance. */
+const MIN_MASKED_BYTES = 12;
+
+/** What is decoded is hidden as what it was decoded from, unless that was hidden for its looks. */
+function asPiece(field: Field, parent: HiddenAs | undefined, { as, depth }: Piece): Piece {
+  const next = depth + 1;
+  if (field.as !== 'same') return { ...field, depth: next };
+  const isSame = parent === 'whole' || parent === 'decoded' || parent === 'named';
+  return {
+    ...field,
+    as: isSame ? 'same' : as === 'text' || as === 'word' ? 'text' : 'field',
+    depth: next,
+    isDecoded: true,
+  };
+}
+
+function read({ text, name, tells, as }: Piece, isSecret: boolean): Field[] {
+  const from = { name, tells, isSecret };
+  // The text round a word was read already.
+  if (as === 'word') return ENCODING_READERS.flatMap((reader) => reader(text, from));
+  const fields = readDocument(text, from);
+  const readers = fields.length > 0 ? READERS_OF_DOCUMENT : READERS_OF_TEXT;
+  return [...fields, ...readers.flatMap((reader) => reader(text, from))];
+}
+
+function reasonToHide({ text, as, tells }: Piece): HiddenAs | undefined {
+  if (as === 'whole') return 'whole';
+  if (as === 'same') return 'decoded';
+  if (!isTelling(text.trim())) return undefined;
+  if (isAddress(text)) return undefined;
+  if (tells === 'secret' && !isNoValue(text)) return 'named';
+  if (!(as === 'word' && /\s/.test(text.trim())) && looksRandom(text) && !(tells === 'harmless' && /^\d+$/.test(text)))
+    return 'random';
+  return as === 'field' && tells === 'nothing' && !isHarmlessShape(text) && !isNoValue(text) ? 'unknown' : undefined;
 }
 
 /** What is left of JSON without its strings and numbers. */
@@ -47,26 +158,4 @@ function isTelling(text: string): boolean {
   if (text.length < MIN_MASKED_CHARS) return false;
   if (text.length < 2 * MIN_MASKED_CHARS && [...text].length < MIN_MASKED_CHARS) return false;
   return text.replace(JSON_STRUCTURE, '') !== '' && !REPEATED_SIGN.test(text);
-}
-
-/** Every string that is a value in the document, at any depth; none when `text` is not a JSON document. */
-function stringsInJson(text: string): string[] {
-  if (!/^\s*[{["]/.test(text)) return [];
-  const strings: string[] = [];
-  // Not recursive: a value may be nested deeper than the stack.
-  const waiting = [parsed(text)];
-  while (waiting.length > 0) {
-    const node = waiting.pop();
-    if (typeof node === 'string') strings.push(node);
-    else if (node !== null && typeof node === 'object') for (const child of Object.values(node)) waiting.push(child);
-  }
-  return strings;
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { createMasker, type Masker, maskTransform } from '../masking/masker.ts';
+import type { Masker } from '../masking/masker.ts';
 import type { PilotJob } from '../protocol/calls/pilot.ts';
 import { AttemptFailed } from '../protocol/errors.ts';
 import { KILL_GRACE_SECONDS } from '../protocol/limits.ts';
@@ -167,6 +167,8 @@ async function runPayload(
   onExceeded: (failure: AttemptFailed) => void,
 ): Promise<PayloadEnd> {
   const { job, node, policy } = options;
+  // With the parsers of what a secret may be, which a pilot without a job does not need.
+  const { createMasker, maskTransform } = await import('../masking/masker.ts');
   const masker = createMasker(delivered?.secrets ?? []);
   for (const note of notesOn(masker)) log.note(note);
   const written: Promise<void>[] = [];

@@ -53,7 +53,8 @@ test('- reads standard input byte for byte', async () => {
   await using stub = await startStub(keeping());
   const value = '\ufeffline one\r\n\0"$(x)" \u{1f511}\n';
   const { status, stderr } = await run('pbook', ['set_secret', 'K', '-'], stub.url, { input: value });
-  assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
+  assert.equal(status, 0);
+  assert.match(stderr, /^WARNING : no line of K looks like a secret by itself/);
   assert.deepEqual(sent(stub), [{ key: 'K', value }]);
 });
 
@@ -181,6 +182,39 @@ test('a value that no log can hide is stored with a warning', async () => {
   const { status, stdout, stderr } = await run('pbook', ['set_secret', 'K', '1'], stub.url);
   assert.deepEqual({ status, stdout }, { status: 0, stdout: 'INFO : OK\n' });
   assert.match(stderr, /^WARNING : the value of K is too short/);
+});
+
+test('set_secret says in one line which fields of a value stay visible in logs, and nothing when none does', async () => {
+  await using stub = await startStub(keeping());
+  const set = async (value: string) => (await run('pbook', ['set_secret', 'K', value], stub.url)).stderr;
+  assert.equal(
+    await set('{"user": "alice", "host": "db.example.org", "password": "tomatoes"}'),
+    'Stays visible in the logs of jobs: host, user of K ("pbook masking K" tells more)\n',
+  );
+  assert.equal(await set('{"a_key": "a_value"}'), '');
+});
+
+test('masking tells how much of a secret is hidden, for which reason and of which fields, without any of its value', async () => {
+  const secrets = { DB: '{"user": "alice", "host": "db.example.org", "password": "tomatoes", "x": "q7#Lm2"}' };
+  await using stub = await startStub({ 'creds/get_user_secrets': () => ok(JSON.stringify(secrets)) });
+  const { status, stdout } = await run('pbook', ['masking', 'DB'], stub.url);
+  assert.equal(status, 0);
+  const rows = stdout.split('\n').map((line) => line.trim().split(/ {2,}/));
+  assert.deepEqual(rows, [
+    ['DB'],
+    ['In logs', 'Because', 'Parts', 'Fields'],
+    rows[2],
+    ['hidden', 'the whole value', '1'],
+    ['hidden', 'under a telling name', '1', 'password'],
+    ['hidden', 'not known to be harmless', '1', 'x'],
+    ['visible', 'known to be harmless, or short', '2', 'host, user'],
+    [''],
+  ]);
+  assert.doesNotMatch(stdout, /alice|example|tomatoes|q7#Lm2/);
+  const json = JSON.parse((await run('pbook', ['masking', 'DB', '--json'], stub.url)).stdout);
+  assert.deepEqual(json[0].visible, ['host', 'user']);
+  const unknown = await run('pbook', ['masking', 'NONE'], stub.url);
+  assert.deepEqual([unknown.status, unknown.stdout], [1, '']);
 });
 
 test('list_secrets shows two columns as the manual page does', async () => {

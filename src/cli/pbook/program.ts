@@ -9,6 +9,7 @@ import { addLoginCommands } from './login.ts';
 
 // What a command needs is loaded when it runs: a command line has to start fast.
 const secrets = () => import('./secrets.ts');
+const maskings = () => import('./masking.ts');
 const records = () => import('./secret-records.ts');
 const shows = () => import('./show.ts');
 const tasks = () => import('./tasks.ts');
@@ -86,6 +87,15 @@ function addSecretCommands(pbook: Command): void {
     .option('--full', 'the same as full=True')
     .option(...JSON_OPTION)
     .action(async (words, options) => (await secrets()).listSecrets(words, options));
+  pbook
+    .command('masking')
+    .description(
+      'Tell how much of a secret the logs of jobs hide, and which of its fields stay visible, without the value.',
+    )
+    .usage('KEY [--json]')
+    .argument('[words...]')
+    .option(...JSON_OPTION)
+    .action(async (words, options) => (await maskings()).masking(words, options));
   pbook
     .command('delete_secret')
     .description('Delete a secret with all its versions.')

@@ -1,4 +1,3 @@
-import { isMaskable } from '../../masking/parts.ts';
 import { InvalidName } from '../../protocol/errors.ts';
 import { parseWireName, type SecretKind, splitWireName, type WireName, wireName } from '../../protocol/names.ts';
 import {
@@ -8,7 +7,7 @@ import {
   typedAttributes,
 } from '../../protocol/secret-attributes.ts';
 import { withConnection } from '../command.ts';
-import { info, printJson, UsageError, warn } from '../reporting.ts';
+import { info, printJson, UsageError } from '../reporting.ts';
 import { keywordArguments, truthValue } from './keyword-arguments.ts';
 import { secretValue } from './secret-value.ts';
 import { secretsTable } from './secrets-table.ts';
@@ -48,11 +47,7 @@ export async function keepSecret(
   const name = userName(key, isFile ? 'file' : 'string');
   const value = isFile ? await readFile(content.path) : content.value;
   const message = await withConnection(({ client }) => client.setSecret(name, value, attributes), signal);
-  if (!isFile && value !== '' && !isMaskable(value)) {
-    warn(
-      `the value of ${key} is too short or too common to be hidden in the logs of jobs: a job that prints it shows it`,
-    );
-  }
+  (await import('./masking.ts')).remarkOnMasking(name, value, 'parts');
   done(message, json);
 }
 

@@ -1,8 +1,8 @@
 import { Misconfigured, Unauthenticated, Unavailable } from '../../protocol/errors.ts';
-import { isLoopback } from '../../protocol/loopback.ts';
+import { isLoopback } from '../server-address.ts';
 import { type LoginServer, withIssuer } from './issuer.ts';
-import type { StoredLogin } from './read-login.ts';
-import { writeLogin } from './write-login.ts';
+import { writeLogin } from './keep-login.ts';
+import type { StoredLogin } from './token-file.ts';
 
 /** What the person has to do. */
 export interface DevicePrompt {

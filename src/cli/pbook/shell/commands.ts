@@ -5,6 +5,7 @@ type Command = (given: Given, options: { signal: AbortSignal }) => Promise<unkno
 
 // As in `program.ts`, what a command needs is loaded when it runs.
 const secrets = () => import('../secrets.ts');
+const maskings = () => import('../masking.ts');
 const records = () => import('../secret-records.ts');
 const shows = () => import('../show.ts');
 const tasks = () => import('../tasks.ts');
@@ -17,6 +18,12 @@ const COMMANDS: Record<string, Command> = {
     const { typedAttributes } = await import('../../../protocol/secret-attributes.ts');
     const content = path === undefined ? { value: String(value) } : { path: String(path) };
     await keepSecret(String(key), content, typedAttributes(typed), options);
+  },
+  async masking({ key, json }, options) {
+    const { findMasking, masking } = await maskings();
+    if (json === true) return await findMasking(String(key), options.signal);
+    await masking([String(key)], options);
+    return undefined;
   },
   async secret_history({ key, limit, json }, options) {
     const { findDeliveries, secretHistory } = await records();

@@ -12,7 +12,7 @@ export interface CompletionSources {
 }
 
 const SECRET_NAME =
-  /\b(?:set_secret|delete_secret|secret_history|secret_versions|restore_secret)\(\s*(?:key\s*=\s*)?(['"])([^'"\\]*)$/;
+  /\b(?:set_secret|delete_secret|masking|secret_history|secret_versions|restore_secret)\(\s*(?:key\s*=\s*)?(['"])([^'"\\]*)$/;
 const OPENED_PATH = /\bopen\(\s*(['"])([^'"\\]*)$/;
 const ANY_PATH = /(['"])((?:~|\.{1,2})?\/[^'"\\]*)$/;
 

@@ -10,6 +10,7 @@ __all__ = [
     "list_secrets",
     "delete_secret",
     "delete_all_secrets",
+    "masking",
     "secret_history",
     "secret_versions",
     "restore_secret",
@@ -90,6 +91,18 @@ def delete_all_secrets():
     Delete all your secrets.
     """
     return _done("delete_all_secrets")
+
+
+def masking(key, format="standard"):
+    """
+    Tell how much of a secret the logs of jobs hide, and which of its fields stay visible, without the value. With
+    format='json' it returns a list of dicts.
+
+    example:
+      >>> masking('MY_SECRET')
+    """
+    _check_key("masking", key)
+    return _call("masking", key=key, json=format == "json")
 
 
 def secret_history(key=None, limit=100, format="standard"):

@@ -10,7 +10,7 @@ import { MAX_UNANSWERED_SECONDS } from '../protocol/limits.ts';
  * @param onTrouble told of the first failure
  * @throws {Unavailable} after `MAX_UNANSWERED_SECONDS`; everything else at once
  */
-export async function repeatUnanswered<T>(
+export async function patiently<T>(
   call: () => Promise<T>,
   {
     everySeconds,

@@ -1,0 +1,64 @@
+import { type Field, namedField, type Reader } from './field.ts';
+
+/** Readers of addresses with a password, and of what stands behind `Bearer` and `Basic`. */
+export const ADDRESS_READERS: readonly Reader[] = [
+  (text) => (text.includes('://') ? [...text.matchAll(ADDRESS)].flatMap(([address]) => fieldsOfAddress(address)) : []),
+  (text) => [...text.matchAll(ORACLE_LOGIN)].map(([, password = '']) => namedField('password', password)),
+  authorization,
+];
+
+const ADDRESS = /[a-z][a-z0-9+.-]{1,30}:\/\/[^\s"'<>`\\]+/gi;
+/** `scott/tiger@//host`, as Oracle's programs take it. */
+const ORACLE_LOGIN = /(?:^|[\s:"'])[\w$#.]+\/([^\s/@"']+)@(?=\/\/|[\w.-]+[:/]|[\w.-]+$)/g;
+
+/** A password may hold what should have been encoded: it goes from the first colon to the last @. */
+function fieldsOfAddress(address: string): Field[] {
+  const rest = address.slice(address.indexOf('://') + 3);
+  const authority = /^[^/?#]*/.exec(rest)?.[0] ?? '';
+  const login = authority.includes('@')
+    ? authority.slice(0, authority.lastIndexOf('@'))
+    : (/^([^:/?#@]*:(?!\d+\/).*)@[^@]*$/.exec(rest)?.[1] ?? '');
+  const colon = login.indexOf(':');
+  const fields: Field[] = [];
+  if (colon >= 0) fields.push(...asWrittenAndDecoded('password', login.slice(colon + 1)));
+  if (login !== '') fields.push(...asWrittenAndDecoded('user', colon >= 0 ? login.slice(0, colon) : login));
+  const path = login === '' ? rest : rest.slice(login.length + 1);
+  for (const [, name = '', value = ''] of path.matchAll(/[?&#;]([^=&#;?]{1,80})=([^&#\s]+)/g)) {
+    fields.push(...asWrittenAndDecoded(name, value), ...asWrittenAndDecoded(name, value.replace(/;.*$/, '')));
+  }
+  for (const segment of path
+    .replace(/[?#].*$/, '')
+    .split('/')
+    .slice(1)) {
+    if (segment !== '') fields.push({ tells: 'nothing', text: segment, as: 'word' });
+  }
+  return fields;
+}
+
+function asWrittenAndDecoded(name: string, text: string): Field[] {
+  return [...new Set([text, percentDecoded(text), percentDecoded(text.replaceAll('+', ' '))])]
+    .filter((each) => each !== '')
+    .map((each) => ({ ...namedField(name, each), as: name === 'user' ? 'text' : 'field' }));
+}
+
+/** What is no encoding stays as it is. */
+export function percentDecoded(text: string): string {
+  if (!text.includes('%')) return text;
+  try {
+    return decodeURIComponent(text.replace(/%(?![0-9a-f]{2})/gi, '%25'));
+  } catch {
+    return text;
+  }
+}
+
+/** Behind `Basic` stand `user:password` in base64, which the readers of encodings and settings take further. */
+function authorization(text: string): Field[] {
+  const fields: Field[] = [];
+  for (const [, value = ''] of text.matchAll(
+    /\b(?:Bearer|Basic|Token|ApiKey|Api-Key|Splunk|GenieKey|Digest)\s+([\w+/=.~:!$-]{6,})/gi,
+  )) {
+    const isSure = /^(?:authorization\s*:\s*)?\w[\w-]*\s+\S+$/i.test(text.trim()) || !/^[a-z]+[.:,]?$/i.test(value);
+    if (isSure) fields.push(namedField('authorization', value));
+  }
+  return fields;
+}

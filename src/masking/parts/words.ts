@@ -1,0 +1,65 @@
+import { type Field, LINE_END, type Reader } from './field.ts';
+import { looksRandom } from './randomness.ts';
+
+/** Readers of what any text has: lines, the bodies of PEM files, words, and words between the signs in a word. */
+export const WORD_READERS: readonly Reader[] = [lines, pemBody, words, listItems];
+/** Of a document only its words: the fields have the rest. */
+export const DOCUMENT_WORD_READERS: readonly Reader[] = [words];
+
+const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/g;
+
+/** Lines of what stands under a telling name are hidden with it, other lines only when they look random. */
+function lines(text: string, { name, tells }: Pick<Field, 'name' | 'tells'>): Field[] {
+  if (!/[\r\n]/.test(text)) return [];
+  const found: Field[] = [];
+  for (const line of text.split(LINE_END)) {
+    const trimmed = line.trim();
+    if (trimmed === '') continue;
+    found.push({ name, tells, text: trimmed, as: 'word' });
+  }
+  return found;
+}
+
+/** Each line of a body, and all of them together, which a program may print without their ends. */
+function pemBody(text: string): Field[] {
+  if (!text.includes('-----BEGIN ')) return [];
+  return [...text.matchAll(PEM_BLOCK)].flatMap(([, name = '', body = '']) => {
+    const rows = body
+      .split(LINE_END)
+      .map((row) => row.trim())
+      .filter((row) => row !== '' && !/[:\\]/.test(row));
+    const all: Field = { name, tells: 'secret', text: rows.join(''), as: 'field' };
+    // Its frame goes with a private key, and stays where any program may print it: round a certificate.
+    const frame = name.endsWith('KEY') ? [`-----BEGIN ${name}-----`, `-----END ${name}-----`] : [];
+    return [all, ...[...frame, ...rows].map((row): Field => ({ name, tells: 'secret', text: row, as: 'word' }))];
+  });
+}
+
+const BETWEEN_WORDS = /[\s"'`,;()<>{}[\]|]+/;
+/** Of those that names, addresses and tokens are joined with; `-` and `_` are parts of tokens. */
+const WITHIN_WORDS = /[:/?&=@#.,%$!*\\]+/;
+
+function words(text: string): Field[] {
+  const found = new Set<string>();
+  for (const word of text.split(BETWEEN_WORDS)) {
+    const bare = word.replace(/[.:]+$/, '');
+    if (bare.includes('://') || bare.includes('\\n')) continue;
+    found.add(bare);
+    // What stands behind a sign may be a token, and all of it may be base64.
+    for (const piece of bare.split(WITHIN_WORDS)) found.add(piece);
+    for (const piece of bare.split(/[:=,@]/)) found.add(piece);
+  }
+  found.delete(text);
+  return [...found]
+    .filter((word) => !/^\d+$/.test(word) && looksRandom(word))
+    .map((word) => ({ tells: 'nothing', text: word, as: 'word' }));
+}
+
+/** Of a list under a telling name each item is hidden. */
+function listItems(text: string, { name, tells }: Pick<Field, 'name' | 'tells'>): Field[] {
+  const separator = [',', ';', '|'].find((sign) => text.includes(sign));
+  if (tells !== 'secret' || separator === undefined || /[\r\n]/.test(text)) return [];
+  const items = text.split(separator).map((item) => item.trim());
+  if (items.some((item) => item.length < 6 || /\s/.test(item))) return [];
+  return items.map((item) => ({ name, tells, text: item, as: 'field' }));
+}
