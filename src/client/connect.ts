@@ -17,7 +17,7 @@ export interface Connection {
     file: string /** False when the environment names a token, which goes before it. */;
     isUsed: boolean;
   };
-  /** Whether the server's certificate is checked; true for http. */
+  /** The server's certificate is checked; true for http. */
   verified: boolean;
 }
 

@@ -31,7 +31,7 @@ export function tokenSource(env: Environment, clock: () => number, renew?: Renew
   };
 }
 
-/** Whether a login counts: a token that the environment names goes before it. */
+/** Tells whether a login counts: a token that the environment names goes before it. */
 export function isLoginUsed(env: Environment): boolean {
   return !env['PANDA_AUTH_ID_TOKEN'] && !env['OIDC_AUTH_TOKEN_FILE'] && !env['OIDC_AUTH_ID_TOKEN'];
 }
@@ -51,7 +51,7 @@ export function configFolder(env: Environment): string {
 const HOW_TO_GET_ONE =
   'Log in with "pbook login"; a script on the machine of the embedded server may export PANDA_AUTH_ID_TOKEN="$(panda-secrets token NAME)"';
 
-/** How long a token may have ended by this machine's clock before it is not even tried: clocks differ. */
+/** A token that ended longer ago than this by this machine's clock is not even tried: clocks differ. */
 const CLOCK_SKEW_SECONDS = 60;
 
 interface GivenToken {

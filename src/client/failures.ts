@@ -3,7 +3,7 @@ import { Unavailable } from '../protocol/errors.ts';
 /**
  * A broken or impossible connection in words that say what to do.
  *
- * @param error what `node:http`, `node:net` or `node:tls` reported; its `code` decides
+ * @param error of `node:http`, `node:net` or `node:tls`; its `code` decides
  */
 export function explainFailure(error: Error & { code?: string }, url: URL): Unavailable {
   const code = error.code ?? '';

@@ -26,7 +26,7 @@ export interface FollowOptions {
   onTrouble?: (error: Unavailable) => void;
 }
 
-/** How far a job's log was read. */
+/** The place up to which a job's log was read. */
 interface Cursor {
   jobId: number;
   serial: number;
@@ -68,7 +68,7 @@ export async function* followLogs(
     const found = new Map(described.map((job) => [job.PandaID, job]));
     for (const cursor of open) {
       const { attemptNr = 0, jobStatus = 'cancelled' } = found.get(cursor.jobId) ?? {};
-      // What was described as ended has brought its log: it is read to its end.
+      // A job that was described as ended has brought its log: it is read to its end.
       for (; cursor.attempt <= attemptNr; cursor.attempt += 1, cursor.offset = 0) {
         yield* readOn(client, cursor, ids.length, ask);
         if (cursor.attempt === attemptNr) break;
@@ -106,7 +106,7 @@ async function* readOn(
   }
 }
 
-/** What a log that is whole has from a byte on. */
+/** The bytes of a whole log, from one on. */
 async function* wholeLog(
   client: Pick<Calls, 'getJobFile'>,
   file: { job_id: number; attempt: number; name: string },

@@ -12,7 +12,7 @@ import type {
 import { Refused } from '../protocol/errors.ts';
 import type { Transport } from './transport.ts';
 
-/** What a user sees of the jobs of a task. Every call throws as `Transport` says. */
+/** A user's view of the jobs of a task. Every call throws as `Transport` says. */
 export interface JobCalls {
   /** Logs and outputs that the jobs brought back, of each job's last attempt (our extension). */
   getJobFiles(taskId: number): Promise<readonly ListedJobFile[]>;
@@ -22,7 +22,7 @@ export interface JobCalls {
   getJobDescription(jobIds: readonly number[]): Promise<readonly (JobDescription | null)[]>;
 }
 
-/** What a pilot asks and reports. Every call throws as `Transport` says. */
+/** A pilot's questions and reports. Every call throws as `Transport` says. */
 export interface PilotCalls {
   /** The jobs that the pilot now holds; none when nothing waits. */
   acquireJobs(request: Arguments<typeof acquireJobs>): Promise<readonly PilotJob[]>;

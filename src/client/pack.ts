@@ -11,7 +11,7 @@ export interface PackedDirectory {
   archive: Uint8Array;
   /** See `sandbox-checksum.ts`. */
   checksum: number;
-  /** What is in it, sorted, relative to the directory. */
+  /** The paths in it, sorted, relative to the directory. */
   paths: readonly string[];
   /** Links that were left out because they lead out of the directory. */
   linksOut: readonly string[];

@@ -12,7 +12,7 @@ import { checkFileName } from '../protocol/file-name.ts';
 import type { JobLogCalls } from './job-logs.ts';
 import type { JobCalls } from './jobs.ts';
 
-/** What happened to an output: it was written, or it was there already with the same content. */
+/** An output was written, or it was there already with the same content. */
 export type Fetched = 'written' | 'present';
 
 /**
@@ -85,7 +85,7 @@ export async function writeLog(
  * Writes what there is of the log of a job that runs.
  *
  * @param onStart called before the first byte
- * @returns whether there was any
+ * @returns false when there was none
  */
 export async function writeLiveLog(
   client: JobLogCalls,

@@ -20,7 +20,7 @@ export interface SecretCalls {
   deleteAllSecrets(): Promise<string>;
   /** Names, sizes, attributes and dates, without values (our extension). */
   listSecrets(): Promise<readonly ListedSecret[]>;
-  /** What each secret carries; nothing on a server that knows no attributes. */
+  /** The attributes of each secret; none on a server that knows no attributes. */
   getAttributes(): Promise<Map<WireName, Partial<ToldAttributes>>>;
   getSecretVersions(name: WireName): Promise<readonly ListedVersion[]>;
   restoreSecret(name: WireName, version: number): Promise<string>;

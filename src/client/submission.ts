@@ -8,7 +8,7 @@ import { buildTaskParameters, checkOutDataset, type TaskOptions } from './task-p
 import { checkSecrets, type WantedSecrets } from './task-secrets.ts';
 
 export interface SubmissionOptions extends Omit<TaskOptions, 'secretNames'>, WantedSecrets {
-  /** What to pack. */
+  /** The directory to pack. */
   directory: string;
   /** Patterns of what to leave out of the sandbox. */
   exclude: readonly string[];
@@ -16,7 +16,7 @@ export interface SubmissionOptions extends Omit<TaskOptions, 'secretNames'>, Wan
   examine?: ((paths: readonly string[]) => Promise<boolean>) | undefined;
 }
 
-/** What a submission tells while it goes on. */
+/** A submission tells its steps and warnings while it goes on. */
 export interface Progress {
   step(text: string): void;
   warning(text: string): void;

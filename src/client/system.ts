@@ -1,7 +1,7 @@
 import type { UserAttributes } from '../protocol/calls/system.ts';
 import type { Transport } from './transport.ts';
 
-/** What is asked of the server about itself and the caller. Every call throws as `Transport` says. */
+/** Questions to the server about itself and the caller. Every call throws as `Transport` says. */
 export interface SystemCalls {
   /** The caller as the server sees it; another server says less. */
   getUserAttributes(): Promise<Partial<UserAttributes>>;

@@ -5,7 +5,7 @@ import type { SecretForm } from '../protocol/secret-forms.ts';
 import { checkTrusted, isTrusted } from '../protocol/trusted-queues.ts';
 import type { Client } from './client.ts';
 
-/** What a task is to have of its owner's secrets. */
+/** The secrets of its owner that a task asks for. */
 export interface WantedSecrets {
   useSecrets: boolean;
   /** The only ones, by the names that their owner knows; all of them when left out. */

@@ -8,7 +8,7 @@ import { MAX_ANSWER_BYTES } from '../protocol/limits.ts';
 import { explainFailure } from './failures.ts';
 import { type ConnectionOptions, createRequester, type Started } from './requester.ts';
 
-/** What a call that succeeded brought. */
+/** The answer of a call that succeeded. */
 export interface Answer<T> {
   message: string;
   data: T;

@@ -2,7 +2,7 @@ import type { JobInfo } from '../jobs/jobs.ts';
 import type { JobDescription } from '../protocol/calls/job.ts';
 import { pandaTime } from '../protocol/panda-time.ts';
 
-/** What PanDA's `job/get_description` tells of a job, in its names, for the fields that this system has. */
+/** A job as PanDA's `job/get_description` tells it, in its names, for the fields that this system has. */
 export function toJobDescription(job: JobInfo): JobDescription {
   return {
     PandaID: job.jobId,

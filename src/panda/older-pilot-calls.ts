@@ -21,7 +21,7 @@ export const STATUS = {
 /** The arguments of a call, as they arrived. */
 export type OlderArguments = Readonly<Record<string, unknown>>;
 
-/** What `getJob` asks for. */
+/** The request of `getJob`. */
 export interface OlderJobRequest {
   queue: string;
   node: string;
@@ -37,7 +37,7 @@ export function readJobRequest(args: OlderArguments): OlderJobRequest {
   };
 }
 
-/** What `updateJob` reports. */
+/** The report of `updateJob`. */
 export interface OlderJobReport {
   jobId: number;
   attempt: number;

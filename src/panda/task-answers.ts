@@ -25,14 +25,14 @@ export function toListedTask(task: TaskInfo): ListedTask {
   };
 }
 
-/** What PanDA's clients group states by: how it ended, `ready` or `running`. */
+/** PanDA's clients group tasks by this: the state in which it ended, `ready` or `running`. */
 export function superStatus(state: TaskState): string {
   if (isEndedTask(state) || state === 'registered' || state === 'ready') return state;
   return 'running';
 }
 
 /**
- * What PanDA's `task/get_details` tells of a task, in its names: the fields that this system has, and those of a listed task.
+ * A task as PanDA's `task/get_details` tells it, in its names: the fields that this system has, and those of a listed task.
  * Input datasets and merging are not offered; names of output datasets are not kept.
  *
  * @param jobs the task's jobs

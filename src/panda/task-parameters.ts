@@ -186,7 +186,7 @@ function parseTemplate(parameters: Record<string, unknown>): JobTemplate {
   };
 }
 
-/** How jobs find their secrets, our extension: said in their parameters where it is not every way, for pilots of any kind. */
+/** The ways in which jobs find their secrets, our extension: written into their parameters unless it is every way, for pilots of any kind. */
 function parseSecretsAs(value: unknown): ParameterPiece[] {
   if (value === undefined || value === null) return [];
   const words = typeof value === 'string' ? value.split(',') : value;

@@ -3,13 +3,13 @@ import { isSameMac } from './join.ts';
 import { lengthPrefixed } from './length-prefixed.ts';
 
 /**
- * What the server puts on each answer to a pilot with a session, in {@link ANSWER_HEADER}: its clock and a MAC under the
+ * The server puts this on each answer to a pilot with a session, in {@link ANSWER_HEADER}: its clock and a MAC under the
  * session's answer key. Whatever ends TLS on the way can so neither put another command into a job nor refuse a report in the
  * server's name.
  */
 export const ANSWER_HEADER = 'panda-answer-proof';
 
-/** What is covered. `jti` is that of the request's proof: an answer is to one request. */
+/** The MAC covers this. `jti` is that of the request's proof: an answer is to one request. */
 export interface ProvenAnswer {
   jti: string;
   status: number;

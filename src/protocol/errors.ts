@@ -43,7 +43,7 @@ export class QuotaExceeded extends PandaError {
   }
 }
 
-/** What was asked for is not there, or not the caller's: the two are not told apart. */
+/** The thing that was asked for is not there, or not the caller's: the two are not told apart. */
 export class NotFound extends PandaError {
   constructor(reason: string) {
     super('ERR_NOT_FOUND', reason);

@@ -9,7 +9,7 @@ const NOT_IN_A_NAME = /[\u0000-\u001f\u007f/\\,]/;
  * Checks the name of a sandbox, log or output: one path segment that is safe to create in a job's working directory, and
  * without a comma, because PanDA writes lists of names with commas between them.
  *
- * @param what what the name is of, for the message
+ * @param what the thing that has the name, for the message
  * @throws {InvalidArgument}
  */
 export function checkFileName(name: string, what: string): void {

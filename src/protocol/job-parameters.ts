@@ -7,7 +7,7 @@ import { readNameMap, writeNameMap } from './python-dict.ts';
 import { parseSecretForms, SECRET_FORMS, type SecretForm } from './secret-forms.ts';
 import { splitWords } from './shell-words.ts';
 
-/** What a job runs, as its `jobPars` say it: the options of PanDA's own wrapper script for `prun`. */
+/** A job's payload, as its `jobPars` say it: the options of PanDA's own wrapper script for `prun`. */
 export interface JobParameters {
   /** Where the sandbox is downloaded from (`--sourceURL`): an origin, `https://HOST:PORT`. */
   sourceUrl: string | undefined;
@@ -15,9 +15,9 @@ export interface JobParameters {
   sandbox: string | undefined;
   /** The directory to run in (`-r`), relative to where the sandbox is unpacked; `.` when it is that. */
   runDirectory: string;
-  /** What the command calls an output -> what it is called when it is brought back (`-o`). */
+  /** The command's name of an output -> the name under which it is brought back (`-o`). */
   outputs: Readonly<Record<string, string>>;
-  /** How the job finds its secrets (`--secretsAs`, our extension); in every way unless it says so. */
+  /** The ways in which the job finds its secrets (`--secretsAs`, our extension); every way unless it says so. */
   secretForms: readonly SecretForm[];
   /** The command line for the shell (`-p`). */
   command: string;
@@ -89,7 +89,7 @@ export function parseJobParameters(jobPars: string): JobParameters {
   return parameters;
 }
 
-/** What {@link buildJobParameters} makes a task's `jobParameters` of. */
+/** {@link buildJobParameters} makes a task's `jobParameters` of this. */
 export interface Payload {
   /** The archive's file name on the server. */
   sandbox: string;

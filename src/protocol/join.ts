@@ -3,8 +3,8 @@ import { InvalidArgument } from './errors.ts';
 import { lengthPrefixed } from './length-prefixed.ts';
 
 /**
- * How a pilot joins: what its join token keys, at both ends. The token itself is never sent; a MAC under a key derived from it
- * covers the pilot's fresh public key, and another the server's answer, so that whoever sits between can neither join in its
+ * A pilot joins by keys that both ends derive from its join token. The token itself is never sent; a MAC under a key derived from it
+ * covers the pilot's fresh public key, and another the server's answer, so that a third party between them can neither join in its
  * place, nor put another key there, nor answer for the server (docs/decisions/0010-a-pilots-session.md).
  */
 
@@ -15,7 +15,7 @@ export interface JoinToken {
   secret: Uint8Array;
 }
 
-/** What a pilot asks for when it joins. Binary fields are base64url without padding. */
+/** A pilot's request to join. Binary fields are base64url without padding. */
 export interface JoinRequest {
   tokenId: string;
   queue: string;
@@ -86,7 +86,7 @@ export function answerKeyOf(joinKey: Uint8Array, request: string, pilotId: strin
   return derive(joinKey, Buffer.from(request), lengthPrefixed('panda-secrets answer key 1', pilotId));
 }
 
-/** Whether two MACs are the same, in a time that does not tell where they differ. */
+/** Compares two MACs in a time that does not tell where they differ. */
 export function isSameMac(a: string, b: string): boolean {
   const [left, right] = [Buffer.from(a), Buffer.from(b)];
   return left.length === right.length && timingSafeEqual(left, right);

@@ -6,18 +6,18 @@
 export const MAX_VALUE_BYTES = 1000 * 1024;
 /** Longest name of a secret in bytes of UTF-8, without the mark of a file. */
 export const MAX_NAME_BYTES = 255;
-/** How many secrets one owner may keep. */
+/** Secrets that one owner may keep. */
 export const MAX_SECRETS_PER_OWNER = 1000;
-/** How many bytes of values (current versions) one owner may keep: a job carries them all. */
+/** Bytes of values (current versions) that one owner may keep: a job carries them all. */
 export const MAX_OWNER_BYTES = 32 * 1024 * 1024;
-/** How many versions of one secret are kept, the current one included. */
+/** Versions of one secret that are kept, the current one included. */
 export const KEPT_VERSIONS = 5;
-/** How long a server remembers an unwrapped data key, and how many of them. */
+/** The time that a server remembers an unwrapped data key, and the number of them. */
 export const DATA_KEY_SECONDS = 300;
 export const MAX_REMEMBERED_DATA_KEYS = 10_000;
-/** How many bytes of ciphertext a server remembers, unless it is told otherwise. */
+/** Bytes of ciphertext that a server remembers, unless it is told otherwise. */
 export const CIPHERTEXT_CACHE_BYTES = 64 * 1024 * 1024;
-/** How many deliveries a history shows unless asked otherwise, and at most. */
+/** Deliveries that a history shows unless asked otherwise, and at most. */
 export const DEFAULT_DELIVERIES_SHOWN = 100;
 export const MAX_DELIVERIES_SHOWN = 1000;
 /** Values that `list_secrets` shows are cut here unless the whole is asked for, as PanDA's pbook does. */
@@ -43,7 +43,7 @@ export const MAX_PARSED_PART_CHARS = 64 * 1024;
 /** Sandbox size limits in bytes, those of PanDA's prun: without and with a build step. */
 export const MAX_SANDBOX_BYTES = 10 * 1024 * 1024;
 export const MAX_SOURCES_BYTES = 768 * 1024 * 1024;
-/** How many bytes of sandboxes one owner may bring within how long, and how many at once. */
+/** Bytes of sandboxes that one owner may bring within a time, and uploads at once. */
 export const MAX_OWNER_SANDBOX_BYTES = 64 * 1024 * 1024 * 1024;
 export const OWNER_SANDBOX_SECONDS = 30 * 24 * 3600;
 export const MAX_SANDBOXES_AT_ONCE = 4;
@@ -61,13 +61,13 @@ export const MAX_ASKED_MEGABYTES = 2 ** 30;
 export const MAX_JOB_PARAMETERS_CHARS = 4 * 1024 * 1024;
 /** Longest address, in characters, that a task names for its sandbox. */
 export const MAX_SOURCE_URL_CHARS = 1024;
-/** How many jobs one task may be split into. */
+/** Jobs that one task may be split into. */
 export const MAX_JOBS_PER_TASK = 10_000;
-/** How many jobs one call may ask about. */
+/** Jobs that one call may ask about. */
 export const MAX_ASKED_JOBS = 1000;
-/** How many jobs one pilot may ask for at once. */
+/** Jobs that one pilot may ask for at once. */
 export const MAX_JOBS_PER_ACQUIRE = 100;
-/** How many characters of secrets one answer to a pilot carries before it gets no further job: a single one may have more. */
+/** Characters of secrets in one answer to a pilot, after which it gets no further job: a single one may have more. */
 export const MAX_ACQUIRED_SECRETS_CHARS = 64 * 1024 * 1024;
 /** Attempts of a job unless the task says otherwise, and at most. */
 export const DEFAULT_MAX_ATTEMPTS = 3;
@@ -80,60 +80,60 @@ export const MAX_MAX_ATTEMPTS = 50;
 export const LEASE_SECONDS = 720;
 /** The same for pilots of PanDA's, which report every half an hour: what they themselves take for a lost heartbeat. */
 export const PANDA_PILOT_LEASE_SECONDS = 3 * 3600;
-/** How often a pilot reports a running job. */
+/** The time between two reports of a running job. */
 export const HEARTBEAT_SECONDS = 30;
 
-/** How long a user's and a pilot's token of the embedded issuer live unless asked otherwise. */
+/** The life of a user's and a pilot's token of the embedded issuer, unless asked otherwise. */
 export const USER_TOKEN_SECONDS = 12 * 3600;
 export const PILOT_TOKEN_SECONDS = 7 * 24 * 3600;
-/** How long a one-time join token may wait for its pilot, unless asked otherwise. */
+/** The time that a one-time join token may wait for its pilot, unless asked otherwise. */
 export const JOIN_TOKEN_SECONDS = 3600;
 /**
- * How long a pilot's session lives at most, and how long it may be silent: longer than a pilot keeps results that the server does
+ * The longest life of a pilot's session, and the longest time that it may be silent: longer than a pilot keeps results that the server does
  * not take (`RESULT_RETRY_SECONDS`).
  */
 export const PILOT_SESSION_SECONDS = 30 * 24 * 3600;
 export const PILOT_IDLE_SECONDS = 4 * 3600;
-/** How old, or how far ahead, the proof on a pilot's request may be: its clock follows the server's. */
+/** The most that the proof on a pilot's request may be old, or ahead: its clock follows the server's. */
 export const PROOF_SECONDS = 60;
 /** How often what has ended of proofs is removed, and how long pilots that ended, and join tokens, stay for their operator to see. */
 export const PROOFS_CLEANING_SECONDS = 60;
 export const ENDED_PILOTS_SECONDS = 30 * 24 * 3600;
-/** How many sessions a server remembers the keys of, and how many pilots a list shows. */
+/** Sessions whose keys a server remembers, and pilots that a list shows. */
 export const MAX_REMEMBERED_PILOTS = 10_000;
 export const MAX_PILOTS_SHOWN = 1000;
 /** Longest reason for the end of an attempt, in characters, that is kept. */
 export const MAX_DIAGNOSIS_CHARS = 1000;
 /** Longest name of a person or a machine, in characters, that is kept and shown. */
 export const MAX_SHOWN_CHARS = 255;
-/** How far the clocks of a token's issuer and of the server may be apart. */
+/** The most that the clocks of a token's issuer and of the server may be apart. */
 export const CLOCK_TOLERANCE_SECONDS = 30;
-/** How many checked tokens, and owners, one server remembers. */
+/** Checked tokens, and owners, that one server remembers. */
 export const MAX_REMEMBERED_TOKENS = 10_000;
 export const MAX_REMEMBERED_OWNERS = 10_000;
-/** How long tokens of an account that was disabled or removed may still be taken. */
+/** The time that tokens of an account may still be taken after it was disabled or removed. */
 export const ACCOUNT_RECHECK_SECONDS = 30;
-/** How often a server looks whether its signing keys were changed. */
+/** The time between two looks of a server for changed signing keys. */
 export const SIGNING_KEYS_RECHECK_SECONDS = 30;
 
 /** Shortest password, in characters, and the longest: hashing takes longer for more. */
 export const MIN_PASSWORD_CHARS = 12;
 export const MAX_PASSWORD_CHARS = 256;
-/** How many passwords may wait to be checked, which takes a tenth of a second each: more are refused at once. */
+/** Passwords that may wait to be checked, which takes a tenth of a second each: more are refused at once. */
 export const MAX_WAITING_PASSWORDS = 100;
-/** How many passwords may be tried for one account within how long, right ones not counted. */
+/** Passwords that may be tried for one account within a time, right ones not counted. */
 export const MAX_SIGN_IN_FAILURES = 10;
 export const SIGN_IN_FAILURES_SECONDS = 15 * 60;
-/** How long the link at which somebody chooses a password is good for. */
+/** The life of a link at which somebody chooses a password. */
 export const PASSWORD_LINK_SECONDS = 24 * 3600;
-/** How many forms one address may send in a minute, and how many requests for tokens: whole sites may share an address. */
+/** Forms, and requests for tokens, that one address may send in a minute: whole sites may share an address. */
 export const MAX_FORMS_PER_MINUTE = 60;
 export const MAX_TOKEN_REQUESTS_PER_MINUTE = 1200;
 /** Largest form in bytes that one of these pages sends. */
 export const MAX_FORM_BYTES = 16 * 1024;
-/** How many logins one address may begin in a minute: each is kept for `DEVICE_CODE_SECONDS`. */
+/** Logins that one address may begin in a minute: each is kept for `DEVICE_CODE_SECONDS`. */
 export const MAX_LOGINS_PER_MINUTE = 60;
-/** How long what a login is made of lives: the tokens, a device's code, a page that waits for somebody, a browser's session. */
+/** The lives of the parts of a login: the tokens, a device's code, a page that waits for somebody, a browser's session. */
 export const ID_TOKEN_SECONDS = 3600;
 export const REFRESH_TOKEN_SECONDS = 30 * 24 * 3600;
 export const DEVICE_CODE_SECONDS = 600;
@@ -141,18 +141,18 @@ export const INTERACTION_SECONDS = 1800;
 export const SESSION_SECONDS = 12 * 3600;
 /** How often what has ended of these is removed. */
 export const PROVIDER_CLEANING_SECONDS = 600;
-/** How long before the end of a token a client renews it, as PanDA's clients do. */
+/** The time before a token's end from which on a client renews it, as PanDA's clients do. */
 export const RENEWAL_SECONDS = 300;
-/** How long a login's requests to an issuer may take, and after how long another process that renews is taken for dead. */
+/** The time that a login's requests to an issuer may take, and after which another process that renews is taken for dead. */
 export const LOGIN_REQUEST_SECONDS = 30;
 export const RENEWAL_LOCK_SECONDS = 120;
 
-/** How often an external issuer is asked for its keys, and how soon again after a failure or for a key not seen before. */
+/** The time between two requests for the keys of an external issuer, and the shorter one after a failure or for a key not seen before. */
 export const ISSUER_KEYS_REFRESH_SECONDS = 600;
 export const ISSUER_RETRY_SECONDS = 30;
-/** How long the keys of an issuer that cannot be reached are still used. */
+/** The time that the keys of an issuer that cannot be reached are still used. */
 export const ISSUER_KEYS_KEPT_SECONDS = 24 * 3600;
-/** How long an external issuer may take to answer. */
+/** The time that an external issuer may take to answer. */
 export const ISSUER_TIMEOUT_SECONDS = 5;
 
 /** Where the embedded server listens by default, and where the clients look for it. */
@@ -164,10 +164,10 @@ export const DEFAULT_VO = 'panda';
 export const MAX_JSON_BODY_BYTES = 6 * MAX_VALUE_BYTES + 64 * 1024;
 /** Largest request line and headers in bytes: room for the names that a query asks for. */
 export const MAX_HEADER_BYTES = 64 * 1024;
-/** How long a client may take to send a JSON body, and how long a connection may be silent while it sends or waits. */
+/** The time that a client may take to send a JSON body, and that a connection may be silent while it sends or waits. */
 export const BODY_SECONDS = 60;
 export const IDLE_SECONDS = 120;
-/** How long a stopping server waits for the requests that it has begun. */
+/** The time that a stopping server waits for the requests that it has begun. */
 export const DRAIN_SECONDS = 30;
 
 /** Most bytes of a payload's output that its log keeps; the rest is read and thrown away. */
@@ -181,9 +181,9 @@ export const LIVE_LOG_SOON_BYTES = 64 * 1024;
 export const MAX_LIVE_LOG_PART_BYTES = 256 * 1024;
 export const MAX_LIVE_LOG_BYTES = 16 * 1024 * 1024;
 export const MAX_LIVE_LOG_ANSWER_BYTES = 256 * 1024;
-/** How long a server keeps it after the last part, when the whole log never comes. */
+/** The time that a server keeps it after the last part, when the whole log never comes. */
 export const LIVE_LOG_KEPT_SECONDS = 7 * 24 * 3600;
-/** How often a client that follows a task asks, and how long it goes on when nobody answers. */
+/** The time between two questions of a client that follows a task, and the time that it goes on when nobody answers. */
 export const FOLLOW_SECONDS = 2;
 export const MAX_UNANSWERED_SECONDS = 600;
 /** Most bytes that a sandbox may have unpacked, and files. */
@@ -192,16 +192,16 @@ export const MAX_UNPACKED_FILES = 200_000;
 /** Largest environment variable, Linux's MAX_ARG_STRLEN (name, `=`, value, NUL), and most bytes of a job's secrets among them. */
 export const MAX_VARIABLE_BYTES = 128 * 1024;
 export const MAX_SECRET_VARIABLES_BYTES = 1024 * 1024;
-/** How long a payload that was told to stop may take before it is killed, and what it left behind after its end. */
+/** The time that a payload that was told to stop may take before it is killed, and what it left behind after its end. */
 export const KILL_GRACE_SECONDS = 5;
 export const LEFTOVER_GRACE_SECONDS = 1;
-/** How often a pilot asks whether jobs that it runs were killed. */
+/** The time between two questions of a pilot for killed jobs among its own. */
 export const KILL_POLL_SECONDS = 3;
-/** How often a pilot looks what memory and disk a job uses, and how much more memory than it asked for a job may use. */
+/** The time between two looks at the memory and disk that a job uses, and the memory that it may use beyond what it asked for. */
 export const MEMORY_POLL_SECONDS = 2;
 export const DISK_POLL_SECONDS = 3;
 export const MEMORY_GRACE = 2;
-/** How long a pilot keeps results that the server does not take, and how long when it was itself told to stop. */
+/** The time that a pilot keeps results that the server does not take, and the shorter one when it was itself told to stop. */
 export const RESULT_RETRY_SECONDS = 3600;
 export const LAST_REPORT_SECONDS = 8;
 /** The longest a pilot waits between two questions for a job, and between two tries at a server that does not answer. */
@@ -210,12 +210,12 @@ export const MAX_BACKOFF_SECONDS = 60;
 /** A pilot on a machine that cannot be looked into, whose mark is older than this, is taken for dead. */
 export const PILOT_SILENCE_SECONDS = 24 * 3600;
 
-/** How long a client waits for a server that sends nothing. */
+/** The time that a client waits for a server that sends nothing. */
 export const REQUEST_TIMEOUT_SECONDS = 120;
 /** Largest answer in bytes that a client reads: an owner's values, each byte of which takes up to eight in JSON that is sealed. */
 export const MAX_ANSWER_BYTES = 10 * MAX_OWNER_BYTES;
 /** Longest name of a task or output container, as PanDA's prun checks it: the `/` at the end is counted. */
 export const MAX_CONTAINER_NAME_CHARS = 132;
-/** What `pbook show` asks for unless told otherwise. */
+/** The tasks that `pbook show` asks for unless told otherwise. */
 export const SHOWN_TASK_DAYS = 14;
 export const SHOWN_TASKS = 1000;

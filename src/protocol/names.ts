@@ -2,7 +2,7 @@ import { InvalidName } from './errors.ts';
 import { MAX_NAME_BYTES } from './limits.ts';
 import { utf8Length } from './text.ts';
 
-/** What a secret holds: a string, or a file whose bytes travel as base64. */
+/** A secret is a string, or a file whose bytes travel as base64. */
 export type SecretKind = 'string' | 'file';
 
 /**
@@ -53,7 +53,7 @@ const ENVIRONMENT_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const JOB_BREAKING =
   /^(PATH|HOME|PWD|OLDPWD|SHELL|USER|LOGNAME|TMPDIR|TMP|TEMP|IFS|ENV|BASH_ENV|BASHOPTS|SHELLOPTS|PS4|PROMPT_COMMAND|TERM|TZ|LANG|LC_.*|LD_.*|DYLD_.*|PYTHON(PATH|HOME|STARTUP)|NODE_OPTIONS|PERL5?(LIB|OPT)|RUBY(LIB|OPT)|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|SLURM_.*|PANDA_.*|_)$/;
 
-/** Whether a string secret of this name also becomes an environment variable of the job. The JSON file always has it. */
+/** Tells whether a string secret of this name also becomes an environment variable of the job. The JSON file always has it. */
 export function isEnvironmentName(name: string): boolean {
   return ENVIRONMENT_NAME.test(name) && !JOB_BREAKING.test(name);
 }

@@ -1,4 +1,4 @@
-/** What a secret prints as wherever it is not meant to be read. */
+/** A secret prints as this wherever it is not meant to be read. */
 const SHOWN = '[secret]';
 
 /**

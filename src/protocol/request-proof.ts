@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 
 /**
- * What a pilot with a session puts on each request: `Authorization: DPoP PILOT-ID`, and a proof of possession of the session's
+ * A pilot with a session puts this on each request: `Authorization: DPoP PILOT-ID`, and a proof of possession of the session's
  * key in the header `DPoP` (RFC 9449), with two claims more, which cover what the request says.
  */
 

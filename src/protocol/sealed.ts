@@ -13,7 +13,7 @@ export interface SealingKey {
   public_key: string;
 }
 
-/** What a sealed delivery is bound to: it opens for this attempt of this job, for this pilot, and nowhere else. */
+/** The attempt and pilot that a sealed delivery is bound to: it opens for this attempt of this job, for this pilot, and nowhere else. */
 export interface DeliveryContext {
   jobId: number;
   /** Attempt number, from 1. */

@@ -4,7 +4,7 @@ import { MAX_VALUE_BYTES } from './limits.ts';
 const encoder = new TextEncoder();
 
 /**
- * What somebody else says of himself or of what went wrong, fit to be kept and shown: without control characters, which a
+ * Makes text of somebody else (a name, a reason for a failure) fit to be kept and shown: without control characters, which a
  * terminal acts on and of which PostgreSQL keeps no NUL; at most `maxChars` long.
  */
 export function shownText(text: string, maxChars: number): string {

@@ -4,7 +4,7 @@ import { type LoginServer, withIssuer } from './issuer.ts';
 import { writeLogin } from './keep-login.ts';
 import type { StoredLogin } from './token-file.ts';
 
-/** What the person has to do. */
+/** The address and code with which a person confirms a login. */
 export interface DevicePrompt {
   /** Where to go. */
   address: string;
@@ -12,7 +12,7 @@ export interface DevicePrompt {
   code: string;
   /** The same with the code in it; `address` where the issuer has none. */
   addressWithCode: string;
-  /** How long the code is good for. */
+  /** The life of the code. */
   expiresInSeconds: number;
 }
 

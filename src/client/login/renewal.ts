@@ -8,7 +8,7 @@ import { readLogin, type StoredLogin } from './token-file.ts';
 
 /**
  * Renews the login in `file` with its refresh token. Of several processes that find it ending, one renews and the others
- * take what it got: a refresh token is good once, and an issuer ends the login of whoever sends one twice.
+ * take what it got: a refresh token is good once, and an issuer ends a login whose token is sent twice.
  *
  * @param clock milliseconds since 1970
  * @returns the new ID token

@@ -11,12 +11,12 @@ export interface StoredLogin {
 /** A login as it was found. */
 export interface FoundLogin {
   login: StoredLogin;
-  /** How long its token is good for, in seconds; negative when it has ended. */
+  /** The seconds until its token ends; negative when it has ended. */
   secondsLeft: number;
 }
 
 /**
- * What a login left in `file`, or undefined when there is none.
+ * Reads the login in `file`; undefined when there is none.
  *
  * The time left is the shorter of two: until the token's end by this machine's clock, and the token's whole life from when the
  * file was written. So a clock that is behind takes no token for good that the server, whose clock counts, refuses.

@@ -8,13 +8,13 @@ export interface Call {
   /** `GROUP/METHOD`. */
   path: string;
   http: 'GET' | 'POST';
-  /** Whether PanDA has the call too; the others are our extensions. */
+  /** PanDA has the call too; the others are our extensions. */
   panda: boolean;
   /** One line for the OpenAPI page. */
   summary: string;
   /** Query string of a GET, JSON body of a POST. */
   parameters: TObject;
-  /** What the body of a POST is, where it is not JSON: the parameters are in the query string then. */
+  /** The type of the body of a POST, where it is not JSON: the parameters are in the query string then. */
   body?: 'application/octet-stream' | 'multipart/form-data';
   /** `data` of the envelope when the call succeeds; or the answer is the bytes of a file, without an envelope. */
   answer: TSchema | typeof BYTES;
@@ -26,7 +26,7 @@ export const BYTES = 'bytes';
 /** The arguments of a call, as TypeScript sees them. */
 export type Arguments<C extends Call> = Static<C['parameters']>;
 
-/** What a call answers in `data`. */
+/** The `data` that a call answers. */
 export type Answer<C extends Call> = C['answer'] extends typeof BYTES ? never : Data<C['answer']>;
 
 /** A value of a schema that arrived, or is sent: nobody changes it. */

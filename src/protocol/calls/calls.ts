@@ -40,5 +40,5 @@ export type ArgumentsAt<P extends AnyCall['path']> = Given<Arguments<CallAt<P>>>
 type Given<A> = { [K in keyof A]: ReadOnly<A[K]> | (Record<never, never> extends Pick<A, K> ? undefined : never) };
 type ReadOnly<T> = T extends (infer E)[] ? readonly E[] : T;
 
-/** What the call at a path answers in `data`. */
+/** The `data` that the call at a path answers. */
 export type AnswerAt<P extends AnyCall['path']> = Answer<CallAt<P>>;

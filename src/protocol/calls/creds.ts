@@ -120,7 +120,7 @@ export const getSecretDeliveries = call({
   path: 'creds/get_secret_deliveries',
   http: 'GET',
   panda: false,
-  summary: 'Which jobs on which nodes were given a secret (all secrets without `key`), newest first.',
+  summary: 'Lists the jobs and nodes that were given a secret (all secrets without `key`), newest first.',
   parameters: Type.Object({
     key: Type.Optional(Key),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),

@@ -3,7 +3,7 @@ import { call, type Data, Id, MAX_WHOLE, orNull } from './call.ts';
 
 const Offset = Type.Integer({ minimum: 0, maximum: MAX_WHOLE, description: 'bytes from the start of the log' });
 
-/** How much of a running attempt's log the server has. */
+/** The part of a running attempt's log that the server has. */
 export type KeptLog = Data<typeof KeptLog>;
 const KeptLog = Type.Object({
   size: Type.Integer({ description: 'bytes that the server has: the next part begins there' }),
@@ -46,7 +46,7 @@ export const getJobLog = call({
   http: 'GET',
   panda: false,
   summary:
-    'What there is of the log of a running attempt, from a byte on; and the name of the whole log once it has come.',
+    'Answers the log of a running attempt from a byte on, as far as it has come; and the name of the whole log once it is there.',
   parameters: Type.Object({
     job_id: Id,
     attempt: Type.Optional(Type.Integer({ ...Id, description: 'the one that runs, or ran last, when left out' })),

@@ -46,7 +46,7 @@ export const getJobDescription = call({
   path: 'job/get_description',
   http: 'GET',
   panda: true,
-  summary: 'What is known of jobs, in the order that they were asked for.',
+  summary: 'Describes jobs, in the order that they were asked for.',
   parameters: Type.Object({ job_ids: JobIds, timeout: Type.Optional(Type.Integer()) }),
   answer: Type.Array(orNull(JobDescription, { description: 'null for a job that is not one of the caller' })),
 });

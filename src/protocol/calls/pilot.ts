@@ -94,7 +94,7 @@ export const acquireJobs = call({
   answer: Type.Object({ StatusCode: Type.Literal(0), jobs: Type.Array(PilotJob) }),
 });
 
-/** What a pilot is told when it reports. */
+/** The answer to a pilot's report. */
 export type JobCommand = Data<typeof JobCommand>;
 const Command = Type.Enum(['NULL', 'tobekilled'], {
   description: "tobekilled when its owner killed the job, or the attempt is no longer this pilot's",

@@ -14,7 +14,7 @@ export const getAttributes = call({
   path: 'system/get_attributes',
   http: 'GET',
   panda: true,
-  summary: 'What the server sees of this request, without anything that proves who calls; arguments are echoed.',
+  summary: 'Answers this request as the server sees it, without anything that proves who calls; arguments are echoed.',
   parameters: Type.Object({}, { additionalProperties: true }),
   answer: Type.Object({
     parameters: Type.Record(Type.String(), Type.String()),
@@ -44,7 +44,7 @@ export const getUserAttributes = call({
   path: 'system/get_user_attributes',
   http: 'GET',
   panda: true,
-  summary: 'Who the caller is, as the server sees it.',
+  summary: 'Answers the caller as the server sees it.',
   parameters: Type.Object({}),
   answer: UserAttributes,
 });

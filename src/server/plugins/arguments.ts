@@ -3,7 +3,7 @@ import type { TSchema } from 'typebox';
 import type { Call } from '../../protocol/calls/call.ts';
 import { InvalidArgument } from '../../protocol/errors.ts';
 
-/** What of a JSON schema is looked at here. */
+/** The parts of a JSON schema that are looked at here. */
 interface Shape {
   type?: string;
   anyOf?: Shape[];
@@ -12,7 +12,7 @@ interface Shape {
   properties?: Record<string, Shape>;
 }
 
-/** What the validator reports; `data`, the value itself, goes no further than its kind. */
+/** A mistake that the validator reports; `data`, the value itself, goes no further than its kind. */
 type Mistake = FastifySchemaValidationError & { data?: unknown };
 
 type Text = string | string[];
@@ -75,7 +75,7 @@ export function strictParameters(call: Call): Record<string, unknown> {
   return { additionalProperties: false, ...call.parameters };
 }
 
-/** What the validator found, in words that name the argument. No value is repeated. */
+/** Says the validator's first mistake in words that name the argument. No value is repeated. */
 export function describeMistake(call: Call, mistakes: readonly Mistake[]): InvalidArgument {
   const mistake = mistakes[0];
   const { missingProperty, additionalProperty } = (mistake?.params ?? {}) as Record<string, string | undefined>;
@@ -105,7 +105,7 @@ export function describeMistake(call: Call, mistakes: readonly Mistake[]): Inval
   return new InvalidArgument(`${where} ${mistake?.message ?? 'is not valid'}`);
 }
 
-/** @param data what was given: only its kind is told */
+/** @param data a value that was given: only its kind is told */
 function nameOfType(data: unknown): string {
   if (Array.isArray(data)) return 'a list';
   return data === null ? 'null' : (TYPE_NAMES[typeof data] ?? 'something else');

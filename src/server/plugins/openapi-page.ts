@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Html, html } from '../../identity/provider/pages/html.ts';
 
-/** What the page shows of an OpenAPI document. */
+/** The parts of an OpenAPI document that the page shows. */
 export interface OpenApiDocument {
   info: { title: string; description?: string };
   paths: Record<string, Record<string, Operation>>;
@@ -13,7 +13,7 @@ interface Operation {
   parameters?: { name: string; required?: boolean; description?: string; schema?: Schema }[];
   requestBody?: { content: Content };
   responses?: Record<string, { content?: Content }>;
-  /** Whether PanDA has the call too. */
+  /** PanDA has the call too. */
   'x-panda'?: boolean;
 }
 
