@@ -11,6 +11,7 @@ complete -c prun -n 'true' -l maxAttempt -r -F -d 'how often a job that fails is
 complete -c prun -n 'true' -l maxWalltime -r -F -d 'how long a job may run; it is ended then'
 complete -c prun -n 'true' -l memory -r -F -d 'memory that a job needs; one that uses twice as much is ended'
 complete -c prun -n 'true' -l excludeFile -r -F -d 'files to leave out, with commas between; patterns as in a .gitignore'
+complete -c prun -n 'true' -l includeFile -r -F -d 'files with credentials to pack all the same; they are left out otherwise'
 complete -c prun -n 'true' -l noBuild -d 'accepted; there is never a build step'
 complete -c prun -n 'true' -l vo -r -F -d 'the VO to submit for; PANDA_AUTH_VO otherwise'
 complete -c prun -n 'true' -l yes -d 'do not ask, only warn, where files hold values of your secrets'

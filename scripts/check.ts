@@ -14,7 +14,7 @@ const PRODUCTION = ['--production', '--treat-tag-hints-as-errors', '--include', 
 
 const tools: [name: string, tool: string, ...args: string[]][] = [
   ['formatter and linter', 'biome', 'check', '--error-on-warnings', ...(fix ? ['--write'] : [])],
-  ['types', 'tsc', '-p', '.'],
+  ['types', 'tsc', '-p', '.', '--incremental', '--tsBuildInfoFile', 'node_modules/.cache/check.tsbuildinfo'],
   ['layering', 'depcruise', 'src', '--config', '.dependency-cruiser.mjs'],
   ['unused code and dependencies', 'knip', '--no-progress', '--no-tag-hints'],
   // Here tests do not count as users. An export that waits for its caller has the tag @awaitsCaller, and loses it then.

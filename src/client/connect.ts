@@ -1,5 +1,5 @@
 import { type Client, createClient } from './client.ts';
-import { isLoginUsed, loginFile, tokenSource } from './credentials.ts';
+import { isLoginUsed, loginFile, ownFiles, tokenSource } from './credentials.ts';
 import type { LoginServer } from './login/issuer.ts';
 import type { TokenSource } from './requester.ts';
 import { cacheAddress, serverAddress } from './server-address.ts';
@@ -17,6 +17,8 @@ export interface Connection {
     file: string /** False when the environment names a token, which goes before it. */;
     isUsed: boolean;
   };
+  /** Where the caller's logins are kept: folders and files that no sandbox has. */
+  ownFiles: readonly string[];
   /** The server's certificate is checked; true for http. */
   verified: boolean;
 }
@@ -38,7 +40,7 @@ export async function connect(env: Environment, clock: () => number = Date.now):
   const trust = secure ? (await import('./tls-trust.ts')).tlsTrust(env) : {};
   const server = { url, vo, trust };
   const token = tokenSource(env, clock, async (file) =>
-    (await import('./login/renewal.ts')).renewLogin(file, server, clock),
+    (await import('./login/renew-login.ts')).renewLogin(file, server, clock),
   );
   const client = createClient({ url, cacheUrl, token, vo, ...trust });
   return {
@@ -46,6 +48,7 @@ export async function connect(env: Environment, clock: () => number = Date.now):
     token,
     vo,
     login: { server, file: loginFile(env), isUsed: isLoginUsed(env) },
+    ownFiles: ownFiles(env),
     verified: !secure || env['PANDA_VERIFY_HOST'] !== 'off',
   };
 }

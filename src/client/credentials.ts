@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Unauthenticated } from '../protocol/errors.ts';
 import { RENEWAL_SECONDS } from '../protocol/limits.ts';
-import { claimsOf } from './claims.ts';
-import { readLogin } from './login/token-file.ts';
+import { readLogin } from './login/read-login.ts';
 import type { TokenSource } from './requester.ts';
+import { unprovenClaims } from './unproven-claims.ts';
 
 type Environment = Record<string, string | undefined>;
 
@@ -46,6 +46,12 @@ export function configFolder(env: Environment): string {
   const folder = env['PANDA_CONFIG_ROOT'];
   if (!folder) return join(homedir(), '.pathena');
   return folder === '~' || folder.startsWith('~/') ? join(homedir(), folder.slice(1)) : folder;
+}
+
+/** The folders and files of logins: where they are kept, and what the environment names. */
+export function ownFiles(env: Environment): string[] {
+  const file = env['OIDC_AUTH_TOKEN_FILE'];
+  return [configFolder({}), configFolder(env), ...(file ? [file] : [])].map((path) => resolve(path));
 }
 
 const HOW_TO_GET_ONE =
@@ -111,7 +117,7 @@ function checkToken(token: string, from: string, now: number, advice: string): v
   if (!/^[\w-]+\.[\w-]+\.[\w-]*$/.test(token)) {
     throw new Unauthenticated(`what ${from} holds is not a token (three parts with dots between). ${advice}`);
   }
-  const { exp } = claimsOf(token);
+  const { exp } = unprovenClaims(token);
   if (typeof exp === 'number' && (exp + CLOCK_SKEW_SECONDS) * 1000 < now) {
     const ended = `${new Date(Math.max(0, exp) * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
     throw new Unauthenticated(`your token (from ${from}) ended at ${ended}. ${advice}`);

@@ -4,8 +4,8 @@ import type { Unavailable } from '../protocol/errors.ts';
 import { FOLLOW_SECONDS } from '../protocol/limits.ts';
 import { isEndedJob } from '../protocol/states.ts';
 import type { Client } from './client.ts';
-import { describeJobs } from './job-descriptions.ts';
-import { patiently } from './patience.ts';
+import { describeJobs } from './jobs.ts';
+import { repeatUnanswered } from './repeat-unanswered.ts';
 import { writeLog } from './results.ts';
 
 /** A few more bytes of a job's log. */
@@ -49,7 +49,7 @@ export async function* followLogs(
   { everySeconds = FOLLOW_SECONDS, signal, onTrouble = () => {} }: FollowOptions = {},
 ): AsyncGenerator<LogPiece> {
   const ask = async <T>(call: () => Promise<T>) => {
-    const answer = await patiently(call, { everySeconds, signal, onTrouble });
+    const answer = await repeatUnanswered(call, { everySeconds, signal, onTrouble });
     signal?.throwIfAborted();
     return answer;
   };

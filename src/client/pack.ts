@@ -4,6 +4,7 @@ import type { Ignore } from 'ignore';
 import { InvalidArgument } from '../protocol/errors.ts';
 import { MAX_SANDBOX_BYTES } from '../protocol/limits.ts';
 import { sandboxChecksum } from '../protocol/sandbox-checksum.ts';
+import { type Privacy, type PrivacyRules, type PrivateFile, privacyOf } from './private-files.ts';
 
 /** A directory as the archive that jobs start from. */
 export interface PackedDirectory {
@@ -13,8 +14,25 @@ export interface PackedDirectory {
   checksum: number;
   /** The paths in it, sorted, relative to the directory. */
   paths: readonly string[];
-  /** Links that were left out because they lead out of the directory. */
+  leftOut: LeftOut;
+}
+
+/** The parts of a directory that are not in its archive. */
+export interface LeftOut {
+  /** Links that lead out of the directory. */
   linksOut: readonly string[];
+  /** Keys, logins and credentials, and links to them. */
+  private: readonly PrivateFile[];
+  /** The folders of history and installed packages that were met. */
+  always: readonly string[];
+  /** The count of what the user's own patterns name. */
+  asked: number;
+}
+
+/** What is to be left out besides history and installed packages. */
+export interface PackRules extends PrivacyRules {
+  /** Patterns as in a `.gitignore`. */
+  exclude: readonly string[];
 }
 
 /** Never part of a sandbox: history and installed packages. */
@@ -27,21 +45,25 @@ const IGNORE_FILE = '.prunignore';
 const PACKED_TIME = new Date('2000-01-01T00:00:00Z');
 
 /**
- * Packs a directory. Left out are `.git`, `node_modules`, what a `.prunignore` in it and `exclude` name (patterns as in a
- * `.gitignore`), sockets and devices, and links that lead out of it: nothing from outside gets in.
+ * Packs a directory. Left out are `.git`, `node_modules`, what a `.prunignore` in it and `exclude` name, what is private
+ * (`private-files.ts`), sockets and devices, and links that lead out of it: nothing from outside gets in.
  *
  * @throws {InvalidArgument} when the archive would be larger than `MAX_SANDBOX_BYTES`, or something cannot be read
  */
-export async function packDirectory(directory: string, exclude: readonly string[]): Promise<PackedDirectory> {
-  const ignored = await ignoreRules(directory, exclude);
-  const found: Found = { paths: [], linksOut: [] };
+export async function packDirectory(directory: string, rules: PackRules): Promise<PackedDirectory> {
+  const ignored = await ignoreRules(directory, rules.exclude);
+  const privacy = await privacyOf(directory, rules);
+  const found: Found = { paths: [], links: new Map(), linksOut: [], private: [], always: [], asked: 0 };
   try {
-    await walk(directory, '', ignored, found);
-    found.paths.sort();
-    const archive = await pack(directory, found.paths);
+    await walk(directory, '', { ignored, privacy }, found);
+    const { linksOut, always, asked } = found;
+    const leftOut: LeftOut = { linksOut, always, asked, private: [...found.private, ...linksToPrivate(found)] };
+    const hidden = new Set(leftOut.private.map(({ path }) => path));
+    const paths = found.paths.filter((path) => !hidden.has(path)).sort();
+    const archive = await pack(directory, paths);
     const checksum = sandboxChecksum();
     checksum.update(archive);
-    return { archive, checksum: checksum.value() ?? 0, ...found };
+    return { archive, checksum: checksum.value() ?? 0, paths, leftOut };
   } catch (error) {
     const { code, path = directory } = error as NodeJS.ErrnoException;
     if (error instanceof InvalidArgument || code === undefined) throw error;
@@ -51,7 +73,17 @@ export async function packDirectory(directory: string, exclude: readonly string[
 
 interface Found {
   paths: string[];
+  /** Where each link among the paths leads, relative to the directory. */
+  links: Map<string, string>;
   linksOut: string[];
+  private: PrivateFile[];
+  always: string[];
+  asked: number;
+}
+
+interface Rules {
+  ignored: Ignore;
+  privacy: Privacy;
 }
 
 async function ignoreRules(directory: string, exclude: readonly string[]): Promise<Ignore> {
@@ -62,19 +94,42 @@ async function ignoreRules(directory: string, exclude: readonly string[]): Promi
 }
 
 /** @param inside the path of the folder to look at, relative to `root`: empty, or with `/` at its end */
-async function walk(root: string, inside: string, ignored: Ignore, found: Found): Promise<void> {
+async function walk(root: string, inside: string, rules: Rules, found: Found): Promise<void> {
   const entries = await readdir(join(root, inside), { withFileTypes: true });
-  const kept = entries.filter((entry) => !ignored.ignores(inside + entry.name + (entry.isDirectory() ? '/' : '')));
+  const kept = entries.filter((entry) => {
+    const path = inside + entry.name + (entry.isDirectory() ? '/' : '');
+    if (!rules.ignored.ignores(path)) return true;
+    if (NEVER_PACKED.includes(entry.name)) found.always.push(path);
+    else found.asked += 1;
+    return false;
+  });
   if (kept.length === 0 && inside !== '') found.paths.push(inside.slice(0, -1));
   for (const entry of kept) {
     const path = inside + entry.name;
-    if (entry.isDirectory()) await walk(root, `${path}/`, ignored, found);
+    const hidden = entry.isDirectory()
+      ? rules.privacy.ofFolder(path)
+      : (entry.isFile() || entry.isSymbolicLink()) &&
+        (await rules.privacy.ofFile(path, { isLink: entry.isSymbolicLink() }));
+    if (hidden) found.private.push(hidden);
+    else if (entry.isDirectory()) await walk(root, `${path}/`, rules, found);
     else if (entry.isFile()) found.paths.push(path);
-    else if (entry.isSymbolicLink()) {
-      if (leadsOut(path, await readlink(join(root, path)))) found.linksOut.push(path);
-      else found.paths.push(path);
-    }
+    else if (entry.isSymbolicLink()) addLink(path, await readlink(join(root, path)), found);
   }
+}
+
+function addLink(path: string, target: string, found: Found): void {
+  if (leadsOut(path, target)) found.linksOut.push(path);
+  else {
+    found.paths.push(path);
+    found.links.set(path, posix.normalize(posix.join(posix.dirname(path), target)));
+  }
+}
+
+function linksToPrivate({ links, private: hidden }: Found): PrivateFile[] {
+  return [...links].flatMap(([path, target]) => {
+    const reached = hidden.find((file) => `${target}/`.startsWith(file.path.replace(/\/?$/, '/')));
+    return reached ? [{ ...reached, path, what: `a link to ${reached.path}` }] : [];
+  });
 }
 
 function leadsOut(path: string, target: string): boolean {

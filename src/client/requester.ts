@@ -3,8 +3,8 @@ import type { AgentOptions } from 'node:https';
 import type { Readable } from 'node:stream';
 import { Misconfigured } from '../protocol/errors.ts';
 import { REQUEST_TIMEOUT_SECONDS } from '../protocol/limits.ts';
+import { isLoopback } from '../protocol/loopback.ts';
 import { explainFailure } from './failures.ts';
-import { isLoopback } from './server-address.ts';
 
 /** Gives the caller's bearer token each time one is needed. @throws Unauthenticated when there is none to give */
 export type TokenSource = () => Promise<string>;

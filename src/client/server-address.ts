@@ -24,11 +24,6 @@ export function cacheAddress(env: Environment): string {
   return value ? originOf(value, 'PANDACACHE_URL') : serverAddress(env);
 }
 
-/** Whether a host name is this machine under a name that no name server can give to another. */
-export function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
-}
-
 function originOf(value: string, name: string): string {
   const url = URL.canParse(value) ? new URL(value) : undefined;
   if (url?.protocol !== 'https:' && url?.protocol !== 'http:') {

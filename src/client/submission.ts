@@ -1,17 +1,19 @@
 import { Unauthenticated } from '../protocol/errors.ts';
-import { claimsOf } from './claims.ts';
 import type { Client } from './client.ts';
 import type { Connection } from './connect.ts';
-import { packDirectory } from './pack.ts';
+import { type LeftOut, type PackRules, packDirectory } from './pack.ts';
 import type { StoredSandbox } from './sandboxes.ts';
 import { buildTaskParameters, checkOutDataset, type TaskOptions } from './task-parameters.ts';
 import { checkSecrets, type WantedSecrets } from './task-secrets.ts';
+import { unprovenClaims } from './unproven-claims.ts';
 
 export interface SubmissionOptions extends Omit<TaskOptions, 'secretNames'>, WantedSecrets {
   /** The directory to pack. */
   directory: string;
   /** Patterns of what to leave out of the sandbox. */
   exclude: readonly string[];
+  /** Patterns of credentials that are to be in it all the same. */
+  include?: readonly string[];
   /** Looks at what was packed, paths relative to the directory, before it is sent; answers whether to go on. */
   examine?: ((paths: readonly string[]) => Promise<boolean>) | undefined;
 }
@@ -30,16 +32,17 @@ export interface Progress {
  * @throws InvalidArgument for options that make no sense; NotFound for secrets that do not exist; what the client throws
  */
 export async function submitDirectory(
-  { client, token, vo }: Connection,
+  { client, token, vo, ownFiles }: Connection,
   options: SubmissionOptions,
   progress: Progress,
 ): Promise<{ taskId: number; message: string; sandbox: string } | undefined> {
   checkOutDataset(options.outDataset, nicknameOf(await token()));
   const plainVo = vo.split(/[.:]/, 1)[0] ?? vo;
-  const task: TaskOptions = { ...options, secretNames: await checkSecrets(client, options, progress.warning) };
+  const { names, files } = await checkSecrets(client, options, progress.warning);
+  const task: TaskOptions = { ...options, secretNames: names };
   buildTaskParameters(task, plainVo, { origin: client.origin, fileName: 'jobO.tar.gz' });
 
-  const sandbox = await storeDirectory(client, options, progress);
+  const sandbox = await storeDirectory(client, { ...options, own: ownFiles }, files, progress);
   if (!sandbox) return undefined;
   progress.step(`submit ${task.outDataset.replace(/\/?$/, '/')}`);
   const { taskId, message } = await client.submitTask(buildTaskParameters(task, plainVo, sandbox));
@@ -48,12 +51,19 @@ export async function submitDirectory(
 
 async function storeDirectory(
   client: Client,
-  options: SubmissionOptions,
+  options: SubmissionOptions & PackRules,
+  fileSecrets: readonly string[],
   progress: Progress,
 ): Promise<StoredSandbox | undefined> {
   progress.step(`gathering files under ${options.directory}`);
-  const packed = await packDirectory(options.directory, options.exclude);
-  for (const link of packed.linksOut) progress.warning(`${link} is a link that leads out of this directory: left out`);
+  const packed = await packDirectory(options.directory, options);
+  tellLeftOut(packed.leftOut, progress);
+  for (const name of fileSecrets) {
+    if (!packed.paths.includes(name)) continue;
+    progress.warning(
+      `${name} in this directory has the name of a file secret: jobs find the secret there, not this file`,
+    );
+  }
   if (options.examine && !(await options.examine(packed.paths))) return undefined;
   const known = await client.findSandbox(packed.archive.length, packed.checksum);
   if (known) {
@@ -65,9 +75,23 @@ async function storeDirectory(
   return await client.uploadSandbox(`jobO.${crypto.randomUUID()}.tar.gz`, packed.archive);
 }
 
+/** So many private files are named, one to a line. */
+const SHOWN_PRIVATE = 20;
+
+function tellLeftOut({ linksOut, always, asked, private: hidden }: LeftOut, { step, warning }: Progress): void {
+  const others = asked > 0 ? [`${asked} that --excludeFile or .prunignore name`] : [];
+  if (always.length + others.length > 0) step(`left out ${[...always, ...others].join(', ')}`);
+  for (const link of linksOut) warning(`${link} is a link that leads out of this directory: left out`);
+  for (const { path, what, never } of hidden.slice(0, SHOWN_PRIVATE)) {
+    warning(`${path} (${what}) is ${never ? 'never packed: left out' : `left out; --includeFile ${path} packs it`}`);
+  }
+  if (hidden.length > SHOWN_PRIVATE)
+    warning(`${hidden.length - SHOWN_PRIVATE} more files with credentials are left out`);
+}
+
 /** The user's short name, which stands in the name of everything that the user makes. */
 function nicknameOf(token: string): string {
-  const { preferred_username: nickname } = claimsOf(token);
+  const { preferred_username: nickname } = unprovenClaims(token);
   if (typeof nickname === 'string' && /^[\w.@+-]+$/.test(nickname)) return nickname;
   throw new Unauthenticated(
     'your token has no preferred_username, from which the names of outputs are made: ask who issues your tokens to add it',

@@ -22,15 +22,16 @@ export interface WantedSecrets {
  * refuses here.
  *
  * @param warn of secrets that some jobs do not get
- * @returns the names on the wire, in the order given, where a string and a file share one both; undefined for all
+ * @returns `names`: those on the wire, in the order given, where a string and a file share one both; undefined for all.
+ *   `files`: the names of the files among them that jobs find in their working directory
  * @throws NotFound for secrets that do not exist; Forbidden for those that may not go to the task's queue
  */
 export async function checkSecrets(
   client: Client,
   { useSecrets, secrets: names, secretForms, site }: WantedSecrets,
   warn: (text: string) => void,
-): Promise<WireName[] | undefined> {
-  if (!useSecrets) return undefined;
+): Promise<{ names: WireName[] | undefined; files: string[] }> {
+  if (!useSecrets) return { names: undefined, files: [] };
   if (names?.length === 0) throw new InvalidArgument('--useSecrets= needs a name after "="; without "=" it gives all');
   const listed = await client.listSecrets().catch((error: Error) => {
     if (error instanceof UnknownCall && !names && !secretForms) return [];
@@ -38,15 +39,21 @@ export async function checkSecrets(
   });
   if (!names) {
     for (const secret of listed) warnWhereLeftOut(secret, site, warn);
-    return undefined;
+    return { names: undefined, files: filesOf(listed, secretForms) };
   }
   const missing = names.filter((name) => !listed.some((secret) => secret.name === name));
   if (missing.length > 0) {
     throw new NotFound(`you have no secret named ${missing.join(', ')}; "pbook list_secrets" lists them`);
   }
-  const chosen = names.flatMap((name) => listed.filter((secret) => secret.name === name)).map(withWireName);
-  checkTrusted(chosen, site ?? null);
-  return [...new Set(chosen.map(({ name }) => name))];
+  const chosen = names.flatMap((name) => listed.filter((secret) => secret.name === name));
+  const sent = chosen.map(withWireName);
+  checkTrusted(sent, site ?? null);
+  return { names: [...new Set(sent.map(({ name }) => name))], files: filesOf(chosen, secretForms) };
+}
+
+function filesOf(secrets: readonly ListedSecret[], forms: readonly SecretForm[] | undefined): string[] {
+  if (forms && !forms.includes('files')) return [];
+  return secrets.filter(({ kind }) => kind === 'file').map(({ name }) => name);
 }
 
 function withWireName({ name, kind, queues = null }: ListedSecret) {

@@ -71,7 +71,6 @@ export function createTransport(options: ConnectionOptions): Transport {
       const url = appendQuery(callUrl(base, path), query);
       const headers = { ...jsonHeaders(), 'Content-Type': type };
       if (typeof body === 'string') {
-        const { measureFile } = await import('./measured-file.ts');
         const { size, sha256 } = await measureFile(body);
         const options = { method: 'POST', headers: { ...headers, 'Content-Length': size } };
         return readAnswer(await request.start(url, options, createReadStream(body), sha256), url);
@@ -97,6 +96,19 @@ function appendQuery(url: URL, query: object): URL {
     else for (const item of Array.isArray(value) ? value : [value]) url.searchParams.append(key, String(item));
   }
   return url;
+}
+
+/** A file's size in bytes and the digest (as `digestOf` writes it) by which its upload is signed: one reading for both. */
+async function measureFile(path: string): Promise<{ size: number; sha256: string }> {
+  // Not by an import: `node:crypto` takes a tenth of a command's time.
+  const { createHash } = process.getBuiltinModule('node:crypto');
+  const hash = createHash('sha256');
+  let size = 0;
+  for await (const chunk of createReadStream(path)) {
+    size += chunk.length;
+    hash.update(chunk);
+  }
+  return { size, sha256: hash.digest('base64url') };
 }
 
 function jsonHeaders(): Record<string, string> {

@@ -3,7 +3,7 @@ import type { ListedTask } from '../protocol/calls/task.ts';
 import { NotFound, type Unavailable } from '../protocol/errors.ts';
 import { FOLLOW_SECONDS } from '../protocol/limits.ts';
 import { isEndedTask } from '../protocol/states.ts';
-import { patiently } from './patience.ts';
+import { repeatUnanswered } from './repeat-unanswered.ts';
 import type { TaskCalls } from './tasks.ts';
 
 /**
@@ -22,7 +22,7 @@ export async function* watchTask(
 ): AsyncGenerator<ListedTask> {
   const query = { filters: { jediTaskID: String(taskId) } };
   for (;;) {
-    const [task] = await patiently(() => client.listTasks(query), { everySeconds, onTrouble });
+    const [task] = await repeatUnanswered(() => client.listTasks(query), { everySeconds, onTrouble });
     if (!task) throw new NotFound(`there is no task ${taskId} of yours`);
     yield task;
     if (isEndedTask(task.status)) return;

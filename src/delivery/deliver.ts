@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
+import { appendAudit } from '../audit/audit.ts';
 import type { Tell } from '../events/events.ts';
 import { findQueue } from '../jobs/queues.ts';
 import type { SealedSecrets } from '../protocol/calls/pilot.ts';
 import { Forbidden } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
-import { secretsText } from '../protocol/secrets-text.ts';
 import { sealDelivery } from '../sealing/delivery.ts';
 import { insertDeliveredSecrets, insertDelivery } from '../store/deliveries.ts';
 import type { Store } from '../store/store.ts';
-import { appendAudit } from '../vault/audit.ts';
+import { secretsText } from '../vault/secrets-text.ts';
 import type { OpenedSecret, Vault } from '../vault/vault.ts';
 import { mayHaveSecrets, type Offer } from './offer.ts';
 

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { type AuditActor, appendAudit, SYSTEM } from '../audit/audit.ts';
 import { AlreadyExists, InvalidArgument, NotFound } from '../protocol/errors.ts';
 import * as rows from '../store/accounts.ts';
 import { deleteProviderRecordsOfSubject } from '../store/provider-records.ts';
@@ -32,6 +33,7 @@ export async function addAccount(
   name: string,
   displayName: string = name,
   role: AccountRole = 'user',
+  by: AuditActor = 'operator',
 ): Promise<Account> {
   const row = {
     name: accountName(name),
@@ -42,7 +44,11 @@ export async function addAccount(
     operator: role === 'operator' ? 1 : 0,
     password_hash: null,
   };
-  const added = await store.write((tx) => rows.insertAccount(tx, row));
+  const added = await store.write(async (tx) => {
+    if (!(await rows.insertAccount(tx, row))) return false;
+    await appendAudit(tx, clock, SYSTEM, by, 'user.add', { account: row.subject, name: row.name, role });
+    return true;
+  });
   if (!added) throw new AlreadyExists(`there is an account "${row.name}" already`);
   return accountOf(row);
 }
@@ -74,9 +80,18 @@ export async function roleOfAccount(store: Store, subject: string): Promise<Acco
  *
  * @throws {NotFound}
  */
-export async function setAccountRole(store: Store, name: string, role: AccountRole): Promise<void> {
-  const found = await store.write((tx) => rows.setOperator(tx, name.toLowerCase(), role === 'operator'));
-  if (!found) throw noAccount(name);
+export async function setAccountRole(
+  store: Store,
+  clock: () => number,
+  name: string,
+  role: AccountRole,
+  by: AuditActor = 'operator',
+): Promise<void> {
+  const account = await existingAccount(store, name);
+  await store.write(async (tx) => {
+    await rows.setOperator(tx, account.name, role === 'operator');
+    await appendAudit(tx, clock, SYSTEM, by, 'user.role', { account: account.subject, name: account.name, role });
+  });
 }
 
 /**
@@ -85,12 +100,19 @@ export async function setAccountRole(store: Store, name: string, role: AccountRo
  *
  * @throws {NotFound}
  */
-export async function disableAccount(store: Store, name: string, disabled = true): Promise<void> {
-  const account = await findAccount(store, name);
-  if (!account) throw noAccount(name);
+export async function disableAccount(
+  store: Store,
+  clock: () => number,
+  name: string,
+  disabled = true,
+  by: AuditActor = 'operator',
+): Promise<void> {
+  const account = await existingAccount(store, name);
   await store.write(async (tx) => {
     await rows.setDisabled(tx, account.name, disabled);
     if (disabled) await deleteProviderRecordsOfSubject(tx, account.subject);
+    const action = disabled ? 'user.disable' : 'user.enable';
+    await appendAudit(tx, clock, SYSTEM, by, action, { account: account.subject, name: account.name });
   });
 }
 
@@ -99,12 +121,17 @@ export async function disableAccount(store: Store, name: string, disabled = true
  *
  * @throws {NotFound}
  */
-export async function removeAccount(store: Store, name: string): Promise<void> {
-  const account = await findAccount(store, name);
-  if (!account) throw noAccount(name);
+export async function removeAccount(
+  store: Store,
+  clock: () => number,
+  name: string,
+  by: AuditActor = 'operator',
+): Promise<void> {
+  const account = await existingAccount(store, name);
   await store.write(async (tx) => {
     await deleteProviderRecordsOfSubject(tx, account.subject);
     await rows.deleteAccount(tx, account.name);
+    await appendAudit(tx, clock, SYSTEM, by, 'user.remove', { account: account.subject, name: account.name });
   });
 }
 
@@ -116,8 +143,11 @@ function accountName(name: string): string {
   );
 }
 
-function noAccount(name: string): NotFound {
-  return new NotFound(`there is no account "${name}"`);
+/** @throws {NotFound} */
+export async function existingAccount(store: Store, name: string): Promise<Account> {
+  const account = await findAccount(store, name);
+  if (account) return account;
+  throw new NotFound(`there is no account "${name}"`);
 }
 
 /** The account in a row of the table. */

@@ -1,3 +1,4 @@
+import { type AuditActor, appendAudit, SYSTEM } from '../audit/audit.ts';
 import { InvalidArgument } from '../protocol/errors.ts';
 import { formatJoinToken, joinKeyOf, newJoinToken } from '../protocol/join.ts';
 import { insertJoinToken, listRefusedUses } from '../store/join-tokens.ts';
@@ -14,6 +15,7 @@ import { type KeyWrapping, type Place, wrapKey } from './wrapped-key.ts';
 export async function createJoinToken(
   { store, rootKeys, clock }: { store: Store; rootKeys: KeyWrapping; clock: () => number },
   { queue, ttlSeconds }: { queue: string; ttlSeconds: number },
+  by: AuditActor = 'operator',
 ): Promise<string> {
   if (!Number.isFinite(ttlSeconds) || ttlSeconds <= 0) {
     throw new InvalidArgument(`a token's lifetime must be more than 0 seconds, not ${ttlSeconds}`);
@@ -22,7 +24,10 @@ export async function createJoinToken(
   const now = clock();
   const row = { id: token.id, queue, expires_at: now + Math.ceil(ttlSeconds * 1000) };
   const wrapped = await wrapKey(rootKeys, joinKeyOf(token), placeOfJoinKey(row));
-  await store.write((tx) => insertJoinToken(tx, { ...row, ...wrapped, created_at: now }));
+  await store.write(async (tx) => {
+    await insertJoinToken(tx, { ...row, ...wrapped, created_at: now });
+    await appendAudit(tx, clock, SYSTEM, by, 'join_token.make', { token: row.id, queue, expiresAt: row.expires_at });
+  });
   return formatJoinToken(token);
 }
 

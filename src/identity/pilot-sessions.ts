@@ -1,4 +1,5 @@
 import { createSecretKey, type KeyObject, randomUUID } from 'node:crypto';
+import { appendAudit, SYSTEM } from '../audit/audit.ts';
 import { proveAnswer } from '../protocol/answer-proof.ts';
 import { Conflict, Forbidden, Unauthenticated } from '../protocol/errors.ts';
 import { answerKeyOf, answerMac, isSameMac, type JoinAnswer, type JoinRequest, requestMac } from '../protocol/join.ts';
@@ -166,13 +167,15 @@ export function createPilotSessions({
   async function secondUse({ tokenId, node, publicKey }: JoinRequest, now: number): Promise<Conflict> {
     const used = await findJoinToken(store.db, tokenId);
     const isSameKey = used?.used_by_key === publicKey;
-    await store.write((tx) =>
-      noteRefusedUse(tx, tokenId, {
+    await store.write(async (tx) => {
+      await noteRefusedUse(tx, tokenId, {
         refused_at: now,
         refused_node: shownText(node, MAX_SHOWN_CHARS),
         refused_same_key: isSameKey ? 1 : 0,
-      }),
-    );
+      });
+      // Anybody on the way can repeat a request as often as they like; another key takes the token itself.
+      if (!isSameKey) await appendAudit(tx, clock, SYSTEM, 'server', 'join.refuse', { token: tokenId });
+    });
     return new Conflict(
       `this join token was used already, by a pilot on "${used?.used_on ?? 'a node that is forgotten'}": each lets one pilot in, once. ` +
         'Make a new one; if that pilot is not yours, tell the operator, who sees both ("panda-secrets pilot list")',

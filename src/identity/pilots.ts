@@ -1,3 +1,4 @@
+import { type AuditActor, appendAudit, SYSTEM } from '../audit/audit.ts';
 import { Conflict, NotFound } from '../protocol/errors.ts';
 import { MAX_PILOTS_SHOWN, PILOT_IDLE_SECONDS } from '../protocol/limits.ts';
 import { endPilot, findPilot, listPilots, type PilotRow } from '../store/pilots.ts';
@@ -27,8 +28,18 @@ export async function listedPilots(store: Store, clock: () => number): Promise<L
 }
 
 /** Ends a pilot's session for its operator: its next request is refused. @throws {NotFound} {Conflict} when it has ended already */
-export async function endPilotSession(store: Store, clock: () => number, pilotId: string): Promise<void> {
-  if (await store.write((tx) => endPilot(tx, pilotId, { now: clock(), by: 'operator' }))) return;
+export async function endPilotSession(
+  store: Store,
+  clock: () => number,
+  pilotId: string,
+  by: AuditActor = 'operator',
+): Promise<void> {
+  const ended = await store.write(async (tx) => {
+    if (!(await endPilot(tx, pilotId, { now: clock(), by: 'operator' }))) return false;
+    await appendAudit(tx, clock, SYSTEM, by, 'pilot.end', { pilot: pilotId });
+    return true;
+  });
+  if (ended) return;
   const [pilot] = await findPilot(store.db, { id: pilotId });
   if (!pilot) throw new NotFound(`there is no pilot "${pilotId}"; "panda-secrets pilot list" shows them`);
   throw new Conflict(`the session of ${pilotId} has ended already (${stateOf(pilot, clock())})`);

@@ -1,3 +1,4 @@
+import { type AuditActor, appendAudit, recordAct, SYSTEM } from '../audit/audit.ts';
 import { NotFound, TooManyTries, Unauthenticated } from '../protocol/errors.ts';
 import { MAX_SIGN_IN_FAILURES, PASSWORD_LINK_SECONDS, SIGN_IN_FAILURES_SECONDS } from '../protocol/limits.ts';
 import * as rows from '../store/accounts.ts';
@@ -5,7 +6,7 @@ import * as links from '../store/password-links.ts';
 import { deleteProviderRecordsOfSubject } from '../store/provider-records.ts';
 import { countSignInTry, deleteSignInFailures } from '../store/sign-in-failures.ts';
 import type { Database, Store } from '../store/store.ts';
-import { type Account, accountOf, findAccount } from './accounts.ts';
+import { type Account, accountOf, existingAccount } from './accounts.ts';
 import { hashToken, newToken } from './hashed-token.ts';
 import { checkNewPassword, hashPassword, isPassword } from './passwords.ts';
 
@@ -24,9 +25,9 @@ export interface SignIn {
    * @throws {NotFound}
    * @throws {InvalidArgument} when the password is too short or too long
    */
-  setPassword(name: string, password: string): Promise<void>;
+  setPassword(name: string, password: string, by?: AuditActor): Promise<void>;
   /** The secret part of a link at which the account's password may be chosen once, within `PASSWORD_LINK_SECONDS`. @throws {NotFound} */
-  createPasswordLink(name: string): Promise<string>;
+  createPasswordLink(name: string, by?: AuditActor): Promise<string>;
   /** The name of the account that a link is for. @throws {NotFound} when it was used or has ended */
   accountOfPasswordLink(token: string): Promise<string>;
   /** Sets the password by a link and uses the link up. @throws {NotFound} {InvalidArgument} as above; a refused password does not use the link up */
@@ -38,7 +39,15 @@ export function createSignIn({ store, clock }: { store: Store; clock: () => numb
   async function refuseTooManyTries(name: string): Promise<void> {
     const now = clock();
     const expiresAt = now + SIGN_IN_FAILURES_SECONDS * 1000;
-    const { failures, expires_at } = await store.write((tx) => countSignInTry(tx, name, { now, expiresAt }));
+    const { failures, expires_at } = await store.write(async (tx) => {
+      const counted = await countSignInTry(tx, name, { now, expiresAt });
+      // Noted once, when it begins. A name that no account has may be a password in the wrong field: it is not kept.
+      if (counted.failures === MAX_SIGN_IN_FAILURES + 1) {
+        const account = (await rows.findAccount(tx, name))?.subject ?? null;
+        await appendAudit(tx, clock, SYSTEM, 'server', 'login.refuse', { account, reason: 'too many wrong passwords' });
+      }
+      return counted;
+    });
     if (failures <= MAX_SIGN_IN_FAILURES) return;
     const seconds = Math.ceil((expires_at - now) / 1000);
     throw new TooManyTries(
@@ -53,6 +62,20 @@ export function createSignIn({ store, clock }: { store: Store; clock: () => numb
     return name;
   }
 
+  async function replacePassword(
+    tx: Database,
+    subject: string,
+    name: string,
+    hash: string,
+    by: AuditActor,
+  ): Promise<void> {
+    await rows.setPasswordHash(tx, subject, hash);
+    await links.deletePasswordLinks(tx, subject);
+    await deleteProviderRecordsOfSubject(tx, subject);
+    await deleteSignInFailures(tx, name);
+    await appendAudit(tx, clock, SYSTEM, by, 'user.password', { account: subject, name });
+  }
+
   return {
     async signIn(typed, password) {
       const name = typed.trim().toLowerCase();
@@ -60,31 +83,29 @@ export function createSignIn({ store, clock }: { store: Store; clock: () => numb
       await refuseTooManyTries(name);
       const row = await rows.findAccount(store.db, name);
       const right = await isPassword(password, row?.password_hash);
+      if (row && right && row.disabled === 1) {
+        await recordAct(store, clock, 'server', 'login.refuse', { account: row.subject, reason: 'disabled' });
+      }
       if (!row || !right || row.disabled === 1) throw wrong();
       await store.write((tx) => deleteSignInFailures(tx, name));
       return accountOf(row);
     },
 
-    async setPassword(name, password) {
-      const account = await findAccount(store, name);
-      if (!account) throw new NotFound(`there is no account "${name}"`);
+    async setPassword(name, password, by = 'operator') {
+      const account = await existingAccount(store, name);
       checkNewPassword(password, account.name);
       const hash = await hashPassword(password);
-      await store.write((tx) => replacePassword(tx, account.subject, account.name, hash));
+      await store.write((tx) => replacePassword(tx, account.subject, account.name, hash, by));
     },
 
-    async createPasswordLink(name) {
-      const account = await findAccount(store, name);
-      if (!account) throw new NotFound(`there is no account "${name}"`);
+    async createPasswordLink(name, by = 'operator') {
+      const { subject, name: lowerName } = await existingAccount(store, name);
       const token = newToken();
       const expiresAt = clock() + PASSWORD_LINK_SECONDS * 1000;
-      await store.write((tx) =>
-        links.insertPasswordLink(tx, {
-          token_hash: hashToken(token),
-          subject: account.subject,
-          expires_at: expiresAt,
-        }),
-      );
+      await store.write(async (tx) => {
+        await links.insertPasswordLink(tx, { token_hash: hashToken(token), subject, expires_at: expiresAt });
+        await appendAudit(tx, clock, SYSTEM, by, 'user.password_link', { account: subject, name: lowerName });
+      });
       return token;
     },
 
@@ -97,17 +118,10 @@ export function createSignIn({ store, clock }: { store: Store; clock: () => numb
       await store.write(async (tx) => {
         const subject = await links.takePasswordLink(tx, hashToken(token), clock());
         if (!subject) throw noLink();
-        await replacePassword(tx, subject, name, hash);
+        await replacePassword(tx, subject, name, hash, `account:${subject}`);
       });
     },
   };
-}
-
-async function replacePassword(tx: Database, subject: string, name: string, hash: string): Promise<void> {
-  await rows.setPasswordHash(tx, subject, hash);
-  await links.deletePasswordLinks(tx, subject);
-  await deleteProviderRecordsOfSubject(tx, subject);
-  await deleteSignInFailures(tx, name);
 }
 
 function wrong(): Unauthenticated {

@@ -1,3 +1,4 @@
+import { type AuditActor, appendAudit, SYSTEM } from '../audit/audit.ts';
 import { InvalidArgument } from '../protocol/errors.ts';
 import { checkQueueName } from '../protocol/trusted-queues.ts';
 import { readQueue, readQueues, upsertQueue } from '../store/queues.ts';
@@ -17,10 +18,15 @@ export async function addQueue(
   clock: () => number,
   name: string,
   { allowTlsSecrets = false }: { allowTlsSecrets?: boolean } = {},
+  by: AuditActor = 'operator',
 ): Promise<void> {
   checkQueueName(name);
   const queue = { name, allow_tls_secrets: allowTlsSecrets ? 1 : 0, created_at: clock() };
-  await store.write((tx) => upsertQueue(tx, queue));
+  await store.write(async (tx) => {
+    const before = await readQueue(tx, name);
+    await upsertQueue(tx, queue);
+    await appendAudit(tx, clock, SYSTEM, by, before ? 'queue.change' : 'queue.add', { queue: name, allowTlsSecrets });
+  });
 }
 
 /** In the order of their names. */

@@ -6,8 +6,14 @@ import type { Pattern } from './forms.ts';
  * the text read so far ends with; state 0 is the empty one.
  */
 export interface Automaton {
-  /** The state after reading `byte` in `state`. */
+  /** The state after reading `byte` in `state`: the empty one after a line end, which no pattern has but by an escape. */
   step(state: number, byte: number): number;
+  /** The state that continues `state` with `byte`, which may be an escaped line end, or 0 where no pattern does. */
+  childOf(state: number, byte: number): number;
+  /** The longest other beginning that a text ends with in `state`, which a step led to. */
+  fallbackOf(state: number): number;
+  /** The pattern that is whole in `state`. */
+  patternOf(state: number): Pattern | undefined;
   /** By state: the length of the beginning that it stands for. What came before it belongs to no later match. */
   readonly depths: Int32Array;
   /** By state: the length of the longest pattern that ends here, 0 when none does. */
@@ -19,13 +25,15 @@ export interface Automaton {
  * work, are found when a text first leads to a state: few texts lead to more than a few.
  */
 export function createAutomaton(patterns: Iterable<Pattern>): Automaton {
-  const { childOf, rootChildren, depths, longestEnding } = buildTrie([...patterns].sort());
+  const sorted = [...patterns].sort();
+  const { childOf, rootChildren, depths, longestEnding, ends } = buildTrie(sorted);
   /** By state: the longest other beginning that it ends with. Known for every state that was ever reached, and for those. */
   const fallbacks = new Int32Array(depths.length).fill(UNKNOWN);
   fallbacks[0] = 0;
   for (const child of rootChildren) fallbacks[child] = 0;
 
   function step(state: number, byte: number): number {
+    if (byte === LINE_FEED || byte === RETURN) return 0;
     let at = state;
     let child = childOf(at, byte);
     while (child === 0 && at !== 0) {
@@ -55,10 +63,26 @@ export function createAutomaton(patterns: Iterable<Pattern>): Automaton {
     }
   }
 
-  return { step, depths, longestEnding };
+  const fallbackOf = (state: number): number => fallbacks[state] as number;
+
+  /** A pattern adds states when its turn comes, the last of them its end: ends are in order. */
+  function patternOf(state: number): Pattern | undefined {
+    let low = 0;
+    let high = ends.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((ends[middle] as number) < state) low = middle + 1;
+      else high = middle;
+    }
+    return ends[low] === state ? sorted[low] : undefined;
+  }
+
+  return { step, childOf, fallbackOf, patternOf, depths, longestEnding };
 }
 
 const UNKNOWN = -1;
+const LINE_FEED = 0x0a;
+const RETURN = 0x0d;
 
 /** In `next`: the state after this one continues it with the byte in the low eight bits. */
 const HAS_NEXT = 0x100;
@@ -73,6 +97,8 @@ interface Trie {
   depths: Int32Array;
   /** By state: its own length where it is a whole pattern, else 0. */
   longestEnding: Int32Array;
+  /** By pattern: the state in which it is whole. */
+  ends: Int32Array;
 }
 
 /** @param patterns without repetition, sorted, so that each shares its longest known beginning with the one before it */
@@ -84,6 +110,7 @@ function buildTrie(patterns: Pattern[]): Trie {
   const branches = createBranches(patterns.length);
   const depths = new Int32Array(states);
   const longestEnding = new Int32Array(states);
+  const ends = new Int32Array(patterns.length);
   const path = new Int32Array(1 + patterns.reduce((longest, pattern) => Math.max(longest, pattern.length), 0));
 
   let newest = 0;
@@ -102,6 +129,7 @@ function buildTrie(patterns: Pattern[]): Trie {
       depths[child] = depth + 1;
     }
     longestEnding[path[pattern.length] as number] = pattern.length;
+    ends[index] = path[pattern.length] as number;
   });
 
   function childOf(state: number, byte: number): number {
@@ -111,7 +139,7 @@ function buildTrie(patterns: Pattern[]): Trie {
     return (flags & HAS_BRANCHES) === 0 ? 0 : branches.get(state, byte);
   }
 
-  return { childOf, rootChildren, depths, longestEnding };
+  return { childOf, rootChildren, depths, longestEnding, ends };
 }
 
 function commonLength(a: string, b: string): number {

@@ -13,6 +13,8 @@ export interface BlockFilter {
   stride: number;
   windows: Bits;
   blocks: Bits;
+  /** All neighbours of four bytes that a pattern has: a place where an escape may be of a secret is told by them. */
+  grams: Bits;
 }
 
 /** Longer windows would add more entries to the table than they save steps. */
@@ -33,7 +35,28 @@ export function createBlockFilter(patterns: Iterable<Pattern>): BlockFilter {
     addBit(windows, hashOf(view, 0, windowBytes));
     for (let at = 0; at < stride; at++) addBit(blocks, hashOf(view, at, blockBytes));
   }
-  return { windowBytes, blockBytes, stride, windows, blocks };
+  const grams = createBits(
+    all.reduce((sum, { length }) => sum + length, 0),
+    BITS_PER_GRAM,
+  );
+  for (const pattern of all) {
+    let gram = 0;
+    for (let at = 0; at < pattern.length; at++) {
+      gram = (gram << 8) | pattern.charCodeAt(at);
+      if (at >= 3) addBit(grams, hashOfGram(gram));
+    }
+  }
+  return { windowBytes, blockBytes, stride, windows, blocks, grams };
+}
+
+/** Whether some pattern may have `byte` after the three bytes before `at`. */
+export function mayContinue({ grams }: BlockFilter, text: DataView, at: number, byte: number): boolean {
+  const before = (text.getUint16(at - 3) << 16) | (text.getUint8(at - 1) << 8);
+  return hasBit(grams, hashOfGram(before | byte));
+}
+
+function hashOfGram(gram: number): number {
+  return Math.imul(gram ^ (gram >>> 15), 0x9e3779b1);
 }
 
 /**
@@ -77,9 +100,10 @@ interface Bits {
 }
 
 const BITS_PER_ENTRY = 32;
+const BITS_PER_GRAM = 8;
 
-function createBits(entries: number): Bits {
-  const scale = Math.min(27, Math.max(16, Math.ceil(Math.log2(entries * BITS_PER_ENTRY + 1))));
+function createBits(entries: number, bitsPerEntry = BITS_PER_ENTRY): Bits {
+  const scale = Math.min(27, Math.max(16, Math.ceil(Math.log2(entries * bitsPerEntry + 1))));
   return { bytes: new Uint8Array(2 ** (scale - 3)), shift: 32 - (scale - 3) };
 }
 

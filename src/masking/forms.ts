@@ -1,77 +1,96 @@
 import { MIN_MASKED_CHARS } from '../protocol/limits.ts';
-import { hasLineEnd } from './parts.ts';
 
 /**
- * A piece of a secret in one of its encodings: the bytes that a log may hold, one byte per character (latin1). Never
- * with a line end.
+ * A piece of a secret in one of its encodings: the bytes that a log may hold, one byte per character (latin1). A line end in it
+ * matches an escape for one: no pattern goes over a line end of the log.
  */
 export type Pattern = string & { readonly __brand: 'Pattern' };
 
 /** What is looked for: a text, or the bytes of a file that is no text. */
 export type Part = string | Uint8Array;
 
-/** A family of encodings: the ways in which programs of one kind write a part into a log. */
+/**
+ * A family of encodings: what programs of one kind make of a part. Escapes of single characters are none of them: the search
+ * reads those (`spellings.ts`) in all patterns.
+ */
 export type Form = (part: Part) => Pattern[];
 
-/** A text as it is. Nothing for one with line ends, which reaches a log line by line, and for bytes. */
+/** As it is: a text, or bytes and, as nothing goes over a line end, the pieces between them. */
 export function asItIs(part: Part): Pattern[] {
-  return typeof part === 'string' && !hasLineEnd(part) ? [pattern(part)] : [];
+  if (typeof part === 'string') return [pattern(part)];
+  const whole = bytesOf(part).toString('latin1');
+  return [whole, ...whole.split(/[\r\n]+/).filter((piece) => piece.length >= MIN_BINARY_BYTES)] as Pattern[];
 }
 
+/** So many bytes of no text are in no log by chance. */
+const MIN_BINARY_BYTES = 8;
+
 /**
- * A text inside a JSON string, and inside a JSON string inside a JSON string: as JavaScript writes it, as Python does (all
- * but ASCII escaped, in either case of the hex digits), as Go does (`<`, `>` and `&` escaped), as PHP does (`/` escaped).
+ * A text whose blanks, quotes and characters outside ASCII are written in a way that changes no other character: blanks
+ * that an unquoted `echo` collapsed and a form's `+`, quotes that SQL, YAML, CSV and shells double or leave and enter again.
  */
-export function jsonEscaped(part: Part): Pattern[] {
+export function rewritten(part: Part): Pattern[] {
   if (typeof part !== 'string') return [];
-  const plain = jsonEscape(part);
-  const ascii = plain.replace(/[^ -~]/g, unicodeEscape);
-  const once = [
-    plain,
-    ascii,
-    ascii.replace(/\\u[0-9a-f]{4}/g, (unit) => `\\u${unit.slice(2).toUpperCase()}`),
-    plain.replace(/[<>&\u2028\u2029]/g, unicodeEscape),
-    plain.replaceAll('/', '\\/'),
-    ascii.replaceAll('/', '\\/'),
-  ];
-  return [...once, ...once.map(jsonEscape)].map(pattern);
+  const texts = [
+    part.normalize('NFC'),
+    part.normalize('NFD'),
+    part.trim().replace(/[ \t\r\n]+/g, ' '),
+    part.replaceAll(' ', '+'),
+    part.replaceAll("'", "''"),
+    part.replaceAll('"', '""'),
+    part.replace(/['"]/g, '$&$&'),
+    part.replaceAll("'", `'\\''`),
+    part.replaceAll("'", `'"'"'`),
+    part.replace(/[^ -~]/gu, (char) => `$'${char}'`),
+    part.replace(/[^ -~]+/gu, (chars) => `'$'${chars}''`),
+    part.replaceAll("'", `'\\''`).replace(/[^ -~]+/gu, (chars) => `'$'${chars}''`),
+    asShownByCat(bytesOf(part), ''),
+    asShownByCat(bytesOf(part), '\t'),
+    quotedPrintable(bytesOf(part)),
+    ...withoutWhatTheLocaleLacks(part),
+  ].filter((text) => text !== part && text.length >= MIN_MASKED_CHARS);
+  return [...texts.map(pattern), ...inLatin1(part)];
 }
 
-/** What Python shows by an escape: `repr` (str.isprintable), and `ascii` and `repr` of bytes. */
-const UNPRINTABLE = /(?! )[\\\p{C}\p{Z}]/gu;
-const NOT_ASCII = /[^ -[\]-~]/gu;
-
-/**
- * In quotes as Python's `repr` and tracebacks show a text or its UTF-8 bytes, and bash's and dash's `set -x` a word. Both leave
- * double quotes as they are, so that a text with one and a backslash is in none of the other forms.
- */
-export function quoted(part: Part): Pattern[] {
-  if (typeof part !== 'string') return [];
-  const inPython = [
-    part.replace(UNPRINTABLE, pythonEscape),
-    part.replace(NOT_ASCII, pythonEscape),
-    bytesOf(part).toString('latin1').replace(NOT_ASCII, pythonEscape),
-  ].flatMap((each) => [each, each.replaceAll("'", "\\'")]);
-  const inShells = hasLineEnd(part) ? [] : [`'\\''`, `'"'"'`].map((quote) => part.replaceAll("'", quote));
-  return [...inPython, ...inShells].map(pattern);
+/** `cat -v` and `cat -A`, `less`, and the terminal's echo: `M-C` for a byte above ASCII, `^I` for a control character. */
+function asShownByCat(bytes: Uint8Array, kept: string): string {
+  return Array.from(bytes, (byte) => {
+    const low = byte & 0x7f;
+    if (byte === 0x0a || (byte < 0x80 && kept.includes(String.fromCharCode(byte)))) return String.fromCharCode(byte);
+    const shown = low < 0x20 || low === 0x7f ? `^${String.fromCharCode(low ^ 0x40)}` : String.fromCharCode(low);
+    return byte < 0x80 ? shown : `M-${shown}`;
+  }).join('');
 }
 
-/**
- * Percent-encoded, with upper and lower case hex digits, as `encodeURIComponent`, RFC 3986, Python's `quote` and
- * `quote_plus`, and a submitted form (WHATWG URL, `application/x-www-form-urlencoded`) write it.
- */
-export function urlEncoded(part: Part): Pattern[] {
+/** RFC 2045, 6.7; without the breaks of long lines. */
+function quotedPrintable(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) =>
+    (byte < 0x20 || byte > 0x7e || byte === 0x3d) && byte !== 0x09 && byte !== 0x0a
+      ? `=${byte.toString(16).toUpperCase().padStart(2, '0')}`
+      : String.fromCharCode(byte),
+  ).join('');
+}
+
+/** `?` or U+FFFD for each character outside ASCII, or for each of its bytes, where enough is left to tell. */
+function withoutWhatTheLocaleLacks(text: string): string[] {
+  if ((text.match(/[!-~]/g) ?? []).length < MIN_MASKED_CHARS || !/[^\0-\x7f]/.test(text)) return [];
+  const forEachByte = (sign: string) => text.replace(/[^\0-\x7f]/gu, (char) => sign.repeat(Buffer.byteLength(char)));
+  return ['?', '\ufffd'].flatMap((sign) => [
+    text.replace(/[^\0-\x7f]/gu, sign),
+    text.replace(/[^\0-\x7f]/g, sign),
+    forEachByte(sign),
+  ]);
+}
+
+function inLatin1(text: string): Pattern[] {
+  return /[\x80-\xff]/.test(text) && !/[^\0-\xff]/.test(text) ? [text as Pattern] : [];
+}
+
+/** UTF-16 in both orders of bytes. */
+export function inUtf16(part: Part): Pattern[] {
   if (typeof part !== 'string') return [];
-  const component = encodeURIComponent(part);
-  const strict = component.replace(/[!'()*]/g, percentEscape);
-  const variants = [
-    component,
-    strict,
-    strict.replaceAll('%2F', '/'),
-    strict.replaceAll('%20', '+'),
-    component.replace(/[!'()~]/g, percentEscape).replaceAll('%20', '+'),
-  ];
-  return [...variants, ...variants.map((each) => each.replace(/%../g, (octet) => octet.toLowerCase()))].map(pattern);
+  const little = Buffer.from(part, 'utf16le');
+  return [little.toString('latin1'), Buffer.from(little).swap16().toString('latin1')] as Pattern[];
 }
 
 /** The hex digits of the bytes, UTF-8 for a text, in lower and upper case. */
@@ -80,58 +99,75 @@ export function hexEncoded(part: Part): Pattern[] {
   return [digits, digits.toUpperCase()].map(pattern);
 }
 
-/** Columns at which `base64`, Python's `encodebytes` and MIME (RFC 2045) break lines, and PEM (RFC 7468). */
-const WRAPPED_AT = [76, 64];
+/** Bytes one by one, as `hex(':')`, a Buffer of Node's, C and JSON show them. */
+export function listed(part: Part): Pattern[] {
+  const bytes = Array.from(bytesOf(part));
+  const digits = bytes.map((byte) => byte.toString(16).padStart(2, '0'));
+  const capitals = digits.map((each) => each.toUpperCase());
+  return [
+    digits.join(':'),
+    capitals.join(':'),
+    digits.join(' '),
+    capitals.join(' '),
+    digits.join('-'),
+    capitals.join('-'),
+    digits.map((each) => `0x${each}`).join(', '),
+    bytes.join(','),
+    bytes.join(', '),
+  ].map(pattern);
+}
 
 /**
  * Base64 and base64url (RFC 4648) of the bytes, UTF-8 for a text, wherever they stand in what was encoded. For each of the
  * three alignments that is the characters which depend on nothing before or after, and the same up to the padding of data
- * that end there; for data that begin there, also the lines into which base64 is usually broken.
+ * that end there.
  */
 export function base64Encoded(part: Part): Pattern[] {
-  const bytes = bytesOf(part);
-  const found: string[] = [];
-  for (const before of [0, 1, 2]) {
-    const text = Buffer.concat([Buffer.alloc(before), bytes]).toString('base64');
-    const first = Math.ceil((before * 8) / 6);
-    const core = text.slice(first, Math.floor(((before + bytes.length) * 8) / 6));
-    found.push(core, text.slice(first).replace(/=+$/, ''), text.slice(first));
-  }
+  const found = [0, 1, 2].flatMap((before) => {
+    const { text, core } = alignedBase64(bytesOf(part), before);
+    return [core, text.replace(/=+$/, ''), text];
+  });
   const urlSafe = found.map((each) => each.replaceAll('+', '-').replaceAll('/', '_'));
-  const lines = WRAPPED_AT.flatMap((width) => wrapped(found[0] ?? '', width));
-  return [...found, ...urlSafe, ...lines].map(pattern);
+  return [...found, ...urlSafe].map(pattern);
 }
 
-function wrapped(text: string, width: number): string[] {
-  const lines = Array.from({ length: Math.ceil(text.length / width) }, (_, index) =>
-    text.slice(index * width, (index + 1) * width),
-  );
-  return lines.filter((line) => line.length >= MIN_MASKED_CHARS);
+/** Base64 of base64, at the three alignments of both. */
+export function base64Twice(part: Part): Pattern[] {
+  return [0, 1, 2].flatMap((inner) => {
+    const { text, core } = alignedBase64(bytesOf(part), inner);
+    return [0, 1, 2].flatMap((outer) => [
+      pattern(alignedBase64(Buffer.from(core), outer).core),
+      pattern(alignedBase64(Buffer.from(text), outer).core),
+    ]);
+  });
 }
 
-function jsonEscape(text: string): string {
-  return JSON.stringify(text).slice(1, -1);
+/** @param before how many bytes stand before, of those that share digits with the first ones */
+function alignedBase64(bytes: Uint8Array, before: number): { text: string; core: string } {
+  const text = Buffer.concat([Buffer.alloc(before), bytes]).toString('base64');
+  const first = Math.ceil((before * 8) / 6);
+  return { text: text.slice(first), core: text.slice(first, Math.floor(((before + bytes.length) * 8) / 6)) };
 }
 
-function unicodeEscape(unit: string): string {
-  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
-}
+const BASE32_DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
-const PYTHON_ESCAPES: Record<string, string> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' };
-
-function pythonEscape(char: string): string {
-  const point = char.codePointAt(0) ?? 0;
-  const digits = point.toString(16);
-  if (point < 0x100) return PYTHON_ESCAPES[char] ?? `\\x${digits.padStart(2, '0')}`;
-  return point < 0x10000 ? `\\u${digits.padStart(4, '0')}` : `\\U${digits.padStart(8, '0')}`;
+/** Base32 (RFC 4648) at its five alignments. */
+export function base32Encoded(part: Part): Pattern[] {
+  const bytes = bytesOf(part);
+  return [0, 1, 2, 3, 4].map((before) => {
+    let text = '';
+    let bits = 0;
+    let value = 0;
+    for (const byte of Buffer.concat([Buffer.alloc(before), bytes])) {
+      value = ((value << 8) | byte) & 0xfff;
+      for (bits += 8; bits >= 5; bits -= 5) text += BASE32_DIGITS[(value >> (bits - 5)) & 31];
+    }
+    return pattern(text.slice(Math.ceil((before * 8) / 5)));
+  });
 }
 
 function bytesOf(part: Part): Buffer {
   return typeof part === 'string' ? Buffer.from(part) : Buffer.from(part.buffer, part.byteOffset, part.byteLength);
-}
-
-function percentEscape(char: string): string {
-  return `%${char.charCodeAt(0).toString(16).toUpperCase()}`;
 }
 
 function pattern(text: string): Pattern {

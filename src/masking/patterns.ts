@@ -1,17 +1,19 @@
-import { MAX_MASKED_FORMS_BYTES, MIN_MASKED_CHARS } from '../protocol/limits.ts';
+import { MAX_MASKED_FORMS_BYTES, MAX_RARE_FORM_BYTES, MIN_MASKED_CHARS } from '../protocol/limits.ts';
 import { splitWireName, type WireName } from '../protocol/names.ts';
 import type { Plaintext } from '../protocol/plaintext.ts';
 import { utf8Length } from '../protocol/text.ts';
 import {
   asItIs,
+  base32Encoded,
   base64Encoded,
+  base64Twice,
   type Form,
   hexEncoded,
-  jsonEscaped,
+  inUtf16,
+  listed,
   type Part,
   type Pattern,
-  quoted,
-  urlEncoded,
+  rewritten,
 } from './forms.ts';
 import { isMaskable, maskableParts } from './parts.ts';
 
@@ -33,8 +35,10 @@ export interface PatternSet {
 /** A value and its lines, or the texts in it, come to twice its size. More is texts inside texts, as often as its owner likes. */
 const ASSURED_SHARE = 2;
 
-/** In the order in which they are given up when the secrets are too large for all of them. */
-const ENCODINGS: Form[] = [jsonEscaped, quoted, base64Encoded, urlEncoded, hexEncoded];
+/** The last are given up first when the secrets are too large for all of them. */
+const ENCODINGS: Form[] = [rewritten, base64Encoded, hexEncoded];
+/** Forms that take many times the size of a part and are rare: of parts of at most `MAX_RARE_FORM_BYTES`. */
+const RARE_ENCODINGS: Form[] = [inUtf16, listed, base64Twice, base32Encoded];
 
 /**
  * The patterns of all `secrets`. Values as they are always count; texts deep inside them and encodings are added, the likeliest
@@ -67,6 +71,11 @@ export function collectPatterns(secrets: Iterable<NamedSecret>, maxBytes = MAX_M
         const fits = bytes + part.length <= maxBytes && add(encode(part), maxBytes);
         if (!fits) partlyMasked.add(name);
       }
+    }
+  }
+  for (const encode of RARE_ENCODINGS) {
+    for (const { parts } of all) {
+      for (const part of parts) if (part.length <= MAX_RARE_FORM_BYTES) add(encode(part), maxBytes);
     }
   }
   return {

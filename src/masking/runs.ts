@@ -6,7 +6,7 @@ export interface Run {
 
 /** Stretches of a text that are to be masked: in order, and none touches another. */
 export interface Runs {
-  /** Adds a stretch that ends after all others, and joins it with what it touches. */
+  /** Adds a stretch and joins it with what it touches. Most end after all others. */
   add(start: number, end: number): void;
   /** Takes out those that begin at `place` or before. */
   takeUntil(place: number): Run[];
@@ -18,10 +18,15 @@ export function createRuns(): Runs {
   let runs: Run[] = [];
   return {
     add(start, end) {
-      let last = runs.at(-1);
-      for (; last && last.start >= start; last = runs.at(-1)) runs.pop();
-      if (last && last.end >= start) last.end = Math.max(last.end, end);
-      else runs.push({ start, end });
+      let first = runs.length;
+      while (first > 0 && (runs[first - 1] as Run).end >= start) first--;
+      let last = first;
+      let joined = { start, end };
+      for (; last < runs.length && (runs[last] as Run).start <= end; last++) {
+        const touched = runs[last] as Run;
+        joined = { start: Math.min(joined.start, touched.start), end: Math.max(joined.end, touched.end) };
+      }
+      runs.splice(first, last - first, joined);
     },
     takeUntil(place) {
       const kept = runs.findIndex(({ start }) => start > place);

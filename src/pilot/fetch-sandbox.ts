@@ -1,7 +1,7 @@
 import { pipeline, type Readable } from 'node:stream';
-import { isLoopback } from '../client/server-address.ts';
 import { digestCheck } from '../protocol/digest-check.ts';
 import { InvalidArgument, Unavailable } from '../protocol/errors.ts';
+import { isLoopback } from '../protocol/loopback.ts';
 import type { PilotServer } from './reporter.ts';
 import { untilAnswered } from './retry.ts';
 import { unpackSandbox } from './sandbox.ts';

@@ -2,8 +2,7 @@
 import { InvalidArgument } from './errors.ts';
 import { checkFileName } from './file-name.ts';
 import { MAX_JOB_PARAMETERS_CHARS } from './limits.ts';
-import { quote, unquote } from './percent.ts';
-import { readNameMap, writeNameMap } from './python-dict.ts';
+import { quote, readNameMap, unquote, writeNameMap } from './python-text.ts';
 import { parseSecretForms, SECRET_FORMS, type SecretForm } from './secret-forms.ts';
 import { splitWords } from './shell-words.ts';
 

@@ -14,9 +14,9 @@ import { createJobs } from '../jobs/jobs.ts';
 import { addQueue, checkQueues, listQueues } from '../jobs/queues.ts';
 import { createSandboxes } from '../jobs/sandboxes.ts';
 import { Misconfigured } from '../protocol/errors.ts';
+import { isLoopback } from '../protocol/loopback.ts';
 import { createServer } from '../server/app.ts';
 import { withoutMessage } from '../server/plugins/request-log.ts';
-import { isLoopback } from '../server/plugins/transport.ts';
 import { openBlobs } from '../store/blobs.ts';
 import { openLiveLogs } from '../store/live-logs.ts';
 import type { Store } from '../store/store.ts';
@@ -139,7 +139,7 @@ async function readTls({ certFile, keyFile }: { certFile: string; keyFile: strin
 }
 
 async function addFirstQueue(store: Store, clock: () => number): Promise<void> {
-  if ((await listQueues(store)).length === 0) await addQueue(store, clock, FIRST_QUEUE);
+  if ((await listQueues(store)).length === 0) await addQueue(store, clock, FIRST_QUEUE, {}, 'server');
 }
 
 async function listen(app: FastifyInstance, { host, port }: Settings): Promise<void> {

@@ -4,10 +4,10 @@ import { homedir, hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parse } from 'smol-toml';
-import { isLoopback } from '../client/server-address.ts';
 import type { ExternalIssuer } from '../identity/external-issuer.ts';
 import { Misconfigured } from '../protocol/errors.ts';
 import { DEFAULT_PORT, DEFAULT_VO } from '../protocol/limits.ts';
+import { isLoopback } from '../protocol/loopback.ts';
 import { parseIssuers } from './issuer-settings.ts';
 
 /** What an operator can set. */

@@ -6,7 +6,7 @@ import type { Database } from './store.ts';
 /** An entry without its owner. */
 export type AuditRow = Omit<Selectable<Schema['audit']>, 'owner_id'>;
 
-/** The last entry of an owner's audit: its number, 0 before the first one, and its hash. */
+/** The last entry of a chain: its number, 0 before the first one, and its hash. */
 export interface AuditHead {
   audit_seq: number;
   audit_hash: Uint8Array | null;
@@ -22,6 +22,15 @@ export const lockAuditHead = prepared<{ ownerId: string }, AuditHead>((db, arg) 
     .updateTable('owners')
     .set((eb) => ({ audit_seq: eb.ref('audit_seq') }))
     .where('id', '=', arg('ownerId'))
+    .returning(['audit_seq', 'audit_hash']),
+);
+
+/** The head of a chain that belongs to no owner, locked as {@link lockAuditHead} does. */
+export const lockSystemAuditHead = prepared<{ chain: string }, AuditHead>((db, arg) =>
+  db
+    .updateTable('audit_heads')
+    .set((eb) => ({ audit_seq: eb.ref('audit_seq') }))
+    .where('chain', '=', arg('chain'))
     .returning(['audit_seq', 'audit_hash']),
 );
 
@@ -46,16 +55,28 @@ export const setAuditHead = prepared<{ ownerId: string; seq: number; hash: Uint8
     .where('id', '=', arg('ownerId')),
 );
 
+/** The same for a chain that {@link lockSystemAuditHead} locked. */
+export const setSystemAuditHead = prepared<{ chain: string; seq: number; hash: Uint8Array }, never>((db, arg) =>
+  db
+    .updateTable('audit_heads')
+    .set({ audit_seq: arg('seq'), audit_hash: arg('hash') })
+    .where('chain', '=', arg('chain')),
+);
+
+export function findSystemAuditHead(db: Database, chain: string) {
+  return db.selectFrom('audit_heads').select(['audit_seq', 'audit_hash']).where('chain', '=', chain).executeTakeFirst();
+}
+
 export function findAuditHead(db: Database, ownerId: string) {
   return db.selectFrom('owners').select(['audit_seq', 'audit_hash']).where('id', '=', ownerId).executeTakeFirst();
 }
 
-/** The next `limit` entries after number `after`, in order. */
-export function listAuditRows(db: Database, ownerId: string, after: number, limit: number): Promise<AuditRow[]> {
+/** A chain's next `limit` entries after number `after`, in order. */
+export function listAuditRows(db: Database, chain: string, after: number, limit: number): Promise<AuditRow[]> {
   return db
     .selectFrom('audit')
     .select(['seq', 'at', 'actor', 'action', 'detail', 'previous_hash', 'hash'])
-    .where('owner_id', '=', ownerId)
+    .where('owner_id', '=', chain)
     .where('seq', '>', after)
     .orderBy('seq')
     .limit(limit)

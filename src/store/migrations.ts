@@ -21,6 +21,7 @@ export function migrationProvider(types: ColumnTypes): MigrationProvider {
       return {
         '0001-start': statements(start(types)),
         '0002-operators': statements(operators(types)),
+        '0003-system-audit': statements(systemAudit(types)),
       };
     },
   };
@@ -268,4 +269,12 @@ function start({ bytes, int, identity, startIdsAt }: ColumnTypes): string[] {
 
 function operators({ int }: ColumnTypes): string[] {
   return [`alter table accounts add column operator ${int} not null default 0`];
+}
+
+/** The head of the chain that belongs to no owner; `audit_seq` and `audit_hash` as in `owners`. */
+function systemAudit({ bytes, int }: ColumnTypes): string[] {
+  return [
+    `create table audit_heads (chain text primary key, audit_seq ${int} not null, audit_hash ${bytes})`,
+    "insert into audit_heads (chain, audit_seq) values ('system', 0)",
+  ];
 }

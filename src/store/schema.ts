@@ -11,6 +11,7 @@ export interface Schema {
   secrets: SecretsTable;
   secret_versions: SecretVersionsTable;
   audit: AuditTable;
+  audit_heads: AuditHeadsTable;
   accounts: AccountsTable;
   password_links: PasswordLinksTable;
   sign_in_failures: SignInFailuresTable;
@@ -84,11 +85,19 @@ interface SecretVersionsTable {
 }
 
 /** Append-only; each row holds the hash of the one before it in its owner's chain (chain `system` for operators' acts). */
+/** Heads of chains that belong to no owner. */
+interface AuditHeadsTable {
+  chain: string;
+  audit_seq: number;
+  audit_hash: Uint8Array | null;
+}
+
 interface AuditTable {
+  /** The chain's id: an owner's, or `system`. */
   owner_id: string;
   seq: number;
   at: number;
-  /** Who did it: `owner`, `pilot:ID`, `operator`. */
+  /** Who did it: `AuditActor`. */
   actor: string;
   action: string;
   /** JSON: ids and versions, never a name or a value. */

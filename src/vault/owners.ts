@@ -1,3 +1,4 @@
+import { appendAudit } from '../audit/audit.ts';
 import { NotFound } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import type { DataKey } from '../sealing/data-key.ts';
@@ -5,7 +6,6 @@ import type { AuditHead } from '../store/audit.ts';
 import { deleteDataKeys, findActiveDataKey } from '../store/data-keys.ts';
 import { countChange, deleteSecretRows } from '../store/secrets.ts';
 import type { Database, Store } from '../store/store.ts';
-import { appendAudit } from './audit.ts';
 import type { CurrentSecrets } from './current-secrets.ts';
 import type { DataKeys } from './data-keys.ts';
 

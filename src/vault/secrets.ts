@@ -1,3 +1,4 @@
+import { appendAudit } from '../audit/audit.ts';
 import { NotFound } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { KEPT_VERSIONS } from '../protocol/limits.ts';
@@ -23,7 +24,6 @@ import {
   listSecretRows,
 } from '../store/secrets.ts';
 import { bindAttributes } from './attributes.ts';
-import { appendAudit } from './audit.ts';
 import type { SealedSecret } from './current-secrets.ts';
 import { type Changing, lockOwner, type Reading, underActiveKey } from './owners.ts';
 import { checkQuota } from './quota.ts';

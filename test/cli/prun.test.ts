@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtempDisposableSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempDisposableSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { gunzipSync } from 'node:zlib';
 import { type Handler, no, ok, type StubServer, startStub, unsignedToken } from '../client/stub-server.ts';
 import { type RunOptions, run } from './run.ts';
 
@@ -19,14 +20,14 @@ test("prun packs, uploads and submits, and says what PanDA's prun says", async (
   assert.ok(stdout.endsWith('\nINFO : succeeded. new jediTaskID=10000001\n'));
   assert.deepEqual(
     stub.seen.map(({ path }) => path),
-    ['file_server/validate_cache_file', 'file_server/upload_cache_file', 'task/submit'],
+    ['creds/get_user_secrets', 'file_server/validate_cache_file', 'file_server/upload_cache_file', 'task/submit'],
   );
   const task = submitted(stub);
   assert.equal(task['nEvents'], 3);
   assert.equal(task['sourceURL'], stub.url);
   assert.equal(task['vo'], 'panda');
   assert.match(JSON.stringify(task['jobParameters']), /"offset":5/);
-  assert.match(String(stub.seen[1]?.body.subarray(0, 300)), /filename="jobO\.[0-9a-f-]{36}\.tar\.gz"/);
+  assert.match(String(stub.seen[2]?.body.subarray(0, 300)), /filename="jobO\.[0-9a-f-]{36}\.tar\.gz"/);
   assert.match(String(task['cliParams']), /^prun --exec "python3 my\.py %RNDM:5" --outDS user\.adoe\.test1/);
 });
 
@@ -121,6 +122,48 @@ test('a link that leads out is left out with a warning', async () => {
   assert.match(stderr, /^WARNING : host is a link that leads out/);
 });
 
+test('submitted from a home directory, the login and credentials stay there, and prun says so', async () => {
+  using home = mkdtempDisposableSync(join(tmpdir(), 'prun-home-'));
+  for (const [path, text] of Object.entries({
+    '.pathena/.token': '{"id_token": "a.b.c"}',
+    '.ssh/known_hosts': 'host',
+    '.env': 'PASSWORD=x',
+    'my.py': 'print()',
+    'run.log': '',
+    '.git/config': '',
+  })) {
+    mkdirSync(dirname(join(home.path, path)), { recursive: true });
+    writeFileSync(join(home.path, path), text);
+  }
+  await using stub = await startStub(accepting());
+  const args = [...LINE, '--excludeFile', '*.log', '--includeFile', '.env,.pathena'];
+  const { stdout, stderr } = await prun(args, stub, { cwd: home.path, env: { HOME: home.path } });
+  assert.match(stdout, /INFO : left out \.git\/, 1 that --excludeFile or \.prunignore name\n/);
+  assert.match(stdout, /upload sandbox \(2 files/);
+  assert.equal(
+    stderr,
+    'WARNING : .pathena/ (the folder of your login) is never packed: left out\n' +
+      'WARNING : .ssh/known_hosts (SSH keys) is left out; --includeFile .ssh/known_hosts packs it\n',
+  );
+  const upload = stub.seen.find(({ path }) => path.includes('upload'))?.body ?? Buffer.alloc(0);
+  const archive = gunzipSync(upload.subarray(upload.indexOf('\r\n\r\n') + 4, upload.lastIndexOf('\r\n--')));
+  assert.ok(archive.includes('PASSWORD=x') && !archive.includes('id_token') && !archive.includes('known_hosts'));
+});
+
+test('a file with the name of a file secret is told before it is submitted', async () => {
+  const secrets = [
+    { name: 'my.py', kind: 'file' },
+    { name: 'other', kind: 'file' },
+  ];
+  await using stub = await startStub({ ...accepting(), 'creds/list_user_secrets': () => ok(secrets) });
+  const { stderr } = await prun([...LINE, '--useSecrets'], stub);
+  assert.equal(
+    stderr,
+    'WARNING : my.py in this directory has the name of a file secret: jobs find the secret there, not this file\n',
+  );
+  assert.equal((await prun([...LINE, '--useSecrets', '--secretsAs', 'env'], stub)).stderr, '');
+});
+
 test('--json prints the task for a program to read, and nothing else', async () => {
   await using stub = await startStub(accepting());
   const { stdout } = await prun([...LINE, '--json'], stub);
@@ -142,6 +185,7 @@ test('--site, --maxAttempt, limits, --vo and a role reach the task', async () =>
 
 function accepting(): Record<string, Handler> {
   return {
+    'creds/get_user_secrets': () => ok('{}'),
     'file_server/validate_cache_file': () => no('not found'),
     'file_server/upload_cache_file': () => ok(),
     'task/submit': () => ok(10000001, 'succeeded. new jediTaskID=10000001'),

@@ -3,8 +3,8 @@ import { mkdtempDisposableSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { claimsOf } from '../../src/client/claims.ts';
 import { tokenSource } from '../../src/client/credentials.ts';
+import { unprovenClaims } from '../../src/client/unproven-claims.ts';
 import { Unauthenticated } from '../../src/protocol/errors.ts';
 import { unsignedToken } from './stub-server.ts';
 
@@ -55,11 +55,11 @@ test('a login file that is damaged, and a token file that cannot be read, are na
 });
 
 test('claims of what is not a token are none', () => {
-  for (const text of ['', 'a.b.c', 'a.bnVsbA.c', '...']) assert.deepEqual(claimsOf(text), {});
+  for (const text of ['', 'a.b.c', 'a.bnVsbA.c', '...']) assert.deepEqual(unprovenClaims(text), {});
 });
 
 async function subject(env: Record<string, string>): Promise<unknown> {
-  return claimsOf(await tokenSource(env, () => NOW)())['sub'];
+  return unprovenClaims(await tokenSource(env, () => NOW)())['sub'];
 }
 
 async function refused(env: Record<string, string>, message: RegExp): Promise<void> {

@@ -14,14 +14,14 @@ test('the same content packs to the same bytes, whenever and in whatever order i
   using one = folder({ 'b.txt': 'b', 'a/a.txt': 'a' });
   using two = folder({ 'a/a.txt': 'a', 'b.txt': 'b' });
   utimesSync(join(two.path, 'b.txt'), 1, 1);
-  const [first, second] = [await packDirectory(one.path, []), await packDirectory(two.path, [])];
+  const [first, second] = [await packed(one.path, []), await packed(two.path, [])];
   assert.deepEqual(first.archive, second.archive);
   assert.deepEqual(first.paths, ['a/a.txt', 'b.txt']);
 });
 
 test('the checksum is that of PanDA: the CRC-32 of the content before compression', async () => {
   using directory = folder({ 'a.txt': 'a' });
-  const { archive, checksum } = await packDirectory(directory.path, []);
+  const { archive, checksum } = await packed(directory.path, []);
   assert.equal(checksum, crc32(gunzipSync(archive)));
 });
 
@@ -37,7 +37,7 @@ test('history, installed packages and what is named are left out', async () => {
     'core.C': '',
     Makefile: '',
   });
-  const { paths } = await packDirectory(directory.path, ['*.c', 'Make*']);
+  const { paths } = await packed(directory.path, ['*.c', 'Make*']);
   assert.deepEqual(paths, ['.prunignore', 'core.C', 'deep/big/data']);
 });
 
@@ -55,7 +55,10 @@ test('nothing from outside gets in: links that lead out are left out and told', 
   symlinkSync('../../etc/passwd', join(directory.path, 'in/up'));
   symlinkSync('..', join(directory.path, 'parent'));
   symlinkSync('../in/file', join(directory.path, 'in/inner'));
-  const { paths, linksOut } = await packDirectory(directory.path, []);
+  const {
+    paths,
+    leftOut: { linksOut },
+  } = await packed(directory.path, []);
   assert.deepEqual(paths, ['in/file', 'in/inner']);
   assert.deepEqual([...linksOut].sort(), ['absolute', 'in/up', 'parent']);
   const inner = (await entries(directory.path)).find(({ path }) => path === './in/inner');
@@ -80,11 +83,13 @@ test('a directory that is too large is refused with its largest files', async ()
   using directory = folder({ small: '' });
   writeFileSync(join(directory.path, 'huge.bin'), randomBytes(10 * 1024 * 1024 + 1));
   await assert.rejects(
-    packDirectory(directory.path, []),
+    packed(directory.path, []),
     /larger than the 10485760 bytes.*\.prunignore.*huge\.bin \(10485761/,
   );
-  await packDirectory(directory.path, ['huge.bin']);
+  await packed(directory.path, ['huge.bin']);
 });
+
+const packed = (directory: string, exclude: string[]) => packDirectory(directory, { exclude, include: [], own: [] });
 
 function folder(files: Record<string, string>) {
   const directory = mkdtempDisposableSync(join(tmpdir(), 'pack-test-'));
@@ -97,7 +102,7 @@ function folder(files: Record<string, string>) {
 
 async function entries(directory: string): Promise<ReadEntry[]> {
   const found: ReadEntry[] = [];
-  const { archive } = await packDirectory(directory, []);
+  const { archive } = await packed(directory, []);
   await pipeline(Readable.from([archive]), list({ onReadEntry: (entry) => found.push(entry) }) as never);
   return found;
 }

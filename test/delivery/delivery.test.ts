@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
+import { verifyAudit } from '../../src/audit/audit.ts';
 import type { DeliveredJob, SecretsForPilot } from '../../src/delivery/deliver.ts';
 import { createDelivery } from '../../src/delivery/delivery.ts';
 import type { Offer } from '../../src/delivery/offer.ts';
@@ -12,7 +13,6 @@ import type { OwnerId } from '../../src/protocol/ids.ts';
 import type { Kem } from '../../src/protocol/sealed.ts';
 import { parseAttributes } from '../../src/protocol/secret-attributes.ts';
 import { newRecipient, type Recipient } from '../../src/sealing/delivery.ts';
-import { verifyAudit } from '../../src/vault/audit.ts';
 import { eachStore, sqliteDatabase, type TestDatabase } from '../stores.ts';
 import { named, openVault } from '../vault/vaults.ts';
 

@@ -53,16 +53,16 @@ eachStore('a name with other characters, or too long, is refused', async (_t, da
 eachStore('an account can be disabled, enabled and removed', async (_t, database) => {
   const store = await database.open();
   await addAccount(store, clock, 'alice');
-  await disableAccount(store, 'Alice');
+  await disableAccount(store, Date.now, 'Alice');
   assert.equal((await findAccount(store, 'alice'))?.disabled, true);
-  await disableAccount(store, 'alice', false);
+  await disableAccount(store, Date.now, 'alice', false);
   assert.equal((await findAccount(store, 'alice'))?.disabled, false);
-  await removeAccount(store, 'Alice');
+  await removeAccount(store, Date.now, 'Alice');
   assert.equal(await findAccount(store, 'alice'), undefined);
 });
 
 eachStore('what is done to an account that is not there is refused', async (_t, database) => {
   const store = await database.open();
-  await assert.rejects(disableAccount(store, 'bob'), NotFound);
-  await assert.rejects(removeAccount(store, 'bob'), NotFound);
+  await assert.rejects(disableAccount(store, Date.now, 'bob'), NotFound);
+  await assert.rejects(removeAccount(store, Date.now, 'bob'), NotFound);
 });

@@ -180,9 +180,9 @@ async function withAccounts(t: TestContext) {
 test('the token of a disabled account is refused, and good again when the account is', async (t) => {
   const { store, issuer, verify } = await withAccounts(t);
   const token = await issuer.mintUserToken(await addAccount(store, clock, 'alice'), hour);
-  await disableAccount(store, 'alice');
+  await disableAccount(store, Date.now, 'alice');
   await assert.rejects(verify(token), /^Unauthenticated: the token's account was disabled or removed$/);
-  await disableAccount(store, 'alice', false);
+  await disableAccount(store, Date.now, 'alice', false);
   await verify(token);
 });
 
@@ -190,7 +190,7 @@ test('the token of a removed account is refused, also by a server that remembers
   const server = await withAccounts(t);
   const token = await server.issuer.mintUserToken(await addAccount(server.store, clock, 'alice'), hour);
   await server.verify(token);
-  await removeAccount(server.store, 'alice');
+  await removeAccount(server.store, Date.now, 'alice');
   server.now += 30_000;
   await assert.rejects(server.verify(token), Unauthenticated);
 });
@@ -203,7 +203,7 @@ test('a name that is given to another person is another owner', async (t) => {
     return owners.of(await verify(token));
   };
   const first = await ownerOf();
-  await removeAccount(store, 'alice');
+  await removeAccount(store, Date.now, 'alice');
   assert.notEqual(await ownerOf(), first);
 });
 
@@ -219,16 +219,16 @@ test('an operator is who the accounts say, at any time, whatever the token and i
   const asOps = { ...mallory, name: ops.name, displayName: ops.displayName };
   assert.equal(await kindOf(await issuer.mintUserToken(asOps, hour)), 'user', 'the names alone of an operator');
 
-  await setAccountRole(store, 'OPS', 'user');
+  await setAccountRole(store, Date.now, 'OPS', 'user');
   server.now += 30_000;
   assert.equal(await kindOf(token), 'user', 'a token from before');
-  await setAccountRole(store, 'ops', 'operator');
+  await setAccountRole(store, Date.now, 'ops', 'operator');
   server.now += 30_000;
   assert.equal(await kindOf(token), 'operator');
-  await disableAccount(store, 'ops');
+  await disableAccount(store, Date.now, 'ops');
   server.now += 30_000;
   await assert.rejects(server.verify(token), Unauthenticated);
-  await assert.rejects(setAccountRole(store, 'nobody', 'operator'), NotFound);
+  await assert.rejects(setAccountRole(store, Date.now, 'nobody', 'operator'), NotFound);
 });
 
 test('a pilot needs no account', async (t) => {

@@ -19,7 +19,7 @@ eachStore('a password is set, signs in, and is replaced', async (_t, database) =
   assert.deepEqual(await signIn.signIn(' ALICE ', 'correct horse battery'), account);
   await signIn.setPassword('alice', 'another long password');
   await assert.rejects(signIn.signIn('alice', 'correct horse battery'), Unauthenticated);
-  await disableAccount(store, 'alice');
+  await disableAccount(store, Date.now, 'alice');
   await assert.rejects(signIn.signIn('alice', 'another long password'), Unauthenticated);
   await assert.rejects(signIn.setPassword('bob', 'correct horse battery'), NotFound);
 });
@@ -79,7 +79,7 @@ eachStore('the links of an account go with it, and when a password was chosen', 
   await signIn.usePasswordLink(first, 'correct horse battery');
   await assert.rejects(signIn.accountOfPasswordLink(second), NotFound);
   const third = await signIn.createPasswordLink('alice');
-  await removeAccount(store, 'alice');
+  await removeAccount(store, Date.now, 'alice');
   await assert.rejects(signIn.accountOfPasswordLink(third), NotFound);
 });
 

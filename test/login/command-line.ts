@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import type { StoredLogin } from '../../src/client/login/token-file.ts';
+import type { StoredLogin } from '../../src/client/login/read-login.ts';
 import { type Outcome, programPath } from '../cli/run.ts';
 
 /** Somebody's account on a machine with `pbook`. */

@@ -136,7 +136,7 @@ test('a login beside a token in the environment warns that the token goes first'
 async function loggedIn(t: TestContext): Promise<{ site: LoginSite; home: Home }> {
   const site = await startLoginSite(t);
   const home = await makeHome(t, site.url);
-  const { writeLogin } = await import('../../src/client/login/keep-login.ts');
+  const { writeLogin } = await import('../../src/client/login/write-login.ts');
   await writeLogin(home.tokenFile, await site.logIn('alice'));
   return { site, home };
 }

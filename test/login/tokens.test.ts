@@ -110,7 +110,7 @@ test('an account that is disabled is let in nowhere', async (t) => {
   const site = await startLoginSite(t, { clock: () => Date.now() + offset });
   const { id_token, refresh_token } = await site.logIn('alice');
   assert.ok((await site.ask(id_token, getUserAttributes, {})).success);
-  await disableAccount(site.store, 'alice');
+  await disableAccount(site.store, Date.now, 'alice');
   offset = ACCOUNT_RECHECK_SECONDS * 1000;
   assert.equal((await site.renew(refresh_token)).error, 'invalid_grant');
   assert.match((await site.ask(id_token, getUserAttributes, {})).message, /disabled or removed/);

@@ -9,6 +9,9 @@ import { createMaskStream, type MaskStream } from '../../src/masking/mask-stream
 /** Few letters, so that patterns overlap each other, themselves, and what only begins like one. */
 const letters = (minLength: number, maxLength: number) =>
   fc.array(fc.constantFrom('a', 'b', 'ab', 'aaaa'), { minLength, maxLength }).map((parts) => parts.join(''));
+/** Without what begins an escape or ends a line, which have tests of their own. */
+const plain = (minLength: number, maxLength: number) =>
+  fc.string({ unit: 'binary-ascii', minLength, maxLength }).map((text) => text.replace(/[\\%&+'"\r\n]/g, 'x'));
 /** Patterns made of other patterns. */
 const nested = fc
   .array(letters(6, 7), { minLength: 1, maxLength: 3 })
@@ -21,7 +24,7 @@ const patternSets = fc.oneof(
   nested,
   fc.array(letters(6, 12), { maxLength: 12 }),
   fc.array(letters(12, 40), { maxLength: 12 }),
-  fc.array(fc.string({ unit: 'binary-ascii', minLength: 6, maxLength: 40 }), { maxLength: 12 }),
+  fc.array(plain(6, 40), { maxLength: 12 }),
 );
 /** A text made of patterns, of cut patterns, and of other things; and where it is cut into chunks. */
 const cases = patternSets.chain((patterns) =>
@@ -31,9 +34,9 @@ const cases = patternSets.chain((patterns) =>
       .array(
         fc.oneof(
           letters(0, 9),
-          fc.string({ unit: 'binary-ascii', maxLength: 20 }),
+          plain(0, 20),
           fc.tuple(fc.constantFrom('', ...patterns), fc.nat(70)).map(([pattern, length]) => pattern.slice(0, length)),
-          fc.constantFrom('\n', ...patterns),
+          fc.constantFrom(' \n', ...patterns),
         ),
         { maxLength: 20 },
       )

@@ -5,7 +5,7 @@ import { buffer } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
 import type { PilotJob } from '../../src/protocol/calls/pilot.ts';
 import { refused, succeeded } from '../../src/protocol/envelope.ts';
-import { quote } from '../../src/protocol/percent.ts';
+import { quote } from '../../src/protocol/python-text.ts';
 import type { SealingKey } from '../../src/protocol/sealed.ts';
 import { sealDelivery } from '../../src/sealing/delivery.ts';
 import { archive, type Entry } from './archives.ts';

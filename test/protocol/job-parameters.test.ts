@@ -4,8 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { buildJobParameters, parseJobParameters } from '../../src/protocol/job-parameters.ts';
-import { quote, unquote } from '../../src/protocol/percent.ts';
-import { readNameMap, writeNameMap } from '../../src/protocol/python-dict.ts';
+import { quote, readNameMap, unquote, writeNameMap } from '../../src/protocol/python-text.ts';
 import { splitWords } from '../../src/protocol/shell-words.ts';
 import { PIECES } from '../vectors/job-parameter-pieces.ts';
 

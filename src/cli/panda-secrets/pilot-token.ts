@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { recordAct } from '../../audit/audit.ts';
 import { createJoinToken } from '../../identity/join-tokens.ts';
 import { findQueue, listQueues } from '../../jobs/queues.ts';
 import { NotFound } from '../../protocol/errors.ts';
@@ -28,7 +29,10 @@ export function addPilotTokenCommand(program: Command): void {
           throw new NotFound(`there is no queue "${queue}": ${known}. Add it with "panda-secrets queue add ${queue}"`);
         }
         if (bearer) {
-          return console.log(await issuer.mintPilotToken({ queue, ttlSeconds: ttl ?? PILOT_TOKEN_SECONDS, vo }));
+          const ttlSeconds = ttl ?? PILOT_TOKEN_SECONDS;
+          const token = await issuer.mintPilotToken({ queue, ttlSeconds, vo });
+          await recordAct(store, Date.now, 'operator', 'pilot.bearer_token', { queue, ttlSeconds });
+          return console.log(token);
         }
         const installation = { store, rootKeys: await rootKeys(), clock: Date.now };
         console.log(await createJoinToken(installation, { queue, ttlSeconds: ttl ?? JOIN_TOKEN_SECONDS }));

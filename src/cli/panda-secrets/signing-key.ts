@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { recordAct } from '../../audit/audit.ts';
 import { rotateSigningKey } from '../../identity/signing-key-file.ts';
 import { SIGNING_KEYS_RECHECK_SECONDS } from '../../protocol/limits.ts';
 import { addInstallationOptions, administer } from './administer.ts';
@@ -11,8 +12,9 @@ export function addSigningKeyCommands(program: Command): void {
     .description('makes a new signing key; running servers take it up')
     .option('--forget-older', 'refuses what older keys signed: for when somebody may have read the key file')
     .action(({ forgetOlder = false }: { forgetOlder?: boolean }, command: Command) =>
-      administer(command, async ({ signingKeyFile }) => {
+      administer(command, async ({ store, signingKeyFile }) => {
         const count = await rotateSigningKey(signingKeyFile, { forgetOlder });
+        await recordAct(store, Date.now, 'operator', 'signing_key.rotate', { forgetOlder });
         const older = forgetOlder
           ? 'all tokens, those of pilots included, must be made anew'
           : `${count - 1} older kept, so that what they signed stays good`;

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { recordAct } from '../../audit/audit.ts';
 import { findAccount } from '../../identity/accounts.ts';
 import { Forbidden, NotFound } from '../../protocol/errors.ts';
 import { USER_TOKEN_SECONDS } from '../../protocol/limits.ts';
@@ -16,7 +17,10 @@ export function addTokenCommand(program: Command): void {
         const account = await findAccount(store, name);
         if (!account) throw new NotFound(`there is no account "${name}"; add it with "panda-secrets user add ${name}"`);
         if (account.disabled) throw new Forbidden(`the account "${account.name}" is disabled`);
-        console.log(await issuer.mintUserToken(account, { ttlSeconds: ttl, vo }));
+        const token = await issuer.mintUserToken(account, { ttlSeconds: ttl, vo });
+        const detail = { account: account.subject, name: account.name, ttlSeconds: ttl };
+        await recordAct(store, Date.now, 'operator', 'user.token', detail);
+        console.log(token);
       }),
     );
 }

@@ -47,7 +47,7 @@ export function addUserCommands(program: Command): void {
     .addArgument(new Argument('<role>').choices(['user', 'operator']))
     .action((name: string, role: AccountRole, _options: unknown, command: Command) =>
       administer(command, async ({ store }) => {
-        await setAccountRole(store, name, role);
+        await setAccountRole(store, Date.now, name, role);
         console.log(`${name.toLowerCase()} is ${role === 'operator' ? 'an operator' : 'a user'}`);
       }),
     );
@@ -76,7 +76,7 @@ export function addUserCommands(program: Command): void {
       .description(disabled ? 'refuses the tokens of an account' : 'takes the tokens of a disabled account again')
       .action((name: string, _options: unknown, command: Command) =>
         administer(command, async ({ store }) => {
-          await disableAccount(store, name, disabled);
+          await disableAccount(store, Date.now, name, disabled);
           console.log(`${verb}d ${name.toLowerCase()}`);
         }),
       );
@@ -86,7 +86,7 @@ export function addUserCommands(program: Command): void {
     .description('removes an account; a person who gets the name later starts with nothing')
     .action((name: string, _options: unknown, command: Command) =>
       administer(command, async ({ store }) => {
-        await removeAccount(store, name);
+        await removeAccount(store, Date.now, name);
         console.log(`removed ${name.toLowerCase()}`);
       }),
     );

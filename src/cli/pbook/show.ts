@@ -1,5 +1,5 @@
 import type { Client } from '../../client/client.ts';
-import { describeJobs } from '../../client/job-descriptions.ts';
+import { describeJobs } from '../../client/jobs.ts';
 import type { TaskQuery } from '../../client/tasks.ts';
 import type { JobDescription, ListedJobFile } from '../../protocol/calls/job.ts';
 import type { ListedTask } from '../../protocol/calls/task.ts';

@@ -19,6 +19,7 @@ export interface PrunOptions {
   maxWalltime?: number;
   memory?: number;
   excludeFile?: string[];
+  includeFile?: string[];
   vo?: string;
   yes?: boolean;
   wait?: boolean;
@@ -54,6 +55,11 @@ export function createPrun(
       wholeNumber(MAX_ASKED_MEGABYTES),
     )
     .option('--excludeFile <patterns>', 'files to leave out, with commas between; patterns as in a .gitignore', list)
+    .option(
+      '--includeFile <patterns>',
+      'files with credentials to pack all the same; they are left out otherwise',
+      list,
+    )
     .option('--noBuild', 'accepted; there is never a build step')
     .option('--vo <vo>', 'the VO to submit for; PANDA_AUTH_VO otherwise')
     .option('--yes', 'do not ask, only warn, where files hold values of your secrets')
@@ -74,7 +80,8 @@ export function createPrun(
 
 const HELP = `
 The current directory is what a job starts in: at most 10 MB packed, without .git,
-node_modules and what a .prunignore in it names (the rules of a .gitignore).
+node_modules and what a .prunignore in it names (the rules of a .gitignore). Files in
+which programs keep credentials are left out and named; your login is never packed.
 
   prun --exec "python3 my_job.py %RNDM:1" --outDS user.adoe.test1 --outputs out.txt --nJobs 3 --useSecrets
 

@@ -1,5 +1,5 @@
 import type { Client } from '../../client/client.ts';
-import { Refused, Unavailable } from '../../protocol/errors.ts';
+import { Refused, Unavailable, UnknownCall } from '../../protocol/errors.ts';
 import { splitWireName } from '../../protocol/names.ts';
 import { note, warn } from '../reporting.ts';
 import { findLeaks, type Leak } from './leaked-secrets.ts';
@@ -22,7 +22,7 @@ export async function checkSandbox(
   for (const leak of leaks.slice(0, SHOWN_LEAKS)) warn(describe(leak));
   if (leaks.length > SHOWN_LEAKS) warn(`${leaks.length - SHOWN_LEAKS} more files hold values of your secrets`);
   if (leaks.length === 0) return true;
-  note('The jobs get your secrets without that; leave files out with --excludeFile or a .prunignore');
+  note('With --useSecrets jobs get your secrets without that; leave files out with --excludeFile or a .prunignore');
   if (!ask) return true;
   const { confirm } = await import('@inquirer/prompts');
   const message = 'Submit all the same?';
@@ -33,6 +33,7 @@ async function leaksIn(client: Client, directory: string, paths: readonly string
   try {
     return await findLeaks(await client.getSecrets(), directory, paths);
   } catch (error) {
+    if (error instanceof UnknownCall) return []; // A server that keeps no secrets.
     if (!(error instanceof Refused || error instanceof Unavailable)) throw error;
     warn(`the files were not searched for values of your secrets: ${error.message}`);
     return [];

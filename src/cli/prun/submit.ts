@@ -16,6 +16,7 @@ export async function submit(options: PrunOptions, args: readonly string[]): Pro
     maxWalltime,
     memory,
     excludeFile = [],
+    includeFile = [],
     json = false,
   } = options;
   const ask = !options.yes && process.stdin.isTTY && process.stderr.isTTY;
@@ -38,9 +39,9 @@ export async function submit(options: PrunOptions, args: readonly string[]): Pro
         commandLine: commandLine(args),
         directory,
         exclude: excludeFile,
-        examine:
-          useSecrets &&
-          (async (paths) => await (await sandboxCheck()).checkSandbox(connection.client, directory, paths, { ask })),
+        include: includeFile,
+        examine: async (paths) =>
+          await (await sandboxCheck()).checkSandbox(connection.client, directory, paths, { ask }),
       },
       { step: json ? () => {} : info, warning: warn },
     ),
@@ -56,7 +57,7 @@ export async function submit(options: PrunOptions, args: readonly string[]): Pro
   if (json) printJson({ jediTaskID: taskId, message, sandbox, ...ended });
 }
 
-/** Loaded where secrets are used: it brings the masker. */
+/** Loaded after packing: it brings the masker. */
 const sandboxCheck = () => import('./sandbox-check.ts');
 
 /** The command line as PanDA's prun records it, without the names of secrets. */

@@ -1,8 +1,8 @@
 import { Misconfigured, Unauthenticated, Unavailable } from '../../protocol/errors.ts';
-import { isLoopback } from '../server-address.ts';
+import { isLoopback } from '../../protocol/loopback.ts';
 import { type LoginServer, withIssuer } from './issuer.ts';
-import { writeLogin } from './keep-login.ts';
-import type { StoredLogin } from './token-file.ts';
+import type { StoredLogin } from './read-login.ts';
+import { writeLogin } from './write-login.ts';
 
 /** The address and code with which a person confirms a login. */
 export interface DevicePrompt {

@@ -2,7 +2,7 @@ import type { Configuration } from 'openid-client';
 import { Misconfigured, PandaError, Unauthenticated, Unavailable } from '../../protocol/errors.ts';
 import { LOGIN_REQUEST_SECONDS } from '../../protocol/limits.ts';
 import type { TlsTrust } from '../tls-trust.ts';
-import { createWebFetch } from './web-fetch.ts';
+import { createIssuerFetch } from './issuer-fetch.ts';
 
 /** The server that somebody wants to call, which says where its users log in. */
 export interface LoginServer {
@@ -30,7 +30,7 @@ export interface Issuer {
  * @throws {Unauthenticated} when the issuer refuses
  */
 export async function withIssuer<T>(server: LoginServer, work: (issuer: Issuer) => Promise<T>): Promise<T> {
-  const { fetch, close } = createWebFetch(server.trust);
+  const { fetch, close } = createIssuerFetch(server.trust);
   try {
     const { clientId, clientSecret, address, audience } = await fetchAuthConfig(server, fetch);
     const openid = await import('openid-client');
@@ -49,7 +49,7 @@ export async function withIssuer<T>(server: LoginServer, work: (issuer: Issuer) 
   }
 }
 
-type Fetch = ReturnType<typeof createWebFetch>['fetch'];
+type Fetch = ReturnType<typeof createIssuerFetch>['fetch'];
 
 async function fetchAuthConfig({ url, vo }: LoginServer, fetch: Fetch) {
   // The role is for calls; people log in as members.

@@ -1,7 +1,7 @@
 import { type LoginServer, withIssuer } from './issuer.ts';
-import { removeLogin } from './keep-login.ts';
 import { withLockFile } from './lock-file.ts';
-import { readLogin } from './token-file.ts';
+import { readLogin } from './read-login.ts';
+import { removeLogin } from './write-login.ts';
 
 /**
  * Ends the login in `file`: removes it here, and tells the issuer (RFC 7009), so that a copy of it cannot be renewed.

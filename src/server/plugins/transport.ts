@@ -1,12 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { InsecureTransport } from '../../protocol/errors.ts';
-
-const LOOPBACK = /^(::1|(::ffff:)?127(\.\d{1,3}){3})$/i;
-
-/** Whether an address of a socket, or one to listen on, stays within this machine. */
-export function isLoopback(address: string | undefined): boolean {
-  return address !== undefined && (LOOPBACK.test(address) || address === 'localhost');
-}
+import { isLoopback } from '../../protocol/loopback.ts';
 
 /**
  * A secure line is TLS to this server, TLS to a trusted proxy that says so (`X-Forwarded-Proto`), or no line at all: a peer on

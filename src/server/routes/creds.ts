@@ -11,8 +11,8 @@ import {
   parseAttributes,
   toldAttributes,
 } from '../../protocol/secret-attributes.ts';
-import { secretsText } from '../../protocol/secrets-text.ts';
 import { trustedQueues } from '../../protocol/trusted-queues.ts';
+import { secretsText } from '../../vault/secrets-text.ts';
 import type { Vault } from '../../vault/vault.ts';
 import { ownerOf } from '../plugins/authentication.ts';
 import { route } from '../route.ts';

@@ -1,6 +1,6 @@
 import { text } from 'node:stream/consumers';
-import { claimsOf } from '../../../client/claims.ts';
 import { configFolder } from '../../../client/credentials.ts';
+import { unprovenClaims } from '../../../client/unproven-claims.ts';
 import { VERSION } from '../../../protocol/version.ts';
 import { withConnection } from '../../command.ts';
 import { note, reportFailure } from '../../reporting.ts';
@@ -30,7 +30,7 @@ async function greet(): Promise<void> {
       name,
       preferred_username: nickname,
       sub,
-    } = await withConnection(async ({ token }) => claimsOf(await token()));
+    } = await withConnection(async ({ token }) => unprovenClaims(await token()));
     note(`PBook user: ${name ?? nickname ?? sub}`);
   } catch (error) {
     reportFailure(error, 'pbook');

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import type { TestContext } from 'node:test';
+import { verifyAudit } from '../../src/audit/audit.ts';
 import { lengthPrefixed } from '../../src/protocol/length-prefixed.ts';
 import type { Store } from '../../src/store/store.ts';
-import { verifyAudit } from '../../src/vault/audit.ts';
 import { eachStore, type TestDatabase } from '../stores.ts';
-import { named, openVault } from './vaults.ts';
+import { named, openVault } from '../vault/vaults.ts';
 
 /** An owner whose audit has six entries. */
 async function sixEntries(t: TestContext, database: TestDatabase) {

@@ -1,7 +1,7 @@
 import type { CustomFetch } from 'openid-client';
 import { Misconfigured } from '../../protocol/errors.ts';
+import { isLoopback } from '../../protocol/loopback.ts';
 import { createRequester } from '../requester.ts';
-import { isLoopback } from '../server-address.ts';
 import type { TlsTrust } from '../tls-trust.ts';
 
 /** Largest answer of an issuer, in bytes. */
@@ -13,7 +13,7 @@ const MAX_ANSWER_BYTES = 1024 * 1024;
  *
  * Throws Misconfigured for plain http to another machine, which would show the login to the network, and Unavailable.
  */
-export function createWebFetch(trust: Partial<TlsTrust>): { fetch: CustomFetch; close(): void } {
+export function createIssuerFetch(trust: Partial<TlsTrust>): { fetch: CustomFetch; close(): void } {
   // Nothing is sent to the server of `url`, a name that nobody has (RFC 2606), and nobody's token to others.
   const requester = createRequester({ url: 'https://nobody.invalid', vo: '', ...trust });
 

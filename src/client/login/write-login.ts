@@ -3,7 +3,7 @@ import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { makeFolder } from '../../files/make-folder.ts';
 import { Misconfigured } from '../../protocol/errors.ts';
-import type { StoredLogin } from './token-file.ts';
+import type { StoredLogin } from './read-login.ts';
 
 /**
  * Keeps a login: readable by the user alone, and put in place whole, so that who reads meanwhile finds the old one or the new.

@@ -1,4 +1,4 @@
-import type { Plaintext } from './plaintext.ts';
+import type { Plaintext } from '../protocol/plaintext.ts';
 
 /**
  * Secrets as they travel and as a job finds them: the JSON text of an object wire name -> value. In the order given, but for

@@ -1,10 +1,10 @@
 import { Unauthenticated } from '../../protocol/errors.ts';
 import { RENEWAL_SECONDS } from '../../protocol/limits.ts';
-import { claimsOf } from '../claims.ts';
+import { unprovenClaims } from '../unproven-claims.ts';
 import { type LoginServer, withIssuer } from './issuer.ts';
-import { writeLogin } from './keep-login.ts';
 import { withLockFile } from './lock-file.ts';
-import { readLogin, type StoredLogin } from './token-file.ts';
+import { readLogin, type StoredLogin } from './read-login.ts';
+import { writeLogin } from './write-login.ts';
 
 /**
  * Renews the login in `file` with its refresh token. Of several processes that find it ending, one renews and the others
@@ -37,7 +37,10 @@ async function refresh(
     const tokens = await withIssuer(server, ({ openid, configuration }) =>
       openid.refreshTokenGrant(configuration, refresh_token),
     );
-    if (typeof tokens.id_token !== 'string' || claimsOf(tokens.id_token)['sub'] !== claimsOf(login.id_token)['sub']) {
+    if (
+      typeof tokens.id_token !== 'string' ||
+      unprovenClaims(tokens.id_token)['sub'] !== unprovenClaims(login.id_token)['sub']
+    ) {
       throw new Unauthenticated('the issuer did not renew your login: log in again with "pbook login"');
     }
     // An issuer that does not rotate refresh tokens does not repeat them.

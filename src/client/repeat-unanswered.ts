@@ -10,7 +10,7 @@ import { MAX_UNANSWERED_SECONDS } from '../protocol/limits.ts';
  * @param onTrouble told of the first failure
  * @throws {Unavailable} after `MAX_UNANSWERED_SECONDS`; everything else at once
  */
-export async function patiently<T>(
+export async function repeatUnanswered<T>(
   call: () => Promise<T>,
   {
     everySeconds,

@@ -1,11 +1,32 @@
 import { InvalidArgument } from './errors.ts';
 
 /**
- * A map of file names as Python prints a dictionary of strings, `{'out.txt': 'user.me.1._000001.out.txt'}`: PanDA's clients
- * put one into a job's parameters.
+ * Text as Python writes it: PanDA's clients put it into a job's parameters. A command is as `urllib.parse.quote` has it, a map of
+ * file names is a dictionary of strings as it prints, `{'out.txt': 'user.me.1._000001.out.txt'}`.
  */
 
-/** Writes the entries in their order. Names with quotes or backslashes are escaped as Python's `repr` does. */
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/**
+ * Percent-encodes everything but letters, digits, `_`, `.`, `-`, `~` and `/`.
+ *
+ * @throws {URIError} when `text` has a lone surrogate
+ */
+export function quote(text: string): string {
+  return encodeURIComponent(text)
+    .replace(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`)
+    .replaceAll('%2F', '/');
+}
+
+/** Undoes {@link quote}. A `%` that starts no escape stays; bytes that are no UTF-8 become U+FFFD. */
+export function unquote(text: string): string {
+  return text.replace(/(?:%[0-9A-Fa-f]{2})+/g, (escapes) => {
+    const bytes = Uint8Array.from(escapes.slice(1).split('%'), (digits) => Number.parseInt(digits, 16));
+    return decoder.decode(bytes);
+  });
+}
+
+/** Writes a map's entries in their order. Names with quotes or backslashes are escaped as Python's `repr` does. */
 export function writeNameMap(entries: readonly (readonly [string, string])[]): string {
   return `{${entries.map(([name, value]) => `${writeString(name)}: ${writeString(value)}`).join(', ')}}`;
 }

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { Unauthenticated } from '../../protocol/errors.ts';
-import { claimsOf } from '../claims.ts';
+import { unprovenClaims } from '../unproven-claims.ts';
 
 /** The token answer of an issuer (OpenID Connect Core, 3.1.3.3), as PanDA's clients keep it: each goes on with the other's login. */
 export interface StoredLogin {
@@ -50,7 +50,7 @@ function parseLogin(text: string): StoredLogin | undefined {
 }
 
 function secondsLeft(token: string, writtenAt: number, now: number): number {
-  const { exp, iat } = claimsOf(token);
+  const { exp, iat } = unprovenClaims(token);
   if (typeof exp !== 'number') return Number.POSITIVE_INFINITY;
   const byClock = exp - now / 1000;
   if (typeof iat !== 'number') return byClock;

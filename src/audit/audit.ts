@@ -1,0 +1,151 @@
+import { createHash } from 'node:crypto';
+import { NotFound } from '../protocol/errors.ts';
+import type { OwnerId } from '../protocol/ids.ts';
+import { lengthPrefixed } from '../protocol/length-prefixed.ts';
+import {
+  type AuditHead,
+  type AuditRow,
+  findAuditHead,
+  findSystemAuditHead,
+  insertAuditRow,
+  listAuditRows,
+  lockAuditHead,
+  lockSystemAuditHead,
+  setAuditHead,
+  setSystemAuditHead,
+} from '../store/audit.ts';
+import type { Database, Store } from '../store/store.ts';
+
+/** The chain of what operators did, and of what the server refused for good reason. Each owner has one of their own. */
+export const SYSTEM = 'system';
+
+/** An owner's chain, or the system's. No owner's id can be `system`: they are UUIDs. */
+export type Chain = OwnerId | typeof SYSTEM;
+
+/**
+ * Who did it. `operator` works on the installation itself, `operator:ID` over the network; `account:ID` is a person at the
+ * embedded issuer, `pilot:ID` a pilot; `server` acts by itself, and notes what it refused to callers that it does not know.
+ */
+export type AuditActor =
+  | 'owner'
+  | 'operator'
+  | 'server'
+  | `operator:${string}`
+  | `account:${string}`
+  | `pilot:${string}`;
+
+/** What was done to what, as `secret.set`: the room that does it names it. */
+export type AuditAction = `${string}.${string}`;
+
+/**
+ * Adds an entry to a chain, in the transaction of the act itself. Each holds the hash of the one before, and the chain's head
+ * (in the owner's row, or a row of its own) the hash of the last one. It locks the head: the last thing that a transaction
+ * locks, so that two acts wait for each other and never in a circle.
+ *
+ * @param detail ids, versions and counts, and names of queues and accounts: never a secret's name or value, nor what somebody
+ * typed who is not known
+ * @param head what this transaction read when it locked the owner's row; read here unless given. Good for one entry.
+ * @throws {NotFound} when there is no such owner
+ */
+export async function appendAudit(
+  tx: Database,
+  clock: () => number,
+  chain: Chain,
+  actor: AuditActor,
+  action: AuditAction,
+  detail: Readonly<Record<string, unknown>>,
+  head?: AuditHead,
+): Promise<void> {
+  const [last] = head ? [head] : await lockHead(tx, chain);
+  if (!last) throw new NotFound('there is no such owner');
+  const place = { seq: last.audit_seq + 1, previous_hash: last.audit_hash };
+  const entry = { ...place, at: clock(), actor, action, detail: JSON.stringify(detail) };
+  const hash = hashOf(chain, entry);
+  await insertAuditRow(tx, { ...entry, ownerId: chain, hash });
+  if (chain === SYSTEM) await setSystemAuditHead(tx, { chain, seq: entry.seq, hash });
+  else await setAuditHead(tx, { ownerId: chain, seq: entry.seq, hash });
+}
+
+/** Notes an act of an operator that changes nothing in the database: a token that was made, a key in a file. */
+export async function recordAct(
+  store: Store,
+  clock: () => number,
+  actor: AuditActor,
+  action: AuditAction,
+  detail: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  await store.write((tx) => appendAudit(tx, clock, SYSTEM, actor, action, detail));
+}
+
+/** Whether an audit is whole: how many entries it has, or the first number at which it is not and why. */
+export type AuditCheck = { whole: true; entries: number } | { whole: false; seq: number; reason: string };
+
+const PAGE_ROWS = 1000;
+
+/**
+ * Walks a chain and finds an entry that was changed, removed, added or put elsewhere, and a tail that was cut.
+ *
+ * @awaitsCaller the command that checks the audit
+ */
+export async function verifyAudit(store: Store, chain: Chain): Promise<AuditCheck> {
+  let seq = 0;
+  let previous: Uint8Array | null = null;
+  for (;;) {
+    const rows: AuditRow[] = await listAuditRows(store.db, chain, seq, PAGE_ROWS);
+    for (const row of rows) {
+      if (row.seq !== seq + 1) return broken(seq + 1, 'the entry is missing');
+      if (!sameHash(row.previous_hash, previous)) {
+        return broken(row.seq, 'the entry does not follow the one before it: one of the two was changed or replaced');
+      }
+      if (!sameHash(row.hash, hashOf(chain, row))) return broken(row.seq, 'the entry was changed');
+      seq = row.seq;
+      previous = row.hash;
+    }
+    if (rows.length === PAGE_ROWS) continue;
+
+    // Read after the entries: what was added meanwhile is walked as well.
+    const head = await findHead(store.db, chain);
+    if (!head) return broken(seq, "the chain's head is missing: of an owner, with the owner");
+    if (head.audit_seq > seq) {
+      const [next] = await listAuditRows(store.db, chain, seq, 1);
+      if (!next) return broken(seq + 1, `the entries from here to ${head.audit_seq} are missing`);
+      continue;
+    }
+    if (head.audit_seq < seq)
+      return broken(head.audit_seq + 1, 'the entry was added by something else than this software');
+    if (!sameHash(head.audit_hash, previous))
+      return broken(seq, "the last entry is not the one that the chain's head names");
+    return { whole: true, entries: seq };
+  }
+}
+
+function lockHead(tx: Database, chain: Chain): Promise<AuditHead[]> {
+  return chain === SYSTEM ? lockSystemAuditHead(tx, { chain }) : lockAuditHead(tx, { ownerId: chain });
+}
+
+function findHead(db: Database, chain: Chain): Promise<AuditHead | undefined> {
+  return chain === SYSTEM ? findSystemAuditHead(db, chain) : findAuditHead(db, chain);
+}
+
+/** SHA-256 over the fields, each with its length in front, the hash of the entry before among them. */
+function hashOf(chain: Chain, { seq, at, actor, action, detail, previous_hash }: Omit<AuditRow, 'hash'>): Buffer {
+  const fields = lengthPrefixed(
+    'panda-secrets audit 1',
+    previous_hash ?? '',
+    chain,
+    String(seq),
+    String(at),
+    actor,
+    action,
+    detail,
+  );
+  return createHash('sha256').update(fields).digest();
+}
+
+function sameHash(a: Uint8Array | null, b: Uint8Array | null): boolean {
+  return a === null || b === null ? a === b : Buffer.compare(a, b) === 0;
+}
+
+function broken(seq: number, reason: string): AuditCheck {
+  return { whole: false, seq, reason };
+}

@@ -1,0 +1,116 @@
+import type { Automaton } from './automaton.ts';
+import { type BlockFilter, mayContinue, nextCandidate, viewOf } from './block-filter.ts';
+import { nextBlockLineEnd } from './block-lines.ts';
+import { createIntroducers } from './introducers.ts';
+import { createSpelledSearch } from './spelled-search.ts';
+
+/** Finds patterns in one stream, as they are and spelled by escapes. The text of a call begins with what the last one left open. */
+export interface Search {
+  /**
+   * Reads `text` from `unread` on; what is before was read by the last call.
+   *
+   * @param ended no more text will come
+   */
+  read(text: Uint8Array, unread: number, ended: boolean): void;
+  /** Where the first pattern begins that may have begun and not ended; the length of the text where none has. */
+  open(): number;
+  /** Counts places from one that is `by` bytes later: the text of the next call begins there. */
+  shift(by: number): void;
+  reset(): void;
+}
+
+/**
+ * Is told where each match begins and ends, and of the automaton's state, which knows the pattern. The longest is told of those
+ * that end at one place. A place before the text is one that was given up by {@link Search.shift}.
+ */
+export type Found = (start: number, end: number, state: number) => void;
+
+/**
+ * The filter leads over the parts of a text where no match begins, and the automaton reads the rest. Whatever the text, the
+ * automaton takes at most two steps for each byte, and a bounded number for each escape: linear time.
+ */
+export function createSearch(automaton: Automaton, filter: BlockFilter, found: Found): Search {
+  const { step, depths, longestEnding } = automaton;
+  const spelled = createSpelledSearch(automaton, found);
+  const introducers = createIntroducers();
+  let state = 0;
+  let length = 0;
+
+  /** The state of the automaton after what stands before `at`, as far as matches go that began a window's length before. */
+  function stateBefore(text: Uint8Array, view: DataView, at: number, ended: boolean): number {
+    const back = at >= 3 && !mayBeLater(text, view, at, ended) ? SURE_BYTES : filter.windowBytes - 1;
+    return stateAfter(text, at - back, at);
+  }
+
+  function stateAfter(text: Uint8Array, from: number, to: number): number {
+    let after = 0;
+    for (let each = Math.max(0, from); each < to; each++) after = step(after, text[each] as number);
+    return after;
+  }
+
+  /** Whether the escape at `at` may be the fourth character of a pattern or a later one. */
+  function mayBeLater(text: Uint8Array, view: DataView, at: number, ended: boolean): boolean {
+    return spelled.mayBegin(text, at, ended, (byte) => mayContinue(filter, view, at, byte));
+  }
+
+  return {
+    read(text, unread, ended) {
+      const view = viewOf(text);
+      const end = text.length;
+      introducers.begin(text);
+      length = end;
+      let at = unread;
+      /** Where the automaton began, how far it came in earlier rounds, and where the match begins that the filter suspects. */
+      let entered = at;
+      let known = at;
+      let suspect = -1;
+      /** The state knows of all matches that began from here on, and of earlier ones that the filter told of. */
+      let covered = Number.NEGATIVE_INFINITY;
+      let sign = introducers.next(at);
+      let lineEnd = nextBlockLineEnd(text, at);
+      const enter = (place: number, known: boolean): void => {
+        spelled.advance(text, place, ended);
+        if (place === sign) {
+          spelled.enter(text, place, known ? state : stateBefore(text, view, place, ended), ended);
+          sign = introducers.next(place + 1);
+        } else {
+          spelled.enterNextLine(text, place, known ? state : stateAfter(text, place - filter.windowBytes + 1, place));
+          lineEnd = nextBlockLineEnd(text, place + 1);
+        }
+      };
+
+      for (;;) {
+        while (at < end) {
+          const depth = depths[state] as number;
+          // Half of what was read here must be done with, or reading it again in the next round would not be linear.
+          if (at - depth > suspect && 2 * depth <= at - entered) break;
+          if (at === sign || at === lineEnd) enter(at, at - covered >= filter.windowBytes - 1);
+          state = step(state, text[at++] as number);
+          const length = longestEnding[state] as number;
+          if (length > 0 && at > known) found(at - length, at, state);
+        }
+        if (at === end) break;
+        known = Math.max(known, at);
+        at = nextCandidate(filter, view, at - (depths[state] as number));
+        entered = at;
+        suspect = at;
+        covered = at;
+        state = 0;
+        while (sign < at || lineEnd < at) enter(Math.min(sign, lineEnd), false);
+      }
+      spelled.advance(text, end, ended);
+    },
+    open: () => Math.min(length - (depths[state] as number), spelled.earliest()),
+    shift: (by) => {
+      spelled.shift(by);
+      length -= by;
+    },
+    reset() {
+      state = 0;
+      spelled.reset();
+    },
+  };
+}
+
+/** So many bytes before an escape are always looked at: the filter tells of places that have one more. */
+const SURE_BYTES = 2;
