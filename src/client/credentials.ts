@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { homeFolder } from '../files/home-folder.ts';
 import { Unauthenticated } from '../protocol/errors.ts';
 import { RENEWAL_SECONDS } from '../protocol/limits.ts';
 import { readLogin } from './login/read-login.ts';
@@ -44,14 +44,14 @@ export function loginFile(env: Environment): string {
 /** The folder of PanDA's clients: the token that a login leaves, and the history. */
 export function configFolder(env: Environment): string {
   const folder = env['PANDA_CONFIG_ROOT'];
-  if (!folder) return join(homedir(), '.pathena');
-  return folder === '~' || folder.startsWith('~/') ? join(homedir(), folder.slice(1)) : folder;
+  if (!folder) return join(homeFolder(env), '.pathena');
+  return folder === '~' || folder.startsWith('~/') ? join(homeFolder(env), folder.slice(1)) : folder;
 }
 
 /** The folders and files of logins: where they are kept, and what the environment names. */
 export function ownFiles(env: Environment): string[] {
   const file = env['OIDC_AUTH_TOKEN_FILE'];
-  return [configFolder({}), configFolder(env), ...(file ? [file] : [])].map((path) => resolve(path));
+  return [join(homeFolder(env), '.pathena'), configFolder(env), ...(file ? [file] : [])].map((path) => resolve(path));
 }
 
 const HOW_TO_GET_ONE =

@@ -1,4 +1,4 @@
-import { tmpdir, userInfo } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { HEARTBEAT_SECONDS } from '../protocol/limits.ts';
@@ -95,7 +95,7 @@ function usageError(text: string): string {
 }
 
 function workdir(what: string): Option {
-  const folder = join(tmpdir(), `panda-pilot-${userInfo().uid}`);
+  const folder = join(tmpdir(), `panda-pilot-${process.getuid?.() ?? 0}`);
   return new Option('--workdir <dir>', what).default(folder, 'panda-pilot-UID in the folder for temporary files');
 }
 

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { homedir, hostname } from 'node:os';
+import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parse } from 'smol-toml';
+import { homeFolder } from '../files/home-folder.ts';
 import type { ExternalIssuer } from '../identity/external-issuer.ts';
 import { Misconfigured } from '../protocol/errors.ts';
 import { DEFAULT_PORT, DEFAULT_VO } from '../protocol/limits.ts';
@@ -100,7 +101,7 @@ export function originOf({ host, port, tls }: { host: string; port: number; tls?
 }
 
 function defaultFolder(environment: NodeJS.ProcessEnv): string {
-  return join(environment['XDG_DATA_HOME'] || join(homedir(), '.local', 'share'), 'panda-secrets');
+  return join(environment['XDG_DATA_HOME'] || join(homeFolder(environment), '.local', 'share'), 'panda-secrets');
 }
 
 function fromFlags(flags: Record<string, unknown>): Values {

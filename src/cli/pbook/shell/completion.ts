@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { dirname } from 'node:path';
 import type { AsyncCompleter } from 'node:readline';
+import { homeFolder } from '../../../files/home-folder.ts';
 
 /** Where the options of a completion come from. */
 export interface CompletionSources {
@@ -41,7 +41,7 @@ export function createCompleter({ python, secretNames }: CompletionSources): Asy
 function paths(begun: string): string[] {
   const folder = begun.endsWith('/') ? begun : begun.includes('/') ? `${dirname(begun)}/`.replace('//', '/') : '';
   const beginning = begun.slice(folder.length);
-  return readdirSync(folder.replace(/^~\//, `${homedir()}/`) || '.', { withFileTypes: true })
+  return readdirSync(folder.replace(/^~\//, `${homeFolder(process.env)}/`) || '.', { withFileTypes: true })
     .filter(({ name }) => name.startsWith(beginning) && (beginning !== '' || !name.startsWith('.')))
     .map((entry) => `${folder}${entry.name}${entry.isDirectory() ? '/' : ''}`)
     .sort();
