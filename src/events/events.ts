@@ -19,7 +19,11 @@ export type RoomEvent =
   /** Pilots took jobs. */
   | { event: 'jobs.acquired'; queue: string; jobs: number }
   /** An attempt ended. `retried`: its job waits for the next one. */
-  | { event: 'attempt.ended'; jobId: number; attempt: number; how: AttemptEnd; retried: boolean };
+  | { event: 'attempt.ended'; jobId: number; attempt: number; how: AttemptEnd; retried: boolean }
+  /** Somebody was not let in: a name was guessed at, an account is disabled, a join token was used with another key. */
+  | { event: 'login.refused'; how: 'guessing' | 'disabled' | 'used token' }
+  /** Something that the server does by itself failed, `failures` times in a row. Of `error` a listener shows the code alone. */
+  | { event: 'housekeeping.failed'; task: string; failures: number; error: unknown };
 
 /** `lost`: its pilot was silent for longer than its lease. */
 export type AttemptEnd = 'finished' | 'failed' | 'lost';

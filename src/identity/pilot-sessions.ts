@@ -1,5 +1,6 @@
 import { createSecretKey, type KeyObject, randomUUID } from 'node:crypto';
 import { appendAudit, SYSTEM } from '../audit/audit.ts';
+import { type Tell, tellNobody } from '../events/events.ts';
 import { proveAnswer } from '../protocol/answer-proof.ts';
 import { Conflict, Forbidden, Unauthenticated } from '../protocol/errors.ts';
 import { answerKeyOf, answerMac, isSameMac, type JoinAnswer, type JoinRequest, requestMac } from '../protocol/join.ts';
@@ -9,7 +10,6 @@ import {
   MAX_SHOWN_CHARS,
   PILOT_SESSION_SECONDS,
   PROOF_SECONDS,
-  PROOFS_CLEANING_SECONDS,
 } from '../protocol/limits.ts';
 import { shownText } from '../protocol/text.ts';
 import { deleteJoinTokensEndedBefore, findJoinToken, noteRefusedUse, useJoinToken } from '../store/join-tokens.ts';
@@ -59,8 +59,8 @@ export interface PilotSessions {
   authenticate(pilotId: string, proof: string | undefined, request: ReceivedRequest): Promise<ProvenRequest>;
   /** The pilot's own farewell. */
   leave(pilotId: string): Promise<void>;
-  /** Removes what has ended, from time to time. */
-  startCleaning(): { close(): void };
+  /** Removes what has ended. */
+  removeEnded(): Promise<void>;
 }
 
 const SEEN_SECONDS = 60;
@@ -70,10 +70,12 @@ export function createPilotSessions({
   store,
   rootKeys,
   clock,
+  tell = tellNobody,
 }: {
   store: Store;
   rootKeys: KeyWrapping;
   clock: () => number;
+  tell?: Tell;
 }): PilotSessions {
   /** By all that they are bound to, so that a row that was changed meanwhile is opened, and refused, anew. */
   const keys = createRemembered<string, { proofKey: ProofKey; answerKey: KeyObject }>(MAX_REMEMBERED_PILOTS);
@@ -149,18 +151,13 @@ export function createPilotSessions({
       await store.write((tx) => endPilot(tx, pilotId, { now: clock(), by: 'pilot' }));
     },
 
-    startCleaning() {
-      async function clean(): Promise<void> {
-        const now = clock();
-        await store.write(async (tx) => {
-          await deleteEndedProofs(tx, now);
-          await deletePilotsEndedBefore(tx, now - ENDED_PILOTS_SECONDS * 1000);
-          await deleteJoinTokensEndedBefore(tx, now - ENDED_PILOTS_SECONDS * 1000);
-        });
-      }
-      // What fails now is removed the next time.
-      const timer = setInterval(() => clean().catch(() => {}), PROOFS_CLEANING_SECONDS * 1000).unref();
-      return { close: () => clearInterval(timer) };
+    async removeEnded() {
+      const now = clock();
+      await store.write(async (tx) => {
+        await deleteEndedProofs(tx, now);
+        await deletePilotsEndedBefore(tx, now - ENDED_PILOTS_SECONDS * 1000);
+        await deleteJoinTokensEndedBefore(tx, now - ENDED_PILOTS_SECONDS * 1000);
+      });
     },
   };
 
@@ -176,6 +173,7 @@ export function createPilotSessions({
       // Anybody on the way can repeat a request as often as they like; another key takes the token itself.
       if (!isSameKey) await appendAudit(tx, clock, SYSTEM, 'server', 'join.refuse', { token: tokenId });
     });
+    if (!isSameKey) tell({ event: 'login.refused', how: 'used token' });
     return new Conflict(
       `this join token was used already, by a pilot on "${used?.used_on ?? 'a node that is forgotten'}": each lets one pilot in, once. ` +
         'Make a new one; if that pilot is not yours, tell the operator, who sees both ("panda-secrets pilot list")',

@@ -1,4 +1,5 @@
 import { type AuditActor, appendAudit, recordAct, SYSTEM } from '../audit/audit.ts';
+import { type Tell, tellNobody } from '../events/events.ts';
 import { NotFound, TooManyTries, Unauthenticated } from '../protocol/errors.ts';
 import { MAX_SIGN_IN_FAILURES, PASSWORD_LINK_SECONDS, SIGN_IN_FAILURES_SECONDS } from '../protocol/limits.ts';
 import * as rows from '../store/accounts.ts';
@@ -35,7 +36,15 @@ export interface SignIn {
 }
 
 /** `clock` is in milliseconds. */
-export function createSignIn({ store, clock }: { store: Store; clock: () => number }): SignIn {
+export function createSignIn({
+  store,
+  clock,
+  tell = tellNobody,
+}: {
+  store: Store;
+  clock: () => number;
+  tell?: Tell;
+}): SignIn {
   async function refuseTooManyTries(name: string): Promise<void> {
     const now = clock();
     const expiresAt = now + SIGN_IN_FAILURES_SECONDS * 1000;
@@ -49,6 +58,7 @@ export function createSignIn({ store, clock }: { store: Store; clock: () => numb
       return counted;
     });
     if (failures <= MAX_SIGN_IN_FAILURES) return;
+    tell({ event: 'login.refused', how: 'guessing' });
     const seconds = Math.ceil((expires_at - now) / 1000);
     throw new TooManyTries(
       `too many wrong passwords for this name: try again in ${Math.ceil(seconds / 60)} minutes`,
@@ -85,6 +95,7 @@ export function createSignIn({ store, clock }: { store: Store; clock: () => numb
       const right = await isPassword(password, row?.password_hash);
       if (row && right && row.disabled === 1) {
         await recordAct(store, clock, 'server', 'login.refuse', { account: row.subject, reason: 'disabled' });
+        tell({ event: 'login.refused', how: 'disabled' });
       }
       if (!row || !right || row.disabled === 1) throw wrong();
       await store.write((tx) => deleteSignInFailures(tx, name));

@@ -59,7 +59,7 @@ export interface LeasedJob {
 }
 
 export async function acquireJobs(
-  { store, clock, leaseSeconds: usualSeconds = LEASE_SECONDS }: JobsContext,
+  { store, clock, tell, leaseSeconds: usualSeconds = LEASE_SECONDS }: JobsContext,
   { pilotId, queue, node, count, taskId, leaseSeconds = usualSeconds, mayHaveSecrets }: Acquisition,
 ): Promise<{ jobs: LeasedJob[]; withheld: number }> {
   const wanted = { queue, taskId, useSecrets: mayHaveSecrets ? undefined : (0 as const) };
@@ -92,6 +92,8 @@ export async function acquireJobs(
     if (first.length > 0) await startTasks(tx, { ids: first, now });
     return { taken, templates };
   });
+
+  if (taken.length > 0) tell({ event: 'jobs.acquired', queue, jobs: taken.length });
 
   const tasks = new Map(templates.map((task) => [task.id, { ...task, template: JSON.parse(task.parameters) }]));
   const jobs = taken

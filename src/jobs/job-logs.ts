@@ -27,13 +27,15 @@ export interface JobLogs {
   read(owner: OwnerId, jobId: number, from: { attempt?: number | undefined; offset: number }): Promise<JobLogPart>;
   /** The whole log has come. */
   replaced(attempt: { jobId: number; attempt: number }): Promise<void>;
-  /** Removes what lost pilots left, now and then. What it throws goes to `onError`; the loop goes on. */
-  startCleaning(onError?: (error: unknown) => void): { close(): Promise<void> };
+  /** Removes what lost pilots left. @returns how many logs */
+  removeOld(): Promise<number>;
 }
 
-const CLEANING_SECONDS = 3600;
-
-export function createJobLogs({ store, clock, liveLogs }: JobsContext & { liveLogs: LiveLogs }): JobLogs {
+export function createJobLogs({
+  store,
+  clock,
+  liveLogs,
+}: Pick<JobsContext, 'store' | 'clock'> & { liveLogs: LiveLogs }): JobLogs {
   return {
     async append(pilotId, attempt, part) {
       await checkUpload(store, pilotId, attempt);
@@ -55,19 +57,6 @@ export function createJobLogs({ store, clock, liveLogs }: JobsContext & { liveLo
 
     replaced: (attempt) => liveLogs.remove(attempt),
 
-    startCleaning(onError = () => {}) {
-      const clean = () => liveLogs.removeOlder(clock() - LIVE_LOG_KEPT_SECONDS * 1000).catch(onError);
-      let running: Promise<unknown> = clean();
-      const timer = setInterval(() => {
-        running = running.then(clean);
-      }, CLEANING_SECONDS * 1000);
-      timer.unref();
-      return {
-        async close() {
-          clearInterval(timer);
-          await running;
-        },
-      };
-    },
+    removeOld: () => liveLogs.removeOlder(clock() - LIVE_LOG_KEPT_SECONDS * 1000),
   };
 }

@@ -1,10 +1,11 @@
+import { type Tell, tellNobody } from '../events/events.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { type Acquisition, acquireJobs, type LeasedJob } from './acquire.ts';
 import { type ChangedTask, finishTask, killTask, pauseTask, resumeTask, retryTask } from './commands.ts';
 import type { JobsContext } from './context.ts';
 import { addFile, type BroughtFile, checkUpload, findFile, type JobFile, listFiles } from './files.ts';
 import { getJobs, getJobsOfPilot, type JobInfo, jobsOfTask } from './job-info.ts';
-import { expireLeases, startLeaseLoop } from './leases.ts';
+import { expireLeases } from './leases.ts';
 import { failAttempt, type JobReport, reportJob } from './report.ts';
 import { type Submission, submitTask } from './submit.ts';
 import { getTask, listTasks, type TaskInfo, type TaskQuery } from './task-info.ts';
@@ -72,11 +73,6 @@ export interface Jobs {
   failAttempt(jobId: number, attempt: number, reason: string, options: { retriable: boolean }): Promise<void>;
   /** Takes jobs from pilots that have been silent for too long; how many. */
   expireLeases(): Promise<number>;
-  /**
-   * Calls {@link Jobs.expireLeases} every few seconds, from a lease's time after this call on: while there was no server, no
-   * pilot was silent. What it throws goes to `onError`; the loop goes on.
-   */
-  startLeaseLoop(onError?: (error: unknown) => void): { close(): Promise<void> };
 
   /** Whether a pilot may upload for this attempt: to be asked before the bytes are taken. @throws {NotFound} @throws {Conflict} */
   checkUpload(pilotId: string, attempt: { jobId: number; attempt: number }): Promise<void>;
@@ -88,7 +84,8 @@ export interface Jobs {
   findFile(owner: OwnerId, jobId: number, attempt: number, name: string): Promise<Omit<JobFile, 'serial'>>;
 }
 
-export function createJobs(context: JobsContext): Jobs {
+export function createJobs(dependencies: Omit<JobsContext, 'tell'> & { tell?: Tell }): Jobs {
+  const context = { tell: tellNobody, ...dependencies };
   return {
     submit: (owner, submission) => submitTask(context, owner, submission),
     listTasks: (owner, query = {}) => listTasks(context.store, owner, query),
@@ -105,7 +102,6 @@ export function createJobs(context: JobsContext): Jobs {
     report: (pilotId, report) => reportJob(context, pilotId, report),
     failAttempt: (jobId, attempt, reason, options) => failAttempt(context, { jobId, attempt }, reason, options),
     expireLeases: () => expireLeases(context),
-    startLeaseLoop: (onError) => startLeaseLoop(context, onError),
     checkUpload: (pilotId, attempt) => checkUpload(context.store, pilotId, attempt),
     addFile: (pilotId, file) => addFile(context, pilotId, file),
     listFiles: (owner, taskId) => listFiles(context.store, owner, taskId),

@@ -7,7 +7,7 @@ import { moveJob } from '../store/jobs.ts';
 import type { Database } from '../store/store.ts';
 import { lockTask } from '../store/tasks.ts';
 import type { JobsContext } from './context.ts';
-import { settleJob } from './settle.ts';
+import { isWaiting, settleJob } from './settle.ts';
 
 /** What a pilot says of an attempt. */
 export interface JobReport {
@@ -22,6 +22,12 @@ export interface JobReport {
   errorCode?: number | undefined;
   /** Why it failed. */
   diagnosis?: string | undefined;
+}
+
+/** A report that was taken, and what became of the job of an attempt that ended by it. */
+interface Taken {
+  command: 'NULL' | 'tobekilled';
+  ended?: { retried: boolean };
 }
 
 /** From which states a report moves a job on; from another one it only renews the lease: reports may overtake each other. */
@@ -45,7 +51,7 @@ export async function reportJob(
     );
   }
   const now = context.clock();
-  return context.store.write(async (tx) => {
+  const { command, ended: end } = await context.store.write(async (tx): Promise<Taken> => {
     const held = await readAttemptOf(tx, pilotId, { jobId, attempt });
     const command = held.kill_requested === 1 ? 'tobekilled' : 'NULL';
     if (held.ended_at !== null) {
@@ -57,9 +63,11 @@ export async function reportJob(
       await keepAlive(tx, report, { state: held.state as JobState, leaseSeconds: held.lease_seconds }, now);
       return { command };
     }
-    await endAndSettle(tx, { ...held, owner_id: held.owner_id as OwnerId }, report, now);
-    return { command: 'NULL' };
+    const next = await endAndSettle(tx, { ...held, owner_id: held.owner_id as OwnerId }, report, now);
+    return { command: 'NULL', ended: { retried: isWaiting(next) } };
   });
+  if (end && isFinal) context.tell({ event: 'attempt.ended', jobId, attempt, how: state, ...end });
+  return { command };
 }
 
 /** An attempt that is, or was, this pilot's. @throws {NotFound} @throws {Conflict} when it is another pilot's */
@@ -103,7 +111,7 @@ async function endAndSettle(
   { task_id, owner_id }: { task_id: number; owner_id: OwnerId },
   report: JobReport,
   now: number,
-): Promise<void> {
+): Promise<JobState> {
   const { jobId, attempt, node, exitCode, errorCode } = report;
   const task = await lockTask(tx, owner_id, task_id, now);
   if (!task) throw new NotFound(`there is no task ${task_id}`);
@@ -121,7 +129,7 @@ async function endAndSettle(
     },
   );
   if (!did) throw ended(jobId, attempt);
-  await settleJob(tx, task, { jobId, attempt }, outcome, now);
+  return settleJob(tx, task, { jobId, attempt }, outcome, now);
 }
 
 function diagnosisOf({ diagnosis, exitCode, errorCode }: JobReport): string {
@@ -136,18 +144,21 @@ function ended(jobId: number, attempt: number): Conflict {
 
 /** See {@link Jobs.failAttempt}. */
 export async function failAttempt(
-  { store, clock }: JobsContext,
+  { store, clock, tell }: JobsContext,
   { jobId, attempt }: { jobId: number; attempt: number },
   reason: string,
   { retriable }: { retriable: boolean },
 ): Promise<void> {
   const now = clock();
-  await store.write(async (tx) => {
+  const ended = await store.write(async (tx) => {
     const held = await readAttempt(tx, jobId, attempt);
-    if (!held) return;
+    if (!held) return undefined;
     const task = await lockTask(tx, held.owner_id as OwnerId, held.task_id, now);
     const diagnosis = reason.slice(0, MAX_DIAGNOSIS_CHARS);
     const did = await endAttempt(tx, { jobId, attempt }, { state: 'failed', ended_at: now, diagnosis });
-    if (task && did) await settleJob(tx, task, { jobId, attempt }, retriable ? 'failed' : 'failed for good', now);
+    if (!task || !did) return undefined;
+    const outcome = retriable ? 'failed' : 'failed for good';
+    return { retried: isWaiting(await settleJob(tx, task, { jobId, attempt }, outcome, now)) };
   });
+  if (ended) tell({ event: 'attempt.ended', jobId, attempt, how: 'failed', ...ended });
 }

@@ -13,6 +13,8 @@ export type Outcome = 'finished' | 'failed' | 'failed for good';
  * exactly one of the jobs that end together sees that it was the last.
  *
  * A job that failed is tried again while it has attempts left, unless its owner asked to stop.
+ *
+ * @returns the job's state from now on
  */
 export async function settleJob(
   tx: Database,
@@ -20,13 +22,19 @@ export async function settleJob(
   { jobId, attempt }: { jobId: number; attempt: number },
   outcome: Outcome,
   now: number,
-): Promise<void> {
+): Promise<JobState> {
   const job = await readJob(tx, jobId);
   if (!job) throw new Conflict(`there is no job ${jobId} any more`);
   const state = nextJobState(task, job, outcome);
   const moved = await moveJob(tx, { id: jobId, attempt, from: HELD_JOB_STATES }, { state, modified_at: now });
   if (!moved) throw new Conflict(`job ${jobId} is not in attempt ${attempt} any more`);
   await settleTask(tx, task, now);
+  return state;
+}
+
+/** Whether a job in this state waits for its next attempt. */
+export function isWaiting(state: JobState | undefined): boolean {
+  return state === 'activated' || state === 'throttled';
 }
 
 function nextJobState(

@@ -80,6 +80,10 @@ export const MAX_MAX_ATTEMPTS = 50;
  * and the pilot's last try before that and first one after it (`MAX_BACKOFF_SECONDS`) may be a minute off.
  */
 export const LEASE_SECONDS = 720;
+/** The time between two looks for leases that have ended; less where leases are short. */
+export const LEASES_CHECK_SECONDS = 10;
+/** The longest wait before housekeeping that failed is tried again. */
+export const MAX_HOUSEKEEPING_BACKOFF_SECONDS = 300;
 /** The same for pilots of PanDA's, which report every half an hour: what they themselves take for a lost heartbeat. */
 export const PANDA_PILOT_LEASE_SECONDS = 3 * 3600;
 /** The time between two reports of a running job. */
@@ -185,6 +189,7 @@ export const MAX_LIVE_LOG_BYTES = 16 * 1024 * 1024;
 export const MAX_LIVE_LOG_ANSWER_BYTES = 256 * 1024;
 /** The time that a server keeps it after the last part, when the whole log never comes. */
 export const LIVE_LOG_KEPT_SECONDS = 7 * 24 * 3600;
+export const LIVE_LOGS_CLEANING_SECONDS = 3600;
 /** The time between two questions of a client that follows a task, and the time that it goes on when nobody answers. */
 export const FOLLOW_SECONDS = 2;
 export const MAX_UNANSWERED_SECONDS = 600;

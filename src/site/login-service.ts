@@ -1,8 +1,9 @@
 import type { Logger } from 'pino';
+import type { Tell } from '../events/events.ts';
 import { findActiveAccount } from '../identity/accounts.ts';
 import { authConfigs } from '../identity/auth-config.ts';
 import { trustExternalIssuer } from '../identity/external-issuer.ts';
-import { createIdentityProvider, startCleaning } from '../identity/provider/provider.ts';
+import { createIdentityProvider, removeEndedLogins } from '../identity/provider/provider.ts';
 import { createSignIn } from '../identity/sign-in.ts';
 import { createTokenVerifier, type TokenVerifier } from '../identity/tokens.ts';
 import type { LoginRooms } from '../server/login-rooms.ts';
@@ -14,14 +15,15 @@ import type { Settings } from './settings.ts';
 export interface LoginService {
   login: LoginRooms;
   verifyToken: TokenVerifier['verify'];
-  close(): void;
+  /** Removes what has ended. */
+  removeEnded(): Promise<void>;
 }
 
 /** @param url the server's public address, asked for when the first request has come */
 export function createLogin(
   { store, issuer }: Pick<Installation, 'store' | 'issuer'>,
   { vo, issuers }: Pick<Settings, 'vo' | 'issuers'>,
-  { url, logger, clock }: { url: () => string; logger: Logger; clock: () => number },
+  { url, logger, clock, tell }: { url: () => string; logger: Logger; clock: () => number; tell: Tell },
 ): LoginService {
   const external = issuers.map((one) => trustExternalIssuer(one, { clock }));
   const verifier = once(() => createTokenVerifier({ issuers: [issuer.trustedAlsoAs(url()), ...external], clock }));
@@ -36,16 +38,15 @@ export function createLogin(
     }),
   );
   const configs = once(() => authConfigs({ url: url(), vo, issuers }));
-  const cleaning = startCleaning(store, clock);
   return {
     login: {
       provider,
-      signIn: createSignIn({ store, clock }),
+      signIn: createSignIn({ store, clock, tell }),
       findAccount: (subject) => findActiveAccount(store, subject),
       authConfig: (name) => configs().get(name),
     },
     verifyToken: async (token) => verifier().verify(token),
-    close: () => cleaning.close(),
+    removeEnded: () => removeEndedLogins(store, clock()),
   };
 }
 

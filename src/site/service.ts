@@ -21,6 +21,7 @@ import { openBlobs } from '../store/blobs.ts';
 import { openLiveLogs } from '../store/live-logs.ts';
 import type { Store } from '../store/store.ts';
 import { createVault } from '../vault/vault.ts';
+import { housekeepingTasks, startHousekeeping } from './housekeeping.ts';
 import { type Installation, openInstallation } from './installation.ts';
 import { noteAddress } from './last-address.ts';
 import { createLogin } from './login-service.ts';
@@ -54,18 +55,19 @@ export async function startService(
   try {
     const rootKeys = await installation.rootKeys();
     await addFirstQueue(store, clock);
-    const login = createLogin(installation, settings, {
-      url: () => settings.publicUrl ?? addressOf(app, settings),
-      logger,
-      clock,
-    });
     const vault = createVault({ store, rootKeys, clock });
     const { tell, listen: onEvent } = createEvents((error) =>
       logger.error({ part: 'events', ...withoutMessage(error) }),
     );
     onEvent((event) => logEvent(logger, event));
-    const jobs = createJobs({ store, clock, leaseSeconds: settings.leaseSeconds });
-    const pilots = createPilotSessions({ store, rootKeys, clock });
+    const login = createLogin(installation, settings, {
+      url: () => settings.publicUrl ?? addressOf(app, settings),
+      logger,
+      clock,
+      tell,
+    });
+    const jobs = createJobs({ store, clock, leaseSeconds: settings.leaseSeconds, tell });
+    const pilots = createPilotSessions({ store, rootKeys, clock, tell });
     const blobs = await openBlobs(blobFolder);
     const jobLogs = createJobLogs({ store, clock, liveLogs: await openLiveLogs(join(blobFolder, 'live')) });
     const app: FastifyInstance = await createServer(
@@ -86,18 +88,14 @@ export async function startService(
     );
     await listen(app, settings);
     await noteAddress(settings.data, addressOf(app, settings));
-    const cleaning = pilots.startCleaning();
-    const leases = jobs.startLeaseLoop((error) => logger.error({ loop: 'leases', ...withoutMessage(error) }));
-    const oldLogs = jobLogs.startCleaning((error) => logger.error({ loop: 'live logs', ...withoutMessage(error) }));
+    const tasks = housekeepingTasks({ jobs, pilots, login, jobLogs, leaseSeconds: settings.leaseSeconds });
+    const housekeeping = startHousekeeping(tasks, tell);
     return {
       url: addressOf(app, settings),
       installation,
       async close() {
         await app.close();
-        await leases.close();
-        await oldLogs.close();
-        cleaning.close();
-        login.close();
+        await housekeeping.close();
         vault.close();
         await installation.close();
       },
@@ -110,9 +108,11 @@ export async function startService(
 
 /** The events that an operator reads of at once; the others are for counting. */
 function logEvent(logger: Logger, event: RoomEvent): void {
-  if (event.event !== 'secrets.undeliverable') return;
-  const { jobId, error } = event;
-  logger.error({ part: 'delivery', jobId, ...withoutMessage(error) });
+  if (event.event === 'secrets.undeliverable') {
+    logger.error({ part: 'delivery', jobId: event.jobId, ...withoutMessage(event.error) });
+  } else if (event.event === 'housekeeping.failed') {
+    logger.error({ part: 'housekeeping', task: event.task, failures: event.failures, ...withoutMessage(event.error) });
+  }
 }
 
 function refuseOpenPlainHttp({ host, tls, trustedProxies }: Settings): void {

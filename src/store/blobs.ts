@@ -16,6 +16,8 @@ export interface Blob {
 /** What arrives is written to all the time: a connection that is silent for long is closed. */
 const ABANDONED_MILLISECONDS = 3600_000;
 
+const ADDRESS = /^[0-9a-f]{64}$/;
+
 /** Sandboxes, logs and outputs: files that are found by their content and kept once. */
 export interface Blobs {
   /**
@@ -26,6 +28,15 @@ export interface Blobs {
   put(content: Readable, options: { maxBytes: number; inspect?: (chunk: Buffer) => void }): Promise<Blob>;
   /** Opens a blob. @throws {NotFound} */
   get(sha256: string): Promise<{ size: number; stream: Readable }>;
+  /** Every blob that is kept, in no order. */
+  list(): AsyncIterable<Blob & { keptAt: number }>;
+  /**
+   * Deletes a blob that nobody kept, or kept again, since `before` (milliseconds since 1970 UTC): so that one whose row is about
+   * to be written stays. A reader that has opened it reads it to its end.
+   *
+   * @returns whether it is gone
+   */
+  delete(sha256: string, before: number): Promise<boolean>;
 }
 
 /** Blobs in a folder (0700), each at the first two digits of its address / its address. What a server that was killed left half is removed. */
@@ -67,11 +78,30 @@ export async function openBlobs(folder: string): Promise<Blobs> {
     },
 
     async get(sha256) {
-      if (!/^[0-9a-f]{64}$/.test(sha256)) throw new NotFound('no such file');
+      if (!ADDRESS.test(sha256)) throw new NotFound('no such file');
       const path = pathOf(sha256);
       const found = await stat(path).catch(() => undefined);
       if (!found) throw new NotFound('the file is no longer kept on this server');
       return { size: found.size, stream: createReadStream(path) };
+    },
+
+    async *list() {
+      for (const group of await readdir(folder)) {
+        if (!/^[0-9a-f]{2}$/.test(group)) continue;
+        for (const sha256 of await readdir(join(folder, group))) {
+          const found = await stat(pathOf(sha256)).catch(() => undefined);
+          if (found) yield { sha256, size: found.size, keptAt: found.mtimeMs };
+        }
+      }
+    },
+
+    async delete(sha256, before) {
+      if (!ADDRESS.test(sha256)) return true;
+      const path = pathOf(sha256);
+      const found = await stat(path).catch(() => undefined);
+      if (!found || found.mtimeMs >= before) return !found;
+      await rm(path, { force: true });
+      return true;
     },
   };
 }

@@ -54,7 +54,8 @@ eachStore('an act that fails is not in the chain', async (_t, database) => {
 eachStore('a name that is guessed at is noted once, and a name that nobody has is not kept', async (_t, database) => {
   const store = await database.open();
   const { subject } = await addAccount(store, clock, 'alice');
-  const signIn = createSignIn({ store, clock });
+  const events: unknown[] = [];
+  const signIn = createSignIn({ store, clock, tell: (event) => events.push(event) });
   await signIn.setPassword('alice', PASSWORD);
   for (const name of ['alice', 'my-password']) {
     for (let tries = 0; tries < MAX_SIGN_IN_FAILURES + 3; tries++) await assert.rejects(signIn.signIn(name, 'guess'));
@@ -64,6 +65,7 @@ eachStore('a name that is guessed at is noted once, and a name that nobody has i
     ['server', 'login.refuse', { account: subject, reason }],
     ['server', 'login.refuse', { account: null, reason }],
   ]);
+  assert.deepEqual(events, Array(6).fill({ event: 'login.refused', how: 'guessing' }));
 });
 
 eachStore('the right password of a disabled account is refused and noted', async (_t, database) => {

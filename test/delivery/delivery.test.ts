@@ -7,6 +7,7 @@ import { verifyAudit } from '../../src/audit/audit.ts';
 import type { DeliveredJob, SecretsForPilot } from '../../src/delivery/deliver.ts';
 import { createDelivery } from '../../src/delivery/delivery.ts';
 import type { Offer } from '../../src/delivery/offer.ts';
+import type { RoomEvent } from '../../src/events/events.ts';
 import { createJobs } from '../../src/jobs/jobs.ts';
 import type { SealedSecrets } from '../../src/protocol/calls/pilot.ts';
 import type { OwnerId } from '../../src/protocol/ids.ts';
@@ -22,6 +23,7 @@ const pilot = { pilotId: 'pilot:GRID:1', queue: 'GRID', node: 'node-1' };
 async function ownerWithJob(t: TestContext, database: TestDatabase) {
   let now = Date.UTC(2030, 0, 1);
   const clock = () => now++;
+  const events: RoomEvent[] = [];
   const opened = await openVault(t, database, { clock });
   const { vault, store } = opened;
   const owner = await opened.newOwner();
@@ -32,7 +34,14 @@ async function ownerWithJob(t: TestContext, database: TestDatabase) {
     ...opened,
     owner,
     job,
-    delivery: createDelivery({ store, vault, jobs: createJobs({ store, clock }), clock }),
+    events,
+    delivery: createDelivery({
+      store,
+      vault,
+      clock,
+      jobs: createJobs({ store, clock }),
+      tell: (event) => events.push(event),
+    }),
   };
 }
 
@@ -288,4 +297,15 @@ test('a delivery leaves no name and no value in the files of the database', asyn
         assert.equal(bytes.includes(Buffer.from(text).toString(encoding)), false, `${text} is in ${file}`);
     }
   }
+});
+
+test('a delivery is told by its numbers, without a name, a value or an owner, and one that fails is not', async (t) => {
+  const { delivery, job, owner, events } = await ownerWithJob(t, sqliteDatabase(t));
+  await assert.rejects(delivery.deliver(job, pilot, undefined));
+  assert.deepEqual(events, []);
+  await delivery.deliver(job, pilot, proven((await newRecipient(['X25519'])).offers));
+  assert.deepEqual(events, [
+    { event: 'secrets.delivered', jobId: 7, attempt: 1, queue: 'GRID', secrets: 2, sealedWith: 'X25519' },
+  ]);
+  assert.ok(!JSON.stringify(events).includes(owner));
 });

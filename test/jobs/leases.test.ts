@@ -5,18 +5,6 @@ import { LEASE_SECONDS, PANDA_PILOT_LEASE_SECONDS } from '../../src/protocol/lim
 import { eachStore, interrupted, sqliteDatabase } from '../stores.ts';
 import { openFarm } from './farm.ts';
 
-test('the lease loop takes jobs from silent pilots, and ends what it does before it closes', async (t) => {
-  t.mock.timers.enable({ apis: ['setInterval'] });
-  const farm = await openFarm(t, sqliteDatabase(t));
-  const taskId = await farm.submit();
-  await farm.acquireOne('p');
-  const loop = farm.jobs.startLeaseLoop((error) => assert.fail(String(error)));
-  farm.passSeconds(LEASE_SECONDS + 1);
-  t.mock.timers.tick(10_000);
-  await loop.close();
-  assert.equal((await farm.jobs.getTask(farm.alice, taskId)).jobs.waiting, 1);
-});
-
 eachStore('a pilot whose report arrives while its lease is being ended keeps the job', async (t, database) => {
   const farm = await openFarm(t, database);
   const taskId = await farm.submit();
@@ -47,19 +35,6 @@ test('a pilot that reports every half an hour keeps its job for longer, from rep
   assert.equal(await farm.jobs.expireLeases(), 1);
 });
 
-test('pilots that no server could hear are not taken for silent, until a lease after one is there again', async (t) => {
-  t.mock.timers.enable({ apis: ['setInterval'] });
-  const farm = await openFarm(t, sqliteDatabase(t));
-  await farm.submit();
-  const { jobId } = await farm.acquireOne('p');
-  farm.passSeconds(LEASE_SECONDS * 3);
-  const loop = farm.jobs.startLeaseLoop((error) => assert.fail(String(error)));
-  farm.passSeconds(LEASE_SECONDS - 1);
-  t.mock.timers.tick(10_000);
-  await loop.close();
-  assert.deepEqual(await farm.jobs.report('p', { jobId, attempt: 1, state: 'finished' }), { command: 'NULL' });
-});
-
 test('an operator may set another lease', async (t) => {
   const farm = await openFarm(t, sqliteDatabase(t));
   let now = Date.UTC(2030, 0, 1);
@@ -71,24 +46,4 @@ test('an operator may set another lease', async (t) => {
   assert.equal(await jobs.expireLeases(), 0);
   now += 2000;
   assert.equal(await jobs.expireLeases(), 1);
-});
-
-test('the lease loop survives a database that does not answer', async (t) => {
-  t.mock.timers.enable({ apis: ['setInterval'] });
-  const farm = await openFarm(t, sqliteDatabase(t));
-  await farm.submit();
-  await farm.acquireOne('p');
-  farm.passSeconds(LEASE_SECONDS + 1);
-  const failing = { ...farm.store, write: () => Promise.reject(new Error('gone')) };
-  const errors: unknown[] = [];
-  let now = Date.UTC(2030, 0, 1);
-  const clock = () => now;
-  const loop = createJobs({ store: failing, clock }).startLeaseLoop((error) => errors.push(error));
-  now += LEASE_SECONDS * 1000;
-  t.mock.timers.tick(10_000);
-  await new Promise((resolve) => setImmediate(resolve));
-  t.mock.timers.tick(10_000);
-  await loop.close();
-  assert.ok(errors.length >= 1);
-  assert.equal((errors[0] as Error).message, 'gone');
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { openBlobs } from '../../src/store/blobs.ts';
 
@@ -15,3 +16,40 @@ test('what a killed server left half is removed at the next start, and what arri
   await openBlobs(folder);
   assert.deepEqual(await readdir(incoming), ['arriving']);
 });
+
+test('what is kept is listed, and what is old is deleted unless it was kept again', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'panda-secrets-test-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const blobs = await openBlobs(folder);
+  const keep = (text: string) => blobs.put(Readable.from([Buffer.from(text)]), { maxBytes: 100 });
+  const [old, again] = [await keep('old'), await keep('kept again')];
+  const listed = await all(blobs.list());
+  assert.deepEqual(
+    listed.map(({ sha256, size }) => ({ sha256, size })).sort((a, b) => a.size - b.size),
+    [old, again],
+  );
+
+  const past = new Date(Date.now() - 3600_000);
+  for (const { sha256 } of [old, again]) await utimes(join(folder, sha256.slice(0, 2), sha256), past, past);
+  await keep('kept again');
+  const before = Date.now() - 60_000;
+  assert.deepEqual(
+    [
+      await blobs.delete(old.sha256, before),
+      await blobs.delete(again.sha256, before),
+      await blobs.delete('../x', before),
+    ],
+    [true, false, true],
+  );
+  assert.deepEqual(
+    (await all(blobs.list())).map(({ sha256 }) => sha256),
+    [again.sha256],
+  );
+  await assert.rejects(blobs.get(old.sha256), { code: 'ERR_NOT_FOUND' });
+});
+
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const item of items) found.push(item);
+  return found;
+}

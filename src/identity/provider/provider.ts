@@ -3,7 +3,6 @@ import type { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Interaction, InteractionResults, Provider } from 'oidc-provider';
 import { Misconfigured } from '../../protocol/errors.ts';
-import { PROVIDER_CLEANING_SECONDS } from '../../protocol/limits.ts';
 import { deleteEndedPasswordLinks } from '../../store/password-links.ts';
 import { deleteEndedProviderRecords } from '../../store/provider-records.ts';
 import { deleteEndedSignInFailures } from '../../store/sign-in-failures.ts';
@@ -107,19 +106,13 @@ export function createIdentityProvider({
   };
 }
 
-/** Removes what has ended, now and then, from what the provider and the sign-in page keep. `clock` is in milliseconds. */
-export function startCleaning(store: Store, clock: () => number): { close(): void } {
-  async function clean(): Promise<void> {
-    const now = clock();
-    await store.write(async (tx) => {
-      await deleteEndedProviderRecords(tx, now);
-      await deleteEndedPasswordLinks(tx, now);
-      await deleteEndedSignInFailures(tx, now);
-    });
-  }
-  // What fails now is removed the next time.
-  const timer = setInterval(() => clean().catch(() => {}), PROVIDER_CLEANING_SECONDS * 1000).unref();
-  return { close: () => clearInterval(timer) };
+/** Removes what has ended from what the provider and the sign-in page keep. `now` is in milliseconds. */
+export async function removeEndedLogins(store: Store, now: number): Promise<void> {
+  await store.write(async (tx) => {
+    await deleteEndedProviderRecords(tx, now);
+    await deleteEndedPasswordLinks(tx, now);
+    await deleteEndedSignInFailures(tx, now);
+  });
 }
 
 async function pendingInteraction(provider: Provider, interaction: Interaction): Promise<PendingInteraction> {

@@ -1,0 +1,97 @@
+import type { Tell } from '../events/events.ts';
+import type { PilotSessions } from '../identity/pilot-sessions.ts';
+import type { JobLogs } from '../jobs/job-logs.ts';
+import type { Jobs } from '../jobs/jobs.ts';
+import {
+  LEASE_SECONDS,
+  LEASES_CHECK_SECONDS,
+  LIVE_LOGS_CLEANING_SECONDS,
+  MAX_HOUSEKEEPING_BACKOFF_SECONDS,
+  PROOFS_CLEANING_SECONDS,
+  PROVIDER_CLEANING_SECONDS,
+} from '../protocol/limits.ts';
+
+/** Something that a server does now and then, whoever calls. Any number of servers may do it on one database. */
+export interface HousekeepingTask {
+  name: string;
+  everySeconds: number;
+  /** The time before the first run; `everySeconds` unless set. */
+  firstAfterSeconds?: number;
+  run(): Promise<unknown>;
+}
+
+/** All that a server does by itself. */
+export function housekeepingTasks({
+  jobs,
+  pilots,
+  login,
+  jobLogs,
+  leaseSeconds = LEASE_SECONDS,
+}: {
+  jobs: Pick<Jobs, 'expireLeases'>;
+  pilots: Pick<PilotSessions, 'removeEnded'>;
+  login: { removeEnded(): Promise<void> };
+  jobLogs: Pick<JobLogs, 'removeOld'>;
+  leaseSeconds?: number | undefined;
+}): HousekeepingTask[] {
+  return [
+    {
+      name: 'leases',
+      everySeconds: Math.min(LEASES_CHECK_SECONDS, leaseSeconds / 4),
+      // Pilots may not have been heard because no server was there to hear them: all have a lease's time to come back.
+      firstAfterSeconds: leaseSeconds,
+      run: () => jobs.expireLeases(),
+    },
+    { name: 'pilots', everySeconds: PROOFS_CLEANING_SECONDS, run: () => pilots.removeEnded() },
+    { name: 'logins', everySeconds: PROVIDER_CLEANING_SECONDS, run: () => login.removeEnded() },
+    {
+      name: 'live logs',
+      everySeconds: LIVE_LOGS_CLEANING_SECONDS,
+      firstAfterSeconds: 0,
+      run: () => jobLogs.removeOld(),
+    },
+  ];
+}
+
+/**
+ * Runs each task again and again, never twice at once. One that fails is told as an event and tried again, later each time up to
+ * `MAX_HOUSEKEEPING_BACKOFF_SECONDS` (or its own interval, where that is longer); the others do not wait for it.
+ *
+ * @returns `close` starts no further run, and resolves when those that have begun have ended
+ */
+export function startHousekeeping(tasks: readonly HousekeepingTask[], tell: Tell): { close(): Promise<void> } {
+  const timers = new Map<HousekeepingTask, NodeJS.Timeout>();
+  const running = new Set<Promise<void>>();
+  let closed = false;
+
+  function schedule(task: HousekeepingTask, seconds: number, failures: number): void {
+    if (closed) return;
+    const start = () => {
+      const run = runOnce(task, failures).finally(() => running.delete(run));
+      running.add(run);
+    };
+    timers.set(task, setTimeout(start, seconds * 1000).unref());
+  }
+
+  async function runOnce(task: HousekeepingTask, failuresBefore: number): Promise<void> {
+    const { name, everySeconds } = task;
+    try {
+      await task.run();
+      schedule(task, everySeconds, 0);
+    } catch (error) {
+      const failures = failuresBefore + 1;
+      tell({ event: 'housekeeping.failed', task: name, failures, error });
+      const most = Math.max(everySeconds, MAX_HOUSEKEEPING_BACKOFF_SECONDS);
+      schedule(task, Math.min(everySeconds * 2 ** failures, most), failures);
+    }
+  }
+
+  for (const task of tasks) schedule(task, task.firstAfterSeconds ?? task.everySeconds, 0);
+  return {
+    async close() {
+      closed = true;
+      for (const timer of timers.values()) clearTimeout(timer);
+      await Promise.all(running);
+    },
+  };
+}
