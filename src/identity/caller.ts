@@ -47,7 +47,7 @@ export interface IssuerClaims {
  *
  * @throws {Unauthenticated} when `sub` is missing, or is one that could be mistaken for another person's
  */
-export function callerOf(claims: JWTPayload & { exp: number }, issuer: IssuerClaims): Caller {
+export function callerFromClaims(claims: JWTPayload & { exp: number }, issuer: IssuerClaims): Caller {
   const subject = subjectOf(claims);
   const groups = issuer.groupsClaim
     ? groupsOf(claims[issuer.groupsClaim])

@@ -40,7 +40,7 @@ export async function checkProof(
   const { payload, protectedHeader } = await verified(proof, key, now);
   const { jwk } = protectedHeader;
   if (jwk?.kty !== 'OKP' || jwk.crv !== 'Ed25519' || jwk.x !== publicKey) throw wrong("its key is not the session's");
-  const claims = claimsOf(payload);
+  const claims = parseProof(payload);
   if (claims.ath !== digestOf(pilotId)) throw wrong('it is for another session');
   if (claims.htm !== method) throw wrong('it is for another method');
   if (URL.parse(claims.htu)?.pathname !== path) throw wrong('it is for another call');
@@ -65,7 +65,7 @@ async function verified(proof: string, key: ProofKey, now: number): Promise<JWTV
   }
 }
 
-function claimsOf(payload: JWTPayload): RequestProof {
+function parseProof(payload: JWTPayload): RequestProof {
   const { jti, htm, htu, iat, ath, query, body_sha256 } = payload as Partial<RequestProof>;
   const texts = [jti, htm, htu, ath, query, body_sha256];
   const isWhole = texts.every((text) => typeof text === 'string') && typeof iat === 'number';

@@ -141,7 +141,7 @@ export function createPilotSessions({
       });
       if (!isFirst) throw new Unauthenticated('the proof on this request was used already: a request is taken once');
       return {
-        caller: callerOf(pilot),
+        caller: pilotCaller(pilot),
         bodyDigest,
         proveAnswer: (answer) => proveAnswer(answerKey, { jti, ...answer }, clock()),
       };
@@ -194,7 +194,7 @@ const ENDS: Record<Exclude<ListedPilot['state'], 'active'>, string> = {
   'ended by pilot': 'the pilot left',
 };
 
-function callerOf({ id, queue, node, expires_at }: PilotRow): Caller {
+function pilotCaller({ id, queue, node, expires_at }: PilotRow): Caller {
   return {
     kind: 'pilot',
     issuer: EMBEDDED_ISSUER_ID,

@@ -1,7 +1,7 @@
 import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { Misconfigured, PandaError, Unauthenticated } from '../protocol/errors.ts';
 import { ACCOUNT_RECHECK_SECONDS, CLOCK_TOLERANCE_SECONDS, MAX_REMEMBERED_TOKENS } from '../protocol/limits.ts';
-import { type Caller, callerOf, type IssuerClaims } from './caller.ts';
+import { type Caller, callerFromClaims, type IssuerClaims } from './caller.ts';
 import { createRemembered } from './remembered.ts';
 
 /** An issuer whose tokens this server takes. */
@@ -63,7 +63,7 @@ export function createTokenVerifier({
 
       const issuer = issuerOf(token, trusted);
       const claims = await checkedClaims(token, issuer, now);
-      const claimed = callerOf(claims, issuer);
+      const claimed = callerFromClaims(claims, issuer);
       const caller = issuer.asOfNow ? await issuer.asOfNow(claimed) : claimed;
       if (!caller) throw new Unauthenticated("the token's account was disabled or removed");
       const until = (claims.exp + CLOCK_TOLERANCE_SECONDS) * 1000;

@@ -70,8 +70,7 @@ export async function acquireJobs(
   const limit = Math.min(count, MAX_JOBS_PER_ACQUIRE);
   const now = clock();
   const { taken, templates } = await store.write(async (tx) => {
-    const skipLocked = store.kind === 'postgres' || undefined;
-    const taken = await takeWaitingJobs(tx, { ...wanted, limit, now, skipLocked });
+    const taken = await takeWaitingJobs(tx, { ...wanted, limit, now, skipLocked: store.skipLocked });
     if (taken.length === 0) return { taken, templates: [] };
     await insertAttempts(tx, {
       attempts: taken.map(({ id, attempt }) => ({

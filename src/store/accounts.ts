@@ -1,4 +1,5 @@
 import type { Insertable, Selectable } from 'kysely';
+import { changesOneRow } from './one-row.ts';
 import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
 
@@ -6,12 +7,12 @@ export type AccountRow = Selectable<Schema['accounts']>;
 
 /** Adds an account; false when its name is taken, also by one that was added at the same moment. */
 export async function insertAccount(db: Database, account: Insertable<Schema['accounts']>): Promise<boolean> {
-  const { numInsertedOrUpdatedRows } = await db
-    .insertInto('accounts')
-    .values(account)
-    .onConflict((conflict) => conflict.column('name').doNothing())
-    .executeTakeFirst();
-  return numInsertedOrUpdatedRows === 1n;
+  return changesOneRow(
+    db
+      .insertInto('accounts')
+      .values(account)
+      .onConflict((conflict) => conflict.column('name').doNothing()),
+  );
 }
 
 export function findAccount(db: Database, name: string): Promise<AccountRow | undefined> {
@@ -24,28 +25,27 @@ export function listAccounts(db: Database): Promise<AccountRow[]> {
 
 /** False when there is no account of this name. */
 export async function setDisabled(db: Database, name: string, disabled: boolean): Promise<boolean> {
-  const { numUpdatedRows } = await db
-    .updateTable('accounts')
-    .set({ disabled: disabled ? 1 : 0 })
-    .where('name', '=', name)
-    .executeTakeFirst();
-  return numUpdatedRows === 1n;
+  return changesOneRow(
+    db
+      .updateTable('accounts')
+      .set({ disabled: disabled ? 1 : 0 })
+      .where('name', '=', name),
+  );
 }
 
 /** False when there is no account of this name. */
 export async function setOperator(db: Database, name: string, operator: boolean): Promise<boolean> {
-  const { numUpdatedRows } = await db
-    .updateTable('accounts')
-    .set({ operator: operator ? 1 : 0 })
-    .where('name', '=', name)
-    .executeTakeFirst();
-  return numUpdatedRows === 1n;
+  return changesOneRow(
+    db
+      .updateTable('accounts')
+      .set({ operator: operator ? 1 : 0 })
+      .where('name', '=', name),
+  );
 }
 
 /** False when there is no account of this name. */
 export async function deleteAccount(db: Database, name: string): Promise<boolean> {
-  const { numDeletedRows } = await db.deleteFrom('accounts').where('name', '=', name).executeTakeFirst();
-  return numDeletedRows === 1n;
+  return changesOneRow(db.deleteFrom('accounts').where('name', '=', name));
 }
 
 export function findActiveAccountBySubject(db: Database, subject: string): Promise<AccountRow | undefined> {

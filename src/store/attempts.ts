@@ -1,5 +1,6 @@
 import type { Insertable } from 'kysely';
 import type { JobState } from '../protocol/states.ts';
+import { changesOneRow } from './one-row.ts';
 import { prepared } from './prepared.ts';
 import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
@@ -35,14 +36,14 @@ export async function renewLease(
   { jobId, attempt }: { jobId: number; attempt: number },
   change: { lease_until: number; state?: JobState; node?: string; started_at?: number },
 ): Promise<boolean> {
-  const result = await db
-    .updateTable('attempts')
-    .set(change)
-    .where('job_id', '=', jobId)
-    .where('attempt', '=', attempt)
-    .where('ended_at', 'is', null)
-    .executeTakeFirst();
-  return result.numUpdatedRows === 1n;
+  return changesOneRow(
+    db
+      .updateTable('attempts')
+      .set(change)
+      .where('job_id', '=', jobId)
+      .where('attempt', '=', attempt)
+      .where('ended_at', 'is', null),
+  );
 }
 
 /**
@@ -62,15 +63,15 @@ export async function endAttempt(
     node?: string;
   },
 ): Promise<boolean> {
-  const result = await db
-    .updateTable('attempts')
-    .set(end)
-    .where('job_id', '=', jobId)
-    .where('attempt', '=', attempt)
-    .where('ended_at', 'is', null)
-    .$if(leaseBefore !== undefined, (query) => query.where('lease_until', '<', leaseBefore ?? 0))
-    .executeTakeFirst();
-  return result.numUpdatedRows === 1n;
+  return changesOneRow(
+    db
+      .updateTable('attempts')
+      .set(end)
+      .where('job_id', '=', jobId)
+      .where('attempt', '=', attempt)
+      .where('ended_at', 'is', null)
+      .$if(leaseBefore !== undefined, (query) => query.where('lease_until', '<', leaseBefore ?? 0)),
+  );
 }
 
 /** Attempts whose pilot has been silent for too long, the longest first. */

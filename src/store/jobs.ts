@@ -1,6 +1,7 @@
 import { sql, type Updateable } from 'kysely';
 import type { OwnerId } from '../protocol/ids.ts';
 import type { JobState } from '../protocol/states.ts';
+import { changesOneRow } from './one-row.ts';
 import { prepared } from './prepared.ts';
 import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
@@ -100,14 +101,9 @@ export async function moveJob(
   { id, attempt, from }: { id: number; attempt: number; from: readonly JobState[] },
   change: Updateable<Schema['jobs']>,
 ): Promise<boolean> {
-  const result = await db
-    .updateTable('jobs')
-    .set(change)
-    .where('id', '=', id)
-    .where('attempt', '=', attempt)
-    .where('state', 'in', from)
-    .executeTakeFirst();
-  return result.numUpdatedRows === 1n;
+  return changesOneRow(
+    db.updateTable('jobs').set(change).where('id', '=', id).where('attempt', '=', attempt).where('state', 'in', from),
+  );
 }
 
 /** Changes all jobs of a task that are in one of the states `from`; how many there were. */

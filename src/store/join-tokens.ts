@@ -1,3 +1,4 @@
+import { changesOneRow } from './one-row.ts';
 import type { Database } from './store.ts';
 
 interface NewJoinToken {
@@ -36,14 +37,14 @@ export async function useJoinToken(
   id: string,
   { pilotId, now }: { pilotId: string; now: number },
 ): Promise<boolean> {
-  const result = await db
-    .updateTable('join_tokens')
-    .set({ pilot_id: pilotId, used_at: now })
-    .where('id', '=', id)
-    .where('used_at', 'is', null)
-    .where('expires_at', '>', now)
-    .executeTakeFirst();
-  return result.numUpdatedRows === 1n;
+  return changesOneRow(
+    db
+      .updateTable('join_tokens')
+      .set({ pilot_id: pilotId, used_at: now })
+      .where('id', '=', id)
+      .where('used_at', 'is', null)
+      .where('expires_at', '>', now),
+  );
 }
 
 /** Notes that somebody who holds a used token tried to use it again. */

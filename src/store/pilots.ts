@@ -1,4 +1,5 @@
 import type { Selectable } from 'kysely';
+import { changesOneRow } from './one-row.ts';
 import { prepared } from './prepared.ts';
 import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
@@ -26,13 +27,9 @@ export async function endPilot(
   id: string,
   { now, by }: { now: number; by: 'operator' | 'pilot' },
 ): Promise<boolean> {
-  const result = await db
-    .updateTable('pilots')
-    .set({ ended_at: now, ended_by: by })
-    .where('id', '=', id)
-    .where('ended_at', 'is', null)
-    .executeTakeFirst();
-  return result.numUpdatedRows === 1n;
+  return changesOneRow(
+    db.updateTable('pilots').set({ ended_at: now, ended_by: by }).where('id', '=', id).where('ended_at', 'is', null),
+  );
 }
 
 export const setPilotSeen = prepared<{ id: string; now: number }, never>((db, arg) =>

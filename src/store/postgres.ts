@@ -38,7 +38,7 @@ export async function openPostgres(url: string, { connections = 10 } = {}): Prom
   }
 
   return {
-    kind: 'postgres',
+    skipLocked: true,
     db,
     async write(work) {
       for (let tries = 1; ; tries++) {

@@ -1,4 +1,5 @@
 import type { Insertable, Selectable } from 'kysely';
+import { changesOneRow } from './one-row.ts';
 import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
 
@@ -43,14 +44,14 @@ export function findProviderRecordBy(
 
 /** Marks a record as used. Of several that use one at the same moment, one is answered true. */
 export async function consumeProviderRecord(db: Database, model: string, idHash: string, at: number): Promise<boolean> {
-  const { numUpdatedRows } = await db
-    .updateTable('provider_records')
-    .set({ consumed_at: at })
-    .where('model', '=', model)
-    .where('id_hash', '=', idHash)
-    .where('consumed_at', 'is', null)
-    .executeTakeFirst();
-  return numUpdatedRows === 1n;
+  return changesOneRow(
+    db
+      .updateTable('provider_records')
+      .set({ consumed_at: at })
+      .where('model', '=', model)
+      .where('id_hash', '=', idHash)
+      .where('consumed_at', 'is', null),
+  );
 }
 
 export async function deleteProviderRecord(db: Database, model: string, idHash: string): Promise<void> {

@@ -1,5 +1,6 @@
 import { type Selectable, sql } from 'kysely';
 import type { OwnerId } from '../protocol/ids.ts';
+import { changesOneRow } from './one-row.ts';
 import { prepared } from './prepared.ts';
 import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
@@ -9,12 +10,12 @@ export async function insertSandbox(
   db: Database,
   sandbox: { name: string; owner_id: OwnerId; sha256: string; size: number; checksum: string; created_at: number },
 ): Promise<boolean> {
-  const result = await db
-    .insertInto('sandboxes')
-    .values(sandbox)
-    .onConflict((conflict) => conflict.doNothing())
-    .executeTakeFirst();
-  return result.numInsertedOrUpdatedRows === 1n;
+  return changesOneRow(
+    db
+      .insertInto('sandboxes')
+      .values(sandbox)
+      .onConflict((conflict) => conflict.doNothing()),
+  );
 }
 
 const findSandbox = prepared<{ name: string }, Selectable<Schema['sandboxes']>>((db, arg) =>

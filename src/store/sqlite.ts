@@ -37,7 +37,7 @@ export async function openSqlite(path: string): Promise<Store> {
   const commits = groupCommit(writer, writing);
 
   return {
-    kind: 'sqlite',
+    skipLocked: undefined,
     db,
     write: commits.write,
     async close() {

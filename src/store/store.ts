@@ -9,7 +9,8 @@ export type Database = Kysely<Schema>;
 
 /** The database, whichever it is. Made by `openSqlite` or `openPostgres`. */
 export interface Store {
-  readonly kind: 'sqlite' | 'postgres';
+  /** True where a statement can pass over rows that another transaction has locked, undefined where one transaction writes at a time. */
+  readonly skipLocked: true | undefined;
   /** For statements that only read. A statement that writes goes through {@link Store.write}. */
   readonly db: Database;
   /**

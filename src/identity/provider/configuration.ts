@@ -65,7 +65,7 @@ export function providerConfiguration({
     findAccount: accountFinder(store, vo),
     extraTokenClaims: async (_ctx, token) => {
       const account = 'accountId' in token ? await findActiveAccount(store, token.accountId) : undefined;
-      return account && claimsOf(account, vo);
+      return account && accountClaims(account, vo);
     },
     pkce: { required: () => true },
     rotateRefreshToken: true,
@@ -128,12 +128,12 @@ function accountFinder(store: Store, vo: string): FindAccount {
   return async (_ctx, subject) => {
     const account = await findActiveAccount(store, subject);
     return (
-      account && { accountId: account.subject, claims: () => ({ sub: account.subject, ...claimsOf(account, vo) }) }
+      account && { accountId: account.subject, claims: () => ({ sub: account.subject, ...accountClaims(account, vo) }) }
     );
   };
 }
 
-function claimsOf(
+function accountClaims(
   { name, displayName }: { name: string; displayName: string },
   vo: string,
 ): Omit<AccountClaims, 'sub'> {
