@@ -1,8 +1,9 @@
 // `npm run build`: what is published, in dist/. Each program is a thin file that turns on Node's compile cache and loads its
 // bundle.
 
-import { chmodSync, copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { transformationScript } from '../src/server/routes/transformation-script.ts';
 import { billOfMaterials } from './build/bill-of-materials.ts';
 import { bundle, PROGRAMS } from './build/bundles.ts';
 import { noticesOf } from './build/notices.ts';
@@ -22,7 +23,7 @@ for (const name of Object.keys(PROGRAMS)) {
   chmodSync(program, 0o755);
 }
 // What `serve` reads at run time lies beside its bundle.
-copyFileSync(join(root, 'src/server/routes/transformation.py'), join(lib, 'transformation.py'));
+writeFileSync(join(lib, 'transformation.py'), transformationScript(join(root, 'src/server/routes')));
 writeFileSync(join(dist, 'THIRD-PARTY-LICENSES'), noticesOf(packages, root));
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 writeFileSync(join(dist, 'bom.cdx.json'), billOfMaterials(manifest, packages));

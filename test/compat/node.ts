@@ -4,10 +4,12 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { transformationScript } from '../../src/server/routes/transformation-script.ts';
 import { archive, type Entry } from '../pilot/archives.ts';
 import { temporaryFolder } from '../pilot/folders.ts';
 
-const SCRIPT = join(import.meta.dirname, '../../src/server/routes/transformation.py');
+const PARTS_OF_SCRIPT = join(import.meta.dirname, '../../src/server/routes');
+const SCRIPT = 'runPandaSecrets';
 const SANDBOX = 'jobO.c0f8a68a-5d0a-4a7e-9d36-2f3c5f0f8f11.tar.gz';
 
 /** What the transformation did. */
@@ -50,6 +52,7 @@ export async function openNode(t: TestContext): Promise<Node> {
   const root = await temporaryFolder(t);
   const directory = join(root, 'PanDA_Pilot-1');
   await mkdir(directory);
+  await writeFile(join(root, SCRIPT), transformationScript(PARTS_OF_SCRIPT));
   return {
     directory,
     async run({ sandbox = [], secrets, movedTo, sourceUrl, ...work }) {
@@ -73,7 +76,7 @@ function start(
     (secretsAs === undefined ? '' : `--secretsAs ${secretsAs} `) +
     `-j "" --sourceURL ${url} -r ${runDirectory} -a ${SANDBOX} -o "{${names.join(', ')}}" ` +
     `-p "${encodeURIComponent(command).replaceAll("'", '%27')}"`;
-  const child = spawn('/bin/sh', ['-c', `exec python3 '${SCRIPT}' ${parameters}`], {
+  const child = spawn('/bin/sh', ['-c', `exec python3 '${join(directory, '..', SCRIPT)}' ${parameters}`], {
     cwd: directory,
     env: { PATH: process.env['PATH'], HOME: directory, ...environment },
   });

@@ -34,6 +34,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from transformation_masker import Masker, copy_masked
+
 WRONG_USAGE, NO_SANDBOX, BAD_SANDBOX, NO_OUTPUT, BAD_SECRETS = 64, 69, 65, 74, 78
 
 SECRETS_FILE = 'panda_secrets.json'
@@ -63,13 +65,6 @@ JOB_BREAKING = re.compile(
 )
 # What leads to the pilot's own token is not for the command.
 PILOTS_OWN = re.compile(r'(OIDC_|PANDA_AUTH|BEARER_TOKEN)')
-
-MASK = b'***'
-MIN_MASKED_CHARS = 6
-# Longer text is masked piece by piece, so that little of a line without end has to be held back.
-PIECE_BYTES = 1024
-# Beyond so many things to look for, which slow the job's output down, values are masked as they are and in no other form.
-MAX_PATTERNS = 5000
 
 
 class Failure(Exception):
@@ -115,7 +110,7 @@ def run_job(arguments, pilots_directory, own_directory):
         directory = inside(own_directory, options['-r'])
         forms = options['--secretsAs']
         secrets = take_secrets(pilots_directory, directory, forms)
-        status = run(options['-p'], directory, environment_with(secrets if 'env' in forms else {}), patterns_of(masked_texts(secrets)))
+        status = run(options['-p'], directory, environment_with(secrets if 'env' in forms else {}), Masker(masked_texts(secrets)))
         if status == 0:
             bring(options['-o'], directory, pilots_directory)
         return status
@@ -323,10 +318,10 @@ def remove(path):
 # --- the command
 
 
-def run(command, directory, environment, patterns):
+def run(command, directory, environment, masker):
     process = subprocess.Popen(['/bin/sh', '-c', command], cwd=directory, env=environment,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
-    readers = [threading.Thread(target=copy_masked, args=(source, target.buffer, patterns), daemon=True)
+    readers = [threading.Thread(target=copy_masked, args=(source, target.buffer, masker), daemon=True)
                for source, target in ((process.stdout, sys.stdout), (process.stderr, sys.stderr))]
     try:
         for reader in readers:
@@ -356,39 +351,6 @@ def end_group(process, number):
         pass
 
 
-def copy_masked(source, target, patterns):
-    """Copies until the source ends. No pattern spans a line end, so a finished line is never held back."""
-    longest = max([len(pattern) for pattern in patterns] or [1])
-    pending = b''
-    while True:
-        chunk = source.read1(65536)
-        pending += chunk
-        end = len(pending) if not chunk else max(pending.rfind(b'\n') + 1, safe_end(pending, patterns, longest))
-        target.write(mask(pending[:end], patterns))
-        target.flush()
-        pending = pending[end:]
-        if not chunk:
-            return
-
-
-def safe_end(pending, patterns, longest):
-    """Up to where a line that is not finished can be written: not within a pattern, nor where one may have begun."""
-    if len(pending) < 16 * longest:
-        return 0
-    end = len(pending) - longest + 1
-    for pattern in patterns:
-        at = pending.find(pattern, end - len(pattern) + 1)
-        if 0 <= at < end:
-            end = at
-    return end
-
-
-def mask(text, patterns):
-    for pattern in patterns:
-        text = text.replace(pattern, MASK)
-    return text
-
-
 def masked_texts(secrets):
     """The values, and what files hold where it is text."""
     for name, value in secrets.items():
@@ -398,42 +360,6 @@ def masked_texts(secrets):
                 yield decoded(value).decode('utf-8')
             except ValueError:
                 pass
-
-
-def patterns_of(values):
-    """What to look for: values, their lines, and the main forms in which these get into logs; the longest first."""
-    parts = set()
-    for value in values:
-        parts.update([value, value.strip()], (line.strip() for line in value.splitlines()))
-    raw = [part.encode('utf-8', 'surrogatepass') for part in parts if len(part) >= MIN_MASKED_CHARS]
-    patterns = set()
-    for encode in (lambda part: [part], text_forms, base64_forms):
-        for part in raw:
-            if len(patterns) > MAX_PATTERNS and encode in (text_forms, base64_forms):
-                break
-            for form in encode(part):
-                patterns.update(form[at:at + PIECE_BYTES] for at in range(0, len(form), PIECE_BYTES))
-    # What spans a line end reaches a log line by line.
-    usable = (pattern for pattern in patterns if len(pattern) >= MIN_MASKED_CHARS and not re.search(rb'[\r\n]', pattern))
-    return sorted(usable, key=len, reverse=True)
-
-
-def text_forms(raw):
-    text = raw.decode('utf-8', 'surrogatepass')
-    for form in json.dumps(text), json.dumps(text, ensure_ascii=False), repr(text):
-        yield form[1:-1].encode('utf-8', 'surrogatepass')
-    for form in urllib.parse.quote(raw, safe=''), urllib.parse.quote(raw), urllib.parse.quote_plus(raw), raw.hex():
-        yield form.encode()
-    yield raw.hex().upper().encode()
-
-
-def base64_forms(raw):
-    """At each of the three alignments that the bytes may have in a longer text, without the digits that they share with it."""
-    for shift in range(3):
-        encoded = base64.b64encode(b'\0' * shift + raw).rstrip(b'=')
-        digits = encoded[(shift * 8 + 5) // 6:len(encoded) - (1 if (shift + len(raw)) % 3 else 0)]
-        yield digits
-        yield digits.translate(bytes.maketrans(b'+/', b'-_'))
 
 
 # --- the outputs
