@@ -1,6 +1,6 @@
 import type { ListedDelivery, ListedSecret, ListedVersion } from '../protocol/calls/creds.ts';
-import { Unavailable, UnknownCall } from '../protocol/errors.ts';
-import { type WireName, wireName } from '../protocol/names.ts';
+import { NotFound, Unavailable, UnknownCall } from '../protocol/errors.ts';
+import { splitWireName, type WireName, wireName } from '../protocol/names.ts';
 import { Plaintext } from '../protocol/plaintext.ts';
 import { ATTRIBUTE_NAMES, type GivenAttributes, type ToldAttributes } from '../protocol/secret-attributes.ts';
 import { checkValue } from '../protocol/text.ts';
@@ -15,7 +15,7 @@ export interface SecretCalls {
   setSecret(name: WireName, value: string, attributes?: GivenAttributes): Promise<string>;
   /** Those of `names` that exist, or all of them. */
   getSecrets(names?: readonly WireName[]): Promise<Map<WireName, Plaintext>>;
-  /** A name that does not exist is not an error, as with PanDA. */
+  /** @throws NotFound when there is none, from a server that tells; PanDA's own does not */
   deleteSecret(name: WireName): Promise<string>;
   deleteAllSecrets(): Promise<string>;
   /** Names, sizes, attributes and dates, without values (our extension). */
@@ -43,7 +43,11 @@ export function secretCalls(transport: Transport): SecretCalls {
       const { data } = await transport.get('creds/get_user_secrets', { keys: names });
       return parseSecrets(data);
     },
-    deleteSecret: (name) => set(name, null),
+    async deleteSecret(name) {
+      const { message, data } = await transport.post('creds/set_user_secrets', { key: name, value: null });
+      if (data?.found === false) throw noSuchSecret([splitWireName(name).name]);
+      return message;
+    },
     deleteAllSecrets: () => set(null, null),
     listSecrets: list,
     async getAttributes() {
@@ -63,6 +67,11 @@ export function secretCalls(transport: Transport): SecretCalls {
       return (await transport.get('creds/get_secret_deliveries', { key: name, limit })).data;
     },
   };
+}
+
+/** @param names as their owner knows them */
+export function noSuchSecret(names: readonly string[]): NotFound {
+  return new NotFound(`you have no secret named ${names.join(', ')}; "pbook list_secrets" lists them`);
 }
 
 /** `data` of `get_user_secrets` is the JSON *text* of an object name -> value; null or empty when there are none. */

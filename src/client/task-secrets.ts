@@ -1,9 +1,10 @@
 import type { ListedSecret } from '../protocol/calls/creds.ts';
-import { InvalidArgument, NotFound, UnknownCall } from '../protocol/errors.ts';
+import { InvalidArgument, UnknownCall } from '../protocol/errors.ts';
 import { type WireName, wireName } from '../protocol/names.ts';
-import type { SecretForm } from '../protocol/secret-forms.ts';
+import { formsOf, SECRET_FORMS, type SecretForm } from '../protocol/secret-forms.ts';
 import { checkTrusted, isTrusted } from '../protocol/trusted-queues.ts';
 import type { Client } from './client.ts';
+import { noSuchSecret } from './secrets.ts';
 
 /** The secrets of its owner that a task asks for. */
 export interface WantedSecrets {
@@ -22,9 +23,10 @@ export interface WantedSecrets {
  * refuses here.
  *
  * @param warn of secrets that some jobs do not get
- * @returns `names`: those on the wire, in the order given, where a string and a file share one both; undefined for all.
- *   `files`: the names of the files among them that jobs find in their working directory
- * @throws NotFound for secrets that do not exist; Forbidden for those that may not go to the task's queue
+ * @returns `names`: those on the wire, in the order given; undefined for all. `files`: the names of the files among them that jobs
+ *   find in their working directory
+ * @throws NotFound for secrets that do not exist; Forbidden for those that may not go to the task's queue; InvalidArgument when
+ * none of those named would reach its jobs in the forms that it asks for
  */
 export async function checkSecrets(
   client: Client,
@@ -34,30 +36,47 @@ export async function checkSecrets(
   if (!useSecrets) return { names: undefined, files: [] };
   if (names?.length === 0) throw new InvalidArgument('--useSecrets= needs a name after "="; without "=" it gives all');
   const listed = await client.listSecrets().catch((error: Error) => {
-    if (error instanceof UnknownCall && !names && !secretForms) return [];
+    if (error instanceof UnknownCall && !names && !secretForms) return undefined;
     throw error;
   });
+  if (!listed) return { names: undefined, files: [] };
   if (!names) {
+    if (listed.length === 0) warn(`you have no secrets: ${noneFound(secretForms)}`);
     for (const secret of listed) warnWhereLeftOut(secret, site, warn);
+    for (const secret of withoutForm(listed, secretForms)) warn(inNoForm(secret, secretForms));
     return { names: undefined, files: filesOf(listed, secretForms) };
   }
   const missing = names.filter((name) => !listed.some((secret) => secret.name === name));
   if (missing.length > 0) {
-    throw new NotFound(`you have no secret named ${missing.join(', ')}; "pbook list_secrets" lists them`);
+    throw noSuchSecret(missing);
   }
-  const chosen = names.flatMap((name) => listed.filter((secret) => secret.name === name));
-  const sent = chosen.map(withWireName);
-  checkTrusted(sent, site ?? null);
-  return { names: [...new Set(sent.map(({ name }) => name))], files: filesOf(chosen, secretForms) };
+  const chosen = [...new Set(names.flatMap((name) => listed.filter((secret) => secret.name === name)))];
+  const given = chosen.map(({ name, kind, queues = null }) => ({ name: wireName(name, kind), queues }));
+  checkTrusted(given, site ?? null);
+  const lost = withoutForm(chosen, secretForms);
+  if (lost.length === chosen.length) {
+    const each = lost.map((secret) => inNoForm(secret, secretForms));
+    throw new InvalidArgument(`none of the secrets that the task names would reach its jobs: ${each.join('; ')}`);
+  }
+  for (const secret of lost) warn(inNoForm(secret, secretForms));
+  return { names: given.map(({ name }) => name), files: filesOf(chosen, secretForms) };
 }
 
-function filesOf(secrets: readonly ListedSecret[], forms: readonly SecretForm[] | undefined): string[] {
-  if (forms && !forms.includes('files')) return [];
-  return secrets.filter(({ kind }) => kind === 'file').map(({ name }) => name);
+function filesOf(secrets: readonly ListedSecret[], forms: readonly SecretForm[] = SECRET_FORMS): string[] {
+  if (!forms.includes('files')) return [];
+  return secrets.filter((secret) => formsOf(secret).includes('files')).map(({ name }) => name);
 }
 
-function withWireName({ name, kind, queues = null }: ListedSecret) {
-  return { name: wireName(name, kind), queues };
+function noneFound(forms: readonly SecretForm[] = SECRET_FORMS): string {
+  return forms.includes('json') ? 'jobs find {} in panda_secrets.json' : 'jobs get none';
+}
+
+function withoutForm(secrets: readonly ListedSecret[], forms: readonly SecretForm[] = SECRET_FORMS): ListedSecret[] {
+  return secrets.filter((secret) => !formsOf(secret).some((form) => forms.includes(form)));
+}
+
+function inNoForm(secret: ListedSecret, forms: readonly SecretForm[] = SECRET_FORMS): string {
+  return `${secret.name} does not reach the jobs with --secretsAs ${forms.join(',')}: add ${formsOf(secret).join(' or ')}`;
 }
 
 function warnWhereLeftOut(

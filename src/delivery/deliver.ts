@@ -30,7 +30,7 @@ export interface ReceivingPilot {
   node: string;
 }
 
-/** A job's secrets, if it gets any: sealed to the pilot's key, or in the clear for a pilot of the older protocol. */
+/** A job's secrets, which may be none: sealed to the pilot's key, or in the clear for a pilot of the older protocol. */
 export interface SecretsForPilot {
   sealedSecrets?: SealedSecrets;
   secrets?: string;
@@ -52,11 +52,11 @@ export async function deliver(
   job: DeliveredJob,
   pilot: ReceivingPilot,
   offer: Offer | undefined,
-): Promise<SecretsForPilot | undefined> {
+): Promise<SecretsForPilot> {
   const { ownerId } = job;
   if (!offer?.proven && !mayHaveSecrets(await findQueue(context.store, pilot.queue), offer)) {
     // Told before a value is opened.
-    if (!(await hasSecrets(context.vault, job))) return undefined;
+    if (!(await hasSecrets(context.vault, job))) return sealed(secretsText([]));
     throw new Forbidden(
       `queue "${pilot.queue}" gives no secrets over TLS alone: the pilot must offer a public key that it proves to be its own, ` +
         'or an operator allow it for the queue',
@@ -64,18 +64,17 @@ export async function deliver(
   }
   const { secrets, leftOut } = await context.vault.getForJob(ownerId, { secretIds: job.secretIds, queue: pilot.queue });
   const remark = leftOut > 0 ? { secretsLeftOut: leftOut } : undefined;
-  if (secrets.length === 0) return remark;
+  const forPilot = await sealed(secretsText(secrets));
+  // A job that asks for secrets and gets none finds an empty object; that is no delivery.
+  if (secrets.length > 0) await record(context, job, pilot, secrets, forPilot.sealedSecrets?.kem ?? 'tls');
+  return { ...forPilot, ...remark };
 
-  const text = secretsText(secrets);
-  if (!offer) {
-    await record(context, job, pilot, secrets, 'tls');
-    return { secrets: text, ...remark };
+  async function sealed(text: string): Promise<SecretsForPilot> {
+    if (!offer) return { secrets: text };
+    const binding = { jobId: job.jobId, attempt: job.attempt, ownerId, pilotId: pilot.pilotId };
+    const plaintext = Buffer.from(text, 'utf8');
+    return { sealedSecrets: await sealDelivery(offer.keys, binding, plaintext).finally(() => plaintext.fill(0)) };
   }
-  const binding = { jobId: job.jobId, attempt: job.attempt, ownerId, pilotId: pilot.pilotId };
-  const plaintext = Buffer.from(text, 'utf8');
-  const sealedSecrets = await sealDelivery(offer.keys, binding, plaintext).finally(() => plaintext.fill(0));
-  await record(context, job, pilot, secrets, sealedSecrets.kem);
-  return { sealedSecrets, ...remark };
 }
 
 async function hasSecrets(vault: Vault, { ownerId, secretIds }: DeliveredJob): Promise<boolean> {

@@ -27,19 +27,18 @@ export interface Delivery {
    */
   giveJobs(pilot: AskingPilot, request: JobRequest): Promise<{ jobs: GivenJob[] } | { none: string }>;
   /**
-   * The secrets of a job: the JSON text of an object wire name -> value, sealed to the strongest of the pilot's keys and
+   * The secrets of a job: the JSON text of an object wire name -> value, empty where there are none, sealed to the strongest of the pilot's keys and
    * bound to this attempt, owner and pilot. The delivery is on record before this answers. The caller must have given the
    * attempt to that pilot.
    *
    * @param offer undefined from a pilot that knows of no keys
-   * @returns nothing when its owner has no secrets
    * @throws {Forbidden} when the pilot proves no key to be its own and its queue gives no secrets over TLS alone; when the job
    * names a secret that may not go to the queue
    * @throws {NotFound} when the job names a secret that was deleted since
    * @throws {InvalidArgument} when none of the offered keys can be used
    * @throws {DecryptionFailed} when a secret does not open: nothing is delivered
    */
-  deliver(job: DeliveredJob, pilot: ReceivingPilot, offer: Offer | undefined): Promise<SecretsForPilot | undefined>;
+  deliver(job: DeliveredJob, pilot: ReceivingPilot, offer: Offer | undefined): Promise<SecretsForPilot>;
   /**
    * Which of the owner's jobs were given secrets and where, newest first.
    *

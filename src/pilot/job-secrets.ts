@@ -1,7 +1,7 @@
 import { mkdir, open, realpath, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DecryptionFailed } from '../protocol/errors.ts';
-import { splitWireName, type WireName } from '../protocol/names.ts';
+import { isFileName, splitWireName, type WireName } from '../protocol/names.ts';
 import { Plaintext } from '../protocol/plaintext.ts';
 import { removeTree } from './remove-tree.ts';
 
@@ -103,7 +103,7 @@ export async function placeSecrets(
       const { name, kind } = splitWireName(wire);
       if (kind !== 'file') continue;
       const bytes = fromBase64(value);
-      if (!isPlainFileName(name) || !bytes) {
+      if (!isFileName(name) || !bytes) {
         leftOut += 1;
         continue;
       }
@@ -117,11 +117,6 @@ export async function placeSecrets(
     await remove().catch(() => {});
     throw error;
   }
-}
-
-/** One that stays in the directory and needs no other. */
-function isPlainFileName(name: string): boolean {
-  return !/[/\\\0]/.test(name) && name !== '.' && name !== '..';
 }
 
 /** Line breaks are allowed, as encoders make them; anything else that is not base64 is not. */

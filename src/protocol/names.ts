@@ -7,7 +7,8 @@ export type SecretKind = 'string' | 'file';
 
 /**
  * A secret's name as it stands on the wire: a file's carries `___file___:` in front (PanDA's client strips
- * `___[a-z]+___:` when it lists). The wire name is what identifies a secret: `X` and `___file___:X` are two.
+ * `___[a-z]+___:` when it lists). The name without the mark identifies a secret: `X` and `___file___:X` are one, as a string and
+ * as a file.
  */
 export type WireName = string & { readonly __brand: 'WireName' };
 
@@ -56,4 +57,9 @@ const JOB_BREAKING =
 /** Tells whether a string secret of this name also becomes an environment variable of the job. The JSON file always has it. */
 export function isEnvironmentName(name: string): boolean {
   return ENVIRONMENT_NAME.test(name) && !JOB_BREAKING.test(name);
+}
+
+/** Whether a file secret of this name also becomes a file of the job: it stays in its directory and needs no other. */
+export function isFileName(name: string): boolean {
+  return !/[/\\\0]/.test(name) && name !== '.' && name !== '..';
 }

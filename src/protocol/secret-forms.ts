@@ -1,4 +1,7 @@
 import { InvalidArgument } from './errors.ts';
+import { MAX_VARIABLE_BYTES } from './limits.ts';
+import { isEnvironmentName, isFileName, type SecretKind } from './names.ts';
+import { utf8Length } from './text.ts';
 
 /**
  * The ways in which a job finds its secrets: `json`, all of them in `panda_secrets.json`; `env`, strings as environment
@@ -20,4 +23,18 @@ export function parseSecretForms(words: readonly string[], where: string): Secre
     throw new InvalidArgument(`${where}: must be one or more of ${SECRET_FORMS.join(', ')}, not ${given}`);
   }
   return SECRET_FORMS.filter((form) => words.includes(form));
+}
+
+/**
+ * The ways in which a secret can reach a job: every one is in the JSON file; a string is a variable, and a file a file, where the
+ * name can be that of one. A value with a NUL is no variable either.
+ *
+ * @param secret `size`: bytes of the value as sent, where they are known
+ */
+export function formsOf(secret: { name: string; kind: SecretKind; size?: number }): SecretForm[] {
+  const { name, kind, size = 0 } = secret;
+  if (kind === 'file') return isFileName(name) ? ['json', 'files'] : ['json'];
+  // With the "=" between, and a NUL behind.
+  const isVariable = isEnvironmentName(name) && utf8Length(name) + size + 2 <= MAX_VARIABLE_BYTES;
+  return isVariable ? ['json', 'env'] : ['json'];
 }

@@ -48,7 +48,7 @@ const VALUE_FIELDS = lengthPrefixed(
  * UTF-8. It is bound to its owner, data key, name, version and attributes, so that it opens in no other row and in none
  * whose attributes were changed.
  *
- * @param secret the name must be the one that `place.nameHash` was made of
+ * @param secret the name must be the one that `place.nameHash` was made of, of either kind
  */
 export function sealValue(dataKey: DataKey, place: ValuePlace, { name, value }: NamedValue): Buffer {
   const nameBytes = Buffer.byteLength(name, 'utf8');

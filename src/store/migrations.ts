@@ -22,6 +22,8 @@ export function migrationProvider(types: ColumnTypes): MigrationProvider {
         '0001-start': statements(start(types)),
         '0002-operators': statements(operators(types)),
         '0003-system-audit': statements(systemAudit(types)),
+        // It told the kind, and what the name is hashed as. The kind is in the name's ciphertext.
+        '0004-name-is-one-secret': statements(['alter table secrets rename column kind to hashed_as']),
       };
     },
   };

@@ -63,8 +63,8 @@ interface SecretsTable extends AttributeColumns {
   data_key_id: string;
   name_hash: Uint8Array;
   name_ciphertext: Uint8Array;
-  /** `string` or `file`. */
-  kind: string;
+  /** `string`; `file` where an earlier release hashed the name with the mark of a file in front. */
+  hashed_as: string;
   current_version: number;
   /** Bytes of the current version's value. */
   size: number;

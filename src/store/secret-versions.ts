@@ -62,6 +62,9 @@ export interface CurrentVersionRow extends AttributeColumns {
   revision: number;
   id: string | null;
   name_hash: Uint8Array | null;
+  name_ciphertext: Uint8Array | null;
+  hashed_as: string | null;
+  updated_at: number | null;
   version: number | null;
   /** This and the next are null as well when the secret's current version is missing. */
   data_key_id: string | null;
@@ -80,6 +83,9 @@ export const findCurrentVersions = prepared<{ ownerId: string }, CurrentVersionR
       'o.revision',
       's.id',
       's.name_hash',
+      's.name_ciphertext',
+      's.hashed_as',
+      's.updated_at',
       's.current_version as version',
       ...ATTRIBUTE_COLUMNS,
       'v.data_key_id',
@@ -88,26 +94,22 @@ export const findCurrentVersions = prepared<{ ownerId: string }, CurrentVersionR
     .where('o.id', '=', arg('ownerId')),
 );
 
-/** The kept versions of the secret with that name hash, newest first, without values. */
-export function listVersionRows(db: Database, ownerId: string, nameHash: Uint8Array) {
+/** The kept versions of a secret, newest first, without values. */
+export function listVersionRows(db: Database, secretId: string) {
   return db
-    .selectFrom('secrets as s')
-    .innerJoin('secret_versions as v', 'v.secret_id', 's.id')
-    .select(['v.version', 'v.size', 'v.created_at', 's.current_version'])
-    .where('s.owner_id', '=', ownerId)
-    .where('s.name_hash', '=', nameHash)
-    .orderBy('v.version', 'desc')
+    .selectFrom('secret_versions')
+    .select(['version', 'size', 'created_at'])
+    .where('secret_id', '=', secretId)
+    .orderBy('version', 'desc')
     .execute();
 }
 
-/** One version of the secret with that name hash. */
-export function findVersion(db: Database, ownerId: string, nameHash: Uint8Array, version: number) {
+/** One version of a secret. */
+export function findVersion(db: Database, secretId: string, version: number) {
   return db
-    .selectFrom('secrets as s')
-    .innerJoin('secret_versions as v', 'v.secret_id', 's.id')
-    .select(['s.id', 'v.data_key_id', 'v.ciphertext', ...ATTRIBUTE_COLUMNS])
-    .where('s.owner_id', '=', ownerId)
-    .where('s.name_hash', '=', nameHash)
-    .where('v.version', '=', version)
+    .selectFrom('secret_versions')
+    .select(['data_key_id', 'ciphertext'])
+    .where('secret_id', '=', secretId)
+    .where('version', '=', version)
     .executeTakeFirst();
 }

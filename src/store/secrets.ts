@@ -24,20 +24,35 @@ export const findRevision = prepared<{ ownerId: string }, { revision: number }>(
 );
 
 /** A secret without its value. */
-export interface FoundSecret extends AttributeColumns {
+export interface SecretRow extends AttributeColumns {
   id: string;
+  name_hash: Uint8Array;
+  hashed_as: string;
   current_version: number;
   size: number;
+  updated_at: number;
   name_ciphertext: Uint8Array;
 }
 
-/** One secret by the keyed hash of its name. */
-export const findSecret = prepared<{ ownerId: string; nameHash: Uint8Array }, FoundSecret>((db, arg) =>
-  db
-    .selectFrom('secrets')
-    .select(['id', 'current_version', 'size', 'name_ciphertext', ...ATTRIBUTE_NAMES])
-    .where('owner_id', '=', arg('ownerId'))
-    .where('name_hash', '=', arg('nameHash')),
+const SECRET_COLUMNS = [
+  'id',
+  'name_hash',
+  'hashed_as',
+  'current_version',
+  'size',
+  'updated_at',
+  'name_ciphertext',
+  ...ATTRIBUTE_NAMES,
+] as const;
+
+/** The secrets that stand under one of these hashes of a name; in no order. */
+export const findSecretsOfName = prepared<{ ownerId: string; nameHashes: readonly Uint8Array[] }, SecretRow>(
+  (db, arg) =>
+    db
+      .selectFrom('secrets')
+      .select(SECRET_COLUMNS)
+      .where('owner_id', '=', arg('ownerId'))
+      .where('name_hash', 'in', arg('nameHashes')),
 );
 
 /** How many secrets an owner keeps, and the bytes of their current values. Under the owner's lock, or it may be stale. */
@@ -59,7 +74,6 @@ export const insertSecret = prepared<
     nameHash: Uint8Array;
     nameCiphertext: Uint8Array;
     attributes: Attributes;
-    kind: string;
     size: number;
     now: number;
   },
@@ -72,7 +86,7 @@ export const insertSecret = prepared<
     name_hash: arg('nameHash'),
     name_ciphertext: arg('nameCiphertext'),
     ...arg('attributes'),
-    kind: arg('kind'),
+    hashed_as: 'string',
     current_version: 1,
     size: arg('size'),
     created_at: arg('now'),
@@ -88,8 +102,8 @@ export const advanceSecret = prepared<{ id: string; version: number; size: numbe
     .where('id', '=', arg('id')),
 );
 
-/** Writes what a secret carries, with its name bound to that. */
-export async function updateAttributes(
+/** Writes a secret's name, kind and attributes. */
+export async function updateName(
   db: Database,
   { id, attributes, nameCiphertext }: { id: string; attributes: Attributes; nameCiphertext: Uint8Array },
 ): Promise<void> {
@@ -103,10 +117,10 @@ export function listSecretRows(db: Database, ownerId: string) {
 }
 
 /** Those secrets whose name hashes are given. */
-export function findSecretIds(db: Database, ownerId: string, nameHashes: readonly Uint8Array[]) {
+export function findSecretRows(db: Database, ownerId: string, nameHashes: readonly Uint8Array[]) {
   return db
     .selectFrom('secrets')
-    .select(['id', 'name_hash', ...ATTRIBUTE_NAMES])
+    .select(SECRET_COLUMNS)
     .where('owner_id', '=', ownerId)
     .where('name_hash', 'in', nameHashes)
     .execute();

@@ -1,6 +1,10 @@
 import { Forbidden, NotFound } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { isTrusted, trustedQueues } from '../protocol/trusted-queues.ts';
+import { secretIdOf } from '../sealing/data-key.ts';
+import { openName } from '../sealing/value-format.ts';
+import type { SealedSecret } from './current-secrets.ts';
+import { nameHashes } from './one-name.ts';
 import type { Reading } from './owners.ts';
 import { type OpenedSecret, openAll } from './secrets.ts';
 
@@ -29,9 +33,10 @@ export interface JobSecrets {
 export async function openJobSecrets(
   reading: Reading,
   owner: OwnerId,
-  { secretIds, queue }: JobSecretsRequest,
+  { secretIds: asked, queue }: JobSecretsRequest,
 ): Promise<JobSecrets> {
   const kept = await reading.current.of(owner);
+  const secretIds = asked && (await currentIds(reading, owner, kept, asked));
   const goes = new Map(kept.map((secret) => [secret.id, isTrusted(trustedQueues(secret.attributes.queues), queue)]));
   if (secretIds) {
     const places = (which: (id: string) => boolean) => secretIds.flatMap((id, n) => (which(id) ? [n + 1] : []));
@@ -43,9 +48,30 @@ export async function openJobSecrets(
     }
   }
   const wanted = secretIds && new Set(secretIds);
-  const asked = kept.filter(({ id }) => !wanted || wanted.has(id));
-  const given = asked.filter(({ id }) => goes.get(id));
-  return { secrets: await openAll(reading, owner, given), leftOut: asked.length - given.length };
+  const meant = kept.filter(({ id }) => !wanted || wanted.has(id));
+  const given = meant.filter(({ id }) => goes.get(id));
+  return { secrets: await openAll(reading, owner, given), leftOut: meant.length - given.length };
+}
+
+/**
+ * The ids of the secrets that a task means. An earlier release made the id of a file of its name with the mark, so that a task
+ * which it took may name an id that the secret of that name has no more.
+ */
+async function currentIds(
+  { dataKeys }: Reading,
+  owner: OwnerId,
+  kept: readonly SealedSecret[],
+  asked: readonly string[],
+): Promise<readonly string[]> {
+  const known = new Set(kept.map(({ id }) => id));
+  if (asked.every((id) => known.has(id))) return asked;
+  const current = new Map<string, string>();
+  for (const { id, dataKeyId, nameHash, attributes, nameCiphertext } of kept) {
+    const dataKey = await dataKeys.get(owner, dataKeyId);
+    const name = openName(dataKey, { nameHash, attributes }, nameCiphertext);
+    for (const hash of nameHashes(dataKey, name)) current.set(secretIdOf(hash), id);
+  }
+  return asked.map((id) => (known.has(id) ? id : (current.get(id) ?? id)));
 }
 
 /** `of the 3 secrets that the task names, number 2 was` */

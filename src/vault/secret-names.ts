@@ -3,9 +3,11 @@ import type { OwnerId } from '../protocol/ids.ts';
 import { splitWireName, type WireName } from '../protocol/names.ts';
 import { attributesOf } from '../protocol/secret-attributes.ts';
 import { checkTrusted, trustedQueues } from '../protocol/trusted-queues.ts';
-import { hashName } from '../sealing/data-key.ts';
+import type { DataKey } from '../sealing/data-key.ts';
 import { openName } from '../sealing/value-format.ts';
-import { findSecretIds, findSecretNames } from '../store/secrets.ts';
+import { findSecretNames, findSecretRows } from '../store/secrets.ts';
+import type { Database } from '../store/store.ts';
+import { nameHashes, withoutReplaced } from './one-name.ts';
 import type { Reading } from './owners.ts';
 
 /**
@@ -22,13 +24,7 @@ export async function idsOfNames(
 ): Promise<string[]> {
   if (names.length === 0) return [];
   const dataKey = await dataKeys.active(owner);
-  const hashes = names.map((name) => (dataKey ? hashName(dataKey, name) : Buffer.alloc(0)));
-  const rows = dataKey ? await findSecretIds(store.db, owner, hashes) : [];
-  const byHash = new Map(rows.map((row) => [asText(row.name_hash), row]));
-  const found = names.flatMap((name, n) => {
-    const row = byHash.get(asText(hashes[n] as Buffer));
-    return row ? [{ id: row.id, name, queues: trustedQueues(row.queues) }] : [];
-  });
+  const found = dataKey ? await findAll(store.db, dataKey, names) : [];
   if (found.length < names.length) throw noSuchSecret(names.filter((name) => !found.some((one) => one.name === name)));
   if (task) checkTrusted(found, task.queue);
   return found.map(({ id }) => id);
@@ -53,6 +49,16 @@ export async function namesOfIds(
 export function noSuchSecret(names: readonly WireName[]): NotFound {
   const quoted = names.map((name) => `"${splitWireName(name).name}"`);
   return new NotFound(`you have no secret named ${quoted.join(', ')}`);
+}
+
+async function findAll(db: Database, dataKey: DataKey, names: readonly WireName[]) {
+  const hashes = names.map((name) => nameHashes(dataKey, name));
+  const rows = await findSecretRows(db, dataKey.ownerId, hashes.flat());
+  const byHash = new Map(rows.map((row) => [asText(row.name_hash), row]));
+  return names.flatMap((name, n) => {
+    const ofName = (hashes[n] ?? []).flatMap((hash) => byHash.get(asText(hash)) ?? []);
+    return withoutReplaced(ofName, () => name).map(({ id, queues }) => ({ id, name, queues: trustedQueues(queues) }));
+  });
 }
 
 /** A hash as what a `Map` can look up. */

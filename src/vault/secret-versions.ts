@@ -2,9 +2,10 @@ import { NotFound } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { splitWireName, type WireName } from '../protocol/names.ts';
 import { attributesOf } from '../protocol/secret-attributes.ts';
-import { hashName } from '../sealing/data-key.ts';
 import { openValue } from '../sealing/value-format.ts';
 import { findVersion, listVersionRows } from '../store/secret-versions.ts';
+import type { SecretRow } from '../store/secrets.ts';
+import { findSecret } from './one-name.ts';
 import type { Changing } from './owners.ts';
 import { noSuchSecret } from './secret-names.ts';
 import { setSecret } from './secrets.ts';
@@ -20,23 +21,22 @@ export interface VersionInfo {
 
 /** The versions of a secret that are kept, newest first. @throws {NotFound} when there is no such secret */
 export async function listVersions(
-  { store, dataKeys }: Changing,
+  { store, dataKeys }: Looking,
   owner: OwnerId,
   name: WireName,
 ): Promise<VersionInfo[]> {
-  const dataKey = await dataKeys.active(owner);
-  const rows = dataKey ? await listVersionRows(store.db, owner, hashName(dataKey, name)) : [];
-  if (rows.length === 0) throw noSuchSecret([name]);
-  return rows.map((row) => ({
+  const { found } = await findOwn({ store, dataKeys }, owner, name);
+  return (await listVersionRows(store.db, found.id)).map((row) => ({
     version: row.version,
     size: row.size,
     createdAt: row.created_at,
-    current: row.version === row.current_version,
+    current: row.version === found.current_version,
   }));
 }
 
 /**
- * Makes a kept version's value the current one, as a new version.
+ * Makes a kept version's value the current one, as a new version. The secret becomes a string or a file again, as that version
+ * was.
  *
  * @throws {NotFound} when the secret or that version of it is not there
  * @throws {DecryptionFailed} when the version does not open
@@ -49,16 +49,25 @@ export async function restoreVersion(
   version: number,
 ): Promise<{ version: number }> {
   const { store, dataKeys } = changing;
-  const kept = (await listVersions(changing, owner, name)).map((one) => one.version);
-  const activeKey = await dataKeys.active(owner);
-  const nameHash = activeKey && hashName(activeKey, name);
-  const row = nameHash && (await findVersion(store.db, owner, nameHash, version));
+  const { found } = await findOwn(changing, owner, name);
+  const row = await findVersion(store.db, found.id, version);
   if (!row) {
+    const kept = (await listVersionRows(store.db, found.id)).map((one) => one.version);
     throw new NotFound(
       `version ${version} of "${splitWireName(name).name}" is not kept; the kept ones are ${kept.join(', ')}`,
     );
   }
   const dataKey = await dataKeys.get(owner, row.data_key_id);
-  const secret = openValue(dataKey, { nameHash, version, attributes: attributesOf(row) }, row.ciphertext);
-  return setSecret(changing, owner, secret, { restored: { id: row.id, version } });
+  const place = { nameHash: found.name_hash, version, attributes: attributesOf(found) };
+  const secret = openValue(dataKey, place, row.ciphertext);
+  return setSecret(changing, owner, secret, { restored: { id: found.id, version } });
+}
+
+type Looking = Pick<Changing, 'store' | 'dataKeys'>;
+
+async function findOwn({ store, dataKeys }: Looking, owner: OwnerId, name: WireName): Promise<{ found: SecretRow }> {
+  const dataKey = await dataKeys.active(owner);
+  const { found } = dataKey ? await findSecret(store.db, dataKey, name) : {};
+  if (!found) throw noSuchSecret([name]);
+  return { found };
 }

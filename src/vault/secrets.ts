@@ -2,7 +2,7 @@ import { appendAudit } from '../audit/audit.ts';
 import { NotFound } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { KEPT_VERSIONS } from '../protocol/limits.ts';
-import { type SecretKind, splitWireName, type WireName, wireName } from '../protocol/names.ts';
+import type { WireName } from '../protocol/names.ts';
 import type { Plaintext } from '../protocol/plaintext.ts';
 import {
   type AttributeChange,
@@ -12,19 +12,13 @@ import {
   toldAttributes,
 } from '../protocol/secret-attributes.ts';
 import { checkValue, utf8Length } from '../protocol/text.ts';
-import { type DataKey, hashName, secretIdOf } from '../sealing/data-key.ts';
+import { type DataKey, secretIdOf } from '../sealing/data-key.ts';
 import { openName, openValue, sealName, sealValue } from '../sealing/value-format.ts';
 import { deleteOldVersions, insertVersion } from '../store/secret-versions.ts';
-import {
-  advanceSecret,
-  deleteSecretRow,
-  deleteSecretRows,
-  findSecret,
-  insertSecret,
-  listSecretRows,
-} from '../store/secrets.ts';
+import { advanceSecret, deleteSecretRow, deleteSecretRows, insertSecret, listSecretRows } from '../store/secrets.ts';
 import { bindAttributes } from './attributes.ts';
 import type { SealedSecret } from './current-secrets.ts';
+import { findSecret, nameHashes, withoutReplaced } from './one-name.ts';
 import { type Changing, lockOwner, type Reading, underActiveKey } from './owners.ts';
 import { checkQuota } from './quota.ts';
 import { asText } from './secret-names.ts';
@@ -42,7 +36,6 @@ export interface OpenedSecret {
 export interface SecretInfo {
   id: string;
   name: WireName;
-  kind: SecretKind;
   attributes: Attributes;
   version: number;
   /** Bytes of the value as sent. */
@@ -75,22 +68,21 @@ export async function setSecret(
 
   return underActiveKey(changing, owner, async (tx, dataKey, head) => {
     const now = clock();
-    const nameHash = hashName(dataKey, name);
-    const [found] = await findSecret(tx, { ownerId: owner, nameHash });
+    const { found, replaced, nameHash } = await findSecret(tx, dataKey, name);
     if (restored && found?.id !== restored.id) throw new NotFound('the secret was deleted before it was restored');
-    await checkQuota(tx, owner, { added: found ? 0 : 1, grown: size - (found?.size ?? 0) });
+    const rows = found ? [found, ...replaced] : [];
+    const sizeBefore = rows.reduce((sum, row) => sum + row.size, 0);
+    await checkQuota(tx, owner, { added: 1 - rows.length, grown: size - sizeBefore });
+    for (const row of replaced) await deleteSecretRow(tx, owner, row.id);
 
     const id = found?.id ?? secretIdOf(nameHash);
     const version = (found?.current_version ?? 0) + 1;
-    const attributes = found
-      ? await bindAttributes(tx, dataKey, found, { name, nameHash }, change)
-      : { ...NO_ATTRIBUTES, ...change };
+    const attributes = found ? await bindAttributes(tx, dataKey, found, name, change) : { ...NO_ATTRIBUTES, ...change };
     if (found) {
       await advanceSecret(tx, { id, version, size, now });
     } else {
       const nameCiphertext = sealName(dataKey, { nameHash, attributes }, name);
-      const { kind } = splitWireName(name);
-      const row = { id, ownerId: owner, dataKeyId: dataKey.id, nameHash, nameCiphertext, attributes, kind, size, now };
+      const row = { id, ownerId: owner, dataKeyId: dataKey.id, nameHash, nameCiphertext, attributes, size, now };
       await insertSecret(tx, row);
     }
     const ciphertext = sealValue(dataKey, { nameHash, version, attributes }, secret);
@@ -98,10 +90,10 @@ export async function setSecret(
     if (version > KEPT_VERSIONS) await deleteOldVersions(tx, { secretId: id, lastVersion: version - KEPT_VERSIONS });
 
     if (restored) {
-      const detail = { secret: id, version, from: restored.version };
+      const detail = { secret: id, version, from: restored.version, ...idsOf(replaced) };
       await appendAudit(tx, clock, owner, 'owner', 'secret.restore', detail, head);
     } else {
-      const detail = { secret: id, version, ...toldAttributes(change) };
+      const detail = { secret: id, version, ...toldAttributes(change), ...idsOf(replaced) };
       await appendAudit(tx, clock, owner, 'owner', 'secret.set', detail, head);
     }
     return { version };
@@ -124,52 +116,44 @@ export async function openSecrets(
   if (!names) return openAll(reading, owner, all);
   // All of an owner's rows are under one data key.
   const dataKey = await reading.dataKeys.get(owner, first.dataKeyId);
-  const wanted = new Set(names.map((name) => asText(hashName(dataKey, name))));
-  return openAll(
-    reading,
-    owner,
-    all.filter(({ nameHash }) => wanted.has(asText(nameHash))),
-  );
+  const wanted = new Set(names.flatMap((name) => nameHashes(dataKey, name).map(asText)));
+  const found = all.filter(({ nameHash }) => wanted.has(asText(nameHash)));
+  // A string is not answered to whom asks for a file of its name, nor the other way about.
+  return (await openAll(reading, owner, found)).filter(({ name }) => names.includes(name));
 }
 
 /** An owner's secrets without values, sorted by name. @throws {DecryptionFailed} when a name does not open */
 export async function listSecrets({ store, dataKeys }: Reading, owner: OwnerId): Promise<SecretInfo[]> {
-  const listed: SecretInfo[] = [];
+  const named: (Awaited<ReturnType<typeof listSecretRows>>[number] & { name: WireName; attributes: Attributes })[] = [];
   for (const row of await listSecretRows(store.db, owner)) {
     const dataKey = await dataKeys.get(owner, row.data_key_id);
     const attributes = attributesOf(row);
-    listed.push({
-      id: row.id,
-      name: openName(dataKey, { nameHash: row.name_hash, attributes }, row.name_ciphertext),
-      kind: row.kind as SecretKind,
-      attributes,
-      version: row.current_version,
-      size: row.size,
-      createdAt: row.created_at,
-      updatedAt: row.updated_at,
-    });
+    const name = openName(dataKey, { nameHash: row.name_hash, attributes }, row.name_ciphertext);
+    named.push({ ...row, name, attributes });
   }
+  const listed = withoutReplaced(named, ({ name }) => name).map((row) => ({
+    id: row.id,
+    name: row.name,
+    attributes: row.attributes,
+    version: row.current_version,
+    size: row.size,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  }));
   return listed.sort(byName);
 }
 
-/**
- * Deletes a secret with all its versions. As in PanDA, a name that no string has is the name of a file.
- *
- * @returns whether there was one
- */
+/** Deletes the secret of a name, of either kind, with all its versions. @returns whether there was one */
 export async function deleteSecret(changing: Changing, owner: OwnerId, name: WireName): Promise<boolean> {
   // An owner without secrets gets no data key.
   if (!(await changing.dataKeys.active(owner))) return false;
-  const names = splitWireName(name).kind === 'string' ? [name, wireName(name, 'file')] : [name];
   return underActiveKey(changing, owner, async (tx, dataKey, head) => {
-    for (const candidate of names) {
-      const [found] = await findSecret(tx, { ownerId: owner, nameHash: hashName(dataKey, candidate) });
-      if (!found) continue;
-      await deleteSecretRow(tx, owner, found.id);
-      await appendAudit(tx, changing.clock, owner, 'owner', 'secret.delete', { secret: found.id }, head);
-      return true;
-    }
-    return false;
+    const { found, replaced } = await findSecret(tx, dataKey, name);
+    if (!found) return false;
+    for (const row of [found, ...replaced]) await deleteSecretRow(tx, owner, row.id);
+    const detail = { secret: found.id, ...idsOf(replaced) };
+    await appendAudit(tx, changing.clock, owner, 'owner', 'secret.delete', detail, head);
+    return true;
   });
 }
 
@@ -199,6 +183,11 @@ export async function openAll(
     return { id, version, attributes, ...openValue(dataKey, { nameHash, version, attributes }, ciphertext) };
   });
   return opened.sort(byName);
+}
+
+/** For the audit: those that went because another of their name had replaced them. */
+function idsOf(replaced: readonly { id: string }[]): { replaced?: string[] } {
+  return replaced.length > 0 ? { replaced: replaced.map(({ id }) => id) } : {};
 }
 
 function byName(a: { name: WireName }, b: { name: WireName }): number {

@@ -32,7 +32,7 @@ export type { OpenedSecret };
  */
 export interface Vault {
   /**
-   * Makes `value` the secret's current version. Two concurrent calls for one name create two versions.
+   * Makes `value` the current version of the secret of that name, which becomes a string or a file as `name` says. Two concurrent calls for one name create two versions.
    *
    * @param value a string of Unicode scalar values, at most `MAX_VALUE_BYTES` of UTF-8
    * @param attributes what else it carries from now on, in every version; what is left out stays
@@ -51,7 +51,7 @@ export interface Vault {
   getForJob(owner: OwnerId, request: JobSecretsRequest): Promise<JobSecrets>;
   /** The owner's secrets, sorted by name; no value is opened. */
   list(owner: OwnerId): Promise<SecretInfo[]>;
-  /** Deletes a secret with all its versions; for a name that no string has, the file of that name. @returns whether there was one */
+  /** Deletes the secret of that name, of either kind, with all its versions. @returns whether there was one */
   delete(owner: OwnerId, name: WireName): Promise<boolean>;
   /** Deletes all. @returns how many there were */
   deleteAll(owner: OwnerId): Promise<number>;
@@ -85,7 +85,7 @@ export interface VaultDependencies {
 
 export function createVault({ store, rootKeys, clock, cacheBytes = CIPHERTEXT_CACHE_BYTES }: VaultDependencies): Vault {
   const dataKeys = createDataKeys({ store, rootKeys, clock });
-  const current = createCurrentSecrets({ store, cacheBytes });
+  const current = createCurrentSecrets({ store, dataKeys, cacheBytes });
   const reading = { store, dataKeys, current };
   const changing = { store, dataKeys, clock };
 

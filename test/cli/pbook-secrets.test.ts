@@ -372,3 +372,37 @@ sys.exit(os.waitstatus_to_exitcode(status))
   const status = await new Promise<number | null>((resolve) => child.on('close', resolve));
   return { output, status };
 }
+
+test('a secret that does not exist is no deletion: it is named, and the exit status is 1', async () => {
+  await using stub = await startStub({ 'creds/set_user_secrets': () => ok({ found: false }) });
+  const said = {
+    status: 1,
+    stdout: '',
+    stderr: 'ERROR : you have no secret named TYPO; "pbook list_secrets" lists them\n',
+  };
+  const { status, stdout, stderr } = await run('pbook', ['delete_secret', 'TYPO'], stub.url);
+  assert.deepEqual({ status, stdout, stderr }, said);
+  const prompt = await run('pbook', ['-c', "delete_secret('TYPO')"], stub.url);
+  assert.deepEqual({ status: prompt.status, stdout: prompt.stdout, stderr: prompt.stderr }, said);
+});
+
+test('a name that reaches jobs in panda_secrets.json alone is said when it is set', async () => {
+  await using stub = await startStub({ 'creds/set_user_secrets': () => ok() });
+  const said = async (...words: string[]) => {
+    const { status, stderr } = await run('pbook', ['set_secret', ...words], stub.url);
+    assert.equal(status, 0);
+    return stderr;
+  };
+  const alone = (name: string, what: string) =>
+    `WARNING : ${name} cannot be the name of ${what}: it reaches jobs in panda_secrets.json alone\n`;
+  for (const name of ['db-password', 'PATH', '1ST']) {
+    assert.equal(await said(name, 'correct-horse'), alone(name, 'an environment variable'));
+  }
+  assert.equal(await said('a/key.pem', '--file', import.meta.filename), alone('a/key.pem', 'a file'));
+  for (const words of [
+    ['DB_PASSWORD', 'correct-horse'],
+    ['db-key.pem', '--file', import.meta.filename],
+  ]) {
+    assert.equal(await said(...words), '');
+  }
+});

@@ -31,6 +31,60 @@ test("prun packs, uploads and submits, and says what PanDA's prun says", async (
   assert.match(String(task['cliParams']), /^prun --exec "python3 my\.py %RNDM:5" --outDS user\.adoe\.test1/);
 });
 
+test('a secret that --secretsAs leaves out in every form is named, and a task of such alone is not submitted', async () => {
+  const secrets = [
+    { name: 'db-password', kind: 'string', size: 20 },
+    { name: 'PATH', kind: 'string', size: 20 },
+    { name: 'LARGE', kind: 'string', size: 200_000 },
+    { name: 'TOKEN', kind: 'string', size: 20 },
+    { name: 'key.pem', kind: 'file', size: 20 },
+    { name: 'a/key.pem', kind: 'file', size: 20 },
+  ];
+  await using stub = await startStub({ ...accepting(), 'creds/list_user_secrets': () => ok(secrets) });
+  const warnings = async (...more: string[]) => {
+    const { status, stderr } = await prun([...LINE, '--yes', ...more], stub);
+    return { status, stderr: stderr.split('\n').filter((line) => line !== '' && !line.includes('searched')) };
+  };
+  const lost = (name: string, forms: string, add: string) =>
+    `WARNING : ${name} does not reach the jobs with --secretsAs ${forms}: add ${add}`;
+
+  assert.deepEqual((await warnings('--useSecrets')).stderr, [], 'all are in panda_secrets.json');
+  const all = await warnings('--useSecrets', '--secretsAs', 'env');
+  assert.deepEqual(all.stderr, [
+    lost('db-password', 'env', 'json'),
+    lost('PATH', 'env', 'json'),
+    lost('LARGE', 'env', 'json'),
+    lost('key.pem', 'env', 'json or files'),
+    lost('a/key.pem', 'env', 'json'),
+  ]);
+  const some = await warnings('--useSecrets=TOKEN,key.pem,a/key.pem', '--secretsAs', 'files');
+  assert.deepEqual(
+    [some.status, some.stderr],
+    [0, [lost('TOKEN', 'files', 'json or env'), lost('a/key.pem', 'files', 'json')]],
+  );
+
+  const before = stub.seen.length;
+  const none = await warnings('--useSecrets=db-password,key.pem', '--secretsAs', 'env');
+  assert.equal(none.status, 1);
+  assert.match(
+    none.stderr.join(),
+    /^ERROR : none of the secrets .*: db-password does .* add json; key\.pem does .* json or files$/,
+  );
+  const calls = stub.seen.slice(before).map(({ path }) => path);
+  assert.deepEqual(calls, ['creds/list_user_secrets'], 'nothing was sent');
+});
+
+test('--useSecrets without any secret says so', async () => {
+  await using stub = await startStub({ ...accepting(), 'creds/list_user_secrets': () => ok([]) });
+  const { status, stderr } = await prun([...LINE, '--useSecrets'], stub);
+  assert.equal(status, 0);
+  assert.match(stderr, /^WARNING : you have no secrets: jobs find \{\} in panda_secrets\.json$/m);
+  assert.match(
+    (await prun([...LINE, '--useSecrets', '--secretsAs', 'env'], stub)).stderr,
+    /no secrets: jobs get none$/m,
+  );
+});
+
 test('a sandbox that the server has is not uploaded again', async () => {
   await using stub = await startStub({
     ...accepting(),

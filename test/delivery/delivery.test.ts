@@ -124,26 +124,30 @@ eachStore('a job that names a secret which was restricted meanwhile gets nothing
   const { delivery, vault, owner, job } = await ownerWithJob(t, database);
   const secretIds = await vault.idsOf(owner, [named('A')], { queue: 'GRID' });
   await vault.set(owner, named('A'), 'for few', parseAttributes({ queues: ['SAFE'] }));
-  const { offers } = await newRecipient();
+  const recipient = await newRecipient();
+  const { offers } = recipient;
   await assert.rejects(delivery.deliver({ ...job, secretIds }, pilot, proven(offers)), {
     code: 'ERR_FORBIDDEN',
     message: 'the secret that the task names was restricted to other queues than GRID',
   });
   await vault.delete(owner, named('B', 'file'));
-  assert.deepEqual(await delivery.deliver(job, pilot, proven(offers)), { secretsLeftOut: 1 });
+  const delivered = await delivery.deliver(job, pilot, proven(offers));
+  assert.deepEqual([await opened(recipient, delivered, job), delivered.secretsLeftOut], ['{}', 1]);
   assert.deepEqual(await delivery.history(owner), []);
 });
 
-eachStore('where there are no secrets nothing is delivered and nothing recorded', async (t, database) => {
+eachStore('where there are no secrets the job finds an empty object, and nothing is recorded', async (t, database) => {
   const { delivery, vault, newOwner, owner, job } = await ownerWithJob(t, database);
-  const { offers } = await newRecipient();
-  const other = await newOwner();
-  assert.equal(await delivery.deliver({ ...job, ownerId: other }, pilot, proven(offers)), undefined);
-  assert.equal(await delivery.deliver({ ...job, ownerId: other }, pilot, undefined), undefined);
-  assert.equal(await delivery.deliver({ ...job, secretIds: [] }, pilot, proven(offers)), undefined);
+  const recipient = await newRecipient();
+  const offer = proven(recipient.offers);
+  const ofOther = { ...job, ownerId: await newOwner() };
+  assert.equal(await opened(recipient, await delivery.deliver(ofOther, pilot, offer), ofOther), '{}');
+  assert.deepEqual(await delivery.deliver(ofOther, pilot, undefined), { secrets: '{}' }, 'to any pilot of any queue');
+  const ofNone = { ...job, secretIds: [] };
+  assert.equal(await opened(recipient, await delivery.deliver(ofNone, pilot, offer), ofNone), '{}');
   await vault.deleteAll(owner);
-  assert.equal(await delivery.deliver(job, pilot, proven(offers)), undefined);
-  assert.deepEqual([...(await delivery.history(owner)), ...(await delivery.history(other))], []);
+  assert.equal(await opened(recipient, await delivery.deliver(job, pilot, offer), job), '{}');
+  assert.deepEqual([...(await delivery.history(owner)), ...(await delivery.history(ofOther.ownerId))], []);
 });
 
 test('what was sealed for one attempt opens for no other attempt, job, owner or pilot, and with no other key', async (t) => {

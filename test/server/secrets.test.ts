@@ -25,10 +25,26 @@ test('a secret is set, read, replaced and deleted as PanDA answers it', async (t
   assert.deepEqual(await values(server, alice), { A: 'two', B: 'three' });
   await server.ask(alice, creds.setUserSecrets, { key: 'A', value: null });
   const again = await server.ask(alice, creds.setUserSecrets, { key: 'A', value: null });
-  assert.equal(again.success, true, 'deleting what is not there is no error');
+  const nothing = { success: true, message: 'OK', data: { found: false } };
+  assert.deepEqual(again, nothing, 'deleting what is not there is no error, and our own client is told');
   assert.deepEqual(await values(server, alice), { B: 'three' });
   await server.ask(alice, creds.setUserSecrets, { key: null, value: null });
   assert.deepEqual(await values(server, alice), {});
+});
+
+test('of a string and a file of one name, as PanDA clients set them, the later one is there alone', async (t) => {
+  const server = await startServer(t);
+  const alice = await server.userToken('alice');
+  const [string, file] = [
+    { key: 'KEY', value: 'a string' },
+    { key: '___file___:KEY', value: 'ZmlsZQ==' },
+  ];
+  for (const { key, value } of [string, file, string, file]) {
+    assert.equal((await server.ask(alice, creds.setUserSecrets, { key, value })).message, 'OK');
+    assert.deepEqual(await values(server, alice), { [key]: value });
+  }
+  const deleted = await server.ask(alice, creds.setUserSecrets, { key: 'KEY', value: null });
+  assert.deepEqual([deleted, await values(server, alice)], [{ success: true, message: 'OK', data: null }, {}]);
 });
 
 test('only the secrets that were asked for come back, one or many', async (t) => {

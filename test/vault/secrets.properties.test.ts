@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { OwnerId } from '../../src/protocol/ids.ts';
 import { KEPT_VERSIONS } from '../../src/protocol/limits.ts';
+import type { SecretKind } from '../../src/protocol/names.ts';
 import type { Vault } from '../../src/vault/vault.ts';
 import { sqliteDatabase } from '../stores.ts';
 import { named, openVault, revealed } from './vaults.ts';
@@ -59,13 +60,15 @@ function isName(text: string): boolean {
   }
 }
 
-/** What a vault should hold: the values of each name, the oldest first. */
-type Model = { versions: Map<string, { last: number; values: string[] }> };
+/** What a vault should hold: the values of each name with their kinds, the oldest first. */
+type Model = { versions: Map<string, { last: number; values: { kind: SecretKind; text: string }[] }> };
 /** The vault, and the same one through another server. */
 type Real = { owner: OwnerId; vaults: Vault[] };
 type Command = fc.AsyncCommand<Model, Real>;
 
 const anyName = fc.constantFrom<string[]>('A', 'B', 'C');
+const anyKind = fc.constantFrom<SecretKind[]>('string', 'file');
+const anyWireName = fc.tuple(anyName, anyKind).map(([name, kind]) => named(name, kind));
 const anyServer = fc.constantFrom(0, 1);
 
 function command(
@@ -81,37 +84,37 @@ function command(
 }
 
 const commands = [
-  fc.tuple(anyName, value, anyServer).map(([name, text, server]) =>
+  fc.tuple(anyName, anyKind, value, anyServer).map(([name, kind, text, server]) =>
     command(
-      `set ${name}`,
+      `set ${kind} ${name}`,
       async ({ versions }, { owner, vault }) => {
-        const { version } = await vault.set(owner, named(name), text);
+        const { version } = await vault.set(owner, named(name, kind), text);
         const known = versions.get(name) ?? { last: 0, values: [] };
         assert.equal(version, known.last + 1);
-        versions.set(name, { last: version, values: [...known.values, text].slice(-KEPT_VERSIONS) });
+        versions.set(name, { last: version, values: [...known.values, { kind, text }].slice(-KEPT_VERSIONS) });
       },
       server,
     ),
   ),
-  fc.tuple(anyName, anyServer).map(([name, server]) =>
+  fc.tuple(anyName, anyKind, anyServer).map(([name, kind, server]) =>
     command(
       `delete ${name}`,
       async ({ versions }, { owner, vault }) => {
-        assert.equal(await vault.delete(owner, named(name)), versions.delete(name));
+        assert.equal(await vault.delete(owner, named(name, kind)), versions.delete(name));
       },
       server,
     ),
   ),
-  fc.tuple(anyName, fc.nat(KEPT_VERSIONS - 1), anyServer).map(([name, back, server]) =>
+  fc.tuple(anyName, anyKind, fc.nat(KEPT_VERSIONS - 1), anyServer).map(([name, kind, back, server]) =>
     command(
       `restore ${name}, ${back} back`,
       async ({ versions }, { owner, vault }) => {
         const known = versions.get(name);
-        const text = known?.values.at(-1 - back);
-        const restored = vault.restore(owner, named(name), (known?.last ?? 0) - back);
-        if (!known || text === undefined) return assert.rejects(restored, { code: 'ERR_NOT_FOUND' });
+        const earlier = known?.values.at(-1 - back);
+        const restored = vault.restore(owner, named(name, kind), (known?.last ?? 0) - back);
+        if (!known || earlier === undefined) return assert.rejects(restored, { code: 'ERR_NOT_FOUND' });
         assert.deepEqual(await restored, { version: known.last + 1 });
-        versions.set(name, { last: known.last + 1, values: [...known.values, text].slice(-KEPT_VERSIONS) });
+        versions.set(name, { last: known.last + 1, values: [...known.values, earlier].slice(-KEPT_VERSIONS) });
       },
       server,
     ),
@@ -126,17 +129,14 @@ const commands = [
       server,
     ),
   ),
-  fc.tuple(fc.option(fc.uniqueArray(anyName), { nil: undefined }), anyServer).map(([names, server]) =>
+  fc.tuple(fc.option(fc.uniqueArray(anyWireName), { nil: undefined }), anyServer).map(([names, server]) =>
     command(
       `get ${names ?? 'all'}`,
       async ({ versions }, { owner, vault }) => {
         const expected = [...versions]
-          .filter(([name]) => names?.includes(name) ?? true)
-          .map(([name, { values }]) => [name, values.at(-1)]);
-        const got = await vault.get(
-          owner,
-          names?.map((name) => named(name)),
-        );
+          .map(([name, { values }]) => [named(name, values.at(-1)?.kind), values.at(-1)?.text] as const)
+          .filter(([name]) => names?.includes(name) ?? true);
+        const got = await vault.get(owner, names);
         assert.deepEqual(revealed(got), Object.fromEntries(expected));
       },
       server,

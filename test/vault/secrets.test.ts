@@ -41,7 +41,7 @@ eachStore('a new owner has nothing, and asking makes no data key', async (t, dat
   assert.deepEqual(await store.db.selectFrom('data_keys').selectAll().execute(), []);
 });
 
-eachStore('the list tells kind, version, size and times without values', async (t, database) => {
+eachStore('the list tells version, size and times without values', async (t, database) => {
   let now = 1000;
   const { vault, newOwner } = await openVault(t, database, { clock: () => now });
   const owner = await newOwner();
@@ -53,10 +53,9 @@ eachStore('the list tells kind, version, size and times without values', async (
   assert.deepEqual(
     listed.map(({ id, ...rest }) => rest),
     [
-      { name: 'A', kind: 'string', attributes: NO_ATTRIBUTES, version: 2, size: 6, createdAt: 1000, updatedAt: 2000 },
+      { name: 'A', attributes: NO_ATTRIBUTES, version: 2, size: 6, createdAt: 1000, updatedAt: 2000 },
       {
         name: '___file___:key',
-        kind: 'file',
         attributes: NO_ATTRIBUTES,
         version: 1,
         size: 4,
@@ -83,22 +82,6 @@ eachStore('a deleted secret is gone with every version', async (t, database) => 
   assert.equal((await store.db.selectFrom('secret_versions').selectAll().execute()).length, 1);
   assert.deepEqual(await vault.set(owner, named('A'), 'new'), { version: 1 });
 });
-
-eachStore(
-  'deleting a name that no string has deletes the file of that name, and a string goes first',
-  async (t, database) => {
-    const { vault, newOwner } = await openVault(t, database);
-    const owner = await newOwner();
-    await vault.set(owner, named('X'), 'a string');
-    await vault.set(owner, named('X', 'file'), 'ZmlsZQ==');
-    assert.equal(await vault.delete(owner, named('X')), true);
-    assert.deepEqual(Object.keys(revealed(await vault.get(owner))), ['___file___:X']);
-    assert.equal(await vault.delete(owner, named('X')), true);
-    assert.deepEqual(await vault.get(owner), []);
-    await vault.set(owner, named('X'), 'a string');
-    assert.equal(await vault.delete(owner, named('X', 'file')), false);
-  },
-);
 
 eachStore('deleting all deletes nothing of another owner', async (t, database) => {
   const { vault, newOwner } = await openVault(t, database);

@@ -1,6 +1,6 @@
 import type { Client } from '../../client/client.ts';
+import { noSuchSecret } from '../../client/secrets.ts';
 import type { ListedDelivery, ListedVersion } from '../../protocol/calls/creds.ts';
-import { NotFound } from '../../protocol/errors.ts';
 import { DEFAULT_DELIVERIES_SHOWN } from '../../protocol/limits.ts';
 import { parseWireName, splitWireName, type WireName, wireName } from '../../protocol/names.ts';
 import { type Column, columns } from '../columns.ts';
@@ -74,15 +74,12 @@ function parseCount(text: string, what: string): number {
   return Number(text);
 }
 
-/** As with `delete_secret`, a name that no string has is the name of a file. @throws NotFound */
+/** @throws NotFound */
 async function existingName(client: Client, key: string): Promise<WireName> {
-  const name = parseWireName(key);
-  const kept = (await client.listSecrets()).map((secret) => wireName(secret.name, secret.kind));
-  const found = [name, ...(splitWireName(name).kind === 'string' ? [wireName(name, 'file')] : [])].find((one) =>
-    kept.includes(one),
-  );
-  if (found) return found;
-  throw new NotFound(`you have no secret named ${splitWireName(name).name}; "pbook list_secrets" lists them`);
+  const { name } = splitWireName(parseWireName(key));
+  const found = (await client.listSecrets()).find((secret) => secret.name === name);
+  if (!found) throw noSuchSecret([name]);
+  return wireName(found.name, found.kind);
 }
 
 const HISTORY: readonly Column[] = [

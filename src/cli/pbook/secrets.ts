@@ -6,8 +6,9 @@ import {
   type ToldAttributes,
   typedAttributes,
 } from '../../protocol/secret-attributes.ts';
+import { formsOf } from '../../protocol/secret-forms.ts';
 import { withConnection } from '../command.ts';
-import { info, printJson, UsageError } from '../reporting.ts';
+import { info, printJson, UsageError, warn } from '../reporting.ts';
 import { keywordArguments, truthValue } from './keyword-arguments.ts';
 import { secretValue } from './secret-value.ts';
 import { secretsTable } from './secrets-table.ts';
@@ -44,10 +45,15 @@ export async function keepSecret(
   { json, signal }: Options = {},
 ): Promise<void> {
   const isFile = 'path' in content;
-  const name = userName(key, isFile ? 'file' : 'string');
+  const kind = isFile ? 'file' : 'string';
+  const name = userName(key, kind);
   const value = isFile ? await readFile(content.path) : content.value;
   const message = await withConnection(({ client }) => client.setSecret(name, value, attributes), signal);
   (await import('./masking.ts')).remarkOnMasking(name, value, 'parts');
+  if (formsOf({ name: key, kind }).length === 1) {
+    const what = isFile ? 'a file' : 'an environment variable';
+    warn(`${key} cannot be the name of ${what}: it reaches jobs in panda_secrets.json alone`);
+  }
   done(message, json);
 }
 

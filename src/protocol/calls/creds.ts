@@ -1,6 +1,6 @@
 import { type TArray, type TNull, type TOptional, type TString, type TUnion, Type } from 'typebox';
 import { ATTRIBUTE_NAMES, ATTRIBUTES, type AttributeName } from '../secret-attributes.ts';
-import { call, type Data, Id, Nothing, orNull } from './call.ts';
+import { call, type Data, Id, orNull } from './call.ts';
 
 const Key = Type.String({ description: 'wire name of the secret; a file has ___file___: in front' });
 const Time = Type.String({ description: 'ISO 8601, UTC' });
@@ -31,13 +31,16 @@ export const setUserSecrets = call({
   path: 'creds/set_user_secrets',
   http: 'POST',
   panda: true,
-  summary: 'Sets a secret. A null value deletes it; a null key deletes all of them.',
+  summary: 'Sets a secret, whatever its name was before. A null value deletes it, a null key all of them.',
   parameters: Type.Object({
     key: Type.Union([Key, Type.Null()]),
     value: Type.Union([Type.String(), Type.Null()]),
     ...AttributeArguments,
   }),
-  answer: Nothing,
+  // PanDA answers null, and what deletes nothing is a success there as well.
+  answer: orNull(Type.Object({ found: Type.Boolean({ description: 'false' }) }), {
+    description: 'null, but {"found": false} where a secret was to be deleted that is not there (extension)',
+  }),
 });
 
 export const getUserSecrets = call({
