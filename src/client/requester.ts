@@ -5,6 +5,7 @@ import { Misconfigured } from '../protocol/errors.ts';
 import { REQUEST_TIMEOUT_SECONDS } from '../protocol/limits.ts';
 import { isLoopback } from '../protocol/loopback.ts';
 import { explainFailure } from './failures.ts';
+import { explainProxyFailure, proxyVariables } from './proxy.ts';
 
 /** Gives the caller's bearer token each time one is needed. @throws Unauthenticated when there is none to give */
 export type TokenSource = () => Promise<string>;
@@ -86,7 +87,7 @@ export function createRequester(options: ConnectionOptions): Requester {
       outgoing.on('error', (error: NodeJS.ErrnoException) => {
         const repeatable = message.method === 'GET' && outgoing.reusedSocket && error.code === 'ECONNRESET';
         if (repeatable) resolve(start(url, message));
-        else reject(explainFailure(error, url));
+        else reject(explainProxyFailure(error, url, process.env) ?? explainFailure(error, url));
       });
       if (body === undefined || body instanceof Uint8Array) outgoing.end(body);
       else sendStream(body, outgoing);
@@ -120,7 +121,7 @@ function secureOptions({ ca, verifyHost = true }: ConnectionOptions): AgentOptio
   return {
     keepAlive: true,
     rejectUnauthorized: verifyHost,
-    proxyEnv: process.env,
+    proxyEnv: proxyVariables(process.env),
     ...(ca ? { ca: [...ca] } : {}),
   };
 }

@@ -53,6 +53,7 @@ Environment:
   PANDA_CONFIG_ROOT      the folder of your login; ~/.pathena when it is not set
   PANDA_AUTH_VO          your VO, "panda" when it is not set
   X509_CERT_DIR, SSL_CERT_FILE   certificates to trust as well
+  HTTPS_PROXY, ALL_PROXY, NO_PROXY   the proxy for https, and the hosts that are reached without it
   NO_COLOR               no colours
 
 Exit status: 0 done, 1 refused or failed, 2 wrong usage.`;
