@@ -388,6 +388,9 @@ test('a secret that does not exist is no deletion: it is named, and the exit sta
 
 test('a name that reaches jobs in panda_secrets.json alone is said when it is set', async () => {
   await using stub = await startStub({ 'creds/set_user_secrets': () => ok() });
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'names-'));
+  const file = join(folder.path, 'file');
+  writeFileSync(file, 'correct-horse-battery');
   const said = async (...words: string[]) => {
     const { status, stderr } = await run('pbook', ['set_secret', ...words], stub.url);
     assert.equal(status, 0);
@@ -398,10 +401,10 @@ test('a name that reaches jobs in panda_secrets.json alone is said when it is se
   for (const name of ['db-password', 'PATH', '1ST']) {
     assert.equal(await said(name, 'correct-horse'), alone(name, 'an environment variable'));
   }
-  assert.equal(await said('a/key.pem', '--file', import.meta.filename), alone('a/key.pem', 'a file'));
+  assert.equal(await said('a/key.pem', '--file', file), alone('a/key.pem', 'a file'));
   for (const words of [
     ['DB_PASSWORD', 'correct-horse'],
-    ['db-key.pem', '--file', import.meta.filename],
+    ['db-key.pem', '--file', file],
   ]) {
     assert.equal(await said(...words), '');
   }
