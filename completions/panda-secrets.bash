@@ -4,7 +4,7 @@ _panda_secrets() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     word=${COMP_WORDS[index]}
     case "$at $word" in
-      'panda-secrets serve' | 'panda-secrets user' | 'panda-secrets user add' | 'panda-secrets user password' | 'panda-secrets user role' | 'panda-secrets user list' | 'panda-secrets user disable' | 'panda-secrets user enable' | 'panda-secrets user remove' | 'panda-secrets user help' | 'panda-secrets token' | 'panda-secrets pilot-token' | 'panda-secrets pilot' | 'panda-secrets pilot list' | 'panda-secrets pilot end' | 'panda-secrets pilot help' | 'panda-secrets queue' | 'panda-secrets queue add' | 'panda-secrets queue list' | 'panda-secrets queue help' | 'panda-secrets signing-key' | 'panda-secrets signing-key rotate' | 'panda-secrets signing-key help' | 'panda-secrets help') at="$at $word" ;;
+      'panda-secrets serve' | 'panda-secrets user' | 'panda-secrets user add' | 'panda-secrets user password' | 'panda-secrets user role' | 'panda-secrets user list' | 'panda-secrets user disable' | 'panda-secrets user enable' | 'panda-secrets user remove' | 'panda-secrets user help' | 'panda-secrets token' | 'panda-secrets pilot-token' | 'panda-secrets pilot' | 'panda-secrets pilot list' | 'panda-secrets pilot end' | 'panda-secrets pilot help' | 'panda-secrets queue' | 'panda-secrets queue add' | 'panda-secrets queue list' | 'panda-secrets queue load' | 'panda-secrets queue help' | 'panda-secrets signing-key' | 'panda-secrets signing-key rotate' | 'panda-secrets signing-key help' | 'panda-secrets help') at="$at $word" ;;
     esac
   done
   case "$at ${COMP_WORDS[COMP_CWORD - 1]}" in
@@ -64,6 +64,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets user add --server')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets user add --display-name')
       COMPREPLY=()
       return
@@ -81,6 +85,10 @@ _panda_secrets() {
       return
       ;;
     'panda-secrets user password --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user password --server')
       COMPREPLY=()
       return
       ;;
@@ -112,6 +120,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets user list --server')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets user disable --data')
       COMPREPLY=()
       return
@@ -124,6 +136,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets user disable --server')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets user enable --data')
       COMPREPLY=()
       return
@@ -133,6 +149,10 @@ _panda_secrets() {
       return
       ;;
     'panda-secrets user enable --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user enable --server')
       COMPREPLY=()
       return
       ;;
@@ -180,6 +200,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets pilot-token --server')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets pilot-token --queue')
       COMPREPLY=()
       return
@@ -204,6 +228,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets pilot list --server')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets pilot end --data')
       COMPREPLY=()
       return
@@ -213,6 +241,10 @@ _panda_secrets() {
       return
       ;;
     'panda-secrets pilot end --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets pilot end --server')
       COMPREPLY=()
       return
       ;;
@@ -228,6 +260,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets queue add --server')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets queue list --data')
       COMPREPLY=()
       return
@@ -237,6 +273,26 @@ _panda_secrets() {
       return
       ;;
     'panda-secrets queue list --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets queue list --server')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets queue load --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets queue load --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets queue load --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets queue load --server')
       COMPREPLY=()
       return
       ;;
@@ -275,12 +331,12 @@ _panda_secrets() {
       ;;
     'panda-secrets user add')
       if [[ $current == -* ]]; then
-        words='--data --database --config --display-name --operator --password-stdin --public-url -h --help'
+        words='--data --database --config --server --display-name --operator --password-stdin --public-url -h --help'
       fi
       ;;
     'panda-secrets user password')
       if [[ $current == -* ]]; then
-        words='--data --database --config --password-stdin --public-url --link -h --help'
+        words='--data --database --config --server --password-stdin --public-url --link -h --help'
       fi
       ;;
     'panda-secrets user role')
@@ -290,17 +346,17 @@ _panda_secrets() {
       ;;
     'panda-secrets user list')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json -h --help'
+        words='--data --database --config --server --json -h --help'
       fi
       ;;
     'panda-secrets user disable')
       if [[ $current == -* ]]; then
-        words='--data --database --config -h --help'
+        words='--data --database --config --server -h --help'
       fi
       ;;
     'panda-secrets user enable')
       if [[ $current == -* ]]; then
-        words='--data --database --config -h --help'
+        words='--data --database --config --server -h --help'
       fi
       ;;
     'panda-secrets user remove')
@@ -320,7 +376,7 @@ _panda_secrets() {
       ;;
     'panda-secrets pilot-token')
       if [[ $current == -* ]]; then
-        words='--data --database --config --queue --ttl --bearer --vo -h --help'
+        words='--data --database --config --server --queue --ttl --bearer --vo -h --help'
       fi
       ;;
     'panda-secrets pilot')
@@ -332,12 +388,12 @@ _panda_secrets() {
       ;;
     'panda-secrets pilot list')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json -h --help'
+        words='--data --database --config --server --json -h --help'
       fi
       ;;
     'panda-secrets pilot end')
       if [[ $current == -* ]]; then
-        words='--data --database --config -h --help'
+        words='--data --database --config --server -h --help'
       fi
       ;;
     'panda-secrets pilot help')
@@ -349,17 +405,22 @@ _panda_secrets() {
       if [[ $current == -* ]]; then
         words='-h --help'
       else
-        words='add list help'
+        words='add list load help'
       fi
       ;;
     'panda-secrets queue add')
       if [[ $current == -* ]]; then
-        words='--data --database --config --allow-tls-secrets -h --help'
+        words='--data --database --config --server --allow-tls-secrets -h --help'
       fi
       ;;
     'panda-secrets queue list')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json -h --help'
+        words='--data --database --config --server --json -h --help'
+      fi
+      ;;
+    'panda-secrets queue load')
+      if [[ $current == -* ]]; then
+        words='--data --database --config --server --json -h --help'
       fi
       ;;
     'panda-secrets queue help')

@@ -38,8 +38,9 @@ export async function runProgram({ command, prepare }: Program, args: string[]):
 export async function withConnection<T>(
   work: (connection: Connection) => Promise<T>,
   signal?: AbortSignal,
+  env: NodeJS.ProcessEnv = process.env,
 ): Promise<T> {
-  const connection = await openConnection();
+  const connection = await openConnection(env);
   const close = () => connection.client.close();
   signal?.addEventListener('abort', close);
   try {
@@ -51,10 +52,10 @@ export async function withConnection<T>(
   }
 }
 
-/** Connects to the server of the user's environment, as whoever it is; the caller closes it. */
-export async function openConnection(): Promise<Connection> {
+/** Connects to the server of the user's environment, as the user that it names; the caller closes it. */
+export async function openConnection(env: NodeJS.ProcessEnv = process.env): Promise<Connection> {
   const { connect } = await import('../client/connect.ts');
-  const connection = await connect(process.env);
+  const connection = await connect(env);
   if (!connection.verified) {
     warn("the server's certificate is not checked (PANDA_VERIFY_HOST=off): anybody in between can read and change all");
   }

@@ -1,3 +1,5 @@
+import type { Administration } from '../protocol/administration.ts';
+import { administrationCalls } from './administration.ts';
 import { type JobLogCalls, jobLogCalls } from './job-logs.ts';
 import { type JobCalls, jobCalls, type PilotCalls, pilotCalls } from './jobs.ts';
 import type { ConnectionOptions } from './requester.ts';
@@ -16,6 +18,8 @@ export interface ClientOptions extends ConnectionOptions {
 export interface Client extends SecretCalls, TaskCalls, JobCalls, JobLogCalls, PilotCalls, SandboxCalls, SystemCalls {
   /** `https://HOST:PORT` of the server. */
   readonly origin: string;
+  /** The calls of an operator. */
+  readonly administration: Administration;
   /** Closes the connections; running calls fail. */
   close(): void;
 }
@@ -37,6 +41,7 @@ export function createClient(options: ClientOptions): Client {
 
   return {
     origin: transport.origin,
+    administration: administrationCalls(transport),
     ...secretCalls(transport),
     ...taskCalls(transport),
     ...jobCalls(transport),

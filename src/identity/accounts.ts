@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type AuditActor, appendAudit, SYSTEM } from '../audit/audit.ts';
-import { AlreadyExists, InvalidArgument, NotFound } from '../protocol/errors.ts';
+import { AlreadyExists, Forbidden, InvalidArgument, NotFound } from '../protocol/errors.ts';
 import * as rows from '../store/accounts.ts';
 import { deleteProviderRecordsOfSubject } from '../store/provider-records.ts';
 import type { Store } from '../store/store.ts';
@@ -16,6 +16,8 @@ export interface Account {
   readonly createdAt: number;
   readonly disabled: boolean;
   readonly role: AccountRole;
+  /** True once somebody may have tokens of it, and so keep something: a password was chosen, or a token made. */
+  readonly claimed: boolean;
 }
 
 /** An operator administers the installation, and is a user besides. */
@@ -42,6 +44,7 @@ export async function addAccount(
     created_at: clock(),
     disabled: 0,
     operator: role === 'operator' ? 1 : 0,
+    claimed: 0,
     password_hash: null,
   };
   const added = await store.write(async (tx) => {
@@ -53,10 +56,11 @@ export async function addAccount(
   return accountOf(row);
 }
 
-/** The account with this name in any case, or undefined. */
-export async function findAccount(store: Store, name: string): Promise<Account | undefined> {
+/** The account with this name in any case. @throws {NotFound} */
+export async function existingAccount(store: Store, name: string): Promise<Account> {
   const row = await rows.findAccount(store.db, name.toLowerCase());
-  return row && accountOf(row);
+  if (row) return accountOf(row);
+  throw new NotFound(`there is no account "${name}"; add it with "panda-secrets user add ${name}"`);
 }
 
 /** All accounts, by name. */
@@ -92,6 +96,29 @@ export async function setAccountRole(
     await rows.setOperator(tx, account.name, role === 'operator');
     await appendAudit(tx, clock, SYSTEM, by, 'user.role', { account: account.subject, name: account.name, role });
   });
+}
+
+/**
+ * The account, to make a token for that lives `ttlSeconds`: from now on it is claimed.
+ *
+ * @throws {NotFound}
+ * @throws {Forbidden} when it is disabled
+ */
+export async function claimAccount(
+  store: Store,
+  clock: () => number,
+  name: string,
+  ttlSeconds: number,
+  by: AuditActor = 'operator',
+): Promise<Account> {
+  const account = await existingAccount(store, name);
+  if (account.disabled) throw new Forbidden(`the account "${account.name}" is disabled`);
+  await store.write(async (tx) => {
+    await rows.setClaimed(tx, account.subject);
+    const detail = { account: account.subject, name: account.name, ttlSeconds };
+    await appendAudit(tx, clock, SYSTEM, by, 'user.token', detail);
+  });
+  return { ...account, claimed: true };
 }
 
 /**
@@ -143,13 +170,6 @@ function accountName(name: string): string {
   );
 }
 
-/** @throws {NotFound} */
-export async function existingAccount(store: Store, name: string): Promise<Account> {
-  const account = await findAccount(store, name);
-  if (account) return account;
-  throw new NotFound(`there is no account "${name}"`);
-}
-
 /** The account in a row of the table. */
 export function accountOf(row: rows.AccountRow): Account {
   return {
@@ -159,5 +179,6 @@ export function accountOf(row: rows.AccountRow): Account {
     createdAt: row.created_at,
     disabled: row.disabled === 1,
     role: row.operator === 1 ? 'operator' : 'user',
+    claimed: row.claimed === 1,
   };
 }

@@ -66,8 +66,8 @@ export function callerFromClaims(claims: JWTPayload & { exp: number }, issuer: I
   };
 }
 
-/** What a pilot's attempts and deliveries are kept under: no two pilots, of whichever issuers, have the same. */
-export function pilotId({ issuer, subject }: Pick<Caller, 'issuer' | 'subject'>): string {
+/** The name of a caller in what is kept, as a pilot's attempts and the audit: no two callers, of whichever issuers, have the same. */
+export function callerId({ issuer, subject }: Pick<Caller, 'issuer' | 'subject'>): string {
   return issuer === EMBEDDED_ISSUER_ID ? subject : `${issuer}#${subject}`;
 }
 

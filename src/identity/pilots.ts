@@ -1,7 +1,7 @@
 import { type AuditActor, appendAudit, SYSTEM } from '../audit/audit.ts';
 import { Conflict, NotFound } from '../protocol/errors.ts';
 import { MAX_PILOTS_SHOWN, PILOT_IDLE_SECONDS } from '../protocol/limits.ts';
-import { endPilot, findPilot, listPilots, type PilotRow } from '../store/pilots.ts';
+import { countActivePilots, endPilot, findPilot, listPilots, type PilotRow } from '../store/pilots.ts';
 import type { Store } from '../store/store.ts';
 
 /** A pilot as its operator sees it. */
@@ -25,6 +25,12 @@ export async function listedPilots(store: Store, clock: () => number): Promise<L
     expiresAt: pilot.expires_at,
     state: stateOf(pilot, now),
   }));
+}
+
+/** The pilots of a queue that are active: {@link stateOf}. */
+export async function activePilots(store: Store, clock: () => number, queue: string): Promise<number> {
+  const now = clock();
+  return countActivePilots(store.db, queue, { now, seenAfter: now - PILOT_IDLE_SECONDS * 1000 });
 }
 
 /** Ends a pilot's session for its operator: its next request is refused. @throws {NotFound} {Conflict} when it has ended already */

@@ -1,6 +1,6 @@
 import { type AuditActor, appendAudit, recordAct, SYSTEM } from '../audit/audit.ts';
 import { type Tell, tellNobody } from '../events/events.ts';
-import { NotFound, TooManyTries, Unauthenticated } from '../protocol/errors.ts';
+import { Forbidden, NotFound, TooManyTries, Unauthenticated } from '../protocol/errors.ts';
 import { MAX_SIGN_IN_FAILURES, PASSWORD_LINK_SECONDS, SIGN_IN_FAILURES_SECONDS } from '../protocol/limits.ts';
 import * as rows from '../store/accounts.ts';
 import * as links from '../store/password-links.ts';
@@ -27,8 +27,14 @@ export interface SignIn {
    * @throws {InvalidArgument} when the password is too short or too long
    */
   setPassword(name: string, password: string, by?: AuditActor): Promise<void>;
-  /** The secret part of a link at which the account's password may be chosen once, within `PASSWORD_LINK_SECONDS`. @throws {NotFound} */
-  createPasswordLink(name: string, by?: AuditActor): Promise<string>;
+  /**
+   * The secret part of a link at which the account's password may be chosen once, within `PASSWORD_LINK_SECONDS`.
+   *
+   * @param options `unclaimedOnly`: only as long as nobody may have tokens of the account, so that the link gives nothing away
+   * @throws {NotFound}
+   * @throws {Forbidden} when it is claimed, or an operator's, and only others were asked for
+   */
+  createPasswordLink(name: string, options?: { unclaimedOnly?: boolean; by?: AuditActor }): Promise<string>;
   /** The name of the account that a link is for. @throws {NotFound} when it was used or has ended */
   accountOfPasswordLink(token: string): Promise<string>;
   /** Sets the password by a link and uses the link up. @throws {NotFound} {InvalidArgument} as above; a refused password does not use the link up */
@@ -109,13 +115,20 @@ export function createSignIn({
       await store.write((tx) => replacePassword(tx, account.subject, account.name, hash, by));
     },
 
-    async createPasswordLink(name, by = 'operator') {
-      const { subject, name: lowerName } = await existingAccount(store, name);
+    async createPasswordLink(name, { unclaimedOnly = false, by = 'operator' } = {}) {
+      const account = await existingAccount(store, name);
+      if (unclaimedOnly && (account.claimed || account.role === 'operator')) throw givesAway(account);
       const token = newToken();
       const expiresAt = clock() + PASSWORD_LINK_SECONDS * 1000;
       await store.write(async (tx) => {
-        await links.insertPasswordLink(tx, { token_hash: hashToken(token), subject, expires_at: expiresAt });
-        await appendAudit(tx, clock, SYSTEM, by, 'user.password_link', { account: subject, name: lowerName });
+        await links.insertPasswordLink(tx, {
+          token_hash: hashToken(token),
+          subject: account.subject,
+          expires_at: expiresAt,
+          unclaimed_only: unclaimedOnly ? 1 : 0,
+        });
+        const detail = { account: account.subject, name: account.name };
+        await appendAudit(tx, clock, SYSTEM, by, 'user.password_link', detail);
       });
       return token;
     },
@@ -137,6 +150,13 @@ export function createSignIn({
 
 function wrong(): Unauthenticated {
   return new Unauthenticated('the name or the password is wrong');
+}
+
+function givesAway({ name }: Account): Forbidden {
+  return new Forbidden(
+    `the account "${name}" may be in use, and a link to choose its password would let you in as ${name}: ` +
+      `it is made at the server's machine, with "panda-secrets user password ${name} --link"`,
+  );
 }
 
 function noLink(): NotFound {

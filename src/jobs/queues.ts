@@ -1,6 +1,8 @@
 import { type AuditActor, appendAudit, SYSTEM } from '../audit/audit.ts';
 import { InvalidArgument } from '../protocol/errors.ts';
+import { MAX_COUNTED_JOBS } from '../protocol/limits.ts';
 import { checkQueueName } from '../protocol/trusted-queues.ts';
+import { countRunning, countWaiting } from '../store/queue-load.ts';
 import { readQueue, readQueues, upsertQueue } from '../store/queues.ts';
 import type { Store } from '../store/store.ts';
 
@@ -37,6 +39,15 @@ export async function listQueues(store: Store): Promise<Queue[]> {
 export async function findQueue(store: Store, name: string): Promise<Queue | undefined> {
   const row = await readQueue(store.db, name);
   return row && toQueue(row);
+}
+
+/** The jobs that a pilot of a queue would be given, counted up to `MAX_COUNTED_JOBS`, and the attempts that its pilots have. */
+export async function queueLoad(store: Store, name: string): Promise<{ waiting: number; running: number }> {
+  const [waiting, running] = await Promise.all([
+    countWaiting(store.db, name, MAX_COUNTED_JOBS),
+    countRunning(store.db, name),
+  ]);
+  return { waiting, running };
 }
 
 /** @throws {InvalidArgument} naming those that are not there, and those that are */

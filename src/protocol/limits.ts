@@ -92,6 +92,8 @@ export const HEARTBEAT_SECONDS = 30;
 /** The life of a user's and a pilot's token of the embedded issuer, unless asked otherwise. */
 export const USER_TOKEN_SECONDS = 12 * 3600;
 export const PILOT_TOKEN_SECONDS = 7 * 24 * 3600;
+/** The longest that an operator may ask for either kind of a pilot's token: a year. */
+export const MAX_PILOT_TOKEN_SECONDS = 366 * 24 * 3600;
 /** The time that a one-time join token may wait for its pilot, unless asked otherwise. */
 export const JOIN_TOKEN_SECONDS = 3600;
 /**
@@ -108,6 +110,8 @@ export const ENDED_PILOTS_SECONDS = 30 * 24 * 3600;
 /** Sessions whose keys a server remembers, and pilots that a list shows. */
 export const MAX_REMEMBERED_PILOTS = 10_000;
 export const MAX_PILOTS_SHOWN = 1000;
+/** Waiting jobs of a queue are counted so far: a launcher needs no more. */
+export const MAX_COUNTED_JOBS = 10_000;
 /** Longest reason for the end of an attempt, in characters, that is kept. */
 export const MAX_DIAGNOSIS_CHARS = 1000;
 /** Longest name of a person or a machine, in characters, that is kept and shown. */

@@ -16,6 +16,7 @@ import { drainOnClose } from './plugins/drain.ts';
 import { answerBadHttp, answerBadUrl, answerErrors, answerUnknownCalls } from './plugins/envelope.ts';
 import { describeCalls } from './plugins/openapi.ts';
 import { logRequests } from './plugins/request-log.ts';
+import { type AdministrationBy, adminRoutes } from './routes/admin.ts';
 import { cacheRoutes } from './routes/cache.ts';
 import { credsRoutes, type SecretRooms } from './routes/creds.ts';
 import { fileServerRoutes } from './routes/file-server.ts';
@@ -38,6 +39,7 @@ export interface Rooms extends Identity {
   sandboxes: Sandboxes;
   jobFiles: JobFiles;
   checkQueues: SecretRooms['checkQueues'];
+  administrationBy: AdministrationBy;
   /** Without it nobody logs in here: tokens come from elsewhere. */
   login?: LoginRooms;
 }
@@ -101,6 +103,10 @@ export async function createServer(
     await pilotJobLogRoutes(pilots, rooms);
     leaveRoute(pilots, rooms.pilots);
     await pilots.register(async (older) => olderPilotRoutes(older, rooms, logger));
+  });
+  await app.register(async (operators) => {
+    requireCaller(operators, rooms, 'operator');
+    adminRoutes(operators, rooms.administrationBy);
   });
   await app.register(async (callers) => {
     requireCaller(callers, rooms, 'any');

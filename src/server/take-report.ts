@@ -1,4 +1,4 @@
-import { type Caller, pilotId } from '../identity/caller.ts';
+import { type Caller, callerId } from '../identity/caller.ts';
 import type { JobReport, Jobs } from '../jobs/jobs.ts';
 import { Conflict } from '../protocol/errors.ts';
 import { MAX_DIAGNOSIS_CHARS, MAX_SHOWN_CHARS } from '../protocol/limits.ts';
@@ -17,7 +17,7 @@ export async function takeReport(
 ): Promise<{ command: 'NULL' | 'tobekilled'; reason?: string }> {
   const { node, diagnosis } = report;
   try {
-    return await jobs.report(pilotId(caller), {
+    return await jobs.report(callerId(caller), {
       ...report,
       node: node && shownText(node, MAX_SHOWN_CHARS),
       diagnosis: diagnosis && shownText(diagnosis, MAX_DIAGNOSIS_CHARS),

@@ -6,6 +6,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { createDelivery } from '../delivery/delivery.ts';
 import { createEvents, type RoomEvent } from '../events/events.ts';
+import { callerId } from '../identity/caller.ts';
 import { createOwners } from '../identity/owners.ts';
 import { createPilotSessions } from '../identity/pilot-sessions.ts';
 import { createJobFiles } from '../jobs/file-contents.ts';
@@ -21,6 +22,7 @@ import { openBlobs } from '../store/blobs.ts';
 import { openLiveLogs } from '../store/live-logs.ts';
 import type { Store } from '../store/store.ts';
 import { createVault } from '../vault/vault.ts';
+import { type AdministrationParts, createAdministration } from './administration.ts';
 import { housekeepingTasks, startHousekeeping } from './housekeeping.ts';
 import { type Installation, openInstallation } from './installation.ts';
 import { noteAddress } from './last-address.ts';
@@ -55,6 +57,12 @@ export async function startService(
   try {
     const rootKeys = await installation.rootKeys();
     await addFirstQueue(store, clock);
+    const administration: AdministrationParts = {
+      ...installation,
+      vo: settings.vo,
+      origin: async () => settings.publicUrl ?? addressOf(app, settings),
+      clock,
+    };
     const vault = createVault({ store, rootKeys, clock });
     const { tell, listen: onEvent } = createEvents((error) =>
       logger.error({ part: 'events', ...withoutMessage(error) }),
@@ -75,6 +83,7 @@ export async function startService(
         verifyToken: login.verifyToken,
         login: login.login,
         pilots,
+        administrationBy: (operator) => createAdministration(administration, `operator:${callerId(operator)}`),
         owners: createOwners({ store, clock }),
         vault,
         jobs,

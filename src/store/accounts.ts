@@ -58,5 +58,10 @@ export function findActiveAccountBySubject(db: Database, subject: string): Promi
 }
 
 export async function setPasswordHash(db: Database, subject: string, hash: string): Promise<void> {
-  await db.updateTable('accounts').set({ password_hash: hash }).where('subject', '=', subject).execute();
+  await db.updateTable('accounts').set({ password_hash: hash, claimed: 1 }).where('subject', '=', subject).execute();
+}
+
+/** Notes that somebody may have tokens of an account. */
+export async function setClaimed(db: Database, subject: string): Promise<void> {
+  await db.updateTable('accounts').set({ claimed: 1 }).where('subject', '=', subject).execute();
 }

@@ -24,6 +24,7 @@ export function migrationProvider(types: ColumnTypes): MigrationProvider {
         '0003-system-audit': statements(systemAudit(types)),
         // It told the kind, and what the name is hashed as. The kind is in the name's ciphertext.
         '0004-name-is-one-secret': statements(['alter table secrets rename column kind to hashed_as']),
+        '0005-claimed-accounts': statements(claimedAccounts(types)),
       };
     },
   };
@@ -278,5 +279,13 @@ function systemAudit({ bytes, int }: ColumnTypes): string[] {
   return [
     `create table audit_heads (chain text primary key, audit_seq ${int} not null, audit_hash ${bytes})`,
     "insert into audit_heads (chain, audit_seq) values ('system', 0)",
+  ];
+}
+
+/** Accounts that are there already count as claimed. */
+function claimedAccounts({ int }: ColumnTypes): string[] {
+  return [
+    `alter table accounts add column claimed ${int} not null default 1`,
+    `alter table password_links add column unclaimed_only ${int} not null default 0`,
   ];
 }

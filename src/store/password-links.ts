@@ -2,7 +2,7 @@ import type { Database } from './store.ts';
 
 export async function insertPasswordLink(
   db: Database,
-  link: { token_hash: string; subject: string; expires_at: number },
+  link: { token_hash: string; subject: string; expires_at: number; unclaimed_only: number },
 ): Promise<void> {
   await db.insertInto('password_links').values(link).execute();
 }
@@ -20,6 +20,7 @@ export async function findAccountOfPasswordLink(
     .where('password_links.token_hash', '=', tokenHash)
     .where('password_links.expires_at', '>', now)
     .where('accounts.disabled', '=', 0)
+    .where((where) => where.or([where('unclaimed_only', '=', 0), where('accounts.claimed', '=', 0)]))
     .executeTakeFirst();
   return row?.name;
 }
@@ -30,6 +31,12 @@ export async function takePasswordLink(db: Database, tokenHash: string, now: num
     .deleteFrom('password_links')
     .where('token_hash', '=', tokenHash)
     .where('expires_at', '>', now)
+    .where((where) =>
+      where.or([
+        where('unclaimed_only', '=', 0),
+        where('subject', 'in', where.selectFrom('accounts').select('accounts.subject').where('claimed', '=', 0)),
+      ]),
+    )
     .returning('subject')
     .executeTakeFirst();
   return row?.subject;

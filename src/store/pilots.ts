@@ -21,6 +21,23 @@ export async function listPilots(db: Database, limit: number): Promise<PilotRow[
   return db.selectFrom('pilots').selectAll().orderBy('created_at', 'desc').limit(limit).execute();
 }
 
+/** Pilots of a queue that were seen since a time and whose session goes on. */
+export async function countActivePilots(
+  db: Database,
+  queue: string,
+  { now, seenAfter }: { now: number; seenAfter: number },
+): Promise<number> {
+  const { count } = await db
+    .selectFrom('pilots')
+    .where('queue', '=', queue)
+    .where('ended_at', 'is', null)
+    .where('expires_at', '>', now)
+    .where('seen_at', '>', seenAfter)
+    .select((select) => select.fn.countAll<number>().as('count'))
+    .executeTakeFirstOrThrow();
+  return count;
+}
+
 /** Ends a session, once: who ended it first stays. */
 export async function endPilot(
   db: Database,

@@ -117,6 +117,8 @@ interface AccountsTable {
   disabled: Generated<number>;
   /** 1 for an operator. */
   operator: Generated<number>;
+  /** 1 once somebody may have tokens of it: a password was chosen, or a token made. */
+  claimed: Generated<number>;
   /** `identity/passwords.ts` says how it is written; null while none was chosen. */
   password_hash: string | null;
 }
@@ -127,6 +129,8 @@ interface PasswordLinksTable {
   token_hash: string;
   subject: string;
   expires_at: number;
+  /** 1 when it is good only as long as the account is unclaimed. */
+  unclaimed_only: Generated<number>;
 }
 
 /** Passwords that were tried in vain. */

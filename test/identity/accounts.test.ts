@@ -1,5 +1,11 @@
 import assert from 'node:assert/strict';
-import { addAccount, disableAccount, findAccount, listAccounts, removeAccount } from '../../src/identity/accounts.ts';
+import {
+  addAccount,
+  disableAccount,
+  existingAccount,
+  listAccounts,
+  removeAccount,
+} from '../../src/identity/accounts.ts';
 import { AlreadyExists, InvalidArgument, NotFound } from '../../src/protocol/errors.ts';
 import { eachStore } from '../stores.ts';
 import { NOW } from './signer.ts';
@@ -16,9 +22,10 @@ eachStore('an account is found by its name in any case', async (_t, database) =>
     createdAt: NOW,
     disabled: false,
     role: 'user',
+    claimed: false,
   });
-  assert.deepEqual(await findAccount(store, 'ALICE'), added);
-  assert.equal(await findAccount(store, 'bob'), undefined);
+  assert.deepEqual(await existingAccount(store, 'ALICE'), added);
+  await assert.rejects(existingAccount(store, 'bob'), NotFound);
 });
 
 eachStore('without a display name the name is shown as it was typed', async (_t, database) => {
@@ -54,11 +61,11 @@ eachStore('an account can be disabled, enabled and removed', async (_t, database
   const store = await database.open();
   await addAccount(store, clock, 'alice');
   await disableAccount(store, Date.now, 'Alice');
-  assert.equal((await findAccount(store, 'alice'))?.disabled, true);
+  assert.equal((await existingAccount(store, 'alice')).disabled, true);
   await disableAccount(store, Date.now, 'alice', false);
-  assert.equal((await findAccount(store, 'alice'))?.disabled, false);
+  assert.equal((await existingAccount(store, 'alice')).disabled, false);
   await removeAccount(store, Date.now, 'Alice');
-  assert.equal(await findAccount(store, 'alice'), undefined);
+  await assert.rejects(existingAccount(store, 'alice'), NotFound);
 });
 
 eachStore('what is done to an account that is not there is refused', async (_t, database) => {

@@ -11,7 +11,7 @@ import {
   roleOfAccount,
   setAccountRole,
 } from '../../src/identity/accounts.ts';
-import { pilotId } from '../../src/identity/caller.ts';
+import { callerId } from '../../src/identity/caller.ts';
 import { openEmbeddedIssuer } from '../../src/identity/embedded-issuer.ts';
 import { createOwners } from '../../src/identity/owners.ts';
 import { createTokenVerifier } from '../../src/identity/tokens.ts';
@@ -55,13 +55,13 @@ test("a pilot's token stands for one pilot of its queue", async (t) => {
   const one = await verifier.verify(await issuer.mintPilotToken(options));
   const two = await verifier.verify(await issuer.mintPilotToken(options));
   assert.deepEqual([one.kind, one.queues, one.groups], ['pilot', ['LAPTOP'], ['panda/pilot']]);
-  assert.match(pilotId(one), /^pilot:LAPTOP:/);
-  assert.notEqual(pilotId(one), pilotId(two));
+  assert.match(callerId(one), /^pilot:LAPTOP:/);
+  assert.notEqual(callerId(one), callerId(two));
 });
 
 test('a pilot of another issuer is never taken for one of the embedded', () => {
   const subject = 'pilot:Q:1';
-  assert.notEqual(pilotId({ issuer: 'embedded', subject }), pilotId({ issuer: 'https://x.example', subject }));
+  assert.notEqual(callerId({ issuer: 'embedded', subject }), callerId({ issuer: 'https://x.example', subject }));
 });
 
 test('the key file can be read by its owner alone and holds nothing half-made', async (t) => {

@@ -16,7 +16,7 @@ eachStore('a password is set, signs in, and is replaced', async (_t, database) =
   const account = await addAccount(store, clock, 'alice');
   const signIn = createSignIn({ store, clock });
   await signIn.setPassword('Alice', 'correct horse battery');
-  assert.deepEqual(await signIn.signIn(' ALICE ', 'correct horse battery'), account);
+  assert.deepEqual(await signIn.signIn(' ALICE ', 'correct horse battery'), { ...account, claimed: true });
   await signIn.setPassword('alice', 'another long password');
   await assert.rejects(signIn.signIn('alice', 'correct horse battery'), Unauthenticated);
   await disableAccount(store, Date.now, 'alice');

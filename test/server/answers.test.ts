@@ -9,6 +9,7 @@ import { sandboxCalls } from '../../src/client/sandboxes.ts';
 import { createTransport, type Transport } from '../../src/client/transport.ts';
 import { BYTES, type Call } from '../../src/protocol/calls/call.ts';
 import type { ArgumentsAt } from '../../src/protocol/calls/calls.ts';
+import { parseJoinToken } from '../../src/protocol/join.ts';
 import { sandboxChecksum } from '../../src/protocol/sandbox-checksum.ts';
 import { newRecipient } from '../../src/sealing/delivery.ts';
 import { taskParameters } from '../jobs/farm.ts';
@@ -20,7 +21,7 @@ const BYTES_TYPE = 'application/octet-stream';
 const NOTHING = { worker_id: '1', harvester_id: 'h', status: 'running' };
 
 test('every call answers what its schema says, and nothing beside it', async (t) => {
-  const { middle, user, pilot, sealedPilot } = await setUp(t);
+  const { middle, connection, user, operator, pilot, sealedPilot } = await setUp(t);
   await keepSecrets(user);
   const taskIds = await submitTasks(user);
   await lookAtTasks(user, taskIds);
@@ -32,6 +33,7 @@ test('every call answers what its schema says, and nothing beside it', async (t)
   await user.get('system/get_attributes', {});
   await user.get('system/get_user_attributes', {});
   await pilot.get('system/get_user_attributes', {});
+  await administer(operator, connection);
   await pilot.post('pilot/update_worker_status', NOTHING);
   await pilot.post('pilot/update_worker_node', { site: 's', host_name: 'n', cpu_model: 'c' });
   await pilot.post('pilot/update_worker_node_gpu', { site: 's', host_name: 'n', vendor: 'v', model: 'm', count: 1 });
@@ -71,18 +73,20 @@ async function setUp(t: TestContext) {
   const server = await startServer(t, { settings: { trustedProxies: ['127.0.0.1'] } });
   const middle: Middle = await startMiddle(t, server.url);
   const connection = { url: middle.url, ca: [middle.ca], vo: 'panda' };
-  const [userToken, pilotToken] = [
+  const [userToken, operatorToken, pilotToken] = [
     await server.userToken('alice'),
+    await server.operatorToken(),
     await server.pilotToken('trusted', { allowTlsSecrets: true }),
   ];
   const join = await prepareJoin(connection, { token: await server.joinToken(), queue: 'default', node: 'node1' });
   const user = createTransport({ ...connection, token: async () => userToken });
+  const operator = createTransport({ ...connection, token: async () => operatorToken });
   const pilot = createTransport({ ...connection, token: async () => pilotToken });
   const sealedPilot = createTransport({ ...connection, signer: await join() });
   t.after(() => {
-    for (const transport of [user, pilot, sealedPilot]) transport.close();
+    for (const transport of [user, operator, pilot, sealedPilot]) transport.close();
   });
-  return { middle, user, pilot, sealedPilot };
+  return { middle, connection, user, operator, pilot, sealedPilot };
 }
 
 async function keepSecrets(user: Transport): Promise<void> {
@@ -151,6 +155,26 @@ async function runJob(user: Transport, pilot: Transport, request: ArgumentsAt<'p
   }
   await user.get('creds/get_secret_deliveries', {});
 }
+
+async function administer(operator: Transport, connection: Connection): Promise<void> {
+  await operator.post('admin/add_user', { name: 'bob' });
+  await operator.post('admin/create_password_link', { name: 'bob' });
+  await operator.post('admin/disable_user', { name: 'bob' });
+  await operator.post('admin/enable_user', { name: 'bob' });
+  await operator.get('admin/list_users', {});
+  await operator.post('admin/set_queue', { name: 'another', allow_tls_secrets: true });
+  await operator.get('admin/list_queues', {});
+  await operator.get('admin/get_queue_load', { queue: 'another' });
+  const { data } = await operator.post('admin/create_pilot_token', { queue: 'another' });
+  const joining = { token: parseJoinToken(data.token), queue: 'another', node: 'node1' };
+  await (await prepareJoin(connection, joining))();
+  await assert.rejects((await prepareJoin(connection, joining))(), /used already/);
+  const { pilots, refused } = (await operator.get('admin/list_pilots', {})).data;
+  assert.ok(refused[0]);
+  await operator.post('admin/end_pilot', { pilot: pilots[0]?.id ?? '' });
+}
+
+type Connection = Parameters<typeof prepareJoin>[0];
 
 async function endTasks(user: Transport, [one, two]: [one: number, two: number]): Promise<void> {
   await user.post('task/finish', { task_id: one });

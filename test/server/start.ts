@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type Client, createClient } from '../../src/client/client.ts';
 import { type PilotSession, prepareJoin } from '../../src/client/pilot-session.ts';
-import { addAccount, findAccount } from '../../src/identity/accounts.ts';
+import { type AccountRole, addAccount, claimAccount, listAccounts } from '../../src/identity/accounts.ts';
 import { createJoinToken, type RefusedUse, refusedUses } from '../../src/identity/join-tokens.ts';
 import { addQueue, findQueue } from '../../src/jobs/queues.ts';
 import type { Arguments, Call } from '../../src/protocol/calls/call.ts';
@@ -25,6 +25,8 @@ export interface TestServer {
   folder: string;
   /** A token for a user, whose account is made at first. */
   userToken(name: string, options?: { ttlSeconds?: number }): Promise<string>;
+  /** A token for an operator, whose account is made at first. */
+  operatorToken(name?: string): Promise<string>;
   /** A token for a pilot of a queue, which is made when it is not there; `default` is. */
   pilotToken(queue?: string, options?: { allowTlsSecrets?: boolean }): Promise<string>;
   /** A one-time token for a pilot of a queue, which is made when it is not there. */
@@ -81,7 +83,12 @@ export async function startServer(
     return parseJoinToken(await createJoinToken({ store, rootKeys, clock }, { queue, ttlSeconds }));
   }
 
-  return {
+  async function ensureAccount(name: string, role: AccountRole): Promise<void> {
+    const accounts = await listAccounts(store);
+    if (!accounts.some((account) => account.name === name)) await addAccount(store, clock, name, name, role);
+  }
+
+  const server: TestServer = {
     url: service.url,
     folder,
     joinToken,
@@ -93,8 +100,12 @@ export async function startServer(
       return { pilot, session };
     },
     async userToken(name, { ttlSeconds = HOUR_SECONDS } = {}) {
-      const account = (await findAccount(store, name)) ?? (await addAccount(store, clock, name));
-      return issuer.mintUserToken(account, { ttlSeconds, vo: DEFAULT_VO });
+      await ensureAccount(name, 'user');
+      return issuer.mintUserToken(await claimAccount(store, clock, name, ttlSeconds), { ttlSeconds, vo: DEFAULT_VO });
+    },
+    async operatorToken(name = 'olga') {
+      await ensureAccount(name, 'operator');
+      return server.userToken(name);
     },
     async pilotToken(queue = 'default', options) {
       if (options || !(await findQueue(store, queue))) await addQueue(store, clock, queue, options);
@@ -105,6 +116,7 @@ export async function startServer(
     logs: () => logged,
     stop,
   };
+  return server;
 }
 
 interface StartOptions {

@@ -1,8 +1,6 @@
 import type { Command } from 'commander';
-import { recordAct } from '../../audit/audit.ts';
-import { rotateSigningKey } from '../../identity/signing-key-file.ts';
 import { SIGNING_KEYS_RECHECK_SECONDS } from '../../protocol/limits.ts';
-import { addInstallationOptions, administer } from './administer.ts';
+import { addInstallationOptions, administerHere } from './administer.ts';
 
 /** `panda-secrets signing-key rotate`: another key signs tokens, while the servers run. */
 export function addSigningKeyCommands(program: Command): void {
@@ -12,9 +10,8 @@ export function addSigningKeyCommands(program: Command): void {
     .description('makes a new signing key; running servers take it up')
     .option('--forget-older', 'refuses what older keys signed: for when somebody may have read the key file')
     .action(({ forgetOlder = false }: { forgetOlder?: boolean }, command: Command) =>
-      administer(command, async ({ store, signingKeyFile }) => {
-        const count = await rotateSigningKey(signingKeyFile, { forgetOlder });
-        await recordAct(store, Date.now, 'operator', 'signing_key.rotate', { forgetOlder });
+      administerHere(command, async (administration) => {
+        const count = await administration.rotateSigningKey({ forgetOlder });
         const older = forgetOlder
           ? 'all tokens, those of pilots included, must be made anew'
           : `${count - 1} older kept, so that what they signed stays good`;

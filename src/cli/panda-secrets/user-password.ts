@@ -1,13 +1,10 @@
 import { text } from 'node:stream/consumers';
 import { checkNewPassword } from '../../identity/passwords.ts';
-import { createSignIn } from '../../identity/sign-in.ts';
+import type { Administration } from '../../protocol/administration.ts';
 import { InvalidArgument } from '../../protocol/errors.ts';
 import { MIN_PASSWORD_CHARS, PASSWORD_LINK_SECONDS } from '../../protocol/limits.ts';
-import { lastAddress } from '../../site/last-address.ts';
-import { originOf, type Settings } from '../../site/settings.ts';
-import type { Store } from '../../store/store.ts';
 
-/** How an operator gives a password: never as an argument, which all users of the machine can see. */
+/** The ways to give a password: never as an argument, which all users of the machine can see. */
 export interface PasswordOptions {
   passwordStdin?: boolean;
   link?: boolean;
@@ -30,23 +27,11 @@ export async function readPassword(
   return password;
 }
 
-/** Sets the password of an account that is there, or prints a link at which its owner chooses one. @throws {NotFound} */
-export async function givePassword(
-  store: Store,
-  settings: Settings,
-  name: string,
-  password: string | undefined,
-): Promise<void> {
-  const signIn = createSignIn({ store, clock: Date.now });
-  if (password !== undefined) {
-    await signIn.setPassword(name, password);
-    console.log(`the password of ${name.toLowerCase()} is set`);
-    return;
-  }
-  const token = await signIn.createPasswordLink(name);
+/** Prints a link at which the owner of an account chooses its password. @throws {NotFound} */
+export async function printPasswordLink(administration: Administration, name: string): Promise<void> {
+  const { url } = await administration.createPasswordLink({ name });
   console.log(`its owner chooses a password, once, within ${PASSWORD_LINK_SECONDS / 3600} hours, at`);
-  const origin = settings.publicUrl ?? (await lastAddress(settings.data)) ?? originOf(settings);
-  console.log(`  ${origin}/password/${token}`);
+  console.log(`  ${url}`);
 }
 
 /** An empty answer asks for a link instead. */

@@ -1,92 +1,70 @@
 import { Argument, type Command } from 'commander';
-import {
-  type AccountRole,
-  addAccount,
-  disableAccount,
-  listAccounts,
-  removeAccount,
-  setAccountRole,
-} from '../../identity/accounts.ts';
-import { addInstallationOptions, administer } from './administer.ts';
+import type { AccountRole } from '../../identity/accounts.ts';
+import type { LocalAdministration } from '../../site/administration.ts';
+import { addAdministrationOptions, addInstallationOptions, administer, administerHere } from './administer.ts';
 import { tableOf } from './table.ts';
-import { givePassword, type PasswordOptions, readPassword } from './user-password.ts';
+import { type PasswordOptions, printPasswordLink, readPassword } from './user-password.ts';
+
+const AT_THE_MACHINE = "; at the server's machine alone";
 
 /** `panda-secrets user add|password|role|list|disable|enable|remove`: accounts of the embedded issuer. */
 export function addUserCommands(program: Command): void {
   const user = program.command('user').description('the accounts that this server gives tokens to');
 
-  addInstallationOptions(user.command('add <name>'))
+  addAdministrationOptions(user.command('add <name>'))
     .description('adds an account; asks for its password, or prints a link at which one is chosen')
     .option('--display-name <text>', 'the name that is shown (default: the name)')
-    .option('--operator', 'an operator, who may also administer this server over the network')
-    .option('--password-stdin', 'reads the password from standard input')
+    .option('--operator', `an operator, who may also administer this server over the network${AT_THE_MACHINE}`)
+    .option('--password-stdin', `reads the password from standard input${AT_THE_MACHINE}`)
     .option('--public-url <url>', 'where the server is reached, for the link (default: where it listened last)')
-    .action((name: string, { displayName, operator, ...options }: AddOptions, command: Command) =>
-      administer(command, async ({ store }, settings) => {
-        const password = await readPassword(name, options);
-        const account = await addAccount(store, Date.now, name, displayName, operator ? 'operator' : 'user');
-        console.log(`added ${account.name}; a token for it: panda-secrets token ${account.name}`);
-        await givePassword(store, settings, account.name, password);
-      }),
-    );
+    .action(addUser);
 
-  addInstallationOptions(user.command('password <name>'))
+  addAdministrationOptions(user.command('password <name>'))
     .description('sets the password of an account, or prints a link at which one is chosen; ends its logins')
-    .option('--password-stdin', 'reads the password from standard input')
+    .option('--password-stdin', `reads the password from standard input${AT_THE_MACHINE}`)
     .option('--public-url <url>', 'where the server is reached, for the link (default: where it listened last)')
     .option('--link', 'prints a link, also at a terminal')
-    .action((name: string, options: PasswordOptions, command: Command) =>
-      administer(command, async ({ store }, settings) =>
-        givePassword(store, settings, name, await readPassword(name, options)),
-      ),
-    );
+    .action(changePassword);
 
   addInstallationOptions(user.command('role'))
-    .description('makes an account an operator, or a user again')
+    .description(`makes an account an operator, or a user again${AT_THE_MACHINE}`)
     .argument('<name>')
     .addArgument(new Argument('<role>').choices(['user', 'operator']))
     .action((name: string, role: AccountRole, _options: unknown, command: Command) =>
-      administer(command, async ({ store }) => {
-        await setAccountRole(store, Date.now, name, role);
+      administerHere(command, async (administration) => {
+        await administration.setRole(name, role);
         console.log(`${name.toLowerCase()} is ${role === 'operator' ? 'an operator' : 'a user'}`);
       }),
     );
 
-  addInstallationOptions(user.command('list'))
+  addAdministrationOptions(user.command('list'))
     .description('lists the accounts')
     .option('--json', 'as JSON')
-    .action(({ json }: { json?: boolean }, command: Command) =>
-      administer(command, async ({ store }) => {
-        const accounts = await listAccounts(store);
-        if (json) return console.log(JSON.stringify(accounts));
-        if (accounts.length === 0) return console.log('no accounts; add one with "panda-secrets user add NAME"');
-        const rows = accounts.map(({ name, displayName, createdAt, role, disabled }) => [
-          name,
-          displayName,
-          role,
-          new Date(createdAt).toISOString().slice(0, 10),
-          disabled ? 'disabled' : '',
-        ]);
-        console.log(tableOf(['NAME', 'SHOWN AS', 'ROLE', 'SINCE', ''], rows));
+    .action(listUsers);
+
+  addAdministrationOptions(user.command('disable <name>'))
+    .description('refuses the tokens of an account')
+    .action((name: string, _options: unknown, command: Command) =>
+      administer(command, async (administration) => {
+        await administration.disableUser({ name });
+        console.log(`disabled ${name.toLowerCase()}`);
       }),
     );
 
-  for (const [verb, disabled] of [['disable', true] as const, ['enable', false] as const]) {
-    addInstallationOptions(user.command(`${verb} <name>`))
-      .description(disabled ? 'refuses the tokens of an account' : 'takes the tokens of a disabled account again')
-      .action((name: string, _options: unknown, command: Command) =>
-        administer(command, async ({ store }) => {
-          await disableAccount(store, Date.now, name, disabled);
-          console.log(`${verb}d ${name.toLowerCase()}`);
-        }),
-      );
-  }
+  addAdministrationOptions(user.command('enable <name>'))
+    .description('takes the tokens of a disabled account again')
+    .action((name: string, _options: unknown, command: Command) =>
+      administer(command, async (administration) => {
+        await administration.enableUser({ name });
+        console.log(`enabled ${name.toLowerCase()}`);
+      }),
+    );
 
   addInstallationOptions(user.command('remove <name>'))
-    .description('removes an account; a person who gets the name later starts with nothing')
+    .description(`removes an account; a person who gets the name later starts with nothing${AT_THE_MACHINE}`)
     .action((name: string, _options: unknown, command: Command) =>
-      administer(command, async ({ store }) => {
-        await removeAccount(store, Date.now, name);
+      administerHere(command, async (administration) => {
+        await administration.removeUser(name);
         console.log(`removed ${name.toLowerCase()}`);
       }),
     );
@@ -95,4 +73,56 @@ export function addUserCommands(program: Command): void {
 interface AddOptions extends PasswordOptions {
   displayName?: string;
   operator?: boolean;
+  server?: string;
+}
+
+function addUser(name: string, { displayName, operator, server, ...options }: AddOptions, command: Command) {
+  const person = { name, display_name: displayName };
+  if (server !== undefined) {
+    return administer(command, async (administration) => {
+      const added = await administration.addUser(person);
+      console.log(`added ${added.name}`);
+      await printPasswordLink(administration, added.name);
+    });
+  }
+  return administerHere(command, async (administration) => {
+    const password = await readPassword(name, options);
+    const added = await (operator ? administration.addOperator(person) : administration.addUser(person));
+    console.log(`added ${added.name}; a token for it: panda-secrets token ${added.name}`);
+    await givePassword(administration, added.name, password);
+  });
+}
+
+function changePassword(name: string, { server, ...options }: PasswordOptions & { server?: string }, command: Command) {
+  if (server !== undefined) return administer(command, (administration) => printPasswordLink(administration, name));
+  return administerHere(command, async (administration) =>
+    givePassword(administration, name, await readPassword(name, options)),
+  );
+}
+
+/** Sets the password of an account that is there, or prints a link at which its owner chooses one. @throws {NotFound} */
+async function givePassword(
+  administration: LocalAdministration,
+  name: string,
+  password: string | undefined,
+): Promise<void> {
+  if (password === undefined) return printPasswordLink(administration, name);
+  await administration.setPassword(name, password);
+  console.log(`the password of ${name.toLowerCase()} is set`);
+}
+
+function listUsers({ json }: { json?: boolean }, command: Command) {
+  return administer(command, async (administration) => {
+    const accounts = await administration.listUsers({});
+    if (json) return console.log(JSON.stringify(accounts));
+    if (accounts.length === 0) return console.log('no accounts; add one with "panda-secrets user add NAME"');
+    const rows = accounts.map(({ name, display_name, role, disabled, created_at }) => [
+      name,
+      display_name,
+      role,
+      created_at.slice(0, 10),
+      disabled ? 'disabled' : '',
+    ]);
+    console.log(tableOf(['NAME', 'SHOWN AS', 'ROLE', 'SINCE', ''], rows));
+  });
 }

@@ -1,3 +1,4 @@
+import type * as admin from './admin.ts';
 import type { Answer, Arguments, BYTES, Call } from './call.ts';
 import type * as creds from './creds.ts';
 import type * as fileServer from './file-server.ts';
@@ -13,6 +14,7 @@ import type * as task from './task.ts';
  * there is a type error. Nothing of this file is there at run time.
  */
 type AnyCall =
+  | CallIn<typeof admin>
   | CallIn<typeof creds>
   | CallIn<typeof fileServer>
   | CallIn<typeof job>

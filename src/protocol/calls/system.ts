@@ -31,7 +31,7 @@ const UserAttributes = Type.Object({
   is_production_user: Type.Boolean({ description: 'a pilot' }),
   production_working_groups: Type.Array(Type.String()),
   primary_working_group: Type.Null(),
-  kind: Type.String({ description: 'user or pilot' }),
+  kind: Type.String({ description: 'user, operator or pilot' }),
   issuer: Type.String(),
   subject: Type.String(),
   display_name: Type.String(),

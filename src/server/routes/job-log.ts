@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { pilotId } from '../../identity/caller.ts';
+import { callerId } from '../../identity/caller.ts';
 import type { JobLogs } from '../../jobs/job-logs.ts';
 import { appendJobLog, getJobLog } from '../../protocol/calls/job-log.ts';
 import { succeeded } from '../../protocol/envelope.ts';
@@ -16,7 +16,7 @@ export async function pilotJobLogRoutes(pilots: FastifyInstance, { jobLogs }: { 
     );
     route(app, appendJobLog, async ({ job_id: jobId, attempt_nr: attempt, offset }, request) => {
       const bytes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-      return succeeded(await jobLogs.append(pilotId(callerOf(request)), { jobId, attempt }, { offset, bytes }), 'OK');
+      return succeeded(await jobLogs.append(callerId(callerOf(request)), { jobId, attempt }, { offset, bytes }), 'OK');
     });
   });
 }

@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import { pilotId } from '../../identity/caller.ts';
+import { callerId } from '../../identity/caller.ts';
 import {
   type OlderArguments,
   RESOURCE_TYPES,
@@ -38,7 +38,7 @@ export function olderPilotRoutes(app: FastifyInstance, { jobs, delivery }: Pilot
   call('getJob', async (args, request) => {
     const { queue, node, taskId } = readJobRequest(args);
     const caller = callerOf(request);
-    const pilot = { pilotId: pilotId(caller), queues: caller.queues };
+    const pilot = { pilotId: callerId(caller), queues: caller.queues };
     const answer = await delivery.giveJobs(pilot, { queue, node, taskId, count: 1, offer: undefined });
     if ('none' in answer) return { StatusCode: STATUS.noJobs, errorDialog: answer.none };
     const [given] = answer.jobs;
@@ -50,7 +50,7 @@ export function olderPilotRoutes(app: FastifyInstance, { jobs, delivery }: Pilot
     const caller = callerOf(request);
     for (const file of files) {
       try {
-        await jobs.addFile(pilotId(caller), { ...report, ...file });
+        await jobs.addFile(callerId(caller), { ...report, ...file });
       } catch (error) {
         // A repeated report, or a name that is none: the report itself says whether it counts.
         if (!(error instanceof PandaError) || REFUSALS[error.code] === undefined) throw error;
@@ -62,7 +62,7 @@ export function olderPilotRoutes(app: FastifyInstance, { jobs, delivery }: Pilot
 
   call('getStatus', async (args, request) => {
     const ids = readJobIds(args, 'ids');
-    const known = await jobs.getJobsOfPilot(pilotId(callerOf(request)), ids);
+    const known = await jobs.getJobsOfPilot(callerId(callerOf(request)), ids);
     const found = ids.map((id) => known.find(({ jobId }) => jobId === id));
     return {
       StatusCode: STATUS.succeeded,

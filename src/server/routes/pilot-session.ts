@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
-import { pilotId } from '../../identity/caller.ts';
+import { callerId } from '../../identity/caller.ts';
 import type { PilotSessions } from '../../identity/pilot-sessions.ts';
 import * as calls from '../../protocol/calls/pilot-session.ts';
 import { succeeded } from '../../protocol/envelope.ts';
@@ -37,7 +37,7 @@ export function joinRoute(app: FastifyInstance, pilots: PilotSessions, logger: L
 /** Under `requireCaller(app, identity, 'pilot')`. */
 export function leaveRoute(app: FastifyInstance, pilots: PilotSessions): void {
   route(app, calls.leavePilot, async (_args, request) => {
-    await pilots.leave(pilotId(callerOf(request)));
+    await pilots.leave(callerId(callerOf(request)));
     return succeeded(null, 'OK');
   });
 }

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import type { Delivery } from '../../delivery/delivery.ts';
-import { pilotId } from '../../identity/caller.ts';
+import { callerId } from '../../identity/caller.ts';
 import type { JobFiles } from '../../jobs/file-contents.ts';
 import type { Jobs } from '../../jobs/jobs.ts';
 import { toPilotJob } from '../../panda/pilot-job.ts';
@@ -29,7 +29,7 @@ export async function pilotRoutes(
     const caller = callerOf(request);
     const keys = usableKeys(args.sealing_keys);
     const answer = await delivery.giveJobs(
-      { pilotId: pilotId(caller), queues: caller.queues },
+      { pilotId: callerId(caller), queues: caller.queues },
       {
         queue: args.site_name,
         node: args.node ?? '',
@@ -56,7 +56,7 @@ export async function pilotRoutes(
   });
 
   route(app, calls.getPilotJobStatus, async ({ job_ids: jobIds }, request) => {
-    const known = await jobs.getJobsOfPilot(pilotId(callerOf(request)), jobIds);
+    const known = await jobs.getJobsOfPilot(callerId(callerOf(request)), jobIds);
     const found = new Map(known.map((job) => [job.jobId, job]));
     return succeeded(
       jobIds.map((jobId): calls.PilotJobStatus => {
@@ -71,7 +71,7 @@ export async function pilotRoutes(
   await app.register(async (uploads) => {
     streamBodies(uploads);
     route(uploads, calls.uploadJobFile, async ({ job_id: jobId, attempt_nr: attempt, kind, name }, request) => {
-      await jobFiles.keep(pilotId(callerOf(request)), { jobId, attempt, kind, name }, request.body as Readable);
+      await jobFiles.keep(callerId(callerOf(request)), { jobId, attempt, kind, name }, request.body as Readable);
       return succeeded(null, 'OK');
     });
   });

@@ -1,0 +1,19 @@
+import type { Administration } from '../protocol/administration.ts';
+import type { Transport } from './transport.ts';
+
+/** What an operator does at a server. Every call throws as `Transport` says. */
+export function administrationCalls(transport: Transport): Administration {
+  return {
+    listUsers: async (args) => (await transport.get('admin/list_users', args)).data,
+    addUser: async (args) => (await transport.post('admin/add_user', args)).data,
+    disableUser: async (args) => (await transport.post('admin/disable_user', args)).data,
+    enableUser: async (args) => (await transport.post('admin/enable_user', args)).data,
+    createPasswordLink: async (args) => (await transport.post('admin/create_password_link', args)).data,
+    listQueues: async (args) => (await transport.get('admin/list_queues', args)).data,
+    setQueue: async (args) => (await transport.post('admin/set_queue', args)).data,
+    getQueueLoad: async (args) => (await transport.get('admin/get_queue_load', args)).data,
+    createPilotToken: async (args) => (await transport.post('admin/create_pilot_token', args)).data,
+    listPilots: async (args) => (await transport.get('admin/list_pilots', args)).data,
+    endPilot: async (args) => (await transport.post('admin/end_pilot', args)).data,
+  };
+}

@@ -1,0 +1,181 @@
+import { Type } from 'typebox';
+import { MAX_COUNTED_JOBS, MAX_PILOT_TOKEN_SECONDS } from '../limits.ts';
+import { call, type Data, Nothing, orNull } from './call.ts';
+
+/** The calls of an operator: for the command line, a console, and a launcher of pilots on another machine. */
+
+const Time = Type.String({ description: 'ISO 8601, UTC' });
+const AccountName = Type.String({ description: 'the login name of an account of this server' });
+const QueueName = Type.String({ description: 'the name of a queue' });
+
+/** An account of the embedded issuer. */
+export type ListedUser = Data<typeof ListedUser>;
+const ListedUser = Type.Object({
+  name: AccountName,
+  display_name: Type.String({ description: 'for show' }),
+  role: Type.Enum(['user', 'operator']),
+  disabled: Type.Boolean({ description: 'its tokens are refused' }),
+  created_at: Time,
+});
+
+export const listUsers = call({
+  path: 'admin/list_users',
+  http: 'GET',
+  panda: false,
+  summary: 'The accounts of this server.',
+  parameters: Type.Object({}),
+  answer: Type.Array(ListedUser),
+});
+
+export const addUser = call({
+  path: 'admin/add_user',
+  http: 'POST',
+  panda: false,
+  summary: "Adds an account of a user. Operators are added at the server's machine.",
+  parameters: Type.Object({ name: AccountName, display_name: Type.Optional(Type.String()) }),
+  answer: ListedUser,
+});
+
+export const disableUser = call({
+  path: 'admin/disable_user',
+  http: 'POST',
+  panda: false,
+  summary: 'Refuses the tokens of an account, within half a minute, and ends its logins.',
+  parameters: Type.Object({ name: AccountName }),
+  answer: Nothing,
+});
+
+export const enableUser = call({
+  path: 'admin/enable_user',
+  http: 'POST',
+  panda: false,
+  summary: 'Takes the tokens of a disabled account again.',
+  parameters: Type.Object({ name: AccountName }),
+  answer: Nothing,
+});
+
+export const createPasswordLink = call({
+  path: 'admin/create_password_link',
+  http: 'POST',
+  panda: false,
+  summary:
+    'A link at which the password of an account that was never used is chosen, once. For one that was used, the link would give ' +
+    "away what its owner keeps: it is made at the server's machine.",
+  parameters: Type.Object({ name: AccountName }),
+  answer: Type.Object({ url: Type.String(), expires_at: Time }),
+});
+
+/** A queue and what its pilots may have. */
+export type ListedQueue = Data<typeof ListedQueue>;
+const ListedQueue = Type.Object({
+  name: QueueName,
+  allow_tls_secrets: Type.Boolean({ description: 'pilots that offer no key get secrets too, over TLS alone' }),
+});
+
+export const listQueues = call({
+  path: 'admin/list_queues',
+  http: 'GET',
+  panda: false,
+  summary: 'The queues.',
+  parameters: Type.Object({}),
+  answer: Type.Array(ListedQueue),
+});
+
+export const setQueue = call({
+  path: 'admin/set_queue',
+  http: 'POST',
+  panda: false,
+  summary: 'Adds a queue, or changes what the pilots of one that is there may have.',
+  parameters: Type.Object({ name: QueueName, allow_tls_secrets: Type.Optional(Type.Boolean()) }),
+  answer: ListedQueue,
+});
+
+export const getQueueLoad = call({
+  path: 'admin/get_queue_load',
+  http: 'GET',
+  panda: false,
+  summary: 'What waits for pilots of a queue, and what runs there: a launcher decides by it.',
+  parameters: Type.Object({ queue: QueueName }),
+  answer: Type.Object({
+    waiting: Type.Integer({
+      description: `jobs that a pilot of the queue would be given, counted up to ${MAX_COUNTED_JOBS}`,
+    }),
+    running: Type.Integer({ description: 'attempts that pilots of the queue have now' }),
+    pilots: Type.Integer({ description: 'pilots that joined the queue and are active' }),
+  }),
+});
+
+export const createPilotToken = call({
+  path: 'admin/create_pilot_token',
+  http: 'POST',
+  panda: false,
+  summary: 'A token with which one pilot joins a queue, once.',
+  parameters: Type.Object({
+    queue: QueueName,
+    ttl_seconds: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_PILOT_TOKEN_SECONDS })),
+    bearer: Type.Optional(
+      Type.Boolean({ description: "a token that is sent with each request instead, as PanDA's own pilots need it" }),
+    ),
+    vo: Type.Optional(Type.String({ description: 'the VO that a bearer token is for' })),
+  }),
+  answer: Type.Object({ token: Type.String(), expires_at: Time }),
+});
+
+/** A pilot that joined. */
+export type ListedPilot = Data<typeof ListedPilot>;
+const ListedPilot = Type.Object({
+  id: Type.String(),
+  queue: QueueName,
+  node: Type.String({ description: 'the name of its machine, as it said' }),
+  joined_at: Time,
+  seen_at: Time,
+  expires_at: Time,
+  state: Type.Enum(['active', 'silent', 'expired', 'ended by operator', 'ended by pilot']),
+});
+
+/** A join token that somebody tried to use after a pilot had joined with it. */
+export type RefusedToken = Data<typeof RefusedToken>;
+const RefusedToken = Type.Object({
+  token_id: Type.String(),
+  queue: QueueName,
+  pilot_id: orNull(Type.String(), { description: 'the pilot that joined with it' }),
+  times: Type.Integer(),
+  at: Type.String({ description: 'the last time: ISO 8601, UTC' }),
+  node: Type.String({ description: 'the name of the machine, as the refused one said' }),
+  same_key: Type.Boolean({
+    description: 'the same request again, repeated by the pilot or replayed; false: the token was copied',
+  }),
+});
+
+export const listPilots = call({
+  path: 'admin/list_pilots',
+  http: 'GET',
+  panda: false,
+  summary: 'The pilots that joined last, and the join tokens that somebody tried to use a second time.',
+  parameters: Type.Object({}),
+  answer: Type.Object({ pilots: Type.Array(ListedPilot), refused: Type.Array(RefusedToken) }),
+});
+
+export const endPilot = call({
+  path: 'admin/end_pilot',
+  http: 'POST',
+  panda: false,
+  summary: "Ends a pilot's session at once. What it runs is run again elsewhere.",
+  parameters: Type.Object({ pilot: Type.String({ description: 'its id' }) }),
+  answer: Nothing,
+});
+
+/** The calls by the names of the functions that do what they say, at the server and in a client. */
+export const ADMIN_CALLS = {
+  listUsers,
+  addUser,
+  disableUser,
+  enableUser,
+  createPasswordLink,
+  listQueues,
+  setQueue,
+  getQueueLoad,
+  createPilotToken,
+  listPilots,
+  endPilot,
+} as const;

@@ -1,0 +1,181 @@
+import { type AuditActor, recordAct } from '../audit/audit.ts';
+import {
+  type Account,
+  type AccountRole,
+  addAccount,
+  claimAccount,
+  disableAccount,
+  listAccounts,
+  removeAccount,
+  setAccountRole,
+} from '../identity/accounts.ts';
+import { createJoinToken, refusedUses } from '../identity/join-tokens.ts';
+import { activePilots, endPilotSession, listedPilots } from '../identity/pilots.ts';
+import { createSignIn } from '../identity/sign-in.ts';
+import { rotateSigningKey } from '../identity/signing-key-file.ts';
+import { addQueue, findQueue, listQueues, queueLoad } from '../jobs/queues.ts';
+import type { Administration } from '../protocol/administration.ts';
+import type { ListedUser } from '../protocol/calls/admin.ts';
+import { InvalidArgument, NotFound } from '../protocol/errors.ts';
+import {
+  JOIN_TOKEN_SECONDS,
+  MAX_PILOT_TOKEN_SECONDS,
+  PASSWORD_LINK_SECONDS,
+  PILOT_TOKEN_SECONDS,
+} from '../protocol/limits.ts';
+import type { Installation } from './installation.ts';
+
+export interface AdministrationParts extends Pick<Installation, 'store' | 'issuer' | 'rootKeys'> {
+  /** The VO that tokens are for unless asked otherwise. */
+  vo: string;
+  /** The origin at which people reach the server. */
+  origin(): Promise<string>;
+  /** Milliseconds since 1970 UTC. */
+  clock: () => number;
+}
+
+/**
+ * The acts of an operator, recorded in the system's audit as those of `by`. None of them makes the operator a user: a link for a password is made only for an account that nobody
+ * may have used.
+ */
+export function createAdministration(parts: AdministrationParts, by: AuditActor): Administration {
+  const { store, issuer, rootKeys, vo: ownVo, clock } = parts;
+  return {
+    listUsers: async () => (await listAccounts(store)).map(listedUser),
+
+    addUser: async ({ name, display_name }) =>
+      listedUser(await addAccount(store, clock, name, display_name, 'user', by)),
+
+    async disableUser({ name }) {
+      await disableAccount(store, clock, name, true, by);
+      return null;
+    },
+
+    async enableUser({ name }) {
+      await disableAccount(store, clock, name, false, by);
+      return null;
+    },
+
+    createPasswordLink: ({ name }) => passwordLink(parts, name, { unclaimedOnly: true, by }),
+
+    listQueues: async () =>
+      (await listQueues(store)).map(({ name, allowTlsSecrets }) => ({ name, allow_tls_secrets: allowTlsSecrets })),
+
+    async setQueue({ name, allow_tls_secrets = false }) {
+      await addQueue(store, clock, name, { allowTlsSecrets: allow_tls_secrets }, by);
+      return { name, allow_tls_secrets };
+    },
+
+    async getQueueLoad({ queue }) {
+      await refuseUnknownQueue(parts, queue);
+      return { ...(await queueLoad(store, queue)), pilots: await activePilots(store, clock, queue) };
+    },
+
+    async createPilotToken({ queue, ttl_seconds, bearer = false, vo = ownVo }) {
+      await refuseUnknownQueue(parts, queue);
+      const ttlSeconds = ttl_seconds ?? (bearer ? PILOT_TOKEN_SECONDS : JOIN_TOKEN_SECONDS);
+      if (ttlSeconds > MAX_PILOT_TOKEN_SECONDS) {
+        throw new InvalidArgument(`a pilot's token lasts at most ${MAX_PILOT_TOKEN_SECONDS / 86_400} days`);
+      }
+      const expires_at = isoTime(clock() + ttlSeconds * 1000);
+      if (bearer) {
+        const token = await issuer.mintPilotToken({ queue, ttlSeconds, vo });
+        await recordAct(store, clock, by, 'pilot.bearer_token', { queue, ttlSeconds });
+        return { token, expires_at };
+      }
+      const joining = { store, rootKeys: await rootKeys(), clock };
+      return { token: await createJoinToken(joining, { queue, ttlSeconds }, by), expires_at };
+    },
+
+    async listPilots() {
+      const pilots = (await listedPilots(store, clock)).map(({ joinedAt, seenAt, expiresAt, ...pilot }) => ({
+        ...pilot,
+        joined_at: isoTime(joinedAt),
+        seen_at: isoTime(seenAt),
+        expires_at: isoTime(expiresAt),
+      }));
+      const refused = (await refusedUses(store)).map(({ tokenId, pilotId, at, sameKey, ...use }) => ({
+        ...use,
+        token_id: tokenId,
+        pilot_id: pilotId,
+        at: isoTime(at),
+        same_key: sameKey,
+      }));
+      return { pilots, refused };
+    },
+
+    async endPilot({ pilot }) {
+      await endPilotSession(store, clock, pilot, by);
+      return null;
+    },
+  };
+}
+
+/** What is done at the server's machine alone, by somebody who could read the data folder as well: it can make them any user. */
+export interface LocalAdministration extends Administration {
+  addOperator(args: { name: string; display_name?: string | undefined }): Promise<ListedUser>;
+  /** @throws {NotFound} */
+  setRole(name: string, role: AccountRole): Promise<void>;
+  /** @throws {NotFound} */
+  removeUser(name: string): Promise<void>;
+  /** @throws {NotFound} {InvalidArgument} when it cannot be one */
+  setPassword(name: string, password: string): Promise<void>;
+  /** Makes another key sign tokens. @returns the count of keys that are kept */
+  rotateSigningKey(options: { forgetOlder: boolean }): Promise<number>;
+  /** A bearer token of an account. @throws {NotFound} {Forbidden} when it is disabled */
+  createUserToken(name: string, options: { ttlSeconds: number; vo?: string | undefined }): Promise<string>;
+}
+
+export function createLocalAdministration(
+  parts: AdministrationParts & Pick<Installation, 'signingKeyFile'>,
+): LocalAdministration {
+  const { store, issuer, signingKeyFile, vo: ownVo, clock } = parts;
+  return {
+    ...createAdministration(parts, 'operator'),
+
+    addOperator: async ({ name, display_name }) =>
+      listedUser(await addAccount(store, clock, name, display_name, 'operator')),
+
+    setRole: (name, role) => setAccountRole(store, clock, name, role),
+
+    removeUser: (name) => removeAccount(store, clock, name),
+
+    setPassword: (name, password) => createSignIn({ store, clock }).setPassword(name, password),
+
+    createPasswordLink: ({ name }) => passwordLink(parts, name, {}),
+
+    async rotateSigningKey({ forgetOlder }) {
+      const count = await rotateSigningKey(signingKeyFile, { forgetOlder });
+      await recordAct(store, clock, 'operator', 'signing_key.rotate', { forgetOlder });
+      return count;
+    },
+
+    createUserToken: async (name, { ttlSeconds, vo = ownVo }) =>
+      issuer.mintUserToken(await claimAccount(store, clock, name, ttlSeconds), { ttlSeconds, vo }),
+  };
+}
+
+async function passwordLink(
+  { store, origin, clock }: AdministrationParts,
+  name: string,
+  options: { unclaimedOnly?: boolean; by?: AuditActor },
+): Promise<{ url: string; expires_at: string }> {
+  const expires_at = isoTime(clock() + PASSWORD_LINK_SECONDS * 1000);
+  const token = await createSignIn({ store, clock }).createPasswordLink(name, options);
+  return { url: `${await origin()}/password/${token}`, expires_at };
+}
+
+async function refuseUnknownQueue({ store }: AdministrationParts, queue: string): Promise<void> {
+  if (await findQueue(store, queue)) return;
+  const names = (await listQueues(store)).map(({ name }) => name);
+  const known = names.length > 0 ? `known are ${names.join(', ')}` : 'there is none yet';
+  throw new NotFound(`there is no queue "${queue}": ${known}. Add it with "panda-secrets queue add ${queue}"`);
+}
+
+function listedUser({ name, displayName, role, disabled, createdAt }: Account): ListedUser {
+  return { name, display_name: displayName, role, disabled, created_at: isoTime(createdAt) };
+}
+
+function isoTime(time: number): string {
+  return new Date(time).toISOString();
+}
