@@ -1,7 +1,7 @@
 import { COMMAND_LINE_CLIENT } from './embedded-issuer.ts';
 import type { ExternalIssuer } from './external-issuer.ts';
 
-/** What `/auth/VO_auth_config.json` tells PanDA's clients: where members of a VO log in, and as which client. */
+/** `/auth/VO_auth_config.json`, which tells PanDA's clients where members of a VO log in, and as which client. */
 export interface AuthConfig {
   client_id: string;
   /** Empty for a public client. */

@@ -6,7 +6,7 @@ import { shownText } from '../protocol/text.ts';
 /** The id that owners and pilots of the embedded issuer are kept under, whatever its `iss` is. */
 export const EMBEDDED_ISSUER_ID = 'embedded';
 
-/** Who sent a request, as its token proves. */
+/** The sender of a request, as its token proves. */
 export interface Caller {
   /** A pilot may acquire jobs; a user keeps secrets and submits tasks; an operator is a user who also administers. */
   readonly kind: 'user' | 'operator' | 'pilot';
@@ -28,7 +28,7 @@ export interface Caller {
   readonly proven?: true;
 }
 
-/** How the claims of one issuer's tokens are read. */
+/** Rules for reading the claims of one issuer's tokens. */
 export interface IssuerClaims {
   /** The stable name that its owners are kept under. */
   readonly id: string;
@@ -43,7 +43,7 @@ export interface IssuerClaims {
 }
 
 /**
- * Who the claims of a verified token stand for.
+ * The caller that the claims of a verified token stand for.
  *
  * @throws {Unauthenticated} when `sub` is missing, or is one that could be mistaken for another person's
  */

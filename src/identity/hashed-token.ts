@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 
-/** What somebody proves to hold: 256 random bits, fit for a URL. */
+/** A secret that its holder proves to have: 256 random bits, fit for a URL. */
 export function newToken(): string {
   return randomBytes(32).toString('base64url');
 }
 
-/** What is kept of a token with that much randomness: enough to find it, useless to whoever reads the database. */
+/** The hash that is kept of such a token: it finds the token, and is of no use to somebody who reads the database. */
 export function hashToken(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }

@@ -7,7 +7,7 @@ import { type KeyWrapping, type Place, wrapKey } from './wrapped-key.ts';
 
 /**
  * Makes a one-time join token for a pilot of a queue, good for `ttlSeconds`. The database keeps a key derived from it, wrapped
- * under the root key: whoever reads the database cannot join.
+ * under the root key: somebody who reads the database cannot join.
  *
  * @returns the token as it is handed over
  * @throws {InvalidArgument} when the time is not positive
@@ -45,13 +45,13 @@ export interface RefusedUse {
   times: number;
   /** The last time, milliseconds since 1970 UTC. */
   at: number;
-  /** What the refused one called its machine. */
+  /** The name of the machine, as the refused one said. */
   node: string;
   /** True when it was the same request again: repeated by the pilot itself, or recorded and replayed. False: the token was copied. */
   sameKey: boolean;
 }
 
-/** What an operator should look at, the last first. */
+/** Second uses of tokens, for an operator to look at; the last first. */
 export async function refusedUses(store: Store): Promise<RefusedUse[]> {
   return (await listRefusedUses(store.db)).map((row) => ({
     tokenId: row.id,

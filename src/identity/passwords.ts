@@ -7,7 +7,7 @@ const derive = promisify<BinaryLike, BinaryLike, number, ScryptOptions, Buffer>(
 
 /**
  * scrypt's cost for new hashes: 32 MiB, three times over, one of the settings that OWASP's Password Storage Cheat Sheet holds
- * equal. The one with the least memory that still is a burden for an attacker's hardware: whoever floods the sign-in page must
+ * equal. The one with the least memory that still is a burden for an attacker's hardware: a flood of sign-ins must
  * not fill the server's.
  */
 const COST = { ln: 15, r: 8, p: 3 };
@@ -49,7 +49,7 @@ export async function hashPassword(password: string): Promise<string> {
 }
 
 /**
- * Whether `password` is the one with this hash. Without a hash the answer is no, after the time that a check takes, so that
+ * True when `password` is the one with this hash. Without a hash the answer is false, after the time that a check takes, so that
  * the time does not tell which accounts there are.
  *
  * @throws {Misconfigured} when the hash is not one

@@ -3,7 +3,7 @@ import { Unauthenticated } from '../protocol/errors.ts';
 import { PROOF_SECONDS } from '../protocol/limits.ts';
 import { digestOf, PROOF_ALGORITHM, PROOF_TYPE, type RequestProof } from '../protocol/request-proof.ts';
 
-/** What a request is, as this server received it. */
+/** A request as this server received it. */
 export interface ReceivedRequest {
   method: string;
   /** The path as it came, and the query string without `?`. */

@@ -34,7 +34,7 @@ import { type KeyWrapping, type Place, unwrapKey, wrapKey } from './wrapped-key.
 /** A request of a pilot that proved to hold its session's key. */
 export interface ProvenRequest {
   caller: Caller;
-  /** What the body's digest must be. */
+  /** The digest that the body must have. */
   bodyDigest: string;
   /** The header that proves an answer to it (`protocol/answer-proof.ts`). */
   proveAnswer(answer: { status: number; body: string }): string;
@@ -43,7 +43,7 @@ export interface ProvenRequest {
 /** Pilots that were let in by a join token. Any number of servers may work on one store. */
 export interface PilotSessions {
   /**
-   * Opens a session for whoever proves to hold a join token, and uses the token up. The answer proves that this server knows it.
+   * Opens a session for a pilot that proves to hold a join token, and uses the token up. The answer proves that this server knows it.
    *
    * @throws {Unauthenticated} when there is no such token, it has ended, or the proof is not good: the token stays as it is
    * @throws {Forbidden} when it is for another queue: the same
@@ -51,7 +51,7 @@ export interface PilotSessions {
    */
   join(request: JoinRequest, mac: string): Promise<JoinAnswer & { mac: string }>;
   /**
-   * Who a request is from, as its proof shows, which is taken once. The session's row says which queue the pilot serves.
+   * The pilot that a request is from, by its proof, which is taken once. The session's row says which queue the pilot serves.
    *
    * @param pilotId what stands for the access token in `Authorization: DPoP`
    * @throws {Unauthenticated} saying what is wrong

@@ -51,7 +51,7 @@ export async function endPilotSession(
   throw new Conflict(`the session of ${pilotId} has ended already (${stateOf(pilot, clock())})`);
 }
 
-/** What a session is now. */
+/** The state of a session now. */
 export function stateOf({ ended_at, ended_by, expires_at, seen_at }: PilotRow, now: number): ListedPilot['state'] {
   if (ended_at !== null) return ended_by === 'operator' ? 'ended by operator' : 'ended by pilot';
   if (expires_at <= now) return 'expired';

@@ -8,7 +8,7 @@ import { SIGNING_KEYS_RECHECK_SECONDS } from '../protocol/limits.ts';
 const FILE_FORMAT = 1;
 const RSA_BITS = 2048;
 
-/** What the file holds, as JSON. */
+/** The file's content, as JSON. */
 export interface SigningKeyFile {
   format: typeof FILE_FORMAT;
   /** The `iss` of this installation's tokens: `urn:panda-secrets:UUID`. */
@@ -53,7 +53,7 @@ function signingKeyFile(path: string): PrivateFile<SigningKeyFile> {
  * Puts a new key in front: it signs from now on. The older ones stay, so that what they signed stays good, unless
  * `forgetOlder` says that they may be in other hands.
  *
- * @returns how many keys the file now has
+ * @returns the count of keys that the file has now
  * @throws {Conflict} when another change of the file is under way
  * @throws as {@link openSigningKeyFile}
  */

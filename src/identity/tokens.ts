@@ -27,7 +27,7 @@ export interface TrustedIssuer extends IssuerClaims {
 
 export interface TokenVerifier {
   /**
-   * Who a bearer token (without the word `Bearer`) stands for. A checked one is remembered until it ends, so that each
+   * The caller that a bearer token (without the word `Bearer`) stands for. A checked one is remembered until it ends, so that each
    * further request that carries it costs one look-up.
    *
    * @throws {Unauthenticated} when there is none or it does not prove who is calling; the message says why
@@ -157,7 +157,7 @@ async function verifyWithAnyKey(token: string, keys: JWTVerifyGetKey, options: P
   }
 }
 
-/** `client_id` counts only where there is no `aud`: a token for another server stays one, whoever asked for it. */
+/** `client_id` counts only where there is no `aud`: a token for another server stays one, also when a client of this server asked for it. */
 function refuseOtherAudience(claims: JWTPayload, { audience }: TrustedIssuer): void {
   const named = claims.aud ?? claims['client_id'];
   const found: unknown[] = Array.isArray(named) ? named : [named];

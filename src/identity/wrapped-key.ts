@@ -18,7 +18,7 @@ export interface WrappedKey {
   wrapped_key: Uint8Array;
 }
 
-/** What a key belongs to, in an order that stays: its use, its row's id, and the columns that nobody may change. */
+/** The place that a key belongs to, in an order that stays: its use, its row's id, and the columns that nobody may change. */
 export type Place = readonly [use: 'join token' | 'pilot session', ...fields: string[]];
 
 export async function wrapKey({ active }: KeyWrapping, key: Uint8Array, place: Place): Promise<WrappedKey> {

@@ -24,7 +24,7 @@ export function newDataKey(): Uint8Array {
   return randomBytes(DATA_KEY_BYTES);
 }
 
-/** What a wrapped data key is bound to: it unwraps as this key of this owner and as no other. */
+/** The context that a wrapped data key is bound to: it unwraps as this key of this owner and as no other. */
 export function dataKeyContext(key: { id: string; ownerId: string }): Uint8Array {
   return lengthPrefixed(key.ownerId, key.id);
 }

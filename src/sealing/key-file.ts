@@ -8,7 +8,7 @@ import { type RootKey, type RootKeyProvider, rootKeysOf } from './root-keys.ts';
 const FILE_FORMAT = 1;
 const KEY_BYTES = 32;
 
-/** What the file holds, as JSON. Keys are base64url, oldest first. */
+/** The file's content, as JSON. Keys are base64url, oldest first. */
 interface KeyFile {
   format: typeof FILE_FORMAT;
   active: string;

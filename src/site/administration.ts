@@ -111,7 +111,7 @@ export function createAdministration(parts: AdministrationParts, by: AuditActor)
   };
 }
 
-/** What is done at the server's machine alone, by somebody who could read the data folder as well: it can make them any user. */
+/** The acts at the server's machine alone, by somebody who could read the data folder as well: they can make them any user. */
 export interface LocalAdministration extends Administration {
   addOperator(args: { name: string; display_name?: string | undefined }): Promise<ListedUser>;
   /** @throws {NotFound} */

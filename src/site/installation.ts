@@ -12,7 +12,7 @@ import { openSqlite } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
 import type { Settings } from './settings.ts';
 
-/** What the server and the administration commands share: the database, the keys and the issuer of tokens. */
+/** The database, the keys and the issuer of tokens: the server and the administration commands share them. */
 export interface Installation {
   store: Store;
   issuer: EmbeddedIssuer;

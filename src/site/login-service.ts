@@ -11,7 +11,7 @@ import { withoutMessage } from '../server/plugins/request-log.ts';
 import type { Installation } from './installation.ts';
 import type { Settings } from './settings.ts';
 
-/** Who calls, and how they came to their tokens: all that depends on the server's address, which may be known only later. */
+/** The check of tokens and the provider that gives them: both depend on the server's address, which may be known only later. */
 export interface LoginService {
   login: LoginRooms;
   verifyToken: TokenVerifier['verify'];

@@ -11,7 +11,7 @@ import { DEFAULT_PORT, DEFAULT_VO } from '../protocol/limits.ts';
 import { isLoopback } from '../protocol/loopback.ts';
 import { parseIssuers } from './issuer-settings.ts';
 
-/** What an operator can set. */
+/** All that an operator can set. */
 export interface Settings {
   /** The folder of the database, the keys and the files. */
   data: string;
@@ -30,7 +30,7 @@ export interface Settings {
   /** The VO that tokens of the embedded issuer are for. */
   vo: string;
   logLevel: string;
-  /** How long a pilot may be silent before its jobs are given to others; several times what `panda-pilot --heartbeat` says. */
+  /** A pilot that is silent for longer loses its jobs to others; several times what `panda-pilot --heartbeat` says. */
   leaseSeconds?: number;
   /** The site's own issuers, beside the embedded one. From the file only. */
   issuers: ExternalIssuer[];

@@ -30,7 +30,7 @@ export async function findKeysOfOtherRootKeys<T extends WrappedKeyTable>(
   return rows;
 }
 
-/** Replaces a wrapped key, unless its row went, or was wrapped anew, since it was read. @returns whether it did */
+/** Replaces a wrapped key, unless its row went, or was wrapped anew, since it was read. @returns true when it did */
 export async function replaceWrappedKey(
   db: Database,
   table: WrappedKeyTable,

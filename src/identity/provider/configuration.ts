@@ -27,7 +27,7 @@ function apiResource(url: string): string {
 }
 
 /**
- * What the OpenID provider is: everything that `oidc-provider` has and that is not named here is off or as it is by default.
+ * The OpenID provider's configuration. A feature of `oidc-provider` that is not named here is off, or as it is by default.
  *
  * @param url the issuer: the server's public address
  * @param vo the group that every account is in
@@ -123,7 +123,7 @@ export function providerConfiguration({
   };
 }
 
-/** What tokens say of an account; nothing of one that is disabled or removed. */
+/** The claims of an account's tokens; none of one that is disabled or removed. */
 function accountFinder(store: Store, vo: string): FindAccount {
   return async (_ctx, subject) => {
     const account = await findActiveAccount(store, subject);

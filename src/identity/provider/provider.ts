@@ -17,7 +17,7 @@ export interface IdentityProvider {
   readonly url: string;
   /** Answers a request to one of the provider's endpoints. `address` is the client's, as the server knows it. */
   handle(request: IncomingMessage, response: ServerResponse, address: string): Promise<void>;
-  /** What waits for somebody at the page that this browser shows, or undefined when it has ended or is another browser's. */
+  /** The question that the page in this browser asks, or undefined when it has ended or is another browser's. */
   findInteraction(request: IncomingMessage, response: ServerResponse): Promise<PendingInteraction | undefined>;
 }
 
@@ -27,7 +27,7 @@ export interface PendingInteraction {
   prompt: 'login' | 'consent';
   /** The program's name. */
   client: string;
-  /** Who is signed in. */
+  /** The `sub` of the account that is signed in. */
   subject: string | undefined;
   scopes: readonly string[];
   /** Where the program is answered, if it is a page. */

@@ -14,7 +14,7 @@ type SignOutPages = Required<
   Pick<NonNullable<Features['rpInitiatedLogout']>, 'logoutSource' | 'postLogoutSuccessSource'>
 >;
 
-/** What the provider shows while a device is connected. */
+/** The pages of the provider while a device is connected. */
 export const deviceFlowPages: DeviceFlowPages = {
   userCodeInputSource(ctx, _form, _out, error) {
     if (error?.name === 'AbortedError') return show(ctx, deviceRefusedPage());

@@ -9,7 +9,7 @@ export function consentPage({
   formTargets,
 }: {
   client: string;
-  /** Who is signed in. */
+  /** The name of the account that is signed in. */
   account: string;
   scopes: readonly string[];
   formTargets?: readonly string[];

@@ -48,7 +48,7 @@ ${(client !== undefined || device?.ip !== undefined) && html`<dl>${client !== un
 <div class="buttons"><button type="submit" name="confirm" value="yes">Yes, connect it</button>
 <button class="quiet" type="submit" name="abort" value="yes">No, cancel</button></div>
 </form>
-<p class="hint">Whoever shows this code may then use your secrets and submit jobs as you. If somebody sent you here, cancel.</p>`,
+<p class="hint">The program that shows this code may then use your secrets and submit jobs as you. If somebody sent you here, cancel.</p>`,
   );
 }
 

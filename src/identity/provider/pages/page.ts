@@ -58,7 +58,7 @@ ${content}
   };
 }
 
-/** What went wrong, above a form; read out first. */
+/** The mistake, above a form; read out first. */
 export function complaint(text: string | undefined): Html {
   return text === undefined ? html`` : html`<p class="wrong" role="alert">${text}</p>`;
 }

@@ -9,7 +9,7 @@ export function signInPage({
   status = 200,
   formTargets,
 }: {
-  /** What the person signs in to. */
+  /** The program that the person signs in to. */
   client: string;
   /** The name that was typed before. */
   name?: string;
