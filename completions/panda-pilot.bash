@@ -84,7 +84,7 @@ _panda_pilot() {
   case $at in
     'panda-pilot')
       if [[ $current == -* ]]; then
-        words='--version --queue --token-file --server --vo --jobs --slots --idle-exit --workdir --secrets-dir --pass-env --isolate --share --max-walltime --max-memory --max-disk --heartbeat -h --help'
+        words='--version --queue --token-file --server --vo --jobs --slots --idle-exit --workdir --secrets-dir --pass-env --isolate --share --allow-root --max-walltime --max-memory --max-disk --heartbeat -h --help'
       else
         words='clean'
       fi

@@ -13,6 +13,7 @@ complete -c panda-pilot -n 'not __fish_seen_subcommand_from clean' -l secrets-di
 complete -c panda-pilot -n 'not __fish_seen_subcommand_from clean' -l pass-env -r -F -d 'variables of this environment that jobs get besides the usual ones (default: none)'
 complete -c panda-pilot -n 'not __fish_seen_subcommand_from clean' -l isolate -x -a 'auto on off' -d 'keep jobs from each other and from the pilot, with bubblewrap (bwrap) (choices: "auto", "on", "off", default: "auto")'
 complete -c panda-pilot -n 'not __fish_seen_subcommand_from clean' -l share -r -F -d 'what isolated jobs see besides the system, read-only; a device as it is (default: none)'
+complete -c panda-pilot -n 'not __fish_seen_subcommand_from clean' -l allow-root -d 'run as root also where jobs cannot be isolated, and so are root too (default: false)'
 complete -c panda-pilot -n 'not __fish_seen_subcommand_from clean' -l max-walltime -r -F -d 'that a job may run (default: what its owner asked for)'
 complete -c panda-pilot -n 'not __fish_seen_subcommand_from clean' -l max-memory -r -F -d 'of a job\'s processes together (default: twice what its owner asked for)'
 complete -c panda-pilot -n 'not __fish_seen_subcommand_from clean' -l max-disk -r -F -d 'of a job\'s directories (default: what its owner asked for)'

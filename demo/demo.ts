@@ -93,7 +93,7 @@ async function story(): Promise<void> {
   await stage.run(`panda-secrets pilot-token --queue default > ${join(folder, 'pilot.token')}`);
   const node = join(folder, 'node');
   await stage.run(
-    `panda-pilot --queue default --token-file ${join(folder, 'pilot.token')} --jobs 1 --workdir ${node}`,
+    `panda-pilot --queue default --token-file ${join(folder, 'pilot.token')} --jobs 1 --workdir ${node} --allow-root`,
     { waitFor: 'the job runs' },
   );
   assert.ok(!filesBelow(node).some((path) => contains(readFileSync(path))), 'the node still has a secret');

@@ -5,6 +5,7 @@ import type { PilotJob } from '../protocol/calls/pilot.ts';
 import { AttemptFailed } from '../protocol/errors.ts';
 import { KILL_GRACE_SECONDS } from '../protocol/limits.ts';
 import { type AttemptDirectory, attemptName, makeAttemptDirectory } from './attempt-directory.ts';
+import { passedSecrets } from './environment.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
 import type { Isolation } from './isolation.ts';
 import { enforceLimits, type JobLimits, limitsOf } from './job-limits.ts';
@@ -17,6 +18,7 @@ import { type PayloadEnd, startPayload } from './payload.ts';
 import type { PilotHome } from './pilot-home.ts';
 import { removeTree } from './remove-tree.ts';
 import { type AttemptEnd, createReporter, type PilotServer } from './reporter.ts';
+import type { SecretsPlace } from './secret-files.ts';
 import { type StagedIn, stageIn } from './stage-in.ts';
 import { takeOutputs, uploadLog, uploadOutputs } from './stage-out.ts';
 
@@ -122,11 +124,10 @@ async function work(
   }
   try {
     const delivered = await options.openSecrets();
-    const keep = node.home.secretsDirectory && join(node.home.secretsDirectory, attemptName(job));
     staged = await stageIn({
       server,
       input: { job, delivered },
-      place: { directory, keep, isolated: node.isolation !== undefined },
+      place: { directory, secrets: secretsPlace(node, attemptName(job)), isolation: node.isolation },
       variables: { own: node.environment, passOn: policy.passOn },
       log,
       signal: stop,
@@ -160,16 +161,18 @@ async function work(
 async function runPayload(
   options: AttemptOptions,
   { work, temporary }: AttemptDirectory,
-  { command, runDirectory, environment, secretsDirectory: secrets }: StagedIn,
+  { command, runDirectory, environment, secrets }: StagedIn,
   delivered: JobSecrets | undefined,
   log: JobLog,
   stop: AbortSignal,
   onExceeded: (failure: AttemptFailed) => void,
 ): Promise<PayloadEnd> {
   const { job, node, policy } = options;
+  const { isolation } = node;
   // With the parsers of what a secret may be, which a pilot without a job does not need.
   const { createMasker, maskTransform } = await import('../masking/masker.ts');
-  const masker = createMasker(delivered?.secrets ?? []);
+  const passed = passedSecrets({ own: node.environment, passOn: policy.passOn });
+  const masker = createMasker([...(delivered?.secrets ?? []), ...passed]);
   for (const note of notesOn(masker)) log.note(note);
   const written: Promise<void>[] = [];
   const masked = () => {
@@ -180,7 +183,7 @@ async function runPayload(
   const payload = startPayload({
     command,
     directory: runDirectory,
-    launcher: node.isolation?.launcher({ work, temporary, secrets, runDirectory }),
+    isolate: isolation && ((words) => isolation.launch({ work, temporary, runDirectory, secrets }, words)),
     environment,
     mark: `${node.home.id}.${attemptName(job)}`,
     stdout: masked(),
@@ -199,6 +202,13 @@ async function runPayload(
     limits.stop();
     stop.removeEventListener('abort', end);
   }
+}
+
+function secretsPlace({ home, isolation }: JobNode, attempt: string): SecretsPlace {
+  if (isolation) return { kind: 'payload' };
+  return home.secretsDirectory === undefined
+    ? { kind: 'work' }
+    : { kind: 'folder', path: join(home.secretsDirectory, attempt) };
 }
 
 /** How many, not which: a log is passed on to others, and its owner is told the names when the secrets are set. */

@@ -1,7 +1,16 @@
+import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { delimiter } from 'node:path';
-import { MAX_SECRET_VARIABLES_BYTES, MAX_VARIABLE_BYTES } from '../protocol/limits.ts';
-import { isEnvironmentName, splitWireName } from '../protocol/names.ts';
+import {
+  MAX_ARGUMENTS_BYTES,
+  MAX_SECRET_VARIABLES_BYTES,
+  MAX_VARIABLE_BYTES,
+  MIN_ARGUMENTS_BYTES,
+  MIN_MASKED_CHARS,
+  SPARE_ARGUMENTS_BYTES,
+} from '../protocol/limits.ts';
+import { isEnvironmentName, splitWireName, type WireName } from '../protocol/names.ts';
+import { Plaintext } from '../protocol/plaintext.ts';
 import { utf8Length } from '../protocol/text.ts';
 import type { JobSecret } from './job-secrets.ts';
 
@@ -16,49 +25,63 @@ export interface EnvironmentOptions {
   /** The pilot's own environment, of which only a known few variables and those of `passOn` go to the payload. */
   own: Readonly<Record<string, string | undefined>>;
   passOn: readonly string[];
+  /** Of the payload's user; `undefined`: the pilot's. */
+  userName?: string | undefined;
   /** Both inside the attempt's directory. */
   home: string;
   temporary: string;
   job: { id: number; taskId: number; attempt: number };
+  /** Set as they are, whatever the node or the secrets say. */
+  fixed: Readonly<Record<string, string>>;
   secrets: readonly JobSecret[];
+  /** How many bytes the payload's arguments and environment may have together, see {@link argumentsRoom}. */
+  room: number;
+}
+
+/** Why a string secret is no variable: its name cannot be one or the pilot sets it, its value has a NUL or no room. */
+export interface LeftOut {
+  name: string;
+  why: 'name' | 'value';
 }
 
 /**
- * The payload's environment. String secrets become variables as they are, no shell sees them; a name must be one that a
- * shell can use and that would not break the job (`isEnvironmentName`).
+ * The payload's environment. String secrets become variables as they are, no shell sees them, and win over what the node
+ * has of the same name, so that a job finds the same everywhere. A name must be one that a shell can use and that would not
+ * break the job (`isEnvironmentName`). All together the secrets take at most half of the room.
  *
- * @returns the variables, and how many secrets with a good name have a value that no variable can hold: one with a NUL, or
- * too large (Linux: 128 KiB each, and all of them share the space of the arguments)
+ * @returns the variables, and which of `secrets` are none
  */
 export function payloadEnvironment(options: EnvironmentOptions): {
   environment: Record<string, string>;
-  leftOut: number;
+  leftOut: LeftOut[];
 } {
-  const environment: Record<string, string> = {};
-  for (const [name, value] of Object.entries(options.own)) {
-    if (value === undefined || NEVER_PASSED_ON.test(name)) continue;
-    if (PASSED_ON.test(name) || options.passOn.includes(name)) environment[name] = value;
-  }
-  environment['PATH'] ??= DEFAULT_PATH;
-  const user = userName();
-  Object.assign(environment, {
+  const environment: Record<string, string> = { PATH: DEFAULT_PATH, ...passedOn(options) };
+  const user = options.userName ?? ownName();
+  const fixed: Record<string, string> = {
     ...(user === undefined ? {} : { USER: user, LOGNAME: user }),
     HOME: options.home,
     TMPDIR: options.temporary,
     PANDAID: String(options.job.id),
     PanDA_TaskID: String(options.job.taskId),
     PanDA_AttemptNr: String(options.job.attempt),
-  });
+    ...options.fixed,
+  };
+  Object.assign(environment, fixed);
 
-  let room = MAX_SECRET_VARIABLES_BYTES;
-  let leftOut = 0;
+  const others = Object.entries(environment).reduce((sum, [name, value]) => sum + sizeOf(name, value), 0);
+  let room = Math.min(MAX_SECRET_VARIABLES_BYTES, options.room / 2, options.room - others - SPARE_ARGUMENTS_BYTES);
+  const leftOut: LeftOut[] = [];
   for (const { name: wireName, value } of options.secrets) {
     const { name, kind } = splitWireName(wireName);
-    if (kind !== 'string' || !isEnvironmentName(name) || Object.hasOwn(environment, name)) continue;
+    if (kind !== 'string') continue;
+    if (!isEnvironmentName(name) || Object.hasOwn(fixed, name)) {
+      leftOut.push({ name, why: 'name' });
+      continue;
+    }
     const text = value.reveal();
-    const bytes = name.length + utf8Length(text) + 2;
-    if (text.includes('\0') || bytes > MAX_VARIABLE_BYTES || bytes > room) {
-      leftOut += 1;
+    const bytes = sizeOf(name, text);
+    if (text.includes('\0') || bytes - POINTER_BYTES > MAX_VARIABLE_BYTES || bytes > room) {
+      leftOut.push({ name, why: 'value' });
       continue;
     }
     room -= bytes;
@@ -67,7 +90,55 @@ export function payloadEnvironment(options: EnvironmentOptions): {
   return { environment, leftOut };
 }
 
-function userName(): string | undefined {
+/** Names of variables that hold a secret by what they are called. */
+const TELLING_NAME = /pass|secret|token|credential|api_?key|private_?key|access_?key/i;
+/** A password in an address: `https://user:PASSWORD@proxy`. */
+const PASSWORD_IN_ADDRESS = /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s:@]*:([^/?#\s@]+)@/i;
+
+/** The values among what the node passes on that look like secrets, which a job's log is not to show. */
+export function passedSecrets(options: Pick<EnvironmentOptions, 'own' | 'passOn'>): JobSecret[] {
+  return Object.entries(passedOn(options)).flatMap(([name, value]) => {
+    const secret = TELLING_NAME.test(name) ? value : PASSWORD_IN_ADDRESS.exec(value)?.[1];
+    if (secret === undefined || secret.length < MIN_MASKED_CHARS) return [];
+    return [{ name: name as WireName, value: new Plaintext(secret) }];
+  });
+}
+
+function passedOn({ own, passOn }: Pick<EnvironmentOptions, 'own' | 'passOn'>): Record<string, string> {
+  const passed: Record<string, string> = {};
+  for (const [name, value] of Object.entries(own)) {
+    if (value === undefined || NEVER_PASSED_ON.test(name)) continue;
+    if (PASSED_ON.test(name) || passOn.includes(name)) passed[name] = value;
+  }
+  return passed;
+}
+
+/** Of the stack, the part that arguments and environment may take (execve(2)). */
+const SHARE_OF_STACK = 1 / 4;
+
+/** How many bytes the kernel lets a program have that is started here: it follows the stack limit of this process. */
+export function argumentsRoom(limits = ownLimits()): number {
+  const [, soft = 'unlimited'] = /^Max stack size\s+(\S+)/m.exec(limits) ?? [];
+  const bytes = soft === 'unlimited' ? MAX_ARGUMENTS_BYTES : Number(soft) * SHARE_OF_STACK;
+  return Math.min(Math.max(bytes, MIN_ARGUMENTS_BYTES), MAX_ARGUMENTS_BYTES);
+}
+
+function ownLimits(): string {
+  try {
+    return readFileSync('/proc/self/limits', 'latin1');
+  } catch {
+    return '';
+  }
+}
+
+const POINTER_BYTES = 8;
+
+/** With `=`, NUL and the pointer to it, which counts as well. */
+function sizeOf(name: string, value: string): number {
+  return utf8Length(name) + utf8Length(value) + 2 + POINTER_BYTES;
+}
+
+function ownName(): string | undefined {
   try {
     return userInfo().username;
   } catch {

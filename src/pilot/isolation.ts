@@ -1,35 +1,43 @@
-import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { constants } from 'node:fs';
-import { access, lstat, readdir, readlink, realpath } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { delimiter, isAbsolute, join, relative } from 'node:path';
-import { promisify } from 'node:util';
+import { text } from 'node:stream/consumers';
 import { Misconfigured } from '../protocol/errors.ts';
-import { isOutside } from './attempt-directory.ts';
+import { FIRST_INPUT, type Launch, startLaunch } from './launch.ts';
+import { type PayloadUser, payloadUser } from './payload-user.ts';
+import { systemCallFilter } from './seccomp.ts';
+import { type VisibleSystem, visibleSystem } from './visible-system.ts';
 
 export const ISOLATION_MODES = ['auto', 'on', 'off'] as const;
 export type IsolationMode = (typeof ISOLATION_MODES)[number];
 
 /** Where an isolated payload sees what is its own. `/srv` is where PanDA's containers have the working directory. */
-export const ISOLATED_PATHS = { work: '/srv', temporary: '/tmp', secrets: '/run/secrets' } as const;
+export const ISOLATED_PATHS = { work: '/srv', temporary: '/tmp' } as const;
 
 /** What one payload gets to see besides the system. All are paths of the pilot's. */
 export interface IsolatedPayload {
   work: string;
   temporary: string;
-  /** Where its secrets' files are; `undefined` when they are in the working directory, or there are none. */
-  secrets: string | undefined;
   /** In `work`; where the payload starts. */
   runDirectory: string;
+  /** A directory in `work` with an empty file for each of `files`, which they are put over in the payload's own memory. */
+  secrets: { directory: string; files: readonly { name: string; bytes: Uint8Array }[] } | undefined;
 }
 
 /** Runs payloads apart from each other and from the pilot, with bubblewrap. */
 export interface Isolation {
-  /** The words to put before a command's own. Nothing in them is secret. */
-  launcher(payload: IsolatedPayload): string[];
+  /** Whose the payload's directories must be, where it does not run as the pilot's user. */
+  user: PayloadUser | undefined;
+  /** How to start a payload's `command`. */
+  launch(payload: IsolatedPayload, command: readonly string[]): Launch;
 }
 
 export interface IsolationOptions {
   mode: IsolationMode;
+  /** Whether payloads may run as root where they are not isolated. */
+  allowRoot: boolean;
   /** Directories, files and devices that payloads see besides the system's, read-only (devices: as they are). */
   shared: readonly string[];
   /** What no payload may see, wherever it is: the pilot's folder and the files that it is let in with. */
@@ -43,157 +51,144 @@ export interface IsolationOptions {
 /**
  * Finds out whether payloads can be isolated on this node, for this user.
  *
- * An isolated payload sees the system read-only, a `/tmp` and a `/dev` of its own, its working directory and its secrets. It has
- * its own process ids, so that it neither finds other processes nor survives: with its first process all of them end. It has
- * no capabilities. The network is the node's.
+ * An isolated payload sees the system read-only, a `/tmp` and a `/dev` of its own and its working directory, in which its
+ * secrets are files of its own memory. It has its own process ids, so that it neither finds other processes nor survives:
+ * with its first process all of them end. It has no capabilities, no keyrings, and is not root. The network is the node's.
  *
  * @returns `undefined` when they are not to be, or (mode `auto`) cannot be isolated
- * @throws {Misconfigured} when they must be and cannot, or a shared path is not there
+ * @throws {Misconfigured} when they must be and cannot, a shared path is not there, or they would be root
  */
 export async function chooseIsolation(options: IsolationOptions): Promise<Isolation | undefined> {
-  if (options.mode === 'off') return undefined;
-  const shared = await findShared(options.shared);
-  const bwrap = await findBubblewrap(options.own);
-  const { system, site } = await nodeArguments(shared, options.hidden);
-  const trouble = bwrap ? await tryOut(bwrap, [...system, ...site]) : 'bwrap (bubblewrap) is not installed';
-  if (bwrap && trouble === undefined) {
-    return {
-      launcher: (payload) => [bwrap, ...system, ...ownArguments(payload), ...site, ...startArguments(payload), '--'],
-    };
+  const { mode, shared, hidden, own, say } = options;
+  const user = payloadUser();
+  let trouble: string | undefined;
+  if (mode !== 'off') {
+    const [bwrap, setpriv] = [await find('bwrap', own), await find('setpriv', own)];
+    const visible = await visibleSystem({ shared, hidden, byRoot: user !== undefined });
+    if (!bwrap) trouble = 'bwrap (bubblewrap) is not installed';
+    else if (user && !setpriv) trouble = 'setpriv (util-linux), which takes root from jobs, is not installed';
+    else {
+      const isolation = createIsolation({ bwrap, setpriv, user, visible });
+      trouble = await tryOut(isolation);
+      if (trouble === undefined) return isolation;
+    }
+    if (mode === 'on') throw new Misconfigured(`--isolate on: ${trouble}`);
   }
-  if (options.mode === 'on') throw new Misconfigured(`--isolate on: ${trouble}`);
-  options.say(`jobs are not isolated from each other: ${trouble}`);
+  if (user && !options.allowRoot) {
+    throw new Misconfigured(
+      `this pilot runs as root, and its jobs would: ${trouble ?? 'they are not to be isolated'}. ` +
+        'Start it as another user, or, where jobs may do everything, with --allow-root',
+    );
+  }
+  if (trouble !== undefined) say(`jobs are not isolated from each other: ${trouble}`);
   return undefined;
 }
 
-const NAMESPACES = [
-  ...['--unshare-user-try', '--unshare-pid', '--unshare-ipc', '--unshare-cgroup-try'],
-  // Without capabilities, a payload cannot take the covers off again that hide files from it.
-  ...['--cap-drop', 'ALL', '--die-with-parent'],
-];
-/** The system: programs, libraries, settings, software that sites mount. */
-const SYSTEM = [
-  '/usr',
-  '/bin',
-  '/sbin',
-  '/lib',
-  '/lib32',
-  '/lib64',
-  '/libx32',
-  '/etc',
-  '/opt',
-  '/nix',
-  '/cvmfs',
-  '/sys',
-];
-/** Settings that are often links to where a payload does not see. */
-const LINKED_SETTINGS = ['/etc/resolv.conf', '/etc/hosts', '/etc/localtime'];
-
-/**
- * What every payload of this node sees.
- *
- * @returns `system`, and `site` for after the payload's own directories, as what is shared may be below `/tmp`
- */
-async function nodeArguments(shared: readonly string[], hidden: readonly string[]) {
-  const system = [...NAMESPACES];
-  const site: string[] = [];
-  const visible: string[] = [...shared];
-  for (const path of SYSTEM) {
-    const found = await lstat(path).catch(() => undefined);
-    if (found?.isSymbolicLink()) system.push('--symlink', await readlink(path), path);
-    else if (found) {
-      system.push('--ro-bind', path, path);
-      visible.push(path);
-    }
-  }
-  system.push('--proc', '/proc', '--dev', '/dev');
-  for (const path of shared) site.push(isOutside('/dev', path) ? '--ro-bind' : '--dev-bind', path, path);
-  const isVisible = (path: string) => visible.some((directory) => !isOutside(directory, path));
-  for (const path of LINKED_SETTINGS) {
-    const real = await realpath(path).catch(() => undefined);
-    if (real !== undefined && !isVisible(real)) site.push('--ro-bind', real, real);
-  }
-  for (const path of [...hidden, ...(await privateBelow('/etc'))]) {
-    const real = await realpath(path).catch(() => undefined);
-    if (real !== undefined && isVisible(real)) site.push(...(await cover(real)));
-  }
-  return { system, site };
+/** The words of an isolated payload before they are its arguments, and what its descriptors hold. */
+interface Draft {
+  words: string[];
+  inputs: Uint8Array[];
 }
 
-async function cover(path: string): Promise<string[]> {
-  const isDirectory = (await lstat(path)).isDirectory();
-  return isDirectory ? ['--tmpfs', path, '--remount-ro', path] : ['--ro-bind', '/dev/null', path];
+function createIsolation({
+  bwrap,
+  setpriv = '',
+  user,
+  visible,
+}: {
+  bwrap: string;
+  setpriv: string | undefined;
+  user: PayloadUser | undefined;
+  visible: VisibleSystem;
+}): Isolation {
+  const filter = systemCallFilter();
+  return {
+    user,
+    launch({ work, temporary, runDirectory, secrets }, command) {
+      const seen = (path: string) => join(ISOLATED_PATHS.work, relative(work, path));
+      // The first input is these words themselves: file secrets' names are among them.
+      const draft: Draft = {
+        words: [...apart(user), ...visible.system, ...ownDirectories(work, temporary)],
+        inputs: [],
+      };
+      if (filter) give(draft, filter, '--seccomp');
+      for (const { name, bytes } of secrets?.files ?? []) {
+        give(draft, bytes, '--bind-data', join(seen(secrets?.directory ?? ''), name));
+      }
+      draft.words.push(...visible.site, '--remount-ro', '/', '--chdir', seen(runDirectory));
+      const first = user ? asUser(user, setpriv, secrets ? seen(secrets.directory) : '') : [];
+      return {
+        words: [bwrap, '--args', String(FIRST_INPUT), '--', ...first, ...command],
+        inputs: [Buffer.from(draft.words.map((word) => `${word}\0`).join('')), ...draft.inputs],
+      };
+    },
+  };
 }
 
-/** What the pilot's user alone may read: a payload is that user as well, and is not to have the host's or the pilot's keys. */
-async function privateBelow(directory: string): Promise<string[]> {
-  const uid = process.getuid?.();
-  const found: string[] = [];
-  for (const entry of await readdir(directory, { withFileTypes: true }).catch(() => [])) {
-    const path = join(directory, entry.name);
-    if (!entry.isFile() && !entry.isDirectory()) continue;
-    const { uid: owner, mode } = await lstat(path);
-    if (owner === uid && (mode & constants.S_IROTH) === 0) found.push(path);
-    else if (entry.isDirectory()) found.push(...(await privateBelow(path)));
-  }
-  return found;
+function give({ words, inputs }: Draft, bytes: Uint8Array, option: string, ...rest: string[]): void {
+  inputs.push(bytes);
+  words.push(option, String(FIRST_INPUT + inputs.length), ...rest);
 }
 
-function ownArguments({ work, temporary, secrets }: IsolatedPayload): string[] {
+/** What is needed to become another user, and to give that user its secrets first. */
+const TO_CHANGE_USER = ['CAP_SETUID', 'CAP_SETGID', 'CAP_CHOWN', 'CAP_DAC_READ_SEARCH'];
+
+function apart(user: PayloadUser | undefined): string[] {
   return [
-    ...[
-      '--bind',
-      temporary,
-      ISOLATED_PATHS.temporary,
-      '--bind',
-      temporary,
-      '/var/tmp',
-      '--symlink',
-      '../run',
-      '/var/run',
-    ],
-    ...['--bind', work, ISOLATED_PATHS.work],
-    ...(secrets === undefined ? [] : ['--ro-bind', secrets, ISOLATED_PATHS.secrets]),
+    // With a user namespace of its own it could only be root, or nobody that its files belong to.
+    ...(user ? [] : ['--unshare-user-try']),
+    ...['--unshare-pid', '--unshare-ipc', '--unshare-cgroup-try', '--die-with-parent'],
+    // Without capabilities, a payload cannot take the covers off again that hide files from it.
+    ...['--cap-drop', 'ALL'],
+    ...(user ? TO_CHANGE_USER.flatMap((capability) => ['--cap-add', capability]) : []),
   ];
 }
 
-function startArguments({ work, runDirectory }: IsolatedPayload): string[] {
-  return ['--remount-ro', '/', '--chdir', join(ISOLATED_PATHS.work, relative(work, runDirectory))];
+function ownDirectories(work: string, temporary: string): string[] {
+  return [
+    ...['--dir', '/var', '--dir', '/run', '--symlink', '../run', '/var/run'],
+    ...['--bind', temporary, ISOLATED_PATHS.temporary, '--bind', temporary, '/var/tmp'],
+    ...['--bind', work, ISOLATED_PATHS.work],
+  ];
 }
 
-/** @throws {Misconfigured} */
-async function findShared(paths: readonly string[]): Promise<string[]> {
-  for (const path of paths) {
-    if (!isAbsolute(path)) throw new Misconfigured(`--share must be an absolute path, not "${path}"`);
-    await access(path).catch((error: NodeJS.ErrnoException) => {
-      throw new Misconfigured(`--share: "${path}" cannot be shown to jobs (${error.code})`);
-    });
-  }
-  return [...paths];
+/** $1: the user's number, $2: its group's, $3: the directory of its secrets, or nothing; then `setpriv` and the command. */
+const BECOME_USER = `
+PATH=/usr/sbin:/usr/bin:/sbin:/bin chmod 1777 /dev/shm || exit
+[ -z "$3" ] || PATH=/usr/sbin:/usr/bin:/sbin:/bin chown -R "$1:$2" "$3" || exit
+user=$1 group=$2; shift 3; setpriv=$1; shift
+exec "$setpriv" --reuid "$user" --regid "$group" --clear-groups --inh-caps=-all "$@"`;
+
+function asUser({ uid, gid }: PayloadUser, setpriv: string, secrets: string): string[] {
+  return ['/bin/sh', '-c', BECOME_USER, 'sh', String(uid), String(gid), secrets, setpriv];
 }
 
-async function findBubblewrap(own: IsolationOptions['own']): Promise<string | undefined> {
+async function find(program: string, own: IsolationOptions['own']): Promise<string | undefined> {
   for (const directory of [...(own['PATH'] ?? '').split(delimiter), '/usr/bin', '/usr/local/bin']) {
-    const path = join(directory, 'bwrap');
-    if (
-      isAbsolute(path) &&
-      (await access(path, constants.X_OK).then(
-        () => true,
-        () => false,
-      ))
-    )
-      return path;
+    const path = join(directory, program);
+    if (!isAbsolute(path)) continue;
+    const isThere = await access(path, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) return path;
   }
   return undefined;
 }
 
+const TRY_MILLISECONDS = 30_000;
+
 /** @returns why it does not work, if so */
-async function tryOut(bwrap: string, system: readonly string[]): Promise<string | undefined> {
+async function tryOut(isolation: Isolation): Promise<string | undefined> {
+  const any = tmpdir();
+  const payload = { work: any, temporary: any, runDirectory: any, secrets: undefined };
+  const child = startLaunch(isolation.launch(payload, ['/bin/sh', '-c', ':']), { timeout: TRY_MILLISECONDS });
+  child.stdout.resume();
   try {
-    await promisify(execFile)(bwrap, [...system, '--', '/bin/sh', '-c', ':'], { timeout: 30_000 });
-    return undefined;
+    const [said, [code, signal]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
+    if (code === 0) return undefined;
+    return said.trim().split('\n', 1)[0] || `bwrap ended with ${signal ?? code}`;
   } catch (error) {
-    const { stderr, message } = error as { stderr?: string; message: string };
-    return (stderr || message).trim().split('\n', 1)[0];
+    return (error as Error).message;
   }
 }

@@ -10,7 +10,7 @@ import { MAX_LOG_BYTES } from '../protocol/limits.ts';
 export interface JobLog {
   /** One for each stream of output. Lines of several streams come whole, one after another; bytes are kept as they are. */
   stream(): Writable;
-  /** Adds a line of the pilot's own. Never with a secret's name or value. */
+  /** Adds a line of the pilot's own. Never with a secret's value. */
   note(text: string): void;
   /** Resolves when everything is written. @returns why the log is not whole, if it is not */
   close(): Promise<string | undefined>;

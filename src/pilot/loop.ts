@@ -2,12 +2,12 @@ import type { PilotJob } from '../protocol/calls/pilot.ts';
 import { AttemptFailed, DecryptionFailed, Unavailable } from '../protocol/errors.ts';
 import { MAX_IDLE_POLL_SECONDS } from '../protocol/limits.ts';
 import { newRecipient, type Recipient } from '../sealing/delivery.ts';
-import { type JobNode, type JobPolicy, runAttempt } from './attempt.ts';
+import { type JobPolicy, runAttempt } from './attempt.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
-import { chooseIsolation, type IsolationMode } from './isolation.ts';
+import type { Isolation } from './isolation.ts';
 import { type JobSecrets, parseDelivery } from './job-secrets.ts';
 import { createKillWatch, type KillWatch } from './kill-watch.ts';
-import { openPilotHome, removeLeftovers } from './pilot-home.ts';
+import { openPilotHome, type PilotHome, removeLeftovers } from './pilot-home.ts';
 import type { PilotServer } from './reporter.ts';
 import { backoffSeconds, pause } from './retry.ts';
 
@@ -20,8 +20,10 @@ export interface PilotOptions {
     queue: string;
     /** The folder that the pilots of this user on this node share. */
     folder: string;
-    /** Where the secrets' files are kept; `undefined`: in the working directories. */
+    /** Where secrets' files are kept when payloads are not isolated; `undefined`: in the working directories. */
     secretsFolder: string | undefined;
+    /** `undefined`: payloads run beside everything else on the node. */
+    isolation: Isolation | undefined;
     /** The pilot's own environment. */
     environment: Readonly<Record<string, string | undefined>>;
   };
@@ -34,10 +36,6 @@ export interface PilotOptions {
     /** The end when no job was there for this long; never when left out. */
     idleExitSeconds?: number | undefined;
     killPollSeconds: number;
-    isolate: IsolationMode;
-    /** What isolated payloads see besides the system, and what they never see. */
-    shared: readonly string[];
-    hidden: readonly string[];
   };
   /** Aborted, with an `AttemptFailed`, when the pilot is told to stop: running jobs are ended and reported then. */
   stopping: AbortSignal;
@@ -57,22 +55,16 @@ const RENEW_SECONDS = 300;
 export async function runPilot(options: PilotOptions): Promise<number> {
   const { node, policy, say } = options;
   const { folder, secretsFolder } = node;
-  const home = await openPilotHome(folder, secretsFolder);
+  // Isolated, secrets are in the payload's own memory.
+  const home = await openPilotHome(folder, node.isolation ? undefined : secretsFolder);
   const killWatch = createKillWatch({ server: options.server, everySeconds: policy.killPollSeconds });
   const renewing = setInterval(() => void home.renew(), RENEW_SECONDS * 1000);
   try {
-    const isolation = await chooseIsolation({
-      mode: policy.isolate,
-      shared: policy.shared,
-      hidden: [folder, ...(secretsFolder ? [secretsFolder] : []), ...policy.hidden],
-      own: node.environment,
-      say,
-    });
     const removed = await removeLeftovers(folder, secretsFolder, (error) => say(`cleaning up: ${error.message}`));
     if (removed > 0) say(`cleaned up after ${removed} pilots that were killed`);
     const quota = { left: policy.jobs ?? Number.POSITIVE_INFINITY, done: 0 };
     const slots = await Promise.allSettled(
-      Array.from({ length: policy.slots }, () => runSlot(options, { home, isolation, killWatch }, quota)),
+      Array.from({ length: policy.slots }, () => runSlot(options, { home, killWatch }, quota)),
     );
     const failed = slots.find((slot) => slot.status === 'rejected');
     if (failed) throw failed.reason;
@@ -87,7 +79,7 @@ export async function runPilot(options: PilotOptions): Promise<number> {
 /** One job after another. */
 async function runSlot(
   options: PilotOptions,
-  { killWatch, ...own }: Pick<JobNode, 'home' | 'isolation'> & { killWatch: KillWatch },
+  { home, killWatch }: { home: PilotHome; killWatch: KillWatch },
   quota: { left: number; done: number },
 ): Promise<void> {
   const { server, node, policy, stopping, say } = options;
@@ -101,7 +93,7 @@ async function runSlot(
       server,
       job,
       openSecrets: () => openSecrets(job, recipient, options.pilotId),
-      node: { ...node, ...own },
+      node: { ...node, home },
       policy,
       stopping,
       killWatch,

@@ -10,6 +10,7 @@ import { shownText } from '../protocol/text.ts';
 import { protectMemory } from './core-files.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
 import { closeInheritedDescriptors } from './inherited-descriptors.ts';
+import { chooseIsolation } from './isolation.ts';
 import { joinServer } from './join-server.ts';
 import { readJoinToken } from './join-token.ts';
 import { runPilot } from './loop.ts';
@@ -49,6 +50,14 @@ async function run(options: RunOptions): Promise<void> {
   // What is wrong on this node shows before the token is used up.
   await preparePilotFolder(options.workdir);
   const secretsFolder = await chooseSecretsFolder(options.secretsDir);
+  const isolation = await chooseIsolation({
+    mode: options.isolate,
+    allowRoot: options.allowRoot,
+    shared: options.share,
+    hidden: [options.workdir, secretsFolder ?? [], options.tokenFile === '-' ? [] : options.tokenFile].flat(),
+    own: process.env,
+    say,
+  });
   const stopping = stopOnSignals();
   const connection = {
     url: options.server ?? serverAddress(process.env),
@@ -74,6 +83,7 @@ async function run(options: RunOptions): Promise<void> {
         queue: options.queue,
         folder: options.workdir,
         secretsFolder,
+        isolation,
         environment: process.env,
       },
       policy: {
@@ -88,9 +98,6 @@ async function run(options: RunOptions): Promise<void> {
           diskMegabytes: options.maxDisk ?? 0,
         },
         passOn: options.passEnv,
-        isolate: options.isolate,
-        shared: options.share,
-        hidden: options.tokenFile === '-' ? [] : [options.tokenFile],
       },
       stopping,
       say,

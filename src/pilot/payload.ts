@@ -1,19 +1,19 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LEFTOVER_GRACE_SECONDS } from '../protocol/limits.ts';
+import { type Launch, startLaunch } from './launch.ts';
 import { endProcesses, MARK_VARIABLE, type ProcessTree } from './process-tree.ts';
 
 export interface PayloadOptions {
-  /** What `/bin/sh -c` runs. */
-  command: string;
+  /** What follows `/bin/sh`: `-c` and a command, or a file. */
+  command: readonly string[];
   /** Absolute path of the working directory. */
   directory: string;
-  /** The words in front of the command that isolate it, see `Isolation.launcher`. */
-  launcher?: readonly string[] | undefined;
+  /** Isolates it, see `Isolation.launch`. */
+  isolate?: ((words: readonly string[]) => Launch) | undefined;
   /** The whole environment; nothing of the pilot's own is added. */
   environment: Readonly<Record<string, string>>;
   /** Marks the payload's processes, see {@link MARK_VARIABLE}. */
@@ -40,8 +40,8 @@ export interface Payload {
   stop(graceSeconds: number): void;
 }
 
-/** The command is a positional parameter of the launcher, so that the launcher has nothing to quote. No core files. */
-const LAUNCHER = 'ulimit -c 0; exec /bin/sh -c "$1"';
+/** The command is in positional parameters of the launcher, so that the launcher has nothing to quote. No core files. */
+const LAUNCHER = 'ulimit -c 0; exec /bin/sh "$@"';
 
 /** Output that is still held open by something that survived is given up after this. */
 const DRAIN_SECONDS = 5;
@@ -51,7 +51,7 @@ export function startPayload(options: PayloadOptions): Payload {
   const child = launch(options);
   const tree: ProcessTree = {
     mark: options.mark,
-    isolated: options.launcher !== undefined,
+    isolated: options.isolate !== undefined,
     ...(child.pid === undefined ? {} : { leader: child.pid }),
   };
   const outputs = [carry(child.stdout, options.stdout), carry(child.stderr, options.stderr)];
@@ -78,14 +78,13 @@ export function startPayload(options: PayloadOptions): Payload {
   };
 }
 
-function launch({ command, directory, launcher = [], environment, mark, stdout, stderr }: PayloadOptions) {
-  const [program = '/bin/sh', ...words] = [...launcher, '/bin/sh', '-c', LAUNCHER, 'sh', command];
+function launch({ command, directory, isolate, environment, mark, stdout, stderr }: PayloadOptions) {
+  const words = ['/bin/sh', '-c', LAUNCHER, 'sh', ...command];
   try {
-    return spawn(program, words, {
+    return startLaunch(isolate ? isolate(words) : { words, inputs: [] }, {
       cwd: directory,
       env: { [MARK_VARIABLE]: mark, ...environment },
       detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
     });
   } catch (error) {
     stdout.end();

@@ -20,6 +20,7 @@ export interface RunOptions {
   heartbeat: number;
   isolate: IsolationMode;
   share: string[];
+  allowRoot: boolean;
   maxWalltime?: number;
   maxMemory?: number;
   maxDisk?: number;
@@ -64,6 +65,7 @@ export function createPilotProgram(actions: PilotActions): Command {
     .addOption(
       listOption('--share <path...>', 'what isolated jobs see besides the system, read-only; a device as it is'),
     )
+    .option('--allow-root', 'run as root also where jobs cannot be isolated, and so are root too', false)
     .option('--max-walltime <seconds>', 'that a job may run (default: what its owner asked for)', wholeNumber)
     .option('--max-memory <MB>', "of a job's processes together (default: twice what its owner asked for)", wholeNumber)
     .option('--max-disk <MB>', "of a job's directories (default: what its owner asked for)", wholeNumber)

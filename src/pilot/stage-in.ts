@@ -1,26 +1,29 @@
-import { join } from 'node:path';
+import { writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import type { PilotJob } from '../protocol/calls/pilot.ts';
 import { AttemptFailed } from '../protocol/errors.ts';
 import { parseJobParameters } from '../protocol/job-parameters.ts';
+import { MAX_VARIABLE_BYTES } from '../protocol/limits.ts';
+import { utf8Length } from '../protocol/text.ts';
 import { type AttemptDirectory, enterRunDirectory } from './attempt-directory.ts';
-import { type EnvironmentOptions, payloadEnvironment } from './environment.ts';
+import { argumentsRoom, type EnvironmentOptions, payloadEnvironment } from './environment.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
 import { fetchSandbox } from './fetch-sandbox.ts';
-import { ISOLATED_PATHS } from './isolation.ts';
+import { ISOLATED_PATHS, type IsolatedPayload, type Isolation } from './isolation.ts';
 import type { JobLog } from './job-log.ts';
-import { type JobSecrets, placeSecrets, SECRETS_FILE } from './job-secrets.ts';
-import { removeTree } from './remove-tree.ts';
+import { filesOf, type JobSecrets, SECRETS_DIRECTORY, SECRETS_FILE, type SecretFile } from './job-secrets.ts';
+import { giveTo } from './payload-user.ts';
 import type { PilotServer } from './reporter.ts';
+import { type PlacedSecrets, placeSecrets, type SecretsPlace } from './secret-files.ts';
+import { arrivals } from './secret-notes.ts';
 
 export interface StageInOptions {
   server: Pick<PilotServer, 'origin' | 'downloadSandbox'>;
   input: { job: PilotJob; delivered: JobSecrets | undefined };
   place: {
     directory: AttemptDirectory;
-    /** Where the secrets' files are kept, a directory that is not there yet; `undefined`: in the working directory. */
-    keep: string | undefined;
-    /** Whether the payload will see its directories at `ISOLATED_PATHS`. */
-    isolated: boolean;
+    secrets: SecretsPlace;
+    isolation: Isolation | undefined;
   };
   /** The pilot's own environment, and the names in it that the operator passes on to payloads. */
   variables: Pick<EnvironmentOptions, 'own' | 'passOn'>;
@@ -31,15 +34,16 @@ export interface StageInOptions {
 
 /** A payload that is ready to start. */
 export interface StagedIn {
-  command: string;
+  /** What follows `/bin/sh`. */
+  command: readonly string[];
   runDirectory: string;
   /** Where the payload sees the directory that it is in. */
   seenWork: string;
   /** Local name -> the name to keep it under. */
   outputs: Readonly<Record<string, string>>;
   environment: Readonly<Record<string, string>>;
-  /** Where the secrets' files are when not in the working directory. */
-  secretsDirectory: string | undefined;
+  /** What `Isolation` gives to the payload, when it is isolated. */
+  secrets: IsolatedPayload['secrets'];
   /** Takes the secrets' files away. Safe to repeat. */
   removeSecrets(): Promise<void>;
 }
@@ -51,9 +55,9 @@ export interface StagedIn {
  * @throws {AttemptFailed} with the step that failed
  */
 export async function stageIn(options: StageInOptions): Promise<StagedIn> {
-  const { server, place, log, signal } = options;
+  const { server, place, variables, log, signal } = options;
   const { job, delivered } = options.input;
-  const { directory, isolated } = place;
+  const { directory, isolation } = place;
   const parameters = await step(PILOT_ERRORS.setupFailure, 'the job cannot be understood', () =>
     parseJobParameters(job.jobPars),
   );
@@ -70,48 +74,69 @@ export async function stageIn(options: StageInOptions): Promise<StagedIn> {
 
   const secrets = delivered?.secrets ?? [];
   const forms = parameters.secretForms;
-  const seenWork = isolated ? ISOLATED_PATHS.work : directory.work;
+  const seenWork = isolation ? ISOLATED_PATHS.work : directory.work;
+  const seenTemporary = isolation ? ISOLATED_PATHS.temporary : directory.temporary;
+  const command = await commandWords(parameters.command, directory.temporary, seenTemporary);
+  const { files, impossible } = filesOf(forms.includes('files') ? secrets : []);
+  const hasJson = delivered !== undefined && forms.includes('json');
+  if (hasJson) files.unshift({ name: SECRETS_FILE, bytes: delivered.json });
+  const placed = files.length === 0 ? undefined : await placeInto(runDirectory, files, place.secrets);
+  const seenSecrets =
+    place.secrets.kind === 'folder'
+      ? place.secrets.path
+      : join(seenWork, relative(directory.work, runDirectory), SECRETS_DIRECTORY);
   const { environment, leftOut } = payloadEnvironment({
-    ...options.variables,
+    ...variables,
+    userName: isolation?.user?.name,
     home: seenWork,
-    temporary: isolated ? ISOLATED_PATHS.temporary : directory.temporary,
+    temporary: seenTemporary,
     job: { id: job.PandaID, taskId: job.taskID, attempt: job.attemptNr },
+    fixed: {
+      ...(hasJson ? { PANDA_SECRETS_FILE: join(seenSecrets, SECRETS_FILE) } : {}),
+      ...(placed && place.secrets.kind !== 'folder' ? { TAR_OPTIONS: tarOptions(variables) } : {}),
+    },
     secrets: forms.includes('env') ? secrets : [],
+    room: argumentsRoom() - utf8Length(command.join(' ')),
   });
-  const instead = forms.includes('json') ? `read ${SECRETS_FILE}` : `use --secretsAs with json, for ${SECRETS_FILE}`;
-  if (leftOut > 0) log.note(`${count(leftOut)} too large for environment variables: ${instead}`);
-  const written = delivered && {
-    json: forms.includes('json') ? delivered.json : undefined,
-    secrets: forms.includes('files') ? secrets : [],
-  };
-  const placed = written && (await placeInto(runDirectory, written, place));
-  if (placed && placed.leftOut > 0) {
-    log.note(
-      `${count(placed.leftOut)} not written as files, because the name is no plain file name or is taken by the sandbox, ` +
-        `or the value is not base64: ${instead}`,
-    );
-  }
+  const notWritten = [...impossible, ...(placed?.refused ?? [])];
+  const notes = arrivals({ secrets, forms, leftOut, notWritten, replaced: placed?.replaced ?? [] });
+  for (const note of notes) log.note(note);
+  // Last of all, so that nothing here goes through what another user could have put there.
+  if (isolation?.user) for (const each of [directory.work, directory.temporary]) await giveTo(isolation.user, each);
   return {
-    command: parameters.command,
+    command,
     runDirectory,
     seenWork,
     outputs: parameters.outputs,
     environment,
-    secretsDirectory: placed && place.keep,
+    secrets: placed && { directory: placed.directory, files: files.filter(({ name }) => !notWritten.includes(name)) },
     removeSecrets: async () => await placed?.remove(),
   };
+}
+
+/** The kernel takes no longer argument than `MAX_VARIABLE_BYTES`: a longer command is a file. */
+async function commandWords(command: string, temporary: string, seenTemporary: string): Promise<string[]> {
+  if (utf8Length(command) < MAX_VARIABLE_BYTES) return ['-c', command];
+  const name = 'panda-command.sh';
+  await writeFile(join(temporary, name), command, { flag: 'wx', mode: 0o600 });
+  return [join(seenTemporary, name)];
+}
+
+/** GNU tar puts these before its own: it would end with an error at a directory that cannot be listed. */
+function tarOptions({ own, passOn }: StageInOptions['variables']): string {
+  const exclude = `--exclude=${SECRETS_DIRECTORY}`;
+  const passed = passOn.includes('TAR_OPTIONS') ? own['TAR_OPTIONS'] : undefined;
+  return passed === undefined ? exclude : `${passed} ${exclude}`;
 }
 
 /** Its errors name files, and files are named like secrets: only the kind of error is passed on. */
 async function placeInto(
   runDirectory: string,
-  delivered: Parameters<typeof placeSecrets>[0],
-  { keep, isolated }: StageInOptions['place'],
-) {
+  files: readonly SecretFile[],
+  place: SecretsPlace,
+): Promise<PlacedSecrets> {
   try {
-    // One that a user tried the job with at home gives way to the real one.
-    if (delivered.json) await removeTree(join(runDirectory, SECRETS_FILE));
-    return await placeSecrets(delivered, runDirectory, keep, isolated ? ISOLATED_PATHS.secrets : keep);
+    return await placeSecrets(files, runDirectory, place);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const isFull = code === 'ENOSPC' || code === 'EDQUOT';
@@ -128,8 +153,4 @@ async function step<T>(pilotErrorCode: number, what: string, work: () => T | Pro
   } catch (error) {
     throw new AttemptFailed(pilotErrorCode, `${what}: ${(error as Error).message}`);
   }
-}
-
-function count(secrets: number): string {
-  return secrets === 1 ? '1 secret is' : `${secrets} secrets are`;
 }

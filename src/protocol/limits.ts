@@ -203,6 +203,13 @@ export const MAX_UNPACKED_FILES = 200_000;
 /** Largest environment variable, Linux's MAX_ARG_STRLEN (name, `=`, value, NUL), and most bytes of a job's secrets among them. */
 export const MAX_VARIABLE_BYTES = 128 * 1024;
 export const MAX_SECRET_VARIABLES_BYTES = 1024 * 1024;
+/**
+ * What Linux lets the arguments and the environment of a program take at least and at most, whatever the stack limit, and what
+ * of it the pilot leaves to the command and to what it starts.
+ */
+export const MIN_ARGUMENTS_BYTES = 128 * 1024;
+export const MAX_ARGUMENTS_BYTES = 6 * 1024 * 1024;
+export const SPARE_ARGUMENTS_BYTES = 16 * 1024;
 /** The time that a payload that was told to stop may take before it is killed, and what it left behind after its end. */
 export const KILL_GRACE_SECONDS = 5;
 export const LEFTOVER_GRACE_SECONDS = 1;

@@ -171,7 +171,11 @@ async function prepareSite(t: TestContext) {
         heartbeat: '1',
         isolate,
       };
-      return [join(SOURCE, 'pilot/main.ts'), ...Object.entries(options).flatMap(([name, text]) => [`--${name}`, text])];
+      return [
+        join(SOURCE, 'pilot/main.ts'),
+        '--allow-root',
+        ...Object.entries(options).flatMap(([name, text]) => [`--${name}`, text]),
+      ];
     },
     async submit(): Promise<number> {
       await answered(() => client.setSecret(wireName('MY_SECRET'), value));

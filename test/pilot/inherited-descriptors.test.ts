@@ -24,7 +24,7 @@ for (const isolate of ['on', 'off'] as const) {
       outputs: { out: 'u.out' },
     });
     const pilot = ['--disable-warning=ExperimentalWarning', MAIN, '--queue', 'q', '--token-file', '-'];
-    const options = ['--server', panda.url, '--workdir', folder, '--jobs', '1', '--isolate', isolate];
+    const options = ['--server', panda.url, '--workdir', folder, '--jobs', '1', '--isolate', isolate, '--allow-root'];
     const child = spawn(
       'bash',
       ['-c', 'exec 19</etc 200</etc 5000</etc; "$@"', 'bash', process.execPath, ...pilot, ...options],

@@ -55,11 +55,11 @@ test('an isolated payload sees the system read-only, and directories of its own'
     'touch /usr/x /etc/x /x /srv/x /tmp/y /var/tmp/z /dev/shm/w 2>/dev/null; ls -d /usr/x /etc/x /x /srv/x /tmp/y /var/tmp/z /dev/shm/w 2>/dev/null',
     'pwd; echo $HOME $TMPDIR; ls / | tr "\\n" " "; echo; ls /tmp; ls -A /root /home /mnt 2>/dev/null',
     `ls ${folder} ${secretsFolder} 2>&1 | grep -c "No such file"`,
-    'readlink panda_secrets.json; grep -c random panda_secrets.json',
+    'readlink panda_secrets.json; grep -c random panda_secrets.json; stat -Lc %a panda_secrets.json',
     'grep CapEff /proc/self/status; [ -r /etc/shadow ] && wc -c < /etc/shadow; ulimit -c',
   ];
   panda.add({ command: `{ ${look.join('; ')}; } > out`, outputs: { out: 'u.out' }, secrets: { A: 'random-string' } });
-  await run({ isolate: 'on' });
+  await run({ mode: 'on' });
   await panda.reported('finished');
   const lines = (panda.uploads.get('output/u.out')?.toString() ?? '').split('\n');
   assert.deepEqual(lines.splice(0, 6), ['/dev/shm/w', '/srv/x', '/tmp/y', '/var/tmp/z', '/srv', '/srv /tmp']);
@@ -70,7 +70,7 @@ test('an isolated payload sees the system read-only, and directories of its own'
   );
   assert.deepEqual(
     lines.filter((line) => line !== '' && line !== '0'),
-    ['y', 'z', '2', '/run/secrets/panda_secrets.json', '1', 'CapEff:\t0000000000000000'],
+    ['y', 'z', '2', '.panda_secrets/panda_secrets.json', '1', '600', 'CapEff:\t0000000000000000'],
   );
 });
 
@@ -84,7 +84,7 @@ test(
       { command: 'ln -s /srv/../etc/hostname out', outputs: { out: 'u.2' } },
       { command: 'ls; pwd > out', runDirectory: 'sub', outputs: { out: 'u.3' } },
     );
-    await run({ isolate: 'on', jobs: 3 });
+    await run({ mode: 'on', jobs: 3 });
     assert.equal(panda.uploads.get('output/u.1')?.toString(), 'whole\n');
     assert.equal(panda.uploads.get('output/u.2'), undefined);
     assert.equal(panda.uploads.get('output/u.3')?.toString(), '/srv/sub\n');
@@ -100,7 +100,7 @@ test(
       command: '(env -i setsid sh -c "exec sleep 4321.5" &) ; sleep 0.2; echo done > out',
       outputs: { out: 'u.out' },
     });
-    await run({ isolate: 'on' });
+    await run({ mode: 'on' });
     await panda.reported('finished');
     assert.ok(!commandLines().some((line) => line.includes('4321.5')));
     assert.deepEqual(readdirSync(folder), []);
@@ -116,7 +116,7 @@ test(
       command:
         'trap "exit 0" TERM; sh -c \'trap "sleep 0.1; echo tidied up; exit 0" TERM; while :; do sleep 0.02; done\' & (env -i setsid sh -c \'trap "" TERM; sleep 4322.5\' &) ; touch x; while :; do sleep 0.05; done',
     });
-    const running = run({ isolate: 'on' });
+    const running = run({ mode: 'on' });
     await panda.reported('running');
     await new Promise((resolve) => setTimeout(resolve, 300));
     panda.killing = true;
@@ -147,13 +147,14 @@ test('an isolated payload ends with a pilot that is killed', bubblewrap, async (
 test('an isolated payload passes on its exit status', bubblewrap, async (t) => {
   const { panda, run } = await pilotFor(t);
   panda.add({ command: 'exit 42' });
-  await run({ isolate: 'on' });
+  await run({ mode: 'on' });
   assert.equal((await panda.reported('failed'))['trans_exit_code'], 42);
 });
 
 test('what is shared is seen, and of it not what the pilot hides', bubblewrap, async (t) => {
   const { panda, run } = await pilotFor(t);
   const site = await temporaryFolder(t);
+  chmodSync(site, 0o755);
   mkdirSync(join(site, 'keys'));
   for (const [name, content] of [
     ['data', 'site data\n'],
@@ -167,7 +168,7 @@ test('what is shared is seen, and of it not what the pilot hides', bubblewrap, a
     command: `cd ${site}; cat data token link keys/key > /srv/out 2>/dev/null; touch data; true`,
     outputs: { out: 'u.out' },
   });
-  await run({ isolate: 'on', shared: [site, '/dev/null'], hidden: [join(site, 'link'), join(site, 'keys')] });
+  await run({ mode: 'on', shared: [site, '/dev/null'], hidden: [join(site, 'link'), join(site, 'keys')] });
   assert.equal(panda.uploads.get('output/u.out')?.toString(), 'site data\n');
 });
 
@@ -177,11 +178,11 @@ test('a pilot that must isolate and cannot says why and runs nothing; one that m
   writeFileSync(join(bin, 'bwrap'), '#!/bin/sh\necho "bwrap: no namespaces for you" >&2; exit 1\n');
   chmodSync(join(bin, 'bwrap'), 0o755);
   const own = { PATH: `${bin}:${process.env['PATH']}` };
-  await assert.rejects(run({ isolate: 'on', environment: own }), /no namespaces for you/);
-  await assert.rejects(run({ isolate: 'on', shared: ['relative'] }), /absolute path/);
-  await assert.rejects(run({ isolate: 'on', shared: ['/not/there'] }), /cannot be shown/);
+  await assert.rejects(run({ mode: 'on', environment: own }), /no namespaces for you/);
+  await assert.rejects(run({ mode: 'on', shared: ['relative'] }), /absolute path/);
+  await assert.rejects(run({ mode: 'on', shared: ['/not/there'] }), /cannot be shown/);
   panda.add({ command: 'true' });
-  await run({ isolate: 'auto', environment: own });
+  await run({ mode: 'auto', environment: own });
   await panda.reported('finished');
   assert.ok(said.some((line) => line.includes('not isolated') && line.includes('no namespaces')));
 });
@@ -215,7 +216,17 @@ async function snoopAround(
   }
   const pilot = startPilot(panda, {
     nobody,
-    args: ['--token-file', token, '--workdir', folder, '--secrets-dir', secretsFolder, '--isolate', isolate],
+    args: [
+      '--token-file',
+      token,
+      '--workdir',
+      folder,
+      '--secrets-dir',
+      secretsFolder,
+      '--isolate',
+      isolate,
+      '--allow-root',
+    ],
   });
   t.after(() => pilot.kill('SIGKILL'));
   const said = text(pilot.stderr);

@@ -23,11 +23,11 @@ test('a job may use what its owner asked for, as far as the operator allows', ()
   assert.deepEqual(limitsOf({ maxWalltime: 0 }, {}), { walltimeSeconds: 0, memoryMegabytes: 0, diskMegabytes: 0 });
 });
 
-for (const isolate of ['off', 'auto'] as const) {
-  test(`a job whose processes use more memory than it may is ended (isolation ${isolate})`, async (t) => {
+for (const mode of ['off', 'auto'] as const) {
+  test(`a job whose processes use more memory than it may is ended (isolation ${mode})`, async (t) => {
     const { panda, run } = await pilotFor(t);
     panda.add({ command: GREEDY, minRamCount: 40 });
-    await run({ isolate });
+    await run({ mode });
     const end = await panda.reported('failed');
     assert.equal(end['pilot_error_code'], 1235);
     assert.match(String(end['pilot_error_diag']), /^the job used 1\d\d MB of memory; it may use 80 MB$/);

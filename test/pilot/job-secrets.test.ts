@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { parseDelivery, placeSecrets } from '../../src/pilot/job-secrets.ts';
+import { filesOf, parseDelivery } from '../../src/pilot/job-secrets.ts';
 import { DecryptionFailed } from '../../src/protocol/errors.ts';
-import { temporaryFolder } from './folders.ts';
 
 const deliver = (secrets: object) => parseDelivery(Buffer.from(JSON.stringify(secrets)));
 const base64 = (text: string) => Buffer.from(text).toString('base64');
@@ -42,61 +39,32 @@ test('what is not an object of strings is refused, and the error does not quote 
   }
 });
 
-for (const kept of [false, true]) {
-  test(`secrets ${kept ? 'kept elsewhere' : 'in the working directory'} are readable there and go without a trace`, async (t) => {
-    const folder = await temporaryFolder(t);
-    const [directory, keep] = [join(folder, 'work'), kept ? join(folder, 'keep') : undefined];
-    mkdirSync(directory);
-    const placed = await placeSecrets(deliver({ A: 'x', '___file___:key': base64('y\n') }), directory, keep);
-    assert.equal(
-      readFileSync(join(directory, 'panda_secrets.json'), 'utf8'),
-      JSON.stringify({ A: 'x', '___file___:key': base64('y\n') }),
-    );
-    assert.equal(readFileSync(join(directory, 'key'), 'utf8'), 'y\n');
-    assert.equal(statSync(join(directory, 'key')).mode & 0o777, 0o600);
-    assert.equal(placed.leftOut, 0);
-    await placed.remove();
-    assert.deepEqual([readdirSync(folder), readdirSync(directory)], [['work'], []]);
-    await placed.remove();
-  });
-
-  test(`secrets ${kept ? 'kept elsewhere' : 'in the working directory'} replace nothing, and what they did not replace stays`, async (t) => {
-    const folder = await temporaryFolder(t);
-    const [directory, keep] = [join(folder, 'work'), kept ? join(folder, 'keep') : undefined];
-    mkdirSync(directory);
-    writeFileSync(join(directory, 'taken'), 'the sandbox');
-    symlinkSync(join(folder, 'elsewhere'), join(directory, 'link'));
-    const delivered = deliver({
-      '___file___:taken': base64('x'),
-      '___file___:link': base64('x'),
-      '___file___:../up': base64('x'),
-    });
-    const placed = await placeSecrets(delivered, directory, keep);
-    assert.equal(placed.leftOut, 3);
-    await placed.remove();
-    assert.equal(readFileSync(join(directory, 'taken'), 'utf8'), 'the sandbox');
-    assert.deepEqual([readdirSync(folder), readdirSync(directory).sort()], [['work'], ['link', 'taken']]);
-  });
-}
-
-test('nothing is removed through a link that took the place of the working directory', async (t) => {
-  const folder = await temporaryFolder(t);
-  const [directory, other] = [join(folder, 'work'), join(folder, 'other')];
-  mkdirSync(directory);
-  mkdirSync(other);
-  writeFileSync(join(other, 'authorized_keys'), 'precious');
-  const placed = await placeSecrets(deliver({ '___file___:authorized_keys': base64('x') }), directory);
-  rmSync(directory, { recursive: true });
-  symlinkSync(other, directory);
-  await placed.remove();
-  assert.equal(readFileSync(join(other, 'authorized_keys'), 'utf8'), 'precious');
+test('the JSON text is ASCII, and means the same', () => {
+  const text = '{"ключ": "pässwörd 🔑 \u007f", "___file___:é": "YQ=="}';
+  const { json } = parseDelivery(Buffer.from(text));
+  const written = Buffer.from(json).toString('latin1');
+  assert.ok(
+    Buffer.from(json).every((byte) => byte < 0x80),
+    written,
+  );
+  assert.match(written, /"p\\u00e4ssw\\u00f6rd \\ud83d\\udd11/);
+  assert.deepEqual(JSON.parse(written), JSON.parse(text));
 });
 
-test('a folder for secrets that is there already is not taken for its own, and stays', async (t) => {
-  const folder = await temporaryFolder(t);
-  const [directory, keep] = [join(folder, 'work'), join(folder, 'keep')];
-  for (const each of [directory, keep]) mkdirSync(each);
-  writeFileSync(join(keep, 'panda_secrets.json'), "another's");
-  await assert.rejects(placeSecrets(deliver({ A: 'x' }), directory, keep), { code: 'EEXIST' });
-  assert.equal(readFileSync(join(keep, 'panda_secrets.json'), 'utf8'), "another's");
+test("a file secret is a file when its name is a plain one that is not the pilot's and its value is base64", () => {
+  const { secrets } = deliver({
+    A: 'no file',
+    '___file___:key': base64('y\n'),
+    '___file___:../up': base64('x'),
+    '___file___:.': base64('x'),
+    '___file___:panda_secrets.json': base64('x'),
+    '___file___:.panda_secrets': base64('x'),
+    '___file___:words': 'not base64',
+  });
+  const { files, impossible } = filesOf(secrets);
+  assert.deepEqual(
+    files.map(({ name, bytes }) => [name, Buffer.from(bytes).toString()]),
+    [['key', 'y\n']],
+  );
+  assert.deepEqual(impossible, ['../up', '.', 'panda_secrets.json', '.panda_secrets', 'words']);
 });

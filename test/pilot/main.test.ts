@@ -56,6 +56,7 @@ async function node(t: TestContext) {
         '1',
         '--isolate',
         'off',
+        '--allow-root',
         ...args,
       ],
       stubToken(),

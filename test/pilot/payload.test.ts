@@ -15,7 +15,7 @@ async function start(t: TestContext, command: string, environment: Record<string
   const stdout = new PassThrough();
   const stderr = new PassThrough();
   const payload = startPayload({
-    command,
+    command: ['-c', command],
     directory,
     environment: { PATH: process.env['PATH'] ?? '', ...environment },
     mark: randomUUID(),
@@ -134,7 +134,7 @@ test('what cannot be started says so', async (t) => {
   assert.equal((await payload.ended).exitCode, 0);
   const target = new PassThrough().resume();
   const missing = startPayload({
-    command: 'true',
+    command: ['-c', 'true'],
     directory: '/proc/not-there',
     environment: {},
     mark: randomUUID(),

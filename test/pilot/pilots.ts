@@ -2,6 +2,7 @@ import type { TestContext } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { createClient } from '../../src/client/client.ts';
 import { prepareJoin } from '../../src/client/pilot-session.ts';
+import { chooseIsolation, type IsolationOptions } from '../../src/pilot/isolation.ts';
 import { type PilotOptions, runPilot } from '../../src/pilot/loop.ts';
 import { AttemptFailed } from '../../src/protocol/errors.ts';
 import { parseJoinToken } from '../../src/protocol/join.ts';
@@ -10,7 +11,8 @@ import { type PandaServer, startPanda } from './panda.ts';
 import { stubToken } from './stub-session.ts';
 
 /** What a test wants otherwise, of any group. */
-type Wishes = Partial<PilotOptions['node'] & PilotOptions['policy']>;
+type Wishes = Partial<PilotOptions['node'] & PilotOptions['policy']> &
+  Partial<Pick<IsolationOptions, 'mode' | 'shared' | 'hidden'>>;
 
 export interface TestPilot {
   panda: PandaServer;
@@ -48,34 +50,38 @@ export async function pilotFor(t: TestContext): Promise<TestPilot> {
     secretsFolder,
     said,
     stopping,
-    run(wishes = {}) {
-      const run = runPilot({
-        server: client,
-        pilotId: session.pilotId,
-        node: {
-          name: 'node1',
-          queue: 'default',
-          folder,
-          secretsFolder,
-          environment: { PATH: process.env['PATH'] },
-          ...wishes,
-        },
-        policy: {
-          jobs: 1,
-          slots: 1,
-          heartbeatSeconds: 0.1,
-          killGraceSeconds: 0.3,
-          passOn: [],
-          killPollSeconds: 60,
-          limits: {},
-          isolate: 'off',
-          shared: [],
-          hidden: [],
-          ...wishes,
-        },
-        stopping: stopping.signal,
-        say: (text) => said.push(text),
-      });
+    run({ mode = 'off', shared = [], hidden = [], ...wishes } = {}) {
+      const environment = wishes.environment ?? { PATH: process.env['PATH'] };
+      const say = (text: string) => said.push(text);
+      const hides = [folder, secretsFolder, ...hidden];
+      const isolating = chooseIsolation({ mode, allowRoot: true, shared, hidden: hides, own: environment, say });
+      const run = isolating.then((isolation) =>
+        runPilot({
+          server: client,
+          pilotId: session.pilotId,
+          node: {
+            name: 'node1',
+            queue: 'default',
+            folder,
+            secretsFolder,
+            isolation,
+            environment,
+            ...wishes,
+          },
+          policy: {
+            jobs: 1,
+            slots: 1,
+            heartbeatSeconds: 0.1,
+            killGraceSeconds: 0.3,
+            passOn: [],
+            killPollSeconds: 60,
+            limits: {},
+            ...wishes,
+          },
+          stopping: stopping.signal,
+          say,
+        }),
+      );
       running.add(run);
       return run;
     },

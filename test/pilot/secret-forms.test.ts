@@ -46,7 +46,7 @@ test('the log says what is too large for a variable, and how else to have it', a
   const { panda, run, log } = await pilotFor(t);
   panda.add({ command: 'true', secretsAs: 'env', secrets: { LARGE: 'x'.repeat(200_000) } });
   await run();
-  assert.match(log(), /1 secret is too large for environment variables: use --secretsAs with json/);
+  assert.match(log(), /LARGE: not given as an environment variable, having no room .*: use --secretsAs with json/);
 });
 
 test('the log says how many secrets may not go to the queue', async (t) => {

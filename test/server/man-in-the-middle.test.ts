@@ -79,7 +79,19 @@ async function runPilot(
   const folder = await temporaryFolder(t);
   const ca = join(await temporaryFolder(t), 'ca.pem');
   writeFileSync(ca, middle.ca);
-  const args = ['--queue', 'default', '--token-file', '-', '--server', middle.url, '--workdir', folder, '--jobs', '1'];
+  const args = [
+    '--queue',
+    'default',
+    '--token-file',
+    '-',
+    '--server',
+    middle.url,
+    '--workdir',
+    folder,
+    '--jobs',
+    '1',
+    '--allow-root',
+  ];
   const env = { PATH: process.env['PATH'], NODE_EXTRA_CA_CERTS: ca };
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', PILOT, ...args], { env });
   t.after(() => child.kill('SIGKILL'));
