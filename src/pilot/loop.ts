@@ -55,8 +55,7 @@ const RENEW_SECONDS = 300;
 export async function runPilot(options: PilotOptions): Promise<number> {
   const { node, policy, say } = options;
   const { folder, secretsFolder } = node;
-  // Isolated, secrets are in the payload's own memory.
-  const home = await openPilotHome(folder, node.isolation ? undefined : secretsFolder);
+  const home = await openPilotHome(folder, { secretsFolder, isolated: node.isolation !== undefined });
   const killWatch = createKillWatch({ server: options.server, everySeconds: policy.killPollSeconds });
   const renewing = setInterval(() => void home.renew(), RENEW_SECONDS * 1000);
   try {

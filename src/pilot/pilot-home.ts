@@ -3,6 +3,7 @@ import { lstat, mkdir, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { makeFolder } from '../files/make-folder.ts';
 import { Misconfigured } from '../protocol/errors.ts';
+import { guardSecrets } from './guard.ts';
 import { isHeld, renewLock, takeLock } from './pilot-lock.ts';
 import { endProcesses } from './process-tree.ts';
 import { removeTree } from './remove-tree.ts';
@@ -27,16 +28,21 @@ export interface PilotHome {
  * Makes a home (0700) in `folder`.
  *
  * @param secretsFolder where the pilot's directory for secrets goes, see `chooseSecretsFolder`
+ * @param isolated whether secrets are in payloads' own memory, and nothing of them on the node
  * @throws {Misconfigured} when others than this user may look into `folder`
  */
-export async function openPilotHome(folder: string, secretsFolder: string | undefined): Promise<PilotHome> {
+export async function openPilotHome(
+  folder: string,
+  { secretsFolder, isolated }: { secretsFolder: string | undefined; isolated: boolean },
+): Promise<PilotHome> {
   await preparePilotFolder(folder);
   const id = randomUUID();
   const path = join(resolve(folder), PREFIX + id);
   await mkdir(path, { mode: 0o700 });
   await takeLock(path);
   const secretsDirectory =
-    secretsFolder === undefined ? undefined : await makeSecretsDirectory(secretsFolder, path, id);
+    isolated || secretsFolder === undefined ? undefined : await makeSecretsDirectory(secretsFolder, path, id);
+  const guard = isolated ? undefined : guardSecrets(secretsDirectory ?? path);
   return {
     id,
     path,
@@ -44,13 +50,16 @@ export async function openPilotHome(folder: string, secretsFolder: string | unde
     async renew() {
       for (const locked of [path, secretsDirectory]) if (locked !== undefined) await renewLock(locked);
     },
-    close: () => removeHome(path),
+    async close() {
+      await removeHome(path);
+      guard?.dismiss();
+    },
   };
 }
 
 /**
- * Cleans up after the pilots in `folder`, and those with secrets in `secretsFolder`, that are no longer alive (killed, or the
- * power failed): ends what is left of their payloads, then removes their secrets and directories. What cannot be removed does
+ * Cleans up after the pilots in `folder`, and those of this user with secrets in `secretsFolder` or in the node's shared
+ * memory, wherever their own folders are, that are no longer alive (killed, or the power failed): ends what is left of their payloads, then removes their secrets and directories. What cannot be removed does
  * not stop it.
  *
  * @returns how many there were
@@ -73,7 +82,7 @@ export async function removeLeftovers(
     await cleanUpAfter(name.slice(PREFIX.length), () => removeHome(home));
   }
   // A batch system takes a home away that is in its job's own directory for temporary files, and leaves these.
-  for (const { pilot, path } of secretsFolder === undefined ? [] : await abandonedSecrets(secretsFolder)) {
+  for (const { pilot, path } of await abandonedSecrets(secretsFolder)) {
     await cleanUpAfter(pilot, () => removeTree(path));
   }
   return removed;

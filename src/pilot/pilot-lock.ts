@@ -6,7 +6,7 @@ import { PILOT_SILENCE_SECONDS } from '../protocol/limits.ts';
 import { startTimeOf } from './processes.ts';
 
 /** The file in a pilot's home that says whose it is. */
-const LOCK = 'pilot.json';
+export const LOCK = 'pilot.json';
 /** A home without a lock belongs to a pilot that is just making it, unless it is older than this. */
 const MAKING_SECONDS = 60;
 

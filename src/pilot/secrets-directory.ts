@@ -11,7 +11,7 @@ const MEMORY_FILE_SYSTEMS: ReadonlySet<number> = new Set([0x01021994, 0x858458f6
 const OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
 const SHARED_MEMORY = '/dev/shm';
-/** In the pilot's home: a link to its directory for secrets, made before it, so that whoever cleans up finds it. */
+/** In the pilot's home: a link to its directory for secrets, made before it, so that the next pilot finds it. */
 const RECORD = 'secrets-directory';
 const PREFIX = 'panda-pilot-';
 /** Of a pilot's directory; the folder of the pilots of one user has a name of the same beginning. */
@@ -52,13 +52,15 @@ export async function removeSecretsDirectory(home: string): Promise<void> {
   if (await isOurs(path)) await removeTree(path);
 }
 
-/** This user's directories in `folder` whose pilots are no longer alive. */
-export async function abandonedSecrets(folder: string): Promise<{ pilot: string; path: string }[]> {
+/** This user's directories, in `folder` and where pilots put them by default, whose pilots are no longer alive. */
+export async function abandonedSecrets(folder: string | undefined): Promise<{ pilot: string; path: string }[]> {
   const abandoned: { pilot: string; path: string }[] = [];
-  for (const name of await readdir(folder).catch(() => [])) {
-    const pilot = NAME.exec(name)?.[1];
-    const path = join(folder, name);
-    if (pilot !== undefined && (await isOurs(path)) && !(await isHeld(path))) abandoned.push({ pilot, path });
+  for (const each of new Set([folder ?? SHARED_MEMORY, SHARED_MEMORY])) {
+    for (const name of await readdir(each).catch(() => [])) {
+      const pilot = NAME.exec(name)?.[1];
+      const path = join(each, name);
+      if (pilot !== undefined && (await isOurs(path)) && !(await isHeld(path))) abandoned.push({ pilot, path });
+    }
   }
   return abandoned;
 }

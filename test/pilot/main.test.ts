@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
+import { takeLock } from '../../src/pilot/pilot-lock.ts';
 import { startTimeOf } from '../../src/pilot/processes.ts';
 import { LOOPBACK } from '../client/certificates.ts';
 import { no, startStub } from '../client/stub-server.ts';
@@ -75,6 +77,17 @@ async function runningPids(panda: PandaServer, folder: string, count: number): P
   return await until(pids, (found) => found.length === count);
 }
 
+/** Names of the files below a folder that somebody may be removing. */
+function filesBelow(folder: string): string[] {
+  try {
+    return readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => entry.name);
+  } catch {
+    return ['not to be seen'];
+  }
+}
+
 /** They ignore TERM, and end with the test's folder if nothing else ends them. */
 const TWO_PROCESSES = {
   command:
@@ -133,6 +146,39 @@ for (const [signal, status, code] of [
   });
 }
 
+test('within a second of its kill nothing of a pilot has a secret, also where its job closed what it copied', async (t) => {
+  const { panda, folder, secretsFolder, run } = await node(t);
+  const copy =
+    'cd $(dirname $PANDA_SECRETS_FILE) && mkdir -p a/b && cp panda_secrets.json a/b && chmod 500 a/b a; cd - > /dev/null';
+  panda.add({ ...TWO_PROCESSES, command: `${copy}; ${TWO_PROCESSES.command}` });
+  const killed = run();
+  await runningPids(panda, folder, 2);
+  assert.equal(whereIs(VALUE, secretsFolder).length, 2);
+  killed.child.kill('SIGKILL');
+  const killedAt = performance.now();
+  await until(
+    () => filesBelow(secretsFolder),
+    (found) => found.every((name) => name === 'pilot.json'),
+  );
+  t.diagnostic(`${Math.round(performance.now() - killedAt)} ms`);
+  assert.ok(performance.now() - killedAt < 1000);
+});
+
+test('a pilot finds in shared memory what another left that was killed with its guard, whatever their folders', async (t) => {
+  const { run } = await node(t);
+  // A directory as a pilot of this user makes it, of a process that has ended.
+  const left = `/dev/shm/panda-pilot-${randomUUID()}`;
+  mkdirSync(join(left, '1-1'), { recursive: true, mode: 0o700 });
+  t.after(() => rmSync(left, { recursive: true, force: true }));
+  writeFileSync(join(left, '1-1/panda_secrets.json'), VALUE);
+  await takeLock(left);
+  const lock = join(left, 'pilot.json');
+  writeFileSync(lock, JSON.stringify({ ...JSON.parse(readFileSync(lock, 'utf8')), pid: spawnSync('true').pid }));
+  const { status, said } = await run('--idle-exit', '1').ended;
+  assert.equal(status, 0, said);
+  assert.equal(existsSync(left), false);
+});
+
 for (const cleaner of ['the next pilot', 'panda-pilot clean'] as const) {
   test(`what a killed pilot left is removed by ${cleaner}`, async (t) => {
     const { panda, folder, secretsFolder, run } = await node(t);
@@ -141,7 +187,11 @@ for (const cleaner of ['the next pilot', 'panda-pilot clean'] as const) {
     const pids = await runningPids(panda, folder, 2);
     killed.child.kill('SIGKILL');
     await killed.ended;
-    assert.equal(whereIs(VALUE, folder, secretsFolder).length, 1);
+    await until(
+      () => filesBelow(secretsFolder),
+      (found) => found.every((name) => name === 'pilot.json'),
+    );
+    assert.deepEqual(whereIs(VALUE, folder, secretsFolder), []);
     assert.ok(pids.every((pid) => startTimeOf(pid) !== undefined));
 
     const clean =
