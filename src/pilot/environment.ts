@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { delimiter } from 'node:path';
+import { ADDRESS_READERS } from '../masking/parts/addresses.ts';
+import { tellsOf } from '../masking/parts/names.ts';
+import { looksRandom } from '../masking/parts/randomness.ts';
 import {
   MAX_ARGUMENTS_BYTES,
   MAX_SECRET_VARIABLES_BYTES,
@@ -90,18 +93,19 @@ export function payloadEnvironment(options: EnvironmentOptions): {
   return { environment, leftOut };
 }
 
-/** Names of variables that hold a secret by what they are called. */
-const TELLING_NAME = /pass|secret|token|credential|api_?key|private_?key|access_?key/i;
-/** A password in an address: `https://user:PASSWORD@proxy`. */
-const PASSWORD_IN_ADDRESS = /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s:@]*:([^/?#\s@]+)@/i;
-
-/** The values among what the node passes on that look like secrets, which a job's log is not to show. */
+/** The values among what the node passes on that look like secrets, which a job's log is not to show: by name, by looks, in addresses. */
 export function passedSecrets(options: Pick<EnvironmentOptions, 'own' | 'passOn'>): JobSecret[] {
-  return Object.entries(passedOn(options)).flatMap(([name, value]) => {
-    const secret = TELLING_NAME.test(name) ? value : PASSWORD_IN_ADDRESS.exec(value)?.[1];
-    if (secret === undefined || secret.length < MIN_MASKED_CHARS) return [];
-    return [{ name: name as WireName, value: new Plaintext(secret) }];
-  });
+  const secrets: JobSecret[] = [];
+  for (const [name, value] of Object.entries(passedOn(options))) {
+    const found = ADDRESS_READERS.flatMap((read) => read(value, { name, tells: 'nothing', isSecret: false }))
+      .filter(({ tells }) => tells === 'secret')
+      .map(({ text }) => text);
+    if (tellsOf(name) === 'secret' || (options.passOn.includes(name) && looksRandom(value))) found.push(value);
+    for (const text of found) {
+      if (text.length >= MIN_MASKED_CHARS) secrets.push({ name: name as WireName, value: new Plaintext(text) });
+    }
+  }
+  return secrets;
 }
 
 function passedOn({ own, passOn }: Pick<EnvironmentOptions, 'own' | 'passOn'>): Record<string, string> {

@@ -401,3 +401,47 @@ test('a pilot without a job ends when it was idle for long enough', async (t) =>
   const { run } = await pilotFor(t);
   assert.equal(await run({ idleExitSeconds: 0.4 }), 0);
 });
+
+test('a secret wins over a file of the sandbox and a variable of the node, and the log says what gave way', async (t) => {
+  const { panda, run, log } = await pilotFor(t);
+  panda.add({
+    command: 'cat k.pem > out; printf %s "$FOO" >> out; echo "$SITE_TOKEN"',
+    sandbox: [{ path: 'k.pem', content: 'a stale key' }],
+    outputs: { out: 'u.out' },
+    secrets: { FOO: "user's", '___file___:k.pem': Buffer.from('the new key,').toString('base64') },
+  });
+  const environment = { PATH: process.env['PATH'], FOO: "operator's", SITE_TOKEN: 'operators-token' };
+  await run({ environment, passOn: ['FOO', 'SITE_TOKEN'] });
+  assert.equal(panda.uploads.get('output/u.out')?.toString(), "the new key,user's");
+  assert.match(log(), /k\.pem: of the sandbox gave way to the secret of that name\n/);
+  assert.match(log(), /\n\*\*\*\n/);
+});
+
+test('the log names secrets that reach the job in no form', async (t) => {
+  const { panda, run, log } = await pilotFor(t);
+  const secrets = { 'db-password': VALUE, OK: VALUE, '___file___:key': Buffer.from('y').toString('base64') };
+  panda.add({ command: 'ls -A > out', outputs: { out: 'u.out' }, secretsAs: 'env', secrets });
+  await run();
+  assert.match(
+    log(),
+    /db-password: not given as an environment variable, having no name for one: use --secretsAs with json/,
+  );
+  assert.match(log(), /key: not given in any form that the job asked for \(env\): use --secretsAs with json/);
+  assert.equal(panda.uploads.get('output/u.out')?.toString(), 'out\n');
+});
+
+test('a job whose owner has no secrets finds an empty object', async (t) => {
+  const { panda, run } = await pilotFor(t);
+  panda.add({ command: 'cp panda_secrets.json out', outputs: { out: 'u.out' }, secrets: {} });
+  await run();
+  assert.equal(panda.uploads.get('output/u.out')?.toString(), '{}');
+});
+
+for (const mode of ['off', 'auto'] as const) {
+  test(`a command may be longer than an argument (isolation ${mode})`, async (t) => {
+    const { panda, run } = await pilotFor(t);
+    panda.add({ command: `: ${'x'.repeat(200_000)}; printf %s "$0" > out`, outputs: { out: 'u.out' } });
+    await run({ mode });
+    assert.match(panda.uploads.get('output/u.out')?.toString() ?? '', /panda-command\.sh$/);
+  });
+}
