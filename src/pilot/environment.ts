@@ -19,7 +19,7 @@ import type { JobSecret } from './job-secrets.ts';
 
 /** What a payload needs of the node's environment: where programs and certificates are, the language, what the batch system gave. */
 const PASSED_ON =
-  /^(PATH|LANG|LANGUAGE|LC_[A-Z]+|TZ|SHELL|LD_LIBRARY_PATH|X509_CERT_DIR|SSL_CERT_(FILE|DIR)|(https?|ftp|no|all)_proxy|(HTTPS?|NO)_PROXY|SLURM_[A-Z0-9_]+|CUDA_VISIBLE_DEVICES|ROCR_VISIBLE_DEVICES|OMP_[A-Z_]+)$/;
+  /^(PATH|LANG|LANGUAGE|LC_[A-Z]+|TZ|SHELL|LD_LIBRARY_PATH|X509_CERT_DIR|SSL_CERT_(FILE|DIR)|(https?|ftp|no|all)_proxy|(HTTPS?|ALL|NO)_PROXY|SLURM_[A-Z0-9_]+|CUDA_VISIBLE_DEVICES|ROCR_VISIBLE_DEVICES|OMP_[A-Z_]+)$/;
 /** What may hold a token or lead to one; never given to a payload, not even when the operator names it. */
 const NEVER_PASSED_ON = /^(OIDC_|PANDA_|BEARER_TOKEN)/;
 const DEFAULT_PATH = ['/usr/local/bin', '/usr/bin', '/bin'].join(delimiter);
