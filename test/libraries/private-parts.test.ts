@@ -1,0 +1,76 @@
+// Some of what is used here its makers do not promise: after a bump these tests say which part is another, and who uses it.
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { dirname } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { DummyDriver, Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
+import { loadPyodide } from 'pyodide';
+
+const adapter = new SqliteAdapter();
+const db = new Kysely<{ things: { name: string; size: number } }>({
+  dialect: {
+    createAdapter: () => adapter,
+    createDriver: () => new DummyDriver(),
+    createIntrospector: (database) => new SqliteIntrospector(database),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+  },
+});
+
+test("Kysely's executor shows the adapter of its dialect, in a transaction too (store/prepared.ts)", async () => {
+  assert.equal(db.getExecutor().adapter, adapter);
+  await db.transaction().execute(async (tx) => assert.equal(tx.getExecutor().adapter, adapter));
+});
+
+test('Kysely keeps an object that stands for a value, and its place among the parameters (store/prepared.ts)', () => {
+  const [name, size] = [{ stands: 'for a name' }, { stands: 'for a size' }] as never[];
+  const { sql, parameters } = db
+    .updateTable('things')
+    .set({ name: name as never })
+    .where('size', 'in', [size as never])
+    .compile();
+  assert.equal(sql, 'update "things" set "name" = ? where "size" in (?)');
+  assert.ok(parameters[0] === name && parameters[1] === size);
+});
+
+test('Kysely runs a query that was compiled before (store/prepared.ts)', async () => {
+  const query = db.selectFrom('things').selectAll().compile();
+  assert.deepEqual((await db.executeQuery({ ...query, parameters: [] })).rows, []);
+});
+
+test('Pyodide saves its memory and starts from it (pbook/shell/python.ts)', async () => {
+  const indexURL = dirname(fileURLToPath(import.meta.resolve('pyodide/package.json')));
+  const options = { indexURL, env: { HOME: '/' }, _sysExecutable: 'pbook' };
+  const saved = await loadPyodide({ ...options, _makeSnapshot: true });
+  saved.runPython('kept = 6 * 7');
+  const started = await loadPyodide({ ...options, _loadSnapshot: saved.makeMemorySnapshot() });
+  assert.equal(started.runPython('kept'), 42);
+});
+
+test('Node calls a function of the C library (pilot/core-files.ts)', {
+  skip: process.allowedNodeEnvironmentFlags.has('--experimental-ffi') ? false : 'this Node has no node:ffi',
+}, () => {
+  const call = `
+    const { dlopen } = await import('node:ffi');
+    const { functions } = dlopen(null, { prctl: { return: 'i32', arguments: ['i32', 'u64', 'u64', 'u64', 'u64'] } });
+    console.log(functions.prctl(3, 0n, 0n, 0n, 0n), functions.prctl(4, 0n, 0n, 0n, 0n), functions.prctl(3, 0n, 0n, 0n, 0n));`;
+  const args = ['--experimental-ffi', '--disable-warning=ExperimentalWarning', '--input-type=module', '--eval', call];
+  const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  assert.deepEqual(
+    [stdout, stderr],
+    ['1 0 0\n', ''],
+    'prctl reads and clears the mark that lets others read the memory',
+  );
+});
+
+test('Node starts a program anew under the same pid, with its environment (pilot/core-files.ts)', () => {
+  const again = `
+    if (process.argv[1] === 'again') console.log(process.argv[2] === String(process.pid), process.env.KEPT);
+    else process.execve(process.execPath, [process.execPath, '--eval', process.execArgv.at(-1), 'again', String(process.pid)], process.env);`;
+  const { stdout } = spawnSync(process.execPath, ['--eval', again], {
+    encoding: 'utf8',
+    env: { ...process.env, KEPT: 'kept' },
+  });
+  assert.equal(stdout, 'true kept\n');
+});
