@@ -1,4 +1,4 @@
-import { stripVTControlCharacters } from 'node:util';
+import Table from 'cli-table3';
 
 export interface Column {
   title: string;
@@ -6,20 +6,24 @@ export interface Column {
   align?: 'right';
 }
 
-/** Rows under a header and a rule. A cell may hold styles of the terminal; they take no room. */
-export function columns(head: readonly Column[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map(({ title }, place) => Math.max(title.length, ...rows.map((row) => width(row[place] ?? ''))));
-  const line = (cells: readonly string[]) =>
-    ` ${head.map(({ align }, place) => padded(cells[place] ?? '', widths[place] ?? 0, align)).join('  ')}`.trimEnd();
-  const rule = ` ${widths.map((width) => '-'.repeat(width)).join('  ')}`;
-  return `${[line(head.map(({ title }) => title)), rule, ...rows.map(line)].join('\n')}\n`;
+/** Rows under a header and a rule; a title alone stands for its column. A cell may hold styles of the terminal; they take no room. */
+export function columns(titles: readonly (Column | string)[], rows: readonly (readonly string[])[]): string {
+  const head = titles.map((column) => (typeof column === 'string' ? { title: column, align: undefined } : column));
+  const table = new Table({
+    head: head.map(({ title }) => title),
+    colAligns: head.map(({ align }) => align ?? 'left'),
+    chars: { ...NO_BORDERS, left: ' ', middle: '  ', 'left-mid': ' ', mid: '-', 'mid-mid': '  ' },
+    // The rule stands below the header alone.
+    style: { compact: true, head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+  });
+  table.push(...rows.map((row) => head.map((_, place) => row[place] ?? '')));
+  const lines = table.toString().split('\n');
+  return lines.map((line) => `${line.trimEnd()}\n`).join('');
 }
 
-function padded(text: string, to: number, align: Column['align']): string {
-  const space = ' '.repeat(to - width(text));
-  return align === 'right' ? space + text : text + space;
-}
-
-function width(text: string): number {
-  return [...stripVTControlCharacters(text)].length;
-}
+const NO_BORDERS = Object.fromEntries(
+  [
+    ...['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right'],
+    ...['right', 'right-mid'],
+  ].map((name) => [name, '']),
+);

@@ -30,7 +30,7 @@ test('accounts, tokens and queues are administered while the server runs', async
 
   assert.match((await program.run(['queue', 'add', 'SLURM', '--allow-tls-secrets'])).stdout, /added SLURM/);
   const queues = await program.run(['queue', 'list']);
-  assert.match(queues.stdout, /SLURM +sealed, or over TLS alone\ndefault +sealed only\n/);
+  assert.match(queues.stdout, / SLURM +sealed, or over TLS alone\n default +sealed only\n/);
   const pilot = await program.run(['pilot-token', '--queue', 'SLURM', '--bearer']);
   assert.deepEqual((await who(pilot.stdout)).data['queues'], ['SLURM']);
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { ListedPilot, RefusedToken } from '../../protocol/calls/admin.ts';
+import { columns } from '../columns.ts';
 import { addAdministrationOptions, administer } from './administer.ts';
-import { tableOf } from './table.ts';
 
 /** `panda-secrets pilot list|end`: the pilots that joined. */
 export function addPilotCommands(program: Command): void {
@@ -14,7 +14,7 @@ export function addPilotCommands(program: Command): void {
       administer(command, async (administration) => {
         const { pilots, refused } = await administration.listPilots({});
         if (json) return console.log(JSON.stringify({ pilots, refused }));
-        console.log(pilots.length > 0 ? tableOfPilots(pilots) : 'no pilots');
+        process.stdout.write(pilots.length > 0 ? tableOfPilots(pilots) : 'no pilots\n');
         for (const use of refused) console.log(warning(use));
       }),
     );
@@ -38,7 +38,7 @@ function tableOfPilots(pilots: readonly ListedPilot[]): string {
     minute(seen_at),
     state,
   ]);
-  return tableOf(['PILOT', 'QUEUE', 'NODE', 'JOINED', 'SEEN', 'STATE'], rows);
+  return columns(['PILOT', 'QUEUE', 'NODE', 'JOINED', 'SEEN', 'STATE'], rows);
 }
 
 function warning({ token_id, queue, pilot_id, times, at, node, same_key }: RefusedToken): string {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { MAX_COUNTED_JOBS } from '../../protocol/limits.ts';
+import { columns } from '../columns.ts';
 import { addAdministrationOptions, administer } from './administer.ts';
-import { tableOf } from './table.ts';
 
 /** `panda-secrets queue add|list|load`: where pilots take jobs from. */
 export function addQueueCommands(program: Command): void {
@@ -32,7 +32,7 @@ export function addQueueCommands(program: Command): void {
           name,
           allow_tls_secrets ? 'sealed, or over TLS alone' : 'sealed only',
         ]);
-        console.log(tableOf(['NAME', 'SECRETS'], rows));
+        process.stdout.write(columns(['NAME', 'SECRETS'], rows));
       }),
     );
 
@@ -44,7 +44,9 @@ export function addQueueCommands(program: Command): void {
         const load = await administration.getQueueLoad({ queue: name });
         if (json) return console.log(JSON.stringify(load));
         const waiting = load.waiting < MAX_COUNTED_JOBS ? `${load.waiting}` : `${MAX_COUNTED_JOBS} or more`;
-        console.log(tableOf(['WAITING', 'RUNNING', 'PILOTS'], [[waiting, `${load.running}`, `${load.pilots}`]]));
+        process.stdout.write(
+          columns(['WAITING', 'RUNNING', 'PILOTS'], [[waiting, `${load.running}`, `${load.pilots}`]]),
+        );
       }),
     );
 }

@@ -1,8 +1,8 @@
 import { Argument, type Command } from 'commander';
 import type { AccountRole } from '../../identity/accounts.ts';
 import type { LocalAdministration } from '../../site/administration.ts';
+import { columns } from '../columns.ts';
 import { addAdministrationOptions, addInstallationOptions, administer, administerHere } from './administer.ts';
-import { tableOf } from './table.ts';
 import { type PasswordOptions, printPasswordLink, readPassword } from './user-password.ts';
 
 const AT_THE_MACHINE = "; at the server's machine alone";
@@ -123,6 +123,6 @@ function listUsers({ json }: { json?: boolean }, command: Command) {
       created_at.slice(0, 10),
       disabled ? 'disabled' : '',
     ]);
-    console.log(tableOf(['NAME', 'SHOWN AS', 'ROLE', 'SINCE', ''], rows));
+    process.stdout.write(columns(['NAME', 'SHOWN AS', 'ROLE', 'SINCE', ''], rows));
   });
 }

@@ -1,0 +1,17 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { stripVTControlCharacters } from 'node:util';
+import { columns } from '../../src/cli/columns.ts';
+
+test('columns stand under their titles, numbers to the right, whatever the letters and styles of a cell', () => {
+  const head = [{ title: 'Id', align: 'right' }, { title: 'Name' }, { title: 'State' }] as const;
+  const rows = [
+    ['1', '日本', 'done'],
+    ['100', 'red', '\u001b[31mfailed\u001b[39m'],
+    ['20', '', ''],
+  ];
+  assert.equal(
+    stripVTControlCharacters(columns(head, rows)),
+    ['  Id  Name  State', ' ---  ----  ------', '   1  日本  done', ' 100  red   failed', '  20', ''].join('\n'),
+  );
+});
