@@ -20,8 +20,11 @@ export interface BlockFilter {
 /** Longer windows would add more entries to the table than they save steps. */
 const MAX_WINDOW_BYTES = 32;
 
-/** @param patterns each of at least `MIN_MASKED_CHARS` bytes, as every form of a maskable part has */
-export function createBlockFilter(patterns: Iterable<Pattern>): BlockFilter {
+/**
+ * @param patterns each of at least `MIN_MASKED_CHARS` bytes, as every form of a maskable part has
+ * @param escapable those of them whose characters programs escape
+ */
+export function createBlockFilter(patterns: Iterable<Pattern>, escapable: Iterable<Pattern> = patterns): BlockFilter {
   const all = [...patterns];
   const windowBytes = all.reduce((least, { length }) => Math.min(least, length), MAX_WINDOW_BYTES);
   // Long blocks are seldom shared by chance, short ones leave longer steps.
@@ -35,11 +38,10 @@ export function createBlockFilter(patterns: Iterable<Pattern>): BlockFilter {
     addBit(windows, hashOf(view, 0, windowBytes));
     for (let at = 0; at < stride; at++) addBit(blocks, hashOf(view, at, blockBytes));
   }
-  const grams = createBits(
-    all.reduce((sum, { length }) => sum + length, 0),
-    BITS_PER_GRAM,
-  );
-  for (const pattern of all) {
+  let escapableBytes = 0;
+  for (const { length } of escapable) escapableBytes += length;
+  const grams = createBits(escapableBytes, BITS_PER_GRAM);
+  for (const pattern of escapable) {
     let gram = 0;
     for (let at = 0; at < pattern.length; at++) {
       gram = (gram << 8) | pattern.charCodeAt(at);
@@ -50,8 +52,8 @@ export function createBlockFilter(patterns: Iterable<Pattern>): BlockFilter {
 }
 
 /** Whether some pattern may have `byte` after the three bytes before `at`. */
-export function mayContinue({ grams }: BlockFilter, text: DataView, at: number, byte: number): boolean {
-  const before = (text.getUint16(at - 3) << 16) | (text.getUint8(at - 1) << 8);
+export function mayContinue({ grams }: BlockFilter, text: Uint8Array, at: number, byte: number): boolean {
+  const before = ((text[at - 3] as number) << 24) | ((text[at - 2] as number) << 16) | ((text[at - 1] as number) << 8);
   return hasBit(grams, hashOfGram(before | byte));
 }
 

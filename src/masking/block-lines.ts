@@ -14,17 +14,14 @@ const RETURN = 0x0d;
 /** The first line end in `text` at or after `from` that such a piece stands before; `Infinity` when there is none. */
 export function nextBlockLineEnd(text: Uint8Array, from: number): number {
   let at = Math.max(0, from - LEAST_DIGITS);
-  while (at + GROUP <= text.length) {
-    if (!isGroup(text, at)) {
-      at += GROUP;
-      continue;
-    }
+  for (;;) {
+    at = nextGroup(text, at);
+    if (at + GROUP > text.length) return Number.POSITIVE_INFINITY;
     let end = at + GROUP;
     while (end < text.length && IS_DIGIT[text[end] as number] === 1) end++;
     if (end >= from && lengthOfLineEnd(text, end) > 0 && endsInDigits(text, end)) return end;
     at = end;
   }
-  return Number.POSITIVE_INFINITY;
 }
 
 /** The bytes of the line end at `at`; 0 where there is none, or the text ends before it is known. */
@@ -40,14 +37,19 @@ export function endsInDigits(text: Uint8Array, end: number): boolean {
 }
 
 /** Words are short: digits that lie far from each other tell soonest. */
-function isGroup(text: Uint8Array, at: number): boolean {
-  for (let first = 0; first < STEP; first++) {
-    for (let each = at + first; each < at + GROUP; each += STEP) if (IS_DIGIT[text[each] as number] !== 1) return false;
+function nextGroup(text: Uint8Array, from: number): number {
+  let at = from;
+  for (const last = text.length - GROUP; at <= last; at += GROUP) {
+    if (IS_DIGIT[text[at] as number] === 0) continue;
+    if (IS_DIGIT[text[at + 14] as number] === 0) continue;
+    if (IS_DIGIT[text[at + 7] as number] === 0) continue;
+    if (IS_DIGIT[text[at + 21] as number] === 0) continue;
+    let end = at + 1;
+    while (end < at + GROUP && IS_DIGIT[text[end] as number] === 1) end++;
+    if (end === at + GROUP) break;
   }
-  return true;
+  return at;
 }
-
-const STEP = 7;
 
 const IS_DIGIT = new Uint8Array(256);
 for (const digit of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_')

@@ -30,7 +30,7 @@ const MIN_BINARY_BYTES = 8;
  * that an unquoted `echo` collapsed and a form's `+`, quotes that SQL, YAML, CSV and shells double or leave and enter again.
  */
 export function rewritten(part: Part): Pattern[] {
-  if (typeof part !== 'string') return [];
+  if (typeof part !== 'string' || HAS_ONE_SPELLING.test(part)) return [];
   const texts = [
     part.normalize('NFC'),
     part.normalize('NFD'),
@@ -51,6 +51,9 @@ export function rewritten(part: Part): Pattern[] {
   ].filter((text) => text !== part && text.length >= MIN_MASKED_CHARS);
   return [...texts.map(pattern), ...inLatin1(part)];
 }
+
+/** Nothing that any of these writes otherwise. */
+const HAS_ONE_SPELLING = /^[!#-&(-<>-~]*$/;
 
 /** `cat -v` and `cat -A`, `less`, and the terminal's echo: `M-C` for a byte above ASCII, `^I` for a control character. */
 function asShownByCat(bytes: Uint8Array, kept: string): string {
@@ -108,9 +111,6 @@ export function listed(part: Part): Pattern[] {
     digits.join(':'),
     capitals.join(':'),
     digits.join(' '),
-    capitals.join(' '),
-    digits.join('-'),
-    capitals.join('-'),
     digits.map((each) => `0x${each}`).join(', '),
     bytes.join(','),
     bytes.join(', '),
@@ -134,11 +134,8 @@ export function base64Encoded(part: Part): Pattern[] {
 /** Base64 of base64, at the three alignments of both. */
 export function base64Twice(part: Part): Pattern[] {
   return [0, 1, 2].flatMap((inner) => {
-    const { text, core } = alignedBase64(bytesOf(part), inner);
-    return [0, 1, 2].flatMap((outer) => [
-      pattern(alignedBase64(Buffer.from(core), outer).core),
-      pattern(alignedBase64(Buffer.from(text), outer).core),
-    ]);
+    const { core } = alignedBase64(bytesOf(part), inner);
+    return [0, 1, 2].map((outer) => pattern(alignedBase64(Buffer.from(core), outer).core));
   });
 }
 

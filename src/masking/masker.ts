@@ -27,9 +27,9 @@ export interface Masker {
  * passes byte for byte.
  */
 export function createMasker(secrets: Iterable<NamedSecret>): Masker {
-  const { patterns, unmaskable, partlyMasked } = collectPatterns(secrets);
+  const { patterns, escapable, unmaskable, partlyMasked } = collectPatterns(secrets);
   const automaton = createAutomaton(patterns);
-  const filter = createBlockFilter(patterns);
+  const filter = createBlockFilter(patterns, escapable);
   return { stream: () => createMaskStream(automaton, filter), unmaskable, partlyMasked };
 }
 

@@ -1,4 +1,9 @@
-import { MAX_MASKED_FORMS_BYTES, MAX_RARE_FORM_BYTES, MIN_MASKED_CHARS } from '../protocol/limits.ts';
+import {
+  MAX_MASKED_FORMS_BYTES,
+  MAX_RARE_FORM_BYTES,
+  MAX_RARE_FORMS_BYTES,
+  MIN_MASKED_CHARS,
+} from '../protocol/limits.ts';
 import { splitWireName, type WireName } from '../protocol/names.ts';
 import type { Plaintext } from '../protocol/plaintext.ts';
 import { utf8Length } from '../protocol/text.ts';
@@ -26,6 +31,8 @@ export interface NamedSecret {
 /** What to look for in a log. */
 export interface PatternSet {
   patterns: ReadonlySet<Pattern>;
+  /** Those of them whose characters a program may escape: not hex, and no list of numbers. */
+  escapable: ReadonlySet<Pattern>;
   /** Secrets whose value a log may show as it is, because masking it would make the log unreadable. */
   unmaskable: WireName[];
   /** Secrets that are too large for every encoding, and every text inside, to be looked for: masked as they are. */
@@ -73,13 +80,17 @@ export function collectPatterns(secrets: Iterable<NamedSecret>, maxBytes = MAX_M
       }
     }
   }
-  for (const encode of RARE_ENCODINGS) {
-    for (const { parts } of all) {
-      for (const part of parts) if (part.length <= MAX_RARE_FORM_BYTES) add(encode(part), maxBytes);
+  const escapable = new Set(patterns);
+  const most = Math.min(maxBytes, bytes + MAX_RARE_FORMS_BYTES);
+  for (const { parts } of all) {
+    for (const part of parts) {
+      if (part.length > MAX_RARE_FORM_BYTES || bytes === most) continue;
+      for (const encode of RARE_ENCODINGS) if (!add(encode(part), most)) break;
     }
   }
   return {
     patterns,
+    escapable,
     unmaskable: all.filter(({ maskable }) => !maskable).map(({ name }) => name),
     partlyMasked: [...partlyMasked],
   };

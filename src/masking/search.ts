@@ -1,8 +1,8 @@
 import type { Automaton } from './automaton.ts';
-import { type BlockFilter, mayContinue, nextCandidate, viewOf } from './block-filter.ts';
+import { type BlockFilter, nextCandidate, viewOf } from './block-filter.ts';
 import { nextBlockLineEnd } from './block-lines.ts';
 import { createIntroducers } from './introducers.ts';
-import { createSpelledSearch } from './spelled-search.ts';
+import { createSpelledSearch, UNREAD } from './spelled-search.ts';
 
 /** Finds patterns in one stream, as they are and spelled by escapes. The text of a call begins with what the last one left open. */
 export interface Search {
@@ -31,27 +31,10 @@ export type Found = (start: number, end: number, state: number) => void;
  */
 export function createSearch(automaton: Automaton, filter: BlockFilter, found: Found): Search {
   const { step, depths, longestEnding } = automaton;
-  const spelled = createSpelledSearch(automaton, found);
+  const spelled = createSpelledSearch(automaton, filter, found);
   const introducers = createIntroducers();
   let state = 0;
   let length = 0;
-
-  /** The state of the automaton after what stands before `at`, as far as matches go that began a window's length before. */
-  function stateBefore(text: Uint8Array, view: DataView, at: number, ended: boolean): number {
-    const back = at >= 3 && !mayBeLater(text, view, at, ended) ? SURE_BYTES : filter.windowBytes - 1;
-    return stateAfter(text, at - back, at);
-  }
-
-  function stateAfter(text: Uint8Array, from: number, to: number): number {
-    let after = 0;
-    for (let each = Math.max(0, from); each < to; each++) after = step(after, text[each] as number);
-    return after;
-  }
-
-  /** Whether the escape at `at` may be the fourth character of a pattern or a later one. */
-  function mayBeLater(text: Uint8Array, view: DataView, at: number, ended: boolean): boolean {
-    return spelled.mayBegin(text, at, ended, (byte) => mayContinue(filter, view, at, byte));
-  }
 
   return {
     read(text, unread, ended) {
@@ -68,13 +51,13 @@ export function createSearch(automaton: Automaton, filter: BlockFilter, found: F
       let covered = Number.NEGATIVE_INFINITY;
       let sign = introducers.next(at);
       let lineEnd = nextBlockLineEnd(text, at);
-      const enter = (place: number, known: boolean): void => {
+      const enter = (place: number, before: number): void => {
         spelled.advance(text, place, ended);
         if (place === sign) {
-          spelled.enter(text, place, known ? state : stateBefore(text, view, place, ended), ended);
+          spelled.enter(text, place, before, ended);
           sign = introducers.next(place + 1);
         } else {
-          spelled.enterNextLine(text, place, known ? state : stateAfter(text, place - filter.windowBytes + 1, place));
+          spelled.enterNextLine(text, place, before);
           lineEnd = nextBlockLineEnd(text, place + 1);
         }
       };
@@ -84,7 +67,7 @@ export function createSearch(automaton: Automaton, filter: BlockFilter, found: F
           const depth = depths[state] as number;
           // Half of what was read here must be done with, or reading it again in the next round would not be linear.
           if (at - depth > suspect && 2 * depth <= at - entered) break;
-          if (at === sign || at === lineEnd) enter(at, at - covered >= filter.windowBytes - 1);
+          if (at === sign || at === lineEnd) enter(at, at - covered >= filter.windowBytes - 1 ? state : UNREAD);
           state = step(state, text[at++] as number);
           const length = longestEnding[state] as number;
           if (length > 0 && at > known) found(at - length, at, state);
@@ -96,7 +79,7 @@ export function createSearch(automaton: Automaton, filter: BlockFilter, found: F
         suspect = at;
         covered = at;
         state = 0;
-        while (sign < at || lineEnd < at) enter(Math.min(sign, lineEnd), false);
+        while (sign < at || lineEnd < at) enter(Math.min(sign, lineEnd), UNREAD);
       }
       spelled.advance(text, end, ended);
     },
@@ -111,6 +94,3 @@ export function createSearch(automaton: Automaton, filter: BlockFilter, found: F
     },
   };
 }
-
-/** So many bytes before an escape are always looked at: the filter tells of places that have one more. */
-const SURE_BYTES = 2;

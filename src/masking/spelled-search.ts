@@ -1,4 +1,5 @@
 import type { Automaton } from './automaton.ts';
+import { type BlockFilter, mayContinue } from './block-filter.ts';
 import { endsInDigits, lengthOfLineEnd } from './block-lines.ts';
 import { CHARACTER, createSpellings, NOTHING, readSpellings } from './spellings.ts';
 
@@ -7,9 +8,11 @@ import { CHARACTER, createSpellings, NOTHING, readSpellings } from './spellings.
  * several ways (`\n`: a line end, or an n), so there are several places in the patterns at which the search may be: threads.
  */
 export interface SpelledSearch {
-  /** Whether `accepts` takes the first byte of any reading of the escape at `at`. */
-  mayBegin(text: Uint8Array, at: number, ended: boolean, accepts: (byte: number) => boolean): boolean;
-  /** Begins at an escape, with the state that the automaton is in before it. */
+  /**
+   * Begins at an escape.
+   *
+   * @param state of the automaton before it; `UNREAD` where the automaton did not read what is before
+   */
   enter(text: Uint8Array, at: number, state: number, ended: boolean): void;
   /** Begins at the end of a line in a block of base64 or hex, as {@link enter} does. */
   enterNextLine(text: Uint8Array, at: number, state: number): void;
@@ -34,22 +37,35 @@ interface Thread {
   holds: number;
 }
 
+export const UNREAD = -1;
+
+/** So many bytes before an escape are always looked at: the filter tells of places that have one more. */
+const SURE_BYTES = 2;
 /** More come about where a secret repeats itself, and then the first of them cover what the others would find. */
 const MOST_THREADS = 64;
 
 export function createSpelledSearch(
   automaton: Automaton,
+  filter: BlockFilter,
   found: (start: number, end: number, state: number) => void,
 ): SpelledSearch {
-  const { childOf, fallbackOf, depths, longestEnding } = automaton;
+  const { step, childOf, fallbackOf, depths, longestEnding } = automaton;
   const spellings = createSpellings();
   let threads: Thread[] = [];
   /** Not after the place of any thread. */
   let next = Number.POSITIVE_INFINITY;
 
-  function push(state: number, at: number, start: number): void {
-    if (longestEnding[state] === depths[state]) found(start, at, state);
-    put(state, at, start);
+  /** Goes on from `at` as far as no other spelling is possible. */
+  function push(text: Uint8Array, state: number, at: number, start: number): void {
+    let reached = state;
+    let place = at;
+    for (;;) {
+      if (longestEnding[reached] === depths[reached]) found(start, place, reached);
+      if (place >= text.length || KIND[text[place] as number] !== ORDINARY) break;
+      reached = childOf(reached, text[place++] as number);
+      if (reached === 0) return;
+    }
+    put(reached, place, start);
   }
 
   function put(state: number, at: number, start: number, indented = false, holds = start): void {
@@ -70,10 +86,10 @@ export function createSpelledSearch(
     put(state, next, start, true, (depths[state] as number) < LEAST_HELD_DIGITS ? next : start);
   }
 
-  function followSpellings(state: number, at: number, start: number): void {
+  function followSpellings(text: Uint8Array, state: number, at: number, start: number): void {
     for (let index = 0; index < spellings.count; index++) {
       const after = stateAfter(state, spellings.values[index] as number);
-      if (after !== 0) push(after, at + (spellings.lengths[index] as number), start);
+      if (after !== 0) push(text, after, at + (spellings.lengths[index] as number), start);
     }
   }
 
@@ -96,42 +112,56 @@ export function createSpelledSearch(
       put(state, at + 1, start, true, holds);
       return;
     }
-    if (MAY_SPELL[byte] === 1) {
+    if (KIND[byte] === LINE_END) {
+      if (lengthOfLineEnd(text, at) > 0 && endsInDigits(text, at)) putInNextLine(text, state, at, start);
+      return;
+    }
+    if (KIND[byte] === MAY_SPELL) {
       readSpellings(text, at, ended, spellings);
       if (spellings.cutShort) {
         put(state, at, start);
         return;
       }
-      followSpellings(state, at, start);
+      followSpellings(text, state, at, start);
     }
-    if (byte !== LINE_FEED && byte !== RETURN) {
-      const child = childOf(state, byte);
-      if (child !== 0) push(child, at + 1, start);
-    } else if (lengthOfLineEnd(text, at) > 0 && endsInDigits(text, at)) putInNextLine(text, state, at, start);
+    const child = childOf(state, byte);
+    if (child !== 0) push(text, child, at + 1, start);
+  }
+
+  /** The state after what stands before `at`, as far as matches go that began less than a window's length before. */
+  function stateBefore(text: Uint8Array, at: number, bytes: number): number {
+    let state = 0;
+    for (let each = Math.max(0, at - bytes); each < at; each++) state = step(state, text[each] as number);
+    return state;
+  }
+
+  /** Whether the escape that was read may be the fourth byte of a pattern or a later one. */
+  function mayBeLater(text: Uint8Array, at: number): boolean {
+    if (at < 3 || spellings.cutShort) return true;
+    for (let index = 0; index < spellings.count; index++) {
+      const value = spellings.values[index] as number;
+      const byte = value < CHARACTER ? value : leadByteOf(value & 0xffffff);
+      if (value === NOTHING || mayContinue(filter, text, at, byte)) return true;
+    }
+    return false;
   }
 
   return {
-    mayBegin(text, at, ended, accepts) {
-      readSpellings(text, at, ended, spellings);
-      if (spellings.cutShort) return true;
-      for (let index = 0; index < spellings.count; index++) {
-        const value = spellings.values[index] as number;
-        if (value === NOTHING || accepts(value < CHARACTER ? value : leadByteOf(value & 0xffffff))) return true;
-      }
-      return false;
-    },
-    enter(text, at, state, ended) {
+    enter(text, at, known, ended) {
       readSpellings(text, at, ended, spellings);
       if (spellings.count === 0 && !spellings.cutShort) return;
-      for (let each = state; ; each = fallbackOf(each)) {
+      let state = known;
+      if (known === UNREAD) state = stateBefore(text, at, mayBeLater(text, at) ? filter.windowBytes - 1 : SURE_BYTES);
+      for (let each = state, entered = 0; entered < MOST_THREADS; each = fallbackOf(each), entered++) {
         const start = at - (depths[each] as number);
         if (spellings.cutShort) put(each, at, start);
-        else followSpellings(each, at, start);
+        else followSpellings(text, each, at, start);
         if (each === 0) return;
       }
     },
     enterNextLine(text, at, state) {
-      for (let each = state; each !== 0; each = fallbackOf(each)) {
+      const known = state === UNREAD ? stateBefore(text, at, filter.windowBytes - 1) : state;
+      for (let each = known; each !== 0; each = fallbackOf(each)) {
         putInNextLine(text, each, at, at - (depths[each] as number));
       }
     },
@@ -188,6 +218,11 @@ const RETURN = 0x0d;
 const SPACE = 0x20;
 const TAB = 0x09;
 
-/** By byte: 1 where an escape may begin. */
-const MAY_SPELL = new Uint8Array(256);
-for (const sign of '\\%&+\'"') MAY_SPELL[sign.charCodeAt(0)] = 1;
+/** By byte: an escape may begin there, or a line ends. */
+const KIND = new Uint8Array(256);
+const ORDINARY = 0;
+const MAY_SPELL = 1;
+const LINE_END = 2;
+for (const sign of '\\%&+\'"') KIND[sign.charCodeAt(0)] = MAY_SPELL;
+KIND[LINE_FEED] = LINE_END;
+KIND[RETURN] = LINE_END;

@@ -31,8 +31,13 @@ export const MIN_MASKED_CHARS = 6;
  */
 export const MAX_MASKED_FORMS_BYTES = 24 * 1024 * 1024;
 
-/** Longer parts of a secret are not looked for in the rarest forms, such as base64 of base64, which take many times their size. */
+/**
+ * The rarest forms, such as base64 of base64, take many times the size of what they are of. They are looked for of parts of
+ * secrets that are no longer than this, and as long as they come to no more than this all together.
+ */
 export const MAX_RARE_FORM_BYTES = 256;
+export const MAX_RARE_FORMS_BYTES = 1024 * 1024;
+
 /**
  * How far a value is taken apart for the parts of it that are secret: how many parts, encodings inside encodings, and characters in all;
  * and the largest text, in characters, that a parser of YAML, TOML, XML and the like is given, which takes a millisecond for each ten kB.
