@@ -15,6 +15,8 @@ export interface BlockFilter {
   blocks: Bits;
   /** All neighbours of four bytes that a pattern has: a place where an escape may be of a secret is told by them. */
   grams: Bits;
+  /** By two bytes: 1 where a pattern whose characters are escaped begins with them. */
+  beginnings: Uint8Array;
 }
 
 /** Longer windows would add more entries to the table than they save steps. */
@@ -48,7 +50,9 @@ export function createBlockFilter(patterns: Iterable<Pattern>, escapable: Iterab
       if (at >= 3) addBit(grams, hashOfGram(gram));
     }
   }
-  return { windowBytes, blockBytes, stride, windows, blocks, grams };
+  const beginnings = new Uint8Array(0x10000);
+  for (const pattern of escapable) beginnings[(pattern.charCodeAt(0) << 8) | pattern.charCodeAt(1)] = 1;
+  return { windowBytes, blockBytes, stride, windows, blocks, grams, beginnings };
 }
 
 /** Whether some pattern may have `byte` after the three bytes before `at`. */

@@ -39,8 +39,6 @@ interface Thread {
 
 export const UNREAD = -1;
 
-/** So many bytes before an escape are always looked at: the filter tells of places that have one more. */
-const SURE_BYTES = 2;
 /** More come about where a secret repeats itself, and then the first of them cover what the others would find. */
 const MOST_THREADS = 64;
 
@@ -129,9 +127,10 @@ export function createSpelledSearch(
   }
 
   /** The state after what stands before `at`, as far as matches go that began less than a window's length before. */
-  function stateBefore(text: Uint8Array, at: number, bytes: number): number {
+  function stateBefore(text: Uint8Array, at: number): number {
     let state = 0;
-    for (let each = Math.max(0, at - bytes); each < at; each++) state = step(state, text[each] as number);
+    for (let each = Math.max(0, at - filter.windowBytes + 1); each < at; each++)
+      state = step(state, text[each] as number);
     return state;
   }
 
@@ -146,12 +145,39 @@ export function createSpelledSearch(
     return false;
   }
 
+  /** The escape that was read may be the first, second or third byte of a pattern, and none that follows. */
+  function enterAtBeginning(text: Uint8Array, at: number): void {
+    const { beginnings } = filter;
+    const before = text[at - 1] as number;
+    const first = text[at - 2] as number;
+    if (beginnings[(first << 8) | before] === 1 && KIND[before] !== LINE_END && KIND[first] !== LINE_END) {
+      followSpellings(text, childOf(childOf(0, first), before), at, at - 2);
+    }
+    const state = KIND[before] === LINE_END ? 0 : childOf(0, before);
+    for (let index = 0; index < spellings.count; index++) {
+      const value = spellings.values[index] as number;
+      const next = at + (spellings.lengths[index] as number);
+      if (state !== 0 && (value >= CHARACTER || beginnings[(before << 8) | value] === 1)) {
+        const after = stateAfter(state, value);
+        if (after !== 0) push(text, after, next, at - 1);
+      }
+      const following = text[next] as number;
+      if (value >= CHARACTER || beginnings[(value << 8) | following] === 1 || KIND[following] !== ORDINARY) {
+        const after = stateAfter(0, value);
+        if (after !== 0) push(text, after, next, at);
+      }
+    }
+  }
+
   return {
     enter(text, at, known, ended) {
       readSpellings(text, at, ended, spellings);
       if (spellings.count === 0 && !spellings.cutShort) return;
-      let state = known;
-      if (known === UNREAD) state = stateBefore(text, at, mayBeLater(text, at) ? filter.windowBytes - 1 : SURE_BYTES);
+      if (known === UNREAD && !mayBeLater(text, at)) {
+        enterAtBeginning(text, at);
+        return;
+      }
+      const state = known === UNREAD ? stateBefore(text, at) : known;
       for (let each = state, entered = 0; entered < MOST_THREADS; each = fallbackOf(each), entered++) {
         const start = at - (depths[each] as number);
         if (spellings.cutShort) put(each, at, start);
@@ -160,7 +186,7 @@ export function createSpelledSearch(
       }
     },
     enterNextLine(text, at, state) {
-      const known = state === UNREAD ? stateBefore(text, at, filter.windowBytes - 1) : state;
+      const known = state === UNREAD ? stateBefore(text, at) : state;
       for (let each = known; each !== 0; each = fallbackOf(each)) {
         putInNextLine(text, each, at, at - (depths[each] as number));
       }

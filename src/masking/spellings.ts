@@ -12,6 +12,18 @@ export interface Spellings {
   lengths: Int32Array;
   /** More text may make another reading, or a longer one. */
   cutShort: boolean;
+  /** For what was encoded twice. */
+  peeled: Peeled | undefined;
+}
+
+/** Characters of a text, decoded once. */
+interface Peeled {
+  bytes: Uint8Array;
+  /** By character, and after the last: where it begins in the text. */
+  places: Int32Array;
+  /** The readings of one of them in the text, and of the first in `bytes`. */
+  once: Spellings;
+  again: Spellings;
 }
 
 /** Marks a code point among values, to be read as its bytes in UTF-8. */
@@ -32,6 +44,7 @@ export function createSpellings(): Spellings {
     values: new Int32Array(MOST_READINGS),
     lengths: new Int32Array(MOST_READINGS),
     cutShort: false,
+    peeled: undefined,
   };
 }
 
@@ -305,9 +318,14 @@ function lastLineFeed(text: Uint8Array, before: number): number {
  */
 function readPeeled(text: Uint8Array, at: number, ended: boolean, out: Spellings, peels: number): void {
   if (peels === MOST_PEELS) return;
-  const peeled = new Uint8Array(PEELED_CHARS);
-  const ends = new Int32Array(PEELED_CHARS + 1).fill(at);
-  const once = createSpellings();
+  out.peeled ??= {
+    bytes: new Uint8Array(PEELED_CHARS),
+    places: new Int32Array(PEELED_CHARS + 1),
+    once: createSpellings(),
+    again: createSpellings(),
+  };
+  const { bytes: peeled, places: ends, once, again: inner } = out.peeled;
+  ends[0] = at;
   let count = 0;
   let next = at;
   let cut = false;
@@ -318,7 +336,8 @@ function readPeeled(text: Uint8Array, at: number, ended: boolean, out: Spellings
     next += length === 0 ? 1 : length;
     ends[count] = next;
   }
-  const inner = createSpellings();
+  inner.count = 0;
+  inner.cutShort = false;
   read(peeled.subarray(0, count), 0, ended || (next < text.length && !cut), inner, peels + 1);
   out.cutShort ||= inner.cutShort && !ended;
   for (let index = 0; index < inner.count; index++) {
