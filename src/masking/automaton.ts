@@ -8,6 +8,8 @@ import type { Pattern } from './forms.ts';
 export interface Automaton {
   /** The state after reading `byte` in `state`: the empty one after a line end, which no pattern has but by an escape. */
   step(state: number, byte: number): number;
+  /** As {@link step}, for bytes that are no text: a line end is a byte like any other. */
+  stepOver(state: number, byte: number): number;
   /** The state that continues `state` with `byte`, which may be an escaped line end, or 0 where no pattern does. */
   childOf(state: number, byte: number): number;
   /** The longest other beginning that a text ends with in `state`, which a step led to. */
@@ -33,7 +35,10 @@ export function createAutomaton(patterns: Iterable<Pattern>): Automaton {
   for (const child of rootChildren) fallbacks[child] = 0;
 
   function step(state: number, byte: number): number {
-    if (byte === LINE_FEED || byte === RETURN) return 0;
+    return byte === LINE_FEED || byte === RETURN ? 0 : stepOver(state, byte);
+  }
+
+  function stepOver(state: number, byte: number): number {
     let at = state;
     let child = childOf(at, byte);
     while (child === 0 && at !== 0) {
@@ -77,7 +82,7 @@ export function createAutomaton(patterns: Iterable<Pattern>): Automaton {
     return ends[low] === state ? sorted[low] : undefined;
   }
 
-  return { step, childOf, fallbackOf, patternOf, depths, longestEnding };
+  return { step, stepOver, childOf, fallbackOf, patternOf, depths, longestEnding };
 }
 
 const UNKNOWN = -1;

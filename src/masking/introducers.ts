@@ -3,7 +3,7 @@ import { INTRODUCERS } from './spellings.ts';
 /** The places in a text where an escape may begin, in order. */
 export interface Introducers {
   /** Starts anew, in another text. */
-  begin(text: Uint8Array): void;
+  begin(text: Buffer): void;
   /** The first place at or after `from`, which never goes back in one text; `Infinity` when there is none. */
   next(from: number): number;
 }
@@ -14,7 +14,7 @@ export function createIntroducers(): Introducers {
   const places = new Float64Array(INTRODUCERS.length);
   return {
     begin(text) {
-      buffer = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
+      buffer = text;
       places.fill(-1);
     },
     next(from) {

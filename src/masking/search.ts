@@ -1,6 +1,7 @@
 import type { Automaton } from './automaton.ts';
 import { type BlockFilter, nextCandidate, viewOf } from './block-filter.ts';
 import { nextBlockLineEnd } from './block-lines.ts';
+import { createDumpSearch } from './dump-search.ts';
 import { createIntroducers } from './introducers.ts';
 import { createSpelledSearch, UNREAD } from './spelled-search.ts';
 
@@ -32,6 +33,7 @@ export type Found = (start: number, end: number, state: number) => void;
 export function createSearch(automaton: Automaton, filter: BlockFilter, found: Found): Search {
   const { step, depths, longestEnding } = automaton;
   const spelled = createSpelledSearch(automaton, filter, found);
+  const dumps = createDumpSearch(automaton, found);
   const introducers = createIntroducers();
   let state = 0;
   let length = 0;
@@ -40,7 +42,8 @@ export function createSearch(automaton: Automaton, filter: BlockFilter, found: F
     read(text, unread, ended) {
       const view = viewOf(text);
       const end = text.length;
-      introducers.begin(text);
+      const buffer = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
+      introducers.begin(buffer);
       length = end;
       let at = unread;
       /** Where the automaton began, how far it came in earlier rounds, and where the match begins that the filter suspects. */
@@ -50,7 +53,7 @@ export function createSearch(automaton: Automaton, filter: BlockFilter, found: F
       /** The state knows of all matches that began from here on, and of earlier ones that the filter told of. */
       let covered = Number.NEGATIVE_INFINITY;
       let sign = introducers.next(at);
-      let lineEnd = nextBlockLineEnd(text, at);
+      let lineEnd = nextBlockLineEnd(buffer, at);
       const enter = (place: number, before: number): void => {
         spelled.advance(text, place, ended);
         if (place === sign) {
@@ -58,7 +61,7 @@ export function createSearch(automaton: Automaton, filter: BlockFilter, found: F
           sign = introducers.next(place + 1);
         } else {
           spelled.enterNextLine(text, place, before);
-          lineEnd = nextBlockLineEnd(text, place + 1);
+          lineEnd = nextBlockLineEnd(buffer, place + 1);
         }
       };
 
@@ -82,15 +85,18 @@ export function createSearch(automaton: Automaton, filter: BlockFilter, found: F
         while (sign < at || lineEnd < at) enter(Math.min(sign, lineEnd), UNREAD);
       }
       spelled.advance(text, end, ended);
+      dumps.read(buffer, ended);
     },
-    open: () => Math.min(length - (depths[state] as number), spelled.earliest()),
+    open: () => Math.min(length - (depths[state] as number), spelled.earliest(), dumps.open()),
     shift: (by) => {
       spelled.shift(by);
+      dumps.shift(by);
       length -= by;
     },
     reset() {
       state = 0;
       spelled.reset();
+      dumps.reset();
     },
   };
 }

@@ -1,0 +1,95 @@
+/** One line of a hex or octal dump, taken apart. */
+export interface DumpLine {
+  bytes: number[];
+  /** By byte: where its digits begin and end in the line. Those of two bytes that were written as one number are one. */
+  starts: number[];
+  ends: number[];
+  /** Where the column begins that shows the same bytes as text; -1 when there is none. */
+  textColumn: number;
+}
+
+/** No dump has longer lines. */
+export const MOST_DUMP_COLUMNS = 200;
+
+const OFFSET = /^[0-9a-fA-F]{6,16}(:?)(?= )/;
+const TEXT_COLUMN = / {2}([|>]).{1,64}[|<]\s*$/;
+const CHARACTER_FIELDS = /^(?: {3}[ -~]| {2}\\[0abfnrtv]| [0-3][0-7]{2}| {2}\*\*)+ *\r?$/;
+const LISTED_IN_C = /^\s+(?:0x[0-9a-f]{2}(?:, |,?\r?$))+$/i;
+const BYTES_ALONE = /^(?: [0-9a-f]{2}){4,}\s*$/i;
+const ESCAPES: Record<string, number> = { 0: 0, a: 7, b: 8, f: 12, n: 10, r: 13, t: 9, v: 11 };
+
+/** Whether an unfinished line may become one of a dump. */
+export function mayBecomeDump(line: string): boolean {
+  return line.length < MOST_DUMP_COLUMNS && /^0[0-9a-fA-F]{0,15}$|^0[0-9a-fA-F]{5,15}(:?) [ 0-9a-zA-Z]/.test(line);
+}
+
+/**
+ * Reads a line of `xxd`, `xxd -i`, `od` (octal, `-x`, `-c`, `-t x1`) or `hexdump` (also `-C`, `-c`), and of what writes like them.
+ *
+ * @param line one character for each byte, without its end
+ * @returns `undefined` for any other line
+ */
+export function readDumpLine(line: string): DumpLine | undefined {
+  if (line.length > MOST_DUMP_COLUMNS) return undefined;
+  if (LISTED_IN_C.test(line)) return fromTokens(line, 0, line.length, /0x[0-9a-f]{2}/gi, -1);
+  if (BYTES_ALONE.test(line)) return fromTokens(line, 0, line.length, /\S+/g, -1);
+  const offset = OFFSET.exec(line);
+  if (!offset) return undefined;
+  const from = offset[0].length;
+  if (offset[1] === ':') {
+    const gap = line.indexOf('  ', from);
+    const end = gap < 0 ? line.length : gap;
+    const dump = fromTokens(line, from, end, /\S+/g, -1);
+    if (dump && gap >= 0) dump.textColumn = Math.max(gap + 2, line.replace(/\r$/, '').length - dump.bytes.length);
+    return dump;
+  }
+  if (CHARACTER_FIELDS.test(line.slice(from))) return fromCharacters(line, from);
+  const column = TEXT_COLUMN.exec(line);
+  return fromTokens(line, from, column ? column.index : line.length, /\S+/g, column ? column.index + 3 : -1);
+}
+
+function fromTokens(line: string, from: number, to: number, pattern: RegExp, textColumn: number): DumpLine | undefined {
+  const found = [...line.slice(0, to).matchAll(pattern)].filter(({ index }) => index >= from);
+  if (found.length === 0) return undefined;
+  const dump: DumpLine = { bytes: [], starts: [], ends: [], textColumn };
+  const add = (byte: number, start: number, end: number): void => {
+    dump.bytes.push(byte);
+    dump.starts.push(start);
+    dump.ends.push(end);
+  };
+  const inOrder = line[from - 1] === ':';
+  for (const { 0: token, index } of found) {
+    if (/^0x[0-9a-f]{2}$/i.test(token)) add(Number.parseInt(token, 16), index, index + 4);
+    else if (/^[0-3][0-7]{5}$/.test(token) && !inOrder) {
+      const word = Number.parseInt(token, 8);
+      add(word & 0xff, index, index + 6);
+      add(word >> 8, index, index + 6);
+    } else if (/^(?:[0-9a-f]{2}){1,16}$/i.test(token)) {
+      const bytes = token.match(/../g) ?? [];
+      const swapped = !inOrder && bytes.length === 2;
+      for (const [at, digits] of bytes.entries()) {
+        if (swapped) add(Number.parseInt(bytes[1 - at] ?? '', 16), index, index + 4);
+        else add(Number.parseInt(digits, 16), index + 2 * at, index + 2 * at + 2);
+      }
+    } else return undefined;
+  }
+  return dump;
+}
+
+/** Four columns for each byte; a character of several bytes is followed by `**`. */
+function fromCharacters(line: string, from: number): DumpLine {
+  const dump: DumpLine = { bytes: [], starts: [], ends: [], textColumn: -1 };
+  for (let at = from; at + 4 <= line.length; at += 4) {
+    const field = line.slice(at, at + 4);
+    const shown = field.trim();
+    const byte = /^\d{3}$/.test(shown)
+      ? Number.parseInt(shown, 8)
+      : field.startsWith('  \\')
+        ? ESCAPES[shown[1] ?? '']
+        : field.charCodeAt(3);
+    dump.bytes.push(byte ?? 0);
+    dump.starts.push(field[3] === ' ' ? at : at + 4 - shown.length);
+    dump.ends.push(at + 4);
+  }
+  return dump;
+}

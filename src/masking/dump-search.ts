@@ -1,0 +1,136 @@
+import type { Automaton } from './automaton.ts';
+import { MOST_DUMP_COLUMNS, mayBecomeDump, readDumpLine } from './dump-lines.ts';
+
+/** Finds patterns in the bytes that dumps show (`dump-lines.ts`), over the lines of one dump. */
+export interface DumpSearch {
+  read(text: Buffer, ended: boolean): void;
+  /** From here on nothing may be shown yet, or `Infinity`. */
+  open(): number;
+  shift(by: number): void;
+  reset(): void;
+}
+
+/** So many bytes of a dump are of a secret by chance only where secrets are very many: what is shown of it before is no more. */
+const LEAST_HELD_BYTES = 3;
+
+const LINE_FEED = 0x0a;
+
+/** @param found is told of each stretch of a line that shows bytes of a match */
+export function createDumpSearch(
+  { stepOver, depths, longestEnding }: Automaton,
+  found: (start: number, end: number, state: number) => void,
+): DumpSearch {
+  let state = 0;
+  /** By byte that the dump showed so far: where it stands, and in the other column (-1: in none), and on which line. */
+  let starts: number[] = [];
+  let ends: number[] = [];
+  let others: number[] = [];
+  let lines: number[] = [];
+  let line = 0;
+  /** A line begins there that is not read yet; -1: the next one is to be looked for, from `searched` on. */
+  let next = 0;
+  let searched = 0;
+  let open = Number.POSITIVE_INFINITY;
+
+  function forget(): void {
+    state = 0;
+    starts = [];
+    ends = [];
+    others = [];
+    lines = [];
+  }
+
+  function mark(length: number): void {
+    const last = starts.length;
+    for (let first = last - length; first < last; ) {
+      let after = first + 1;
+      while (after < last && lines[after] === lines[first]) after++;
+      tell(Math.min(...starts.slice(first, after)), Math.max(...ends.slice(first, after)));
+      const other = others[first] as number;
+      if (other >= 0) tell(other, (others[after - 1] as number) + 1);
+      first = after;
+    }
+  }
+
+  function tell(start: number, end: number): void {
+    if (end > 0) found(start, end, state);
+  }
+
+  /** @returns whether it is of a dump */
+  function readLine(text: Buffer, from: number, to: number): boolean {
+    if (to - from > MOST_DUMP_COLUMNS) return false;
+    const dump = readDumpLine(text.toString('latin1', from, to));
+    if (dump === undefined) return false;
+    line += 1;
+    for (let index = 0; index < dump.bytes.length; index++) {
+      state = stepOver(state, dump.bytes[index] as number);
+      starts.push(from + (dump.starts[index] as number));
+      ends.push(from + (dump.ends[index] as number));
+      others.push(dump.textColumn < 0 ? -1 : from + dump.textColumn + index);
+      lines.push(line);
+      const length = longestEnding[state] as number;
+      if (length > 0) mark(length);
+    }
+    if (depths[state] === 0) forget();
+    return true;
+  }
+
+  return {
+    read(text, ended) {
+      open = Number.POSITIVE_INFINITY;
+      for (;;) {
+        if (next < 0) {
+          next = nextLine(text, searched);
+          if (next < 0) {
+            searched = text.length;
+            if (text.at(-1) === LINE_FEED) next = text.length;
+            break;
+          }
+        }
+        const lineFeed = text.indexOf(LINE_FEED, next);
+        if (lineFeed < 0 && !ended) {
+          if (mayBecomeDump(text.toString('latin1', next, Math.min(text.length, next + MOST_DUMP_COLUMNS)))) {
+            open = next;
+            break;
+          }
+          if (next === text.length) break;
+        }
+        const to = lineFeed < 0 ? text.length : lineFeed;
+        if (to > next && readLine(text, next, to)) next = lineFeed < 0 ? -1 : to + 1;
+        else {
+          forget();
+          next = -1;
+        }
+        searched = to;
+        if (lineFeed < 0) break;
+      }
+      const depth = depths[state] as number;
+      if (depth >= LEAST_HELD_BYTES) open = Math.min(open, starts[starts.length - depth] as number);
+    },
+    open: () => open,
+    shift(by) {
+      if (next >= 0) next -= by;
+      searched = Math.max(0, searched - by);
+      for (const places of [starts, ends])
+        for (let at = 0; at < places.length; at++) places[at] = (places[at] as number) - by;
+      others = others.map((place) => (place < 0 ? -1 : Math.max(-1, place - by)));
+    },
+    reset() {
+      forget();
+      next = 0;
+      searched = 0;
+    },
+  };
+}
+
+/** Lines of dumps begin with a zero, as their offsets do, or with a blank. */
+const BEGINNINGS = ['\n0', '\n '].map((text) => Buffer.from(text));
+
+function nextLine(text: Buffer, from: number): number {
+  let least = -1;
+  for (const beginning of BEGINNINGS) {
+    const at = text.indexOf(beginning, Math.max(0, from));
+    if (at >= 0 && (least < 0 || at < least)) least = at;
+  }
+  return least < 0 ? -1 : least + 1;
+}
