@@ -15,7 +15,8 @@ const OFFSET = /^[0-9a-fA-F]{6,16}(:?)(?= )/;
 const TEXT_COLUMN = / {2}([|>]).{1,64}[|<]\s*$/;
 const CHARACTER_FIELDS = /^(?: {3}[ -~]| {2}\\[0abfnrtv]| [0-3][0-7]{2}| {2}\*\*)+ *\r?$/;
 const LISTED_IN_C = /^\s+(?:0x[0-9a-f]{2}(?:, |,?\r?$))+$/i;
-const BYTES_ALONE = /^(?: [0-9a-f]{2}){4,}\s*$/i;
+const BYTES_ALONE = /^(?: [0-9a-f]{2})+\s*$/i;
+const LEAST_BYTES_ALONE = 4;
 const ESCAPES: Record<string, number> = { 0: 0, a: 7, b: 8, f: 12, n: 10, r: 13, t: 9, v: 11 };
 
 /** Whether an unfinished line may become one of a dump. */
@@ -27,12 +28,16 @@ export function mayBecomeDump(line: string): boolean {
  * Reads a line of `xxd`, `xxd -i`, `od` (octal, `-x`, `-c`, `-t x1`) or `hexdump` (also `-C`, `-c`), and of what writes like them.
  *
  * @param line one character for each byte, without its end
+ * @param continues the line before was of a dump
  * @returns `undefined` for any other line
  */
-export function readDumpLine(line: string): DumpLine | undefined {
+export function readDumpLine(line: string, continues = false): DumpLine | undefined {
   if (line.length > MOST_DUMP_COLUMNS) return undefined;
   if (LISTED_IN_C.test(line)) return fromTokens(line, 0, line.length, /0x[0-9a-f]{2}/gi, -1);
-  if (BYTES_ALONE.test(line)) return fromTokens(line, 0, line.length, /\S+/g, -1);
+  if (BYTES_ALONE.test(line)) {
+    const dump = fromTokens(line, 0, line.length, /\S+/g, -1);
+    return dump && (continues || dump.bytes.length >= LEAST_BYTES_ALONE) ? dump : undefined;
+  }
   const offset = OFFSET.exec(line);
   if (!offset) return undefined;
   const from = offset[0].length;

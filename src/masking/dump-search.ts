@@ -59,7 +59,7 @@ export function createDumpSearch(
   /** @returns whether it is of a dump */
   function readLine(text: Buffer, from: number, to: number): boolean {
     if (to - from > MOST_DUMP_COLUMNS) return false;
-    const dump = readDumpLine(text.toString('latin1', from, to));
+    const dump = readDumpLine(text.toString('latin1', from, to), state !== 0);
     if (dump === undefined) return false;
     line += 1;
     for (let index = 0; index < dump.bytes.length; index++) {

@@ -85,8 +85,9 @@ function withoutWhatTheLocaleLacks(text: string): string[] {
   ]);
 }
 
+/** With `?` for what Latin-1 lacks. */
 function inLatin1(text: string): Pattern[] {
-  return /[\x80-\xff]/.test(text) && !/[^\0-\xff]/.test(text) ? [text as Pattern] : [];
+  return /[\x80-\xff]/.test(text) ? [text.replace(/[^\0-\xff]/gu, '?') as Pattern] : [];
 }
 
 /** UTF-16 in both orders of bytes. */

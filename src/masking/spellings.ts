@@ -281,7 +281,7 @@ function readDigits(text: Uint8Array, at: number, run: number, ended: boolean, o
   for (; decimals < 3 && isDecimal(text[from + decimals]); decimals++) {
     decimal = decimal * 10 + (text[from + decimals] as number) - 0x30;
   }
-  if (decimals === 3 && decimal !== octal && decimal < 0x100) addNumber(out, decimal, run + 3);
+  if (decimals > 0 && decimal !== octal && decimal < 0x100) addNumber(out, decimal, run + decimals);
   let hexes = 0;
   let hex = 0;
   for (; hexes < 6 && hexDigit(text[from + hexes]) >= 0; hexes++) {

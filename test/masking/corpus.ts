@@ -12,6 +12,8 @@ export interface CorpusCase {
   printedBase64?: string;
   left?: string;
   leftBase64?: string;
+  /** The masker of this project leaves what it should not, and why. */
+  gap?: string;
 }
 
 const FOLDER = join(import.meta.dirname, '../vectors/masking');
