@@ -123,4 +123,5 @@ else if (mode === '--check') {
   console.error('npm run corpus -- --make [PRODUCER] | --check [PRODUCER] | --left | --page');
   process.exitCode = 2;
 }
-if (mode !== '--check') writeFileSync(join(import.meta.dirname, '../docs/masking.md'), maskingPage(readCorpus(), TRANSFORMATION_GAPS));
+if (mode !== '--check')
+  writeFileSync(join(import.meta.dirname, '../docs/masking.md'), maskingPage(readCorpus(), TRANSFORMATION_GAPS));

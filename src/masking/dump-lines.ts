@@ -19,9 +19,16 @@ const BYTES_ALONE = /^(?: [0-9a-f]{2})+\s*$/i;
 const LEAST_BYTES_ALONE = 4;
 const ESCAPES: Record<string, number> = { 0: 0, a: 7, b: 8, f: 12, n: 10, r: 13, t: 9, v: 11 };
 
+const UNFINISHED = [
+  /^0[0-9a-fA-F]{0,15}:?$/,
+  /^0[0-9a-fA-F]{5,15}:? [ 0-9a-zA-Z]?/,
+  /^ {1,2}(?:0(?:x(?:[0-9a-f](?:[0-9a-f](?:,.*)?)?)?)?)?$/i,
+  /^(?: [0-9a-f]{2})* ?[0-9a-f]?$/i,
+];
+
 /** Whether an unfinished line may become one of a dump. */
 export function mayBecomeDump(line: string): boolean {
-  return line.length < MOST_DUMP_COLUMNS && /^0[0-9a-fA-F]{0,15}$|^0[0-9a-fA-F]{5,15}(:?) [ 0-9a-zA-Z]/.test(line);
+  return line.length < MOST_DUMP_COLUMNS && UNFINISHED.some((form) => form.test(line));
 }
 
 /**

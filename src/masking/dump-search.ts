@@ -6,6 +6,8 @@ export interface DumpSearch {
   read(text: Buffer, ended: boolean): void;
   /** From here on nothing may be shown yet, or `Infinity`. */
   open(): number;
+  /** The text is read again from here on. */
+  needed(): number;
   shift(by: number): void;
   reset(): void;
 }
@@ -94,6 +96,10 @@ export function createDumpSearch(
             break;
           }
           if (next === text.length) break;
+          forget();
+          next = -1;
+          searched = text.length;
+          break;
         }
         const to = lineFeed < 0 ? text.length : lineFeed;
         if (to > next && readLine(text, next, to)) next = lineFeed < 0 ? -1 : to + 1;
@@ -108,6 +114,7 @@ export function createDumpSearch(
       if (depth >= LEAST_HELD_BYTES) open = Math.min(open, starts[starts.length - depth] as number);
     },
     open: () => open,
+    needed: () => (next < 0 ? Number.POSITIVE_INFINITY : next),
     shift(by) {
       if (next >= 0) next -= by;
       searched = Math.max(0, searched - by);

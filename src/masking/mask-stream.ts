@@ -30,10 +30,15 @@ export function createMaskStream(automaton: Automaton, filter: BlockFilter): Mas
   let masking = false;
 
   /** What can be shown of `text` when everything before `settled` is, and how many bytes of it that covers. */
-  function release(text: Uint8Array, settled: number): { shown: Uint8Array[]; released: number } {
+  function release(
+    text: Uint8Array,
+    open: number,
+    needed = Number.POSITIVE_INFINITY,
+  ): { shown: Uint8Array[]; released: number } {
     const shown: Uint8Array[] = [];
     let at = 0;
-    for (const { start, end } of runs.takeUntil(settled)) {
+    const settled = Math.min(open, runs.firstOver(needed));
+    for (const { start, end } of runs.takeUntil(settled, needed)) {
       if (start > at) shown.push(text.subarray(at, start));
       if (start > at || !masking) shown.push(MASK);
       masking = true;
@@ -54,7 +59,7 @@ export function createMaskStream(automaton: Automaton, filter: BlockFilter): Mas
       const held = tail.length;
       const text = held === 0 ? chunk : tail.append(chunk);
       search.read(text, held, false);
-      const { shown, released } = release(text, search.open());
+      const { shown, released } = release(text, search.open(), search.needed());
       if (text === chunk) tail.append(chunk.subarray(released));
       else tail.drop(released);
       return joined(shown);

@@ -8,8 +8,10 @@ export interface Run {
 export interface Runs {
   /** Adds a stretch and joins it with what it touches. Most end after all others. */
   add(start: number, end: number): void;
-  /** Takes out those that begin at `place` or before. */
-  takeUntil(place: number): Run[];
+  /** Where the first begins that ends after `place`, or `Infinity`. */
+  firstOver(place: number): number;
+  /** Takes out those that begin at `place` or before, up to the first that ends after `most`. */
+  takeUntil(place: number, most: number): Run[];
   /** Counts places from one that is `by` bytes later. */
   shift(by: number): void;
 }
@@ -28,8 +30,9 @@ export function createRuns(): Runs {
       }
       runs.splice(first, last - first, joined);
     },
-    takeUntil(place) {
-      const kept = runs.findIndex(({ start }) => start > place);
+    firstOver: (place) => runs.find(({ end }) => end > place)?.start ?? Number.POSITIVE_INFINITY,
+    takeUntil(place, most) {
+      const kept = runs.findIndex(({ start, end }) => start > place || end > most);
       return runs.splice(0, kept < 0 ? runs.length : kept);
     },
     shift(by) {

@@ -1,6 +1,6 @@
 import type { Automaton } from './automaton.ts';
 import { type BlockFilter, nextCandidate, viewOf } from './block-filter.ts';
-import { nextBlockLineEnd } from './block-lines.ts';
+import { CONTEXT_BYTES, nextBlockLineEnd } from './block-lines.ts';
 import { createDumpSearch } from './dump-search.ts';
 import { createIntroducers } from './introducers.ts';
 import { createSpelledSearch, UNREAD } from './spelled-search.ts';
@@ -15,6 +15,8 @@ export interface Search {
   read(text: Uint8Array, unread: number, ended: boolean): void;
   /** Where the first pattern begins that may have begun and not ended; the length of the text where none has. */
   open(): number;
+  /** No byte from here on may be given up: they are read again. */
+  needed(): number;
   /** Counts places from one that is `by` bytes later: the text of the next call begins there. */
   shift(by: number): void;
   reset(): void;
@@ -36,7 +38,9 @@ export function createSearch(automaton: Automaton, filter: BlockFilter, found: F
   const dumps = createDumpSearch(automaton, found);
   const introducers = createIntroducers();
   let state = 0;
-  let length = 0;
+  /** What was read last, and what stood before it. */
+  let last: Uint8Array = new Uint8Array(0);
+  let before: Uint8Array = last;
 
   return {
     read(text, unread, ended) {
@@ -44,7 +48,7 @@ export function createSearch(automaton: Automaton, filter: BlockFilter, found: F
       const end = text.length;
       const buffer = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
       introducers.begin(buffer);
-      length = end;
+      last = text;
       let at = unread;
       /** Where the automaton began, how far it came in earlier rounds, and where the match begins that the filter suspects. */
       let entered = at;
@@ -53,15 +57,15 @@ export function createSearch(automaton: Automaton, filter: BlockFilter, found: F
       /** The state knows of all matches that began from here on, and of earlier ones that the filter told of. */
       let covered = Number.NEGATIVE_INFINITY;
       let sign = introducers.next(at);
-      let lineEnd = nextBlockLineEnd(buffer, at);
-      const enter = (place: number, before: number): void => {
+      let lineEnd = nextBlockLineEnd(buffer, before, at);
+      const enter = (place: number, known: number): void => {
         spelled.advance(text, place, ended);
         if (place === sign) {
-          spelled.enter(text, place, before, ended);
+          spelled.enter(text, place, known, ended);
           sign = introducers.next(place + 1);
         } else {
-          spelled.enterNextLine(text, place, before);
-          lineEnd = nextBlockLineEnd(buffer, place + 1);
+          spelled.enterNextLine(text, place, known);
+          lineEnd = nextBlockLineEnd(buffer, before, place + 1);
         }
       };
 
@@ -87,14 +91,20 @@ export function createSearch(automaton: Automaton, filter: BlockFilter, found: F
       spelled.advance(text, end, ended);
       dumps.read(buffer, ended);
     },
-    open: () => Math.min(length - (depths[state] as number), spelled.earliest(), dumps.open()),
-    shift: (by) => {
+    open: () => Math.min(last.length - (depths[state] as number), spelled.earliest(), dumps.open()),
+    needed: () => Math.min(spelled.needed(), dumps.needed()),
+    shift(by) {
+      if (by === 0) return;
       spelled.shift(by);
       dumps.shift(by);
-      length -= by;
+      before = Buffer.concat([before, last.subarray(Math.max(0, by - CONTEXT_BYTES), by)]).subarray(-CONTEXT_BYTES);
+      spelled.follows(before);
+      last = last.subarray(by);
     },
     reset() {
       state = 0;
+      last = new Uint8Array(0);
+      before = last;
       spelled.reset();
       dumps.reset();
     },

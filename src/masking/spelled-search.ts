@@ -20,6 +20,10 @@ export interface SpelledSearch {
   advance(text: Uint8Array, until: number, ended: boolean): void;
   /** Where the first secret begins that the text may have begun to spell, or `Infinity`. */
   earliest(): number;
+  /** The text is read again from here on. */
+  needed(): number;
+  /** Tells what stands before the text of the next call. */
+  follows(before: Uint8Array): void;
   /** Counts places from one that is `by` bytes later. */
   shift(by: number): void;
   reset(): void;
@@ -31,7 +35,7 @@ interface Thread {
   /** Up to here the text is read. */
   at: number;
   start: number;
-  /** It came to the next line of a block, where blanks may stand first. */
+  /** It came to the next line of a block, where the rest of the line end and blanks may stand first. */
   indented: boolean;
   /** Nothing from here on may be shown yet. */
   holds: number;
@@ -106,12 +110,13 @@ export function createSpelledSearch(
 
   function follow(text: Uint8Array, { state, at, start, indented, holds }: Thread, ended: boolean): void {
     const byte = text[at] as number;
-    if (indented && (byte === SPACE || byte === TAB)) {
+    if (indented && (byte === SPACE || byte === TAB || byte === LINE_FEED)) {
       put(state, at + 1, start, true, holds);
       return;
     }
     if (KIND[byte] === LINE_END) {
-      if (lengthOfLineEnd(text, at) > 0 && endsInDigits(text, at)) putInNextLine(text, state, at, start);
+      if (lengthOfLineEnd(text, at) > 0 && endsInDigits(text, spellings.before, at))
+        putInNextLine(text, state, at, start);
       return;
     }
     if (KIND[byte] === MAY_SPELL) {
@@ -207,6 +212,10 @@ export function createSpelledSearch(
       for (const { holds } of threads) least = Math.min(least, holds);
       return least;
     },
+    needed: () => next,
+    follows(before) {
+      spellings.before = before;
+    },
     shift(by) {
       if (threads.length === 0) return;
       for (const thread of threads) {
@@ -219,6 +228,7 @@ export function createSpelledSearch(
     reset() {
       threads = [];
       next = Number.POSITIVE_INFINITY;
+      spellings.before = new Uint8Array(0);
     },
   };
 }

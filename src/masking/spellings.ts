@@ -12,6 +12,8 @@ export interface Spellings {
   lengths: Int32Array;
   /** More text may make another reading, or a longer one. */
   cutShort: boolean;
+  /** The bytes that stood before the text, some of them. */
+  before: Uint8Array;
   /** For what was encoded twice. */
   peeled: Peeled | undefined;
 }
@@ -44,6 +46,7 @@ export function createSpellings(): Spellings {
     values: new Int32Array(MOST_READINGS),
     lengths: new Int32Array(MOST_READINGS),
     cutShort: false,
+    before: new Uint8Array(0),
     peeled: undefined,
   };
 }
@@ -126,7 +129,7 @@ function readQuotes(text: Uint8Array, at: number, ended: boolean, out: Spellings
 function readPercent(text: Uint8Array, at: number, ended: boolean, out: Spellings, peels: number): void {
   if (text[at + 1] === 0x75) {
     const unit = hexNumber(text, at + 2, 4);
-    if (unit >= 0) addUnit(text, at, 6, unit, out, PERCENT);
+    if (unit >= 0) addUnit(text, at, 6, unit, out, PERCENT, ended);
     else if (!ended && isHexUpTo(text, at + 2, 4)) out.cutShort = true;
     return;
   }
@@ -199,23 +202,32 @@ function readUnicode(text: Uint8Array, at: number, run: number, ended: boolean, 
     addNumber(out, number, digits + 8 - at);
     return;
   }
-  addUnit(text, at, digits + 4 - at, number, out, BACKSLASH);
+  addUnit(text, at, digits + 4 - at, number, out, BACKSLASH, ended);
   if (isIntroducer(number)) readPeeled(text, at, ended, out, peels);
-  if (isHighSurrogate(number) && !ended && text.length < digits + 4 + run + 5) out.cutShort = true;
 }
 
 /** A unit of UTF-16, with the other half of the character, which is written in the same way. */
-function addUnit(text: Uint8Array, at: number, length: number, unit: number, out: Spellings, introducer: number): void {
+function addUnit(
+  text: Uint8Array,
+  at: number,
+  length: number,
+  unit: number,
+  out: Spellings,
+  introducer: number,
+  ended: boolean,
+): void {
   if (!isHighSurrogate(unit)) {
     addNumber(out, unit, length);
     return;
   }
   let next = at + length;
   while (text[next] === introducer) next++;
-  if (text[next] !== 0x75) return;
+  if (next < text.length && text[next] !== 0x75) return;
   const low = hexNumber(text, next + 1, 4);
-  if ((low & 0xfc00) !== 0xdc00) return;
-  add(out, CHARACTER | (0x10000 + ((unit & 0x3ff) << 10) + (low & 0x3ff)), next + 5 - at);
+  if (low < 0 && !ended && isHexUpTo(text, next + 1, 4)) out.cutShort = true;
+  if ((low & 0xfc00) === 0xdc00 && low >= 0) {
+    add(out, CHARACTER | (0x10000 + ((unit & 0x3ff) << 10) + (low & 0x3ff)), next + 5 - at);
+  }
 }
 
 /** `\x41`, `\x{41}`; as many as two digits. */
@@ -298,18 +310,21 @@ const MOST_BROKEN_COLUMN = 80;
 
 function readBrokenLine(text: Uint8Array, at: number, run: number, ended: boolean, out: Spellings): void {
   if (run !== 1) return;
-  const column = at - 1 - lastLineFeed(text, at);
+  const column = columnOf(text, out.before, at);
   if (column < LEAST_BROKEN_COLUMN || column > MOST_BROKEN_COLUMN) return;
   if (text[at + 1] === LINE_FEED) add(out, NOTHING, 2);
   else if (text[at + 2] === LINE_FEED) add(out, NOTHING, 3);
   else if (at + 2 === text.length && !ended) out.cutShort = true;
 }
 
-function lastLineFeed(text: Uint8Array, before: number): number {
-  let at = before - 1;
-  const least = before - 2 - MOST_BROKEN_COLUMN;
-  while (at >= 0 && at > least && text[at] !== LINE_FEED) at--;
-  return at;
+function columnOf(text: Uint8Array, before: Uint8Array, at: number): number {
+  let column = 0;
+  for (; column <= MOST_BROKEN_COLUMN; column++) {
+    const place = at - 1 - column;
+    const byte = place >= 0 ? text[place] : before[before.length + place];
+    if (byte === LINE_FEED || byte === undefined) break;
+  }
+  return column;
 }
 
 /**

@@ -23,7 +23,10 @@ for (const [producer, cases] of Map.groupBy(corpus, (each) => each.producer)) {
 }
 
 test('the page about masking is the one that is made from the corpus: npm run corpus -- --page', () => {
-  assert.equal(readFileSync(join(import.meta.dirname, '../../docs/masking.md'), 'utf8'), maskingPage(corpus, TRANSFORMATION_GAPS));
+  assert.equal(
+    readFileSync(join(import.meta.dirname, '../../docs/masking.md'), 'utf8'),
+    maskingPage(corpus, TRANSFORMATION_GAPS),
+  );
 });
 
 function masked({ secret }: CorpusCase, chunks: Uint8Array[]): string {

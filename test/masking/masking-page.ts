@@ -1,4 +1,4 @@
-import { bytesOf, type CorpusCase } from './corpus.ts';
+import type { CorpusCase } from './corpus.ts';
 
 const HEAD = `# How programs write a secret, and what is masked
 
@@ -39,7 +39,13 @@ export function maskingPage(corpus: readonly CorpusCase[], transformationGaps: r
       const transformation = transformationGaps.some((gap) => gap.test(producer)) ? 'no' : 'yes';
       return `| \`${producer.replaceAll('|', '\\|')}\` | ${members[0]?.version} | ${pilot} | ${transformation} |`;
     });
-    return [`## ${titleOf(group)}\n`, '| | printed by | pilot | transformation |', '|---|---|---|---|', ...rows, ''].join('\n');
+    return [
+      `## ${titleOf(group)}\n`,
+      '| | printed by | pilot | transformation |',
+      '|---|---|---|---|',
+      ...rows,
+      '',
+    ].join('\n');
   });
   return `${HEAD}${groups.join('\n')}${NOT_COVERED}`;
 }
