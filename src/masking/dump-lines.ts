@@ -23,7 +23,7 @@ const UNFINISHED = [
   /^0[0-9a-fA-F]{0,15}:?$/,
   /^0[0-9a-fA-F]{5,15}:? [ 0-9a-zA-Z]?/,
   /^ {1,2}(?:0(?:x(?:[0-9a-f](?:[0-9a-f](?:,.*)?)?)?)?)?$/i,
-  /^(?: [0-9a-f]{2})* ?[0-9a-f]?$/i,
+  /^(?: [0-9a-f]{2})* [0-9a-f]?$|^(?: [0-9a-f]{2})+$/i,
 ];
 
 /** Whether an unfinished line may become one of a dump. */

@@ -346,14 +346,18 @@ function readPeeled(text: Uint8Array, at: number, ended: boolean, out: Spellings
   let cut = false;
   while (count < PEELED_CHARS && next < text.length) {
     const length = peelOne(text, next, ended, once, peels);
-    cut ||= once.cutShort;
+    if (once.cutShort) {
+      // What ends there may be an escape of what is decoded here.
+      cut = true;
+      break;
+    }
     peeled[count++] = length === 0 ? (text[next] as number) : (once.values[0] as number);
     next += length === 0 ? 1 : length;
     ends[count] = next;
   }
   inner.count = 0;
   inner.cutShort = false;
-  read(peeled.subarray(0, count), 0, ended || (next < text.length && !cut), inner, peels + 1);
+  read(peeled.subarray(0, count), 0, !cut && (ended || next < text.length), inner, peels + 1);
   out.cutShort ||= inner.cutShort && !ended;
   for (let index = 0; index < inner.count; index++) {
     const length = ends[inner.lengths[index] as number] as number;
