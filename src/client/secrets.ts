@@ -6,7 +6,7 @@ import { ATTRIBUTE_NAMES, type GivenAttributes, type ToldAttributes } from '../p
 import { checkValue } from '../protocol/text.ts';
 import type { Transport } from './transport.ts';
 
-/** The caller's secrets. Every call throws as `Transport` says. What answers text answers the server's message. */
+/** The caller's secrets. Every call throws as `Transport` says. A call that answers text answers the server's message. */
 export interface SecretCalls {
   /**
    * @param attributes what else it carries (our extension); what is left out stays

@@ -59,7 +59,7 @@ export function isEnvironmentName(name: string): boolean {
   return ENVIRONMENT_NAME.test(name) && !JOB_BREAKING.test(name);
 }
 
-/** Whether a file secret of this name also becomes a file of the job: it stays in its directory and needs no other. */
+/** Tells if a file secret of this name becomes a file of the job: the name stays in its directory and needs no other. */
 export function isFileName(name: string): boolean {
   return !/[/\\\0]/.test(name) && name !== '.' && name !== '..';
 }

@@ -9,7 +9,7 @@ interface Attribute {
   example: string;
   /** One line for the option and for the API's document. */
   about: string;
-  /** What `pbook help set_secret` says under `heading`, without the option itself. */
+  /** Lines that `pbook help set_secret` prints behind the option, under `heading`. */
   heading: string;
   help: readonly string[];
   /**
@@ -19,12 +19,12 @@ interface Attribute {
    * @throws {InvalidArgument} naming the attribute and what is allowed
    */
   parse(words: readonly string[]): string | null;
-  /** How the list of secrets tells it. */
+  /** Its words in the list of secrets. */
   remark(words: readonly string[]): string;
 }
 
 /**
- * What a secret may carry, each described once. The option of `pbook set_secret`, the argument of the call, the columns of the
+ * The attributes that a secret may carry, each described once. The option of `pbook set_secret`, the argument of the call, the columns of the
  * secret's row, its place in a change, in the audit and in the list are made from this; `docs/developer.md` tells what else a
  * new one needs.
  */
@@ -57,7 +57,7 @@ export type AttributeColumns = { readonly [A in AttributeName]: string | null };
 /** Everything that a secret carries; null for what it does not. */
 export type Attributes = { readonly [A in AttributeName]: AttributeText | null };
 
-/** The attributes that a change of a secret names. What it does not name stays as it is. */
+/** The attributes that a change of a secret names. The others stay as they are. */
 export type AttributeChange = Partial<Attributes>;
 
 /** An attribute as it is given and told: on the wire and in `--json`. */
@@ -69,7 +69,7 @@ export type GivenAttributes = { readonly [A in AttributeName]?: Told<A> | undefi
 /** Attributes as a secret's owner is told them. */
 export type ToldAttributes = { readonly [A in AttributeName]: Told<A> | null };
 
-/** What a secret carries for which nothing was named. */
+/** The attributes of a secret for which none was named. */
 export const NO_ATTRIBUTES = attributes(() => null);
 
 /** @param given may have other properties: only attributes are read @throws {InvalidArgument} as each attribute's `parse` */
@@ -101,7 +101,7 @@ export function typedAttributes(typed: { readonly [name: string]: unknown }): Gi
   return { ...given, ...withoutNull(toldAttributes(parseAttributes(given))) };
 }
 
-/** What lifts an attribute is sent as it was typed: `*`. */
+/** A word that lifts an attribute, `*`, is sent as it was typed. */
 function withoutNull(told: Partial<ToldAttributes>): GivenAttributes {
   return Object.fromEntries(Object.entries(told).filter(([, value]) => value !== null));
 }
@@ -122,7 +122,7 @@ export function toldAttributes<A extends AttributeChange>(kept: A): Pick<ToldAtt
   ) as Pick<ToldAttributes, keyof A & AttributeName>;
 }
 
-/** What the list of secrets says of those that are set. A server of an earlier release tells fewer. */
+/** The words of the list of secrets for those that are set. A server of an earlier release tells fewer. */
 export function attributeRemarks(told: Partial<ToldAttributes>): string[] {
   return ATTRIBUTE_NAMES.flatMap((name) => {
     const value: string | readonly string[] | null | undefined = told[name];

@@ -12,7 +12,7 @@ export interface ValuePlace {
   nameHash: Uint8Array;
   /** Version number, from 1 to 2^32 - 1. */
   version: number;
-  /** What the row says that the secret carries; nothing when left out. */
+  /** The attributes as the row has them; none when left out. */
   attributes?: Partial<Attributes>;
 }
 

@@ -46,7 +46,7 @@ export async function deleteDataKeys(db: Database, ownerId: string): Promise<voi
   await db.deleteFrom('data_keys').where('owner_id', '=', ownerId).execute();
 }
 
-/** Whether any owner has a key here. */
+/** Tells if any owner has a key here. */
 export async function anyDataKey(db: Database): Promise<boolean> {
   return (await db.selectFrom('data_keys').select('id').limit(1).executeTakeFirst()) !== undefined;
 }

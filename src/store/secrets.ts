@@ -55,7 +55,7 @@ export const findSecretsOfName = prepared<{ ownerId: string; nameHashes: readonl
       .where('name_hash', 'in', arg('nameHashes')),
 );
 
-/** How many secrets an owner keeps, and the bytes of their current values. Under the owner's lock, or it may be stale. */
+/** The number of an owner's secrets, and the bytes of their current values. Under the owner's lock, or it may be stale. */
 export const sumSecrets = prepared<{ ownerId: string }, { count: number; bytes: number }>((db, arg) =>
   db
     .selectFrom('secrets')
@@ -111,7 +111,7 @@ export async function updateName(
   await db.updateTable('secrets').set(change).where('id', '=', id).execute();
 }
 
-/** What an owner's secrets are, without values; in no order. */
+/** An owner's secrets without values; in no order. */
 export function listSecretRows(db: Database, ownerId: string) {
   return db.selectFrom('secrets').selectAll().where('owner_id', '=', ownerId).execute();
 }

@@ -27,7 +27,7 @@ export interface SealedSecret {
 }
 
 /**
- * What owners keep at this moment, in ciphertext, remembered up to `cacheBytes`. Other servers write the same database, so
+ * Owners' secrets at this moment, in ciphertext, remembered up to `cacheBytes`. Other servers write the same database, so
  * each time the owner's revision is read and what was remembered at another one is read anew.
  */
 export interface CurrentSecrets {
@@ -37,7 +37,7 @@ export interface CurrentSecrets {
   close(): void;
 }
 
-/** What a remembered row weighs beside its ciphertext, in bytes: ids, hash, objects. */
+/** The weight of a remembered row beside its ciphertext, in bytes: ids, hash, objects. */
 const ROW_OVERHEAD_BYTES = 500;
 
 export function createCurrentSecrets(options: {
@@ -48,7 +48,7 @@ export function createCurrentSecrets(options: {
   const { store, dataKeys, cacheBytes } = options;
   const remembered = createBoundedCache<OwnerId, { revision: number; secrets: readonly SealedSecret[] }>({
     maxWeight: cacheBytes,
-    // What is stale is found by its revision.
+    // A stale entry is found by its revision.
     lifetimeMs: Number.POSITIVE_INFINITY,
     clock: () => 0,
   });

@@ -19,7 +19,7 @@ export interface JobSecretsRequest {
 export interface JobSecrets {
   /** Sorted by name. */
   secrets: OpenedSecret[];
-  /** How many of its owner's secrets do not go to that queue, where it asked for all. */
+  /** The number of its owner's secrets that do not go to that queue, where it asked for all. */
   leftOut: number;
 }
 

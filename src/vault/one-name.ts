@@ -22,7 +22,7 @@ export async function findSecret(
   return { found, replaced, nameHash: found?.name_hash ?? hashes[0] };
 }
 
-/** What a name may be hashed as. New secrets stand under the first, whatever their kind. */
+/** The hashes under which a name may stand. New secrets stand under the first, whatever their kind. */
 export function nameHashes(dataKey: DataKey, wire: WireName): [Buffer, Buffer] {
   const { name } = splitWireName(wire);
   return [hashName(dataKey, wireName(name, 'string')), hashName(dataKey, wireName(name, 'file'))];

@@ -79,7 +79,7 @@ export interface VaultDependencies {
   rootKeys: RootKeys;
   /** Milliseconds since 1970 UTC. */
   clock: () => number;
-  /** How many bytes of ciphertext to remember. */
+  /** Bytes of ciphertext to remember. */
   cacheBytes?: number;
 }
 

@@ -17,7 +17,7 @@ import type { Vault } from '../../vault/vault.ts';
 import { ownerOf } from '../plugins/authentication.ts';
 import { route } from '../route.ts';
 
-/** What these calls work on. */
+/** The rooms that these calls work on. */
 export interface SecretRooms {
   vault: Vault;
   delivery: Delivery;
