@@ -6,7 +6,7 @@ import { Conflict, Misconfigured } from '../protocol/errors.ts';
 /** A JSON file with keys in it, which only the user of this process (or root) can read. */
 export interface PrivateFile<T> {
   /**
-   * What it holds, or undefined when it is not there.
+   * Its content, or undefined when it is not there.
    *
    * @throws {Misconfigured} when others can read it or it cannot be read; the message says what to do
    * @throws what `parse` throws
@@ -14,7 +14,7 @@ export interface PrivateFile<T> {
   read(): Promise<T | undefined>;
   /**
    * Makes it with mode 0600 when it is not there, whole or not at all, and on the disk when this returns. Of several
-   * processes that do so at once one makes it; whoever reads it afterwards reads that one's.
+   * processes that do so at once one makes it; all read that one's afterwards.
    *
    * @throws {Misconfigured} when its folder does not let it be made
    */
@@ -30,9 +30,9 @@ export interface PrivateFile<T> {
 
 export interface PrivateFileOptions<T> {
   path: string;
-  /** What it is called in messages: `root key file`. */
+  /** Its name in messages: `root key file`. */
   name: string;
-  /** What to do, after `chmod`, when others could read it. */
+  /** The next step, after `chmod`, when others could read it. */
   ifExposed: string;
   /** Throws when the parsed JSON is not what the file should hold. The text itself must not get into the message. */
   parse: (json: unknown) => T;

@@ -17,7 +17,7 @@ export interface AttemptDirectory {
 }
 
 /**
- * What an attempt is called on its node, `PANDAID-ATTEMPT`: a path segment.
+ * The name of an attempt on its node, `PANDAID-ATTEMPT`: a path segment.
  *
  * @throws {InvalidArgument} when the server gave something else than numbers
  */
@@ -57,7 +57,7 @@ export async function enterRunDirectory(work: string, runDirectory: string): Pro
   return real;
 }
 
-/** Whether `path` is not `directory` and not below it; both absolute, without links. */
+/** True when `path` is not `directory` and not below it; both absolute, without links. */
 export function isOutside(directory: string, path: string): boolean {
   const way = relative(directory, path);
   return way === '..' || way.startsWith('../') || isAbsolute(way);

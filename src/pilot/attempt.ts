@@ -33,7 +33,7 @@ export interface JobNode {
   environment: Readonly<Record<string, string | undefined>>;
 }
 
-/** What the operator lets a job do. */
+/** The operator's rules for a job. */
 export interface JobPolicy {
   heartbeatSeconds: number;
   killGraceSeconds?: number | undefined;
@@ -211,7 +211,7 @@ function secretsPlace({ home, isolation }: JobNode, attempt: string): SecretsPla
     : { kind: 'folder', path: join(home.secretsDirectory, attempt) };
 }
 
-/** How many, not which: a log is passed on to others, and its owner is told the names when the secrets are set. */
+/** Numbers, not names: a log is passed on to others, and the owner is told the names when the secrets are set. */
 function notesOn({ unmaskable, partlyMasked }: Masker): string[] {
   const count = (names: readonly unknown[]) => (names.length === 1 ? '1 secret is' : `${names.length} secrets are`);
   return [

@@ -2,11 +2,11 @@ import type { Dirent } from 'node:fs';
 import { lstat, opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** What `stat` counts blocks in, whatever the file system's own are. */
+/** The unit that `stat` counts blocks in, whatever the file system's own is. */
 const BLOCK_BYTES = 512;
 
 /**
- * How many bytes of disk everything below the directories takes: sparse files as far as they are filled, a file with several
+ * The bytes of disk that everything below the directories takes: sparse files as far as they are filled, a file with several
  * names once. What vanishes or cannot be looked into meanwhile is passed over, no link is followed.
  */
 export async function diskUsage(directories: readonly string[]): Promise<number> {

@@ -17,10 +17,10 @@ import { Plaintext } from '../protocol/plaintext.ts';
 import { utf8Length } from '../protocol/text.ts';
 import type { JobSecret } from './job-secrets.ts';
 
-/** What a payload needs of the node's environment: where programs and certificates are, the language, what the batch system gave. */
+/** Variables of the node that a payload needs: places of programs and certificates, the language, the batch system's. */
 const PASSED_ON =
   /^(PATH|LANG|LANGUAGE|LC_[A-Z]+|TZ|SHELL|LD_LIBRARY_PATH|X509_CERT_DIR|SSL_CERT_(FILE|DIR)|(https?|ftp|no|all)_proxy|(HTTPS?|ALL|NO)_PROXY|SLURM_[A-Z0-9_]+|CUDA_VISIBLE_DEVICES|ROCR_VISIBLE_DEVICES|OMP_[A-Z_]+)$/;
-/** What may hold a token or lead to one; never given to a payload, not even when the operator names it. */
+/** Variables that may hold a token or lead to one; never given to a payload, not even when the operator names them. */
 const NEVER_PASSED_ON = /^(OIDC_|PANDA_|BEARER_TOKEN)/;
 const DEFAULT_PATH = ['/usr/local/bin', '/usr/bin', '/bin'].join(delimiter);
 
@@ -37,11 +37,11 @@ export interface EnvironmentOptions {
   /** Set as they are, whatever the node or the secrets say. */
   fixed: Readonly<Record<string, string>>;
   secrets: readonly JobSecret[];
-  /** How many bytes the payload's arguments and environment may have together, see {@link argumentsRoom}. */
+  /** The bytes that the payload's arguments and environment may have together, see {@link argumentsRoom}. */
   room: number;
 }
 
-/** Why a string secret is no variable: its name cannot be one or the pilot sets it, its value has a NUL or no room. */
+/** A string secret that is no variable: its name cannot be one or the pilot sets it, or its value has a NUL or no room. */
 export interface LeftOut {
   name: string;
   why: 'name' | 'value';
@@ -120,7 +120,7 @@ function passedOn({ own, passOn }: Pick<EnvironmentOptions, 'own' | 'passOn'>): 
 /** Of the stack, the part that arguments and environment may take (execve(2)). */
 const SHARE_OF_STACK = 1 / 4;
 
-/** How many bytes the kernel lets a program have that is started here: it follows the stack limit of this process. */
+/** The bytes that the kernel lets arguments and environment of a program have: they follow the stack limit of this process. */
 export function argumentsRoom(limits = ownLimits()): number {
   const [, soft = 'unlimited'] = /^Max stack size\s+(\S+)/m.exec(limits) ?? [];
   const bytes = soft === 'unlimited' ? MAX_ARGUMENTS_BYTES : Number(soft) * SHARE_OF_STACK;

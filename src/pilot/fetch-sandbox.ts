@@ -6,9 +6,9 @@ import type { PilotServer } from './reporter.ts';
 import { untilAnswered } from './retry.ts';
 import { unpackSandbox } from './sandbox.ts';
 
-/** How long a sandbox's server may be away. */
+/** The longest that a sandbox's server may be away. */
 const RETRY_SECONDS = 600;
-/** How long a sandbox may take to come: no limit of the job's counts yet. */
+/** The longest that a sandbox may take to come: no limit of the job's counts yet. */
 const DOWNLOAD_SECONDS = 3600;
 
 export interface SandboxSource {

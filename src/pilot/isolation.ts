@@ -13,10 +13,10 @@ import { type VisibleSystem, visibleSystem } from './visible-system.ts';
 export const ISOLATION_MODES = ['auto', 'on', 'off'] as const;
 export type IsolationMode = (typeof ISOLATION_MODES)[number];
 
-/** Where an isolated payload sees what is its own. `/srv` is where PanDA's containers have the working directory. */
+/** The places of an isolated payload's own directories. PanDA's containers have the working directory at `/srv`, too. */
 export const ISOLATED_PATHS = { work: '/srv', temporary: '/tmp' } as const;
 
-/** What one payload gets to see besides the system. All are paths of the pilot's. */
+/** One payload's own directories and files. All are paths of the pilot's. */
 export interface IsolatedPayload {
   work: string;
   temporary: string;
@@ -28,19 +28,19 @@ export interface IsolatedPayload {
 
 /** Runs payloads apart from each other and from the pilot, with bubblewrap. */
 export interface Isolation {
-  /** Whose the payload's directories must be, where it does not run as the pilot's user. */
+  /** The user whose the payload's directories must be, where it does not run as the pilot's. */
   user: PayloadUser | undefined;
-  /** How to start a payload's `command`. */
+  /** Says how a payload's `command` is started. */
   launch(payload: IsolatedPayload, command: readonly string[]): Launch;
 }
 
 export interface IsolationOptions {
   mode: IsolationMode;
-  /** Whether payloads may run as root where they are not isolated. */
+  /** Lets payloads run as root where they are not isolated. */
   allowRoot: boolean;
   /** Directories, files and devices that payloads see besides the system's, read-only (devices: as they are). */
   shared: readonly string[];
-  /** What no payload may see, wherever it is: the pilot's folder and the files that it is let in with. */
+  /** Paths that no payload may see, wherever they are: the pilot's folder and the files that it is let in with. */
   hidden: readonly string[];
   /** The pilot's own environment: where to look for `bwrap`. */
   own: Readonly<Record<string, string | undefined>>;
@@ -130,7 +130,7 @@ function give({ words, inputs }: Draft, bytes: Uint8Array, option: string, ...re
   words.push(option, String(FIRST_INPUT + inputs.length), ...rest);
 }
 
-/** What is needed to become another user, and to give that user its secrets first. */
+/** Needed to become another user, and to give that user its secrets first. */
 const TO_CHANGE_USER = ['CAP_SETUID', 'CAP_SETGID', 'CAP_CHOWN', 'CAP_DAC_READ_SEARCH'];
 
 function apart(user: PayloadUser | undefined): string[] {

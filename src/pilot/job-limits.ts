@@ -6,7 +6,7 @@ import { PILOT_ERRORS } from './error-codes.ts';
 import { membersOf, type ProcessTree } from './process-tree.ts';
 import { memoryOf } from './processes.ts';
 
-/** What a payload may use; 0 for no limit. */
+/** The most that a payload may use; 0 for no limit. */
 export interface JobLimits {
   walltimeSeconds: number;
   memoryMegabytes: number;

@@ -6,7 +6,7 @@ import { finished, pipeline } from 'node:stream/promises';
 import { create } from 'tar';
 import { MAX_LOG_BYTES } from '../protocol/limits.ts';
 
-/** The log of one attempt: what the payload printed, masked by whoever writes it, between the pilot's own lines. */
+/** The log of one attempt: the payload's output, masked before it comes here, between the pilot's own lines. */
 export interface JobLog {
   /** One for each stream of output. Lines of several streams come whole, one after another; bytes are kept as they are. */
   stream(): Writable;

@@ -7,7 +7,7 @@ export interface JoinOptions {
   token: JoinToken;
   queue: string;
   node: string;
-  /** How long to wait for a server that does not answer; without end when left out. */
+  /** The longest wait for a server that does not answer; without end when left out. */
   forSeconds?: number | undefined;
   stopping: AbortSignal;
   say: (text: string) => void;

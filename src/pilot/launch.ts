@@ -1,11 +1,11 @@
 import { type ChildProcessByStdio, type SpawnOptions, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 
-/** How a program is started. */
+/** A program to start. */
 export interface Launch {
   /** Its path or name, and its arguments, which every user of the machine can read. */
   words: readonly string[];
-  /** What it reads from its descriptors: from 3 on, each to its end. Nobody else sees these. */
+  /** Read from its descriptors: from 3 on, each to its end. Nobody else sees these. */
   inputs: readonly Uint8Array[];
 }
 

@@ -4,7 +4,7 @@ import { Refused } from '../protocol/errors.ts';
 import { LIVE_LOG_SECONDS, LIVE_LOG_SOON_BYTES, MAX_LIVE_LOG_PART_BYTES } from '../protocol/limits.ts';
 import { backoffSeconds, pause } from './retry.ts';
 
-/** How often is looked whether there is so much that it is sent before its time. */
+/** The time between two looks for so much that it is sent before its time. */
 const LOOK_SECONDS = 1;
 
 /**

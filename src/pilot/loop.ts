@@ -20,14 +20,14 @@ export interface PilotOptions {
     queue: string;
     /** The folder that the pilots of this user on this node share. */
     folder: string;
-    /** Where secrets' files are kept when payloads are not isolated; `undefined`: in the working directories. */
+    /** Holds secrets' files when payloads are not isolated; `undefined`: they are in the working directories. */
     secretsFolder: string | undefined;
     /** `undefined`: payloads run beside everything else on the node. */
     isolation: Isolation | undefined;
     /** The pilot's own environment. */
     environment: Readonly<Record<string, string | undefined>>;
   };
-  /** What the operator wants of the pilot and lets a job do. */
+  /** The operator's rules for the pilot and its jobs. */
   policy: JobPolicy & {
     /** Jobs to run, then the end; without limit when left out. */
     jobs?: number | undefined;

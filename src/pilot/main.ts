@@ -18,7 +18,7 @@ import { preparePilotFolder, removeLeftovers } from './pilot-home.ts';
 import { type CleanOptions, createPilotProgram, type RunOptions } from './program.ts';
 import { chooseSecretsFolder } from './secrets-directory.ts';
 
-/** How long a pilot that ends waits for the answer to its farewell. */
+/** The longest that a pilot that ends waits for the answer to its farewell. */
 const LEAVE_MILLISECONDS = 5000;
 /** Longest line that the pilot says, in characters. */
 const MAX_SAID_CHARS = 2000;
@@ -47,7 +47,7 @@ async function run(options: RunOptions): Promise<void> {
     );
   }
   const token = await readJoinToken(options.tokenFile);
-  // What is wrong on this node shows before the token is used up.
+  // Faults of this node show before the token is used up.
   await preparePilotFolder(options.workdir);
   const secretsFolder = await chooseSecretsFolder(options.secretsDir);
   const isolation = await chooseIsolation({
@@ -119,7 +119,7 @@ async function clean({ workdir, secretsDir }: CleanOptions): Promise<void> {
   say(`cleaned up after ${removed} ${removed === 1 ? 'pilot' : 'pilots'}`);
 }
 
-/** What tells a pilot to stop: a batch system, a terminal, or the terminal's end. */
+/** Aborted when a batch system, a terminal or the terminal's end tells the pilot to stop. */
 function stopOnSignals(): AbortSignal {
   const stopping = new AbortController();
   const stop = (signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP', status: number) => {

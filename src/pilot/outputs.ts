@@ -10,7 +10,7 @@ export interface Output {
   path: string;
 }
 
-/** Why there is not every output that there should be. */
+/** The reason that an output is not there. */
 export interface MissingOutput {
   kind: 'missing' | 'not-allowed' | 'too-large';
   reason: string;

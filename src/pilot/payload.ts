@@ -8,7 +8,7 @@ import { type Launch, startLaunch } from './launch.ts';
 import { endProcesses, MARK_VARIABLE, type ProcessTree } from './process-tree.ts';
 
 export interface PayloadOptions {
-  /** What follows `/bin/sh`: `-c` and a command, or a file. */
+  /** The words after `/bin/sh`: `-c` and a command, or a file. */
   command: readonly string[];
   /** Absolute path of the working directory. */
   directory: string;
@@ -18,7 +18,7 @@ export interface PayloadOptions {
   environment: Readonly<Record<string, string>>;
   /** Marks the payload's processes, see {@link MARK_VARIABLE}. */
   mark: string;
-  /** Where its output goes; both are ended. */
+  /** They take its output; both are ended. */
   stdout: Writable;
   stderr: Writable;
 }

@@ -16,7 +16,7 @@ export interface PilotHome {
   /** Unique for each start of a pilot; what its payloads are marked with begins with it and a dot. */
   id: string;
   path: string;
-  /** Where secrets are kept when not in the working directories. */
+  /** Holds secrets when the working directories do not. */
   secretsDirectory: string | undefined;
   /** Shows pilots that cannot see this process that it is alive; call it every few minutes. */
   renew(): Promise<void>;

@@ -30,7 +30,7 @@ export async function renewLock(home: string, now = new Date()): Promise<void> {
 }
 
 /**
- * Whether the pilot of `home` is alive. On this machine that is known; of one on another machine or in another container,
+ * Says that the pilot of `home` is alive. On this machine that is known; of one on another machine or in another container,
  * which share a folder with this one, it is believed until its lock was not renewed for `PILOT_SILENCE_SECONDS`.
  */
 export async function isHeld(home: string, now = Date.now()): Promise<boolean> {

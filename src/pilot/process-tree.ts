@@ -7,13 +7,13 @@ import { hasVariable, livingProcesses } from './processes.ts';
  */
 export const MARK_VARIABLE = 'PANDA_PILOT_MARK';
 
-/** How a payload's processes are known. */
+/** The marks by which a payload's processes are known. */
 export interface ProcessTree {
   /** The process that was started, leader of its own session; `undefined` when another pilot started it. */
   leader?: number;
   /** The leader only keeps a PID namespace for the others: everything in it ends at once when the leader does. */
   isolated?: boolean;
-  /** What the value of {@link MARK_VARIABLE} begins with. */
+  /** The beginning of the value of {@link MARK_VARIABLE}. */
   mark: string;
 }
 

@@ -26,7 +26,7 @@ export function startTimeOf(pid: number): string | undefined {
   return fields && fields[0] !== 'Z' && fields[0] !== 'X' ? fields[19] : undefined;
 }
 
-/** Whether a process was started with a variable whose `NAME=VALUE` begins with `text`; `false` when it cannot be seen. */
+/** True when a process was started with a variable whose `NAME=VALUE` begins with `text`, and can be looked into. */
 export function hasVariable(pid: number, text: string): boolean {
   try {
     const environment = readFileSync(`/proc/${pid}/environ`, 'latin1');
@@ -37,7 +37,7 @@ export function hasVariable(pid: number, text: string): boolean {
 }
 
 /**
- * How much memory processes use, in bytes. What they share counts once, where that can be told and matters: finding out takes
+ * The memory that processes use, in bytes. Shared memory counts once, where that can be told and matters: finding out takes
  * long, so that it is done only when the sum with it counted for each of them is above `limit`.
  */
 export function memoryOf(pids: readonly number[], limit: number): number {

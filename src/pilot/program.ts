@@ -5,7 +5,7 @@ import { HEARTBEAT_SECONDS } from '../protocol/limits.ts';
 import { VERSION } from '../protocol/version.ts';
 import { ISOLATION_MODES, type IsolationMode } from './isolation.ts';
 
-/** What the command line says of a pilot that runs jobs. */
+/** The command line of a pilot that runs jobs. */
 export interface RunOptions {
   queue: string;
   tokenFile: string;
@@ -26,7 +26,7 @@ export interface RunOptions {
   maxDisk?: number;
 }
 
-/** Where killed pilots may have left something. */
+/** Places where killed pilots may have left something. */
 export type CleanOptions = Pick<RunOptions, 'workdir' | 'secretsDir'>;
 
 interface PilotActions {

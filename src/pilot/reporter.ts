@@ -14,7 +14,7 @@ export type PilotServer = Pick<
   'origin' | 'acquireJobs' | 'updateJob' | 'getPilotJobStatus' | 'appendJobLog' | 'uploadJobFile' | 'downloadSandbox'
 >;
 
-/** How an attempt ended. */
+/** The end of an attempt. */
 export interface AttemptEnd {
   /** Absent when it finished. */
   failure?: AttemptFailed | undefined;

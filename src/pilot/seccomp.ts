@@ -22,7 +22,7 @@ const RETURN = 0x06;
 const ALLOW = 0x7fff0000;
 /** As a kernel without the call answers: programs that try it have another way then. */
 const NO_SUCH_CALL = 0x00050000 | 38;
-/** Where `struct seccomp_data` has the number and the architecture of a call. */
+/** The places of a call's number and architecture in `struct seccomp_data`. */
 const NUMBER_OFFSET = 0;
 const ARCHITECTURE_OFFSET = 4;
 

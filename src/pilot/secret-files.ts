@@ -4,7 +4,7 @@ import { SECRETS_DIRECTORY, type SecretFile } from './job-secrets.ts';
 import { removeTree } from './remove-tree.ts';
 
 /**
- * Where secrets' files are:
+ * The place of secrets' files:
  * - `payload`: in the payload's own memory, which `Isolation` puts over empty files in the working directory;
  * - `folder`: in a directory that is not there yet, outside the working directory;
  * - `work`: in the working directory.
@@ -14,7 +14,7 @@ export type SecretsPlace = { kind: 'payload' } | { kind: 'folder'; path: string 
 export interface PlacedSecrets {
   /** The directory that the files, or the empty ones, are in. */
   directory: string;
-  /** What of the sandbox had a secret's name and gave way. */
+  /** Names of secrets that the sandbox had too; the sandbox's gave way. */
   replaced: string[];
   /** Names that the file system does not take. */
   refused: string[];
@@ -27,7 +27,7 @@ const UNLISTED = 0o311;
 
 /**
  * Puts files (mode 0600) into a directory of their own, and links to them into a job's working directory. The directory is
- * `SECRETS_DIRECTORY` in the working directory, so that whoever has that, a container for one, has the files; with a place
+ * `SECRETS_DIRECTORY` in the working directory, so that a container that is given that has the files; with a place
  * of kind `folder` it is there. Something of the sandbox's that has the name of a file gives way.
  *
  * @throws the error of the file system when one cannot be written; what was placed is removed then

@@ -17,7 +17,7 @@ export interface Arrivals {
 
 const MAX_NOTE_CHARS = 8000;
 
-/** What a job's log says of how its secrets reach it: by name, as its owner has to do something about it. */
+/** The lines in a job's log on secrets that do not reach it as asked: by name, as the owner has to do something about it. */
 export function arrivals({ secrets, forms, leftOut, notWritten, replaced }: Arrivals): string[] {
   const hasJson = forms.includes('json');
   const tooLarge = leftOut.filter(({ why }) => why === 'value').map(({ name }) => name);

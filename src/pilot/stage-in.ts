@@ -34,15 +34,15 @@ export interface StageInOptions {
 
 /** A payload that is ready to start. */
 export interface StagedIn {
-  /** What follows `/bin/sh`. */
+  /** The words after `/bin/sh`. */
   command: readonly string[];
   runDirectory: string;
-  /** Where the payload sees the directory that it is in. */
+  /** The place at which the payload sees the directory that it is in. */
   seenWork: string;
   /** Local name -> the name to keep it under. */
   outputs: Readonly<Record<string, string>>;
   environment: Readonly<Record<string, string>>;
-  /** What `Isolation` gives to the payload, when it is isolated. */
+  /** For `Isolation`, which gives them to the payload. */
   secrets: IsolatedPayload['secrets'];
   /** Takes the secrets' files away. Safe to repeat. */
   removeSecrets(): Promise<void>;

@@ -15,7 +15,7 @@ export interface SystemOptions {
   shared: readonly string[];
   hidden: readonly string[];
   /**
-   * Whether root builds it: then the kernel's settings are covered too, though a payload is another user. For others the
+   * Root builds it: then the kernel's settings are covered too, though a payload is another user. For others the
    * kernel lets it change those of its own namespaces alone, and a cover would keep it from containers with a `/proc`.
    */
   byRoot: boolean;
@@ -109,7 +109,7 @@ async function cover(path: string): Promise<string[]> {
 }
 
 /**
- * What the pilot may read and not everybody: its user's own, and what a group of it or an access list opens. A payload
+ * Settings that the pilot may read and not everybody: its user's own, and what a group of it or an access list opens. A payload
  * has the same user and groups, and is not to have the host's or the pilot's keys.
  */
 async function closedBelow(directory: string): Promise<string[]> {

@@ -14,7 +14,7 @@ const MAIN = join(import.meta.dirname, '../../src/pilot/main.ts');
 const ATTACK = readFileSync(join(import.meta.dirname, 'kernel.py'), 'utf8');
 const NOBODY = 65534;
 const VALUE = 'random-string-of-alice';
-/** What an ordinary user's namespaces have of their own; the last only tells how busy the node is. */
+/** Settings of an ordinary user's own namespaces; the last only tells how busy the node is. */
 const OF_ITS_NAMESPACES =
   /^writable:\/proc\/(sys\/(fs\/mqueue\/.*|kernel\/(auto_msgmni|msgm\w+|ns_last_pid|pid_max|sem|shm\w+))|pressure\/\w+)$/;
 /** The pilot's user, in a group that may read what others may not. */

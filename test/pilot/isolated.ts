@@ -18,6 +18,6 @@ export function asNobody(): string[] {
   return ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
 }
 
-/** Whether root can take another user on, who may read the sources. */
+/** True when root can become another user, who may read the sources. */
 export const canBeNobody =
   isRoot && spawnSync(asNobody()[0] ?? '', [...asNobody().slice(1), 'test', '-r', MAIN]).status === 0;

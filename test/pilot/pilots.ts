@@ -10,7 +10,7 @@ import { temporaryFolder } from './folders.ts';
 import { type PandaServer, startPanda } from './panda.ts';
 import { stubToken } from './stub-session.ts';
 
-/** What a test wants otherwise, of any group. */
+/** A test's own choices, of any group. */
 type Wishes = Partial<PilotOptions['node'] & PilotOptions['policy']> &
   Partial<Pick<IsolationOptions, 'mode' | 'shared' | 'hidden'>>;
 
@@ -19,7 +19,7 @@ export interface TestPilot {
   /** Both are of this test alone. */
   folder: string;
   secretsFolder: string;
-  /** What it told the operator. */
+  /** The lines that it told the operator. */
   said: string[];
   stopping: AbortController;
   run(wishes?: Wishes): Promise<number>;

@@ -66,7 +66,7 @@ test('links to secrets in the working directory do not leave it: it may be moved
   assert.equal(readFileSync(join(folder, 'elsewhere/key'), 'utf8'), 'y\n');
 });
 
-test('whoever packs or copies the whole working directory packs no value, and GNU tar ends well', async (t) => {
+test('packing or copying the whole working directory takes no value along, and GNU tar ends well', async (t) => {
   const { folder, work, at } = await places(t);
   await placeSecrets(FILES, work, at('work'));
   const shell = (command: string) => {
