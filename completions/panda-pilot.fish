@@ -9,7 +9,7 @@ complete -c panda-pilot -n 'not __fish_seen_subcommand_from clean' -l jobs -r -F
 complete -c panda-pilot -n 'not __fish_seen_subcommand_from clean' -l slots -r -F -d 'jobs at the same time (default: 1)'
 complete -c panda-pilot -n 'not __fish_seen_subcommand_from clean' -l idle-exit -r -F -d 'end when there was no job for this long (default: wait)'
 complete -c panda-pilot -n 'not __fish_seen_subcommand_from clean' -l workdir -r -F -d 'where jobs\' directories are made (default: panda-pilot-UID in the folder for temporary files)'
-complete -c panda-pilot -n 'not __fish_seen_subcommand_from clean' -l secrets-dir -r -F -d 'where secrets are kept: a directory, or "none" (default: /dev/shm if usable)'
+complete -c panda-pilot -n 'not __fish_seen_subcommand_from clean' -l secrets-dir -r -F -d 'where secrets of jobs that are not isolated are kept: a directory, or "none" (default: /dev/shm if usable)'
 complete -c panda-pilot -n 'not __fish_seen_subcommand_from clean' -l pass-env -r -F -d 'variables of this environment that jobs get besides the usual ones (default: none)'
 complete -c panda-pilot -n 'not __fish_seen_subcommand_from clean' -l isolate -x -a 'auto on off' -d 'keep jobs from each other and from the pilot, with bubblewrap (bwrap) (choices: "auto", "on", "off", default: "auto")'
 complete -c panda-pilot -n 'not __fish_seen_subcommand_from clean' -l share -r -F -d 'what isolated jobs see besides the system, read-only; a device as it is (default: none)'

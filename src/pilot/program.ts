@@ -55,7 +55,7 @@ export function createPilotProgram(actions: PilotActions): Command {
     .option('--slots <n>', 'jobs at the same time', wholeNumber, 1)
     .option('--idle-exit <seconds>', 'end when there was no job for this long (default: wait)', wholeNumber)
     .addOption(workdir("where jobs' directories are made"))
-    .addOption(secretsDirectory('where secrets are kept'))
+    .addOption(secretsDirectory('where secrets of jobs that are not isolated are kept'))
     .addOption(listOption('--pass-env <name...>', 'variables of this environment that jobs get besides the usual ones'))
     .addOption(
       new Option('--isolate <mode>', 'keep jobs from each other and from the pilot, with bubblewrap (bwrap)')

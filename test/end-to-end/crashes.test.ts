@@ -195,7 +195,12 @@ async function prepareSite(t: TestContext) {
         commandLine: '',
       };
       const silent = { step() {}, warning() {} };
-      const connection = { client, token: async () => token, vo: DEFAULT_VO } as Connection;
+      const connection = {
+        client,
+        token: async () => token,
+        vo: DEFAULT_VO,
+        ownFiles: [],
+      } as Partial<Connection> as Connection;
       const submitted = await submitDirectory(connection, options, silent);
       return submitted?.taskId ?? assert.fail('it was not submitted');
     },
