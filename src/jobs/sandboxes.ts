@@ -19,8 +19,9 @@ export interface Sandboxes {
   /**
    * Keeps an archive under the name that its owner's client chose. Bringing the same again is no error.
    *
-   * @throws {InvalidArgument} when the name is not `jobO.UUID.tar.gz` or `sources.UUID.tar.gz`, the content no gzip, or larger
-   * than `MAX_SANDBOX_BYTES` or `MAX_SOURCES_BYTES`
+   * @throws {InvalidArgument} when the name is not `jobO.UUID.tar.gz` or `sources.UUID.tar.gz` with a random UUID (RFC 9562,
+   * version 4: others can be guessed, and who knows the name reads the archive), the content no gzip, or larger than
+   * `MAX_SANDBOX_BYTES` or `MAX_SOURCES_BYTES`
    * @throws {AlreadyExists} when there is another archive of that name
    * @throws {QuotaExceeded} beyond `MAX_OWNER_SANDBOX_BYTES` in `OWNER_SANDBOX_SECONDS`, or `MAX_SANDBOXES_AT_ONCE`
    */
@@ -32,6 +33,8 @@ export interface Sandboxes {
 }
 
 const NAME = /^(jobO|sources)\.[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\.tar\.gz$/;
+/** 122 of its bits are random. */
+const RANDOM_NAME = /\.[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\./i;
 const GZIP_MAGIC = [0x1f, 0x8b];
 
 export function createSandboxes({
@@ -52,6 +55,11 @@ export function createSandboxes({
       if (!kind) {
         throw new InvalidArgument(
           `file: "${name}" is not the name of a sandbox (jobO.UUID.tar.gz or sources.UUID.tar.gz)`,
+        );
+      }
+      if (!RANDOM_NAME.test(name)) {
+        throw new InvalidArgument(
+          `file: the UUID in "${name}" can be guessed, and the name is what a sandbox is fetched by; make a random one (version 4)`,
         );
       }
       const atOnce = underWay.get(owner) ?? 0;

@@ -62,6 +62,8 @@ eachStore('what is no sandbox is refused: other names, other content, too much',
   for (const name of [
     '../x.tar.gz',
     'jobO.tar.gz',
+    'jobO.6ba7b810-9dad-11d1-80b4-00c04fd430c8.tar.gz', // Made of a time and a machine: the next one can be guessed.
+    'jobO.00000000-0000-0000-0000-000000000000.tar.gz',
     `evil.${randomUUID()}.tar.gz`,
     `${nameOf()}/../x`,
     `a/${nameOf()}`,
