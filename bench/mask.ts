@@ -29,6 +29,9 @@ async function run(file: string): Promise<void> {
   const secrets = makeSecrets(1000);
   writeFileSync(file, makeLog(megabytes * 1e6, secrets.slice(0, 10)));
   const log = readFileSync(file);
+  // As long as the log, so that the figures are of as many bytes.
+  const inJson = escaped(log, (line) => JSON.stringify(JSON.stringify({ line })));
+  const inUrls = escaped(log, encodeURIComponent);
   const few = createMasker(secrets.slice(0, 10));
   const started = performance.now();
   const many = createMasker(secrets);
@@ -41,6 +44,8 @@ async function run(file: string): Promise<void> {
     'copy in memory': () => inMemory(log, (chunk) => Buffer.from(chunk)),
     'mask in memory: 10 secrets': () => maskInMemory(log, few),
     'mask in memory: 1000 secrets': () => maskInMemory(log, many),
+    'mask in memory: 10 secrets, a log in JSON': () => maskInMemory(inJson, few),
+    'mask in memory: 10 secrets, a log in URLs': () => maskInMemory(inUrls, few),
   };
   const seconds = new Map(Object.keys(rows).map((row) => [row, [] as number[]]));
   for (let round = -2; round < rounds; round++) {
@@ -55,6 +60,20 @@ async function run(file: string): Promise<void> {
   );
   console.log(`1000 secrets prepared in ${preparedMs.toFixed(0)} ms`);
   console.log(tableOf(seconds, log.length).toString());
+}
+
+/** The log with each line written by `write`: full of backslashes or percent signs. */
+function escaped(log: Buffer, write: (line: string) => string): Buffer {
+  const lines: Buffer[] = [];
+  let size = 0;
+  for (let at = 0; size < log.length; ) {
+    const end = log.indexOf('\n', at);
+    const line = Buffer.from(`${write(log.toString('utf8', at, end))}\n`);
+    lines.push(line);
+    size += line.length;
+    at = end + 1;
+  }
+  return Buffer.concat(lines).subarray(0, log.length);
 }
 
 /** Reads what `cat` prints, through the masker if there is one. */
