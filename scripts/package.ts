@@ -9,6 +9,9 @@ import { buffer } from 'node:stream/consumers';
 import { list, type ReadEntry } from 'tar';
 import { type PackedFile, problemsOf } from './package/contents.ts';
 
+/** A demo that takes longer hangs. */
+const DEMO_MILLISECONDS = 300_000;
+
 const root = join(import.meta.dirname, '..');
 const folder = mkdtempSync(join(tmpdir(), 'panda-secrets-package-'));
 
@@ -70,9 +73,6 @@ function oldestNode(): string | undefined {
   console.log(`\nNode ${version}: not tried, the registry has no package of it for this machine`);
   return undefined;
 }
-
-/** A demo that takes longer hangs. */
-const DEMO_MILLISECONDS = 300_000;
 
 function demo(programs: string, node: string): void {
   const path = [node, process.env['PATH']].join(delimiter);
