@@ -22,6 +22,10 @@ _pbook() {
       COMPREPLY=()
       return
       ;;
+    'pbook set_secret --mask')
+      COMPREPLY=()
+      return
+      ;;
     'pbook get_outputs --dir')
       COMPREPLY=()
       return
@@ -52,7 +56,7 @@ _pbook() {
       ;;
     'pbook set_secret')
       if [[ $current == -* ]]; then
-        words='--file --queues --json -h --help'
+        words='--file --queues --mask --json -h --help'
       else
         _pbook_secrets
         return

@@ -29,6 +29,7 @@ complete -c pbook -n '__fish_seen_subcommand_from whoami' -s h -l help -d 'print
 complete -c pbook -n '__fish_seen_subcommand_from set_secret' -f -a '(pbook secret_names 2>/dev/null)'
 complete -c pbook -n '__fish_seen_subcommand_from set_secret' -l file -r -F -d 'keep a file\'s bytes; the job finds a file of that name'
 complete -c pbook -n '__fish_seen_subcommand_from set_secret' -l queues -r -F -d 'the only queues whose jobs get it, "*" for any; without it those it has stay'
+complete -c pbook -n '__fish_seen_subcommand_from set_secret' -l mask -r -F -d 'how much of it the logs of jobs hide; without it that stays as it was, and is "parts" for a new one'
 complete -c pbook -n '__fish_seen_subcommand_from set_secret' -l json -d 'print the result for a program to read'
 complete -c pbook -n '__fish_seen_subcommand_from set_secret' -s h -l help -d 'print help'
 complete -c pbook -n '__fish_seen_subcommand_from list_secrets' -l full -d 'the same as full=True'

@@ -5,6 +5,7 @@ import { findQueue } from '../jobs/queues.ts';
 import type { SealedSecrets } from '../protocol/calls/pilot.ts';
 import { Forbidden } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
+import { wholeMasks } from '../protocol/whole-masks.ts';
 import { sealDelivery } from '../sealing/delivery.ts';
 import { insertDeliveredSecrets, insertDelivery } from '../store/deliveries.ts';
 import type { Store } from '../store/store.ts';
@@ -34,6 +35,8 @@ export interface ReceivingPilot {
 export interface SecretsForPilot {
   sealedSecrets?: SealedSecrets;
   secrets?: string;
+  /** Those of which a log hides the value alone: see `wholeMasks`. Only with `sealedSecrets`, and where there is one. */
+  secretsMaskedWhole?: number[];
   /** How many of its owner's secrets do not go to this queue; only where it asked for all of them and there is one. */
   secretsLeftOut?: number;
 }
@@ -73,7 +76,9 @@ export async function deliver(
     if (!offer) return { secrets: text };
     const binding = { jobId: job.jobId, attempt: job.attempt, ownerId, pilotId: pilot.pilotId };
     const plaintext = Buffer.from(text, 'utf8');
-    return { sealedSecrets: await sealDelivery(offer.keys, binding, plaintext).finally(() => plaintext.fill(0)) };
+    const whole = wholeMasks(secrets.map(({ name, attributes }) => ({ name, mask: attributes.mask })));
+    const sealedSecrets = await sealDelivery(offer.keys, binding, plaintext).finally(() => plaintext.fill(0));
+    return { sealedSecrets, ...(whole.length > 0 && { secretsMaskedWhole: whole }) };
   }
 }
 

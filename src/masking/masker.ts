@@ -12,7 +12,7 @@ export type { NamedSecret } from './patterns.ts';
 export interface Masker {
   /** A new stream, with a state of its own: one for stdout, one for stderr. */
   stream(): MaskStream;
-  /** Secrets that are too short or too common to be masked as they are (`isMaskable` in `parts.ts`). */
+  /** Secrets that are too short or too common to be masked as they are (`takeApart` finds nothing of them that stands in one line). */
   readonly unmaskable: readonly WireName[];
   /** Secrets so large that they are masked as they are, but not in every encoding (`MAX_MASKED_FORMS_BYTES`). */
   readonly partlyMasked: readonly WireName[];

@@ -1,4 +1,5 @@
 import { MAX_PARTS_DEPTH, MAX_PARTS_OF_SECRET, MAX_READ_PARTS_CHARS, MIN_MASKED_CHARS } from '../protocol/limits.ts';
+import type { MaskChoice } from '../protocol/secret-attributes.ts';
 import { ADDRESS_READERS } from './parts/addresses.ts';
 import { readDocument, readSettingsFile } from './parts/documents.ts';
 import { decodedBytes, ENCODING_READERS, textOf } from './parts/encodings.ts';
@@ -7,9 +8,6 @@ import { looksRandom } from './parts/randomness.ts';
 import { SETTING_READERS } from './parts/settings.ts';
 import { isAddress, isHarmlessShape, isNoValue } from './parts/shapes.ts';
 import { DOCUMENT_WORD_READERS, WORD_READERS } from './parts/words.ts';
-
-/** `parts`: the value and what is secret inside it. `whole`: the value alone. */
-export type MaskChoice = 'parts' | 'whole';
 
 /** The reason why a part is hidden. */
 export type HiddenAs = 'whole' | 'decoded' | 'named' | 'random' | 'unknown';
@@ -29,20 +27,6 @@ export interface HiddenPart {
   as: HiddenAs;
   /** The name of its field, where it has one. */
   name?: string | undefined;
-}
-
-/**
- * Whether a log masker can hide any of this value as it is printed. `false` for what is too short or too common to be
- * taken out of a log without making it unreadable: fewer than `MIN_MASKED_CHARS` characters, `true`, `{`, a ruler of dashes.
- * `set_secret` warns of such a value.
- */
-export function isMaskable(value: string): boolean {
-  return maskableParts(value).some((part) => typeof part === 'string' && !hasLineEnd(part));
-}
-
-/** The texts and bytes that are to be hidden of a value: those of {@link takeApart}. */
-export function maskableParts(value: string, choice: MaskChoice = 'parts'): (string | Uint8Array)[] {
-  return takeApart(value, choice).hidden.map(({ part }) => part);
 }
 
 /** Whether `text` spans lines: no log line can hold it as it is. */

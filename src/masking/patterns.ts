@@ -6,6 +6,7 @@ import {
 } from '../protocol/limits.ts';
 import { splitWireName, type WireName } from '../protocol/names.ts';
 import type { Plaintext } from '../protocol/plaintext.ts';
+import type { MaskChoice } from '../protocol/secret-attributes.ts';
 import { utf8Length } from '../protocol/text.ts';
 import {
   asItIs,
@@ -20,12 +21,14 @@ import {
   type Pattern,
   rewritten,
 } from './forms.ts';
-import { isMaskable, maskableParts } from './parts.ts';
+import { hasLineEnd, takeApart as partsOf } from './parts.ts';
 
 /** One secret as it is delivered; a file's value is the base64 of its bytes. */
 export interface NamedSecret {
   name: WireName;
   value: Plaintext;
+  /** `parts` when left out. */
+  mask?: MaskChoice | undefined;
 }
 
 /** What to look for in a log. */
@@ -54,7 +57,7 @@ const RARE_ENCODINGS: Form[] = [inUtf16, listed, base64Twice, base32Encoded];
 export function collectPatterns(secrets: Iterable<NamedSecret>, maxBytes = MAX_MASKED_FORMS_BYTES): PatternSet {
   const all = Array.from(secrets, takeApart);
   const patterns = new Set<Pattern>();
-  const partlyMasked = new Set<WireName>();
+  const partlyMasked = new Set<WireName>(all.filter(({ isCut }) => isCut).map(({ name }) => name));
   let bytes = 0;
 
   /** Adds all of them or, when they are too much, none. */
@@ -102,19 +105,32 @@ interface TakenApart {
   size: number;
   parts: Part[];
   maskable: boolean;
+  /** More is inside than is taken apart. */
+  isCut: boolean;
 }
 
 /** A file is looked for as it was sent, and by its text or, when it is none, its bytes. */
-function takeApart({ name, value }: NamedSecret): TakenApart {
+function takeApart({ name, value, mask }: NamedSecret): TakenApart {
   const sent = value.reveal().toWellFormed();
   const size = utf8Length(sent);
-  const parts: Part[] = maskableParts(sent);
-  if (splitWireName(name).kind === 'string') return { name, size, parts, maskable: isMaskable(sent) };
+  const isFile = splitWireName(name).kind === 'file';
+  const asSent = partsOf(sent, isFile ? 'whole' : mask);
+  const parts: Part[] = asSent.hidden.map(({ part }) => part);
+  if (!isFile) return { name, size, parts, maskable: inOneLine(parts), isCut: asSent.isCut };
   const content = Buffer.from(sent, 'base64');
   const text = asText(content);
-  if (text !== undefined) return { name, size, parts: [...parts, ...maskableParts(text)], maskable: isMaskable(text) };
+  if (text !== undefined) {
+    const inside = partsOf(text, mask);
+    const found = inside.hidden.map(({ part }) => part);
+    return { name, size, parts: [...parts, ...found], maskable: inOneLine(found), isCut: inside.isCut };
+  }
   if (content.length >= MIN_MASKED_CHARS) parts.push(content);
-  return { name, size, parts, maskable: isMaskable(sent) };
+  return { name, size, parts, maskable: inOneLine(parts), isCut: false };
+}
+
+/** What has several lines is in no line of a log as it is. */
+function inOneLine(parts: readonly Part[]): boolean {
+  return parts.some((part) => typeof part === 'string' && !hasLineEnd(part));
 }
 
 function asText(bytes: Uint8Array): string | undefined {

@@ -14,7 +14,12 @@ export interface PandaJob extends PilotJob {
 /** @param secrets the job's secrets, in the one form in which this pilot may have them */
 export function toPilotJob(
   job: LeasedJob,
-  secrets: { secrets?: string; sealedSecrets?: SealedSecrets; secretsLeftOut?: number } = {},
+  secrets: {
+    secrets?: string;
+    sealedSecrets?: SealedSecrets;
+    secretsMaskedWhole?: number[];
+    secretsLeftOut?: number;
+  } = {},
 ): PandaJob {
   const files = [...job.outputs, job.logName];
   const dataset = job.name.slice(0, job.name.lastIndexOf('.'));

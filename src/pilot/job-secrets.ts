@@ -1,6 +1,8 @@
 import { DecryptionFailed } from '../protocol/errors.ts';
 import { isFileName, splitWireName, type WireName } from '../protocol/names.ts';
 import { Plaintext } from '../protocol/plaintext.ts';
+import type { MaskChoice } from '../protocol/secret-attributes.ts';
+import { maskChoices } from '../protocol/whole-masks.ts';
 
 /** The file in a job's working directory that holds all its secrets: a JSON object wire name -> value. */
 export const SECRETS_FILE = 'panda_secrets.json';
@@ -10,6 +12,8 @@ export const SECRETS_DIRECTORY = '.panda_secrets';
 export interface JobSecret {
   name: WireName;
   value: Plaintext;
+  /** How much of it the log hides; `parts` when left out. */
+  mask?: MaskChoice;
 }
 
 /** A job's secrets as they were delivered. */
@@ -25,17 +29,25 @@ export interface SecretFile {
   bytes: Uint8Array;
 }
 
-/** @throws {DecryptionFailed} when the opened bytes are not a JSON object of strings */
-export function parseDelivery(bytes: Uint8Array): JobSecrets {
+/**
+ * @param maskedWhole as the job has it (`maskChoices`)
+ * @throws {DecryptionFailed} when the opened bytes are not a JSON object of strings
+ */
+export function parseDelivery(bytes: Uint8Array, maskedWhole?: readonly number[]): JobSecrets {
   const delivered = parseJson(bytes);
   if (!delivered?.entries.every(([, value]) => typeof value === 'string')) {
     throw new DecryptionFailed('what was delivered is not a JSON object of strings');
   }
+  const choices = maskChoices(
+    delivered.entries.map(([name]) => name),
+    maskedWhole,
+  );
   return {
     json: Buffer.from(inAscii(delivered.text), 'latin1'),
     secrets: delivered.entries.map(([name, value]) => ({
       name: name as WireName,
       value: new Plaintext(value as string),
+      mask: choices.get(name) ?? 'parts',
     })),
   };
 }

@@ -139,7 +139,7 @@ async function openSecrets(job: PilotJob, recipient: Recipient, pilotId: string)
   try {
     if (!sealed) throw new DecryptionFailed('they came unsealed, though the request offered keys');
     const context = { jobId: job.PandaID, attempt: job.attemptNr, ownerId: sealed.owner, pilotId };
-    return parseDelivery(await recipient.open(sealed, context));
+    return parseDelivery(await recipient.open(sealed, context), job.secretsMaskedWhole);
   } catch (error) {
     throw new AttemptFailed(PILOT_ERRORS.missingCredentials, `the secrets do not open: ${(error as Error).message}`);
   }

@@ -41,9 +41,28 @@ export const ATTRIBUTES = {
     parse: (names) => parseTrustedQueues(names)?.join(',') ?? null,
     remark: (names) => `queues ${names.join(', ')}`,
   },
+  mask: {
+    list: false,
+    example: 'whole|parts',
+    about: 'how much of it the logs of jobs hide; without it that stays as it was, and is "parts" for a new one',
+    heading: 'What logs hide',
+    help: [
+      'parts: the value, and what is secret inside it ("pbook masking KEY" shows the',
+      'choice); whole: the value alone, nothing inside it',
+    ],
+    parse: ([word]) => {
+      if (word === 'parts') return null;
+      if (word === 'whole') return word;
+      throw new InvalidArgument('mask: must be "whole" or "parts"');
+    },
+    remark: () => 'masked as a whole',
+  },
 } as const satisfies Record<string, Attribute>;
 
 export type AttributeName = keyof typeof ATTRIBUTES;
+
+/** How much of a secret the logs of jobs hide: the value and what is secret inside it, or the value alone. */
+export type MaskChoice = 'parts' | 'whole';
 
 /** In the order in which they are told. */
 export const ATTRIBUTE_NAMES = Object.keys(ATTRIBUTES) as AttributeName[];

@@ -25,6 +25,7 @@ export function migrationProvider(types: ColumnTypes): MigrationProvider {
         // It told the kind, and what the name is hashed as. The kind is in the name's ciphertext.
         '0004-name-is-one-secret': statements(['alter table secrets rename column kind to hashed_as']),
         '0005-claimed-accounts': statements(claimedAccounts(types)),
+        '0006-secret-mask': statements(['alter table secrets add column mask text']),
       };
     },
   };

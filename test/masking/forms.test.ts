@@ -3,10 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { createMasker, type NamedSecret } from '../../src/masking/masker.ts';
-import { isMaskable } from '../../src/masking/parts.ts';
 import { collectPatterns } from '../../src/masking/patterns.ts';
 import { wireName } from '../../src/protocol/names.ts';
 import { Plaintext } from '../../src/protocol/plaintext.ts';
+import { isMaskable } from './maskable.ts';
 
 const KEY_FILE = '-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n9xK+/w==\n-----END KEY-----\n';
 const values = {

@@ -109,6 +109,16 @@ test('the masker names the secrets that it cannot mask', () => {
   assert.equal(inChunks(masker, [Buffer.from('abc [true, {}] correct-horse')]), 'abc [true, {}] ***');
 });
 
+test('of a secret that is masked as a whole nothing inside is hidden, and of the others it is', () => {
+  const inside = (password: string) => JSON.stringify({ password });
+  const masker = createMasker([
+    { ...secret('A', inside('correct-horse')), mask: 'whole' },
+    { ...secret('B', inside('battery-staple')), mask: 'parts' },
+  ]);
+  const log = `correct-horse battery-staple ${inside('correct-horse')}`;
+  assert.equal(inChunks(masker, [Buffer.from(log)]), 'correct-horse *** ***');
+});
+
 /** Masks one text in one chunk. */
 function masked(...values: string[]): (log: string) => string {
   return (log) => inChunks(maskerOf(...values), [Buffer.from(log)]);

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { hasLineEnd, isMaskable, maskableParts, takeApart } from '../../src/masking/parts.ts';
+import { hasLineEnd, takeApart } from '../../src/masking/parts.ts';
 import { MAX_PARTS_OF_SECRET } from '../../src/protocol/limits.ts';
+import { isMaskable, maskableParts } from './maskable.ts';
 
 interface Labelled {
   what: string;

@@ -1,7 +1,8 @@
 import { decodedBytes, textOf } from '../../masking/parts/encodings.ts';
-import { type HiddenAs, hasLineEnd, type MaskChoice, type Parts, takeApart } from '../../masking/parts.ts';
+import { type HiddenAs, hasLineEnd, type Parts, takeApart } from '../../masking/parts.ts';
 import { NotFound } from '../../protocol/errors.ts';
 import { type SecretKind, splitWireName, type WireName, wireName } from '../../protocol/names.ts';
+import type { MaskChoice } from '../../protocol/secret-attributes.ts';
 import { columns } from '../columns.ts';
 import { withConnection } from '../command.ts';
 import { note, printable, printJson, UsageError, warn } from '../reporting.ts';
@@ -10,6 +11,7 @@ import { note, printable, printJson, UsageError, warn } from '../reporting.ts';
 export interface Masking {
   name: string;
   kind: SecretKind;
+  mask: MaskChoice;
   /** How many parts are hidden for each reason, and the names of their fields. */
   hidden: { reason: string; parts: number; fields: string[] }[];
   /** The names of the fields that stay visible. */
@@ -40,10 +42,16 @@ export async function masking(
 
 /** Of the string and of the file of that name. @throws {NotFound} */
 export async function findMasking(key: string, signal?: AbortSignal): Promise<Masking[]> {
-  const secrets = await withConnection(({ client }) => client.getSecrets(), signal);
+  const [secrets, carried] = await withConnection(
+    ({ client }) => Promise.all([client.getSecrets(), client.getAttributes()]),
+    signal,
+  );
   const found = (['string', 'file'] as const).flatMap((kind) => {
-    const value = secrets.get(wireName(key, kind));
-    return value === undefined ? [] : [maskingOf(wireName(key, kind), value.reveal(), 'parts')];
+    const name = wireName(key, kind);
+    const value = secrets.get(name);
+    return value === undefined
+      ? []
+      : [maskingOf(name, value.reveal(), carried.get(name)?.mask === 'whole' ? 'whole' : 'parts')];
   });
   if (found.length === 0) throw new NotFound(`you have no secret named ${key}; "pbook list_secrets" lists them`);
   return found;
@@ -55,17 +63,24 @@ export function remarkOnMasking(name: WireName, value: string, choice: MaskChoic
   const { hidden, visible } = partsOf(name, value, choice);
   const inLogs = hidden.some(({ part }) => typeof part !== 'string' || !hasLineEnd(part));
   const more = `"pbook masking ${key}" tells more`;
-  if (hidden.length === 0 && value !== '') {
+  if (value === '') return;
+  if (hidden.length === 0) {
     warn(
       `the value of ${key} is too short or too common to be hidden in the logs of jobs: a job that prints it shows it`,
     );
-  } else if (!inLogs && value !== '') {
+  } else if (choice === 'whole') {
+    if (partsOf(name, value, 'parts').hidden.length > hidden.length || !inLogs) {
+      note(
+        `Stays visible in the logs of jobs: all that is inside the value of ${key}, which is hidden as a whole alone`,
+      );
+    }
+  } else if (!inLogs) {
     warn(`no line of ${key} looks like a secret by itself: a job that prints it shows its lines (${more})`);
   } else if (visible.length > 0) {
     const names = fieldNames(safeNames(visible, hidden));
     const shown = names.slice(0, SHOWN_NAMES).join(', ');
     const others = names.length > SHOWN_NAMES ? ` and ${names.length - SHOWN_NAMES} more` : '';
-    note(`Stays visible in the logs of jobs: ${shown}${others} of ${key} (${more})`);
+    if (names.length > 0) note(`Stays visible in the logs of jobs: ${shown}${others} of ${key} (${more})`);
   }
 }
 
@@ -76,6 +91,7 @@ function maskingOf(name: WireName, value: string, choice: MaskChoice): Masking {
   const reasons = Map.groupBy(hidden, ({ as }) => as);
   return {
     ...splitWireName(name),
+    mask: choice,
     hidden: (Object.keys(REASONS) as HiddenAs[]).flatMap((as) => {
       const parts = reasons.get(as) ?? [];
       const fields = [...new Set(parts.flatMap((part) => (part.name === undefined ? [] : [part.name])))];
@@ -104,7 +120,7 @@ function safeNames(names: readonly string[], hidden: Parts['hidden']): string[] 
   return names.filter((name) => !inside.some((part) => name !== '' && part.length < 256 && part.includes(name)));
 }
 
-function table({ name, kind, hidden, visible, cut }: Masking): string {
+function table({ name, kind, mask, hidden, visible, cut }: Masking): string {
   const rows = hidden.map(({ reason, parts, fields }) => ['hidden', reason, String(parts), list(fields)]);
   if (hidden.length === 0) rows.push(['visible', 'too short or too common', '', '']);
   if (visible.length > 0)
@@ -116,7 +132,7 @@ function table({ name, kind, hidden, visible, cut }: Masking): string {
     { title: 'Fields' },
   ];
   const rest = cut ? 'More is inside than is taken apart: the rest is hidden with the whole value alone\n' : '';
-  return `${printable(name)}${kind === 'file' ? ' (file)' : ''}\n${columns(head, rows)}${rest}`;
+  return `${printable(name)}${kind === 'file' ? ' (file)' : ''}${mask === 'whole' ? ', masked as a whole: nothing inside it is hidden' : ''}\n${columns(head, rows)}${rest}`;
 }
 
 const SHOWN_FIELDS = 20;

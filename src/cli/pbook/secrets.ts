@@ -49,7 +49,7 @@ export async function keepSecret(
   const name = userName(key, kind);
   const value = isFile ? await readFile(content.path) : content.value;
   const message = await withConnection(({ client }) => client.setSecret(name, value, attributes), signal);
-  (await import('./masking.ts')).remarkOnMasking(name, value, 'parts');
+  (await import('./masking.ts')).remarkOnMasking(name, value, attributes.mask === 'whole' ? 'whole' : 'parts');
   if (formsOf({ name: key, kind }).length === 1) {
     const what = isFile ? 'a file' : 'an environment variable';
     warn(`${key} cannot be the name of ${what}: it reaches jobs in panda_secrets.json alone`);

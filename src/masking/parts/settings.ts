@@ -113,8 +113,10 @@ function wordPairs(text: string): Field[] {
     fields.push(namedField('password', value.replaceAll("''", "'")));
   }
   for (const line of text.split(LINE_END)) {
-    const [, name = '', value = ''] = /^\s*([a-z][\w.-]{2,60})[ \t]+(\S+)\s*$/i.exec(line) ?? [];
-    if (tellsOf(name) === 'secret' && !/^\p{L}+[.:,;]?$/u.test(value)) fields.push(...variants(name, unquoted(value)));
+    const [, set, name = '', value = ''] =
+      /^\s*((?:setenv|set|env)[ \t]+)?([a-z][\w.-]{2,60})[ \t]+(\S+)\s*$/i.exec(line) ?? [];
+    if (tellsOf(name) === 'secret' && (set !== undefined || !/^\p{L}+[.:,;]?$/u.test(value)))
+      fields.push(...variants(name, unquoted(value)));
   }
   return fields;
 }

@@ -58,7 +58,7 @@ function words(text: string): Field[] {
 /** Of a list under a telling name each item is hidden. */
 function listItems(text: string, { name, tells }: Pick<Field, 'name' | 'tells'>): Field[] {
   const separator = [',', ';', '|'].find((sign) => text.includes(sign));
-  if (tells !== 'secret' || separator === undefined || /[\r\n]/.test(text)) return [];
+  if (tells !== 'secret' || separator === undefined || text.includes('=') || /[\r\n]/.test(text)) return [];
   const items = text.split(separator).map((item) => item.trim());
   if (items.some((item) => item.length < 6 || /\s/.test(item))) return [];
   return items.map((item) => ({ name, tells, text: item, as: 'field' }));

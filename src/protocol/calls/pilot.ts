@@ -48,6 +48,12 @@ const PilotJob = Type.Object(
       }),
     ),
     sealedSecrets: Type.Optional(SealedSecrets),
+    secretsMaskedWhole: Type.Optional(
+      Type.Array(Type.Integer(), {
+        description:
+          'the places, from 0, among the sorted names of its secrets, of those of which logs hide the value alone',
+      }),
+    ),
     secretsLeftOut: Type.Optional(
       Type.Integer({ description: "how many of its owner's secrets it does not get, as they do not go to this queue" }),
     ),

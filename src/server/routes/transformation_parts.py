@@ -435,9 +435,10 @@ def read_pairs(line):
         found.append(field('password', login.split(':', 1)[1]))
     for value in re.findall(r"\b(?:identified\s+by|password)\s+'((?:[^'\n]|'')+)'", line, re.I):
         found.append(field('password', value.replace("''", "'")))
-    match = re.match(r'\s*([A-Za-z][\w.-]{2,60})[ \t]+(\S+)\s*\Z', line)
-    if match and tells_of(match.group(1)) == 'secret' and not re.match(r'[^\W\d_]+[.:,;]?\Z', match.group(2)):
-        found += [field(match.group(1), each) for each in unquoted(match.group(2))]
+    match = re.match(r'\s*((?:setenv|set|env)[ \t]+)?([A-Za-z][\w.-]{2,60})[ \t]+(\S+)\s*\Z', line, re.I)
+    if match and tells_of(match.group(2)) == 'secret':
+        if match.group(1) or not re.match(r'[^\W\d_]+[.:,;]?\Z', match.group(3)):
+            found += [field(match.group(2), each) for each in unquoted(match.group(3))]
     return found
 
 
@@ -560,7 +561,7 @@ def read_lines(text, name, tells):
     found = []
     if re.search(r'[\r\n]', text):
         found += [(line.strip(), name, tells, 'word') for line in LINE_END.split(text)]
-    elif tells == 'secret':
+    elif tells == 'secret' and '=' not in text:
         separator = next((sign for sign in ',;|' if sign in text), None)
         items = [item.strip() for item in text.split(separator)] if separator else []
         if all(len(item) >= MIN_MASKED_CHARS and not re.search(r'\s', item) for item in items):

@@ -30,7 +30,7 @@ host = None
 failed = False
 
 
-def set_secret(key, value, is_file=False, queues=None):
+def set_secret(key, value, is_file=False, queues=None, mask=None):
     """
     Keep a value under a name. A name that exists gets the new value.
 
@@ -43,6 +43,9 @@ def set_secret(key, value, is_file=False, queues=None):
     With queues='Q1,Q2', or a list of names, only jobs on these queues get it; '*' lifts that again. Without queues a secret
     that is there stays with its queues, and a new one may go to any.
 
+    With mask='whole' the logs of jobs hide the value alone; with mask='parts', as it is without it, also what is secret
+    inside the value. masking(key) shows the choice.
+
     example:
       >>> set_secret('MY_SECRET', 'random_string')
       >>> set_secret('MY_SECRET_SER', json.dumps({'a_key': 'a_value'}))
@@ -50,7 +53,7 @@ def set_secret(key, value, is_file=False, queues=None):
       >>> set_secret('DB_PASSWORD', 'random_string', queues='Q1,Q2')
     """
     _check_key("set_secret", key)
-    attributes = _attributes(queues=queues)
+    attributes = _attributes(queues=queues, mask=mask)
     if is_file:
         try:
             path = os.path.abspath(os.fsdecode(value))
@@ -265,7 +268,7 @@ def help(*about):
         print(f"There is no command or module {thing!r}; help() lists the commands.")
 
 
-_EXAMPLES = {"queues": "Q1,Q2"}
+_EXAMPLES = {"queues": "Q1,Q2", "mask": "whole"}
 
 _OVERVIEW = """
 The commands:
@@ -274,6 +277,7 @@ The commands:
     list_secrets(full=False)                list your secrets
     delete_secret(key)                      delete one
     delete_all_secrets()                    delete all of them
+    masking(key)                            how much of one the logs of jobs hide
     secret_history(key=None)                which jobs were given secrets
     secret_versions(key)                    what is kept of a secret
     restore_secret(key, version)            take an earlier value again
