@@ -221,14 +221,14 @@ def alternatives(sign):
     raw = sign.encode('utf-8', 'surrogatepass')
     forms = list(QUOTES.get(sign, []))
     if sign == '\\':
-        forms.append(rb'\\{1,8}')
+        forms.append(BACKSLASHES)
     elif sign not in '\r\n':
         forms += [re.escape(raw)] + ([BACKSLASHES + re.escape(raw)] if point < 0x80 else [])
     if sign == ' ':
         forms.append(rb'\+')
-    forms += [BACKSLASHES + letter.encode() for letter in NAMED.get(sign, '')]
+    forms += [br"(?:'\$')?%s%s(?:'')?" % (BACKSLASHES, letter.encode()) for letter in NAMED.get(sign, '')]
     each = b''.join(b'(?:%s)' % byte_escapes(byte) for byte in bytearray(raw))
-    forms.append(each if point < 0x80 else br"(?:'\$')?%s(?:'')?" % each)
+    forms.append(br'(?:%s)?%s' % (BACKSLASHES, each) if point < 0x80 else br"(?:'\$')?%s(?:'')?" % each)
     if 0x80 <= point < 0x100:
         forms += [byte_escapes(point)]
     forms.append(BACKSLASHES + br'[uU](?:0000)?' + digits(point, 4) if point < 0x10000 else surrogates(point))
