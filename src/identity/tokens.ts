@@ -34,6 +34,8 @@ export interface TokenVerifier {
    * @throws {Unavailable} when its issuer's keys cannot be had now
    */
   verify(token: string | undefined): Promise<Caller>;
+  /** Whether a token was checked before and is remembered: {@link verify} would answer at once. */
+  isKnown(token: string): boolean;
 }
 
 /**
@@ -54,6 +56,11 @@ export function createTokenVerifier({
   const remembered = createRemembered<string, { caller: Caller; from: number; until: number }>(maxRemembered);
 
   return {
+    isKnown(token) {
+      const known = remembered.get(token);
+      return known !== undefined && known.from <= clock() && clock() < known.until;
+    },
+
     async verify(token) {
       if (!token) throw new Unauthenticated('no token: send Authorization: Bearer');
       const now = clock();

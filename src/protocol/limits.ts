@@ -131,6 +131,11 @@ export const ACCOUNT_RECHECK_SECONDS = 30;
 /** The time between two looks of a server for changed signing keys. */
 export const SIGNING_KEYS_RECHECK_SECONDS = 30;
 
+/** Requests from one address within a minute that do not prove who calls, or are no call: what comes after them is not looked at. */
+export const MAX_FAILED_REQUESTS_PER_MINUTE = 600;
+/** Addresses whose failed requests a server counts. */
+export const MAX_COUNTED_ADDRESSES = 10_000;
+
 /** Shortest password, in characters, and the longest: hashing takes longer for more. */
 export const MIN_PASSWORD_CHARS = 12;
 export const MAX_PASSWORD_CHARS = 256;
@@ -175,11 +180,19 @@ export const DEFAULT_PORT = 25080;
 /** The VO that tokens are for, and that clients name, unless told otherwise. */
 export const DEFAULT_VO = 'panda';
 
-/** Largest JSON body in bytes: a value in which every byte is a control character takes six in JSON, and some room. */
-export const MAX_JSON_BODY_BYTES = 6 * MAX_VALUE_BYTES + 64 * 1024;
+/**
+ * Largest JSON body in bytes of a call that says no other limit; of one that carries a value, in which every byte may be a control
+ * character that takes six in JSON, or a task; and of a pilot's report, which may carry what the payload says of itself.
+ */
+export const SMALL_BODY_BYTES = 64 * 1024;
+export const MAX_JSON_BODY_BYTES = 6 * MAX_VALUE_BYTES + SMALL_BODY_BYTES;
+export const MAX_REPORT_BYTES = 2 * 1024 * 1024;
+/** Objects and lists inside each other, and elements of all of them, in a JSON body: looked at before it is parsed. */
+export const MAX_JSON_DEPTH = 32;
+export const MAX_JSON_ELEMENTS = 100_000;
 /** Largest request line and headers in bytes: room for the names that a query asks for. */
 export const MAX_HEADER_BYTES = 64 * 1024;
-/** The time that a client may take to send a JSON body, and that a connection may be silent while it sends or waits. */
+/** The time that a client may take to send a body that is not a file, and that a connection may be silent while it sends or waits. */
 export const BODY_SECONDS = 60;
 export const IDLE_SECONDS = 120;
 /** The time that a stopping server waits for the requests that it has begun. */

@@ -6,14 +6,16 @@ import type { JobLogs } from '../jobs/job-logs.ts';
 import type { Jobs } from '../jobs/jobs.ts';
 import type { Sandboxes } from '../jobs/sandboxes.ts';
 import type { Call } from '../protocol/calls/call.ts';
-import { IDLE_SECONDS, MAX_HEADER_BYTES } from '../protocol/limits.ts';
+import { BODY_SECONDS, IDLE_SECONDS, MAX_HEADER_BYTES } from '../protocol/limits.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { LoginRooms } from './login-rooms.ts';
 import { setAnswerHeaders } from './plugins/answer-headers.ts';
 import { decorateCaller, type Identity, requireCaller } from './plugins/authentication.ts';
 import { readJsonBodies } from './plugins/body.ts';
+import { limitBodyTime } from './plugins/body-time.ts';
 import { drainOnClose } from './plugins/drain.ts';
 import { answerBadHttp, answerBadUrl, answerErrors, answerUnknownCalls } from './plugins/envelope.ts';
+import { countFailedRequests } from './plugins/failed-requests.ts';
 import { describeCalls } from './plugins/openapi.ts';
 import { logRequests } from './plugins/request-log.ts';
 import { type AdministrationBy, adminRoutes } from './routes/admin.ts';
@@ -40,6 +42,8 @@ export interface Rooms extends Identity {
   jobFiles: JobFiles;
   checkQueues: SecretRooms['checkQueues'];
   administrationBy: AdministrationBy;
+  /** Whether a token was found good before, and has not ended. */
+  isKnownToken(token: string): boolean;
   /** Without it nobody logs in here: tokens come from elsewhere. */
   login?: LoginRooms;
 }
@@ -50,21 +54,25 @@ export interface ServerOptions {
   /** Addresses or networks (CIDR) whose `X-Forwarded-*` headers are believed. */
   trustedProxies: readonly string[];
   logger: Logger;
+  /** Milliseconds since 1970 UTC. */
+  clock: () => number;
+  /** Requests of one address that prove nothing; `MAX_FAILED_REQUESTS_PER_MINUTE` unless set. */
+  failedRequestsPerMinute?: number | undefined;
 }
 
 /** The HTTP server, not yet listening: plugins, then the calls, one group each, under the kind of caller they answer. */
 export async function createServer(
   rooms: Rooms,
-  { tls, trustedProxies, logger }: ServerOptions,
+  { tls, trustedProxies, logger, clock, failedRequestsPerMinute }: ServerOptions,
 ): Promise<FastifyInstance> {
-  const http = { maxHeaderSize: MAX_HEADER_BYTES, requireHostHeader: false };
+  const http = { maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: BODY_SECONDS * 1000, requireHostHeader: false };
   const app = fastify({
     ...(tls ? { https: { ...http, ...tls, minVersion: 'TLSv1.2' } } : { http }),
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
     logger: false, // Lines are written by `logRequests`, which knows what may be in one.
     exposeHeadRoutes: false,
     connectionTimeout: IDLE_SECONDS * 1000,
-    requestTimeout: 0, // A large upload may take long; what stalls is ended by the connection's timeout.
+    requestTimeout: 0, // A large upload may take long; `limitBodyTime` ends other bodies.
     return503OnClosing: false, // A request that arrives on an open connection while the server stops is still answered.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, verbose: true } },
     frameworkErrors: answerBadUrl,
@@ -79,6 +87,8 @@ export async function createServer(
   setAnswerHeaders(app);
   decorateCaller(app);
   logRequests(app, logger);
+  limitBodyTime(app);
+  countFailedRequests(app, { isKnown: rooms.isKnownToken, clock, perMinute: failedRequestsPerMinute });
   answerErrors(app, logger);
   answerUnknownCalls(app, methods);
   readJsonBodies(app);
@@ -87,7 +97,7 @@ export async function createServer(
   aliveRoute(app);
   transformationRoute(app);
   cacheRoutes(app, rooms);
-  joinRoute(app, rooms.pilots, logger);
+  await app.register(async (joining) => joinRoute(joining, rooms.pilots, logger));
   if (rooms.login) await loginRoutes(app, rooms.login, logger);
   await app.register(async (users) => {
     requireCaller(users, rooms, 'user');

@@ -15,6 +15,7 @@ import type { Settings } from './settings.ts';
 export interface LoginService {
   login: LoginRooms;
   verifyToken: TokenVerifier['verify'];
+  isKnownToken: TokenVerifier['isKnown'];
   /** Removes what has ended. */
   removeEnded(): Promise<void>;
 }
@@ -46,6 +47,7 @@ export function createLogin(
       authConfig: (name) => configs().get(name),
     },
     verifyToken: async (token) => verifier().verify(token),
+    isKnownToken: (token) => verifier().isKnown(token),
     removeEnded: () => removeEndedLogins(store, clock()),
   };
 }

@@ -81,6 +81,7 @@ export async function startService(
     const app: FastifyInstance = await createServer(
       {
         verifyToken: login.verifyToken,
+        isKnownToken: login.isKnownToken,
         login: login.login,
         pilots,
         administrationBy: (operator) => createAdministration(administration, `operator:${callerId(operator)}`),
@@ -93,7 +94,7 @@ export async function startService(
         jobFiles: createJobFiles({ jobs, blobs, jobLogs }),
         checkQueues: (names) => checkQueues(store, names),
       },
-      { ...(tls && { tls }), trustedProxies: settings.trustedProxies, logger },
+      { ...(tls && { tls }), trustedProxies: settings.trustedProxies, logger, clock },
     );
     await listen(app, settings);
     await noteAddress(settings.data, addressOf(app, settings));

@@ -16,7 +16,7 @@ async function failingWith(error: Error): Promise<{ answer: Envelope; status: nu
     owners: { of: async () => 'owner' },
     vault: { get: () => Promise.reject(error) },
   } as unknown as Rooms;
-  const app = await createServer(rooms, { trustedProxies: [], logger });
+  const app = await createServer(rooms, { trustedProxies: [], clock: Date.now, logger });
   const headers = { authorization: 'Bearer token' };
   const response = await app.inject({ url: '/api/v1/creds/get_user_secrets', headers });
   await app.close();

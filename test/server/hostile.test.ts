@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
+import { getUserSecrets, setUserSecrets } from '../../src/protocol/calls/creds.ts';
+import { MAX_FAILED_REQUESTS_PER_MINUTE, MAX_JSON_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { taskParameters } from '../jobs/farm.ts';
 import { eachStore } from '../stores.ts';
 import { startServer, type TestServer } from './start.ts';
@@ -239,6 +242,123 @@ test('a body that stops arriving is given up after its time', async (t) => {
   try {
     const answer = await answered;
     assert.match(answer?.body ?? '', /did not arrive within 60 seconds/);
+  } finally {
+    clearInterval(ticking);
+    t.mock.timers.reset();
+  }
+});
+
+/** A body of five kB that is six MB of lists inside each other. */
+function bomb(): Buffer {
+  const half = MAX_JSON_BODY_BYTES / 2 - 1;
+  return gzipSync(`${'['.repeat(half)}${']'.repeat(half)}`, { level: 9 });
+}
+
+function post(path: string, body: Buffer, headers = ''): Buffer {
+  const head = `POST ${path} HTTP/1.1\r\nHost: x\r\n${headers}Content-Encoding: gzip\r\nContent-Length: ${body.length}\r\n\r\n`;
+  return Buffer.concat([Buffer.from(head), body]);
+}
+
+test('a small body that unpacks to a large one is not unpacked for callers who proved nothing, nor parsed for anybody', async (t) => {
+  const server = await startServer(t, { logLevel: 'error' });
+  const token = await server.userToken('alice');
+  const body = bomb();
+  assert.ok(body.length < 8000);
+  const before = process.cpuUsage();
+  for (let n = 0; n < 20; n++) {
+    assert.equal((await sendRaw(server, post('/no/such/path', body)))?.status, 404);
+    assert.match(
+      (await sendRaw(server, post('/api/v1/pilot/join', body)))?.body ?? '',
+      /not valid UTF-8|not valid JSON/,
+    );
+    assert.match((await sendRaw(server, post('/api/v1/task/submit', body)))?.body ?? '', /no token/);
+    assert.match((await sendRaw(server, post('/api/v1/system/is_alive', body)))?.body ?? '', /wrong HTTP method/);
+  }
+  const { user, system } = process.cpuUsage(before);
+  assert.ok((user + system) / 80 < 100_000, `${(user + system) / 80} microseconds for each`);
+
+  const own = `Authorization: Bearer ${token}\r\n`;
+  assert.match(
+    (await sendRaw(server, post('/api/v1/task/kill', body, own)))?.body ?? '',
+    /larger than the 65536 bytes/,
+  );
+  const submitted = await sendRaw(server, post('/api/v1/task/submit', body, own));
+  assert.match(submitted?.body ?? '', /more than 32 objects and lists inside each other/);
+  const wide = gzipSync(`{"task_parameters":{"a":[${'{},'.repeat(200_000)}{}]}}`);
+  assert.match(
+    (await sendRaw(server, post('/api/v1/task/submit', wide, own)))?.body ?? '',
+    /more than 100000 elements/,
+  );
+});
+
+test('quotes and brackets inside a value are not counted', async (t) => {
+  const server = await startServer(t);
+  const token = await server.userToken('alice');
+  for (const value of [
+    '['.repeat(1000),
+    '"[{'.repeat(1000),
+    '\\"[,'.repeat(50_000),
+    `${'\\'.repeat(7)}"${'['.repeat(99)}`,
+  ]) {
+    const set = await server.ask(token, setUserSecrets, { key: 'A', value });
+    assert.equal(set.success, true, set.message);
+    const { data } = await server.ask(token, getUserSecrets, {});
+    assert.equal(JSON.parse(data as string).A, value);
+  }
+});
+
+test('an address that sends nothing but failures is refused for a minute, and good tokens from there are still taken', async (t) => {
+  let now = Date.now();
+  const server = await startServer(t, { clock: () => now });
+  const token = await server.userToken('alice');
+  const ask = async (path: string, authorization?: string) => {
+    const answer = await fetch(`${server.url}${path}`, { headers: { ...(authorization && { authorization }) } });
+    return (await answer.json()) as { success: boolean; message: string };
+  };
+  const secrets = '/api/v1/creds/get_user_secrets';
+  assert.equal((await ask(secrets, `Bearer ${token}`)).success, true);
+  for (let n = 0; n < MAX_FAILED_REQUESTS_PER_MINUTE; n += 2)
+    await Promise.all([ask('/nothing'), ask(secrets, 'Bearer x')]);
+  for (const path of ['/nothing', secrets, '/api/v1/task/get_job_ids?task_id=1']) {
+    assert.match(
+      (await ask(path, 'Bearer y')).message,
+      /too many requests without a good token.*try again in \d+ seconds/,
+    );
+  }
+  const { pilot } = await server.joinedPilot().catch((error) => ({ pilot: String(error) }));
+  assert.match(String(pilot), /too many requests/);
+  assert.equal((await ask(secrets, `Bearer ${token}`)).success, true);
+  assert.equal(
+    (await fetch(`${server.url}/.well-known/openid-configuration`)).status,
+    200,
+    'logging in has limits of its own',
+  );
+  now += 61_000;
+  assert.match((await ask(secrets, 'Bearer y')).message, /malformed/);
+});
+
+test('a form and a body that nobody asked for are ended after their time, however steadily they drip', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const server = await startServer(t);
+  const { hostname, port } = new URL(server.url);
+  const head = (path: string, method: string) =>
+    `${method} ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 5000\r\n\r\na`;
+  const open = ['/password/abc', '/oidc/token', '/nothing', '/api/v1/system/is_alive'].map((path) => {
+    const socket = connect(Number(port), hostname, () =>
+      socket.write(head(path, path.endsWith('alive') ? 'GET' : 'POST')),
+    );
+    const drip = setInterval(() => socket.write('a'), 50);
+    socket.on('error', () => {}).on('data', () => {});
+    return new Promise<string>((resolve) =>
+      socket.on('close', () => {
+        clearInterval(drip);
+        resolve(path);
+      }),
+    );
+  });
+  const ticking = setInterval(() => t.mock.timers.tick(5_000), 50);
+  try {
+    assert.equal((await Promise.all(open)).length, 4);
   } finally {
     clearInterval(ticking);
     t.mock.timers.reset();

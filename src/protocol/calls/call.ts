@@ -16,6 +16,8 @@ export interface Call {
   parameters: TObject;
   /** The type of the body of a POST, where it is not JSON: the parameters are in the query string then. */
   body?: 'application/octet-stream' | 'multipart/form-data';
+  /** The largest body in bytes: `SMALL_BODY_BYTES` of JSON unless it says more. A body that is not JSON and has no limit here is a file. */
+  maxBodyBytes?: number;
   /** `data` of the envelope when the call succeeds; or the answer is the bytes of a file, without an envelope. */
   answer: TSchema | typeof BYTES;
 }

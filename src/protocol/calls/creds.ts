@@ -1,4 +1,5 @@
 import { type TArray, type TNull, type TOptional, type TString, type TUnion, Type } from 'typebox';
+import { MAX_JSON_BODY_BYTES } from '../limits.ts';
 import { ATTRIBUTE_NAMES, ATTRIBUTES, type AttributeName } from '../secret-attributes.ts';
 import { call, type Data, Id, orNull } from './call.ts';
 
@@ -30,6 +31,7 @@ const AttributeAnswers = Object.fromEntries(
 export const setUserSecrets = call({
   path: 'creds/set_user_secrets',
   http: 'POST',
+  maxBodyBytes: MAX_JSON_BODY_BYTES,
   panda: true,
   summary: 'Sets a secret, whatever its name was before. A null value deletes it, a null key all of them.',
   parameters: Type.Object({

@@ -1,4 +1,5 @@
 import { Type } from 'typebox';
+import { MAX_LIVE_LOG_PART_BYTES } from '../limits.ts';
 import { call, type Data, Id, MAX_WHOLE, orNull } from './call.ts';
 
 const Offset = Type.Integer({ minimum: 0, maximum: MAX_WHOLE, description: 'bytes from the start of the log' });
@@ -23,6 +24,7 @@ export const appendJobLog = call({
     'already is not added again; the answer says how much there is.',
   parameters: Type.Object({ job_id: Id, attempt_nr: Id, offset: Offset }),
   body: 'application/octet-stream',
+  maxBodyBytes: MAX_LIVE_LOG_PART_BYTES,
   answer: KeptLog,
 });
 

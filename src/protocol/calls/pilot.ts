@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { MAX_ASKED_JOBS } from '../limits.ts';
+import { MAX_ASKED_JOBS, MAX_REPORT_BYTES } from '../limits.ts';
 import { KEMS } from '../sealed.ts';
 import { call, type Data, Id, MAX_WHOLE, Nothing } from './call.ts';
 
@@ -110,6 +110,7 @@ const JobCommand = Type.Object({ StatusCode: Type.Literal(0), command: Command }
 export const updateJob = call({
   path: 'pilot/update_job',
   http: 'POST',
+  maxBodyBytes: MAX_REPORT_BYTES,
   panda: true,
   summary: "Reports a job's state; a report of a running job is its heartbeat. `command` tells the pilot what to do.",
   parameters: Type.Object({

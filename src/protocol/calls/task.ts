@@ -1,4 +1,5 @@
 import { Type } from 'typebox';
+import { MAX_JSON_BODY_BYTES } from '../limits.ts';
 import { call, type Data, Id, MAX_WHOLE, orNull } from './call.ts';
 
 const TaskId = Type.Integer({ ...Id, description: 'jediTaskID' });
@@ -59,6 +60,7 @@ const TaskDetails = Type.Object({
 export const submitTask = call({
   path: 'task/submit',
   http: 'POST',
+  maxBodyBytes: MAX_JSON_BODY_BYTES,
   panda: true,
   summary: 'Submits a task; `task_parameters` are those of PanDA.',
   parameters: Type.Object({

@@ -34,6 +34,7 @@ export function decorateCaller(app: FastifyInstance): void {
  */
 export function requireCaller(app: FastifyInstance, identity: Identity, kind: Caller['kind'] | 'any'): void {
   app.addHook('onRequest', async (request, reply) => {
+    request.refuseFlood();
     requireSecureTransport(request);
     const caller = await whoCalls(request, identity).catch((error) => askForToken(error, request, reply));
     request.caller = caller;

@@ -3,26 +3,34 @@ import type { IncomingMessage } from 'node:http';
 import { PassThrough, type Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { InvalidArgument } from '../../protocol/errors.ts';
-import { BODY_SECONDS, MAX_JSON_BODY_BYTES } from '../../protocol/limits.ts';
+import { BODY_SECONDS, MAX_REPORT_BYTES, SMALL_BODY_BYTES } from '../../protocol/limits.ts';
+import { endSlowBody } from './body-time.ts';
+import { checkJsonShape } from './json-shape.ts';
 
 const unzip = promisify(gunzip);
 
 /**
- * Reads every body as a JSON object, whatever its Content-Type says (some of PanDA's clients send none). A gzip body is known by
- * its first two bytes, with or without `Content-Encoding`. An empty one is an object without arguments.
+ * Reads the body of each call as a JSON object, whatever its Content-Type says (some of PanDA's clients send none). A gzip body is
+ * known by its first two bytes, with or without `Content-Encoding`, and taken from a caller who is known. An empty one is an object
+ * without arguments. Nothing is read of a body that no route asks for.
  *
- * @throws {InvalidArgument} when it is too large, too slow, not UTF-8 or not a JSON object; never with a part of it
+ * @throws {InvalidArgument} when it is larger than its call allows, too slow, not UTF-8 or not a JSON object, and when it is nested
+ * deeper than `MAX_JSON_DEPTH`; never with a part of it
  */
 export function readJsonBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', async (request: { headers: Record<string, unknown> }, payload: Readable) => {
+  app.addContentTypeParser('*', async (request: FastifyRequest, payload: Readable) => {
+    const { call } = request.routeOptions.config;
+    if (!call) return undefined;
     const encoding = request.headers['content-encoding'];
     if (encoding !== undefined && encoding !== 'gzip' && encoding !== 'identity') {
       throw new InvalidArgument('the body may be compressed with gzip, or not at all (Content-Encoding)');
     }
-    return parseObject(await expand(await collect(payload)));
+    const most = call.maxBodyBytes ?? SMALL_BODY_BYTES;
+    const body = await collect(payload, most);
+    return parseObject(request.caller ? await expand(body, most) : body);
   });
   app.addHook('preValidation', (request, _reply, done) => {
     if (request.body === undefined && request.method === 'POST') request.body = {};
@@ -38,7 +46,7 @@ export function readJsonBodies(app: FastifyInstance): void {
 export function readOlderBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', async (_request: unknown, payload: Readable) => {
-    const body = await expand(await collect(payload));
+    const body = await expand(await collect(payload, MAX_REPORT_BYTES), MAX_REPORT_BYTES);
     if (body.length === 0 || /^\s*[{[]/.test(body.toString('latin1', 0, 64))) return parseObject(body);
     return Object.fromEntries(new URLSearchParams(body.toString('utf8')));
   });
@@ -51,12 +59,13 @@ export function streamBodies(app: FastifyInstance): void {
 }
 
 /**
- * Reads and drops what is left of a body that was not wanted whole. Otherwise the client, which is still sending, would not get
- * to read the answer, and the connection would not get to its next request.
+ * Reads and drops what is left of a body that was not wanted whole, for `BODY_SECONDS` at most. Otherwise the client, which is still
+ * sending, would not get to read the answer, and the connection would not get to its next request.
  */
-export function dropBody({ raw }: FastifyRequest): void {
-  raw.unpipe();
-  raw.resume();
+export function dropBody(request: FastifyRequest, reply: FastifyReply): void {
+  endSlowBody(request, reply);
+  request.raw.unpipe();
+  request.raw.resume();
 }
 
 /** A stream whose reader may give up on it without closing the connection, and that fails when the body is not whole. */
@@ -69,7 +78,7 @@ function separate(request: IncomingMessage, payload: Readable): Readable {
   return payload.pipe(stream);
 }
 
-function collect(payload: Readable): Promise<Buffer> {
+function collect(payload: Readable, maxBytes: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -79,7 +88,7 @@ function collect(payload: Readable): Promise<Buffer> {
     );
     function onData(chunk: Buffer) {
       size += chunk.length;
-      if (size > MAX_JSON_BODY_BYTES) stop(tooLarge());
+      if (size > maxBytes) stop(tooLarge(maxBytes));
       else chunks.push(chunk);
     }
     function onEnd() {
@@ -95,12 +104,12 @@ function collect(payload: Readable): Promise<Buffer> {
   });
 }
 
-async function expand(body: Buffer): Promise<Buffer> {
+async function expand(body: Buffer, maxBytes: number): Promise<Buffer> {
   if (body[0] !== 0x1f || body[1] !== 0x8b) return body;
   try {
-    return await unzip(body, { maxOutputLength: MAX_JSON_BODY_BYTES });
+    return await unzip(body, { maxOutputLength: maxBytes });
   } catch (error) {
-    if ((error as { code?: string }).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge();
+    if ((error as { code?: string }).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(maxBytes);
     throw new InvalidArgument('the body starts as gzip and is damaged');
   }
 }
@@ -109,6 +118,7 @@ function parseObject(body: Buffer): unknown {
   if (body.length === 0) return {};
   // Decoding would replace a broken byte: a secret must arrive as it was sent or not at all.
   if (!isUtf8(body)) throw new InvalidArgument('the body is not valid UTF-8');
+  checkJsonShape(body);
   let parsed: unknown;
   try {
     parsed = JSON.parse(body.toString('utf8'));
@@ -121,6 +131,6 @@ function parseObject(body: Buffer): unknown {
   return parsed;
 }
 
-function tooLarge(): InvalidArgument {
-  return new InvalidArgument(`the body is larger than the ${MAX_JSON_BODY_BYTES} bytes allowed`);
+function tooLarge(maxBytes: number): InvalidArgument {
+  return new InvalidArgument(`the body is larger than the ${maxBytes} bytes allowed`);
 }

@@ -4,8 +4,9 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import type { Logger } from 'pino';
 import type { Call } from '../../protocol/calls/call.ts';
 import { refused } from '../../protocol/envelope.ts';
-import { PandaError } from '../../protocol/errors.ts';
+import { PandaError, Unauthenticated } from '../../protocol/errors.ts';
 import { dropBody } from './body.ts';
+import { sayLast } from './body-time.ts';
 import { withoutMessage } from './request-log.ts';
 
 /** Faults of the server or its configuration, which its operator should see. */
@@ -25,23 +26,40 @@ export function answerErrors(app: FastifyInstance, logger: Logger): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const { message, code } = explain(error, request, logger);
     request.outcome = code;
-    dropBody(request);
+    if (error instanceof Unauthenticated) request.countFailure();
+    dropBody(request, reply);
     return sendRefusal(reply, message);
   });
 }
 
-/** A path that is no call: 404, as PanDA. A call by the wrong method: 200 and a message that names both. */
+/**
+ * A path that is no call: 404, as PanDA. A call by the wrong method: 200 and a message that names both. Neither has a body that anybody
+ * asked for: it is dropped unread.
+ */
 export function answerUnknownCalls(app: FastifyInstance, calls: ReadonlyMap<string, readonly Call['http'][]>): void {
-  app.setNotFoundHandler((request, reply) => {
-    const path = request.url.split('?', 1)[0] ?? '';
-    const expected = calls.get(path);
-    if (!expected) {
-      request.outcome = 'ERR_UNKNOWN_CALL';
-      return sendRefusal(reply.code(404), 'there is no such call; /api/v1/openapi.json lists them');
-    }
-    request.outcome = 'ERR_WRONG_METHOD';
-    return sendRefusal(reply, `wrong HTTP method: expecting ${expected.join(' or ')}, received ${request.method}`);
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!request.is404) return done();
+    request.refuseFlood();
+    request.countFailure();
+    dropBody(request, reply);
+    answerUnknownCall(request, reply, calls);
   });
+  app.setNotFoundHandler((request, reply) => answerUnknownCall(request, reply, calls));
+}
+
+function answerUnknownCall(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  calls: ReadonlyMap<string, readonly Call['http'][]>,
+): FastifyReply {
+  const path = request.url.split('?', 1)[0] ?? '';
+  const expected = calls.get(path);
+  if (!expected) {
+    request.outcome = 'ERR_UNKNOWN_CALL';
+    return sendRefusal(reply.code(404), 'there is no such call; /api/v1/openapi.json lists them');
+  }
+  request.outcome = 'ERR_WRONG_METHOD';
+  return sendRefusal(reply, `wrong HTTP method: expecting ${expected.join(' or ')}, received ${request.method}`);
 }
 
 /** A URL that cannot be read (`/%zz`): before there is a route, and so before the hooks. */
@@ -56,10 +74,7 @@ export function answerBadHttp(error: Error & { code?: string }, socket: Socket):
     return;
   }
   const [status, message] = BAD_HTTP[error.code ?? ''] ?? ['400 Bad Request', 'this is not a valid HTTP request'];
-  const body = JSON.stringify(refused(message));
-  socket.end(
-    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
+  sayLast(socket, status, message);
 }
 
 const BAD_HTTP: Record<string, [status: string, message: string]> = {

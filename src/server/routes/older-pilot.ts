@@ -100,10 +100,14 @@ function send(reply: FastifyReply, answer: unknown): FastifyReply {
  */
 function answerInOlderForm(app: FastifyInstance, logger: Logger): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    dropBody(request);
+    dropBody(request, reply);
     const { code } = error;
     request.outcome = error instanceof PandaError ? code : 'ERR_INTERNAL';
-    if (code === 'ERR_UNAUTHENTICATED') return reply.code(401).type('text/plain').send(error.message);
+    if (code === 'ERR_UNAUTHENTICATED') {
+      request.countFailure();
+      return reply.code(401).type('text/plain').send(error.message);
+    }
+    if (code === 'ERR_TOO_MANY_TRIES') return reply.code(503).type('text/plain').send(error.message);
     const status = error instanceof PandaError ? REFUSALS[code] : undefined;
     if (status !== undefined) return send(reply, { StatusCode: status, errorDialog: error.message });
     logger.error({ path: request.routeOptions.url, ...withoutMessage(error) });
@@ -117,4 +121,5 @@ const REFUSALS: Record<string, number> = {
   ERR_FORBIDDEN: STATUS.role,
   ERR_NOT_FOUND: STATUS.failed,
   ERR_CONFLICT: STATUS.failed,
+  ERR_QUOTA_EXCEEDED: STATUS.failed,
 };

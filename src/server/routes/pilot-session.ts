@@ -11,8 +11,11 @@ import { route } from '../route.ts';
 
 /** How a pilot comes to a session: a call that needs no other proof than the one it carries. */
 export function joinRoute(app: FastifyInstance, pilots: PilotSessions, logger: Logger): void {
-  route(app, calls.joinPilot, async (args, request) => {
+  app.addHook('onRequest', async (request) => {
+    request.refuseFlood();
     requireSecureTransport(request);
+  });
+  route(app, calls.joinPilot, async (args, request) => {
     const { token_id: tokenId, queue, node, public_key: publicKey, nonce, mac } = args;
     try {
       const joined = await pilots.join({ tokenId, queue, node, publicKey, nonce }, mac);

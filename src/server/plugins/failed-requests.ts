@@ -1,0 +1,69 @@
+import { isIPv6 } from 'node:net';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { createRemembered } from '../../identity/remembered.ts';
+import { TooManyTries } from '../../protocol/errors.ts';
+import { MAX_COUNTED_ADDRESSES, MAX_FAILED_REQUESTS_PER_MINUTE } from '../../protocol/limits.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Counts the request as one that proved nothing: it asked for no call, or not as somebody who may. */
+    countFailure(): void;
+    /** @throws {TooManyTries} when its address has sent too many of these */
+    refuseFlood(): void;
+  }
+}
+
+const MINUTE = 60_000;
+
+/**
+ * Counts the requests of each address that prove nothing, for calls to refuse those from an address that has sent many within a minute,
+ * before anything of them is looked at. Whole sites share an address, so that a request is still taken whose token was found good before
+ * (`isKnown`), and one that is signed by a pilot's session.
+ */
+export function countFailedRequests(
+  app: FastifyInstance,
+  {
+    isKnown,
+    clock,
+    perMinute = MAX_FAILED_REQUESTS_PER_MINUTE,
+  }: { isKnown: (token: string) => boolean; clock: () => number; perMinute?: number | undefined },
+): void {
+  const counted = createRemembered<string, { failures: number; until: number }>(MAX_COUNTED_ADDRESSES);
+
+  app.decorateRequest('countFailure', function (this: FastifyRequest) {
+    const network = networkOf(this.ip);
+    const now = clock();
+    const counts = counted.get(network);
+    if (counts && counts.until > now) counts.failures += 1;
+    else counted.put(network, { failures: 1, until: now + MINUTE });
+  });
+
+  app.decorateRequest('refuseFlood', function (this: FastifyRequest) {
+    const counts = counted.get(networkOf(this.ip));
+    const now = clock();
+    if (!counts || counts.failures < perMinute || counts.until <= now || provesItself(this, isKnown)) return;
+    const seconds = Math.ceil((counts.until - now) / 1000);
+    throw new TooManyTries(
+      `too many requests without a good token from your address: try again in ${seconds} seconds`,
+      seconds,
+    );
+  });
+}
+
+function provesItself({ headers }: FastifyRequest, isKnown: (token: string) => boolean): boolean {
+  if (headers.dpop !== undefined) return true;
+  const [, token] = /^bearer +(\S+) *$/i.exec(headers.authorization ?? '') ?? [];
+  return token !== undefined && isKnown(token);
+}
+
+/** An IPv4 address; of IPv6 the first 64 bits, which one machine may have to itself. */
+function networkOf(ip: string): string {
+  const [, mapped] = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(ip) ?? [];
+  if (mapped) return mapped;
+  if (!isIPv6(ip)) return ip;
+  const [before = '', after] = ip.split('::');
+  const left = before === '' ? [] : before.split(':');
+  const right = after ? after.split(':') : [];
+  const zeros = after === undefined ? 0 : Math.max(8 - left.length - right.length, 0);
+  return [...left, ...Array<string>(zeros).fill('0'), ...right].slice(0, 4).join(':');
+}
