@@ -60,7 +60,7 @@ _prun() {
   case $at in
     'prun')
       if [[ $current == -* ]]; then
-        words='--version --exec --outDS --outputs --nJobs --useSecrets --secretsAs --site --maxAttempt --maxWalltime --memory --excludeFile --includeFile --noBuild --vo --yes --wait --json -h --help'
+        words='--version --exec --outDS --outputs --nJobs --useSecrets --secretsAs --site --maxAttempt --maxWalltime --memory --excludeFile --includeFile --noBuild --vo --allowSecretInCommand --yes --wait --json -h --help'
       fi
       ;;
   esac

@@ -14,6 +14,7 @@ complete -c prun -n 'true' -l excludeFile -r -F -d 'files to leave out, with com
 complete -c prun -n 'true' -l includeFile -r -F -d 'files with credentials to pack all the same; they are left out otherwise'
 complete -c prun -n 'true' -l noBuild -d 'accepted; there is never a build step'
 complete -c prun -n 'true' -l vo -r -F -d 'the VO to submit for; PANDA_AUTH_VO otherwise'
+complete -c prun -n 'true' -l allowSecretInCommand -d 'submit an option that holds the value of one of your secrets; it is refused otherwise'
 complete -c prun -n 'true' -l yes -d 'do not ask, only warn, where files hold values of your secrets'
 complete -c prun -n 'true' -l wait -d 'wait for the task to end; exit status 0 only when every job finished'
 complete -c prun -n 'true' -l json -d 'print the result for a program to read'

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { checkCommandLine } from '../../src/cli/prun/command-check.ts';
 import { findLeaks } from '../../src/cli/prun/leaked-secrets.ts';
+import { createFinder } from '../../src/masking/finder.ts';
 import { type WireName, wireName } from '../../src/protocol/names.ts';
 import { Plaintext } from '../../src/protocol/plaintext.ts';
 import { type Handler, no, ok, startStub } from '../client/stub-server.ts';
@@ -18,7 +20,8 @@ async function leaksIn(secrets: Record<string, string>, files: Record<string, st
   using folder = mkdtempDisposableSync(join(tmpdir(), 'leaks-test-'));
   for (const [name, content] of Object.entries(files)) writeFileSync(join(folder.path, name), content);
   const named = Object.entries(secrets).map(([name, value]) => [name as WireName, new Plaintext(value)] as const);
-  return await findLeaks(new Map(named), folder.path, Object.keys(files));
+  const finder = createFinder(named.map(([name, value]) => ({ name, value })));
+  return await findLeaks({ names: named.map(([name]) => name), finder }, folder.path, Object.keys(files));
 }
 
 test('a value is found as it is and in the forms that it is often written in, with its file, line and name', async () => {
@@ -98,6 +101,16 @@ test('any value that can be masked is found in any text around it', async () => 
   );
 });
 
+const TIME = '2026-01-01T00:00:00Z';
+const LISTED = {
+  name: 'MY_TOKEN',
+  kind: 'string',
+  version: 1,
+  size: 16,
+  queues: null,
+  created_at: TIME,
+  updated_at: TIME,
+};
 const LINE = ['--exec', 'python3 my.py', '--outDS', 'user.adoe.test1', '--noBuild'];
 
 test('prun names file and secret before it submits, never the value, and submits where nobody can be asked', async () => {
@@ -145,8 +158,47 @@ test('a server that does not tell the values gets the task all the same, with a 
   const { status, stderr } = await inFolder([...LINE, '--useSecrets'], stub.url);
   assert.deepEqual(
     [status, stderr],
-    [0, 'WARNING : the files were not searched for values of your secrets: not today\n'],
+    [0, 'WARNING : the command and the files were not searched for values of your secrets: not today\n'],
   );
+});
+
+test('a value of a secret in an option is refused before anything is sent, naming option and secret, never the value', async () => {
+  const secrets = { MY_TOKEN: 'hunter2hunter2', CONFIG: '{"password": "inner-passw0rd-1", "user": "adoe"}' };
+  await using stub = await startStub(accepting({ 'creds/get_user_secrets': () => ok(JSON.stringify(secrets)) }));
+  const plain = ['--outDS', 'user.adoe.test1'];
+  const cases: [option: string, secret: string, args: string[]][] = [
+    ['exec', 'MY_TOKEN', ['--exec', 'sh j.sh --token hunter2hunter2', ...plain]],
+    ['exec', 'MY_TOKEN', ['--exec=echo aHVudGVyMmh1bnRlcjI= | base64 -d', ...plain]],
+    ['exec', 'CONFIG', ['--exec', 'login inner-passw0rd-1', ...plain]],
+    ['outDS', 'MY_TOKEN', ['--exec', 'ls', '--outDS', 'user.adoe.hunter2hunter2']],
+    ['outputs', 'MY_TOKEN', ['--exec', 'ls', ...plain, '--outputs', 'a.txt,hunter2hunter2.txt']],
+    ['site', 'MY_TOKEN', ['--exec', 'ls', ...plain, '--site', 'hunter2hunter2']],
+    ['excludeFile', 'MY_TOKEN', ['--exec', 'ls', ...plain, '--excludeFile', 'hunter2hunter2']],
+  ];
+  for (const [option, secret, args] of cases) {
+    const { status, stdout, stderr } = await inFolder(args, stub.url);
+    assert.equal(status, 1, args.join(' '));
+    assert.match(
+      stderr,
+      new RegExp(`^ERROR : --${option} has the value of your secret ${secret}, .*--allowSecretInCommand`),
+    );
+    assert.doesNotMatch(stdout + stderr, /hunter2|aHVudGVy|inner-passw0rd/);
+  }
+  assert.ok(stub.seen.every(({ path }) => path === 'creds/get_user_secrets'));
+
+  stub.seen.length = 0;
+  const allowed = await inFolder([...(cases[0]?.[2] ?? []), '--allowSecretInCommand'], stub.url);
+  assert.equal(allowed.status, 0);
+  assert.match(allowed.stderr, /^WARNING : --exec has the value of your secret MY_TOKEN/);
+  assert.equal(stub.seen.filter(({ path }) => path === 'creds/get_user_secrets').length, 1, 'one look at the secrets');
+});
+
+test('a secret that is the name of its user does not keep the user from naming a task', async () => {
+  const name = wireName('LOGIN', 'string');
+  const secrets = { names: [name], finder: createFinder([{ name, value: new Plaintext('longname') }]) };
+  const check = (outDS: string) => checkCommandLine({ exec: 'ls', outDS, nJobs: 1 }, secrets, { allow: false });
+  check('user.longname.test1');
+  assert.throws(() => check('user.longname.longname'), /--outDS has the value of your secret LOGIN/);
 });
 
 async function inFolder(args: readonly string[], url: string) {
@@ -162,7 +214,7 @@ function folderWithValue() {
 
 function accepting(more: Record<string, Handler>): Record<string, Handler> {
   return {
-    'creds/list_user_secrets': () => ok([]),
+    'creds/list_user_secrets': () => ok([LISTED]),
     'file_server/validate_cache_file': () => no('not found'),
     'file_server/upload_cache_file': () => ok(),
     'task/submit': () => ok(10000001, 'succeeded. new jediTaskID=10000001'),

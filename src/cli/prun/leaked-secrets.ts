@@ -1,9 +1,9 @@
 import { createReadStream } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createFinder, type Find, type Finder } from '../../masking/finder.ts';
+import type { Find, Finder } from '../../masking/finder.ts';
 import type { WireName } from '../../protocol/names.ts';
-import type { Plaintext } from '../../protocol/plaintext.ts';
+import type { OwnSecrets } from './own-secrets.ts';
 
 /** A file that holds values of secrets. */
 export interface Leak {
@@ -22,12 +22,10 @@ const CHUNK_BYTES = 1024 * 1024;
  * @param paths relative to `directory`; what is no file is passed over
  */
 export async function findLeaks(
-  secrets: ReadonlyMap<WireName, Plaintext>,
+  { names: all, finder }: OwnSecrets,
   directory: string,
   paths: readonly string[],
 ): Promise<Leak[]> {
-  if (secrets.size === 0) return [];
-  const finder = createFinder([...secrets].map(([name, value]) => ({ name, value })));
   const leaks: Leak[] = [];
   for (const path of paths) {
     const file = join(directory, path);
@@ -36,7 +34,7 @@ export async function findLeaks(
     if (finds.length === 0) continue;
     const names = new Set(finds.flatMap((find) => find.names));
     const first = finds.reduce((least, { start }) => Math.min(least, start), Number.POSITIVE_INFINITY);
-    leaks.push({ path, line: await lineAt(file, first), names: [...secrets.keys()].filter((name) => names.has(name)) });
+    leaks.push({ path, line: await lineAt(file, first), names: all.filter((name) => names.has(name)) });
   }
   return leaks;
 }

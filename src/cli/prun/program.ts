@@ -21,6 +21,7 @@ export interface PrunOptions {
   excludeFile?: string[];
   includeFile?: string[];
   vo?: string;
+  allowSecretInCommand?: boolean;
   yes?: boolean;
   wait?: boolean;
   json?: boolean;
@@ -62,6 +63,10 @@ export function createPrun(
     )
     .option('--noBuild', 'accepted; there is never a build step')
     .option('--vo <vo>', 'the VO to submit for; PANDA_AUTH_VO otherwise')
+    .option(
+      '--allowSecretInCommand',
+      'submit an option that holds the value of one of your secrets; it is refused otherwise',
+    )
     .option('--yes', 'do not ask, only warn, where files hold values of your secrets')
     .option('--wait', 'wait for the task to end; exit status 0 only when every job finished')
     .option('--json', 'print the result for a program to read')

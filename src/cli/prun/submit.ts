@@ -1,6 +1,7 @@
 import { submitDirectory } from '../../client/submission.ts';
 import { withConnection } from '../command.ts';
 import { EXIT_REFUSED, info, note, printJson, warn } from '../reporting.ts';
+import { type OwnSecrets, ownSecrets } from './own-secrets.ts';
 import type { PrunOptions } from './program.ts';
 
 /** @param args the command line, for the task's record */
@@ -21,8 +22,10 @@ export async function submit(options: PrunOptions, args: readonly string[]): Pro
   } = options;
   const ask = !options.yes && process.stdin.isTTY && process.stderr.isTTY;
   const directory = process.cwd();
-  const submitted = await withConnection((connection) =>
-    submitDirectory(
+  const submitted = await withConnection(async (connection) => {
+    const secrets = await ownSecrets(connection.client);
+    if (secrets) await checkOptions(options, secrets);
+    return await submitDirectory(
       { ...connection, vo: options.vo ?? connection.vo },
       {
         exec,
@@ -41,11 +44,11 @@ export async function submit(options: PrunOptions, args: readonly string[]): Pro
         exclude: excludeFile,
         include: includeFile,
         examine: async (paths) =>
-          await (await sandboxCheck()).checkSandbox(connection.client, directory, paths, { ask }),
+          !secrets || (await (await sandboxCheck()).checkSandbox(secrets, directory, paths, { ask })),
       },
       { step: json ? () => {} : info, warning: warn },
-    ),
-  );
+    );
+  });
   if (!submitted) {
     note('nothing was submitted');
     process.exitCode = EXIT_REFUSED;
@@ -57,8 +60,13 @@ export async function submit(options: PrunOptions, args: readonly string[]): Pro
   if (json) printJson({ jediTaskID: taskId, message, sandbox, ...ended });
 }
 
-/** Loaded after packing: it brings the masker. */
+/** Both are loaded only for a user with secrets. */
 const sandboxCheck = () => import('./sandbox-check.ts');
+
+async function checkOptions(options: PrunOptions, secrets: OwnSecrets): Promise<void> {
+  const { checkCommandLine } = await import('./command-check.ts');
+  checkCommandLine(options, secrets, { allow: options.allowSecretInCommand === true });
+}
 
 /** The command line as PanDA's prun records it, without the names of secrets. */
 function commandLine(args: readonly string[]): string {

@@ -1,0 +1,38 @@
+import type { Client } from '../../client/client.ts';
+import type { Finder } from '../../masking/finder.ts';
+import { Refused, Unavailable, UnknownCall } from '../../protocol/errors.ts';
+import { splitWireName, type WireName } from '../../protocol/names.ts';
+import { warn } from '../reporting.ts';
+
+/** What a submission must not hold: the values of its user's secrets. */
+export interface OwnSecrets {
+  names: readonly WireName[];
+  finder: Finder;
+}
+
+/**
+ * Fetches the user's secrets, to look for them in what `prun` sends. Without them, or a server that has them, there is nothing to
+ * look for; a server that does not tell them is warned of.
+ */
+export async function ownSecrets(client: Client): Promise<OwnSecrets | undefined> {
+  try {
+    const secrets = await client.getSecrets();
+    if (secrets.size === 0) return undefined;
+    const { createFinder } = await import('../../masking/finder.ts');
+    return { names: [...secrets.keys()], finder: createFinder([...secrets].map(([name, value]) => ({ name, value }))) };
+  } catch (error) {
+    if (error instanceof UnknownCall) return undefined; // A server that keeps no secrets.
+    if (!(error instanceof Refused || error instanceof Unavailable)) throw error;
+    warn(`the command and the files were not searched for values of your secrets: ${error.message}`);
+    return undefined;
+  }
+}
+
+/** Of those in `found`, as their user calls them. */
+export function shownNames({ names }: OwnSecrets, found: Iterable<WireName>): string {
+  const wanted = new Set(found);
+  return names
+    .filter((name) => wanted.has(name))
+    .map((name) => splitWireName(name).name)
+    .join(', ');
+}
