@@ -212,7 +212,7 @@ test('masking tells how much of a secret is hidden, for which reason and of whic
   ]);
   assert.doesNotMatch(stdout, /alice|example|tomatoes|q7#Lm2/);
   const json = JSON.parse((await run('pbook', ['masking', 'DB', '--json'], stub.url)).stdout);
-  assert.deepEqual(json[0].visible, ['host', 'user']);
+  assert.deepEqual(json[0].visible, { fields: 2, names: ['host', 'user'] });
   const unknown = await run('pbook', ['masking', 'NONE'], stub.url);
   assert.deepEqual([unknown.status, unknown.stdout], [1, '']);
 });

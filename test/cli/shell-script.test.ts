@@ -20,7 +20,9 @@ set_secret(key='C', value='random_string')
 delete_secret('B')
 `;
   const { status, stdout, stderr } = await python(code, stub.url);
-  assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
+  const remark = (key: string) =>
+    `Stays visible in the logs of jobs: 1 field of ${key} ("pbook masking ${key}" tells more)\n`;
+  assert.deepEqual({ status, stderr }, { status: 0, stderr: remark('A') + remark('B') });
   assert.equal(stdout, 'INFO : OK\nNone\nINFO : OK\nNone\nINFO : OK\nINFO : OK\n');
   assert.deepEqual(Object.fromEntries(stub.secrets), { A: '{"A": 1}', C: 'random_string' });
 });

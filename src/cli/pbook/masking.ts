@@ -1,6 +1,8 @@
 import { decodedBytes, textOf } from '../../masking/parts/encodings.ts';
+import { isFieldName } from '../../masking/parts/names.ts';
 import { type HiddenAs, hasLineEnd, type Parts, takeApart } from '../../masking/parts.ts';
 import { NotFound } from '../../protocol/errors.ts';
+import { MIN_MASKED_CHARS } from '../../protocol/limits.ts';
 import { type SecretKind, splitWireName, type WireName, wireName } from '../../protocol/names.ts';
 import type { MaskChoice } from '../../protocol/secret-attributes.ts';
 import { columns } from '../columns.ts';
@@ -12,10 +14,10 @@ export interface Masking {
   name: string;
   kind: SecretKind;
   mask: MaskChoice;
-  /** How many parts are hidden for each reason, and the names of their fields. */
+  /** How many parts are hidden for each reason, and the names of their fields as far as they may be shown. */
   hidden: { reason: string; parts: number; fields: string[] }[];
-  /** The names of the fields that stay visible. */
-  visible: string[];
+  /** How many fields stay visible, and their names as far as they may be shown. */
+  visible: { fields: number; names: string[] };
   /** More is inside than is taken apart. */
   cut: boolean;
 }
@@ -59,34 +61,46 @@ export async function findMasking(key: string, signal?: AbortSignal): Promise<Ma
 
 /** Says in one line, after a secret was set, what of it the logs of jobs will show. */
 export function remarkOnMasking(name: WireName, value: string, choice: MaskChoice): void {
+  const remark = maskingRemark(name, value, choice);
+  if (remark) (remark.isWarning ? warn : note)(remark.text);
+}
+
+/** That line, where there is something to say. */
+export function maskingRemark(
+  name: WireName,
+  value: string,
+  choice: MaskChoice,
+): { text: string; isWarning: boolean } | undefined {
+  if (value === '') return undefined;
   const key = splitWireName(name).name;
   const { hidden, visible } = partsOf(name, value, choice);
   const inLogs = hidden.some(({ part }) => typeof part !== 'string' || !hasLineEnd(part));
   const more = `"pbook masking ${key}" tells more`;
-  if (value === '') return;
+  const warning = (text: string) => ({ text, isWarning: true });
+  const remark = (what: string) => ({ text: `Stays visible in the logs of jobs: ${what}`, isWarning: false });
   if (hidden.length === 0) {
-    warn(
+    return warning(
       `the value of ${key} is too short or too common to be hidden in the logs of jobs: a job that prints it shows it`,
     );
-  } else if (choice === 'whole') {
-    if (partsOf(name, value, 'parts').hidden.length > hidden.length || !inLogs) {
-      note(
-        `Stays visible in the logs of jobs: all that is inside the value of ${key}, which is hidden as a whole alone`,
-      );
-    }
-  } else if (!inLogs) {
-    warn(`no line of ${key} looks like a secret by itself: a job that prints it shows its lines (${more})`);
-  } else if (visible.length > 0) {
-    const names = fieldNames(safeNames(visible, hidden));
-    const shown = names.slice(0, SHOWN_NAMES).join(', ');
-    const others = names.length > SHOWN_NAMES ? ` and ${names.length - SHOWN_NAMES} more` : '';
-    if (names.length > 0) note(`Stays visible in the logs of jobs: ${shown}${others} of ${key} (${more})`);
   }
+  if (choice === 'whole') {
+    const hasMore = partsOf(name, value, 'parts').hidden.length > hidden.length || !inLogs;
+    return hasMore ? remark(`all that is inside the value of ${key}, which is hidden as a whole alone`) : undefined;
+  }
+  if (!inLogs) {
+    return warning(`no line of ${key} looks like a secret by itself: a job that prints it shows its lines (${more})`);
+  }
+  if (visible.length === 0) return undefined;
+  const { names, others } = shownFields(visible, hidden, SHOWN_NAMES);
+  return remark(`${told(names, others)} of ${key} (${more})`);
 }
 
+/** Names in the line of `set_secret`, and in a cell of the table. */
 const SHOWN_NAMES = 6;
+const SHOWN_FIELDS = 20;
 
-function maskingOf(name: WireName, value: string, choice: MaskChoice): Masking {
+/** What the logs of jobs hide of one secret. */
+export function maskingOf(name: WireName, value: string, choice: MaskChoice): Masking {
   const { hidden, visible, isCut } = partsOf(name, value, choice);
   const reasons = Map.groupBy(hidden, ({ as }) => as);
   return {
@@ -97,9 +111,9 @@ function maskingOf(name: WireName, value: string, choice: MaskChoice): Masking {
       const fields = [...new Set(parts.flatMap((part) => (part.name === undefined ? [] : [part.name])))];
       return parts.length === 0
         ? []
-        : [{ reason: REASONS[as], parts: parts.length, fields: safeNames(fields, hidden) }];
+        : [{ reason: REASONS[as], parts: parts.length, fields: shownFields(fields, hidden).names }];
     }),
-    visible: fieldNames(safeNames(visible, hidden)),
+    visible: { fields: visible.length, names: shownFields(visible, hidden).names },
     cut: isCut,
   };
 }
@@ -110,21 +124,38 @@ function partsOf(name: WireName, value: string, choice: MaskChoice): Parts {
   return takeApart(text ?? value, choice);
 }
 
-function fieldNames(names: readonly string[]): string[] {
-  return names.map((name) => (name === '' ? 'fields without a name' : name));
+/**
+ * The names of fields that may be shown, at most `most`, and how many others there are. A text read in a format that it is not of, such as a
+ * program, has pieces of it where names would be: only a name of words that name fields is told (`isFieldName`).
+ */
+function shownFields(
+  fields: readonly string[],
+  hidden: Parts['hidden'],
+  most = SHOWN_FIELDS,
+): { names: string[]; others: number } {
+  const inside = hidden.flatMap(({ part, as }) => (typeof part === 'string' && as !== 'whole' ? [part] : []));
+  const isInside = (name: string) => name.length >= MIN_MASKED_CHARS && inside.some((part) => part.includes(name));
+  const names = fields.filter((name) => isFieldName(name) && !isInside(name)).slice(0, most);
+  return { names, others: fields.length - names.length };
 }
 
-/** A value read in a format that it is not of may have a part of it where a name would be. */
-function safeNames(names: readonly string[], hidden: Parts['hidden']): string[] {
-  const inside = hidden.flatMap(({ part, as }) => (typeof part === 'string' && as !== 'whole' ? [part] : []));
-  return names.filter((name) => !inside.some((part) => name !== '' && part.length < 256 && part.includes(name)));
+/** `host, user and 2 other fields` */
+function told(names: readonly string[], others: number): string {
+  const fields = others === 1 ? 'field' : 'fields';
+  if (others === 0) return names.join(', ');
+  return names.length === 0 ? `${others} ${fields}` : `${names.join(', ')} and ${others} other ${fields}`;
 }
 
 function table({ name, kind, mask, hidden, visible, cut }: Masking): string {
-  const rows = hidden.map(({ reason, parts, fields }) => ['hidden', reason, String(parts), list(fields)]);
+  const rows = hidden.map(({ reason, parts, fields }) => ['hidden', reason, String(parts), fields.join(', ')]);
   if (hidden.length === 0) rows.push(['visible', 'too short or too common', '', '']);
-  if (visible.length > 0)
-    rows.push(['visible', 'known to be harmless, or short', String(visible.length), list(visible)]);
+  if (visible.fields > 0)
+    rows.push([
+      'visible',
+      'known to be harmless, or short',
+      String(visible.fields),
+      told(visible.names, visible.fields - visible.names.length),
+    ]);
   const head = [
     { title: 'In logs' },
     { title: 'Because' },
@@ -133,11 +164,4 @@ function table({ name, kind, mask, hidden, visible, cut }: Masking): string {
   ];
   const rest = cut ? 'More is inside than is taken apart: the rest is hidden with the whole value alone\n' : '';
   return `${printable(name)}${kind === 'file' ? ' (file)' : ''}${mask === 'whole' ? ', masked as a whole: nothing inside it is hidden' : ''}\n${columns(head, rows)}${rest}`;
-}
-
-const SHOWN_FIELDS = 20;
-
-function list(names: readonly string[]): string {
-  const more = names.length > SHOWN_FIELDS ? ` and ${names.length - SHOWN_FIELDS} more` : '';
-  return `${names.slice(0, SHOWN_FIELDS).map(printable).join(', ')}${more}`;
 }

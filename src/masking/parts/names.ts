@@ -14,6 +14,16 @@ export function tellsOf(name: string): NameTells {
   return HARMLESS.has(joined) ? 'harmless' : 'nothing';
 }
 
+/**
+ * Whether `name` is made of words that name fields, and of nothing else. Only such a name may be shown: what a reader takes for a name
+ * in a text of another format may be a part of the secret.
+ */
+export function isFieldName(name: string): boolean {
+  if (!/^[A-Za-z][A-Za-z_.-]{0,39}$/.test(name)) return false;
+  const words = wordsOf(name);
+  return words.length > 0 && words.every((word) => SECRET.has(word) || HARMLESS.has(word) || NEUTRAL.has(word));
+}
+
 /** In lower case, without accents and without numbers at the end. */
 function wordsOf(name: string): string[] {
   const plain = name.normalize('NFKD').replace(/\p{M}/gu, '').replace(/ł/g, 'l').replace(/ß/g, 'ss').replace(/ı/g, 'i');
@@ -63,4 +73,13 @@ const HARMLESS = new Set(
   brugernavn bruker anvandare kayttaja uzivatel uzytkownik felhasznalo kullanici пользователь логин 用户 用户名 ユーザー`.split(
     /\s+/,
   ),
+);
+
+/** Words of names that tell nothing about a value. */
+const NEUTRAL = new Set(
+  `access admin api app aws azure backend base bot build cache cdn certificate cert ci client cloud config connection consumer core customer
+  data default deploy dev development docker end ftp gcp gitlab github google grid http https imap jira kafka kube ldap local mail main
+  master max min mongo mysql net node oauth object old new oracle orcid pg pop postgres postgresql prod production proxy public queue rabbit read redis
+  remote request root s3 sasl send sender server session sftp share site slack smtp source sql ssh staging start stop storage sub system
+  target test universe upload web webhook write x509`.split(/\s+/),
 );
