@@ -11,7 +11,13 @@ import {
 } from '../protocol/limits.ts';
 import { sandboxChecksum } from '../protocol/sandbox-checksum.ts';
 import type { Blobs } from '../store/blobs.ts';
-import { insertSandbox, readSandbox, readSandboxOfContent, sumSandboxes } from '../store/sandboxes.ts';
+import {
+  insertSandbox,
+  readSandbox,
+  readSandboxInUse,
+  readSandboxOfContent,
+  sumSandboxes,
+} from '../store/sandboxes.ts';
 import type { Store } from '../store/store.ts';
 
 /** The archives of users' working directories, which jobs unpack. */
@@ -28,7 +34,12 @@ export interface Sandboxes {
   put(owner: OwnerId, name: string, content: Readable): Promise<void>;
   /** The name of an archive of this owner with that size and `sandboxChecksum`, if there is one. */
   find(owner: OwnerId, size: number, checksum: number): Promise<string | undefined>;
-  /** Whoever knows a name may read it: it is as good as random, and pilots of PanDA's fetch without a token. @throws {NotFound} */
+  /**
+   * The archive, while a task of its owner starts from it and has not ended: its name is all that a pilot of PanDA's needs to
+   * read it, and stands in logs and job descriptions for long after.
+   *
+   * @throws {NotFound}
+   */
   open(name: string): Promise<{ size: number; stream: Readable }>;
 }
 
@@ -85,8 +96,8 @@ export function createSandboxes({
     },
 
     async open(name) {
-      const sandbox = NAME.test(name) ? await readSandbox(store.db, name) : undefined;
-      if (!sandbox) throw new NotFound(`there is no sandbox ${name}`);
+      const sandbox = NAME.test(name) ? await readSandboxInUse(store.db, name) : undefined;
+      if (!sandbox) throw new NotFound(`there is no sandbox ${name} of a task that has not ended`);
       return blobs.get(sandbox.sha256);
     },
   };

@@ -38,6 +38,9 @@ export async function submitTask(
   const now = clock();
   return store.write(async (tx) => {
     const kept = sandbox === undefined ? undefined : await readSandbox(tx, sandbox);
+    if (kept && kept.owner_id !== owner) {
+      throw new InvalidArgument(`jobParameters: -a ${sandbox} is another user's sandbox; upload one of your own`);
+    }
     const parameters = JSON.stringify({ ...template, ...(kept && { sandboxSha256: kept.sha256 }) });
     await checkQueue(tx, queue);
     if (uniqueName) await checkName(tx, owner, name);
@@ -51,6 +54,7 @@ export async function submitTask(
         use_secrets: useSecrets ? 1 : 0,
         secret_ids: secretIds && JSON.stringify(secretIds),
         parameters,
+        sandbox: sandbox ?? null,
         job_count: jobCount,
         max_attempts: maxAttempts,
         diagnosis: '',

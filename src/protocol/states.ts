@@ -49,14 +49,15 @@ export const HELD_JOB_STATES = [
   'transferring',
 ] as const satisfies readonly JobState[];
 
-const ENDED_TASK: ReadonlySet<string> = new Set<TaskState>([
+export const ENDED_TASK_STATES = [
   'done',
   'finished',
   'failed',
   'aborted',
   'exhausted',
   'broken',
-]);
+] as const satisfies readonly TaskState[];
+const ENDED_TASK: ReadonlySet<string> = new Set(ENDED_TASK_STATES);
 const ENDED_JOB: ReadonlySet<string> = new Set<JobState>(['finished', 'failed', 'cancelled', 'closed']);
 
 export function isEndedTask(state: string): boolean {

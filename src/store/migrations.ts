@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import type { Migration, MigrationProvider } from 'kysely/migration';
 import { FIRST_TASK_ID } from '../protocol/limits.ts';
+import type { Schema } from './schema.ts';
 
 /** What differs between the two databases in a table's definition. */
 export interface ColumnTypes {
@@ -26,6 +27,7 @@ export function migrationProvider(types: ColumnTypes): MigrationProvider {
         '0004-name-is-one-secret': statements(['alter table secrets rename column kind to hashed_as']),
         '0005-claimed-accounts': statements(claimedAccounts(types)),
         '0006-secret-mask': statements(['alter table secrets add column mask text']),
+        '0007-task-sandbox': { up: taskSandbox },
       };
     },
   };
@@ -289,4 +291,34 @@ function claimedAccounts({ int }: ColumnTypes): string[] {
     `alter table accounts add column claimed ${int} not null default 1`,
     `alter table password_links add column unclaimed_only ${int} not null default 0`,
   ];
+}
+
+async function taskSandbox(db: Kysely<unknown>): Promise<void> {
+  await statements([
+    'alter table tasks add column sandbox text',
+    'create index tasks_of_sandbox on tasks (sandbox) where sandbox is not null',
+  ]).up(db);
+  await nameSandboxes(db as Kysely<Schema>);
+}
+
+const SANDBOX = /-a ((?:jobO|sources)\.[0-9a-f-]{36}\.tar\.gz)/i;
+const AT_ONCE = 1000;
+
+/** Writes a sandbox's name into the row of each task that starts from it. Earlier releases had it in the parameters alone. @internal */
+export async function nameSandboxes(db: Kysely<Schema>): Promise<void> {
+  for (let last = 0; ; ) {
+    const tasks = await db
+      .selectFrom('tasks')
+      .select(['id', 'parameters'])
+      .where('id', '>', last)
+      .orderBy('id')
+      .limit(AT_ONCE)
+      .execute();
+    for (const { id, parameters } of tasks) {
+      last = id;
+      const sandbox = SANDBOX.exec(parameters)?.[1];
+      if (sandbox) await db.updateTable('tasks').set({ sandbox }).where('id', '=', id).execute();
+    }
+    if (tasks.length < AT_ONCE) return;
+  }
 }

@@ -1,5 +1,6 @@
 import { type Selectable, sql } from 'kysely';
 import type { OwnerId } from '../protocol/ids.ts';
+import { ENDED_TASK_STATES } from '../protocol/states.ts';
 import { changesOneRow } from './one-row.ts';
 import { prepared } from './prepared.ts';
 import type { Schema } from './schema.ts';
@@ -24,6 +25,27 @@ const findSandbox = prepared<{ name: string }, Selectable<Schema['sandboxes']>>(
 
 export async function readSandbox(db: Database, name: string) {
   return (await findSandbox(db, { name }))[0];
+}
+
+const findSandboxInUse = prepared<{ name: string }, { sha256: string }>((db, arg) =>
+  db
+    .selectFrom('sandboxes')
+    .select('sandboxes.sha256')
+    .where('sandboxes.name', '=', arg('name'))
+    .where(({ exists, selectFrom }) =>
+      exists(
+        selectFrom('tasks')
+          .select('tasks.id')
+          .whereRef('tasks.sandbox', '=', 'sandboxes.name')
+          .whereRef('tasks.owner_id', '=', 'sandboxes.owner_id')
+          .where('tasks.state', 'not in', ENDED_TASK_STATES),
+      ),
+    ),
+);
+
+/** A sandbox that a task of its own owner starts from which has not ended. */
+export async function readSandboxInUse(db: Database, name: string) {
+  return (await findSandboxInUse(db, { name }))[0];
 }
 
 /** How many bytes of sandboxes an owner has brought since `time`, milliseconds. */

@@ -244,6 +244,8 @@ interface TasksTable {
   secret_ids: string | null;
   /** JSON: the `JobTemplate` that its jobs are made from when they are acquired. */
   parameters: string;
+  /** The name of the sandbox that its jobs start from, if any. */
+  sandbox: Generated<string | null>;
   job_count: number;
   max_attempts: number;
   /** Why it ended, for its owner. */

@@ -68,6 +68,9 @@ export async function openFarm(_t: TestContext, database: TestDatabase): Promise
   };
 }
 
+/** The sandbox that tasks start from: nobody uploaded it. */
+export const ANY_SANDBOX = 'jobO.c0f8a68a-5d0a-4a7e-9d36-2f3c5f0f8f11.tar.gz';
+
 /** A task as `prun` submits it: one job that runs `true`. */
 export function submission(name: string, change: Record<string, unknown> = {}): Submission {
   const { secretNames: _, ...request } = parseTaskParameters({ ...taskParameters(name), ...change });
@@ -84,7 +87,7 @@ export function taskParameters(name: string, command = 'true', outputs: readonly
     nEventsPerJob: 1,
     log: { type: 'template', param_type: 'log', value: `${name}.log.$JEDITASKID.\${SN}.log.tgz` },
     jobParameters: buildJobParameters({
-      sandbox: 'jobO.c0f8a68a-5d0a-4a7e-9d36-2f3c5f0f8f11.tar.gz',
+      sandbox: ANY_SANDBOX,
       runDirectory: '.',
       outputs: outputs.map((output) => ({
         name: output,

@@ -15,8 +15,10 @@ import {
   OWNER_SANDBOX_SECONDS,
 } from '../../src/protocol/limits.ts';
 import { openBlobs } from '../../src/store/blobs.ts';
+import { nameSandboxes } from '../../src/store/migrations.ts';
 import { insertSandbox } from '../../src/store/sandboxes.ts';
 import { eachStore, type TestDatabase } from '../stores.ts';
+import { ANY_SANDBOX, openFarm, submission } from './farm.ts';
 
 const alice = 'alice' as OwnerId;
 const bob = 'bob' as OwnerId;
@@ -31,21 +33,61 @@ const content = Buffer.from('a tar archive');
 const file = gzipSync(content);
 const stream = (bytes: Buffer) => Readable.from([bytes]);
 
-eachStore(
-  'a sandbox is found by its size and checksum, by its owner alone, and read by its name',
-  async (t, database) => {
-    const sandboxes = await openSandboxes(t, database);
-    const name = nameOf();
-    await sandboxes.put(alice, name, stream(file));
-    assert.equal(await sandboxes.find(alice, file.length, crc32(content)), name);
-    assert.equal(await sandboxes.find(bob, file.length, crc32(content)), undefined);
-    assert.equal(await sandboxes.find(alice, file.length + 1, crc32(content)), undefined);
-    const opened = await sandboxes.open(name);
-    assert.equal(opened.size, file.length);
-    assert.deepEqual(await buffer(opened.stream), file);
-    await assert.rejects(sandboxes.open(nameOf()), { code: 'ERR_NOT_FOUND' });
-  },
-);
+eachStore('a sandbox is found by its size and checksum, by its owner alone', async (t, database) => {
+  const sandboxes = await openSandboxes(t, database);
+  const name = nameOf();
+  await sandboxes.put(alice, name, stream(file));
+  assert.equal(await sandboxes.find(alice, file.length, crc32(content)), name);
+  assert.equal(await sandboxes.find(bob, file.length, crc32(content)), undefined);
+  assert.equal(await sandboxes.find(alice, file.length + 1, crc32(content)), undefined);
+});
+
+/** A farm with alice's sandbox, and the tasks that start from it. */
+async function sandboxOfAlice(t: TestContext, database: TestDatabase) {
+  const farm = await openFarm(t, database);
+  const blobs = await openBlobs(join(database.folder, 'blobs'));
+  const sandboxes = createSandboxes({ ...farm, blobs });
+  const name = nameOf();
+  await sandboxes.put(alice, name, stream(file));
+  const task = submission('user.alice.boxed');
+  const template = JSON.parse(JSON.stringify(task.template).replaceAll(ANY_SANDBOX, name));
+  const submit = (owner: OwnerId, outDS: string) =>
+    farm.jobs.submit(owner, { ...task, template, name: `${outDS}/` }).then(({ taskId }) => taskId);
+  const read = async () => await buffer((await sandboxes.open(name)).stream);
+  return { ...farm, submit, read, ended: { code: 'ERR_NOT_FOUND' } };
+}
+
+eachStore('a sandbox is read by its name while a task that starts from it has not ended', async (t, database) => {
+  const { jobs, submit, read, ended } = await sandboxOfAlice(t, database);
+  await assert.rejects(read(), ended, 'no task was submitted');
+  const first = await submit(alice, 'first');
+  assert.deepEqual(await read(), file);
+  const second = await submit(alice, 'second');
+  await jobs.kill(alice, first);
+  assert.deepEqual(await read(), file, 'the second task needs it');
+  await jobs.kill(alice, second);
+  await assert.rejects(read(), ended);
+  await jobs.retry(alice, first, {});
+  assert.deepEqual(await read(), file, 'a retry needs it again');
+});
+
+eachStore('another user who learnt the name of a sandbox cannot open it again', async (t, database) => {
+  const { store, jobs, submit, read, ended } = await sandboxOfAlice(t, database);
+  await jobs.kill(alice, await submit(alice, 'first'));
+  await assert.rejects(submit(bob, 'theft'), { code: 'ERR_INVALID_ARGUMENT', message: /another user's sandbox/ });
+  // As if the task had been there before the sandbox.
+  await store.write((tx) => tx.updateTable('tasks').set({ owner_id: bob, state: 'ready' }).execute());
+  await assert.rejects(read(), ended);
+});
+
+eachStore('tasks of an earlier release keep their sandboxes', async (t, database) => {
+  const { store, submit, read, ended } = await sandboxOfAlice(t, database);
+  await submit(alice, 'first');
+  await store.write((tx) => tx.updateTable('tasks').set({ sandbox: null }).execute());
+  await assert.rejects(read(), ended);
+  await store.write(nameSandboxes);
+  assert.deepEqual(await read(), file);
+});
 
 eachStore('a sandbox may be brought again, and never be replaced', async (t, database) => {
   const sandboxes = await openSandboxes(t, database);

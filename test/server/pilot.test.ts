@@ -4,7 +4,7 @@ import { readdir, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { text } from 'node:stream/consumers';
+import { buffer, text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { type Client, createClient } from '../../src/client/client.ts';
@@ -24,9 +24,9 @@ function clientOf(t: Parameters<typeof startServer>[0], server: TestServer, toke
 /** Uploads a sandbox and submits a task of one job, as `prun` does. */
 async function submit(
   alice: Client,
-  options: { useSecrets?: boolean; jobs?: number; name?: string } = {},
+  options: { useSecrets?: boolean; jobs?: number; name?: string; archive?: Buffer } = {},
 ): Promise<number> {
-  const archive = gzipSync(`not really a tar, ${randomUUID()}`);
+  const { archive = gzipSync(`not really a tar, ${randomUUID()}`) } = options;
   const sandbox = await alice.uploadSandbox(`jobO.${randomUUID()}.tar.gz`, archive);
   const { name = randomUUID().slice(0, 8), jobs = 1, useSecrets = false } = options;
   const task = {
@@ -200,19 +200,37 @@ test('a task is submitted, seen in every way and refused a second time under its
   await assert.rejects(submit(alice, { name: 'once' }), (error: Refused) => error.data === 1);
 });
 
-test('a sandbox is uploaded once per content, found by its owner alone, and downloaded as it was', async (t) => {
-  const { server, alice, pilot } = await setUp(t);
-  const content = 'x'.repeat(100_000);
-  const archive = gzipSync(content);
+test('a sandbox is uploaded once per content, found by its owner alone', async (t) => {
+  const { server, alice } = await setUp(t);
+  const archive = gzipSync('x'.repeat(100_000));
   const name = `jobO.${randomUUID()}.tar.gz`;
-  const { origin } = await alice.uploadSandbox(name, archive);
+  await alice.uploadSandbox(name, archive);
   const [checksum, size] = [archive.readUInt32LE(archive.length - 8), archive.length];
   assert.equal((await alice.findSandbox(size, checksum))?.fileName, name);
   assert.equal(await clientOf(t, server, await server.userToken('bob')).findSandbox(size, checksum), undefined);
-  const downloaded = await pilot.downloadSandbox(`${origin}/cache/${name}`);
-  assert.deepEqual(Buffer.concat(await downloaded.toArray()), archive);
-  const withoutToken = await fetch(`${server.url}/cache/${name}`);
-  assert.deepEqual(Buffer.from(await withoutToken.arrayBuffer()), archive, 'whoever knows the name may read it');
+});
+
+test('a sandbox is downloaded with a session or by its name alone, until its task ends', async (t) => {
+  const { server, alice, pilot, session } = await setUp(t);
+  const archive = gzipSync('x'.repeat(100_000));
+  const taskId = await submit(alice, { archive });
+  const found = await alice.findSandbox(archive.length, archive.readUInt32LE(archive.length - 8));
+  const address = `${server.url}/cache/${found?.fileName}`;
+  const plain = async (headers = {}) => Buffer.from(await (await fetch(address, { headers })).arrayBuffer());
+
+  assert.deepEqual(await buffer(await pilot.downloadSandbox(address)), archive);
+  assert.deepEqual(await plain(), archive, "PanDA's own pilot has no token here");
+  assert.match(String(await plain({ authorization: 'Bearer forged' })), /"success":false/);
+  const headers = { authorization: `DPoP ${session.pilotId}` };
+  assert.match(
+    String(await plain(headers)),
+    /the header \\"DPoP\\" is missing/,
+    'a session is nothing without its key',
+  );
+
+  await alice.killTask(taskId);
+  assert.match(String(await plain()), /no sandbox jobO\..* of a task that has not ended/);
+  await assert.rejects(pilot.downloadSandbox(address), Refused, 'the pilot is told so, and goes on');
   const unknown = await fetch(`${server.url}/cache/jobO.${randomUUID()}.tar.gz`);
   assert.equal(((await unknown.json()) as { success: boolean }).success, false);
 });

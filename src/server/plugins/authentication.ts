@@ -44,6 +44,16 @@ export function requireCaller(app: FastifyInstance, identity: Identity, kind: Ca
   keepProofs(app);
 }
 
+/** Routes of this scope answer a caller without a token too, over a secure line; one that names itself must prove it. */
+export function checkCaller(app: FastifyInstance, identity: Identity): void {
+  app.addHook('onRequest', async (request, reply) => {
+    requireSecureTransport(request);
+    if (request.headers.authorization === undefined) return;
+    request.caller = await whoCalls(request, identity).catch((error) => askForToken(error, request, reply));
+  });
+  keepProofs(app);
+}
+
 /** The caller of a route under {@link requireCaller}. */
 export function callerOf(request: FastifyRequest): Caller {
   if (!request.caller) throw new Error('a route that needs a caller stands outside requireCaller');

@@ -1,15 +1,18 @@
 import type { FastifyInstance } from 'fastify';
 import type { Sandboxes } from '../../jobs/sandboxes.ts';
-import { requireSecureTransport } from '../plugins/transport.ts';
+import { checkCaller, type Identity } from '../plugins/authentication.ts';
 import { sendFile } from '../route.ts';
 
 /**
- * `GET /cache/FILENAME` under a task's `sourceURL`: a sandbox, for whoever knows its name. Jobs fetch it where no token is: PanDA's
- * pilots do not hand theirs on. The name holds a random UUID, which its owner, this server and the pilots of its jobs know.
+ * `GET /cache/FILENAME` under a task's `sourceURL`: the sandbox of a task that has not ended. Our pilots fetch it with their session.
+ * PanDA's have no token where they fetch it: the name does, which holds a random UUID that its owner, this server and the
+ * pilots of its jobs know.
  */
-export function cacheRoutes(app: FastifyInstance, { sandboxes }: { sandboxes: Sandboxes }): void {
-  app.get<{ Params: { name: string } }>('/cache/:name', async (request, reply) => {
-    requireSecureTransport(request);
-    return sendFile(reply, await sandboxes.open(request.params.name));
+export function cacheRoutes(app: FastifyInstance, rooms: Identity & { sandboxes: Sandboxes }): void {
+  app.register(async (cache) => {
+    checkCaller(cache, rooms);
+    cache.get<{ Params: { name: string } }>('/cache/:name', async (request, reply) =>
+      sendFile(reply, await rooms.sandboxes.open(request.params.name)),
+    );
   });
 }
