@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { test } from 'node:test';
 import type { Command } from 'commander';
 import { programs } from '../../scripts/manual/programs.ts';
@@ -51,6 +51,16 @@ for (const page of ownPages) {
     }
   });
 }
+
+test('each decision has a number of its own, which its title begins with', () => {
+  const decisions = globSync('docs/decisions/*.md', { cwd: root }).sort();
+  const numbers = decisions.map((path) => basename(path).slice(0, 4));
+  assert.deepEqual(
+    numbers,
+    decisions.map((_, place) => String(place + 1).padStart(4, '0')),
+  );
+  for (const [place, path] of decisions.entries()) assert.ok(read(path).startsWith(`# ${numbers[place]}: `), path);
+});
 
 test('a comment that names a page of docs/ names one that is there', () => {
   for (const [path] of code.matchAll(/\bdocs\/[\w./-]+\.md\b/g)) assert.ok(existsSync(join(root, path)), path);
