@@ -206,7 +206,7 @@ test('masking tells how much of a secret is hidden, for which reason and of whic
     rows[2],
     ['hidden', 'the whole value', '1'],
     ['hidden', 'under a telling name', '1', 'password'],
-    ['hidden', 'not known to be harmless', '1', 'x'],
+    ['hidden', 'not known to be harmless', '1'],
     ['visible', 'known to be harmless, or short', '2', 'host, user'],
     [''],
   ]);
