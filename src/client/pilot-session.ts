@@ -4,6 +4,7 @@ import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'j
 import { ANSWER_HEADER, checkAnswer } from '../protocol/answer-proof.ts';
 import { Unauthenticated, Unavailable } from '../protocol/errors.ts';
 import { answerKeyOf, answerMac, isSameMac, type JoinToken, joinKeyOf, requestMac } from '../protocol/join.ts';
+import { PROOF_SECONDS } from '../protocol/limits.ts';
 import { digestOf, PROOF_ALGORITHM, PROOF_TYPE, type RequestProof } from '../protocol/request-proof.ts';
 import type { ConnectionOptions, RequestSigner } from './requester.ts';
 import { createTransport } from './transport.ts';
@@ -62,6 +63,9 @@ export async function prepareJoin(
   };
 }
 
+/** That of a refusal which is about the session, not about what was asked. */
+const REFUSED_STATUS = 401;
+
 interface OpenedSession {
   pilotId: string;
   queue: string;
@@ -83,6 +87,11 @@ function createPilotSession(opened: OpenedSession): PilotSession {
     queue,
     expiresAt,
     async sign({ method, url, bodyDigest }) {
+      if (clock.now() >= expiresAt) {
+        throw new Unauthenticated(
+          "this pilot's session has ended: it was opened long ago. Join again, with a new token",
+        );
+      }
       const jti = randomUUID();
       const claims: RequestProof = {
         jti,
@@ -97,10 +106,15 @@ function createPilotSession(opened: OpenedSession): PilotSession {
       return {
         headers: { Authorization: `DPoP ${pilotId}`, DPoP: proof },
         check(answer, body) {
-          const proven = { jti, status: answer.statusCode ?? 0, body };
-          const serverTime = checkAnswer(answerKey, proven, headerOf(answer, ANSWER_HEADER));
+          const status = answer.statusCode ?? 0;
+          const serverTime = checkAnswer(answerKey, { jti, status, body }, headerOf(answer, ANSWER_HEADER));
           if (serverTime === undefined) throw unproven(answer, body, url);
           clock.set(serverTime);
+          if (status !== REFUSED_STATUS) return;
+          if (Math.abs(serverTime - claims.iat * 1000) > PROOF_SECONDS * 1000) {
+            throw new Unavailable(`${url.origin} has another time than before; this pilot has it now, too`);
+          }
+          throw new Unauthenticated(`${url.origin} does not accept this pilot: ${messageOfRefusal(body)}`);
         },
       };
     },
@@ -118,14 +132,12 @@ function followClock(serverTime: number) {
   };
 }
 
-/** A server that does not know the session, or refuses the request's proof, has nothing to prove its answer with. */
-function unproven(answer: IncomingMessage, body: Uint8Array, url: URL): Unauthenticated | Unavailable {
-  const isMarked = headerOf(answer, ANSWER_HEADER) !== undefined;
-  const refusal = answer.statusCode === 200 && !isMarked ? messageOfRefusal(body) : undefined;
-  if (refusal !== undefined) return new Unauthenticated(`${url.origin} does not accept this pilot: ${refusal}`);
+/** Nobody can say that this is the server's own answer: it does not end the pilot, which tries again. */
+function unproven({ statusCode }: IncomingMessage, body: Uint8Array, url: URL): Unavailable {
+  const said = messageOfRefusal(body);
   return new Unavailable(
-    `${url.origin}${url.pathname} answered (HTTP ${answer.statusCode}) without the proof that it is the server: ` +
-      'it has a problem, or something between changed the answer',
+    `${url.origin}${url.pathname} answered (HTTP ${statusCode}${said === undefined ? '' : `, "${said}"`}) without the proof that it is ` +
+      'the server: it has a problem, does not know this pilot, or something between changed the answer',
   );
 }
 

@@ -119,6 +119,8 @@ async function readAnswer<T>({ response, check }: Started, url: URL): Promise<An
   const body = await readBody(response, url);
   check(body);
   const text = body.toString('utf8');
+  if (response.statusCode === 503)
+    throw new Unavailable(`${url.origin} cannot answer now: ${reasonIn(text) ?? TRY_LATER}`);
   if (response.statusCode !== 200) throw unexpectedStatus(response.statusCode ?? 0, url, response.headers.location);
   const { success, message, data } = parseEnvelope<T>(text, url);
   if (success) return { message, data };
@@ -140,6 +142,18 @@ async function readBody(response: IncomingMessage, url: URL): Promise<Buffer> {
   }
   if (room < 0) throw notPanda(url);
   return Buffer.concat(chunks);
+}
+
+const TRY_LATER = 'it has a problem; try again later';
+
+/** What the server says itself; a proxy in front of one that does not run says nothing of use. */
+function reasonIn(text: string): string | undefined {
+  try {
+    const { success, message } = JSON.parse(text);
+    return success === false && typeof message === 'string' && message !== '' ? message : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function parseEnvelope<T>(text: string, url: URL): Envelope<T> {
@@ -171,8 +185,7 @@ function unexpectedStatus(status: number, url: URL, location: string | undefined
     return new Unavailable(
       `${where(url)} sends elsewhere (HTTP ${status}): is PANDA_URL_SSL the server's own address?`,
     );
-  const advice =
-    status >= 500 ? 'it has a problem; try again later' : 'is PANDA_URL_SSL the address of a PanDA server?';
+  const advice = status >= 500 ? TRY_LATER : 'is PANDA_URL_SSL the address of a PanDA server?';
   return new Unavailable(`${where(url)} answered HTTP ${status}: ${advice}`);
 }
 

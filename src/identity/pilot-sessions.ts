@@ -37,7 +37,27 @@ export interface ProvenRequest {
   /** The digest that the body must have. */
   bodyDigest: string;
   /** The header that proves an answer to it (`protocol/answer-proof.ts`). */
-  proveAnswer(answer: { status: number; body: string }): string;
+  proveAnswer: ProveAnswer;
+}
+
+interface ProvenAnswer {
+  status: number;
+  body: string;
+}
+
+export type ProveAnswer = (answer: ProvenAnswer) => string;
+
+/**
+ * The caller is the pilot, and is refused: its session has ended, or its clock is wrong. The answer is proven, as nothing that is not
+ * ends a pilot or sets its clock.
+ */
+export class ProvenRefusal extends Unauthenticated {
+  readonly proveAnswer: ProveAnswer;
+
+  constructor(reason: string, proveAnswer: ProveAnswer) {
+    super(reason);
+    this.proveAnswer = proveAnswer;
+  }
 }
 
 /** Pilots that were let in by a join token. Any number of servers may work on one store. */
@@ -54,7 +74,8 @@ export interface PilotSessions {
    * The pilot that a request is from, by its proof, which is taken once. The session's row says which queue the pilot serves.
    *
    * @param pilotId what stands for the access token in `Authorization: DPoP`
-   * @throws {Unauthenticated} saying what is wrong
+   * @throws {ProvenRefusal} when the pilot made the proof, and its session has ended or the proof is of another time
+   * @throws {Unauthenticated} saying what else is wrong
    */
   authenticate(pilotId: string, proof: string | undefined, request: ReceivedRequest): Promise<ProvenRequest>;
   /** The pilot's own farewell. */
@@ -128,10 +149,15 @@ export function createPilotSessions({
       const now = clock();
       const [pilot] = await findPilot(store.db, { id: pilotId });
       if (!pilot) throw new Unauthenticated('there is no such pilot: join again, with a new token');
-      refuseEnded(pilot, now);
       const { proofKey, answerKey } = await keysOf(pilot);
       const session = { pilotId, publicKey: pilot.public_key, key: proofKey };
-      const { jti, iat, body_sha256: bodyDigest } = await checkProof(proof, session, request, now);
+      const { jti, iat, body_sha256: bodyDigest } = await checkProof(proof, session, request);
+      const proven = (answer: ProvenAnswer) => proveAnswer(answerKey, { jti, ...answer }, clock());
+      refuseEnded(pilot, now, proven);
+      if (Math.abs(iat - now / 1000) > PROOF_SECONDS) {
+        const reason = `it is more than ${PROOF_SECONDS} seconds from the server's time`;
+        throw new ProvenRefusal(`the proof on this request is not good: ${reason}`, proven);
+      }
       const isFirst = await store.write(async (tx) => {
         // Kept until a proof of its age is refused anyway, also by a server whose clock is behind.
         const expiresAt = Math.ceil((iat + 2 * PROOF_SECONDS) * 1000);
@@ -143,7 +169,7 @@ export function createPilotSessions({
       return {
         caller: pilotCaller(pilot),
         bodyDigest,
-        proveAnswer: (answer) => proveAnswer(answerKey, { jti, ...answer }, clock()),
+        proveAnswer: proven,
       };
     },
 
@@ -181,10 +207,10 @@ export function createPilotSessions({
   }
 }
 
-function refuseEnded(pilot: PilotRow, now: number): void {
+function refuseEnded(pilot: PilotRow, now: number, prove: ProveAnswer): void {
   const state = stateOf(pilot, now);
   if (state === 'active') return;
-  throw new Unauthenticated(`this pilot's session has ended: ${ENDS[state]}. Join again, with a new token`);
+  throw new ProvenRefusal(`this pilot's session has ended: ${ENDS[state]}. Join again, with a new token`, prove);
 }
 
 const ENDS: Record<Exclude<ListedPilot['state'], 'active'>, string> = {

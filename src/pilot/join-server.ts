@@ -1,5 +1,4 @@
 import { type PilotSession, prepareJoin } from '../client/pilot-session.ts';
-import { Unavailable } from '../protocol/errors.ts';
 import type { JoinToken } from '../protocol/join.ts';
 import { untilAnswered } from './retry.ts';
 
@@ -34,7 +33,6 @@ export async function joinServer(
       {
         forSeconds,
         stopping,
-        mayHelp: (error) => error instanceof Unavailable,
         onFailure(error) {
           if (!isToldOf) say(`no answer, trying on: ${error.message}`);
           isToldOf = true;

@@ -2,7 +2,7 @@ import type { Client } from '../client/client.ts';
 import type { Arguments } from '../protocol/calls/call.ts';
 import type { KeptLog } from '../protocol/calls/job-log.ts';
 import type { PilotJob, updateJob } from '../protocol/calls/pilot.ts';
-import { type AttemptFailed, Refused } from '../protocol/errors.ts';
+import { type AttemptFailed, Refused, Unauthenticated } from '../protocol/errors.ts';
 import { RESULT_RETRY_SECONDS } from '../protocol/limits.ts';
 import { pandaTime } from '../protocol/panda-time.ts';
 import type { JobState } from '../protocol/states.ts';
@@ -29,7 +29,7 @@ export interface ReporterOptions {
   heartbeatSeconds: number;
   /** Aborted when the pilot itself is told to stop: from then on nothing is repeated for long. */
   stopping: AbortSignal;
-  /** The server wants the attempt to end: its owner killed it, or it is no longer this pilot's. */
+  /** The server wants the attempt to end: its owner killed it, it is no longer this pilot's, or the pilot's session has ended. */
   onKill: () => void;
   onTrouble: (error: Error) => void;
 }
@@ -63,7 +63,7 @@ export function createReporter(options: ReporterOptions): Reporter {
           return options.heartbeatSeconds;
         },
         (error: Error) => {
-          if (error instanceof Refused) options.onKill();
+          if (error instanceof Refused || error instanceof Unauthenticated) options.onKill();
           else options.onTrouble(error);
           return options.heartbeatSeconds / 3;
         },

@@ -1,4 +1,4 @@
-import { Unauthenticated, Unavailable } from '../protocol/errors.ts';
+import { Unavailable } from '../protocol/errors.ts';
 import { LAST_REPORT_SECONDS, MAX_BACKOFF_SECONDS } from '../protocol/limits.ts';
 
 export interface RetryOptions {
@@ -6,20 +6,18 @@ export interface RetryOptions {
   forSeconds: number;
   /** From when it is aborted, no try is started later than `LAST_REPORT_SECONDS`. */
   stopping: AbortSignal;
-  /** Which failures are worth another try; unless set, those that {@link untilAnswered} names. */
-  mayHelp?: (error: unknown) => boolean;
   /** Told of each try that failed and is repeated. */
   onFailure?: (error: Error) => void;
 }
 
 /**
- * Repeats a call until the server answers it: while it is not reachable, answers 5xx, or does not accept the token (it may
- * have lost its keys for a moment). What it refuses is not repeated.
+ * Repeats a call until the server answers it: while it is not reachable, answers 5xx, or answers what nothing proves. What it
+ * refuses is not repeated, nor is anything once it has proven that the pilot's session has ended.
  *
  * @throws the last error
  */
 export async function untilAnswered<T>(call: () => Promise<T>, options: RetryOptions): Promise<T> {
-  const { stopping, mayHelp = isPassing } = options;
+  const { stopping } = options;
   let deadline = Date.now() + options.forSeconds * 1000;
   let hurried = false;
   for (let tries = 0; ; tries++) {
@@ -31,15 +29,11 @@ export async function untilAnswered<T>(call: () => Promise<T>, options: RetryOpt
         deadline = Math.min(deadline, Date.now() + LAST_REPORT_SECONDS * 1000);
       }
       const seconds = backoffSeconds(tries, hurried ? 2 : MAX_BACKOFF_SECONDS);
-      if (!mayHelp(error) || Date.now() + seconds * 1000 > deadline) throw error;
+      if (!(error instanceof Unavailable) || Date.now() + seconds * 1000 > deadline) throw error;
       options.onFailure?.(error as Error);
       await pause(seconds, hurried ? undefined : stopping);
     }
   }
-}
-
-function isPassing(error: unknown): boolean {
-  return error instanceof Unavailable || error instanceof Unauthenticated;
 }
 
 /** Half a second, doubled with each try up to `longest`, then less by up to a half so that pilots spread out. */

@@ -91,6 +91,17 @@ export const LEASES_CHECK_SECONDS = 10;
 export const MAX_HOUSEKEEPING_BACKOFF_SECONDS = 300;
 /** The same for pilots of PanDA's, which report every half an hour: what they themselves take for a lost heartbeat. */
 export const PANDA_PILOT_LEASE_SECONDS = 3 * 3600;
+/** Connections of one server to its PostgreSQL, and the time that it waits for it when it starts, unless set. */
+export const DATABASE_CONNECTIONS = 10;
+export const DATABASE_WAIT_SECONDS = 60;
+/** What a PostgreSQL that is away is tried again for before a request is answered so: an ordinary restart takes less. */
+export const DATABASE_RETRY_SECONDS = 3;
+/** The longest that PostgreSQL may take to open a connection, for a lock, for a statement, and that a transaction may do nothing. */
+export const DATABASE_CONNECT_SECONDS = 10;
+export const DATABASE_LOCK_SECONDS = 10;
+export const DATABASE_STATEMENT_SECONDS = 30;
+export const DATABASE_IDLE_TRANSACTION_SECONDS = 60;
+
 /** The time between two reports of a running job. */
 export const HEARTBEAT_SECONDS = 30;
 

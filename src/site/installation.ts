@@ -26,6 +26,13 @@ export interface Installation {
   close(): Promise<void>;
 }
 
+/** For a database that is not there yet. */
+export interface Waiting {
+  seconds: number;
+  /** Told once, when it waits. */
+  tell(what: string): void;
+}
+
 /**
  * Opens the installation in the data folder. With `create` what is missing is made: the folder (0700), the database, the root
  * key and the signing key (0600 each).
@@ -33,9 +40,10 @@ export interface Installation {
  * @throws {Misconfigured} when there is none and `create` is false, or it cannot be used
  */
 export async function openInstallation(
-  { data, database, rootKeys: named = [rootKeysIn(data)] }: Pick<Settings, 'data' | 'database' | 'rootKeys'>,
-  { create, clock }: { create: boolean; clock: () => number },
+  settings: Pick<Settings, 'data' | 'database' | 'databaseConnections' | 'rootKeys'>,
+  { create, clock, waiting }: { create: boolean; clock: () => number; waiting?: Waiting },
 ): Promise<Installation> {
+  const { data, rootKeys: named = [rootKeysIn(data)] } = settings;
   const keyFile = join(data, 'signing-key.json');
   const isNew = !(await isThere(keyFile));
   if (isNew && !create) {
@@ -44,7 +52,7 @@ export async function openInstallation(
     );
   }
   if (isNew) await makeDataFolder(data);
-  const store = await openStore(data, database);
+  const store = await openStore(settings, waiting);
   let rootKeys: Promise<OpenRootKeys> | undefined;
   const open = (options: { create: boolean }) => {
     rootKeys ??= openRootKeys(named, options);
@@ -106,14 +114,13 @@ async function makeDataFolder(path: string): Promise<void> {
 
 const ANOTHER_USERS = 'it may be of another user, the one that runs the server';
 
-async function openStore(data: string, database: string | undefined): Promise<Store> {
+async function openStore(
+  { data, database, databaseConnections: connections }: Pick<Settings, 'data' | 'database' | 'databaseConnections'>,
+  { seconds: waitSeconds, tell: onWaiting }: Partial<Waiting> = {},
+): Promise<Store> {
   if (database === undefined) return openSqlite(join(data, 'panda.db'));
-  // The URL may hold a password, so no message repeats it.
-  if (!/^postgres(ql)?:\/\//.test(database)) {
-    throw new Misconfigured('the database must be a URL that starts with postgres://; leave it out for SQLite');
-  }
   try {
-    return await openPostgres(database);
+    return await openPostgres(database, { connections, waitSeconds, onWaiting });
   } catch (error) {
     if (error instanceof Misconfigured) throw error;
     const { code } = error as NodeJS.ErrnoException;

@@ -15,6 +15,7 @@ import { createJobs } from '../jobs/jobs.ts';
 import { addQueue, checkQueues, listQueues } from '../jobs/queues.ts';
 import { createSandboxes } from '../jobs/sandboxes.ts';
 import { Misconfigured } from '../protocol/errors.ts';
+import { DATABASE_WAIT_SECONDS } from '../protocol/limits.ts';
 import { isLoopback } from '../protocol/loopback.ts';
 import { createServer } from '../server/app.ts';
 import { withoutMessage } from '../server/plugins/request-log.ts';
@@ -52,7 +53,14 @@ export async function startService(
 ): Promise<Service> {
   refuseOpenPlainHttp(settings);
   const tls = settings.tls && (await readTls(settings.tls));
-  const installation = await openInstallation(settings, { create: true, clock });
+  const installation = await openInstallation(settings, {
+    create: true,
+    clock,
+    waiting: {
+      seconds: settings.databaseWaitSeconds ?? DATABASE_WAIT_SECONDS,
+      tell: (what) => logger.warn({ part: 'database' }, what),
+    },
+  });
   const { store, blobFolder } = installation;
   try {
     const rootKeys = await installation.rootKeys();

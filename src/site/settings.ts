@@ -17,6 +17,10 @@ export interface Settings {
   data: string;
   /** A PostgreSQL URL; without it SQLite in `data`. */
   database?: string;
+  /** Of this server to PostgreSQL, at most. */
+  databaseConnections?: number;
+  /** The time that the server waits for a PostgreSQL that is not there when it starts. */
+  databaseWaitSeconds?: number;
   /** URIs of root keys, the active one's first; a file `root-keys` in `data` unless set. */
   rootKeys?: readonly string[];
   host: string;
@@ -43,6 +47,8 @@ type Values = Partial<Record<keyof typeof SETTINGS, Value>>;
 const SETTINGS = {
   data: 'path',
   database: 'text',
+  database_connections: 'connections',
+  database_wait_seconds: 'seconds',
   root_keys: 'uris',
   host: 'text',
   port: 'port',
@@ -56,6 +62,7 @@ const SETTINGS = {
 } as const;
 
 const DAY_SECONDS = 24 * 3600;
+const MAX_CONNECTIONS = 1000;
 const LOG_LEVELS = ['error', 'warn', 'info', 'debug'];
 
 /**
@@ -86,6 +93,8 @@ export function readSettings(flags: Record<string, unknown>, environment: NodeJS
     logLevel,
     issuers: fromFile.issuers,
     ...(values.lease_seconds !== undefined && { leaseSeconds: Number(values.lease_seconds) }),
+    ...(values.database_connections !== undefined && { databaseConnections: Number(values.database_connections) }),
+    ...(values.database_wait_seconds !== undefined && { databaseWaitSeconds: Number(values.database_wait_seconds) }),
     ...(values.root_keys !== undefined && { rootKeys: values.root_keys as readonly string[] }),
     ...(database !== undefined && { database: String(database) }),
     ...(publicUrl !== undefined && { publicUrl: String(publicUrl) }),
@@ -160,12 +169,8 @@ const READ: Record<(typeof SETTINGS)[keyof typeof SETTINGS], (value: unknown, wh
     if (typeof port === 'number' && Number.isInteger(port) && port >= 0 && port <= 65535) return port;
     throw new Misconfigured(`${where} must be a port number from 0 (any free one) to 65535`);
   },
-  seconds(value, where) {
-    const seconds = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
-    if (typeof seconds === 'number' && Number.isInteger(seconds) && seconds >= 1 && seconds <= DAY_SECONDS)
-      return seconds;
-    throw new Misconfigured(`${where} must be a whole number of seconds from 1 to ${DAY_SECONDS}`);
-  },
+  seconds: (value, where) => wholeNumber(value, where, 'number of seconds', DAY_SECONDS),
+  connections: (value, where) => wholeNumber(value, where, 'number', MAX_CONNECTIONS),
   origin(value, where) {
     const url = typeof value === 'string' ? URL.parse(value) : null;
     const isOrigin = url !== null && url.href === `${url.origin}/`;
@@ -186,6 +191,12 @@ const READ: Record<(typeof SETTINGS)[keyof typeof SETTINGS], (value: unknown, wh
     throw new Misconfigured(`${where} must be a list of addresses or networks, such as 10.1.2.3 or 10.0.0.0/8`);
   },
 };
+
+function wholeNumber(value: unknown, where: string, what: string, most: number): number {
+  const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
+  if (typeof number === 'number' && Number.isInteger(number) && number >= 1 && number <= most) return number;
+  throw new Misconfigured(`${where} must be a whole ${what} from 1 to ${most}`);
+}
 
 /** A list as the file has it, or as one text with commas. */
 function listed(value: unknown): unknown {

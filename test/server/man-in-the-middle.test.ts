@@ -148,15 +148,12 @@ test("a proxy's own sealing key in place of the pilot's is refused before a job 
     (args: object) => ({ ...args, sealing_keys: undefined }),
   ]) {
     middle.onRequest = (request) => changeJson(request, change);
-    await assert.rejects(
-      offer(),
-      (error) => error instanceof Unauthenticated && /body was changed/.test(error.message),
-    );
+    await assert.rejects(offer(), (error) => error instanceof Unavailable && /body was changed/.test(error.message));
   }
   middle.onRequest = (request) => {
     request.body = Buffer.alloc(0);
   };
-  await assert.rejects(offer(), Unauthenticated);
+  await assert.rejects(offer(), Unavailable);
 
   middle.onRequest = () => {};
   assert.equal((await offer()).length, 1, 'the job is still there');
@@ -290,7 +287,7 @@ test('a report or an upload that was changed, or repeated, is refused without ha
   assert.ok(job);
   const attempt = { job_id: job.PandaID, attempt_nr: job.attemptNr };
   middle.onRequest = (request) => changeJson(request, (args) => ({ ...args, job_status: 'failed' }));
-  await assert.rejects(pilot.updateJob({ ...attempt, job_status: 'running' }), Unauthenticated);
+  await assert.rejects(pilot.updateJob({ ...attempt, job_status: 'running' }), Unavailable);
   middle.onRequest = () => {};
   assert.equal((await pilot.updateJob({ ...attempt, job_status: 'running' })).command, 'NULL');
   assert.equal((await middle.send(middle.last('pilot/update_job'))).success, false);
@@ -301,11 +298,11 @@ test('a report or an upload that was changed, or repeated, is refused without ha
   middle.onRequest = (request) => {
     request.body = Buffer.from('the lie');
   };
-  await assert.rejects(upload(), (error) => error instanceof Unauthenticated && /body was changed/.test(error.message));
+  await assert.rejects(upload(), (error) => error instanceof Unavailable && /body was changed/.test(error.message));
   middle.onRequest = (request) => {
     request.path = request.path.replace('kind=log', 'kind=output');
   };
-  await assert.rejects(upload(), (error) => error instanceof Unauthenticated && /query string/.test(error.message));
+  await assert.rejects(upload(), (error) => error instanceof Unavailable && /query string/.test(error.message));
   assert.deepEqual(await alice.getJobFiles(taskId), []);
   assert.deepEqual(readdirSync(join(server.folder, 'blobs', 'incoming')), [], 'nothing of them is kept');
   middle.onRequest = () => {};
@@ -328,7 +325,7 @@ test('a proof is good for the call that it was made for, in its session, and no 
     });
     request.headers = { ...request.headers, dpop: 'e30.e30.e30' };
   };
-  const ask = (client: Client) => assert.rejects(client.acquireJobs({ ...TO_DEFAULT, task_id: 1 }), Unauthenticated);
+  const ask = (client: Client) => assert.rejects(client.acquireJobs({ ...TO_DEFAULT, task_id: 1 }), Unavailable);
   const take = async (client: Client) => {
     await ask(client);
     const exchange = kept.pop();

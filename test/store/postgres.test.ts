@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { sql } from 'kysely';
+import { openPostgres } from '../../src/store/postgres.ts';
 import type { Database, Store } from '../../src/store/store.ts';
 import { onPostgres } from '../stores.ts';
 
@@ -14,35 +15,79 @@ async function end(store: Store, pid: number): Promise<void> {
   await sql`select pg_terminate_backend(${pid}, 30000)`.execute(store.db);
 }
 
-const add = (store: Store, name: string) =>
-  store.write((tx) => tx.insertInto('queues').values({ name, created_at: 1 }).execute());
+const queue = (name: string) => ({ name, created_at: 1 });
 
-const AWAY = { code: 'ERR_UNAVAILABLE', message: /^the server's database is away at the moment: try again/ };
+async function namesOf(store: Store): Promise<string[]> {
+  const queues = await store.db.selectFrom('queues').select('name').orderBy('name').execute();
+  return queues.map(({ name }) => name);
+}
 
-onPostgres('a connection that is closed between two statements costs its transaction alone', async (_t, database) => {
+onPostgres('a transaction whose connection is closed is made again, whole', async (_t, database) => {
   const [store, other] = [await database.open(), await database.open()];
-  const write = store.write(async (tx) => {
-    await tx.insertInto('queues').values({ name: 'A', created_at: 1 }).execute();
-    await end(other, await sessionOf(tx));
-    await tx.insertInto('queues').values({ name: 'B', created_at: 1 }).execute();
+  let runs = 0;
+  await store.write(async (tx) => {
+    await tx.insertInto('queues').values(queue('A')).execute();
+    if (runs++ === 0) await end(other, await sessionOf(tx));
+    await tx.insertInto('queues').values(queue('B')).execute();
   });
-  await assert.rejects(write, AWAY);
-  await add(store, 'C');
-  const kept = await store.db.selectFrom('queues').select('name').execute();
-  assert.deepEqual(
-    kept.map(({ name }) => name),
-    ['C'],
-  );
+  assert.deepEqual([runs, await namesOf(store)], [2, ['A', 'B']]);
 });
 
-onPostgres('a connection that is closed during a statement costs its transaction alone', async (_t, database) => {
+onPostgres('a transaction whose connection is closed during a statement is made again', async (_t, database) => {
   const [store, other] = [await database.open(), await database.open()];
-  const write = store.write(async (tx) => {
+  let runs = 0;
+  await store.write(async (tx) => {
+    await tx.insertInto('queues').values(queue('A')).execute();
+    if (runs++ > 0) return;
     const ending = sessionOf(tx).then((pid) => end(other, pid));
     await Promise.all([sql`select pg_sleep(60)`.execute(tx), ending]);
   });
-  await assert.rejects(write, AWAY);
-  await add(store, 'A');
+  assert.deepEqual([runs, await namesOf(store)], [2, ['A']]);
+});
+
+onPostgres('one whose connection is closed while it is committed is not made again', async (_t, database) => {
+  const [store, other] = [await database.open(), await database.open()];
+  let runs = 0;
+  const write = store.write(async (tx) => {
+    runs++;
+    await tx.insertInto('queues').values(queue('A')).execute();
+    // A check that is made at the commit, and waits there until it is ended.
+    await sql`create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(60); return null; end'`.execute(
+      tx,
+    );
+    await sql`create constraint trigger at_commit after insert on queues deferrable initially deferred
+      for each row execute function slow()`.execute(tx);
+    await tx.insertInto('queues').values(queue('B')).execute();
+    const pid = await sessionOf(tx);
+    setTimeout(() => void end(other, pid), 100);
+  });
+  await assert.rejects(write, { code: 'ERR_UNAVAILABLE', message: /^the server's database is away/ });
+  assert.deepEqual([runs, await namesOf(store)], [1, []]);
+});
+
+onPostgres('what only reads is asked again when its connection was closed', async (_t, database) => {
+  const [store, other] = [await openPostgres(database.url ?? '', { connections: 1 }), await database.open()];
+  await store.write((tx) => tx.insertInto('queues').values(queue('A')).execute());
+  const pid = await store.write(sessionOf);
+  await sql`select pg_terminate_backend(${pid})`.execute(other.db);
+  assert.deepEqual(await namesOf(store), ['A']);
+  await store.close();
+});
+
+onPostgres('a statement, and a wait for a lock, that take too long are ended', async (_t, database) => {
+  const other = await database.open();
+  const store = await openPostgres(database.url ?? '', { statementSeconds: 1, lockSeconds: 0.2 });
+  const busy = { code: 'ERR_UNAVAILABLE', message: /^the server's database has too much to do/ };
+  await assert.rejects(sql`select pg_sleep(30)`.execute(store.db), busy);
+  await other.write(async (tx) => {
+    await tx.insertInto('queues').values(queue('A')).execute();
+    await assert.rejects(
+      store.write((mine) => mine.insertInto('queues').values(queue('A')).execute()),
+      busy,
+    );
+  });
+  assert.deepEqual(await namesOf(store), ['A']);
+  await store.close();
 });
 
 onPostgres('an error of a statement stays what it is', async (_t, database) => {

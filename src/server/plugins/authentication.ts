@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Caller } from '../../identity/caller.ts';
 import type { Owners } from '../../identity/owners.ts';
-import type { PilotSessions } from '../../identity/pilot-sessions.ts';
+import { type PilotSessions, ProvenRefusal } from '../../identity/pilot-sessions.ts';
 import { Forbidden, Unauthenticated } from '../../protocol/errors.ts';
 import type { OwnerId } from '../../protocol/ids.ts';
 import { keepProofs } from './proven-request.ts';
@@ -26,6 +26,7 @@ export function decorateCaller(app: FastifyInstance): void {
   app.decorateRequest('caller', null);
   app.decorateRequest('owner', null);
   app.decorateRequest('proven', null);
+  app.decorateRequest('proveAnswer', null);
 }
 
 /**
@@ -78,16 +79,21 @@ async function whoCalls(request: FastifyRequest, { verifyToken, pilots }: Identi
 
   const [path = '', ...query] = request.raw.url?.split('?') ?? [];
   const received = { method: request.method, path, query: query.join('?') };
-  request.proven = await pilots.authenticate(token, typeof dpop === 'string' ? dpop : undefined, received);
-  return request.proven.caller;
+  const proven = await pilots.authenticate(token, typeof dpop === 'string' ? dpop : undefined, received);
+  request.proven = proven;
+  request.proveAnswer = proven.proveAnswer;
+  return proven.caller;
 }
 
 /**
- * With a refused token goes what tells a program that another token would help (RFC 6750, section 3), though the status is 200.
- * Not to a pilot with a session, for which none would.
+ * With a refused token goes what tells a program that another token would help (RFC 6750, section 3), though the status is 200. A pilot
+ * with a session, for which none would, gets 401 instead, with the proof that it is the server that refuses.
  */
-function askForToken(error: unknown, { headers }: FastifyRequest, reply: FastifyReply): never {
-  if (error instanceof Unauthenticated && headers.dpop === undefined) reply.header('WWW-Authenticate', 'Bearer');
+function askForToken(error: unknown, request: FastifyRequest, reply: FastifyReply): never {
+  if (error instanceof ProvenRefusal) request.proveAnswer = error.proveAnswer;
+  if (error instanceof Unauthenticated) {
+    reply.header('WWW-Authenticate', request.headers.dpop === undefined ? 'Bearer' : 'DPoP');
+  }
   throw error;
 }
 

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { Call } from '../../protocol/calls/call.ts';
+import { joinPilot } from '../../protocol/calls/pilot-session.ts';
 import { refused } from '../../protocol/envelope.ts';
 import { PandaError, Unauthenticated } from '../../protocol/errors.ts';
 import { dropBody } from './body.ts';
@@ -18,9 +19,14 @@ const OPERATORS = new Set([
   'ERR_UNAVAILABLE',
 ]);
 
+/** The time after which a program may try again what cannot be done now. */
+const RETRY_AFTER_SECONDS = 10;
+
 /**
  * Turns every error into an answer, in this one place: HTTP 200 and `success: false`, with the message of an error that is meant
- * for the caller. Anything else is answered with a reference to the log line that tells where it happened.
+ * for the caller. Anything else is answered with a reference to the log line that tells where it happened. While something is
+ * away that the server needs, the status is 503: PanDA's clients take every status but 200 for a failure to communicate, which
+ * it is, and a proxy sees it.
  */
 export function answerErrors(app: FastifyInstance, logger: Logger): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
@@ -28,6 +34,8 @@ export function answerErrors(app: FastifyInstance, logger: Logger): void {
     request.outcome = code;
     if (error instanceof Unauthenticated) request.countFailure();
     dropBody(request, reply);
+    reply.code(statusOf(code, request));
+    if (reply.statusCode === 503) reply.header('retry-after', RETRY_AFTER_SECONDS);
     return sendRefusal(reply, message);
   });
 }
@@ -59,7 +67,10 @@ function answerUnknownCall(
     return sendRefusal(reply.code(404), 'there is no such call; /api/v1/openapi.json lists them');
   }
   request.outcome = 'ERR_WRONG_METHOD';
-  return sendRefusal(reply, `wrong HTTP method: expecting ${expected.join(' or ')}, received ${request.method}`);
+  return sendRefusal(
+    reply.code(200),
+    `wrong HTTP method: expecting ${expected.join(' or ')}, received ${request.method}`,
+  );
 }
 
 /** A URL that cannot be read (`/%zz`): before there is a route, and so before the hooks. */
@@ -99,7 +110,19 @@ function explain(error: FastifyError, request: FastifyRequest, logger: Logger): 
   return { message: `internal error, reference ${reference}`, code: 'ERR_INTERNAL' };
 }
 
+/**
+ * A pilot that joins or has a session, as none of PanDA's, is told by the status whether a refusal is about what it asked (200), about
+ * its session (401), or a trouble that passes (429, 500, 503).
+ */
+function statusOf(code: string, { headers, routeOptions }: FastifyRequest): number {
+  if (code === 'ERR_UNAVAILABLE') return 503;
+  const hasSession = headers.dpop !== undefined;
+  if (!hasSession && routeOptions.config?.call?.path !== joinPilot.path) return 200;
+  if (hasSession && code === 'ERR_UNAUTHENTICATED') return 401;
+  if (code === 'ERR_TOO_MANY_TRIES') return 429;
+  return code === 'ERR_INTERNAL' || OPERATORS.has(code) ? 500 : 200;
+}
+
 function sendRefusal(reply: FastifyReply, message: string): FastifyReply {
-  if (reply.statusCode !== 404) reply.code(200);
   return reply.type('application/json').send(JSON.stringify(refused(message)));
 }

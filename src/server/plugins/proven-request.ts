@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { ProvenRequest } from '../../identity/pilot-sessions.ts';
+import type { ProveAnswer, ProvenRequest } from '../../identity/pilot-sessions.ts';
 import { ANSWER_HEADER } from '../../protocol/answer-proof.ts';
 import { digestCheck } from '../../protocol/digest-check.ts';
 import { Unauthenticated } from '../../protocol/errors.ts';
@@ -10,6 +10,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set when the caller proved that the request is its own. */
     proven: ProvenRequest | null;
+    /** Set when the answer is to be proven. */
+    proveAnswer: ProveAnswer | null;
   }
 }
 
@@ -25,9 +27,9 @@ export function keepProofs(app: FastifyInstance): void {
     if (method !== 'GET' && hasBody(headers)) return done(null, checked(payload, proven.bodyDigest, refusal));
     done(proven.bodyDigest === digestOf('') ? null : refusal(), payload);
   });
-  app.addHook('onSend', ({ proven }, reply, body, done) => {
-    if (proven && typeof body === 'string') {
-      reply.header(ANSWER_HEADER, proven.proveAnswer({ status: reply.statusCode, body }));
+  app.addHook('onSend', ({ proveAnswer }, reply, body, done) => {
+    if (proveAnswer && typeof body === 'string') {
+      reply.header(ANSWER_HEADER, proveAnswer({ status: reply.statusCode, body }));
     }
     done(null, body);
   });
@@ -45,6 +47,6 @@ function checked(payload: Readable, digest: string, refusal: () => Error): Reada
 
 /** The request was not the pilot's after all: without a proof on its answer, the pilot does not take this for its own refusal. */
 function changed(request: FastifyRequest): Unauthenticated {
-  request.proven = null;
+  request.proveAnswer = null;
   return new Unauthenticated('the proof on this request is not good: the body was changed');
 }
