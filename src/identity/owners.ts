@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import type { OwnerId } from '../protocol/ids.ts';
 import { MAX_REMEMBERED_OWNERS } from '../protocol/limits.ts';
 import { findOwner, upsertOwner } from '../store/owners.ts';
 import type { Store } from '../store/store.ts';
 import type { Caller } from './caller.ts';
-import { createRemembered } from './remembered.ts';
 
 export interface Owners {
   /**
@@ -17,7 +17,7 @@ export interface Owners {
 /** `clock` is in milliseconds. */
 export function createOwners({ store, clock }: { store: Store; clock: () => number }): Owners {
   /** Promises, so that calls that arrive together share one search. */
-  const remembered = createRemembered<string, Promise<OwnerId>>(MAX_REMEMBERED_OWNERS);
+  const remembered = new LRUCache<string, Promise<OwnerId>>({ max: MAX_REMEMBERED_OWNERS });
 
   async function findOrMake({ issuer, subject, displayName }: Parameters<Owners['of']>[0]): Promise<OwnerId> {
     const found = await findOwner(store.db, issuer, subject);
@@ -38,8 +38,8 @@ export function createOwners({ store, clock }: { store: Store; clock: () => numb
       const known = remembered.get(key);
       if (known) return known;
       const found = findOrMake(caller);
-      remembered.put(key, found);
-      found.catch(() => remembered.forget(key));
+      remembered.set(key, found);
+      found.catch(() => remembered.delete(key));
       return found;
     },
   };

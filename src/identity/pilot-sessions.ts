@@ -1,4 +1,5 @@
 import { createSecretKey, type KeyObject, randomUUID } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import { appendAudit, SYSTEM } from '../audit/audit.ts';
 import { type Tell, tellNobody } from '../events/events.ts';
 import { proveAnswer } from '../protocol/answer-proof.ts';
@@ -28,7 +29,6 @@ import { type Caller, EMBEDDED_ISSUER_ID } from './caller.ts';
 import { placeOfJoinKey } from './join-tokens.ts';
 import { checkProof, importProofKey, type ProofKey, type ReceivedRequest } from './pilot-proof.ts';
 import { type ListedPilot, stateOf } from './pilots.ts';
-import { createRemembered } from './remembered.ts';
 import { type KeyWrapping, type Place, unwrapKey, wrapKey } from './wrapped-key.ts';
 
 /** A request of a pilot that proved to hold its session's key. */
@@ -99,7 +99,7 @@ export function createPilotSessions({
   tell?: Tell;
 }): PilotSessions {
   /** By all that they are bound to, so that a row that was changed meanwhile is opened, and refused, anew. */
-  const keys = createRemembered<string, { proofKey: ProofKey; answerKey: KeyObject }>(MAX_REMEMBERED_PILOTS);
+  const keys = new LRUCache<string, { proofKey: ProofKey; answerKey: KeyObject }>({ max: MAX_REMEMBERED_PILOTS });
 
   async function keysOf(pilot: PilotRow) {
     const place = placeOfAnswerKey(pilot);
@@ -107,7 +107,7 @@ export function createPilotSessions({
     if (known) return known;
     const answerKey = createSecretKey(await unwrapKey(rootKeys, pilot, place));
     const found = { proofKey: await importProofKey(pilot.public_key), answerKey };
-    keys.put(place.join(), found);
+    keys.set(place.join(), found);
     return found;
   }
 

@@ -1,8 +1,8 @@
 import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { LRUCache } from 'lru-cache';
 import { Misconfigured, PandaError, Unauthenticated } from '../protocol/errors.ts';
 import { ACCOUNT_RECHECK_SECONDS, CLOCK_TOLERANCE_SECONDS, MAX_REMEMBERED_TOKENS } from '../protocol/limits.ts';
 import { type Caller, callerFromClaims, type IssuerClaims } from './caller.ts';
-import { createRemembered } from './remembered.ts';
 
 /** An issuer whose tokens this server takes. */
 export interface TrustedIssuer extends IssuerClaims {
@@ -53,7 +53,7 @@ export function createTokenVerifier({
   maxRemembered?: number;
 }): TokenVerifier {
   const trusted = issuersByName(issuers);
-  const remembered = createRemembered<string, { caller: Caller; from: number; until: number }>(maxRemembered);
+  const remembered = new LRUCache<string, { caller: Caller; from: number; until: number }>({ max: maxRemembered });
 
   return {
     isKnown(token) {
@@ -66,7 +66,7 @@ export function createTokenVerifier({
       const now = clock();
       const known = remembered.get(token);
       if (known && known.from <= now && now < known.until) return known.caller;
-      if (known) remembered.forget(token);
+      if (known) remembered.delete(token);
 
       const issuer = issuerOf(token, trusted);
       const claims = await checkedClaims(token, issuer, now);
@@ -74,7 +74,7 @@ export function createTokenVerifier({
       const caller = issuer.asOfNow ? await issuer.asOfNow(claimed) : claimed;
       if (!caller) throw new Unauthenticated("the token's account was disabled or removed");
       const until = (claims.exp + CLOCK_TOLERANCE_SECONDS) * 1000;
-      remembered.put(token, {
+      remembered.set(token, {
         caller,
         from: ((claims.nbf ?? 0) - CLOCK_TOLERANCE_SECONDS) * 1000,
         until: issuer.asOfNow ? Math.min(until, now + ACCOUNT_RECHECK_SECONDS * 1000) : until,

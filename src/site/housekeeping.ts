@@ -3,6 +3,7 @@ import type { PilotSessions } from '../identity/pilot-sessions.ts';
 import type { JobLogs } from '../jobs/job-logs.ts';
 import type { Jobs } from '../jobs/jobs.ts';
 import {
+  DATA_KEY_SECONDS,
   LEASE_SECONDS,
   LEASES_CHECK_SECONDS,
   LIVE_LOGS_CLEANING_SECONDS,
@@ -10,6 +11,7 @@ import {
   PROOFS_CLEANING_SECONDS,
   PROVIDER_CLEANING_SECONDS,
 } from '../protocol/limits.ts';
+import type { Vault } from '../vault/vault.ts';
 
 /** Something that a server does now and then, whoever calls. Any number of servers may do it on one database. */
 export interface HousekeepingTask {
@@ -24,12 +26,14 @@ export interface HousekeepingTask {
 export function housekeepingTasks({
   jobs,
   pilots,
+  vault,
   login,
   jobLogs,
   leaseSeconds = LEASE_SECONDS,
 }: {
   jobs: Pick<Jobs, 'expireLeases'>;
   pilots: Pick<PilotSessions, 'removeEnded'>;
+  vault: Pick<Vault, 'forgetOldKeys'>;
   login: { removeEnded(): Promise<void> };
   jobLogs: Pick<JobLogs, 'removeOld'>;
   leaseSeconds?: number | undefined;
@@ -43,6 +47,7 @@ export function housekeepingTasks({
       run: () => jobs.expireLeases(),
     },
     { name: 'pilots', everySeconds: PROOFS_CLEANING_SECONDS, run: () => pilots.removeEnded() },
+    { name: 'data keys', everySeconds: DATA_KEY_SECONDS / 10, run: async () => vault.forgetOldKeys() },
     { name: 'logins', everySeconds: PROVIDER_CLEANING_SECONDS, run: () => login.removeEnded() },
     {
       name: 'live logs',

@@ -106,7 +106,7 @@ export async function startService(
     );
     await listen(app, settings);
     await noteAddress(settings.data, addressOf(app, settings));
-    const tasks = housekeepingTasks({ jobs, pilots, login, jobLogs, leaseSeconds: settings.leaseSeconds });
+    const tasks = housekeepingTasks({ jobs, pilots, vault, login, jobLogs, leaseSeconds: settings.leaseSeconds });
     const housekeeping = startHousekeeping(tasks, tell);
     return {
       url: addressOf(app, settings),

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { DecryptionFailed } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import {
@@ -11,7 +12,6 @@ import { openName } from '../sealing/value-format.ts';
 import { type CurrentVersionRow, findCurrentVersions } from '../store/secret-versions.ts';
 import { findRevision } from '../store/secrets.ts';
 import type { Store } from '../store/store.ts';
-import { createBoundedCache } from './bounded-cache.ts';
 import type { DataKeys } from './data-keys.ts';
 import { withoutReplaced } from './one-name.ts';
 
@@ -46,11 +46,8 @@ export function createCurrentSecrets(options: {
   cacheBytes: number;
 }): CurrentSecrets {
   const { store, dataKeys, cacheBytes } = options;
-  const remembered = createBoundedCache<OwnerId, { revision: number; secrets: readonly SealedSecret[] }>({
-    maxWeight: cacheBytes,
-    // A stale entry is found by its revision.
-    lifetimeMs: Number.POSITIVE_INFINITY,
-    clock: () => 0,
+  const remembered = new LRUCache<OwnerId, { revision: number; secrets: readonly SealedSecret[] }>({
+    maxSize: cacheBytes,
   });
 
   return {
@@ -65,12 +62,12 @@ export function createCurrentSecrets(options: {
       if (!first) return [];
       const secrets = first.id === null ? [] : await sealedSecrets(owner, rows.map(whole));
       const bytes = secrets.reduce((sum, { ciphertext }) => sum + ciphertext.length + ROW_OVERHEAD_BYTES, 0);
-      remembered.set(owner, { revision: first.revision, secrets }, ROW_OVERHEAD_BYTES + bytes);
+      remembered.set(owner, { revision: first.revision, secrets }, { size: ROW_OVERHEAD_BYTES + bytes });
       return secrets;
     },
 
-    forget: remembered.delete,
-    close: remembered.clear,
+    forget: (owner) => remembered.delete(owner),
+    close: () => remembered.clear(),
   };
 
   async function sealedSecrets(owner: OwnerId, rows: readonly WholeRow[]): Promise<SealedSecret[]> {

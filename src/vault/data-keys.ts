@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import { DecryptionFailed } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { DATA_KEY_SECONDS, MAX_REMEMBERED_DATA_KEYS } from '../protocol/limits.ts';
@@ -6,7 +7,6 @@ import { type DataKey, dataKeyContext, importDataKey, newDataKey } from '../seal
 import type { RootKeys } from '../sealing/root-keys.ts';
 import { findActiveDataKey, findDataKey, insertFirstDataKey, type WrappedDataKey } from '../store/data-keys.ts';
 import type { Store } from '../store/store.ts';
-import { createBoundedCache } from './bounded-cache.ts';
 
 /** The owners' data keys, unwrapped. One is remembered for `DATA_KEY_SECONDS`, and `MAX_REMEMBERED_DATA_KEYS` at most. */
 export interface DataKeys {
@@ -23,24 +23,17 @@ export interface DataKeys {
   get(owner: OwnerId, id: string): Promise<DataKey>;
   /** Forgets a key that was destroyed. */
   forget(id: string): void;
+  /** Forgets the keys whose time is over. No request takes one of them, but they are in memory until then. */
+  forgetOld(): void;
   close(): void;
 }
 
 export function createDataKeys(options: { store: Store; rootKeys: RootKeys; clock: () => number }): DataKeys {
   const { store, rootKeys, clock } = options;
   // Promises, so that requests that arrive together wait for one unwrapping.
-  const unwrapped = createBoundedCache<string, Promise<DataKey>>({
-    maxWeight: MAX_REMEMBERED_DATA_KEYS,
-    lifetimeMs: DATA_KEY_SECONDS * 1000,
-    clock,
-  });
+  const unwrapped = new LRUCache<string, Promise<DataKey>>(bounds(clock));
   /** The ids of keys that were active; the keys themselves are in `unwrapped` alone, to be forgotten in one place. */
-  const activeIds = createBoundedCache<OwnerId, string>({
-    maxWeight: MAX_REMEMBERED_DATA_KEYS,
-    lifetimeMs: DATA_KEY_SECONDS * 1000,
-    clock,
-  });
-  const sweeper = setInterval(unwrapped.sweep, (DATA_KEY_SECONDS * 1000) / 10).unref();
+  const activeIds = new LRUCache<OwnerId, string>(bounds(clock));
   const making = new Map<OwnerId, Promise<void>>();
 
   function remember(id: string, unwrapping: Promise<DataKey>): Promise<DataKey> {
@@ -98,10 +91,10 @@ export function createDataKeys(options: { store: Store; rootKeys: RootKeys; cloc
       return ownKey(owner, await (unwrapped.get(id) ?? remember(id, findAndUnwrap(owner, id))));
     },
 
-    forget: unwrapped.delete,
+    forget: (id) => unwrapped.delete(id),
+    forgetOld: () => unwrapped.purgeStale(),
 
     close() {
-      clearInterval(sweeper);
       unwrapped.clear();
       activeIds.clear();
     },
@@ -112,6 +105,16 @@ export function createDataKeys(options: { store: Store; rootKeys: RootKeys; cloc
     if (!row) throw notThere();
     return unwrap(owner, row);
   }
+}
+
+/** A key's time counts from when it was unwrapped, however often it is used. */
+function bounds(clock: () => number) {
+  return {
+    max: MAX_REMEMBERED_DATA_KEYS,
+    ttl: DATA_KEY_SECONDS * 1000,
+    ttlResolution: 0,
+    perf: { now: clock },
+  };
 }
 
 /** A row that was moved here from another owner names that owner's key, which may well be remembered. */

@@ -70,6 +70,8 @@ export interface Vault {
   namesOf(owner: OwnerId, secretIds: readonly string[]): Promise<Map<string, WireName>>;
   /** Deletes all secrets and destroys the data key, which makes copies of them unreadable; the audit stays. */
   destroyOwner(owner: OwnerId): Promise<void>;
+  /** Removes data keys from memory whose time there is over. */
+  forgetOldKeys(): void;
   /** Forgets everything that was remembered. The store and the root keys stay open. */
   close(): void;
 }
@@ -79,7 +81,7 @@ export interface VaultDependencies {
   rootKeys: RootKeys;
   /** Milliseconds since 1970 UTC. */
   clock: () => number;
-  /** Bytes of ciphertext to remember. */
+  /** Bytes of ciphertext to remember, at least 1. */
   cacheBytes?: number;
 }
 
@@ -105,6 +107,7 @@ export function createVault({ store, rootKeys, clock, cacheBytes = CIPHERTEXT_CA
       await destroyOwner(changing, owner);
       current.forget(owner);
     },
+    forgetOldKeys: () => dataKeys.forgetOld(),
     close() {
       dataKeys.close();
       current.close();

@@ -95,6 +95,7 @@ test('pilots that no server could hear have the time of a lease to come back', a
   const tasks = housekeepingTasks({
     jobs: { expireLeases: async () => ++looked },
     pilots: { removeEnded: async () => {} },
+    vault: { forgetOldKeys: () => {} },
     login: { removeEnded: async () => {} },
     jobLogs: { removeOld: async () => 0 },
     leaseSeconds: 720,
@@ -113,6 +114,7 @@ test('short leases are looked at more often', () => {
   const [leases] = housekeepingTasks({
     jobs: { expireLeases: async () => 0 },
     pilots: never,
+    vault: { forgetOldKeys: () => {} },
     login: never,
     jobLogs,
     leaseSeconds: 4,

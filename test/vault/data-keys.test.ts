@@ -8,11 +8,14 @@ import { createVault } from '../../src/vault/vault.ts';
 import { sqliteDatabase } from '../stores.ts';
 import { named, openVault, revealed } from './vaults.ts';
 
+const START = Date.UTC(2026, 0, 1);
+const KEPT_MS = DATA_KEY_SECONDS * 1000;
+
 /** A vault whose root key counts what it is asked for, and can be out of reach. */
 async function countedVault(t: TestContext) {
   const { store, rootKeys, newOwner } = await openVault(t, sqliteDatabase(t));
   const asked = { wrap: 0, unwrap: 0 };
-  const state = { now: 0, reachable: true };
+  const state = { now: START, reachable: true };
   function counted(key: RootKey): RootKey {
     const reach = (what: keyof typeof asked) => {
       asked[what]++;
@@ -46,10 +49,24 @@ test('requests that arrive together wait for one wrapping and one unwrapping', a
 test('an unwrapped key is forgotten after its time', async (t) => {
   const { vault, asked, owner, state } = await countedVault(t);
   await vault.set(owner, named('A'), 'x');
-  state.now = DATA_KEY_SECONDS * 1000 - 1;
+  state.now = START + KEPT_MS;
   await vault.get(owner);
   assert.equal(asked.unwrap, 1);
   state.now++;
+  await vault.get(owner);
+  assert.equal(asked.unwrap, 2);
+});
+
+test('an unwrapped key leaves the memory after its time though nobody asks for it', async (t) => {
+  const { vault, asked, owner, state } = await countedVault(t);
+  await vault.set(owner, named('A'), 'x');
+  state.now = START + KEPT_MS;
+  vault.forgetOldKeys();
+  await vault.get(owner);
+  assert.equal(asked.unwrap, 1);
+  state.now++;
+  vault.forgetOldKeys();
+  state.now = START; // If it were still there, it would be young again.
   await vault.get(owner);
   assert.equal(asked.unwrap, 2);
 });
@@ -60,7 +77,7 @@ test('a root key that could not be reached is asked again, and nothing half-made
   await assert.rejects(vault.set(owner, named('A'), 'x'), { code: 'ERR_UNAVAILABLE' });
   state.reachable = true;
   await vault.set(owner, named('A'), 'x');
-  state.now = DATA_KEY_SECONDS * 1000;
+  state.now = START + KEPT_MS + 1;
   state.reachable = false;
   await assert.rejects(vault.get(owner), { code: 'ERR_UNAVAILABLE' });
   state.reachable = true;

@@ -324,7 +324,7 @@ eachStore('two servers on one database see each other at once', async (t, databa
 
 test('how much ciphertext a server may remember changes no answer', async (t) => {
   const database = sqliteDatabase(t);
-  const { vault, newOwner } = await openVault(t, database, { cacheBytes: 0 });
+  const { vault, newOwner } = await openVault(t, database, { cacheBytes: 1 });
   const { vault: small } = await openVault(t, database, { cacheBytes: 4000 });
   const owners = [await newOwner(), await newOwner(), await newOwner()];
   for (const [n, owner] of owners.entries()) await vault.set(owner, named('A'), String(n).repeat(1000));

@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { createRemembered } from '../../identity/remembered.ts';
+import { LRUCache } from 'lru-cache';
 import { TooManyTries } from '../../protocol/errors.ts';
 import { MAX_COUNTED_ADDRESSES, MAX_FAILED_REQUESTS_PER_MINUTE } from '../../protocol/limits.ts';
 
@@ -28,14 +28,14 @@ export function countFailedRequests(
     perMinute = MAX_FAILED_REQUESTS_PER_MINUTE,
   }: { isKnown: (token: string) => boolean; clock: () => number; perMinute?: number | undefined },
 ): void {
-  const counted = createRemembered<string, { failures: number; until: number }>(MAX_COUNTED_ADDRESSES);
+  const counted = new LRUCache<string, { failures: number; until: number }>({ max: MAX_COUNTED_ADDRESSES });
 
   app.decorateRequest('countFailure', function (this: FastifyRequest) {
     const network = networkOf(this.ip);
     const now = clock();
     const counts = counted.get(network);
     if (counts && counts.until > now) counts.failures += 1;
-    else counted.put(network, { failures: 1, until: now + MINUTE });
+    else counted.set(network, { failures: 1, until: now + MINUTE });
   });
 
   app.decorateRequest('refuseFlood', function (this: FastifyRequest) {
