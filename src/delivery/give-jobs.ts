@@ -2,9 +2,11 @@ import type { Jobs, LeasedJob } from '../jobs/jobs.ts';
 import { findQueue, type Queue } from '../jobs/queues.ts';
 import { Forbidden, NotFound, PandaError } from '../protocol/errors.ts';
 import {
-  MAX_ACQUIRED_SECRETS_CHARS,
+  MAX_ACQUIRED_CHARS,
+  MAX_JOB_PARAMETERS_CHARS,
   MAX_JOBS_PER_ACQUIRE,
   MAX_SHOWN_CHARS,
+  MAX_UNDELIVERABLE_PER_REQUEST,
   PANDA_PILOT_LEASE_SECONDS,
 } from '../protocol/limits.ts';
 import { shownText } from '../protocol/text.ts';
@@ -36,6 +38,8 @@ export interface GivenJob {
   secrets: SecretsForPilot | undefined;
 }
 
+const MOST_AT_ONCE = Math.floor(MAX_ACQUIRED_CHARS / MAX_JOB_PARAMETERS_CHARS);
+
 /** See {@link Delivery.giveJobs}. */
 export async function giveJobs(
   context: DeliveryContext & { jobs: Jobs },
@@ -48,34 +52,42 @@ export async function giveJobs(
   const withSecrets = mayHaveSecrets(queue, offer);
   const most = Math.min(Math.max(count, 1), MAX_JOBS_PER_ACQUIRE);
   const given: GivenJob[] = [];
-  let room = MAX_ACQUIRED_SECRETS_CHARS;
+  let room = MAX_ACQUIRED_CHARS;
   let withheld = 0;
-  for (let asked = 0; asked < most && room > 0; ) {
-    // One by one where they may have secrets: a job that does not fit into the answer is better not taken from the queue.
-    const batch = withSecrets ? 1 : most;
+  let undeliverable = 0;
+  while (given.length < most && undeliverable < MAX_UNDELIVERABLE_PER_REQUEST) {
+    // One by one where they may have secrets, and never more than surely fit: a job that does not fit into the answer is better not
+    // taken from the queue.
+    const fitting = given.length === 0 ? MOST_AT_ONCE : Math.floor(room / MAX_JOB_PARAMETERS_CHARS);
+    if (fitting <= 0) break;
     const acquired = await jobs.acquire({
       ...pilot,
-      count: batch,
+      count: withSecrets ? 1 : Math.min(most - given.length, fitting),
       ...(taskId && { taskId }),
       ...(!offer && { leaseSeconds: PANDA_PILOT_LEASE_SECONDS }),
       mayHaveSecrets: withSecrets,
     });
     withheld = acquired.withheld;
-    asked += batch;
     if (acquired.jobs.length === 0) break;
     for (const leased of acquired.jobs) {
       const ready = await complete(leased);
-      // One that failed waits again: it is not tried twice for one question.
-      if (!ready) room = 0;
-      else given.push(ready);
-      room -= (ready?.secrets?.secrets ?? ready?.secrets?.sealedSecrets?.ciphertext ?? '').length;
+      if (!ready) {
+        undeliverable += 1;
+        continue;
+      }
+      given.push(ready);
+      const { secrets, sealedSecrets } = ready.secrets ?? {};
+      room -= leased.parameters.length + (secrets ?? sealedSecrets?.ciphertext ?? '').length;
     }
   }
   if (given.length > 0) return { jobs: given };
   if (withheld > 0) tell({ event: 'secrets.withheld', queue: queue.name, jobs: withheld });
   return { none: noJobs(withheld, queue.name) };
 
-  /** The job with its secrets; a job whose secrets cannot be had fails, with the reason for its owner. */
+  /**
+   * The job with its secrets; a job whose secrets cannot be had fails, with the reason for its owner. It waits for another try only where
+   * that may end otherwise: on another queue, or with another pilot. If not, its task's other jobs fail with it.
+   */
   async function complete(job: LeasedJob): Promise<GivenJob | undefined> {
     if (!job.usesSecrets) return { job, secrets: undefined };
     const { jobId, attempt } = job;
@@ -83,7 +95,7 @@ export async function giveJobs(
       return { job, secrets: await deliver(context, job, pilot, offer) };
     } catch (error) {
       const reason = error instanceof PandaError ? error.message : 'internal error';
-      const retriable = !(error instanceof NotFound);
+      const retriable = !(error instanceof NotFound || (error instanceof Forbidden && !job.anyQueue));
       await jobs.failAttempt(jobId, attempt, `its secrets could not be delivered: ${reason}`, { retriable });
       tell({ event: 'secrets.undeliverable', jobId, attempt, queue: pilot.queue, retriable, error });
       return undefined;

@@ -3,10 +3,10 @@ import type { OwnerId } from '../protocol/ids.ts';
 import { HELD_JOB_STATES, isEndedTask } from '../protocol/states.ts';
 import { moveJobsOfTask, reviveJobs, wasStarted } from '../store/jobs.ts';
 import type { Database } from '../store/store.ts';
-import { type LockedTask, lockTask, readTaskOfName, updateTask } from '../store/tasks.ts';
+import { countOpenJobs, type LockedTask, lockTask, readTaskOfName, updateTask } from '../store/tasks.ts';
 import type { JobsContext } from './context.ts';
 import { settleTask } from './settle.ts';
-import { checkQueue } from './submit.ts';
+import { checkOpenJobs, checkQueue } from './submit.ts';
 
 /** What may differ at a retry. */
 export interface ChangedTask {
@@ -64,6 +64,7 @@ export function retryTask(
       ...(maxAttempts !== undefined && { max_attempts: maxAttempts }),
     };
     await reviveJobs(tx, task.id, { attempts: maxAttempts ?? task.max_attempts, queue }, now);
+    checkOpenJobs(await countOpenJobs(tx, owner), task.job_count, context.maxOpenJobs);
     await updateTask(tx, task.id, { ...change, state: 'ready', diagnosis: '', ended_at: null });
   });
 }

@@ -8,7 +8,7 @@ import { getJobs, getJobsOfPilot, type JobInfo, jobsOfTask } from './job-info.ts
 import { expireLeases } from './leases.ts';
 import { failAttempt, type JobReport, reportJob } from './report.ts';
 import { type Submission, submitTask } from './submit.ts';
-import { getTask, listTasks, type TaskInfo, type TaskQuery } from './task-info.ts';
+import { getTask, listTasks, secretsOfTask, type TaskInfo, type TaskQuery } from './task-info.ts';
 
 export type { Acquisition, LeasedJob } from './acquire.ts';
 export type { ChangedTask } from './commands.ts';
@@ -29,6 +29,7 @@ export interface Jobs {
    *
    * @throws {InvalidArgument} when its queue is unknown or its jobs could not be run, with the reason
    * @throws {AlreadyExists} when its name is taken; the message has `jediTaskID=N` of the other one
+   * @throws {QuotaExceeded} when its owner has too many jobs under way
    */
   submit(owner: OwnerId, submission: Submission): Promise<{ taskId: number }>;
 
@@ -36,6 +37,8 @@ export interface Jobs {
   listTasks(owner: OwnerId, query?: TaskQuery): Promise<TaskInfo[]>;
   /** @throws {NotFound} */
   getTask(owner: OwnerId, taskId: number): Promise<TaskInfo>;
+  /** The secrets that a task names, null for all of its owner's, and the queue that it is for, null for any. @throws {NotFound} */
+  secretsOf(owner: OwnerId, taskId: number): Promise<{ secretIds: readonly string[] | null; queue: string | null }>;
   /** In the order of their serials. @throws {NotFound} */
   jobsOf(owner: OwnerId, taskId: number): Promise<JobInfo[]>;
   /** Those that are there, in the order of their ids. */
@@ -58,8 +61,8 @@ export interface Jobs {
   resume(owner: OwnerId, taskId: number): Promise<void>;
 
   /**
-   * Gives the oldest waiting jobs of a queue (and those for any queue) to a pilot, each with a lease. No job goes to
-   * two pilots.
+   * Gives waiting jobs of a queue (and those for any queue) to a pilot, each with a lease: in turns one of each owner, the oldest of theirs
+   * first. No job goes to two pilots.
    */
   acquire(acquisition: Acquisition): Promise<{ jobs: LeasedJob[]; withheld: number }>;
   /**
@@ -69,7 +72,10 @@ export interface Jobs {
    * @throws {Conflict} when the attempt is another pilot's or has ended otherwise (its lease, for one); nothing is changed
    */
   report(pilotId: string, report: JobReport): Promise<{ command: 'NULL' | 'tobekilled' }>;
-  /** Ends an attempt that could not begin, because its secrets could not be delivered. Nothing happens when it has ended. */
+  /**
+   * Ends an attempt that could not begin, because its secrets could not be delivered. Where that is for good, the jobs of its task that
+   * wait fail with it. Nothing happens when it has ended.
+   */
   failAttempt(jobId: number, attempt: number, reason: string, options: { retriable: boolean }): Promise<void>;
   /** Takes jobs from pilots that have been silent for too long; how many. */
   expireLeases(): Promise<number>;
@@ -90,6 +96,7 @@ export function createJobs(dependencies: Omit<JobsContext, 'tell'> & { tell?: Te
     submit: (owner, submission) => submitTask(context, owner, submission),
     listTasks: (owner, query = {}) => listTasks(context.store, owner, query),
     getTask: (owner, taskId) => getTask(context.store, owner, taskId),
+    secretsOf: (owner, taskId) => secretsOfTask(context.store, owner, taskId),
     jobsOf: (owner, taskId) => jobsOfTask(context.store, owner, taskId),
     getJobs: (owner, jobIds) => getJobs(context.store, owner, jobIds),
     getJobsOfPilot: (pilotId, jobIds) => getJobsOfPilot(context.store, pilotId, jobIds),

@@ -2,9 +2,10 @@ import { type AuditActor, appendAudit, SYSTEM } from '../audit/audit.ts';
 import { InvalidArgument } from '../protocol/errors.ts';
 import { MAX_COUNTED_JOBS } from '../protocol/limits.ts';
 import { checkQueueName } from '../protocol/trusted-queues.ts';
-import { countRunning, countWaiting } from '../store/queue-load.ts';
+import { countRunning } from '../store/queue-load.ts';
 import { readQueue, readQueues, upsertQueue } from '../store/queues.ts';
 import type { Store } from '../store/store.ts';
+import { countWaiting } from '../store/waiting-jobs.ts';
 
 /** A place that pilots take jobs from: PanDA's computing site. */
 export interface Queue {

@@ -3,7 +3,7 @@ import type { OwnerId } from '../protocol/ids.ts';
 import { MAX_DIAGNOSIS_CHARS } from '../protocol/limits.ts';
 import type { JobState } from '../protocol/states.ts';
 import { endAttempt, readAttempt, renewLease } from '../store/attempts.ts';
-import { moveJob } from '../store/jobs.ts';
+import { moveJob, moveJobsOfTask } from '../store/jobs.ts';
 import type { Database } from '../store/store.ts';
 import { lockTask } from '../store/tasks.ts';
 import type { JobsContext } from './context.ts';
@@ -157,6 +157,9 @@ export async function failAttempt(
     const diagnosis = reason.slice(0, MAX_DIAGNOSIS_CHARS);
     const did = await endAttempt(tx, { jobId, attempt }, { state: 'failed', ended_at: now, diagnosis });
     if (!task || !did) return undefined;
+    // The others of its task ask for the same.
+    if (!retriable)
+      await moveJobsOfTask(tx, task.id, ['activated', 'throttled'], { state: 'failed', modified_at: now });
     const outcome = retriable ? 'failed' : 'failed for good';
     return { retried: isWaiting(await settleJob(tx, task, { jobId, attempt }, outcome, now)) };
   });

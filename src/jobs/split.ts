@@ -1,3 +1,6 @@
+import { InvalidArgument } from '../protocol/errors.ts';
+import { MAX_JOB_PARAMETERS_CHARS } from '../protocol/limits.ts';
+
 /** What a task's jobs are made from, and all of its parameters that is stored. */
 export interface JobTemplate {
   /** Where sandboxes are fetched from: an origin. */
@@ -45,28 +48,48 @@ export interface SplitJob {
 /**
  * Makes one job of a task: PanDA's placeholders `${SN}` and `${SN/P}` (the serial number with six digits), `${SEQNUMBER}`
  * (counts on from the piece's first number), `${SURL}` and `$JEDITASKID` are replaced, in one pass, so that what is put in is
- * never looked through again.
+ * never looked through again. It ends where the parameters become too long: a short placeholder may stand for a long text, many times.
+ *
+ * @throws {InvalidArgument} when the parameters have more than `MAX_JOB_PARAMETERS_CHARS`
  */
 export function splitJob(template: JobTemplate, place: JobPlace): SplitJob {
-  const expand = (text: string, firstNumber = 1) =>
-    text.replace(/\$\{(SN|SN\/P|SEQNUMBER|SURL)\}|\$JEDITASKID/g, (_, name: string | undefined) => {
-      switch (name) {
-        case undefined:
-          return String(place.taskId);
-        case 'SEQNUMBER':
-          return String(firstNumber + place.serial - 1);
-        case 'SURL':
-          return template.sourceUrl;
-        default:
-          return String(place.serial).padStart(6, '0');
-      }
-    });
-  return {
-    parameters: template.parameters
-      .map(({ text, firstNumber }) => expand(text, firstNumber))
-      .join('')
-      .trimEnd(),
-    outputs: template.outputs.map((name) => expand(name)),
-    logName: expand(template.log),
+  const parts: string[] = [];
+  let room = MAX_JOB_PARAMETERS_CHARS;
+  const add = (part: string) => {
+    room -= part.length;
+    if (room < 0) {
+      throw new InvalidArgument(
+        `jobParameters: at most ${MAX_JOB_PARAMETERS_CHARS} characters are allowed for one job`,
+      );
+    }
+    parts.push(part);
   };
+  for (const { text, firstNumber } of template.parameters) expand(text, { template, place, firstNumber }, add);
+
+  const name = (text: string) => {
+    const found: string[] = [];
+    expand(text, { template, place, firstNumber: 1 }, (part) => found.push(part));
+    return found.join('');
+  };
+  return { parameters: parts.join('').trimEnd(), outputs: template.outputs.map(name), logName: name(template.log) };
+}
+
+const PLACEHOLDER = /\$\{(SN|SN\/P|SEQNUMBER|SURL)\}|\$JEDITASKID/g;
+
+/** Hands a text over part by part, each placeholder replaced. */
+function expand(
+  text: string,
+  { template, place, firstNumber }: { template: JobTemplate; place: JobPlace; firstNumber: number },
+  add: (part: string) => void,
+): void {
+  let from = 0;
+  for (const { index, 0: placeholder, 1: name } of text.matchAll(PLACEHOLDER)) {
+    if (index > from) add(text.slice(from, index));
+    from = index + placeholder.length;
+    if (name === undefined) add(String(place.taskId));
+    else if (name === 'SEQNUMBER') add(String(firstNumber + place.serial - 1));
+    else if (name === 'SURL') add(template.sourceUrl);
+    else add(String(place.serial).padStart(6, '0'));
+  }
+  if (from < text.length) add(text.slice(from));
 }

@@ -1,12 +1,12 @@
-import { AlreadyExists, InvalidArgument } from '../protocol/errors.ts';
+import { AlreadyExists, InvalidArgument, QuotaExceeded } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { parseJobParameters } from '../protocol/job-parameters.ts';
-import { FIRST_TASK_ID } from '../protocol/limits.ts';
+import { FIRST_TASK_ID, MAX_OPEN_JOBS_PER_OWNER } from '../protocol/limits.ts';
 import { insertJobs } from '../store/jobs.ts';
 import { readQueue, readQueues } from '../store/queues.ts';
 import { readSandbox } from '../store/sandboxes.ts';
 import type { Database } from '../store/store.ts';
-import { insertTask, readTaskOfName } from '../store/tasks.ts';
+import { countOpenJobs, insertTask, readTaskOfName } from '../store/tasks.ts';
 import type { JobsContext } from './context.ts';
 import { type JobTemplate, splitJob } from './split.ts';
 
@@ -29,7 +29,7 @@ export interface Submission {
 }
 
 export async function submitTask(
-  { store, clock }: JobsContext,
+  { store, clock, maxOpenJobs }: JobsContext,
   owner: OwnerId,
   submission: Submission,
 ): Promise<{ taskId: number }> {
@@ -44,6 +44,7 @@ export async function submitTask(
     const parameters = JSON.stringify({ ...template, ...(kept && { sandboxSha256: kept.sha256 }) });
     await checkQueue(tx, queue);
     if (uniqueName) await checkName(tx, owner, name);
+    checkOpenJobs(await countOpenJobs(tx, owner), jobCount, maxOpenJobs);
     const [task] = await insertTask(tx, {
       task: {
         owner_id: owner,
@@ -90,6 +91,15 @@ function checkThatItRuns({ template }: Submission): string | undefined {
     );
   }
   return parsed.sandbox;
+}
+
+/** @throws {QuotaExceeded} when an owner with so many jobs under way may not have that many more */
+export function checkOpenJobs(open: number, more: number, most = MAX_OPEN_JOBS_PER_OWNER): void {
+  if (open + more <= most) return;
+  throw new QuotaExceeded(
+    `your tasks that have not ended have ${open} jobs, and these would be ${more} more: at most ${most} are allowed at a time. ` +
+      'Wait until some have ended, or kill what is not needed',
+  );
 }
 
 /** @throws {InvalidArgument} when there is no such queue */

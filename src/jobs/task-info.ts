@@ -3,7 +3,7 @@ import type { OwnerId } from '../protocol/ids.ts';
 import { isEndedJob, type TaskState } from '../protocol/states.ts';
 import { countJobsByState } from '../store/jobs.ts';
 import type { Database, Store } from '../store/store.ts';
-import { readTasks, type TaskFilter } from '../store/tasks.ts';
+import { readTaskSecrets, readTasks, type TaskFilter } from '../store/tasks.ts';
 
 /** A task, for its owner. Times are milliseconds since 1970 UTC. */
 export interface TaskInfo {
@@ -55,6 +55,17 @@ export async function getTask(store: Store, owner: OwnerId, taskId: number): Pro
   const [task] = await readTaskInfo(store.db, owner, { ids: [taskId] }, 1);
   if (!task) throw new NotFound(`you have no task ${taskId}`);
   return task;
+}
+
+/** See {@link Jobs.secretsOf}. */
+export async function secretsOfTask(
+  store: Store,
+  owner: OwnerId,
+  taskId: number,
+): Promise<{ secretIds: readonly string[] | null; queue: string | null }> {
+  const found = await readTaskSecrets(store.db, owner, taskId);
+  if (!found) throw new NotFound(`you have no task ${taskId}`);
+  return { secretIds: found.secret_ids === null ? null : JSON.parse(found.secret_ids), queue: found.queue };
 }
 
 async function readTaskInfo(db: Database, owner: OwnerId, filter: TaskFilter, limit: number): Promise<TaskInfo[]> {

@@ -8,6 +8,7 @@ import {
   MAX_JOB_PARAMETERS_CHARS,
   MAX_JOBS_PER_TASK,
   MAX_MAX_ATTEMPTS,
+  MAX_OUTPUTS_PER_JOB,
   MAX_SECRETS_PER_OWNER,
   MAX_SHOWN_CHARS,
   MAX_SOURCE_URL_CHARS,
@@ -160,10 +161,14 @@ function parseTemplate(parameters: Record<string, unknown>): JobTemplate {
       throw new InvalidArgument(`jobParameters: at most ${MAX_JOB_PARAMETERS_CHARS} characters are allowed`);
     if (role === 'input') throw new InvalidArgument(`${where}: input datasets are not offered`);
     if (role === 'output') outputs.push(parseNameTemplate(value as string, where));
+    if (outputs.length > MAX_OUTPUTS_PER_JOB) {
+      throw new InvalidArgument(`jobParameters: at most ${MAX_OUTPUTS_PER_JOB} outputs are allowed`);
+    }
     if (hidden === true) continue;
     if (offset !== undefined && offset !== null && !isWhole(offset)) {
       throw new InvalidArgument(`${where}.offset: must be a whole number`);
     }
+    if (CONTROL.test(value as string)) throw new InvalidArgument(`${where}: may not have control characters`);
     checkPlaceholders(value as string, ['SN', 'SN/P', 'SEQNUMBER', 'SURL'], where);
     pieces.push({
       text: padding === false ? (value as string) : `${value} `,
@@ -185,6 +190,9 @@ function parseTemplate(parameters: Record<string, unknown>): JobTemplate {
     prodSourceLabel: label(parameters, 'prodSourceLabel') ?? 'user',
   };
 }
+
+/** Beside white space: none is in what clients send, which encode the command, and each takes six characters in an answer. */
+const CONTROL = /[^\P{Cc}\t\n\r]/u;
 
 /** The ways in which jobs find their secrets, our extension: written into their parameters unless it is every way, for pilots of any kind. */
 function parseSecretsAs(value: unknown): ParameterPiece[] {

@@ -70,12 +70,18 @@ export const MAX_JOB_PARAMETERS_CHARS = 4 * 1024 * 1024;
 export const MAX_SOURCE_URL_CHARS = 1024;
 /** Jobs that one task may be split into. */
 export const MAX_JOBS_PER_TASK = 10_000;
+/** Jobs that one owner's tasks that have not ended may have together, unless the server is told otherwise. */
+export const MAX_OPEN_JOBS_PER_OWNER = 100_000;
+/** Outputs that each job of a task may bring back: every job's description names them several times. */
+export const MAX_OUTPUTS_PER_JOB = 1000;
+/** Jobs whose secrets could not be delivered that one request of a pilot passes over. */
+export const MAX_UNDELIVERABLE_PER_REQUEST = 10;
 /** Jobs that one call may ask about. */
 export const MAX_ASKED_JOBS = 1000;
 /** Jobs that one pilot may ask for at once. */
 export const MAX_JOBS_PER_ACQUIRE = 100;
-/** Characters of secrets in one answer to a pilot, after which it gets no further job: a single one may have more. */
-export const MAX_ACQUIRED_SECRETS_CHARS = 64 * 1024 * 1024;
+/** Characters of parameters and secrets in one answer to a pilot, after which it gets no further job: a single one may have more. */
+export const MAX_ACQUIRED_CHARS = 64 * 1024 * 1024;
 /** Attempts of a job unless the task says otherwise, and at most. */
 export const DEFAULT_MAX_ATTEMPTS = 3;
 export const MAX_MAX_ATTEMPTS = 50;

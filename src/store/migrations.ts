@@ -28,6 +28,7 @@ export function migrationProvider(types: ColumnTypes): MigrationProvider {
         '0005-claimed-accounts': statements(claimedAccounts(types)),
         '0006-secret-mask': statements(['alter table secrets add column mask text']),
         '0007-task-sandbox': { up: taskSandbox },
+        '0008-fair-turns': statements(fairTurns(types)),
       };
     },
   };
@@ -321,4 +322,22 @@ export async function nameSandboxes(db: Kysely<Schema>): Promise<void> {
     }
     if (tasks.length < AT_ONCE) return;
   }
+}
+
+/**
+ * Owners of a queue have their jobs taken in turns. The index has all that finding the next owner, and that owner's oldest job, needs.
+ * The other one is for how much an owner has under way.
+ */
+function fairTurns({ int }: ColumnTypes): string[] {
+  return [
+    `create table queue_turns (
+      queue text not null,
+      owner_id text not null,
+      turn ${int} not null,
+      primary key (queue, owner_id))`,
+    'create index queue_turns_last on queue_turns (queue, turn)',
+    'drop index jobs_waiting',
+    "create index jobs_waiting on jobs (queue, use_secrets, owner_id, id) where state = 'activated'",
+    'create index tasks_open on tasks (owner_id, job_count) where ended_at is null',
+  ];
 }

@@ -17,6 +17,7 @@ export interface Schema {
   sign_in_failures: SignInFailuresTable;
   provider_records: ProviderRecordsTable;
   queues: QueuesTable;
+  queue_turns: QueueTurnsTable;
   join_tokens: JoinTokensTable;
   pilots: PilotsTable;
   pilot_proofs: PilotProofsTable;
@@ -165,6 +166,13 @@ interface QueuesTable {
   /** 1 when a pilot that offers no key may have secrets over TLS alone. */
   allow_tls_secrets: Generated<number>;
   created_at: number;
+}
+
+/** When each owner's jobs were last given to a pilot of a queue: a number that counts on within the queue. */
+interface QueueTurnsTable {
+  queue: string;
+  owner_id: string;
+  turn: number;
 }
 
 /** One-time tokens that let a pilot in. */

@@ -1,4 +1,4 @@
-import type { Insertable, Updateable } from 'kysely';
+import { type Insertable, sql, type Updateable } from 'kysely';
 import type { OwnerId } from '../protocol/ids.ts';
 import type { TaskState } from '../protocol/states.ts';
 import { prepared } from './prepared.ts';
@@ -49,6 +49,28 @@ export async function updateTask(db: Database, id: number, change: Updateable<Sc
   await db.updateTable('tasks').set(change).where('id', '=', id).execute();
 }
 
+/** An owner's jobs of tasks that have not ended. Of two submissions at the same moment the second sees what the first made. */
+export async function countOpenJobs(db: Database, owner: OwnerId): Promise<number> {
+  await sql`update owners set display_name = display_name where id = ${owner}`.execute(db);
+  const { jobs } = await db
+    .selectFrom('tasks')
+    .select((eb) => sql<number>`cast(coalesce(sum(${eb.ref('job_count')}), 0) as bigint)`.as('jobs'))
+    .where('owner_id', '=', owner)
+    .where('ended_at', 'is', null)
+    .executeTakeFirstOrThrow();
+  return jobs;
+}
+
+/** The secrets that a task names, and the queue that it is for; nothing when it is not this owner's. */
+export async function readTaskSecrets(db: Database, owner: OwnerId, id: number) {
+  return db
+    .selectFrom('tasks')
+    .select(['secret_ids', 'queue'])
+    .where('id', '=', id)
+    .where('owner_id', '=', owner)
+    .executeTakeFirst();
+}
+
 /** Marks tasks as running whose first job was just acquired; those in another state stay as they are. */
 export const startTasks = prepared<{ ids: readonly number[]; now: number }, never>((db, arg) =>
   db
@@ -63,6 +85,7 @@ export interface TemplateRow {
   id: number;
   name: string;
   state: string;
+  queue: string | null;
   secret_ids: string | null;
   parameters: string;
   display_name: string;
@@ -72,7 +95,15 @@ export const readTemplates = prepared<{ ids: readonly number[] }, TemplateRow>((
   db
     .selectFrom('tasks')
     .innerJoin('owners', 'owners.id', 'tasks.owner_id')
-    .select(['tasks.id', 'tasks.name', 'tasks.state', 'tasks.secret_ids', 'tasks.parameters', 'owners.display_name'])
+    .select([
+      'tasks.id',
+      'tasks.name',
+      'tasks.state',
+      'tasks.queue',
+      'tasks.secret_ids',
+      'tasks.parameters',
+      'owners.display_name',
+    ])
     .where('tasks.id', 'in', arg('ids')),
 );
 

@@ -12,6 +12,7 @@ const job: LeasedJob = {
   ownerName: 'Alice Doe',
   name: 'user.Alice.test.42',
   serial: 1,
+  anyQueue: true,
   usesSecrets: true,
   secretIds: null,
   sourceUrl: 'https://panda.example',

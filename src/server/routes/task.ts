@@ -67,7 +67,13 @@ export function taskRoutes(app: FastifyInstance, { jobs, vault }: { jobs: Jobs; 
 
   route(app, calls.retryTask, async ({ task_id: taskId, new_parameters: changed }, request) => {
     const change = changed ? parseChangedParameters(changed) : {};
-    await jobs.retry(ownerOf(request), taskId, change);
+    const owner = ownerOf(request);
+    const { secretIds, queue } = await jobs.secretsOf(owner, taskId);
+    if (secretIds) {
+      const names = await vault.namesOf(owner, secretIds);
+      await vault.idsOf(owner, [...names.values()], { queue: change.queue === undefined ? queue : change.queue });
+    }
+    await jobs.retry(owner, taskId, change);
     return succeeded(Object.keys(change).length > 0 ? TAKEN_UP_AGAIN : DONE, 'the jobs that did not finish run again');
   });
 

@@ -1,0 +1,170 @@
+import { type RawBuilder, sql } from 'kysely';
+import { prepared } from './prepared.ts';
+import type { Database } from './store.ts';
+
+/** Which waiting jobs a pilot may have. */
+export interface Wanted {
+  queue: string;
+  /** Whether it may have those that get secrets. */
+  withSecrets: boolean;
+}
+
+/** A job that was just taken. */
+export interface TakenJob {
+  id: number;
+  task_id: number;
+  owner_id: string;
+  serial: number;
+  attempt: number;
+  use_secrets: number;
+}
+
+/** Jobs that another transaction is taking at this moment are passed over: so many are looked at besides. */
+const PASSED_OVER = 16;
+
+/**
+ * The lists that make up the jobs for a pilot: those of its queue and those for any, without and with secrets. Each is a range of the
+ * index `jobs_waiting` that is in the order of owner and id; values are written out where they can be, so that the databases see it.
+ */
+function listsFor(queue: string, secrets: readonly (0 | 1)[]): RawBuilder<unknown>[] {
+  return [sql`queue = ${queue}`, sql`queue is null`].flatMap((place) =>
+    secrets.map((use) => sql`state = 'activated' and ${place} and use_secrets = ${sql.lit(use)}`),
+  );
+}
+
+/**
+ * Owners with waiting jobs for such a pilot: the one first whose turn in this queue was longest ago, or never. It steps from owner to
+ * owner in the index, so that the time does not depend on how many jobs wait.
+ */
+function ownersQuery(db: Database, arg: (name: 'queue' | 'limit') => never, secrets: readonly (0 | 1)[]) {
+  const lists = listsFor(arg('queue'), secrets).map((list, n) => {
+    const name = sql.raw(`owners${n}`);
+    return {
+      name,
+      definition: sql`${name} (owner_id) as (
+        select min(owner_id) from jobs where ${list}
+        union all
+        select (select min(owner_id) from jobs where ${list} and owner_id > ${name}.owner_id)
+          from ${name} where ${name}.owner_id is not null)`,
+    };
+  });
+  return sql<{ owner_id: string }>`
+    with recursive ${sql.join(lists.map(({ definition }) => definition))}
+    select waiting.owner_id from (${sql.join(
+      lists.map(({ name }) => sql`select owner_id from ${name}`),
+      sql` union `,
+    )}) waiting
+    left join queue_turns on queue_turns.queue = ${arg('queue')} and queue_turns.owner_id = waiting.owner_id
+    where waiting.owner_id is not null
+    order by coalesce(queue_turns.turn, 0), waiting.owner_id
+    limit ${arg('limit')}`.compile(db);
+}
+
+type OwnersArguments = { queue: string; limit: number };
+const ownersOfAll = prepared<OwnersArguments, { owner_id: string }>((db, arg) => ({
+  compile: () => ownersQuery(db, arg as never, [0, 1]),
+}));
+const ownersWithoutSecrets = prepared<OwnersArguments, { owner_id: string }>((db, arg) => ({
+  compile: () => ownersQuery(db, arg as never, [0]),
+}));
+
+/** At most `limit` owners with waiting jobs for a pilot, in the order of their turns. */
+export async function ownersInTurn(db: Database, { queue, withSecrets }: Wanted, limit: number): Promise<string[]> {
+  const find = withSecrets ? ownersOfAll : ownersWithoutSecrets;
+  return (await find(db, { queue, limit })).map(({ owner_id }) => owner_id);
+}
+
+type TakeArguments = {
+  queue: string;
+  owner: string;
+  limit: number;
+  looked: number;
+  now: number;
+  skipLocked: true | undefined;
+};
+
+function takeQuery(
+  db: Database,
+  arg: <K extends keyof TakeArguments>(name: K) => TakeArguments[K],
+  secrets: readonly (0 | 1)[],
+) {
+  const lists = listsFor(arg('queue'), secrets).map(
+    (list) => sql`select id from (select id from jobs where ${list} and owner_id = ${arg('owner')}
+      order by id limit ${arg('looked')}) list`,
+  );
+  return sql<TakenJob>`
+    with oldest as (
+      select id from jobs where state = 'activated' and id in (${sql.join(lists, sql` union all `)})
+      order by id limit ${arg('limit')} ${arg('skipLocked') === undefined ? sql`` : sql`for update skip locked`})
+    update jobs set state = 'sent', attempt = attempt + 1, modified_at = ${arg('now')}
+    where id in (select id from oldest) and state = 'activated'
+    returning id, task_id, owner_id, serial, attempt, use_secrets`.compile(db);
+}
+
+const takeOfAll = prepared<TakeArguments, TakenJob>((db, arg) => ({ compile: () => takeQuery(db, arg, [0, 1]) }));
+const takeWithoutSecrets = prepared<TakeArguments, TakenJob>((db, arg) => ({ compile: () => takeQuery(db, arg, [0]) }));
+
+/**
+ * Takes an owner's oldest waiting jobs for their next attempt. Of two pilots that ask at the same moment, each job goes to one:
+ * PostgreSQL passes over rows that another transaction is taking (`skipLocked`), SQLite runs one writing transaction at a time.
+ */
+export async function takeJobsOf(
+  db: Database,
+  owner: string,
+  { queue, withSecrets }: Wanted,
+  { limit, now, skipLocked }: { limit: number; now: number; skipLocked: true | undefined },
+): Promise<TakenJob[]> {
+  const looked = skipLocked ? limit + PASSED_OVER : limit;
+  return (withSecrets ? takeOfAll : takeWithoutSecrets)(db, { queue, owner, limit, looked, now, skipLocked });
+}
+
+/** As {@link takeJobsOf}, of one task. */
+export const takeJobsOfTask = prepared<
+  {
+    queue: string;
+    taskId: number;
+    useSecrets: 0 | undefined;
+    limit: number;
+    now: number;
+    skipLocked: true | undefined;
+  },
+  TakenJob
+>((db, arg) => ({
+  compile: () =>
+    sql<TakenJob>`
+    with oldest as (
+      select id from jobs where state = 'activated' and task_id = ${arg('taskId')}
+        and (queue = ${arg('queue')} or queue is null)
+        ${arg('useSecrets') === undefined ? sql`` : sql`and use_secrets = ${arg('useSecrets')}`}
+      order by id limit ${arg('limit')} ${arg('skipLocked') === undefined ? sql`` : sql`for update skip locked`})
+    update jobs set state = 'sent', attempt = attempt + 1, modified_at = ${arg('now')}
+    where id in (select id from oldest) and state = 'activated'
+    returning id, task_id, owner_id, serial, attempt, use_secrets`.compile(db),
+}));
+
+/** Puts an owner behind all others of a queue. Last in its transaction: pilots that give the same owner a turn wait for each other here. */
+export const noteTurn = prepared<{ queue: string; owner: string }, never>((db, arg) => ({
+  compile: () =>
+    sql<never>`
+    insert into queue_turns (queue, owner_id, turn)
+    values (${arg('queue')}, ${arg('owner')},
+      (select coalesce(max(turn), 0) + 1 from queue_turns where queue = ${arg('queue')}))
+    on conflict (queue, owner_id) do update set turn = excluded.turn`.compile(db),
+}));
+
+/** Jobs that wait for a pilot of a queue, those of any queue included: counted up to `limit`, or those alone that get secrets. */
+export async function countWaiting(
+  db: Database,
+  queue: string,
+  limit: number,
+  secrets: readonly (0 | 1)[] = [0, 1],
+): Promise<number> {
+  const lists = listsFor(queue, secrets).map(
+    (list) => sql`select 1 as one from (select id from jobs where ${list} limit ${limit}) list`,
+  );
+  const { rows } = await sql<{ count: number }>`
+    select count(*) as count from (select one from (${sql.join(lists, sql` union all `)}) every limit ${limit}) waiting`.execute(
+    db,
+  );
+  return rows[0]?.count ?? 0;
+}

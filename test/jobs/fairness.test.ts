@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { test } from 'node:test';
+import { createJobs } from '../../src/jobs/jobs.ts';
+import { MAX_JOB_PARAMETERS_CHARS } from '../../src/protocol/limits.ts';
+import { eachStore, sqliteDatabase } from '../stores.ts';
+import { openFarm, submission } from './farm.ts';
+
+eachStore('ten thousand waiting jobs of one user do not delay the first job of another', async (t, database) => {
+  const farm = await openFarm(t, database);
+  const ask = async () => (await farm.acquireOne('p')).ownerId;
+  await farm.submit({ jobCount: 10_000 });
+  for (let n = 0; n < 3; n++) assert.equal(await ask(), farm.alice);
+  await farm.jobs.submit(farm.bob, { ...submission('user.bob.test'), jobCount: 3 });
+  assert.equal(await ask(), farm.bob);
+  assert.deepEqual([await ask(), await ask(), await ask(), await ask()], [farm.alice, farm.bob, farm.alice, farm.bob]);
+  assert.equal(await ask(), farm.alice, 'the rest is for who still waits');
+});
+
+eachStore('a pilot that asks for many gets as many of each user, and the rest of who has more', async (t, database) => {
+  const farm = await openFarm(t, database);
+  await farm.submit({ jobCount: 100 });
+  await farm.jobs.submit(farm.bob, { ...submission('user.bob.test'), jobCount: 40 });
+  const owners = async (count: number) => {
+    const jobs = await farm.acquire('p', count);
+    return [jobs.length, jobs.filter((job) => job.ownerId === farm.bob).length];
+  };
+  assert.deepEqual(await owners(20), [20, 10]);
+  assert.deepEqual(await owners(90), [90, 30], 'bob has no more than 40');
+});
+
+eachStore('jobs for any queue and jobs of the queue take their turns together', async (t, database) => {
+  const farm = await openFarm(t, database);
+  await farm.submit({ jobCount: 4, queue: 'default' });
+  await farm.jobs.submit(farm.bob, { ...submission('user.bob.test'), jobCount: 4 });
+  const owners: string[] = [];
+  for (let n = 0; n < 8; n++) owners.push((await farm.acquireOne('p')).ownerId);
+  const first = owners[0];
+  for (const [n, owner] of owners.entries()) assert.equal(owner === first, n % 2 === 0, owners.join());
+});
+
+test('finding the next job reads neither the whole table nor the whole index of what waits', async (t) => {
+  const database = sqliteDatabase(t);
+  const farm = await openFarm(t, database);
+  await farm.submit({ jobCount: 10 });
+  const seen: string[] = [];
+  const prepare = DatabaseSync.prototype.prepare;
+  t.mock.method(DatabaseSync.prototype, 'prepare', function (this: DatabaseSync, text: string) {
+    seen.push(text);
+    return prepare.call(this, text);
+  });
+  const jobs = createJobs({ store: await database.open(), clock: farm.clock });
+  await jobs.acquire({ pilotId: 'p', queue: 'default', node: 'n', count: 1, mayHaveSecrets: true });
+  t.mock.restoreAll();
+  const file = new DatabaseSync(join(database.folder, 'panda.db'), { readOnly: true });
+  t.after(() => file.close());
+  const onJobs = seen.filter((text) => /jobs_waiting|from jobs|update jobs/.test(text));
+  assert.ok(onJobs.length >= 2, seen.join('\n'));
+  for (const text of onJobs) {
+    const plan = file.prepare(`explain query plan ${text}`).all() as { detail: string }[];
+    const scans = plan.map(({ detail }) => detail).filter((detail) => /^SCAN (jobs|tasks|attempts)\b/.test(detail));
+    assert.deepEqual(scans, [], text);
+  }
+});
+
+eachStore(
+  "an owner's jobs that have not ended have a limit, also for submissions at the same moment",
+  async (t, database) => {
+    const farm = await openFarm(t, database);
+    const jobs = createJobs({ store: farm.store, clock: farm.clock, maxOpenJobs: 100 });
+    const submit = (name: string, jobCount: number) => jobs.submit(farm.alice, { ...submission(name), jobCount });
+    const all = await Promise.allSettled(Array.from({ length: 8 }, (_, n) => submit(`user.alice.t${n}`, 30)));
+    const taken = all.flatMap((one) => (one.status === 'fulfilled' ? [one.value.taskId] : []));
+    assert.equal(taken.length, 3);
+    await assert.rejects(
+      submit('user.alice.more', 11),
+      /have 90 jobs, and these would be 11 more: at most 100 are allowed/,
+    );
+    const [first = 0, second = 0] = taken;
+    await jobs.pause(farm.alice, second);
+    await assert.rejects(submit('user.alice.more', 11), /at most 100/, 'what is paused counts');
+    await jobs.kill(farm.alice, first);
+    await submit('user.alice.more', 40);
+    await assert.rejects(jobs.retry(farm.alice, first), /have 100 jobs, and these would be 30 more/);
+    assert.equal((await jobs.getTask(farm.alice, first)).state, 'aborted');
+    await jobs.submit(farm.bob, { ...submission('user.bob.test'), jobCount: 100 });
+  },
+);
+
+test('a placeholder that stands for a long text is not put in more often than fits', async (t) => {
+  const farm = await openFarm(t, sqliteDatabase(t));
+  const { template } = submission('user.alice.test');
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is PanDA's placeholder
+  const text = '${SURL}'.repeat(500_000);
+  const long = { ...template, sourceUrl: `https://${'a'.repeat(1000)}`, parameters: [{ text, firstNumber: 1 }] };
+  const before = process.memoryUsage().rss;
+  const start = performance.now();
+  await assert.rejects(farm.submit({ template: long }), new RegExp(`at most ${MAX_JOB_PARAMETERS_CHARS} characters`));
+  assert.ok(performance.now() - start < 2000, `${performance.now() - start} ms`);
+  assert.ok(process.memoryUsage().rss - before < 100 * 1024 * 1024);
+});
