@@ -337,7 +337,7 @@ function fairTurns({ int }: ColumnTypes): string[] {
       primary key (queue, owner_id))`,
     'create index queue_turns_last on queue_turns (queue, turn)',
     'drop index jobs_waiting',
-    "create index jobs_waiting on jobs (queue, use_secrets, owner_id, id) where state = 'activated'",
+    "create index jobs_waiting on jobs (queue, owner_id, use_secrets, id) where state = 'activated'",
     'create index tasks_open on tasks (owner_id, job_count) where ended_at is null',
   ];
 }

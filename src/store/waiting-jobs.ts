@@ -23,52 +23,62 @@ export interface TakenJob {
 const PASSED_OVER = 16;
 
 /**
- * The lists that make up the jobs for a pilot: those of its queue and those for any, without and with secrets. Each is a range of the
- * index `jobs_waiting` that is in the order of owner and id; values are written out where they can be, so that the databases see it.
+ * The jobs for a pilot are those of its queue and those for any: each is a range of the index `jobs_waiting`. `state` is written out, not
+ * bound, so that the databases see that this index answers it, and each order names the columns of the index from its first on: a
+ * column that is null is no constant to PostgreSQL.
  */
-function listsFor(queue: string, secrets: readonly (0 | 1)[]): RawBuilder<unknown>[] {
-  return [sql`queue = ${queue}`, sql`queue is null`].flatMap((place) =>
-    secrets.map((use) => sql`state = 'activated' and ${place} and use_secrets = ${sql.lit(use)}`),
-  );
+function placesFor(queue: string): RawBuilder<unknown>[] {
+  return [sql`state = 'activated' and queue = ${queue}`, sql`state = 'activated' and queue is null`];
 }
 
-/**
- * Owners with waiting jobs for such a pilot: the one first whose turn in this queue was longest ago, or never. It steps from owner to
- * owner in the index, so that the time does not depend on how many jobs wait.
- */
-function ownersQuery(db: Database, arg: (name: 'queue' | 'limit') => never, secrets: readonly (0 | 1)[]) {
-  const lists = listsFor(arg('queue'), secrets).map((list, n) => {
+/** Such ranges further divided by the need of secrets. */
+function listsFor(queue: string, secrets: readonly (0 | 1)[]): RawBuilder<unknown>[] {
+  return placesFor(queue).flatMap((place) => secrets.map((use) => sql`${place} and use_secrets = ${sql.lit(use)}`));
+}
+
+type OwnersArguments = { queue: string; limit: number };
+
+/** It steps from owner to owner in the index, so that the time does not depend on how many jobs wait. */
+function ownersQuery(
+  db: Database,
+  arg: <K extends keyof OwnersArguments>(name: K) => OwnersArguments[K],
+  withSecrets: boolean,
+) {
+  const lists = placesFor(arg('queue')).map((place, n) => {
     const name = sql.raw(`owners${n}`);
+    const next = sql`order by queue, owner_id limit 1`;
     return {
       name,
+      place,
       definition: sql`${name} (owner_id) as (
-        select min(owner_id) from jobs where ${list}
+        select (select owner_id from jobs where ${place} ${next})
         union all
-        select (select min(owner_id) from jobs where ${list} and owner_id > ${name}.owner_id)
+        select (select owner_id from jobs where ${place} and owner_id > ${name}.owner_id ${next})
           from ${name} where ${name}.owner_id is not null)`,
     };
   });
+  const owners = lists.map(({ name, place }) => {
+    const all = sql`select owner_id from ${name} where owner_id is not null`;
+    if (withSecrets) return all;
+    return sql`${all} and exists (
+      select 1 from jobs where ${place} and jobs.owner_id = ${name}.owner_id and use_secrets = 0)`;
+  });
   return sql<{ owner_id: string }>`
     with recursive ${sql.join(lists.map(({ definition }) => definition))}
-    select waiting.owner_id from (${sql.join(
-      lists.map(({ name }) => sql`select owner_id from ${name}`),
-      sql` union `,
-    )}) waiting
+    select waiting.owner_id from (${sql.join(owners, sql` union `)}) waiting
     left join queue_turns on queue_turns.queue = ${arg('queue')} and queue_turns.owner_id = waiting.owner_id
-    where waiting.owner_id is not null
     order by coalesce(queue_turns.turn, 0), waiting.owner_id
     limit ${arg('limit')}`.compile(db);
 }
 
-type OwnersArguments = { queue: string; limit: number };
 const ownersOfAll = prepared<OwnersArguments, { owner_id: string }>((db, arg) => ({
-  compile: () => ownersQuery(db, arg as never, [0, 1]),
+  compile: () => ownersQuery(db, arg, true),
 }));
 const ownersWithoutSecrets = prepared<OwnersArguments, { owner_id: string }>((db, arg) => ({
-  compile: () => ownersQuery(db, arg as never, [0]),
+  compile: () => ownersQuery(db, arg, false),
 }));
 
-/** At most `limit` owners with waiting jobs for a pilot, in the order of their turns. */
+/** At most `limit` owners with waiting jobs for such a pilot: the one first whose turn in its queue was longest ago, or never. */
 export async function ownersInTurn(db: Database, { queue, withSecrets }: Wanted, limit: number): Promise<string[]> {
   const find = withSecrets ? ownersOfAll : ownersWithoutSecrets;
   return (await find(db, { queue, limit })).map(({ owner_id }) => owner_id);
@@ -90,7 +100,7 @@ function takeQuery(
 ) {
   const lists = listsFor(arg('queue'), secrets).map(
     (list) => sql`select id from (select id from jobs where ${list} and owner_id = ${arg('owner')}
-      order by id limit ${arg('looked')}) list`,
+      order by queue, owner_id, use_secrets, id limit ${arg('looked')}) list`,
   );
   return sql<TakenJob>`
     with oldest as (
