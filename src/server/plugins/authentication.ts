@@ -50,6 +50,7 @@ export function checkCaller(app: FastifyInstance, identity: Identity): void {
   app.addHook('onRequest', async (request, reply) => {
     requireSecureTransport(request);
     if (request.headers.authorization === undefined) return;
+    request.refuseFlood();
     request.caller = await whoCalls(request, identity).catch((error) => askForToken(error, request, reply));
   });
   keepProofs(app);
