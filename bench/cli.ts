@@ -1,5 +1,5 @@
 /**
- * How long `pbook list_secrets` takes as a whole process, from the bundle against a local server, beside bare `node -e 0`.
+ * Measures how long `pbook list_secrets` takes as a whole process, from the bundle against a local server, beside bare `node -e 0`.
  *
  *     npm run bench:cli [-- --runs N] [--cpu-prof DIR]
  *
@@ -17,7 +17,7 @@ import { machineOf } from './server/table.ts';
 
 /** Pairs that are run first and not counted: they fill the compile cache and the system's page cache. */
 const WARM_UP = 3;
-/** What `pbook list_secrets` may take, in times of bare Node. */
+/** The most that `pbook list_secrets` may take, in times of bare Node. */
 const GOAL = 2.5;
 const SECRETS = 5;
 const DIST = join(import.meta.dirname, '../dist');

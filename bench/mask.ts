@@ -1,5 +1,5 @@
 /**
- * How fast the log masker is: MB/s (10^6 bytes) beside `cat` of the same file in the same run.
+ * Measures the log masker: MB/s (10^6 bytes) beside `cat` of the same file in the same run.
  *
  *     npm run bench:mask [-- MEGABYTES [ROUNDS]]
  *

@@ -1,5 +1,5 @@
 /**
- * How fast the server is beside bare programs that do the least that the same work takes, in the same run.
+ * Measures the server beside bare programs that do the least that the same work takes, in the same run.
  *
  *     npm run bench:server [-- --rounds N] [--seconds S] [--connections C] [--only get,set,job] [--bundle] [--cpu-prof DIR]
  *

@@ -78,7 +78,7 @@ async function story(): Promise<void> {
   const listed = await stage.run('pbook list_secrets');
   for (const name of NAMES) assert.ok(listed.stdout.includes(name), `list_secrets does not show ${name}`);
 
-  stage.tell('What the server keeps of them: ciphertext.');
+  stage.tell('The server keeps ciphertext of them:');
   showCiphertext();
   searchServer();
 
@@ -146,7 +146,7 @@ function searchServer(): void {
   console.log(`  searched ${bytes} bytes in ${files.length} files of the server: no name, no value, no base64 of one`);
 }
 
-/** Whether one of the values stands in `content`, as it is or in base64. */
+/** True when one of the values stands in `content`, as it is or in base64. */
 function contains(content: Buffer): boolean {
   const values = [Buffer.from(VALUE), Buffer.from('a_value'), binary];
   return values.some(

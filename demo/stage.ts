@@ -2,10 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { delimiter } from 'node:path';
 import ora from 'ora';
 
-/** What a command did. */
+/** A command that has ended. */
 export interface Done {
   status: number | null;
-  /** What it printed, standard output and standard error as they came. */
+  /** Its output, standard output and standard error as they came. */
   output: string;
   stdout: string;
 }
@@ -26,7 +26,7 @@ export interface Stage {
 
 /**
  * @param programs the folder of the programs
- * @param environment what the commands find in theirs besides this process's; read anew for each command
+ * @param environment variables that the commands get besides this process's; read anew for each command
  */
 export function createStage(folder: string, programs: string, environment: NodeJS.ProcessEnv): Stage {
   const env = () => ({ ...process.env, ...environment, PATH: programs + delimiter + (process.env['PATH'] ?? '') });

@@ -22,7 +22,7 @@ for (const name of Object.keys(PROGRAMS)) {
   writeFileSync(program, starter.replaceAll('PROGRAM', name));
   chmodSync(program, 0o755);
 }
-// What `serve` reads at run time lies beside its bundle.
+// Files that `serve` reads at run time lie beside its bundle.
 writeFileSync(join(lib, 'transformation.py'), transformationScript(join(root, 'src/server/routes')));
 writeFileSync(join(dist, 'THIRD-PARTY-LICENSES'), noticesOf(packages, root));
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));

@@ -82,7 +82,7 @@ function versionOf({ version }: Producer): string | undefined {
 const known = readCorpus();
 const versions = new Map<string | undefined, string | undefined>();
 
-/** What the programs print now; what is known of those that the machine does not have, or that were not asked for. */
+/** The programs' output as it is now; the earlier one of those that the machine does not have, or that were not asked for. */
 function made(): CorpusCase[] {
   return PRODUCERS.flatMap((producer) => {
     if (!versions.has(producer.version)) versions.set(producer.version, versionOf(producer));

@@ -87,7 +87,7 @@ function demo(programs: string, node: string): void {
   if (status !== 0) throw new Error('the demo failed');
 }
 
-/** @returns what it printed */
+/** @returns its output */
 function run(command: string, args: string[]): string {
   const { status, stdout, error } = spawnSync(command, args, {
     cwd: root,

@@ -1,5 +1,5 @@
 // A bare loop on `node:http`: reads an owner's rows, opens them and makes the JSON. No login, no checks, no log, no cache:
-// what a get costs whoever serves it.
+// the cost of a get for any server.
 
 import { DatabaseSync } from 'node:sqlite';
 import { succeeded } from '../../src/protocol/envelope.ts';

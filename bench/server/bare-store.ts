@@ -50,7 +50,7 @@ interface Secret {
   current_version: number;
 }
 
-/** @returns what gives the next of an endless round over all secrets its next version */
+/** @returns a function that gives a secret its next version, one after another in an endless round over all */
 async function prepareSet({ database: path, rootKeyFile, valueBytes }: StoreSettings): Promise<() => void> {
   const database = new DatabaseSync(path);
   database.exec('pragma journal_mode = wal; pragma synchronous = full; pragma secure_delete = on');

@@ -1,18 +1,18 @@
 import { connect, type Socket } from 'node:net';
 
-/** What is asked of a server, over and over. */
+/** A request to a server, made over and over. */
 export interface Load {
-  /** How many requests make one unit of what is counted: 1, or 2 for a job that is submitted and then acquired. */
+  /** The number of requests that make one unit of what is counted: 1, or 2 for a job that is submitted and then acquired. */
   requestsPerUnit: number;
   /** The bytes of a connection's next request; `step` counts the requests of that connection from 0. */
   request(connection: number, step: number): string | Promise<string>;
 }
 
-/** What a server did meanwhile. */
+/** A server's work meanwhile. */
 export interface Driven {
   units: number;
   seconds: number;
-  /** How long each unit took, milliseconds, ascending. */
+  /** The time that each unit took, milliseconds, ascending. */
   latencies: ArrayLike<number>;
 }
 

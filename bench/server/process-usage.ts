@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 /** `getconf CLK_TCK`: fixed on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
 
-/** Whether a process of this machine can be looked at from outside. */
+/** True where a process of this machine can be looked at from outside. */
 const readable = existsSync('/proc/self/stat');
 
 /** CPU seconds, user and system, that a process and its threads have used; NaN where the system has no /proc. */

@@ -15,7 +15,7 @@ export interface Request {
   body?: string;
 }
 
-/** What the servers are asked. Each connection is a user of its own; the pilot is one. */
+/** The requests to the servers. Each connection is a user of its own; the pilot is one. */
 export interface Loads {
   set: Load;
   get: Load;
@@ -40,7 +40,7 @@ const PATHS = {
 
 /**
  * @param url the server's origin, at which a pilot joins
- * @param values what is set, one after another
+ * @param values set one after another
  */
 export async function makeLoads(url: string, { users, joinToken }: Site, values: readonly string[]): Promise<Loads> {
   const get = (user: User): Request => ({ path: PATHS.get, headers: bearer(user) });

@@ -54,7 +54,7 @@ export async function takeTurns(
   });
 }
 
-/** How one compares with another: the median over rounds that ran beside each other. */
+/** One compared with another: the median over rounds that ran beside each other. */
 export function ratio(a: Result, b: Result, field: 'perSecond' | 'cpuMicros'): number {
   return median(a.rounds.map((round, n) => round[field] / (b.rounds[n]?.[field] ?? Number.NaN)));
 }

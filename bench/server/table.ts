@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { peakMemoryBytes } from './process-usage.ts';
 import { type Result, ratio } from './rounds.ts';
 
-/** What was compared: the first of the results is this server's. */
+/** A comparison: the first of the results is this server's. */
 export interface Subject {
   title: string;
   results: Result[];
@@ -62,7 +62,7 @@ export function machineOf(folder: string): string {
   );
 }
 
-/** What one durable write to the folder's disk takes at least: the median, microseconds. */
+/** The least time that one durable write to the folder's disk takes: the median, microseconds. */
 function syncMicros(folder: string): number {
   const path = join(folder, 'sync-test');
   const file = openSync(path, 'w');

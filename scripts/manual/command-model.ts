@@ -5,14 +5,14 @@ import type { Command, Option } from 'commander';
 export interface CommandModel {
   /** The program's name and the command's: `['panda-secrets', 'user', 'add']`. */
   path: string[];
-  /** What follows the path. */
+  /** The arguments after the path. */
   usage: string;
   description: string;
   options: OptionModel[];
   /** Words that its first argument may be. */
   choices: string[];
   commands: CommandModel[];
-  /** What the help has below the options. */
+  /** The help's text below the options. */
   notes: string;
 }
 
@@ -23,7 +23,7 @@ export interface OptionModel {
   names: string[];
   description: string;
   takesValue: boolean;
-  /** What the value may be, where that is a list. */
+  /** The values that are allowed, where they are a list. */
   choices: string[];
 }
 
@@ -57,7 +57,7 @@ function optionOf(option: Option, description: string): OptionModel {
   };
 }
 
-/** What `addHelpText('after', ...)` was given. */
+/** The text that `addHelpText('after', ...)` was given. */
 function notesOf(command: Command): string {
   let text = '';
   const write = (part: string) => {

@@ -12,7 +12,7 @@ const TAKE_SECRET = new Set([
 /** Prints these names, one a line. They are never handed to a shell as words to expand: a name may be `$(command)`. */
 const SECRET_NAMES = 'pbook secret_names 2>/dev/null';
 
-/** What bash does at Tab. Where nothing is known it completes file names. */
+/** The function that bash calls at Tab. Where nothing is known it completes file names. */
 export function bashCompletion(program: CommandModel): string {
   const [name = ''] = program.path;
   const commands = allOf(program);

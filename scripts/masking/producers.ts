@@ -523,7 +523,7 @@ export const PRODUCERS: readonly Producer[] = [
   ]),
 ];
 
-/** What the masker leaves although it should not: by the beginning of a producer's name, for some secrets, and why. */
+/** The secrets that the masker leaves although it should not: by the beginning of a producer's name, for some secrets, and why. */
 export const GAPS: readonly { producer: string; secrets: readonly SecretName[]; why: string }[] = [
   {
     producer: 'base64 of base64',

@@ -10,7 +10,7 @@ export interface PackedFile {
 /** The chunks of the bundles, whose names carry a hash. */
 const CHUNK = /^dist\/lib\/[\w.-]+-[A-Z0-9]{8}\.js$/;
 
-/** What npm would bring along with the package. */
+/** The packages that npm would bring along with this one. */
 const DEPENDENCIES = ['dependencies', 'optionalDependencies', 'peerDependencies', 'bundleDependencies'];
 
 /**

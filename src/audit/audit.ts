@@ -34,7 +34,7 @@ export type AuditActor =
   | `account:${string}`
   | `pilot:${string}`;
 
-/** What was done to what, as `secret.set`: the room that does it names it. */
+/** An act and its object, as `secret.set`: the room that does it names it. */
 export type AuditAction = `${string}.${string}`;
 
 /**
@@ -44,7 +44,7 @@ export type AuditAction = `${string}.${string}`;
  *
  * @param detail ids, versions and counts, and names of queues and accounts: never a secret's name or value, nor what somebody
  * typed who is not known
- * @param head what this transaction read when it locked the owner's row; read here unless given. Good for one entry.
+ * @param head the chain's end, which this transaction read when it locked the owner's row; read here unless given. Good for one entry.
  * @throws {NotFound} when there is no such owner
  */
 export async function appendAudit(
@@ -77,7 +77,7 @@ export async function recordAct(
   await store.write((tx) => appendAudit(tx, clock, SYSTEM, actor, action, detail));
 }
 
-/** Whether an audit is whole: how many entries it has, or the first number at which it is not and why. */
+/** The verdict on an audit: whole, with its number of entries, or broken, with the first number at which it is and why. */
 export type AuditCheck = { whole: true; entries: number } | { whole: false; seq: number; reason: string };
 
 const PAGE_ROWS = 1000;

@@ -3,7 +3,7 @@ import type { Connection } from '../client/connect.ts';
 import { Unauthenticated } from '../protocol/errors.ts';
 import { EXIT_OK, EXIT_USAGE, endQuietlyOnClosedPipe, fail, reportFailure, warn } from './reporting.ts';
 
-/** What a program's command line is made of: a commander program, and how its arguments are read. */
+/** A program's command line: a commander program, and the reading of its arguments. */
 export interface Program {
   command: Command;
   /** Changes the arguments before they are parsed. @throws UsageError */
@@ -62,7 +62,7 @@ export async function openConnection(env: NodeJS.ProcessEnv = process.env): Prom
   return connection;
 }
 
-/** What a server, or a file, says of a token does not tell how to get another. */
+/** Adds the way to a token: a server, or a file, that refuses one does not know it. */
 function tellHowToLogIn(error: unknown): never {
   if (!(error instanceof Unauthenticated) || error.message.includes('pbook login')) throw error;
   const named = ['PANDA_AUTH_ID_TOKEN', 'OIDC_AUTH_TOKEN_FILE', 'OIDC_AUTH_ID_TOKEN'].find((name) => process.env[name]);

@@ -63,7 +63,7 @@ function spin({ expiresInSeconds }: DevicePrompt): () => void {
   };
 }
 
-/** Whether a browser that is opened here is seen by the person: not on a machine that they reached by SSH. */
+/** True when the person sees a browser that is opened here: not on a machine that they reached by SSH. */
 function hasBrowser(env: NodeJS.ProcessEnv): boolean {
   if (!process.stderr.isTTY || env['SSH_CONNECTION'] || env['SSH_TTY']) return false;
   if (process.platform === 'darwin' || process.platform === 'win32') return true;

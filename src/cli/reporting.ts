@@ -1,7 +1,7 @@
 import { styleText } from 'node:util';
 import { PandaError } from '../protocol/errors.ts';
 
-/** What a command ends with: done, refused or failed, used wrongly. */
+/** A command's exit status: done, refused or failed, used wrongly. */
 export const EXIT_OK = 0;
 export const EXIT_REFUSED = 1;
 export const EXIT_USAGE = 2;
@@ -39,7 +39,7 @@ export function styled(style: Parameters<typeof styleText>[0], text: string, str
   return styleText(style, text, { stream, validateStream: true });
 }
 
-/** Whether what is written can be overwritten: a terminal that moves its cursor. */
+/** True for a terminal that moves its cursor: a line there can be overwritten. */
 export function isLiveTerminal(stream: NodeJS.WriteStream): boolean {
   return stream.isTTY && !isDumb();
 }

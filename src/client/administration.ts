@@ -1,7 +1,7 @@
 import type { Administration } from '../protocol/administration.ts';
 import type { Transport } from './transport.ts';
 
-/** What an operator does at a server. Every call throws as `Transport` says. */
+/** The calls of an operator. Each throws as `Transport` says. */
 export function administrationCalls(transport: Transport): Administration {
   return {
     listUsers: async (args) => (await transport.get('admin/list_users', args)).data,

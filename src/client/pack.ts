@@ -29,7 +29,7 @@ export interface LeftOut {
   asked: number;
 }
 
-/** What is to be left out besides history and installed packages. */
+/** Files to leave out besides history and installed packages. */
 export interface PackRules extends PrivacyRules {
   /** Patterns as in a `.gitignore`. */
   exclude: readonly string[];

@@ -9,7 +9,7 @@ import type { Transport } from './transport.ts';
 /** The caller's secrets. Every call throws as `Transport` says. A call that answers text answers the server's message. */
 export interface SecretCalls {
   /**
-   * @param attributes what else it carries (our extension); what is left out stays
+   * @param attributes carried beside its value (our extension); those that are left out stay
    * @throws InvalidValue before anything is sent; UnknownCall when attributes are given to a server that knows none
    */
   setSecret(name: WireName, value: string, attributes?: GivenAttributes): Promise<string>;

@@ -146,7 +146,7 @@ async function readBody(response: IncomingMessage, url: URL): Promise<Buffer> {
 
 const TRY_LATER = 'it has a problem; try again later';
 
-/** What the server says itself; a proxy in front of one that does not run says nothing of use. */
+/** The server's own words; a proxy in front of one that does not run says nothing of use. */
 function reasonIn(text: string): string | undefined {
   try {
     const { success, message } = JSON.parse(text);

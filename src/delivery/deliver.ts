@@ -37,11 +37,11 @@ export interface SecretsForPilot {
   secrets?: string;
   /** Those of which a log hides the value alone: see `wholeMasks`. Only with `sealedSecrets`, and where there is one. */
   secretsMaskedWhole?: number[];
-  /** How many of its owner's secrets do not go to this queue; only where it asked for all of them and there is one. */
+  /** The number of its owner's secrets that do not go to this queue; only where it asked for all of them and there is one. */
   secretsLeftOut?: number;
 }
 
-/** What a delivery works on. `clock` answers milliseconds since 1970 UTC. */
+/** The rooms that a delivery joins. `clock` answers milliseconds since 1970 UTC. */
 export interface DeliveryContext {
   store: Store;
   vault: Vault;

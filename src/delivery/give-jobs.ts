@@ -21,7 +21,7 @@ export interface AskingPilot {
   queues: readonly string[];
 }
 
-/** What a pilot asks for. */
+/** A pilot's request for jobs. */
 export interface JobRequest {
   queue: string;
   /** Its machine, for show. */

@@ -28,7 +28,7 @@ export type RoomEvent =
 /** `lost`: its pilot was silent for longer than its lease. */
 export type AttemptEnd = 'finished' | 'failed' | 'lost';
 
-/** How a room tells what it did: after it is durable, never in a transaction, which may run twice. It does not throw. */
+/** A room tells what it did by this: after it is durable, never in a transaction, which may run twice. It does not throw. */
 export type Tell = (event: RoomEvent) => void;
 
 export interface Events {

@@ -26,7 +26,7 @@ export const SHOWN_VALUE_CHARS = 50;
 /** Shorter values, lines and strings, in characters, are not masked in a log: it would not stay readable. */
 export const MIN_MASKED_CHARS = 6;
 /**
- * What a job's secrets and their encodings may come to, in bytes, for the log masker to look for every encoding: enough for
+ * The most bytes of a job's secrets and their encodings with which the log masker looks for every encoding: enough for
  * a megabyte of secrets, at 14 bytes of memory for each. Beyond it, values are masked as they are.
  */
 export const MAX_MASKED_FORMS_BYTES = 24 * 1024 * 1024;
@@ -39,7 +39,7 @@ export const MAX_RARE_FORM_BYTES = 256;
 export const MAX_RARE_FORMS_BYTES = 1024 * 1024;
 
 /**
- * How far a value is taken apart for the parts of it that are secret: how many parts, encodings inside encodings, and characters in all;
+ * Limits for taking a value apart into the parts of it that are secret: the parts, the encodings inside encodings, the characters in all;
  * and the largest text, in characters, that a parser of YAML, TOML, XML and the like is given, which takes a millisecond for each ten kB.
  */
 export const MAX_PARTS_OF_SECRET = 20_000;
@@ -100,7 +100,7 @@ export const PANDA_PILOT_LEASE_SECONDS = 3 * 3600;
 /** Connections of one server to its PostgreSQL, and the time that it waits for it when it starts, unless set. */
 export const DATABASE_CONNECTIONS = 10;
 export const DATABASE_WAIT_SECONDS = 60;
-/** What a PostgreSQL that is away is tried again for before a request is answered so: an ordinary restart takes less. */
+/** A request waits so long for a PostgreSQL that is away before it is told so: an ordinary restart takes less. */
 export const DATABASE_RETRY_SECONDS = 3;
 /** The longest that PostgreSQL may take to open a connection, for a lock, for a statement, and that a transaction may do nothing. */
 export const DATABASE_CONNECT_SECONDS = 10;
@@ -126,7 +126,7 @@ export const PILOT_SESSION_SECONDS = 30 * 24 * 3600;
 export const PILOT_IDLE_SECONDS = 4 * 3600;
 /** The most that the proof on a pilot's request may be old, or ahead: its clock follows the server's. */
 export const PROOF_SECONDS = 60;
-/** How often what has ended of proofs is removed, and how long pilots that ended, and join tokens, stay for their operator to see. */
+/** The time between two removals of ended proofs; and the time for which ended pilots and join tokens stay for their operator to see. */
 export const PROOFS_CLEANING_SECONDS = 60;
 export const ENDED_PILOTS_SECONDS = 30 * 24 * 3600;
 /** Sessions whose keys a server remembers, and pilots that a list shows. */
@@ -176,7 +176,7 @@ export const REFRESH_TOKEN_SECONDS = 30 * 24 * 3600;
 export const DEVICE_CODE_SECONDS = 600;
 export const INTERACTION_SECONDS = 1800;
 export const SESSION_SECONDS = 12 * 3600;
-/** How often what has ended of these is removed. */
+/** The time between two removals of those that have ended. */
 export const PROVIDER_CLEANING_SECONDS = 600;
 /** The time before a token's end from which on a client renews it, as PanDA's clients do. */
 export const RENEWAL_SECONDS = 300;
@@ -239,8 +239,8 @@ export const MAX_UNPACKED_FILES = 200_000;
 export const MAX_VARIABLE_BYTES = 128 * 1024;
 export const MAX_SECRET_VARIABLES_BYTES = 1024 * 1024;
 /**
- * What Linux lets the arguments and the environment of a program take at least and at most, whatever the stack limit, and what
- * of it the pilot leaves to the command and to what it starts.
+ * The least and the most that Linux lets the arguments and the environment of a program take, whatever the stack limit, and the part
+ * of it that the pilot leaves to the command and to what it starts.
  */
 export const MIN_ARGUMENTS_BYTES = 128 * 1024;
 export const MAX_ARGUMENTS_BYTES = 6 * 1024 * 1024;

@@ -61,7 +61,7 @@ export const ATTRIBUTES = {
 
 export type AttributeName = keyof typeof ATTRIBUTES;
 
-/** How much of a secret the logs of jobs hide: the value and what is secret inside it, or the value alone. */
+/** The part of a secret that the logs of jobs hide: the value and what is secret inside it, or the value alone. */
 export type MaskChoice = 'parts' | 'whole';
 
 /** In the order in which they are told. */

@@ -1,7 +1,7 @@
 import type { MaskChoice } from './secret-attributes.ts';
 
 /**
- * How a pilot learns which of a job's secrets are masked as a whole (the attribute `mask`): by their places, from 0, among their names
+ * The secrets of a job that are masked as a whole (the attribute `mask`), as a pilot learns them: their places, from 0, among all names
  * in the order of `sort()`. The names themselves are sealed.
  */
 export function wholeMasks(secrets: readonly { name: string; mask: string | null }[]): number[] {

@@ -12,7 +12,7 @@ export interface Recipient {
   /** One public key per KEM, strongest first: what the request carries, as it is and in this order. */
   readonly offers: SealingKey[];
   /**
-   * @param context what the pilot knows: the attempt that it was given, its own id, and the owner that the job belongs to
+   * @param context known to the pilot: the attempt that it was given, its own id, and the owner that the job belongs to
    * @throws {DecryptionFailed} when the envelope was made for another request, attempt, owner or pilot, or was changed
    * @throws {UnknownFormat} when a later release made it
    */

@@ -13,7 +13,7 @@ import {
 } from '../protocol/limits.ts';
 import type { Vault } from '../vault/vault.ts';
 
-/** Something that a server does now and then, whoever calls. Any number of servers may do it on one database. */
+/** Work that a server does by itself now and then. Any number of servers may do it on one database. */
 export interface HousekeepingTask {
   name: string;
   everySeconds: number;
@@ -59,7 +59,7 @@ export function housekeepingTasks({
 }
 
 /**
- * Runs each task again and again, never twice at once. One that fails is told as an event and tried again, later each time up to
+ * Runs each task at its interval, never twice at once. One that fails is told as an event and tried again, later each time up to
  * `MAX_HOUSEKEEPING_BACKOFF_SECONDS` (or its own interval, where that is longer); the others do not wait for it.
  *
  * @returns `close` starts no further run, and resolves when those that have begun have ended

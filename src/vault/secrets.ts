@@ -143,7 +143,7 @@ export async function listSecrets({ store, dataKeys }: Reading, owner: OwnerId):
   return listed.sort(byName);
 }
 
-/** Deletes the secret of a name, of either kind, with all its versions. @returns whether there was one */
+/** Deletes the secret of a name, of either kind, with all its versions. @returns false when there was none */
 export async function deleteSecret(changing: Changing, owner: OwnerId, name: WireName): Promise<boolean> {
   // An owner without secrets gets no data key.
   if (!(await changing.dataKeys.active(owner))) return false;
@@ -157,7 +157,7 @@ export async function deleteSecret(changing: Changing, owner: OwnerId, name: Wir
   });
 }
 
-/** Deletes every secret of an owner. @returns how many there were */
+/** Deletes every secret of an owner. @returns the number of them */
 export async function deleteAllSecrets({ store, clock }: Changing, owner: OwnerId): Promise<number> {
   return store.write(async (tx) => {
     const head = await lockOwner(tx, owner);

@@ -27,7 +27,7 @@ export type { OpenedSecret };
  * The secrets of every owner, encrypted at rest. Any number of vaults, in any number of processes, may share a database;
  * each change is durable when it is answered, and seen by every read that begins afterwards.
  *
- * Whatever opens something throws {DecryptionFailed} when the database was tampered with, {MissingRootKey} when the server
+ * Each function that opens something throws {DecryptionFailed} when the database was tampered with, {MissingRootKey} when the server
  * was not given a root key, {UnknownFormat} when a later release wrote it: an answer is whole or none.
  */
 export interface Vault {
@@ -35,7 +35,7 @@ export interface Vault {
    * Makes `value` the current version of the secret of that name, which becomes a string or a file as `name` says. Two concurrent calls for one name create two versions.
    *
    * @param value a string of Unicode scalar values, at most `MAX_VALUE_BYTES` of UTF-8
-   * @param attributes what else it carries from now on, in every version; what is left out stays
+   * @param attributes carried from now on, in every version; those that are left out stay
    * @throws {InvalidValue} for any other value
    * @throws {QuotaExceeded} beyond `MAX_SECRETS_PER_OWNER` or `MAX_OWNER_BYTES`
    */
@@ -51,9 +51,9 @@ export interface Vault {
   getForJob(owner: OwnerId, request: JobSecretsRequest): Promise<JobSecrets>;
   /** The owner's secrets, sorted by name; no value is opened. */
   list(owner: OwnerId): Promise<SecretInfo[]>;
-  /** Deletes the secret of that name, of either kind, with all its versions. @returns whether there was one */
+  /** Deletes the secret of that name, of either kind, with all its versions. @returns false when there was none */
   delete(owner: OwnerId, name: WireName): Promise<boolean>;
-  /** Deletes all. @returns how many there were */
+  /** Deletes all. @returns the number of them */
   deleteAll(owner: OwnerId): Promise<number>;
   /** The versions that are kept (`KEPT_VERSIONS` at most), newest first. @throws {NotFound} when there is no such secret */
   versions(owner: OwnerId, name: WireName): Promise<VersionInfo[]>;

@@ -32,7 +32,7 @@ const SHELLS: Record<string, (words: readonly string[]) => string> = {
 for (const [shell, ask] of Object.entries(SHELLS)) {
   const skip = spawnSync(shell, ['-c', 'exit 0']).status === 0 ? false : `${shell} is not installed`;
 
-  /** What the shell offers; \`pbook\` is a program that prints \`secrets\`. */
+  /** The words that the shell offers; \`pbook\` is a program that prints \`secrets\`. */
   const offered = (words: readonly string[], secrets = ''): string[] => {
     using folder = mkdtempDisposableSync(join(tmpdir(), 'completion-'));
     const pbook = join(folder.path, 'pbook');

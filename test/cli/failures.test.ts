@@ -9,7 +9,7 @@ import { run } from './run.ts';
 const ENDED = unsignedToken({ exp: 1_767_225_600 });
 const NO_TOKEN = { PANDA_AUTH_ID_TOKEN: '' };
 
-/** What went wrong -> where the user's environment points, and what they are told: the fact, and what to do. */
+/** A failure -> where the user's environment points, and the message: the fact, and what to do. */
 const FAILURES: Record<string, { url?: string; env?: Record<string, string>; says: RegExp[] }> = {
   'nothing listens at the address': {
     url: 'http://127.0.0.1:1',

@@ -323,7 +323,7 @@ function described(jobs: readonly JobDescription[]): Record<string, Handler> {
   };
 }
 
-/** @param logs what has come of each job's */
+/** @param logs the part of each job's that has come */
 function liveLog(logs: Record<number, string>): Handler {
   return ({ query }) => {
     const offset = Number(query.get('offset'));

@@ -21,7 +21,7 @@ export interface RunOptions {
 export const CONFIG_FOLDER = mkdtempSync(join(tmpdir(), 'pbook-config-'));
 process.once('exit', () => rmSync(CONFIG_FOLDER, { recursive: true, force: true }));
 
-/** What a user's environment holds for these tests: a server, a token and nothing else. */
+/** A user's environment for these tests: a server, a token and nothing else. */
 export function environment(url: string): Record<string, string> {
   return {
     PATH: process.env['PATH'] ?? '',

@@ -90,7 +90,7 @@ test('Ctrl-C, Ctrl-Z and Ctrl-\\ are signals, except in a paste', () => {
   assert.deepEqual(parse('\u001b[200~\u0003\u001b[201~', []), [{ paste: '\u0003' }]);
 });
 
-/** What the parser makes of a text that arrives in pieces. */
+/** The parser's reading of a text that arrives in pieces. */
 function parse(sent: string, cuts: readonly number[]): Input[] {
   const parser = createInputParser();
   const places = [0, ...[...cuts].sort((a, b) => a - b), sent.length];

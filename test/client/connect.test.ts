@@ -85,7 +85,7 @@ test('the VO is PANDA_AUTH_VO, with its role', async () => {
   );
 });
 
-/** Asks once. @returns whether the server's certificate was checked */
+/** Asks once. @returns true when the server's certificate was checked */
 async function secretsOf(env: Record<string, string>): Promise<boolean> {
   const { client, verified } = await connect({ PANDA_AUTH_ID_TOKEN: unsignedToken(), ...env });
   try {

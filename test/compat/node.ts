@@ -12,7 +12,7 @@ const PARTS_OF_SCRIPT = join(import.meta.dirname, '../../src/server/routes');
 const SCRIPT = 'runPandaSecrets';
 const SANDBOX = 'jobO.c0f8a68a-5d0a-4a7e-9d36-2f3c5f0f8f11.tar.gz';
 
-/** What the transformation did. */
+/** A transformation that has ended. */
 export interface Ran {
   status: number | null;
   signal: NodeJS.Signals | null;
@@ -44,7 +44,7 @@ export interface Node {
   /** The pilot's directory for this job. */
   directory: string;
   run(work: Work): Promise<Ran>;
-  /** What is in the directory now. */
+  /** The files in the directory now. */
   files(): Promise<string[]>;
 }
 

@@ -54,7 +54,7 @@ test('every call in the list of PanDA is served', async (t) => {
   }
 });
 
-/** Whether a schema accepts values of one of the document's types. An object stands for JSON text in it. */
+/** True when a schema accepts values of one of the document's types. An object stands for JSON text in it. */
 function takes(schema: Record<string, unknown>, type: string): boolean {
   const kinds = [schema, ...((schema['anyOf'] as Record<string, unknown>[] | undefined) ?? [])].map(
     (kind) => kind['type'],

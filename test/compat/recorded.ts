@@ -7,7 +7,7 @@ export interface Exchange {
   /** The text of the body, unpacked; the bytes as base64 where it is none. */
   body?: string;
   base64?: string;
-  /** Whether the body was compressed. */
+  /** True when the body was compressed. */
   gzip?: true;
   status: number;
   /** The JSON that it was answered, or `BYTES`. */

@@ -22,7 +22,7 @@ function documented(): Map<string, { flag: string; variable: string; default: st
   );
 }
 
-/** What the server says that it knows, when asked for something else. */
+/** The settings that the server says it knows, when asked for something else. */
 function knownSettings(): string[] {
   using folder = mkdtempDisposableSync(join(tmpdir(), 'panda-settings-'));
   const config = join(folder.path, 'config.toml');

@@ -204,7 +204,7 @@ async function prepareSite(t: TestContext) {
       const submitted = await submitDirectory(connection, options, silent);
       return submitted?.taskId ?? assert.fail('it was not submitted');
     },
-    /** How many jobs have. */
+    /** The number of jobs that have. */
     ended: () => records().jobs.filter(({ state }) => state === 'finished' || state === 'failed').length,
     /** By serial. */
     async outputs(taskId: number): Promise<Map<number, string>> {

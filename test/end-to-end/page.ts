@@ -1,6 +1,6 @@
 /** A fenced block of a Markdown page. */
 export interface Block {
-  /** What stands behind the fence: `console`. */
+  /** The word behind the fence: `console`. */
   language: string;
   lines: string[];
   /** Where its first line stands in the page, from 1. */
@@ -31,7 +31,7 @@ export function fencedBlocks(markdown: string): Block[] {
 }
 
 /**
- * What a block shows being typed behind a prompt, and what is answered.
+ * The lines that a block shows being typed behind a prompt, with their answers.
  *
  * @param more the prompt of a line that goes on; such lines belong to the same exchange
  * @throws when the block begins with something that nobody typed
@@ -50,7 +50,7 @@ export function exchanges({ lines, line }: Block, prompt: string, more?: string)
   return found;
 }
 
-/** Whether a page's answer is this one, where `...` on a line of its own stands for any lines and in a line for any text. */
+/** True when a page's answer is this one, where `...` on a line of its own stands for any lines and in a line for any text. */
 export function isAnswer(shown: readonly string[], actual: string): boolean {
   const pattern = shown.map((line) => {
     if (line === '...') return '(?:.*\\n)*';

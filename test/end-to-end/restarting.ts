@@ -4,19 +4,19 @@ import type { TestContext } from 'node:test';
 
 /** A program that is killed at random moments, and started again each time. */
 export interface RestartingProgram {
-  /** How often it was killed. */
+  /** The number of times that it was killed. */
   kills: number;
   /** Kills no more; what runs goes on. */
   spare(): void;
   /** Ends it with TERM. @returns its last exit status */
   stop(): Promise<number | null>;
-  /** What it printed, all starts together. */
+  /** Its output, all starts together. */
   output(): string;
 }
 
 /**
  * @param arguments_ the program's file and arguments, made for each start
- * @param until how long a start may live, in milliseconds, drawn for each
+ * @param until the life of a start, in milliseconds, drawn for each
  */
 export function keepKilling(
   t: TestContext,

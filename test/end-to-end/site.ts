@@ -12,7 +12,7 @@ const programs = {
   'panda-pilot': join(source, 'pilot/main.ts'),
 };
 
-/** What a program did. */
+/** A program that has ended. */
 export interface Ran {
   status: number | null;
   stdout: string;

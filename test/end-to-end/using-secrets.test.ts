@@ -38,7 +38,7 @@ test('an answer of a page has to be the whole answer, but for ...', () => {
   assert.ok(!isAnswer(['a...c'], 'a\nc\n'));
 });
 
-/** What the page's reader has. */
+/** A machine as the page's reader has it. */
 function makeFiles({ directory }: User): void {
   const home = dirname(directory);
   const key = `-----BEGIN PRIVATE KEY-----\n${randomBytes(48).toString('base64')}\n-----END PRIVATE KEY-----\n`;

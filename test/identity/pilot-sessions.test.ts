@@ -34,7 +34,7 @@ async function setUp(database: TestDatabase) {
 
 type Site = Awaited<ReturnType<typeof setUp>>;
 
-/** What a pilot sends to join with a token. */
+/** A pilot's request to join with a token. */
 async function joinRequest(token: ReturnType<typeof parseJoinToken>, queue = 'Q') {
   const { publicKey, privateKey } = await generateKeyPair('Ed25519');
   const { x = '' } = await exportJWK(publicKey);

@@ -43,7 +43,7 @@ async function perform(farm: Farm, taskId: number, given: LeasedJob[], it: Act):
   }
 }
 
-/** What must hold whatever was done. */
+/** Checks the rules that hold after any sequence of calls. */
 async function check({ store, jobs, alice }: Farm, taskId: number): Promise<void> {
   const task = await jobs.getTask(alice, taskId);
   const attempts = await store.db.selectFrom('attempts').selectAll().execute();

@@ -10,7 +10,7 @@ import { taskParameters } from './farm.ts';
 
 const place = { taskId: 10_000_007, serial: 3 };
 
-/** What a job that runs `command` gets to run. */
+/** The command of a job that was submitted to run `command`. */
 function commandOf(command: string, serial = 1): string {
   const { template } = parseTaskParameters(taskParameters('user.alice.test', command, ['out.txt']));
   return parseJobParameters(splitJob(template, { taskId: 10_000_007, serial }).parameters).command;

@@ -36,7 +36,7 @@ export interface DeviceAnswer {
   verification_uri_complete: string;
 }
 
-/** What the token endpoint answers: tokens, or an error. */
+/** The answer of the token endpoint: tokens, or an error. */
 export interface TokenAnswer {
   id_token: string;
   access_token: string;
@@ -90,7 +90,7 @@ export async function startLoginSite(
   return site;
 }
 
-/** What somebody does in their browser to connect a device. Answers the last page. */
+/** Connects a device as somebody does in their browser. Answers the last page. */
 export async function confirmDevice(
   visitor: Visitor,
   { verification_uri_complete, user_code }: Pick<DeviceAnswer, 'verification_uri_complete' | 'user_code'>,

@@ -9,7 +9,7 @@ import { type Home, makeHome } from './command-line.ts';
 import { claims, confirmDevice, type LoginSite, startLoginSite } from './login-site.ts';
 import { createVisitor } from './visitor.ts';
 
-/** How old a login of an hour is when it has to be renewed. */
+/** The age of a login of an hour at which it has to be renewed. */
 const ENDING = 3600 - RENEWAL_SECONDS + 10;
 
 test('pbook logs in by a code that somebody confirms, and then is that person', async (t) => {

@@ -9,7 +9,7 @@ export interface SiteIssuer {
   url: string;
   clientId: string;
   clientSecret: string;
-  /** What somebody does in their browser: confirms a code. */
+  /** Confirms a code, as somebody does in their browser. */
   confirm(userCode: string, subject: string): Promise<void>;
   stop(): void;
 }

@@ -6,7 +6,7 @@ export function maskableParts(value: string, choice: MaskChoice = 'parts'): (str
   return takeApart(value, choice).hidden.map(({ part }) => part);
 }
 
-/** Whether a line of a log can show something of the value that is hidden. */
+/** True when a line of a log can show something of the value that is hidden. */
 export function isMaskable(value: string): boolean {
   return maskableParts(value).some((part) => typeof part === 'string' && !hasLineEnd(part));
 }

@@ -8,7 +8,7 @@ export interface Entry {
   type?: 'File' | 'Directory' | 'SymbolicLink' | 'Link' | 'FIFO' | 'CharacterDevice';
   linkpath?: string;
   mode?: number;
-  /** What the header says of the size, when not the content's. */
+  /** The size in the header, when not the content's. */
   size?: number;
 }
 

@@ -48,7 +48,7 @@ def shared_memory():
 
 
 def writable(root):
-    """What may be written to below a folder of the kernel's, without the processes' own."""
+    """The files below a folder of the kernel's that may be written to, without the processes' own."""
     for folder, folders, names in os.walk(root):
         if folder == "/proc":
             folders[:] = [name for name in folders if not name.isdigit() and name not in ("self", "thread-self")]

@@ -25,11 +25,11 @@ interface TestJob {
   secrets?: Record<string, string>;
   /** In which forms the command finds them. */
   secretsAs?: string;
-  /** How many others its owner has. */
+  /** The number of others that its owner has. */
   secretsLeftOut?: number;
   /** Sealed to this pilot instead. */
   sealedFor?: string;
-  /** What the answer says in place of what is right. */
+  /** Fields of the answer in place of the right ones. */
   changed?: Record<string, unknown>;
   maxWalltime?: number;
   minRamCount?: number;
@@ -44,7 +44,7 @@ export interface PandaServer {
   /** `kind/name` -> content. */
   uploads: Map<string, Buffer>;
   offers: SealingKey[][];
-  /** How often the pilot asked about the jobs that it runs. */
+  /** The number of times that the pilot asked about the jobs that it runs. */
   questions: number;
   /** Tells the pilot to kill whatever it runs. */
   killing: boolean;

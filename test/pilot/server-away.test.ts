@@ -67,7 +67,7 @@ async function siteInVirtualTime(t: TestContext) {
       for (let second = 0; second < seconds; second++) {
         farm.passSeconds(1);
         t.mock.timers.tick(1000);
-        // What was woken runs on, through the database, before the next second.
+        // Work that was woken runs on, through the database, before the next second.
         for (let turn = 0; turn < 4; turn++) await new Promise((resolve) => setImmediate(resolve));
         if (second % 10 === 0) await farm.jobs.expireLeases();
       }

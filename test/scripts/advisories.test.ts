@@ -28,7 +28,7 @@ test('a registry that does not answer is not taken for one without advisories', 
   assert.ok(!advisories.answered && /405/.test(advisories.reason), JSON.stringify(advisories));
 });
 
-/** @param answer what a registry knows; without it, it refuses */
+/** @param answer a registry's knowledge; without it, it refuses */
 async function askRegistry(answer: object | undefined): Promise<{ advisories: Advisories; asked: unknown }> {
   let asked: unknown;
   const registry = createServer(async (request, response) => {

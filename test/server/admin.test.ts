@@ -40,7 +40,7 @@ function clientOf(t: TestContext, { url }: TestServer, token: string): Client {
   return client;
 }
 
-/** What chooses a password at a link. */
+/** Chooses a password at a link. */
 async function choosePassword(url: string, password = PASSWORD): Promise<string> {
   const headers = { origin: new URL(url).origin, 'content-type': 'application/x-www-form-urlencoded' };
   const answer = await fetch(url, {

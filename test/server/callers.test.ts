@@ -89,7 +89,7 @@ test("pilots' calls are for pilots, and users' calls for users", async (t) => {
   assert.match(asUser.message, /production or pilot role required/);
 });
 
-test('a request that was forwarded over plain http is refused as PanDA does, whoever forwarded it', async (t) => {
+test('a request that was forwarded over plain http is refused as PanDA does, whatever its headers say', async (t) => {
   const server = await startServer(t);
   const token = await server.userToken('alice');
   for (const header of ['x-forwarded-for', 'x-forwarded-proto', 'forwarded']) {

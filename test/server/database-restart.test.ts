@@ -36,7 +36,7 @@ async function load(server: TestServer) {
   };
   const asking = Promise.all(Array.from({ length: 8 }, (_, n) => keepAsking(n)));
   return {
-    /** @returns what was refused, and what was accepted last of each secret */
+    /** @returns the writes that were refused, and the value of each secret that was accepted last */
     async end() {
       ended = true;
       await asking;

@@ -27,7 +27,7 @@ type Request = Omit<Exchange, 'answer'>;
 /** A proxy that ends TLS, and does what it likes. */
 export interface Middle {
   url: string;
-  /** The certificate that whoever trusts it trusts. */
+  /** The certificate that its victims trust. */
   ca: string;
   /** Everything that passed, in order. */
   exchanges: Exchange[];

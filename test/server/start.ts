@@ -33,7 +33,7 @@ export interface TestServer {
   joinToken(queue?: string, options?: { ttlSeconds?: number }): Promise<JoinToken>;
   /** A pilot that joined, and its client. */
   joinedPilot(queue?: string): Promise<{ pilot: Client; session: PilotSession }>;
-  /** What `panda-secrets pilot list` warns of. */
+  /** The refused uses that `panda-secrets pilot list` warns of. */
   refusedUses(): Promise<RefusedUse[]>;
   /** Makes a call and answers its envelope. */
   ask<C extends Call>(token: string, call: C, args: Arguments<C>): Promise<Envelope>;

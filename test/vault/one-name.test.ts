@@ -67,7 +67,7 @@ async function earlierOwner(t: TestContext, database: TestDatabase) {
 
 type Opened = Awaited<ReturnType<typeof earlierOwner>>;
 
-/** What there is beside OTHER, by every way to it. */
+/** All there is beside OTHER, by every way to it. */
 async function kept({ vault, owner, anotherServer }: Opened) {
   const { OTHER, ...all } = revealed(await vault.get(owner));
   assert.equal(OTHER, 'other');
@@ -243,7 +243,7 @@ eachStore(
   },
 );
 
-eachStore('whoever writes the database cannot make a string a file', async (t, database) => {
+eachStore('a writer of the database cannot make a string a file', async (t, database) => {
   const opened = await earlierOwner(t, database);
   const { vault, store, owner } = opened;
   await vault.set(owner, X, 'a string');

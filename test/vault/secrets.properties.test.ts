@@ -60,7 +60,7 @@ function isName(text: string): boolean {
   }
 }
 
-/** What a vault should hold: the values of each name with their kinds, the oldest first. */
+/** The contents that a vault should have: the values of each name with their kinds, the oldest first. */
 type Model = { versions: Map<string, { last: number; values: { kind: SecretKind; text: string }[] }> };
 /** The vault, and the same one through another server. */
 type Real = { owner: OwnerId; vaults: Vault[] };

@@ -10,7 +10,7 @@ import { createVault, type Vault } from '../../src/vault/vault.ts';
 import { eachStore, sqliteDatabase, type TestDatabase } from '../stores.ts';
 import { named, newOwner, openVault, revealed } from './vaults.ts';
 
-/** Two owners with secrets of the same names, two versions each; whoever holds the database changes rows behind the vault. */
+/** Two owners with secrets of the same names, two versions each; somebody who holds the database changes rows behind the vault. */
 async function twoOwners(t: TestContext, database: TestDatabase) {
   const opened = await openVault(t, database);
   const { vault, store } = opened;
@@ -61,7 +61,7 @@ eachStore("another owner's ciphertext in a secret's row does not open", async (t
 });
 
 eachStore(
-  "another owner's row, with the name of his data key, does not open for whoever it was given to",
+  "another owner's row, with the name of his data key, does not open for the owner whom it was given to",
   async (t, database) => {
     const opened = await twoOwners(t, database);
     const { store, vault, ada, bob, idOf } = opened;

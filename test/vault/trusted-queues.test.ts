@@ -90,7 +90,7 @@ eachStore('every version of a secret is bound to the queues that it has now', as
   assert.equal((await other.getForJob(owner, forJob)).leftOut, 1);
 });
 
-eachStore('whoever writes the database cannot give a secret to other queues', async (t, database) => {
+eachStore('a writer of the database cannot give a secret to other queues', async (t, database) => {
   for (const widened of ['Q1,Q2,Q3', 'Q3', null]) {
     const { vault, owner, store, anotherServer } = await ownerWithRestricted(t, database);
     await rewrite(store, owner, 'Q1,Q2', widened);
@@ -107,7 +107,7 @@ eachStore('whoever writes the database cannot give a secret to other queues', as
   }
 });
 
-eachStore('whoever writes the database cannot take an earlier version for a widening', async (t, database) => {
+eachStore('a writer of the database cannot take an earlier version for a widening', async (t, database) => {
   const { vault, owner, store } = await ownerWithRestricted(t, database);
   await vault.set(owner, named('ANY'), 'anywhere', to(['Q1']));
   await store.write((tx) =>

@@ -10,7 +10,7 @@ const FILES = {
   zsh: (program: string) => `_${program}`,
   fish: (program: string) => `${program}.fish`,
 };
-/** How long a Tab may take. */
+/** The longest that a Tab may take. */
 const PATIENCE_MS = 2000;
 
 /** `completion SHELL`: the scripts of all programs, which `npm run manual` made, for the shell to read. */

@@ -11,10 +11,10 @@ export interface LiteralCommand {
 const OPTION = /^--[A-Za-z][\w-]*(?==|$)/;
 
 /**
- * The arguments of a command that stores what it is given, such that whatever is not one of its options stands behind `--`
+ * The arguments of a command that stores what it is given, rearranged: each that is not one of its options stands behind `--`
  * and is taken as it is: `a=b`, `-5`, `-----BEGIN PRIVATE KEY-----`.
  *
- * @param args what follows the command's name
+ * @param args the words after the command's name
  * @throws {UsageError} for an unknown `--word`, which may be a mistyped option: it has to stand behind `--` to be a value
  */
 export function literalArguments(args: readonly string[], { flags, valued }: LiteralCommand): string[] {

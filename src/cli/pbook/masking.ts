@@ -9,14 +9,14 @@ import { columns } from '../columns.ts';
 import { withConnection } from '../command.ts';
 import { note, printable, printJson, UsageError, warn } from '../reporting.ts';
 
-/** What the logs of jobs hide of a secret, without any of its value. */
+/** The parts of a secret that the logs of jobs hide, without any of its value. */
 export interface Masking {
   name: string;
   kind: SecretKind;
   mask: MaskChoice;
-  /** How many parts are hidden for each reason, and the names of their fields as far as they may be shown. */
+  /** The number of parts that are hidden for each reason, and the names of their fields as far as they may be shown. */
   hidden: { reason: string; parts: number; fields: string[] }[];
-  /** How many fields stay visible, and their names as far as they may be shown. */
+  /** The number of fields that stay visible, and their names as far as they may be shown. */
   visible: { fields: number; names: string[] };
   /** More is inside than is taken apart. */
   cut: boolean;
@@ -99,7 +99,7 @@ export function maskingRemark(
 const SHOWN_NAMES = 6;
 const SHOWN_FIELDS = 20;
 
-/** What the logs of jobs hide of one secret. */
+/** Describes the parts of one secret that the logs of jobs hide. */
 export function maskingOf(name: WireName, value: string, choice: MaskChoice): Masking {
   const { hidden, visible, isCut } = partsOf(name, value, choice);
   const reasons = Map.groupBy(hidden, ({ as }) => as);

@@ -7,7 +7,7 @@ import { attributeUsage, COMPLETION_HELP, ENVIRONMENT_HELP, SET_SECRET_HELP, SHE
 import { type LiteralCommand, literalArguments } from './literal-arguments.ts';
 import { addLoginCommands } from './login.ts';
 
-// What a command needs is loaded when it runs: a command line has to start fast.
+// A command loads its own modules when it runs: a command line has to start fast.
 const secrets = () => import('./secrets.ts');
 const maskings = () => import('./masking.ts');
 const records = () => import('./secret-records.ts');
@@ -194,7 +194,7 @@ function addCompletionCommands(pbook: Command): void {
     .action(async () => (await completion()).printSecretNames());
 }
 
-/** @param results whether each task was told so */
+/** @param results true for each task that was told so */
 function endWith(results: readonly boolean[]): void {
   if (results.length === 0 || results.includes(false)) process.exitCode = EXIT_REFUSED;
 }

@@ -1,6 +1,6 @@
 import { styled } from '../reporting.ts';
 
-/** How PanDA's pbook colours states. */
+/** The colours of states in PanDA's pbook. */
 const STYLES: Record<string, Parameters<typeof styled>[0]> = {
   running: ['bold', 'cyan'],
   starting: 'cyan',

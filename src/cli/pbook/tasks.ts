@@ -27,7 +27,7 @@ export async function retry(words: readonly string[], options: Stoppable = {}): 
   return await forEachTask(words, RETRY, options);
 }
 
-/** What is done to a task, in the words that PanDA's pbook prints. */
+/** The acts on a task, in the words that PanDA's pbook prints. */
 interface TaskWork {
   ask(client: Client, taskId: number): Promise<string>;
   before?: string;

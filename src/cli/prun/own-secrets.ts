@@ -4,7 +4,7 @@ import { Refused, Unavailable, UnknownCall } from '../../protocol/errors.ts';
 import { splitWireName, type WireName } from '../../protocol/names.ts';
 import { warn } from '../reporting.ts';
 
-/** What a submission must not hold: the values of its user's secrets. */
+/** The values of a user's secrets, which a submission must not hold. */
 export interface OwnSecrets {
   names: readonly WireName[];
   finder: Finder;

@@ -5,7 +5,7 @@ import { VERSION } from '../../protocol/version.ts';
 import type { Program } from '../command.ts';
 import { UsageError } from '../reporting.ts';
 
-/** What {@link createPrun} reads from a command line. */
+/** A command line as {@link createPrun} reads it. */
 export interface PrunOptions {
   exec: string;
   outDS: string;
@@ -27,7 +27,7 @@ export interface PrunOptions {
   json?: boolean;
 }
 
-/** @param run what to do with options that make sense */
+/** @param run called with options that make sense */
 export function createPrun(
   run: (options: PrunOptions, args: readonly string[]) => Promise<void>,
   args: readonly string[],

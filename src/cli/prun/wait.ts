@@ -3,14 +3,14 @@ import type { ListedTask } from '../../protocol/calls/task.ts';
 import { withConnection } from '../command.ts';
 import { EXIT_REFUSED, fail, info, isLiveTerminal, note, printable, warn } from '../reporting.ts';
 
-/** What a process that Ctrl-C ends answers, as shells count it. */
+/** The exit status of a process that Ctrl-C ends, as shells count it. */
 const EXIT_INTERRUPTED = 130;
 
 /**
  * Follows a task to its end, on standard error: at a terminal with a bar that moves, elsewhere with a line for each change. The
  * exit status of the process becomes 0 only when every job finished. Ctrl-C ends the waiting and the process, not the task.
  *
- * @returns how it ended, which is also printed unless `json`
+ * @returns its end, which is also printed unless `json`
  */
 export async function waitForTask(taskId: number, { json }: { json: boolean }): Promise<TaskEnd> {
   const progress = isLiveTerminal(process.stderr) ? await bar() : lines();
@@ -46,7 +46,7 @@ export async function waitForTask(taskId: number, { json }: { json: boolean }): 
   }
 }
 
-/** How a task ended, in PanDA's names. */
+/** A task's end, in PanDA's names. */
 type TaskEnd = Pick<ListedTask, 'status' | 'errorDialog' | 'nfiles' | 'nfilesfinished' | 'nfilesfailed'>;
 
 function tell(task: ListedTask, isDone: boolean): void {

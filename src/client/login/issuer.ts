@@ -17,7 +17,7 @@ export interface LoginServer {
 export interface Issuer {
   openid: typeof import('openid-client');
   configuration: Configuration;
-  /** What tokens are asked for. */
+  /** The audience that tokens are asked for. */
   audience: string;
 }
 

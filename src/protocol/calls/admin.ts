@@ -94,7 +94,7 @@ export const getQueueLoad = call({
   path: 'admin/get_queue_load',
   http: 'GET',
   panda: false,
-  summary: 'What waits for pilots of a queue, and what runs there: a launcher decides by it.',
+  summary: 'Counts the jobs that wait for pilots of a queue, and those that run there: a launcher decides by it.',
   parameters: Type.Object({ queue: QueueName }),
   answer: Type.Object({
     waiting: Type.Integer({

@@ -10,7 +10,7 @@ const Size = Type.Integer({ description: 'bytes of the value as it was sent' });
 
 type AttributeSchema<A extends AttributeName> = (typeof ATTRIBUTES)[A]['list'] extends true ? TArray<TString> : TString;
 
-/** What a secret may carry, as arguments of a call. */
+/** The attributes of a secret, as arguments of a call. */
 const AttributeArguments = Object.fromEntries(
   ATTRIBUTE_NAMES.map((name) => {
     const { list, about } = ATTRIBUTES[name];

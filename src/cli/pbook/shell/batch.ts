@@ -9,7 +9,7 @@ const EXIT_INTERRUPTED = 130;
 /**
  * Runs a script to its end.
  *
- * @param fileName what a traceback calls it
+ * @param fileName the script's name in a traceback
  * @returns the exit status: 1 after an uncaught error or a command that was refused, 130 after Ctrl-C
  */
 export async function runScript(source: string, fileName: string): Promise<number> {

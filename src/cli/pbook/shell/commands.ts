@@ -11,7 +11,7 @@ const shows = () => import('../show.ts');
 const tasks = () => import('../tasks.ts');
 const results = () => import('../results.ts');
 
-/** What the functions of `python/pbook.py` ask for, by the same implementations as the commands of the command line. */
+/** The functions of `python/pbook.py` end here, in the same implementations as the commands of the command line. */
 const COMMANDS: Record<string, Command> = {
   async set_secret({ key, value, path, ...typed }, options) {
     const { keepSecret } = await secrets();
@@ -94,7 +94,7 @@ export async function secretNames(): Promise<string[]> {
   return [...found.keys()].map((wire) => splitWireName(wire).name).sort();
 }
 
-/** How long a Tab may take. */
+/** The longest that a Tab may take. */
 const COMPLETION_MS = 2000;
 
 /** Relative paths mean Python's folder; one that only the interpreter has leaves the process where it is. */

@@ -1,7 +1,7 @@
 import { appendFileSync, chmodSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What was typed at the prompt, in this session and, without the lines that set a secret, in earlier ones. */
+/** The lines that were typed at the prompt, in this session and, without those that set a secret, in earlier ones. */
 export interface History {
   /** Newest first, as the line editor wants them. */
   readonly lines: readonly string[];

@@ -16,7 +16,7 @@ export type CarryOut = (
   signal: AbortSignal,
 ) => Promise<Answer>;
 
-/** How a statement or a script ended. `more`: it is not whole yet. `interrupted`: before it could say so itself. */
+/** The end of a statement or a script. `more`: it is not whole yet. `interrupted`: before it could say so itself. */
 export type Outcome = { state: 'more' | 'done' | 'interrupted' } | { state: 'exit'; status: number };
 
 /** Python in a thread of its own; one thing at a time. Every call throws Unavailable when the thread died. */
@@ -27,7 +27,7 @@ export interface Interpreter {
   run(source: string, fileName: string): Promise<Outcome>;
   /** The first and last lines of the statements of a text, from 1; undefined when the text is not Python. */
   split(text: string): Promise<[first: number, last: number][] | undefined>;
-  /** What the end of the line could become: the part to replace, and by what. */
+  /** The completions of the end of the line: the part to replace, and its replacements. */
   complete(line: string): Promise<{ from: string; to: string[] }>;
   /** Ctrl-C: KeyboardInterrupt in what runs. A function in C may not hear it: after some more of them Python is stopped. */
   interrupt(): void;
@@ -35,7 +35,7 @@ export interface Interpreter {
 }
 
 const SIGINT = 2;
-/** How many interrupts after the first may go unheard. */
+/** The number of interrupts after the first that may go unheard. */
 const PATIENCE = 3;
 
 /** Starts the thread, and does not wait until it is ready. */

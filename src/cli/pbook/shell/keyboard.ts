@@ -4,7 +4,7 @@ import type { ReadStream, WriteStream } from 'node:tty';
 import { type Piece, plainText } from './paste.ts';
 import { createInputParser, type Input } from './typed-input.ts';
 
-/** What came of reading a line. `below`: it begins a pasted statement, of which these are the other lines. `end`: Ctrl-D. */
+/** A line that was read, or the reason why there is none. `below`: it begins a pasted statement, of which these are the other lines. `end`: Ctrl-D. */
 export type Typed = { kind: 'line'; text: string; below?: string[] } | { kind: 'interrupt' } | { kind: 'end' };
 
 export interface ReadOptions {

@@ -1,4 +1,4 @@
-// What the two threads of the shell say to each other: the main thread, which has the terminal and the commands, and the
+// The messages between the two threads of the shell: the main thread, which has the terminal and the commands, and the
 // Python thread, which has the interpreter.
 
 import type { RuntimeFiles } from './runtime-files.ts';
@@ -8,7 +8,7 @@ export interface PythonSettings {
   files: RuntimeFiles;
   /** `sys.argv` */
   arguments: string[];
-  /** Whether standard input is a terminal, whose lines the main thread reads. */
+  /** True when standard input is a terminal, whose lines the main thread reads. */
   terminal: boolean;
   /** Two 32-bit integers, see {@link INTERRUPT} and {@link ANSWERS}. */
   flags: SharedArrayBuffer;
@@ -19,14 +19,14 @@ export const INTERRUPT = 0;
 /** Index into the flags: counts the answers to calls, so that the Python thread can wait for one. */
 export const ANSWERS = 1;
 
-/** What the main thread asks; each is answered by one `Result` of the same id. */
+/** The requests of the main thread; each is answered by one `Result` of the same id. */
 export type Request =
   | { id: number; do: 'feed'; source: string; complete: boolean }
   | { id: number; do: 'run'; source: string; fileName: string }
   | { id: number; do: 'split'; text: string }
   | { id: number; do: 'complete'; line: string };
 
-/** What the Python thread says. */
+/** The messages of the Python thread. */
 export type FromPython =
   | { kind: 'result'; id: number; value: string }
   | { kind: 'call'; name: string; arguments: Record<string, unknown>; folder: string };

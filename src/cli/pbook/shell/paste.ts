@@ -7,7 +7,7 @@ const PROMPT = /^\s*>>>(?: |$)/;
 const MORE_PROMPT = /^\s*\.\.\.(?: |$)/;
 
 /**
- * What a text that is pasted at the prompt comes to: its statements one by one, so that the empty lines in a block do not
+ * Takes a text that is pasted at the prompt apart into its statements, so that the empty lines in a block do not
  * end it. A last line without a line end waits for Enter. A text that is not Python as a whole counts as typed.
  *
  * @param split the first and last lines of the statements of a text, from 1
@@ -45,7 +45,7 @@ export function withoutMorePrompt(line: string): string {
 interface PastedCode {
   /** Lines with `\n` after each; the last may stand without, and waits for Enter then. */
   text: string;
-  /** How many lines of a session were left out, being what it printed, or prose around it; 0 where it is no session. */
+  /** The number of lines of a session that were left out, being its output or prose around it; 0 where it is no session. */
   leftOut: number;
 }
 

@@ -10,7 +10,7 @@ import { cachedSnapshot, readSnapshot } from './snapshot.ts';
 
 const settings = workerData as PythonSettings;
 const { files } = settings;
-/** How long to wait before the other end of a pipe is tried again. */
+/** The wait before the other end of a pipe is tried again. */
 const RETRY_MS = 5;
 
 const flags = new Int32Array(settings.flags);
@@ -42,7 +42,7 @@ async function boot(): Promise<Python> {
 
 function connect(python: Python): void {
   mountHostFolders(python.FS, process.cwd());
-  // The process's own streams, used in this thread: whoever prints without end waits for the reader.
+  // The process's own streams, used in this thread: code that prints without end waits for the reader.
   python.setStdin({ read: (bytes) => retry(() => readSync(0, bytes)), isatty: isatty(0) });
   python.setStdout({ write: (bytes) => retry(() => writeSync(1, bytes)), isatty: isatty(1) });
   python.setStderr({ write: (bytes) => retry(() => writeSync(2, bytes)), isatty: isatty(2) });

@@ -1,4 +1,4 @@
-/** What the terminal sends, cut into what it means to a line editor. */
+/** The terminal's bytes, cut into keys and pastes as a line editor knows them. */
 export type Input =
   /** Keys, to be edited with. */
   | { keys: string }
@@ -58,7 +58,7 @@ function keysAndSignals(text: string): Input[] {
     .map((part) => (SIGNALS[part] ? { signal: SIGNALS[part] } : { keys: part }));
 }
 
-/** How many characters at the end may be the beginning of a paste's mark. An Escape means nothing by itself. */
+/** Counts the characters at the end that may be the beginning of a paste's mark. An Escape means nothing by itself. */
 function beginOfMark(text: string): number {
   for (let length = PASTE_START.length - 1; length > 0; length--) {
     if (text.endsWith(PASTE_START.slice(0, length))) return length;

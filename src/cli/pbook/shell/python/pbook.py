@@ -24,7 +24,7 @@ __all__ = [
     "help",
 ]
 
-#: What the process offers to this interpreter; bound when it starts (see worker.ts).
+#: The functions that the process offers to this interpreter; bound when it starts (see python-thread.ts).
 host = None
 #: Whether a command was refused or failed.
 failed = False

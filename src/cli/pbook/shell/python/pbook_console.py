@@ -41,7 +41,7 @@ def prepare():
 def start(host, settings):
     """Binds the interpreter to this process: its terminal, environment and folder.
 
-    host: what the thread offers (see worker.ts). settings: a JSON text.
+    host: the functions that the thread offers (see python-thread.ts). settings: a JSON text.
     """
     settings = json.loads(settings)
     pbook.host = host
@@ -110,7 +110,7 @@ def split(text):
 
 
 def complete(line):
-    """What the end of the line could become, as a JSON object: {"from": the part replaced, "to": [...]}."""
+    """The completions of the end of the line, as a JSON object: {"from": the part replaced, "to": [...]}."""
     part = re.search(r"[\w.]*$", line).group()
     options = []
     completer = rlcompleter.Completer(_main.__dict__)
