@@ -4,11 +4,6 @@ import { Plaintext } from '../protocol/plaintext.ts';
 import type { MaskChoice } from '../protocol/secret-attributes.ts';
 import { maskChoices } from '../protocol/whole-masks.ts';
 
-/** The file in a job's working directory that holds all its secrets: a JSON object wire name -> value. */
-export const SECRETS_FILE = 'panda_secrets.json';
-/** The directory beside it that the files themselves are in. */
-export const SECRETS_DIRECTORY = '.panda_secrets';
-
 export interface JobSecret {
   name: WireName;
   value: Plaintext;
@@ -77,14 +72,11 @@ export function filesOf(secrets: readonly JobSecret[]): { files: SecretFile[]; i
     const { name, kind } = splitWireName(wire);
     if (kind !== 'file') continue;
     const bytes = fromBase64(value);
-    if (bytes && isFileName(name) && !TAKEN.has(name)) files.push({ name, bytes });
+    if (bytes && isFileName(name)) files.push({ name, bytes });
     else impossible.push(name);
   }
   return { files, impossible };
 }
-
-/** The pilot's own names in the working directory. */
-const TAKEN: ReadonlySet<string> = new Set([SECRETS_FILE, SECRETS_DIRECTORY]);
 
 /** Line breaks are allowed, as encoders make them; anything else that is not base64 is not. */
 function fromBase64(value: Plaintext): Uint8Array | undefined {

@@ -1,6 +1,7 @@
 import { lstat, mkdir, open, realpath, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { SECRETS_DIRECTORY, type SecretFile } from './job-secrets.ts';
+import { SECRETS_DIRECTORY } from '../protocol/names.ts';
+import type { SecretFile } from './job-secrets.ts';
 import { removeTree } from './remove-tree.ts';
 
 /**

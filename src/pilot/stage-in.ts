@@ -4,6 +4,7 @@ import type { PilotJob } from '../protocol/calls/pilot.ts';
 import { AttemptFailed } from '../protocol/errors.ts';
 import { parseJobParameters } from '../protocol/job-parameters.ts';
 import { MAX_VARIABLE_BYTES } from '../protocol/limits.ts';
+import { SECRETS_DIRECTORY, SECRETS_FILE } from '../protocol/names.ts';
 import { utf8Length } from '../protocol/text.ts';
 import { type AttemptDirectory, enterRunDirectory } from './attempt-directory.ts';
 import { argumentsRoom, type EnvironmentOptions, payloadEnvironment } from './environment.ts';
@@ -11,7 +12,7 @@ import { PILOT_ERRORS } from './error-codes.ts';
 import { fetchSandbox } from './fetch-sandbox.ts';
 import { ISOLATED_PATHS, type IsolatedPayload, type Isolation } from './isolation.ts';
 import type { JobLog } from './job-log.ts';
-import { filesOf, type JobSecrets, SECRETS_DIRECTORY, SECRETS_FILE, type SecretFile } from './job-secrets.ts';
+import { filesOf, type JobSecrets, type SecretFile } from './job-secrets.ts';
 import { giveTo } from './payload-user.ts';
 import type { PilotServer } from './reporter.ts';
 import { type PlacedSecrets, placeSecrets, type SecretsPlace } from './secret-files.ts';
@@ -98,7 +99,8 @@ export async function stageIn(options: StageInOptions): Promise<StagedIn> {
     secrets: forms.includes('env') ? secrets : [],
     room: argumentsRoom() - utf8Length(command.join(' ')),
   });
-  const notWritten = [...impossible, ...(placed?.refused ?? [])];
+  const refused = placed?.refused ?? [];
+  const notWritten = [...impossible, ...refused];
   const notes = arrivals({ secrets, forms, leftOut, notWritten, replaced: placed?.replaced ?? [] });
   for (const note of notes) log.note(note);
   // Last of all, so that nothing here goes through what another user could have put there.
@@ -109,7 +111,7 @@ export async function stageIn(options: StageInOptions): Promise<StagedIn> {
     seenWork,
     outputs: parameters.outputs,
     environment,
-    secrets: placed && { directory: placed.directory, files: files.filter(({ name }) => !notWritten.includes(name)) },
+    secrets: placed && { directory: placed.directory, files: files.filter(({ name }) => !refused.includes(name)) },
     removeSecrets: async () => await placed?.remove(),
   };
 }

@@ -50,16 +50,22 @@ export function splitWireName(wire: WireName): { name: string; kind: SecretKind 
 }
 
 const ENVIRONMENT_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
-/** Variables that a job's loader, shell, interpreter or batch system acts on: a secret of that name would break the job. */
+/** Variables that a job's loader, shell, interpreter, pilot or batch system sets or acts on: a secret of that name would break the job. */
 const JOB_BREAKING =
-  /^(PATH|HOME|PWD|OLDPWD|SHELL|USER|LOGNAME|TMPDIR|TMP|TEMP|IFS|ENV|BASH_ENV|BASHOPTS|SHELLOPTS|PS4|PROMPT_COMMAND|TERM|TZ|LANG|LC_.*|LD_.*|DYLD_.*|PYTHON(PATH|HOME|STARTUP)|NODE_OPTIONS|PERL5?(LIB|OPT)|RUBY(LIB|OPT)|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|SLURM_.*|PANDA_.*|_)$/;
+  /^(PATH|HOME|PWD|OLDPWD|SHELL|USER|LOGNAME|TMPDIR|TMP|TEMP|IFS|ENV|BASH(_.*|OPTS|PID)?|SHELLOPTS|SHLVL|PS[124]|PPID|OPTIND|LINENO|RANDOM|SECONDS|PROMPT_COMMAND|TERM|TZ|LANG|LC_.*|LD_.*|DYLD_.*|PYTHON(PATH|HOME|STARTUP)|NODE_OPTIONS|PERL5?(LIB|OPT)|RUBY(LIB|OPT)|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|TAR_OPTIONS|SLURM_.*|PANDA_.*|PANDAID|PanDA_.*|_)$/;
 
 /** Tells whether a string secret of this name also becomes an environment variable of the job. The JSON file always has it. */
 export function isEnvironmentName(name: string): boolean {
   return ENVIRONMENT_NAME.test(name) && !JOB_BREAKING.test(name);
 }
 
-/** Tells if a file secret of this name becomes a file of the job: the name stays in its directory and needs no other. */
+/** The file in a job's working directory that holds all its secrets: a JSON object wire name -> value. */
+export const SECRETS_FILE = 'panda_secrets.json';
+/** The directory beside it that the files themselves are in. */
+export const SECRETS_DIRECTORY = '.panda_secrets';
+const TAKEN_FILE_NAMES: ReadonlySet<string> = new Set(['.', '..', SECRETS_FILE, SECRETS_DIRECTORY]);
+
+/** Tells if a file secret of this name becomes a file of the job: it stays in its directory and is not the pilot's own. */
 export function isFileName(name: string): boolean {
-  return !/[/\\\0]/.test(name) && name !== '.' && name !== '..';
+  return !/[/\\\0]/.test(name) && !TAKEN_FILE_NAMES.has(name);
 }

@@ -398,10 +398,12 @@ test('a name that reaches jobs in panda_secrets.json alone is said when it is se
   };
   const alone = (name: string, what: string) =>
     `WARNING : ${name} cannot be the name of ${what}: it reaches jobs in panda_secrets.json alone\n`;
-  for (const name of ['db-password', 'PATH', '1ST']) {
+  for (const name of ['db-password', 'PATH', '1ST', 'PANDAID', 'TAR_OPTIONS', 'OPTIND']) {
     assert.equal(await said(name, 'correct-horse'), alone(name, 'an environment variable'));
   }
-  assert.equal(await said('a/key.pem', '--file', file), alone('a/key.pem', 'a file'));
+  for (const name of ['a/key.pem', 'panda_secrets.json', '.panda_secrets']) {
+    assert.equal(await said(name, '--file', file), alone(name, 'a file'));
+  }
   for (const words of [
     ['DB_PASSWORD', 'correct-horse'],
     ['db-key.pem', '--file', file],

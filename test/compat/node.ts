@@ -35,6 +35,8 @@ export interface Work {
   /** In which forms the command finds its secrets. */
   secretsAs?: string;
   environment?: Record<string, string>;
+  /** The stack limit that it runs under. */
+  stackKilobytes?: number;
   /** Called when it has begun to print. */
   onOutput?: (kill: (signal: NodeJS.Signals) => void) => void;
 }
@@ -70,13 +72,14 @@ function start(
   url: string,
   work: Omit<Work, 'sandbox' | 'secrets' | 'sourceUrl' | 'movedTo'>,
 ): Promise<Ran> {
-  const { command, outputs = {}, runDirectory = '.', secretsAs, environment = {}, onOutput } = work;
+  const { command, outputs = {}, runDirectory = '.', secretsAs, environment = {}, stackKilobytes, onOutput } = work;
   const names = Object.entries(outputs).map(([name, target]) => `'${name}': '${target}'`);
   const parameters =
     (secretsAs === undefined ? '' : `--secretsAs ${secretsAs} `) +
     `-j "" --sourceURL ${url} -r ${runDirectory} -a ${SANDBOX} -o "{${names.join(', ')}}" ` +
     `-p "${encodeURIComponent(command).replaceAll("'", '%27')}"`;
-  const child = spawn('/bin/sh', ['-c', `exec python3 '${join(directory, '..', SCRIPT)}' ${parameters}`], {
+  const limit = stackKilobytes === undefined ? '' : `ulimit -s ${stackKilobytes}; `;
+  const child = spawn('/bin/sh', ['-c', `${limit}exec python3 '${join(directory, '..', SCRIPT)}' ${parameters}`], {
     cwd: directory,
     env: { PATH: process.env['PATH'], HOME: directory, ...environment },
   });

@@ -61,7 +61,7 @@ for (const [secretsAs, seen] of [
         'os.path.exists("key")], open("seen", "w"))\'; echo value-1',
       outputs: { seen: 'seen.json' },
     });
-    assert.deepEqual([status, stdout, stderr], [0, '***\n', '']);
+    assert.deepEqual([status, stdout], [0, '***\n'], stderr);
     assert.deepEqual(JSON.parse(await readFile(join(node.directory, 'seen.json'), 'utf8')), seen);
     assert.deepEqual(await node.files(), ['seen.json']);
   });
@@ -131,6 +131,10 @@ test('the names that become variables are those of the protocol', async (t) => {
     'PANDA_X',
     'LC_ALL',
     'IFS',
+    'OPTIND',
+    'TAR_OPTIONS',
+    'BASH_XTRACEFD',
+    'PanDA_TaskID',
   ];
   const secrets = Object.fromEntries(names.map((name) => [name, `value of ${name}`]));
   const { stdout } = await node.run({
@@ -150,17 +154,57 @@ test("a job does not get what leads to the pilot's own token", async (t) => {
   assert.doesNotMatch(stdout, /pilot\/token/);
 });
 
-test('a file secret whose name is no plain file name, or is taken, is not written', async (t) => {
+test('a file secret whose name is no plain file name is not written, and the log names it', async (t) => {
   const node = await openNode(t);
   const content = Buffer.from('evil').toString('base64');
-  const { status, stdout, stderr } = await node.run({
-    secrets: { '___file___:../evil': content, '___file___:my_job.sh': content, '___file___:odd': 'no base64!' },
-    sandbox: [SCRIPT],
-    command: 'sh my_job.sh; ls',
-  });
-  assert.deepEqual([status, stdout], [0, 'from the sandbox: \nmy_job.sh\npanda_secrets.json\n']);
-  assert.match(stderr, /^panda-secrets: 3 not written as files.*read panda_secrets.json\n$/);
+  const names = ['../evil', 'panda_secrets.json', '.panda_secrets', 'odd'];
+  const secrets = Object.fromEntries(
+    names.map((name) => [`___file___:${name}`, name === 'odd' ? 'no base64!' : content]),
+  );
+  const { status, stdout, stderr } = await node.run({ secrets, command: 'ls -A; cat panda_secrets.json | tr a-z A-Z' });
+  assert.deepEqual([status, stdout], [0, `panda_secrets.json\n${JSON.stringify(secrets).toUpperCase()}`]);
+  assert.ok(stderr.startsWith(`panda-secrets: ${names.join(', ')}: not written as a file, `), stderr);
+  assert.match(stderr, /: read panda_secrets.json\n$/);
   assert.deepEqual(await node.files(), []);
+});
+
+test('what the sandbox has under the name of a file secret gives way, a directory too, and the log says so', async (t) => {
+  const node = await openNode(t);
+  const content = Buffer.from('new key').toString('base64');
+  const { stdout, stderr } = await node.run({
+    secrets: { '___file___:k.pem': content, '___file___:folder': content },
+    sandbox: [
+      { path: 'k.pem', content: 'old key' },
+      { path: 'folder/k.pem', content: 'old key' },
+    ],
+    command: 'cat k.pem folder | tr a-z A-Z',
+  });
+  assert.equal(stdout, 'NEW KEYNEW KEY');
+  assert.equal(stderr, 'panda-secrets: k.pem, folder: of the sandbox gave way to the secret of that name\n');
+});
+
+test('the log names the secrets that the command gets in no form', async (t) => {
+  const node = await openNode(t);
+  const secrets = { 'a-b': 'value-1', GOOD: 'value-2', '___file___:key': 'dmFsdWUtMw==', LARGE: 'x'.repeat(200_000) };
+  const { stderr } = await node.run({ secrets, secretsAs: 'env', command: 'echo $GOOD' });
+  const instead = 'use --secretsAs with json, for panda_secrets.json';
+  assert.deepEqual(stderr.split('\n'), [
+    `panda-secrets: key: not given in any form that the job asked for: ${instead}`,
+    `panda-secrets: a-b, LARGE: not given as an environment variable, having no name for one, no room there or a NUL: ${instead}`,
+    '',
+  ]);
+});
+
+test('variables follow the stack limit of the node', async (t) => {
+  const node = await openNode(t);
+  const secrets = { A: 'x'.repeat(100_000), B: 'y'.repeat(100_000) };
+  const { stdout, stderr } = await node.run({
+    secrets,
+    command: 'printf %s "$A" | wc -c; printf %s "$B" | wc -c',
+    stackKilobytes: 1024,
+  });
+  assert.equal(stdout, '100000\n0\n', stderr);
+  assert.match(stderr, /^panda-secrets: B: not given as an environment variable/);
 });
 
 const ATTACKS: Record<string, Entry[]> = {

@@ -113,6 +113,20 @@ test('what a job starts in a container of its own finds the secrets of the worki
   assert.equal(panda.uploads.get('output/u.out')?.toString(), `${json}y\n${json}`, log());
 });
 
+for (const mode of ['on', 'off'] as const) {
+  test(`a file secret with a name of the pilot's takes nothing from the others, isolation ${mode}`, {
+    skip: mode === 'on' && bubblewrap.skip,
+  }, async (t) => {
+    const { panda, run, log } = await pilotFor(t);
+    const content = Buffer.from('y').toString('base64');
+    const secrets = { '___file___:panda_secrets.json': content, '___file___:.panda_secrets': content, A: 'x' };
+    panda.add({ command: 'cat panda_secrets.json > out', outputs: { out: 'u.out' }, secrets });
+    await run({ mode });
+    assert.equal(panda.uploads.get('output/u.out')?.toString(), JSON.stringify(secrets), log());
+    assert.match(log(), /panda_secrets\.json, \.panda_secrets: not written as a file, .*: read panda_secrets\.json\n/);
+  });
+}
+
 test('packing or copying the working directory of an isolated job takes no value along', {
   skip: bubblewrap.skip,
 }, async (t) => {

@@ -42,6 +42,8 @@ SECRETS_FILE = 'panda_secrets.json'
 FILE_MARK = '___file___:'
 SECRET_FORMS = ('json', 'env', 'files')
 OWN_DIRECTORY = 'panda_secrets_job'
+# Also what the pilot of this software keeps for itself.
+TAKEN_FILE_NAMES = ('', '.', '..', SECRETS_FILE, '.panda_secrets')
 
 MAX_UNPACKED_BYTES = 8 * 1024 ** 3
 MAX_UNPACKED_FILES = 200000
@@ -53,15 +55,17 @@ GRACE_SECONDS = 5
 # What pilots, batch systems and terminals stop a job with.
 STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU)
 
-# Linux holds no more in one variable, and all of them share the space of the arguments.
+# Linux holds no more in one variable, and all of them share the space of the arguments, which is a quarter of the stack.
 MAX_VARIABLE_BYTES = 128 * 1024
 MAX_VARIABLES_BYTES = 1024 * 1024
+SHARE_OF_STACK = 8
 ENVIRONMENT_NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_]*\Z')
 # A secret of such a name would break the job.
 JOB_BREAKING = re.compile(
-    r'(PATH|HOME|PWD|OLDPWD|SHELL|USER|LOGNAME|TMPDIR|TMP|TEMP|IFS|ENV|BASH_ENV|BASHOPTS|SHELLOPTS|PS4|PROMPT_COMMAND|TERM'
+    r'(PATH|HOME|PWD|OLDPWD|SHELL|USER|LOGNAME|TMPDIR|TMP|TEMP|IFS|ENV|BASH(_.*|OPTS|PID)?|SHELLOPTS|SHLVL'
+    r'|PS[124]|PPID|OPTIND|LINENO|RANDOM|SECONDS|PROMPT_COMMAND|TERM'
     r'|TZ|LANG|LC_.*|LD_.*|DYLD_.*|PYTHON(PATH|HOME|STARTUP)|NODE_OPTIONS|PERL5?(LIB|OPT)|RUBY(LIB|OPT)|JAVA_TOOL_OPTIONS'
-    r'|_JAVA_OPTIONS|SLURM_.*|PANDA_.*|_)\Z'
+    r'|_JAVA_OPTIONS|TAR_OPTIONS|SLURM_.*|PANDA_.*|PANDAID|PanDA_.*|_)\Z'
 )
 # What leads to the pilot's own token is not for the command.
 PILOTS_OWN = re.compile(r'(OIDC_|PANDA_AUTH|BEARER_TOKEN)')
@@ -110,7 +114,7 @@ def run_job(arguments, pilots_directory, own_directory):
         directory = inside(own_directory, options['-r'])
         forms = options['--secretsAs']
         secrets = take_secrets(pilots_directory, directory, forms)
-        status = run(options['-p'], directory, environment_with(secrets if 'env' in forms else {}), Masker(masked_texts(secrets)))
+        status = run(options['-p'], directory, environment_with(secrets, forms), Masker(masked_texts(secrets)))
         if status == 0:
             bring(options['-o'], directory, pilots_directory)
         return status
@@ -261,20 +265,38 @@ def take_secrets(pilots_directory, directory, forms):
         os.rename(delivered, placed)
     else:
         os.unlink(delivered)
-    left_out = [name for name, value in secrets.items() if name.startswith(FILE_MARK) and 'files' in forms
-                and not write_file(directory, name[len(FILE_MARK):], value)]
-    if left_out:
-        print('panda-secrets: %d not written as files, because the name is no plain file name or is taken, or the value '
-              'is not base64: read %s' % (len(left_out), SECRETS_FILE), file=sys.stderr)
+    files = {name[len(FILE_MARK):]: value for name, value in secrets.items() if name.startswith(FILE_MARK)}
+    if 'files' in forms:
+        replaced = [name for name in files if os.path.lexists(os.path.join(directory, name))]
+        left_out = [name for name, value in files.items() if not write_file(directory, name, value)]
+        note([name for name in replaced if name not in left_out], 'of the sandbox gave way to the secret of that name')
+        note(left_out, 'not written as a file, as the name is no plain file name or kept for the secrets, or the value is '
+                       'not base64: ' + instead(forms))
+    if 'json' not in forms:
+        kinds = {name: 'files' if name.startswith(FILE_MARK) else 'env' for name in secrets}
+        note([name.replace(FILE_MARK, '', 1) for name, kind in kinds.items() if kind not in forms],
+             'not given in any form that the job asked for: ' + instead(forms))
     return secrets
 
 
+def instead(forms):
+    return ('read ' if 'json' in forms else 'use --secretsAs with json, for ') + SECRETS_FILE
+
+
+def note(names, what):
+    if names:
+        print('panda-secrets: %s: %s' % (', '.join(names).encode('ascii', 'backslashreplace').decode(), what), file=sys.stderr)
+
+
 def write_file(directory, name, value):
-    if not name or name in ('.', '..') or re.search(r'[/\\\0]', name):
+    """Something of the sandbox's that has the name gives way."""
+    if name in TAKEN_FILE_NAMES or re.search(r'[/\\\0]', name):
         return False
+    path = os.path.join(directory, name)
     try:
         content = decoded(value)
-        file = os.open(os.path.join(directory, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        remove(path)
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except (ValueError, OSError):
         return False
     with os.fdopen(file, 'wb') as target:
@@ -287,22 +309,27 @@ def decoded(value):
     return base64.b64decode(value.replace('\r', '').replace('\n', ''), validate=True)
 
 
-def environment_with(secrets):
+def environment_with(secrets, forms):
     """The variables are set as they are: no shell ever reads them."""
     environment = {name: value for name, value in os.environ.items() if not PILOTS_OWN.match(name)}
-    room = MAX_VARIABLES_BYTES
-    left_out = 0
-    for name, value in secrets.items():
+    stack, _ = resource.getrlimit(resource.RLIMIT_STACK)
+    room = MAX_VARIABLES_BYTES if stack == resource.RLIM_INFINITY else min(MAX_VARIABLES_BYTES, stack // SHARE_OF_STACK)
+    left_out = []
+    for name, value in secrets.items() if 'env' in forms else ():
+        if name.startswith(FILE_MARK):
+            continue
         if not ENVIRONMENT_NAME.match(name) or JOB_BREAKING.match(name):
+            # In the JSON file the owner finds it, as set_secret said.
+            if 'json' not in forms:
+                left_out.append(name)
             continue
         size = len(name) + len(value.encode('utf-8', 'surrogatepass')) + 2
         if '\0' in value or size > min(MAX_VARIABLE_BYTES, room):
-            left_out += 1
+            left_out.append(name)
             continue
         room -= size
         environment[name] = value
-    if left_out:
-        print('panda-secrets: %d too large for environment variables: read %s' % (left_out, SECRETS_FILE), file=sys.stderr)
+    note(left_out, 'not given as an environment variable, having no name for one, no room there or a NUL: ' + instead(forms))
     return environment
 
 
