@@ -73,7 +73,7 @@ export interface PilotSessions {
   /**
    * The pilot that a request is from, by its proof, which is taken once. The session's row says which queue the pilot serves.
    *
-   * @param pilotId what stands for the access token in `Authorization: DPoP`
+   * @param pilotId stands for the access token in `Authorization: DPoP`
    * @throws {ProvenRefusal} when the pilot made the proof, and its session has ended or the proof is of another time
    * @throws {Unauthenticated} saying what else is wrong
    */

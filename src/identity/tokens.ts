@@ -34,7 +34,7 @@ export interface TokenVerifier {
    * @throws {Unavailable} when its issuer's keys cannot be had now
    */
   verify(token: string | undefined): Promise<Caller>;
-  /** Whether a token was checked before and is remembered: {@link verify} would answer at once. */
+  /** True when a token was checked before and is remembered: {@link verify} would answer at once. */
   isKnown(token: string): boolean;
 }
 

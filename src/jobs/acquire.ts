@@ -15,19 +15,19 @@ import {
 import type { JobsContext } from './context.ts';
 import { type JobTemplate, splitJob } from './split.ts';
 
-/** What a pilot asks for. */
+/** A pilot's request for jobs. */
 export interface Acquisition {
   pilotId: string;
   queue: string;
   /** The name of its machine, for show. */
   node: string;
-  /** How many jobs at most; never more than `MAX_JOBS_PER_ACQUIRE`. */
+  /** The most jobs that it takes; never more than `MAX_JOBS_PER_ACQUIRE`. */
   count: number;
   /** Only of this task. */
   taskId?: number | undefined;
-  /** How long it may be silent; as long as others unless set. */
+  /** The longest that it may be silent; as long as others unless set. */
   leaseSeconds?: number | undefined;
-  /** Whether jobs that need secrets may go to it; otherwise they are withheld, and counted. */
+  /** True when jobs that need secrets may go to it; otherwise they are withheld, and counted. */
   mayHaveSecrets: boolean;
 }
 
@@ -51,7 +51,7 @@ export interface LeasedJob {
   secretIds: readonly string[] | null;
   /** Where its sandbox is fetched from: an origin. */
   sourceUrl: string;
-  /** What to run: read it with `parseJobParameters`. */
+  /** The payload: read it with `parseJobParameters`. */
   parameters: string;
   /** SHA-256, hex, of its sandbox, where this server keeps it. */
   sandboxSha256?: string | undefined;

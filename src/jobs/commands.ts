@@ -8,14 +8,14 @@ import type { JobsContext } from './context.ts';
 import { settleTask } from './settle.ts';
 import { checkOpenJobs, checkQueue } from './submit.ts';
 
-/** What may differ at a retry. */
+/** The properties of a task that may differ at a retry. */
 export interface ChangedTask {
   /** Null for any. */
   queue?: string | null;
   maxAttempts?: number;
 }
 
-/** What an owner does to a task as a whole. Each is one transaction that has locked the task. */
+/** An owner's acts on a task as a whole. Each is one transaction that has locked the task. */
 
 export function killTask(context: JobsContext, owner: OwnerId, taskId: number): Promise<void> {
   return changeTask(context, owner, taskId, async (tx, task, now) => {

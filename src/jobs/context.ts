@@ -1,12 +1,12 @@
 import type { Tell } from '../events/events.ts';
 import type { Store } from '../store/store.ts';
 
-/** What this room works on. `clock` answers milliseconds since 1970 UTC. */
+/** The ground of this room. `clock` answers milliseconds since 1970 UTC. */
 export interface JobsContext {
   store: Store;
   clock: () => number;
   tell: Tell;
-  /** How long pilots may be silent; `LEASE_SECONDS` unless set. */
+  /** The longest that pilots may be silent; `LEASE_SECONDS` unless set. */
   leaseSeconds?: number | undefined;
   /** Jobs that an owner's tasks that have not ended may have together; `MAX_OPEN_JOBS_PER_OWNER` unless set. */
   maxOpenJobs?: number | undefined;

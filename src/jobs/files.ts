@@ -23,7 +23,7 @@ export interface JobFile {
   location: string | null;
 }
 
-/** What a pilot brought back, or put elsewhere. */
+/** A file that a pilot brought back, or put elsewhere. */
 export type BroughtFile = Omit<JobFile, 'serial' | 'sha256' | 'location'> & ({ sha256: string } | { location: string });
 
 export async function checkUpload(

@@ -23,11 +23,11 @@ export interface JobLogs {
     attempt: { jobId: number; attempt: number },
     part: { offset: number; bytes: Uint8Array },
   ): Promise<KeptLog>;
-  /** What there is from `offset` on, of the attempt that runs, or ran last, unless told otherwise. @throws {NotFound} */
+  /** The bytes from `offset` on, of the attempt that runs, or ran last, unless told otherwise. @throws {NotFound} */
   read(owner: OwnerId, jobId: number, from: { attempt?: number | undefined; offset: number }): Promise<JobLogPart>;
   /** The whole log has come. */
   replaced(attempt: { jobId: number; attempt: number }): Promise<void>;
-  /** Removes what lost pilots left. @returns how many logs */
+  /** Removes the logs that lost pilots left. @returns their number */
   removeOld(): Promise<number>;
 }
 

@@ -80,7 +80,7 @@ export interface Jobs {
   /** Takes jobs from pilots that have been silent for too long; how many. */
   expireLeases(): Promise<number>;
 
-  /** Whether a pilot may upload for this attempt: to be asked before the bytes are taken. @throws {NotFound} @throws {Conflict} */
+  /** Checks that a pilot may upload for this attempt: to be called before the bytes are taken. @throws {NotFound} @throws {Conflict} */
   checkUpload(pilotId: string, attempt: { jobId: number; attempt: number }): Promise<void>;
   /** Notes a log or output whose content is kept already, here or where its pilot put it. @throws {NotFound} @throws {Conflict} @throws {InvalidArgument} */
   addFile(pilotId: string, file: BroughtFile): Promise<void>;

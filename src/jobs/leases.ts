@@ -4,7 +4,7 @@ import { lockTask } from '../store/tasks.ts';
 import type { JobsContext } from './context.ts';
 import { isWaiting, settleJob } from './settle.ts';
 
-/** How many attempts are looked for at once. */
+/** The most attempts that are looked for at once. */
 const BATCH = 500;
 
 /** See {@link Jobs.expireLeases}. Several replicas may run it at once: each attempt is ended by one of them. */

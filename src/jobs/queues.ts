@@ -11,7 +11,7 @@ import { countWaiting } from '../store/waiting-jobs.ts';
 export interface Queue {
   /** 1 to 64 letters, digits, `.`, `_` and `-`. */
   name: string;
-  /** Whether a pilot that offers no key may have secrets over TLS alone. */
+  /** True when a pilot that offers no key may have secrets over TLS alone. */
   allowTlsSecrets: boolean;
 }
 

@@ -9,7 +9,7 @@ import { lockTask } from '../store/tasks.ts';
 import type { JobsContext } from './context.ts';
 import { isWaiting, settleJob } from './settle.ts';
 
-/** What a pilot says of an attempt. */
+/** A pilot's report on an attempt. */
 export interface JobReport {
   jobId: number;
   attempt: number;

@@ -57,7 +57,7 @@ export function createSandboxes({
   blobs: Blobs;
   clock: () => number;
 }): Sandboxes {
-  /** How many each owner is bringing to this server at this moment. */
+  /** The uploads of each owner to this server that are under way. */
   const underWay = new Map<OwnerId, number>();
 
   return {

@@ -5,7 +5,7 @@ import { countJobsByState, hasJobsIn, moveJob, readJob } from '../store/jobs.ts'
 import type { Database } from '../store/store.ts';
 import { type LockedTask, updateTask } from '../store/tasks.ts';
 
-/** How an attempt ended. */
+/** An attempt's end. */
 export type Outcome = 'finished' | 'failed' | 'failed for good';
 
 /**
@@ -32,7 +32,7 @@ export async function settleJob(
   return state;
 }
 
-/** Whether a job in this state waits for its next attempt. */
+/** True when a job in this state waits for its next attempt. */
 export function isWaiting(state: JobState | undefined): boolean {
   return state === 'activated' || state === 'throttled';
 }

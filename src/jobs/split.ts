@@ -1,7 +1,7 @@
 import { InvalidArgument } from '../protocol/errors.ts';
 import { MAX_JOB_PARAMETERS_CHARS } from '../protocol/limits.ts';
 
-/** What a task's jobs are made from, and all of its parameters that is stored. */
+/** A task's jobs are made from this, which is all of its parameters that is stored. */
 export interface JobTemplate {
   /** Where sandboxes are fetched from: an origin. */
   sourceUrl: string;
@@ -26,7 +26,7 @@ export interface JobTemplate {
 
 export interface ParameterPiece {
   text: string;
-  /** What `${SEQNUMBER}` is in the first job. */
+  /** The value of `${SEQNUMBER}` in the first job. */
   firstNumber: number;
 }
 
@@ -37,7 +37,7 @@ export interface JobPlace {
   serial: number;
 }
 
-/** What of a job differs from the others of its task. */
+/** The fields in which a job differs from the others of its task. */
 export interface SplitJob {
   /** PanDA's `jobPars`. */
   parameters: string;

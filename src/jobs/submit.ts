@@ -14,7 +14,7 @@ import { type JobTemplate, splitJob } from './split.ts';
 export interface Submission {
   /** With the `/` at its end. */
   name: string;
-  /** Whether it is refused while its owner has a task of that name that is active or succeeded. */
+  /** True when it is refused while its owner has a task of that name that is active or succeeded. */
   uniqueName: boolean;
   /** The queue that it is for, or null for any. */
   queue: string | null;
@@ -73,7 +73,7 @@ export async function submitTask(
 }
 
 /**
- * What no pilot could run, or what would leave no output behind, is refused while its owner is there to read why.
+ * Refuses a task that no pilot could run, or that would leave no output behind, while its owner is there to read why.
  *
  * @returns the name of the sandbox that its jobs start from, if any
  */

@@ -22,7 +22,7 @@ export interface TaskInfo {
   jobs: JobCounts;
 }
 
-/** How many of a task's jobs are where. */
+/** A task's jobs, counted by where they are. */
 export interface JobCounts {
   total: number;
   /** Not acquired, or again after an attempt failed. */

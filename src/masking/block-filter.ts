@@ -55,7 +55,7 @@ export function createBlockFilter(patterns: Iterable<Pattern>, escapable: Iterab
   return { windowBytes, blockBytes, stride, windows, blocks, grams, beginnings };
 }
 
-/** Whether some pattern may have `byte` after the three bytes before `at`. */
+/** True when some pattern may have `byte` after the three bytes before `at`. */
 export function mayContinue({ grams }: BlockFilter, text: Uint8Array, at: number, byte: number): boolean {
   const before = ((text[at - 3] as number) << 24) | ((text[at - 2] as number) << 16) | ((text[at - 1] as number) << 8);
   return hasBit(grams, hashOfGram(before | byte));
@@ -101,7 +101,7 @@ function hashOf(text: DataView, at: number, length: number): number {
 /** A set of hashes that may hold a few more than were added: one bit for each range of hashes. */
 interface Bits {
   bytes: Uint8Array;
-  /** What takes a hash of 32 bits to the number of its byte. */
+  /** Takes a hash of 32 bits to the number of its byte. */
   shift: number;
 }
 

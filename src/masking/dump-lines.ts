@@ -26,7 +26,7 @@ const UNFINISHED = [
   /^(?: [0-9a-f]{2})* [0-9a-f]?$|^(?: [0-9a-f]{2})+$/i,
 ];
 
-/** Whether an unfinished line may become one of a dump. */
+/** True when an unfinished line may become one of a dump. */
 export function mayBecomeDump(line: string): boolean {
   return line.length < MOST_DUMP_COLUMNS && UNFINISHED.some((form) => form.test(line));
 }

@@ -58,7 +58,7 @@ export function createDumpSearch(
     if (end > 0) found(start, end, state);
   }
 
-  /** @returns whether it is of a dump */
+  /** @returns true when it is of a dump */
   function readLine(text: Buffer, from: number, to: number): boolean {
     if (to - from > MOST_DUMP_COLUMNS) return false;
     const dump = readDumpLine(text.toString('latin1', from, to), state !== 0);

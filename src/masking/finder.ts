@@ -21,7 +21,7 @@ export interface Finder {
 }
 
 export interface FindStream {
-  /** What is found in the next bytes; a secret that they cut short is found with the rest. Not in order where secrets overlap. */
+  /** The finds in the next bytes; a secret that they cut short is found with the rest. Not in order where secrets overlap. */
   write(chunk: Uint8Array): Find[];
   end(): Find[];
 }

@@ -6,7 +6,7 @@ import { MIN_MASKED_CHARS } from '../protocol/limits.ts';
  */
 export type Pattern = string & { readonly __brand: 'Pattern' };
 
-/** What is looked for: a text, or the bytes of a file that is no text. */
+/** A thing to look for: a text, or the bytes of a file that is no text. */
 export type Part = string | Uint8Array;
 
 /**
@@ -140,7 +140,7 @@ export function base64Twice(part: Part): Pattern[] {
   });
 }
 
-/** @param before how many bytes stand before, of those that share digits with the first ones */
+/** @param before the number of bytes before, of those that share digits with the first ones */
 function alignedBase64(bytes: Uint8Array, before: number): { text: string; core: string } {
   const text = Buffer.concat([Buffer.alloc(before), bytes]).toString('base64');
   const first = Math.ceil((before * 8) / 6);

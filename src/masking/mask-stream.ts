@@ -4,7 +4,7 @@ import { createTail } from './held-tail.ts';
 import { createRuns } from './runs.ts';
 import { createSearch } from './search.ts';
 
-/** What stands in a log in place of a secret. */
+/** The text in a log in place of a secret. */
 const MASK = Buffer.from('***');
 
 /** Masks one stream. Each of a process's streams has its own: what one holds back has nothing to do with the other. */
@@ -26,10 +26,10 @@ export function createMaskStream(automaton: Automaton, filter: BlockFilter): Mas
   const tail = createTail();
   const runs = createRuns();
   const search = createSearch(automaton, filter, (start, end) => runs.add(Math.max(0, start), end));
-  /** Whether the last thing shown was a mask, which a run that follows at once continues. */
+  /** True when the last thing shown was a mask, which a run that follows at once continues. */
   let masking = false;
 
-  /** What can be shown of `text` when everything before `settled` is, and how many bytes of it that covers. */
+  /** The part of `text` that can be shown when everything before `settled` is, and how many bytes of it that covers. */
   function release(
     text: Uint8Array,
     open: number,

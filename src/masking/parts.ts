@@ -12,7 +12,7 @@ import { DOCUMENT_WORD_READERS, WORD_READERS } from './parts/words.ts';
 /** The reason why a part is hidden. */
 export type HiddenAs = 'whole' | 'decoded' | 'named' | 'random' | 'unknown';
 
-/** What is to be hidden of a value, and what stays visible. */
+/** The parts of a value that are to be hidden, and those that stay visible. */
 export interface Parts {
   /** Texts, and the bytes that an encoded value or part stands for where these are no text. */
   hidden: readonly HiddenPart[];
@@ -29,7 +29,7 @@ export interface HiddenPart {
   name?: string | undefined;
 }
 
-/** Whether `text` spans lines: no log line can hold it as it is. */
+/** True when `text` spans lines: no log line can hold it as it is. */
 export function hasLineEnd(text: string): boolean {
   return text.includes('\n') || text.includes('\r');
 }
@@ -100,7 +100,7 @@ export function takeApart(value: string, choice: MaskChoice = 'parts'): Parts {
 /** Fewer bytes that are no text would be found in a log by chance. */
 const MIN_MASKED_BYTES = 12;
 
-/** What is decoded is hidden as what it was decoded from, unless that was hidden for its looks. */
+/** A decoded text is hidden for the reason of its encoded one, unless that was hidden for its looks. */
 function asPiece(field: Field, parent: HiddenAs | undefined, { as, depth }: Piece): Piece {
   const next = depth + 1;
   if (field.as !== 'same') return { ...field, depth: next };
@@ -133,7 +133,7 @@ function reasonToHide({ text, as, tells }: Piece): HiddenAs | undefined {
   return as === 'field' && tells === 'nothing' && !isHarmlessShape(text) && !isNoValue(text) ? 'unknown' : undefined;
 }
 
-/** What is left of JSON without its strings and numbers. */
+/** The rest of JSON without its strings and numbers. */
 const JSON_STRUCTURE = /[\s{}[\]",:]+|true|false|null/g;
 /** A ruler, a row of stars or dots. */
 const REPEATED_SIGN = /^([^\p{L}\p{N}])\1*$/u;

@@ -31,7 +31,7 @@ export interface NamedSecret {
   mask?: MaskChoice | undefined;
 }
 
-/** What to look for in a log. */
+/** The texts to look for in a log. */
 export interface PatternSet {
   patterns: ReadonlySet<Pattern>;
   /** Those of them whose characters a program may escape: not hex, and no list of numbers. */
@@ -128,7 +128,7 @@ function takeApart({ name, value, mask }: NamedSecret): TakenApart {
   return { name, size, parts, maskable: inOneLine(parts), isCut: false };
 }
 
-/** What has several lines is in no line of a log as it is. */
+/** A text of several lines is in no line of a log as it is. */
 function inOneLine(parts: readonly Part[]): boolean {
   return parts.some((part) => typeof part === 'string' && !hasLineEnd(part));
 }

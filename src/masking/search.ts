@@ -38,7 +38,7 @@ export function createSearch(automaton: Automaton, filter: BlockFilter, found: F
   const dumps = createDumpSearch(automaton, found);
   const introducers = createIntroducers();
   let state = 0;
-  /** What was read last, and what stood before it. */
+  /** The item that was read last, and those before it. */
   let last: Uint8Array = new Uint8Array(0);
   let before: Uint8Array = last;
 

@@ -139,7 +139,7 @@ export function createSpelledSearch(
     return state;
   }
 
-  /** Whether the escape that was read may be the fourth byte of a pattern or a later one. */
+  /** True when the escape that was read may be the fourth byte of a pattern or a later one. */
   function mayBeLater(text: Uint8Array, at: number): boolean {
     if (at < 3 || spellings.cutShort) return true;
     for (let index = 0; index < spellings.count; index++) {

@@ -151,7 +151,7 @@ function readEntity(text: Uint8Array, at: number, ended: boolean, out: Spellings
   if (isIntroducer(entity.point)) readPeeled(text, at, ended, out, peels);
 }
 
-/** What may follow a backslash instead of the character itself. */
+/** The characters that may follow a backslash instead of the character itself. */
 const NAMED = new Map(
   Object.entries({ a: 7, b: 8, e: 27, E: 27, f: 12, n: 10, r: 13, t: 9, v: 11, Z: 26, s: 32 }).map(
     ([letter, value]) => [letter.charCodeAt(0), value] as const,
@@ -347,7 +347,7 @@ function readPeeled(text: Uint8Array, at: number, ended: boolean, out: Spellings
   while (count < PEELED_CHARS && next < text.length) {
     const length = peelOne(text, next, ended, once, peels);
     if (once.cutShort) {
-      // What ends there may be an escape of what is decoded here.
+      // A text that ends there may be an escape of the one that is decoded here.
       cut = true;
       break;
     }
@@ -409,7 +409,7 @@ function hexNumber(text: Uint8Array, at: number, count: number): number {
   return number;
 }
 
-/** Whether the text ends within what may be `count` hex digits. */
+/** True when the text ends within what may be `count` hex digits. */
 function isHexUpTo(text: Uint8Array, at: number, count: number): boolean {
   let next = at;
   while (next < at + count && hexDigit(text[next]) >= 0) next++;

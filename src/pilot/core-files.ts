@@ -11,7 +11,7 @@ const NO_DEBUGGER_FLAG = '--disable-sigusr1';
  * starts the program anew, under the same pid, as Node can do that only with flags; so it is to be called first of all,
  * before anything is read. What a payload starts is not concerned.
  *
- * @returns whether the memory is out of reach: Node before 26 cannot do that. Core files are switched off either way
+ * @returns true when the memory is out of reach: Node before 26 cannot do that. Core files are switched off either way
  */
 export async function protectMemory(): Promise<boolean> {
   allowNoCoreFiles();

@@ -50,7 +50,7 @@ export async function fetchSandbox(
 }
 
 /**
- * Nothing but its digest proves what is sent for a sandbox: without it, whatever ends TLS on the way could put a program of its own
+ * Its digest alone proves a sandbox: without it, a proxy that ends TLS on the way could put a program of its own
  * beside the secrets.
  */
 function checked(archive: Readable, sha256: string | undefined): Readable {
@@ -58,7 +58,7 @@ function checked(archive: Readable, sha256: string | undefined): Readable {
   const digest = Buffer.from(sha256, 'hex').toString('base64url');
   const check = digestCheck(
     digest,
-    () => new Unavailable('what was sent is not the sandbox that the task was submitted with'),
+    () => new Unavailable('the file that was sent is not the sandbox that the task was submitted with'),
   );
   return pipeline(archive, check, () => {}); // Its reader sees every error.
 }

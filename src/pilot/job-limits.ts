@@ -39,7 +39,7 @@ const SHARE_OF_CORE = 0.01;
  * Watches a payload from its start on. Memory and disk are looked at every few seconds, and less often where looking takes long,
  * so that it costs no more than a hundredth of a core.
  *
- * @param directories what they hold counts, with what the payload deleted and no longer uses left out
+ * @param directories their contents count, without files that the payload deleted and no longer uses
  * @param onExceeded told once at most, with the reason
  */
 export function enforceLimits(

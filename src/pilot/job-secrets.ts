@@ -7,7 +7,7 @@ import { maskChoices } from '../protocol/whole-masks.ts';
 export interface JobSecret {
   name: WireName;
   value: Plaintext;
-  /** How much of it the log hides; `parts` when left out. */
+  /** The part of it that the log hides; `parts` when left out. */
   mask?: MaskChoice;
 }
 

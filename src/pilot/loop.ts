@@ -49,7 +49,7 @@ const RENEW_SECONDS = 300;
  * A pilot's life: cleans up after pilots that were killed, then runs jobs until there were enough of them, none was there
  * for too long, or it is told to stop.
  *
- * @returns how many jobs it ran
+ * @returns the number of jobs that it ran
  * @throws when the server refuses to give this pilot jobs, after the jobs that still run
  */
 export async function runPilot(options: PilotOptions): Promise<number> {

@@ -28,7 +28,7 @@ export interface PilotHome {
  * Makes a home (0700) in `folder`.
  *
  * @param secretsFolder where the pilot's directory for secrets goes, see `chooseSecretsFolder`
- * @param isolated whether secrets are in payloads' own memory, and nothing of them on the node
+ * @param isolated true when secrets are in payloads' own memory, and nothing of them on the node
  * @throws {Misconfigured} when others than this user may look into `folder`
  */
 export async function openPilotHome(
@@ -62,7 +62,7 @@ export async function openPilotHome(
  * memory, wherever their own folders are, that are no longer alive (killed, or the power failed): ends what is left of their payloads, then removes their secrets and directories. What cannot be removed does
  * not stop it.
  *
- * @returns how many there were
+ * @returns the number of them
  */
 export async function removeLeftovers(
   folder: string,

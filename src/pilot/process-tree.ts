@@ -24,7 +24,7 @@ const KILL_SECONDS = 5;
  * Ends every process of the tree: asks (TERM), waits for up to `graceSeconds`, then kills. Of a tree that forks faster
  * than it is read, each process is stopped before it is killed, so that it cannot make more.
  *
- * @returns whether all of them are gone
+ * @returns true when all of them are gone
  */
 export async function endProcesses(tree: ProcessTree, graceSeconds: number): Promise<boolean> {
   if (membersOf(tree).length === 0) return true;
@@ -87,7 +87,7 @@ export function membersOf({ leader, mark }: ProcessTree): number[] {
   return [...members];
 }
 
-/** @returns whether there was such a process of ours */
+/** @returns true when there was such a process of ours */
 function signal(pid: number, name: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(pid, name);

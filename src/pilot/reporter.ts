@@ -40,9 +40,9 @@ export interface Reporter {
   is(state: Extract<JobState, 'starting' | 'running' | 'holding'>): void;
   /** Adds to the log that the job's owner sees while it runs; one try. */
   appendLog(offset: number, bytes: Uint8Array): Promise<KeptLog>;
-  /** Uploads a file, again and again until the server has it. @throws {Refused} when it does not want it */
+  /** Uploads a file, and repeats it until the server has it. @throws {Refused} when it does not want it */
   upload(kind: 'log' | 'output', name: string, path: string): Promise<void>;
-  /** Reports the end, again and again until the server has it. @returns why it does not want it, if so */
+  /** Reports the end, and repeats it until the server has it. @returns the reason when it does not want it */
   ended(end: AttemptEnd): Promise<string | undefined>;
 }
 

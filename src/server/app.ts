@@ -32,7 +32,7 @@ import { aliveRoute, systemRoutes } from './routes/system.ts';
 import { taskRoutes } from './routes/task.ts';
 import { transformationRoute } from './routes/transformation.ts';
 
-/** What the routes work on: each call ends in one function of one of these. */
+/** The rooms behind the routes: each call ends in one function of one of these. */
 export interface Rooms extends Identity {
   vault: Vault;
   delivery: Delivery;
@@ -42,7 +42,7 @@ export interface Rooms extends Identity {
   jobFiles: JobFiles;
   checkQueues: SecretRooms['checkQueues'];
   administrationBy: AdministrationBy;
-  /** Whether a token was found good before, and has not ended. */
+  /** True when a token was found good before, and has not ended. */
   isKnownToken(token: string): boolean;
   /** Without it nobody logs in here: tokens come from elsewhere. */
   login?: LoginRooms;

@@ -3,7 +3,7 @@ import type { AuthConfig } from '../identity/auth-config.ts';
 import type { IdentityProvider } from '../identity/provider/provider.ts';
 import type { SignIn } from '../identity/sign-in.ts';
 
-/** What people log in with at the embedded provider. */
+/** The rooms by which people log in at the embedded provider. */
 export interface LoginRooms {
   /** The provider; known once the server listens, because its address may be that. */
   provider(): IdentityProvider;

@@ -13,7 +13,7 @@ export interface Blob {
   size: number;
 }
 
-/** What arrives is written to all the time: a connection that is silent for long is closed. */
+/** A file that arrives is written to all the time: a connection that is silent for long is closed. */
 const ABANDONED_MILLISECONDS = 3600_000;
 
 const ADDRESS = /^[0-9a-f]{64}$/;
@@ -34,7 +34,7 @@ export interface Blobs {
    * Deletes a blob that nobody kept, or kept again, since `before` (milliseconds since 1970 UTC): so that one whose row is about
    * to be written stays. A reader that has opened it reads it to its end.
    *
-   * @returns whether it is gone
+   * @returns true when it is gone
    */
   delete(sha256: string, before: number): Promise<boolean>;
 }

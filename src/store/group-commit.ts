@@ -2,7 +2,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Kysely, Transaction } from 'kysely';
 import type { Schema } from './schema.ts';
 
-/** How many writes share one transaction at most: what waits behind them must not wait long. */
+/** The most writes that share one transaction: those behind them must not wait long. */
 const MAX_GROUP = 256;
 
 interface Waiting {

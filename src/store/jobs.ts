@@ -76,7 +76,7 @@ export async function reviveJobs(
   return Number(result.numUpdatedRows);
 }
 
-/** Whether a job of the task is in one of the states. */
+/** True when a job of the task is in one of the states. */
 export async function hasJobsIn(db: Database, taskId: number, states: readonly JobState[]): Promise<boolean> {
   const found = await db
     .selectFrom('jobs')
@@ -88,7 +88,7 @@ export async function hasJobsIn(db: Database, taskId: number, states: readonly J
   return found !== undefined;
 }
 
-/** Whether any job of the task was ever acquired. */
+/** True when any job of the task was ever acquired. */
 export async function wasStarted(db: Database, taskId: number): Promise<boolean> {
   const found = await db
     .selectFrom('jobs')

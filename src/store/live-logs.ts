@@ -18,7 +18,7 @@ export interface LiveLogs {
    * Adds `bytes`, which belong at `offset`, as far as they are not there yet; nothing when there is a gap before them, or the
    * log has `maxBytes`.
    *
-   * @returns how many bytes there are now
+   * @returns the number of bytes that there are now
    */
   append(log: LiveLogOf, part: { offset: number; bytes: Uint8Array; maxBytes: number }): Promise<number>;
   /** At most `maxBytes` from `offset` on; none when there is no such log. */

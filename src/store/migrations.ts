@@ -3,7 +3,7 @@ import type { Migration, MigrationProvider } from 'kysely/migration';
 import { FIRST_TASK_ID } from '../protocol/limits.ts';
 import type { Schema } from './schema.ts';
 
-/** What differs between the two databases in a table's definition. */
+/** The differences between the two databases in a table's definition. */
 export interface ColumnTypes {
   /** Bytes. */
   bytes: string;

@@ -14,7 +14,7 @@ export interface PostgresAddress {
 
 const VERIFIED = new Set(['verify-full', 'verify-ca']);
 const UNVERIFIED = new Set(['disable', 'allow', 'prefer', 'require', 'no-verify']);
-/** What of the URL is about TLS: read here, so that nothing behind it decides otherwise. */
+/** The URL's parameters about TLS: read here, so that nothing behind it decides otherwise. */
 const TLS_PARAMETERS = ['ssl', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'sslpassword', 'uselibpqcompat'] as const;
 
 /**

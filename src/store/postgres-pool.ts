@@ -74,7 +74,7 @@ export function steadyPool(pool: pg.Pool): PostgresPool {
     }
   }
 
-  /** What Kysely takes for one connection for as long as it holds it: by another client, where a read is tried again. */
+  /** One connection to Kysely, for as long as it holds it: another client takes its place where a read is tried again. */
   function held(first: pg.PoolClient): PostgresPoolClient {
     let client = first;
     let inTransaction = false;

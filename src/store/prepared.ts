@@ -17,7 +17,7 @@ class Argument {
   }
 }
 
-/** How many shapes of one statement are kept: lists are short, and what is longer costs more elsewhere. */
+/** The most shapes of one statement that are kept: lists are short, and what is longer costs more elsewhere. */
 const MAX_SHAPES = 40;
 
 /**

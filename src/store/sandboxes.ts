@@ -48,7 +48,7 @@ export async function readSandboxInUse(db: Database, name: string) {
   return (await findSandboxInUse(db, { name }))[0];
 }
 
-/** How many bytes of sandboxes an owner has brought since `time`, milliseconds. */
+/** The bytes of sandboxes that an owner has brought since `time`, milliseconds. */
 export async function sumSandboxes(db: Database, owner: OwnerId, time: number): Promise<number> {
   const { bytes } = await db
     .selectFrom('sandboxes')

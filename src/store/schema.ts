@@ -85,7 +85,6 @@ interface SecretVersionsTable {
   ciphertext: Uint8Array;
 }
 
-/** Append-only; each row holds the hash of the one before it in its owner's chain (chain `system` for operators' acts). */
 /** Heads of chains that belong to no owner. */
 interface AuditHeadsTable {
   chain: string;
@@ -93,6 +92,7 @@ interface AuditHeadsTable {
   audit_hash: Uint8Array | null;
 }
 
+/** Append-only; each row holds the hash of the one before it in its owner's chain (chain `system` for operators' acts). */
 interface AuditTable {
   /** The chain's id: an owner's, or `system`. */
   owner_id: string;
@@ -143,7 +143,7 @@ interface SignInFailuresTable {
   expires_at: number;
 }
 
-/** What the OpenID provider keeps: codes, refresh tokens, sessions, grants, pages that wait for somebody. */
+/** Records of the OpenID provider: codes, refresh tokens, sessions, grants, pages that wait for somebody. */
 interface ProviderRecordsTable {
   /** The kind, in the provider's words: `RefreshToken`, `DeviceCode`, `Session`, ... */
   model: string;
@@ -189,7 +189,7 @@ interface JoinTokensTable {
   /** The pilot that used it, once. */
   pilot_id: string | null;
   used_at: number | null;
-  /** How often somebody proved to hold it after it was used; when last, where, and whether with the first one's key. */
+  /** The number of times that somebody proved to hold it after it was used; the last time and place, and 1 if with the first one's key. */
   refused_uses: Generated<number>;
   refused_at: number | null;
   refused_node: string | null;
@@ -289,7 +289,7 @@ interface AttemptsTable {
   queue: string;
   pilot_id: string;
   node: string;
-  /** How long its pilot may be silent. */
+  /** The longest that its pilot may be silent. */
   lease_seconds: number;
   lease_until: number;
   created_at: number;

@@ -11,7 +11,7 @@ import {
   SqliteQueryCompiler,
 } from 'kysely';
 
-/** How many prepared statements are kept: every query of this project, with room. */
+/** The most prepared statements that are kept: every query of this project, with room. */
 const KEPT_STATEMENTS = 500;
 
 /**

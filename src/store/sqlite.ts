@@ -7,7 +7,7 @@ import type { Schema } from './schema.ts';
 import { sqliteDialect } from './sqlite-dialect.ts';
 import { migrate, type Store } from './store.ts';
 
-/** How long a statement waits for another process (an administration command, say) that writes. */
+/** The longest that a statement waits for another process (an administration command, say) that writes. */
 const BUSY_MILLISECONDS = 10_000;
 
 /**

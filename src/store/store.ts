@@ -4,7 +4,7 @@ import { Misconfigured } from '../protocol/errors.ts';
 import { type ColumnTypes, migrationProvider } from './migrations.ts';
 import type { Schema } from './schema.ts';
 
-/** What a statement runs on: the store itself, or a transaction that it handed out. */
+/** A statement runs on this: the store itself, or a transaction that it handed out. */
 export type Database = Kysely<Schema>;
 
 /** The database, whichever it is. Made by `openSqlite` or `openPostgres`. */

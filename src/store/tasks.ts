@@ -80,7 +80,7 @@ export const startTasks = prepared<{ ids: readonly number[]; now: number }, neve
     .where('state', '=', 'ready' satisfies TaskState),
 );
 
-/** What jobs are made from. */
+/** The columns that jobs are made from. */
 export interface TemplateRow {
   id: number;
   name: string;

@@ -3,7 +3,7 @@ import { warn } from '../reporting.ts';
 import { type OwnSecrets, shownNames } from './own-secrets.ts';
 import type { PrunOptions } from './program.ts';
 
-/** What becomes of the options that are sent, for the message. Names of secrets (`--useSecrets`) are never stored. */
+/** The fate of the options that are sent, for the message. Names of secrets (`--useSecrets`) are never stored. */
 const KEPT: { [option in keyof PrunOptions]?: string } = {
   exec: "in the server's database, and on the list of processes of each node",
   outDS: "in the server's database, in the name of each output",

@@ -8,7 +8,7 @@ const SHOWN_LEAKS = 10;
  * Warns of files that hold values of the user's secrets: a sandbox is stored on the server in clear, and goes to every job. At a
  * terminal the user is asked whether to go on.
  *
- * @returns whether to go on
+ * @returns true to go on
  */
 export async function checkSandbox(
   secrets: OwnSecrets,

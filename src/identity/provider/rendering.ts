@@ -83,7 +83,7 @@ export const renderError: NonNullable<Configuration['renderError']> = (ctx, { er
     error === 'server_error'
       ? 'Something is wrong with this server. Try again later.'
       : `The program or page that sent you here asked for something that this server refuses: ${error_description ?? error}.`;
-  show(ctx, notice('This cannot go on', text, { status: ctx.status }));
+  show(ctx, notice('Something went wrong', text, { status: ctx.status }));
 };
 
 function formOf(ctx: KoaContextWithOIDC): { action: string; xsrf: string } {

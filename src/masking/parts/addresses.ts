@@ -41,7 +41,7 @@ function asWrittenAndDecoded(name: string, text: string): Field[] {
     .map((each) => ({ ...namedField(name, each), as: name === 'user' ? 'text' : 'field' }));
 }
 
-/** What is no encoding stays as it is. */
+/** A text that is no encoding stays as it is. */
 export function percentDecoded(text: string): string {
   if (!text.includes('%')) return text;
   try {

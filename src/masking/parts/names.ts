@@ -15,8 +15,8 @@ export function tellsOf(name: string): NameTells {
 }
 
 /**
- * Whether `name` is made of words that name fields, and of nothing else. Only such a name may be shown: what a reader takes for a name
- * in a text of another format may be a part of the secret.
+ * True when `name` is made of words that name fields, and of nothing else. Only such a name may be shown: in
+ * a text of another format, the word that a reader takes for a name may be a part of the secret.
  */
 export function isFieldName(name: string): boolean {
   if (!/^[A-Za-z][A-Za-z_.-]{0,39}$/.test(name)) return false;

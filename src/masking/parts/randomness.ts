@@ -11,7 +11,7 @@ const SAMPLE_CHARS = 256;
 const MIN_RANDOM_DIGITS = 16;
 
 /**
- * Whether `text` looks as if it was made by chance. Of several words one is enough, but a key may be written in groups of one
+ * True when `text` looks as if it was made by chance. Of several words one is enough, but a key may be written in groups of one
  * length. Signs that repeat do not count. The thresholds were chosen on the values in `test/vectors/masking/parts/` and on the words of source code and documents.
  */
 export function looksRandom(text: string): boolean {
@@ -42,7 +42,7 @@ function thresholdOf(text: string): number {
   return /\d|[a-z][A-Z]/.test(text) || /[!#$%^&*+?~]/.test(text) ? 4.1 + 8 / text.length : 4.3 + 10.4 / text.length;
 }
 
-/** How unlikely the characters are after each other, in bits for each. */
+/** The improbability of the characters after each other, in bits for each. */
 function surpriseOf(text: string): number {
   let bits = 0;
   let before = 0;

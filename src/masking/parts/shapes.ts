@@ -26,7 +26,7 @@ export function isAddress(text: string): boolean {
   return ADDRESSES.some((shape) => shape.test(trimmed)) || (PATH.test(trimmed) && !looksRandom(trimmed));
 }
 
-/** What stands in the place of a secret when there is none, or names a way to log in. */
+/** Words in the place of a secret when there is none, or that name a way to log in. */
 export function isNoValue(text: string): boolean {
   return NO_VALUE.test(text.trim());
 }

@@ -45,7 +45,7 @@ function words(text: string): Field[] {
     const bare = word.replace(/[.:]+$/, '');
     if (bare.includes('://') || bare.includes('\\n')) continue;
     found.add(bare);
-    // What stands behind a sign may be a token, and all of it may be base64.
+    // The text behind a sign may be a token, and all of it may be base64.
     for (const piece of bare.split(WITHIN_WORDS)) found.add(piece);
     for (const piece of bare.split(/[:=,@]/)) found.add(piece);
   }

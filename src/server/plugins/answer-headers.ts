@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 
 /**
- * What every answer says to whatever carries or shows it: not to keep it, which may be a secret that was asked for with GET
+ * Tells caches and browsers, in every answer, not to keep it, since it may be a secret that was asked for with GET
  * (RFC 9111, section 5.2.2.5), and not to guess from the bytes of a user's file that it is a script or a page of this site.
  */
 export function setAnswerHeaders(app: FastifyInstance): void {

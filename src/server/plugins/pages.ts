@@ -28,7 +28,7 @@ export function answerWithPages(app: FastifyInstance, logger: Logger): void {
         .type('application/json')
         .send(JSON.stringify({ error: code, error_description: message }));
     }
-    return sendPage(reply, notice('This cannot go on', sentence(message), { status }));
+    return sendPage(reply, notice('Something went wrong', sentence(message), { status }));
   });
 }
 

@@ -16,8 +16,8 @@ declare module 'fastify' {
 }
 
 /**
- * Holds a proven request to its proof, and proves the answer: nothing of a body that is not the proof's gets to its end, whoever
- * reads it, and every answer, refusals included, carries the server's own proof.
+ * Holds a proven request to its proof, and proves the answer: nothing of a body that is not the proof's gets to its end, any
+ * reader's, and every answer, refusals included, carries the server's own proof.
  */
 export function keepProofs(app: FastifyInstance): void {
   app.addHook('preParsing', (request, _reply, payload, done) => {

@@ -3,7 +3,7 @@ import { type DestinationStream, type Logger, pino } from 'pino';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** How the request ended, for its log line: `ok`, or the code of the error. */
+    /** The request's end, for its log line: `ok`, or the code of the error. */
     outcome: string;
   }
 }

@@ -4,7 +4,7 @@ import { isLoopback } from '../../protocol/loopback.ts';
 
 /**
  * A secure line is TLS to this server, TLS to a trusted proxy that says so (`X-Forwarded-Proto`), or no line at all: a peer on
- * this machine. A request that was forwarded from elsewhere is not local, whoever forwarded it.
+ * this machine. A request that was forwarded from elsewhere is not local.
  *
  * @throws {InsecureTransport}
  */

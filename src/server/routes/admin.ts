@@ -7,7 +7,7 @@ import { succeeded } from '../../protocol/envelope.ts';
 import { callerOf } from '../plugins/authentication.ts';
 import { route } from '../route.ts';
 
-/** What an operator may do over the network. */
+/** The acts of an operator over the network. */
 export type AdministrationBy = (operator: Caller) => Administration;
 
 /** The calls of operators: each is one function of {@link Administration}. */

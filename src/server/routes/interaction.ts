@@ -65,7 +65,7 @@ function ended(): NotFound {
   return new NotFound('this page has ended, or belongs to another browser: start the login again');
 }
 
-/** What a page is told of an interaction. The answer to its form may lead to the program's own page, by way of the provider. */
+/** An interaction, as a page is told of it. The answer to its form may lead to the program's own page, by way of the provider. */
 function addressed({ client, scopes, redirectUri }: PendingInteraction) {
   return { client, scopes, formTargets: redirectUri === undefined ? [] : [new URL(redirectUri).origin] };
 }

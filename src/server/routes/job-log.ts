@@ -7,7 +7,7 @@ import { MAX_LIVE_LOG_PART_BYTES } from '../../protocol/limits.ts';
 import { callerOf, ownerOf } from '../plugins/authentication.ts';
 import { route } from '../route.ts';
 
-/** What a pilot adds to the log of a job that runs. */
+/** A pilot adds to the log of a job that runs. */
 export async function pilotJobLogRoutes(pilots: FastifyInstance, { jobLogs }: { jobLogs: JobLogs }): Promise<void> {
   await pilots.register(async (app) => {
     app.removeAllContentTypeParsers();
@@ -21,7 +21,7 @@ export async function pilotJobLogRoutes(pilots: FastifyInstance, { jobLogs }: { 
   });
 }
 
-/** What its owner reads of it. */
+/** Its owner reads it. */
 export function jobLogRoutes(app: FastifyInstance, { jobLogs }: { jobLogs: JobLogs }): void {
   route(app, getJobLog, async ({ job_id: jobId, attempt, offset = 0 }, request) =>
     succeeded(await jobLogs.read(ownerOf(request), jobId, { attempt, offset })),

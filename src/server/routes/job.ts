@@ -8,7 +8,7 @@ import { NotFound } from '../../protocol/errors.ts';
 import { ownerOf } from '../plugins/authentication.ts';
 import { route } from '../route.ts';
 
-/** What PanDA says of a job that it does not know. */
+/** PanDA's words for a job that it does not know. */
 const UNKNOWN = { status: 'unknown', command: 'tobekilled' };
 
 /** A user's jobs, and what they brought back. */

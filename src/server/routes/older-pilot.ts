@@ -82,7 +82,7 @@ export function olderPilotRoutes(app: FastifyInstance, { jobs, delivery }: Pilot
   // Not kept; a pilot must not fail on saying it.
   call('updateWorkerPilotStatus', () => ({ StatusCode: STATUS.succeeded }));
 
-  // What a pilot of PanDA's may ask for and this system does not have. It goes on without.
+  // A pilot of PanDA's may ask for these, and this system does not have them. It goes on without.
   const notOffered = (errorDialog: string) => () => ({ StatusCode: STATUS.failed, errorDialog });
   call('get_access_token', notOffered('no tokens are renewed here: start the pilot with one that outlives it'));
   call('getProxy', notOffered('there are no X.509 proxies here'));

@@ -9,7 +9,7 @@ import { callerOf } from '../plugins/authentication.ts';
 import { requireSecureTransport } from '../plugins/transport.ts';
 import { route } from '../route.ts';
 
-/** How a pilot comes to a session: a call that needs no other proof than the one it carries. */
+/** A pilot gets a session by this call, which needs no other proof than the one it carries. */
 export function joinRoute(app: FastifyInstance, pilots: PilotSessions, logger: Logger): void {
   app.addHook('onRequest', async (request) => {
     request.refuseFlood();
@@ -28,7 +28,7 @@ export function joinRoute(app: FastifyInstance, pilots: PilotSessions, logger: L
         mac: joined.mac,
       } satisfies calls.JoinedPilot);
     } catch (error) {
-      // From whoever holds a token, which is more than a guess.
+      // From somebody who holds a token, which is more than a guess.
       if (error instanceof Conflict || error instanceof Forbidden) {
         logger.warn({ part: 'join', joinToken: tokenId, refused: (error as PandaError).code, node, from: request.ip });
       }

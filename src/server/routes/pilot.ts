@@ -14,13 +14,13 @@ import { streamBodies } from '../plugins/body.ts';
 import { route } from '../route.ts';
 import { takeReport } from '../take-report.ts';
 
-/** What a pilot's calls work on, whichever way it speaks. */
+/** The rooms behind a pilot's calls, ours or PanDA's. */
 export interface PilotRooms {
   jobs: Jobs;
   delivery: Delivery;
 }
 
-/** What a pilot asks and reports. It serves the queues that its token names, and touches only attempts that it holds. */
+/** The calls of a pilot. It serves the queues that its token names, and touches only attempts that it holds. */
 export async function pilotRoutes(
   app: FastifyInstance,
   { jobs, delivery, jobFiles }: PilotRooms & { jobFiles: JobFiles },
@@ -76,7 +76,7 @@ export async function pilotRoutes(
     });
   });
 
-  // What a worker says of itself and its node is not kept; a pilot must not fail on saying it.
+  // A worker's words about itself and its node are not kept; a pilot must not fail on saying them.
   for (const call of [calls.updateWorkerStatus, calls.updateWorkerNode, calls.updateWorkerNodeGpu]) {
     route(app, call, async () => succeeded(null, 'OK'));
   }

@@ -4,12 +4,12 @@ import { succeeded } from '../../protocol/envelope.ts';
 import { callerOf } from '../plugins/authentication.ts';
 import { route } from '../route.ts';
 
-/** Whether the server answers: for anyone, on any line. */
+/** Answers while the server runs: for anyone, on any line. */
 export function aliveRoute(app: FastifyInstance): void {
   route(app, calls.isAlive, async () => succeeded(null));
 }
 
-/** What the server sees of a caller, for finding out why it is not who it thinks it is. */
+/** Tells a caller who it is for the server, for finding out why it is not who it thinks it is. */
 export function systemRoutes(app: FastifyInstance): void {
   route(app, calls.getAttributes, async (args, request) => {
     const parameters = Object.fromEntries(Object.entries(args).map(([name, value]) => [name, String(value)]));
