@@ -4,7 +4,7 @@ _panda_secrets() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     word=${COMP_WORDS[index]}
     case "$at $word" in
-      'panda-secrets serve' | 'panda-secrets user' | 'panda-secrets user add' | 'panda-secrets user password' | 'panda-secrets user role' | 'panda-secrets user list' | 'panda-secrets user disable' | 'panda-secrets user enable' | 'panda-secrets user remove' | 'panda-secrets user help' | 'panda-secrets token' | 'panda-secrets pilot-token' | 'panda-secrets pilot' | 'panda-secrets pilot list' | 'panda-secrets pilot end' | 'panda-secrets pilot help' | 'panda-secrets queue' | 'panda-secrets queue add' | 'panda-secrets queue list' | 'panda-secrets queue load' | 'panda-secrets queue help' | 'panda-secrets signing-key' | 'panda-secrets signing-key rotate' | 'panda-secrets signing-key help' | 'panda-secrets help') at="$at $word" ;;
+      'panda-secrets serve' | 'panda-secrets user' | 'panda-secrets user add' | 'panda-secrets user password' | 'panda-secrets user role' | 'panda-secrets user list' | 'panda-secrets user disable' | 'panda-secrets user enable' | 'panda-secrets user remove' | 'panda-secrets user help' | 'panda-secrets token' | 'panda-secrets pilot-token' | 'panda-secrets pilot' | 'panda-secrets pilot list' | 'panda-secrets pilot end' | 'panda-secrets pilot help' | 'panda-secrets queue' | 'panda-secrets queue add' | 'panda-secrets queue list' | 'panda-secrets queue load' | 'panda-secrets queue help' | 'panda-secrets signing-key' | 'panda-secrets signing-key rotate' | 'panda-secrets signing-key help' | 'panda-secrets audit' | 'panda-secrets audit verify' | 'panda-secrets audit heads' | 'panda-secrets audit tail' | 'panda-secrets audit export' | 'panda-secrets audit help' | 'panda-secrets help') at="$at $word" ;;
     esac
   done
   case "$at ${COMP_WORDS[COMP_CWORD - 1]}" in
@@ -308,13 +308,73 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets audit verify --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets audit verify --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets audit verify --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets audit verify --heads')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets audit heads --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets audit heads --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets audit heads --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets audit tail --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets audit tail --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets audit tail --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets audit tail -n' | 'panda-secrets audit tail --lines')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets audit tail --chain')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets audit export --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets audit export --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets audit export --config')
+      COMPREPLY=()
+      return
+      ;;
   esac
   case $at in
     'panda-secrets')
       if [[ $current == -* ]]; then
         words='--version -h --help'
       else
-        words='serve user token pilot-token pilot queue signing-key help'
+        words='serve user token pilot-token pilot queue signing-key audit help'
       fi
       ;;
     'panda-secrets serve')
@@ -441,6 +501,38 @@ _panda_secrets() {
       fi
       ;;
     'panda-secrets signing-key help')
+      if [[ $current == -* ]]; then
+        words=''
+      fi
+      ;;
+    'panda-secrets audit')
+      if [[ $current == -* ]]; then
+        words='-h --help'
+      else
+        words='verify heads tail export help'
+      fi
+      ;;
+    'panda-secrets audit verify')
+      if [[ $current == -* ]]; then
+        words='--data --database --config --heads -h --help'
+      fi
+      ;;
+    'panda-secrets audit heads')
+      if [[ $current == -* ]]; then
+        words='--data --database --config -h --help'
+      fi
+      ;;
+    'panda-secrets audit tail')
+      if [[ $current == -* ]]; then
+        words='--data --database --config -n --lines --chain -h --help'
+      fi
+      ;;
+    'panda-secrets audit export')
+      if [[ $current == -* ]]; then
+        words='--data --database --config -h --help'
+      fi
+      ;;
+    'panda-secrets audit help')
       if [[ $current == -* ]]; then
         words=''
       fi

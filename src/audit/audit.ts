@@ -8,6 +8,7 @@ import {
   findAuditHead,
   findSystemAuditHead,
   insertAuditRow,
+  listAuditHeads,
   listAuditRows,
   lockAuditHead,
   lockSystemAuditHead,
@@ -83,11 +84,14 @@ export type AuditCheck = { whole: true; entries: number } | { whole: false; seq:
 const PAGE_ROWS = 1000;
 
 /**
- * Walks a chain and finds an entry that was changed, removed, added or put elsewhere, and a tail that was cut.
+ * Walks a chain and finds an entry that was changed, removed, added or put elsewhere, and a tail that was cut; by heads that were
+ * kept elsewhere also a chain that was made anew as a whole.
  *
- * @awaitsCaller the command that checks the audit
+ * @param kept earlier heads of this chain
  */
-export async function verifyAudit(store: Store, chain: Chain): Promise<AuditCheck> {
+export async function verifyAudit(store: Store, chain: Chain, kept: readonly KeptHead[] = []): Promise<AuditCheck> {
+  const keptHashes = new Map(kept.map((head) => [head.seq, head.hash]));
+  const lastKept = Math.max(0, ...keptHashes.keys());
   let seq = 0;
   let previous: Uint8Array | null = null;
   for (;;) {
@@ -98,6 +102,10 @@ export async function verifyAudit(store: Store, chain: Chain): Promise<AuditChec
         return broken(row.seq, 'the entry does not follow the one before it: one of the two was changed or replaced');
       }
       if (!sameHash(row.hash, hashOf(chain, row))) return broken(row.seq, 'the entry was changed');
+      const keptHash = keptHashes.get(row.seq);
+      if (keptHash !== undefined && keptHash !== hex(row.hash)) {
+        return broken(row.seq, 'the entry is not the one whose head was kept: the chain was made anew up to here');
+      }
       seq = row.seq;
       previous = row.hash;
     }
@@ -115,8 +123,63 @@ export async function verifyAudit(store: Store, chain: Chain): Promise<AuditChec
       return broken(head.audit_seq + 1, 'the entry was added by something else than this software');
     if (!sameHash(head.audit_hash, previous))
       return broken(seq, "the last entry is not the one that the chain's head names");
+    if (lastKept > seq)
+      return broken(seq + 1, `the entries from here to ${lastKept}, of which a head was kept, are missing`);
     return { whole: true, entries: seq };
   }
+}
+
+/** A chain's head to keep elsewhere, where nobody who writes the database can change it. `hash` is in hex. */
+export interface KeptHead {
+  chain: string;
+  seq: number;
+  hash: string;
+}
+
+/** The head of every chain that has entries. */
+export async function auditHeads(store: Store): Promise<KeptHead[]> {
+  const heads = await listAuditHeads(store.db);
+  return heads.flatMap(({ chain, audit_seq: seq, audit_hash: hash }) =>
+    hash === null ? [] : [{ chain, seq, hash: hex(hash) }],
+  );
+}
+
+/** An entry as it is shown. `at` is in milliseconds since 1970 UTC. */
+export interface AuditEntry {
+  chain: string;
+  seq: number;
+  at: number;
+  actor: string;
+  action: string;
+  detail: unknown;
+  hash: string;
+}
+
+/** The entries of a chain after number `after`, in order. */
+export async function* auditEntries(store: Store, chain: string, after = 0): AsyncGenerator<AuditEntry> {
+  for (let last = after; ; ) {
+    const rows = await listAuditRows(store.db, chain, last, PAGE_ROWS);
+    for (const { seq, at, actor, action, detail, hash } of rows) {
+      yield { chain, seq, at, actor, action, detail: parsed(detail), hash: hex(hash) };
+      last = seq;
+    }
+    if (rows.length < PAGE_ROWS) return;
+  }
+}
+
+/** Every chain that has entries, or whose head is somewhere in `kept`, checked. */
+export async function verifyAudits(
+  store: Store,
+  kept: readonly KeptHead[] = [],
+): Promise<{ chain: string; check: AuditCheck }[]> {
+  const heads = await listAuditHeads(store.db);
+  const chains = new Set([...heads.map(({ chain }) => chain), ...kept.map(({ chain }) => chain)]);
+  const checks = [];
+  for (const chain of chains) {
+    const own = kept.filter((head) => head.chain === chain);
+    checks.push({ chain, check: await verifyAudit(store, chain as Chain, own) });
+  }
+  return checks;
 }
 
 function lockHead(tx: Database, chain: Chain): Promise<AuditHead[]> {
@@ -144,6 +207,19 @@ function hashOf(chain: Chain, { seq, at, actor, action, detail, previous_hash }:
 
 function sameHash(a: Uint8Array | null, b: Uint8Array | null): boolean {
   return a === null || b === null ? a === b : Buffer.compare(a, b) === 0;
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}
+
+/** An entry that somebody changed may be anything. */
+function parsed(detail: string): unknown {
+  try {
+    return JSON.parse(detail);
+  } catch {
+    return detail;
+  }
 }
 
 function broken(seq: number, reason: string): AuditCheck {

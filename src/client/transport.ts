@@ -119,7 +119,7 @@ async function readAnswer<T>({ response, check }: Started, url: URL): Promise<An
   const body = await readBody(response, url);
   check(body);
   const text = body.toString('utf8');
-  if (response.statusCode === 503)
+  if (response.statusCode === 503 || response.statusCode === 429)
     throw new Unavailable(`${url.origin} cannot answer now: ${reasonIn(text) ?? TRY_LATER}`);
   if (response.statusCode !== 200) throw unexpectedStatus(response.statusCode ?? 0, url, response.headers.location);
   const { success, message, data } = parseEnvelope<T>(text, url);

@@ -4,10 +4,10 @@ import { CommanderError } from 'commander';
 import { createClient } from '../client/client.ts';
 import { serverAddress } from '../client/server-address.ts';
 import { tlsTrust } from '../client/tls-trust.ts';
+import { protectMemory } from '../files/process-memory.ts';
 import { AttemptFailed, PandaError } from '../protocol/errors.ts';
 import { KILL_POLL_SECONDS } from '../protocol/limits.ts';
 import { shownText } from '../protocol/text.ts';
-import { protectMemory } from './core-files.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
 import { closeInheritedDescriptors } from './inherited-descriptors.ts';
 import { chooseIsolation } from './isolation.ts';
@@ -134,7 +134,7 @@ function stopOnSignals(): AbortSignal {
   stop('SIGTERM', 143);
   stop('SIGINT', 130);
   stop('SIGHUP', 129);
-  // Which would end the pilot, or open a debugger where Node cannot be kept from it (core-files.ts).
+  // Which would end the pilot, or open a debugger where Node cannot be kept from it (process-memory.ts).
   process.on('SIGUSR1', () => {});
   return stopping.signal;
 }

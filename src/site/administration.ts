@@ -1,4 +1,13 @@
-import { type AuditActor, recordAct } from '../audit/audit.ts';
+import {
+  type AuditActor,
+  type AuditCheck,
+  type AuditEntry,
+  auditEntries,
+  auditHeads,
+  type KeptHead,
+  recordAct,
+  verifyAudits,
+} from '../audit/audit.ts';
 import {
   type Account,
   type AccountRole,
@@ -122,6 +131,10 @@ export interface LocalAdministration extends Administration {
   setPassword(name: string, password: string): Promise<void>;
   /** Makes another key sign tokens. @returns the count of keys that are kept */
   rotateSigningKey(options: { forgetOlder: boolean }): Promise<number>;
+  /** Checks every chain of the audit, also against heads that were kept elsewhere. */
+  verifyAudit(kept: readonly KeptHead[]): Promise<{ chain: string; check: AuditCheck }[]>;
+  auditHeads(): Promise<KeptHead[]>;
+  auditEntries(chain: string, after?: number): AsyncIterable<AuditEntry>;
   /** A bearer token of an account. @throws {NotFound} {Forbidden} when it is disabled */
   createUserToken(name: string, options: { ttlSeconds: number; vo?: string | undefined }): Promise<string>;
 }
@@ -149,6 +162,10 @@ export function createLocalAdministration(
       await recordAct(store, clock, 'operator', 'signing_key.rotate', { forgetOlder });
       return count;
     },
+
+    verifyAudit: (kept) => verifyAudits(store, kept),
+    auditHeads: () => auditHeads(store),
+    auditEntries: (chain, after) => auditEntries(store, chain, after),
 
     createUserToken: async (name, { ttlSeconds, vo = ownVo }) =>
       issuer.mintUserToken(await claimAccount(store, clock, name, ttlSeconds), { ttlSeconds, vo }),

@@ -52,6 +52,7 @@ export async function openInstallation(
     );
   }
   if (isNew) await makeDataFolder(data);
+  await refuseUnsafeFolder(data);
   const store = await openStore(settings, waiting);
   let rootKeys: Promise<OpenRootKeys> | undefined;
   const open = (options: { create: boolean }) => {
@@ -109,6 +110,27 @@ async function makeDataFolder(path: string): Promise<void> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw new Misconfigured(`the data folder ${path} cannot be made (${code}); --data names another`);
+  }
+}
+
+/** Who can write the folder can put another database or key in the place of the server's, or have root write elsewhere by a link. */
+async function refuseUnsafeFolder(path: string): Promise<void> {
+  const self = process.geteuid?.();
+  // No such owners and modes on Windows.
+  if (self === undefined) return;
+  const { uid, mode } = await stat(path);
+  if (uid !== self && uid !== 0) {
+    throw new Misconfigured(
+      `the data folder ${path} belongs to another user (uid ${uid}): run this as that user, who runs the server ` +
+        `("sudo -u '#${uid}' panda-secrets ..."), or name another folder with --data`,
+    );
+  }
+  if ((mode & 0o022) !== 0) {
+    const shown = (mode & 0o777).toString(8).padStart(4, '0');
+    throw new Misconfigured(
+      `others on this machine can write the data folder ${path} (mode ${shown}), and so replace what is in it: run ` +
+        `"chmod go-w ${path}", and look whether its files are still this server's`,
+    );
   }
 }
 

@@ -82,3 +82,18 @@ export function listAuditRows(db: Database, chain: string, after: number, limit:
     .limit(limit)
     .execute();
 }
+
+/** The head of every chain: of each owner, in the order of their ids, and then those of none. */
+export async function listAuditHeads(db: Database): Promise<(AuditHead & { chain: string })[]> {
+  const owners = await db
+    .selectFrom('owners')
+    .select(['id as chain', 'audit_seq', 'audit_hash'])
+    .orderBy('id')
+    .execute();
+  const others = await db
+    .selectFrom('audit_heads')
+    .select(['chain', 'audit_seq', 'audit_hash'])
+    .orderBy('chain')
+    .execute();
+  return [...owners, ...others];
+}

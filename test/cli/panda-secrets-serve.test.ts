@@ -1,13 +1,22 @@
 import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:https';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { LOOPBACK } from '../client/certificates.ts';
 import { pandaSecrets, type RunningServer } from './panda-secrets.ts';
+
+const NOBODY = 65534;
+const nobodyAndNode26 = {
+  skip:
+    (process.getuid?.() !== 0 && 'only root can start programs of another user') ||
+    (!process.allowedNodeEnvironmentFlags.has('--experimental-ffi') && 'Node before 26 cannot protect its memory'),
+};
 
 const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
 
@@ -202,3 +211,43 @@ async function connects(url: string): Promise<boolean> {
     socket.destroy();
   }
 }
+
+test('a signal opens no debugger into the server, and it writes no core file', async (t) => {
+  const { url, process: server, ended } = await pandaSecrets(t).serve();
+  const started = readFileSync(`/proc/${server.pid}/cmdline`, 'utf8').split('\0');
+  assert.ok(started.includes('--disable-sigusr1'), 'one in its first moment would');
+  assert.match(readFileSync(`/proc/${server.pid}/limits`, 'utf8'), /Max core file size +0 +0/);
+  server.kill('SIGUSR1');
+  assert.equal((await fetch(`${url}/api/v1/system/is_alive`)).status, 200);
+  server.kill('SIGTERM');
+  const { status, stderr } = await ended;
+  assert.equal(status, 0);
+  assert.ok(!/debugger/i.test(stderr), stderr);
+});
+
+test('another process of its user reads nothing of the memory of a server', nobodyAndNode26, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'panda-memory-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  chownSync(folder, NOBODY, NOBODY);
+  const main = join(import.meta.dirname, '..', '..', 'src', 'cli', 'panda-secrets', 'main.ts');
+  const as = { uid: NOBODY, gid: NOBODY, env: { PATH: process.env['PATH'], HOME: folder }, cwd: folder };
+  const server = spawn(process.execPath, [main, 'serve', '--port', '0', '--data', join(folder, 'data')], as);
+  t.after(() => server.kill('SIGKILL'));
+  const said = await new Promise<string>((resolve) => {
+    let text = '';
+    const add = (part: Buffer) => {
+      text += part;
+      if (text.includes('listening on')) resolve(text);
+    };
+    server.stdout.on('data', add);
+    server.stderr.on('data', add);
+    server.on('close', () => resolve(text));
+  });
+  assert.match(said, /listening on/);
+  const read = (pid: number | undefined) =>
+    spawnSync('sh', ['-c', `exec 3< /proc/${pid}/mem && echo open`], { ...as, encoding: 'utf8' });
+  assert.equal(read(server.pid).stdout, '');
+  const other = spawn('sleep', ['60'], as);
+  t.after(() => other.kill('SIGKILL'));
+  assert.equal(read(other.pid).stdout, 'open\n', 'of a program that is not protected it can');
+});

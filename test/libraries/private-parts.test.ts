@@ -48,7 +48,7 @@ test('Pyodide saves its memory and starts from it (pbook/shell/python.ts)', asyn
   assert.equal(started.runPython('kept'), 42);
 });
 
-test('Node calls a function of the C library (pilot/core-files.ts)', {
+test('Node calls a function of the C library (files/process-memory.ts)', {
   skip: process.allowedNodeEnvironmentFlags.has('--experimental-ffi') ? false : 'this Node has no node:ffi',
 }, () => {
   const call = `
@@ -64,7 +64,7 @@ test('Node calls a function of the C library (pilot/core-files.ts)', {
   );
 });
 
-test('Node starts a program anew under the same pid, with its environment (pilot/core-files.ts)', () => {
+test('Node starts a program anew under the same pid, with its environment (files/process-memory.ts)', () => {
   const again = `
     if (process.argv[1] === 'again') console.log(process.argv[2] === String(process.pid), process.env.KEPT);
     else process.execve(process.execPath, [process.execPath, '--eval', process.execArgv.at(-1), 'again', String(process.pid)], process.env);`;

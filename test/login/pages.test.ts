@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { addAccount } from '../../src/identity/accounts.ts';
 import { MAX_FORMS_PER_MINUTE, MAX_SIGN_IN_FAILURES } from '../../src/protocol/limits.ts';
@@ -132,6 +134,31 @@ test('a wrong name and a wrong password are answered alike', async (t) => {
   assert.match(pages[0] ?? '', /The name or the password is wrong/);
   assert.equal(pages[1], pages[0]);
   assert.equal(pages[2], pages[0]);
+});
+
+test("a sign-in that fails is logged with its address, which fail2ban's rule of the manual finds, and without what was typed", async (t) => {
+  const site = await startLoginSite(t);
+  const names = ['alice', 'my-own-password', 'alice', '","from":"192.0.2.7'];
+  for (const name of names) await confirmDevice(createVisitor(site.url), await site.beginLogin(), name, 'wrong');
+  await confirmDevice(createVisitor(site.url), await site.beginLogin(), 'alice');
+  const manual = readFileSync(join(import.meta.dirname, '../../docs/operator.md'), 'utf8');
+  const [, rule = ''] = /^failregex = (.*)$/m.exec(manual) ?? [];
+  const regex = new RegExp(rule.replace('<HOST>', '(?<host>[0-9a-fA-F:.]+)'));
+  // fail2ban takes the time out of a line before it looks for the rest.
+  const lines = site
+    .logs()
+    .split('\n')
+    .map((line) => line.replace(/"time":"[^"]*"/, ''));
+  const found = lines.filter((line) => regex.test(line));
+  assert.deepEqual(
+    found.map((line) => regex.exec(line)?.groups?.['host']),
+    names.map(() => '127.0.0.1'),
+  );
+  const marks = found.map((line) => JSON.parse(line.replace('40,,', '40,')).name);
+  assert.equal(marks[0], marks[2]);
+  assert.equal(new Set(marks).size, 3);
+  for (const name of names) assert.ok(!site.logs().includes(`"${name}"`));
+  assert.ok(!site.logs().includes('my-own-password'));
 });
 
 test('after too many wrong passwords not even the right one is taken, for that name alone', async (t) => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -28,4 +28,30 @@ test('a first start makes the root key where the setting names it, a later one o
   const third = await open(true);
   await assert.rejects(third.rootKeys(), /there is no root key file at .*elsewhere/);
   await third.close();
+});
+
+test('a data folder that others can write is refused', async (t) => {
+  const data = mkdtempSync(join(tmpdir(), 'panda-installation-'));
+  t.after(() => rmSync(data, { recursive: true }));
+  for (const mode of [0o770, 0o702, 0o1777]) {
+    chmodSync(data, mode);
+    await assert.rejects(
+      openInstallation({ data }, { create: true, clock: Date.now }),
+      /others on this machine can write the data folder .*chmod go-w/,
+    );
+  }
+  assert.deepEqual(readdirSync(data), []);
+});
+
+test('a data folder of another user is refused, by root too', {
+  skip: process.getuid?.() !== 0 && 'only root can give a folder away',
+}, async (t) => {
+  const data = mkdtempSync(join(tmpdir(), 'panda-installation-'));
+  t.after(() => rmSync(data, { recursive: true }));
+  chownSync(data, 65534, 65534);
+  await assert.rejects(
+    openInstallation({ data }, { create: true, clock: Date.now }),
+    /belongs to another user \(uid 65534\): run this as that user/,
+  );
+  assert.deepEqual(readdirSync(data), []);
 });

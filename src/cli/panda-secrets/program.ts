@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { VERSION } from '../../protocol/version.ts';
 import { printable } from '../reporting.ts';
+import { addAuditCommands } from './audit.ts';
 import { addPilotCommands } from './pilot.ts';
 import { addPilotTokenCommand } from './pilot-token.ts';
 import { addQueueCommands } from './queue.ts';
@@ -26,6 +27,7 @@ export function createPandaSecrets(): Command {
   addPilotCommands(program);
   addQueueCommands(program);
   addSigningKeyCommands(program);
+  addAuditCommands(program);
   return program;
 }
 

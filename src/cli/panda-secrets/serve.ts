@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Logger } from 'pino';
+import { protectMemory } from '../../files/process-memory.ts';
 import type { Service } from '../../site/service.ts';
 import { readSettings, type Settings } from '../../site/settings.ts';
 import { addInstallationOptions } from './administer.ts';
@@ -29,6 +30,9 @@ export function addServeCommand(program: Command): void {
 }
 
 async function serve(options: Record<string, unknown>): Promise<void> {
+  const isProtected = await protectMemory();
+  // Which would end the server, or open a debugger where Node cannot be kept from it.
+  process.on('SIGUSR1', () => {});
   const settings = readSettings(options, process.env);
   // Loaded here, so that the other commands start without it.
   const [{ startService }, { createLogger, withoutMessage }] = await Promise.all([
@@ -41,6 +45,12 @@ async function serve(options: Record<string, unknown>): Promise<void> {
     await stop();
     process.exit(FAULT_STATUS);
   });
+  if (!isProtected) {
+    logger.warn(
+      { part: 'memory' },
+      'this Node cannot keep its memory from other processes of its user (Node 26 can): run nothing else as this user',
+    );
+  }
   const service = await startService(settings, { logger, clock: Date.now }).finally(stop);
   stopOnSignals(service, logger, stop);
   console.log(`panda-secrets: listening on ${service.url}`);

@@ -28,7 +28,7 @@ export async function loginRoutes(app: FastifyInstance, login: LoginRooms, logge
     await pages.register(formBody, { bodyLimit: MAX_FORM_BYTES });
     await limitForms(pages, login);
     answerWithPages(pages, logger);
-    interactionRoutes(pages, login);
+    interactionRoutes(pages, login, logger);
     passwordRoutes(pages, login);
   });
 }

@@ -3,6 +3,8 @@ import { spawnSync } from 'node:child_process';
 /** prctl(2). */
 const PR_SET_DUMPABLE = 4;
 const FFI_FLAG = '--experimental-ffi';
+/** Node says of each program that uses it that it may change. */
+const SILENT_FLAG = '--disable-warning=ExperimentalWarning';
 /** Otherwise a signal opens a debugger, in which the secrets can be read, before the program can handle it. */
 const NO_DEBUGGER_FLAG = '--disable-sigusr1';
 
@@ -17,11 +19,11 @@ export async function protectMemory(): Promise<boolean> {
   allowNoCoreFiles();
   const known = [FFI_FLAG, NO_DEBUGGER_FLAG].filter((flag) => process.allowedNodeEnvironmentFlags.has(flag));
   const missing = known.filter((flag) => !process.execArgv.includes(flag));
-  if (missing.length > 0) restartWith(missing);
+  if (missing.length > 0) restartWith([...missing, SILENT_FLAG]);
   return known.includes(FFI_FLAG) && (await becomeUndumpable());
 }
 
-/** A crash must not leave the pilot's memory on a disk. Where this fails nothing is lost. */
+/** A crash must not leave the memory on a disk. Where this fails nothing is lost. */
 function allowNoCoreFiles(): void {
   spawnSync('prlimit', ['--pid', String(process.pid), '--core=0:0'], { stdio: 'ignore' });
 }
