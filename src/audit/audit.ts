@@ -87,6 +87,7 @@ const PAGE_ROWS = 1000;
  * Walks a chain and finds an entry that was changed, removed, added or put elsewhere, and a tail that was cut; by heads that were
  * kept elsewhere also a chain that was made anew as a whole.
  *
+ * @internal
  * @param kept earlier heads of this chain
  */
 export async function verifyAudit(store: Store, chain: Chain, kept: readonly KeptHead[] = []): Promise<AuditCheck> {
