@@ -39,3 +39,17 @@ test('a secret that does not open is a refusal with a reason, and an error in th
   assert.deepEqual(answer, { success: false, message: 'a secret was changed in the database', data: null });
   assert.match(logs, /"level":50.*ERR_DECRYPTION_FAILED/);
 });
+
+for (const [of, fields] of [
+  ['a file system', { code: 'ENOSPC' }],
+  ['SQLite', { code: 'ERR_SQLITE_ERROR', errcode: 13 }],
+  ['PostgreSQL', { code: '53100' }],
+] as const) {
+  test(`a full disk, as ${of} says it, is said to the user and to the operator`, async () => {
+    const { answer, status, logs } = await failingWith(Object.assign(new Error(VALUE), fields));
+    assert.deepEqual([status, answer.success], [200, false]);
+    assert.match(answer.message, /^the server's disk is full, and nothing was kept/);
+    assert.match(logs, /"level":50.*"part":"disk".*the disk is full: make room/);
+    assert.ok(!logs.includes(VALUE));
+  });
+}

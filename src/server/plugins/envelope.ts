@@ -105,9 +105,26 @@ function explain(error: FastifyError, request: FastifyRequest, logger: Logger): 
   if (/^FST_/.test(error.code ?? '') && error.statusCode !== undefined && error.statusCode < 500) {
     return { message: error.message, code: error.code };
   }
+  if (isFullDisk(error)) {
+    logger.error(
+      { part: 'disk', path: request.routeOptions.url, ...withoutMessage(error) },
+      'the disk is full: make room',
+    );
+    return {
+      message: "the server's disk is full, and nothing was kept: tell its operator, who can make room",
+      code: 'ERR_NO_SPACE',
+    };
+  }
   const reference = randomUUID();
   logger.error({ reference, path: request.routeOptions.url, ...withoutMessage(error) });
   return { message: `internal error, reference ${reference}`, code: 'ERR_INTERNAL' };
+}
+
+const SQLITE_FULL = 13;
+
+/** The file system's word for it, SQLite's and PostgreSQL's. */
+function isFullDisk({ code = '', errcode }: { code?: string; errcode?: unknown }): boolean {
+  return ['ENOSPC', 'EDQUOT', '53100'].includes(code) || errcode === SQLITE_FULL;
 }
 
 /**
@@ -120,7 +137,7 @@ function statusOf(code: string, { headers, routeOptions }: FastifyRequest): numb
   if (!hasSession && routeOptions.config?.call?.path !== joinPilot.path) return 200;
   if (hasSession && code === 'ERR_UNAUTHENTICATED') return 401;
   if (code === 'ERR_TOO_MANY_TRIES') return 429;
-  return code === 'ERR_INTERNAL' || OPERATORS.has(code) ? 500 : 200;
+  return code === 'ERR_INTERNAL' || code === 'ERR_NO_SPACE' || OPERATORS.has(code) ? 500 : 200;
 }
 
 function sendRefusal(reply: FastifyReply, message: string): FastifyReply {
