@@ -1,6 +1,7 @@
 import { arch, release, type } from 'node:os';
 import { InvalidArgument } from '../protocol/errors.ts';
 import { buildJobParameters, type TaskParameter } from '../protocol/job-parameters.ts';
+import type { LeakedOutputs } from '../protocol/leaked-outputs.ts';
 import { MAX_CONTAINER_NAME_CHARS } from '../protocol/limits.ts';
 import type { WireName } from '../protocol/names.ts';
 import type { SecretForm } from '../protocol/secret-forms.ts';
@@ -22,6 +23,8 @@ export interface TaskOptions {
   secretNames?: readonly WireName[] | undefined;
   /** In which forms jobs find them; in every one when left out. */
   secretForms?: readonly SecretForm[] | undefined;
+  /** What is done with outputs that hold secrets; `warn` when left out. */
+  leakedOutputs?: LeakedOutputs | undefined;
   site?: string | undefined;
   maxAttempts?: number | undefined;
   /** Hours that a job may run, and MB of memory that it needs on each of its cores. */
@@ -66,6 +69,7 @@ export function buildTaskParameters(options: TaskOptions, vo: string, sandbox: S
     ...(options.useSecrets ? { useSecrets: true } : {}),
     ...(options.secretNames === undefined ? {} : { secretNames: options.secretNames }),
     ...(options.secretForms === undefined ? {} : { secretsAs: options.secretForms }),
+    ...(options.leakedOutputs === undefined ? {} : { leakedOutputs: options.leakedOutputs }),
     sourceURL: sandbox.origin,
     noInput: true,
     log: {

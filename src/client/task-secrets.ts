@@ -1,5 +1,6 @@
 import type { ListedSecret } from '../protocol/calls/creds.ts';
 import { InvalidArgument, UnknownCall } from '../protocol/errors.ts';
+import type { LeakedOutputs } from '../protocol/leaked-outputs.ts';
 import { type WireName, wireName } from '../protocol/names.ts';
 import { formsOf, SECRET_FORMS, type SecretForm } from '../protocol/secret-forms.ts';
 import { checkTrusted, isTrusted } from '../protocol/trusted-queues.ts';
@@ -13,6 +14,8 @@ export interface WantedSecrets {
   secrets?: readonly string[] | undefined;
   /** In which forms jobs find them; in every one when left out. */
   secretForms?: readonly SecretForm[] | undefined;
+  /** What is done with outputs that hold secrets, where it is not `warn`. */
+  leakedOutputs?: LeakedOutputs | undefined;
   /** The queue; any when left out. */
   site?: string | undefined;
 }
@@ -30,13 +33,13 @@ export interface WantedSecrets {
  */
 export async function checkSecrets(
   client: Client,
-  { useSecrets, secrets: names, secretForms, site }: WantedSecrets,
+  { useSecrets, secrets: names, secretForms, leakedOutputs, site }: WantedSecrets,
   warn: (text: string) => void,
 ): Promise<{ names: WireName[] | undefined; files: string[] }> {
   if (!useSecrets) return { names: undefined, files: [] };
   if (names?.length === 0) throw new InvalidArgument('--useSecrets= needs a name after "="; without "=" it gives all');
   const listed = await client.listSecrets().catch((error: Error) => {
-    if (error instanceof UnknownCall && !names && !secretForms) return undefined;
+    if (error instanceof UnknownCall && !names && !secretForms && !leakedOutputs) return undefined;
     throw error;
   });
   if (!listed) return { names: undefined, files: [] };

@@ -20,7 +20,7 @@ export interface JobReport {
   exitCode?: number | undefined;
   /** The pilot's own error code: PanDA's `pilotErrorCode`. */
   errorCode?: number | undefined;
-  /** Why it failed. */
+  /** Why it failed; of one that finished, what its owner should know. */
   diagnosis?: string | undefined;
 }
 
@@ -122,7 +122,7 @@ async function endAndSettle(
     {
       state: outcome,
       ended_at: now,
-      diagnosis: outcome === 'failed' ? diagnosisOf(report) : '',
+      diagnosis: outcome === 'failed' ? diagnosisOf(report) : (report.diagnosis ?? '').slice(0, MAX_DIAGNOSIS_CHARS),
       exit_code: exitCode ?? null,
       error_code: errorCode ?? null,
       ...(node === undefined ? {} : { node }),

@@ -2,6 +2,7 @@
 import type { ChangedTask, JobTemplate, ParameterPiece, Submission } from '../jobs/jobs.ts';
 import { InvalidArgument } from '../protocol/errors.ts';
 import { checkFileName } from '../protocol/file-name.ts';
+import { parseLeakedOutputs } from '../protocol/leaked-outputs.ts';
 import {
   DEFAULT_MAX_ATTEMPTS,
   MAX_ASKED_MEGABYTES,
@@ -147,7 +148,10 @@ function parseJobCount(parameters: Record<string, unknown>): number {
 function parseTemplate(parameters: Record<string, unknown>): JobTemplate {
   const list = parameters['jobParameters'];
   if (!Array.isArray(list)) throw new InvalidArgument('jobParameters: must be a list');
-  const pieces: ParameterPiece[] = parseSecretsAs(parameters['secretsAs']);
+  const pieces: ParameterPiece[] = [
+    ...parseSecretsAs(parameters['secretsAs']),
+    ...parseLeaked(parameters['leakedOutputs']),
+  ];
   const outputs: string[] = [];
   let room = MAX_JOB_PARAMETERS_CHARS;
   for (const [place, element] of list.entries()) {
@@ -204,6 +208,14 @@ function parseSecretsAs(value: unknown): ParameterPiece[] {
   const forms = parseSecretForms(words, 'secretsAs');
   if (forms.length === SECRET_FORMS.length) return [];
   return [{ text: `--secretsAs ${forms.join(',')} `, firstNumber: 1 }];
+}
+
+/** What is done with outputs that hold secrets, our extension: written into the jobs' parameters unless it is what is done anyway. */
+function parseLeaked(value: unknown): ParameterPiece[] {
+  if (value === undefined || value === null) return [];
+  if (typeof value !== 'string') throw new InvalidArgument('leakedOutputs: must be a word');
+  const leaked = parseLeakedOutputs(value, 'leakedOutputs');
+  return leaked === 'warn' ? [] : [{ text: `--leakedOutputs ${leaked} `, firstNumber: 1 }];
 }
 
 /** PanDA's prun asks for memory per core (`MBPerCore`, or `MBPerCoreFixed` for a number that is not to be corrected). */

@@ -12,6 +12,7 @@ import { enforceLimits, type JobLimits, limitsOf } from './job-limits.ts';
 import { type JobLog, openJobLog } from './job-log.ts';
 import type { JobSecrets } from './job-secrets.ts';
 import type { KillWatch } from './kill-watch.ts';
+import { searchOutputs } from './leaked-outputs.ts';
 import { followLog } from './live-log.ts';
 import type { Output } from './outputs.ts';
 import { type PayloadEnd, startPayload } from './payload.ts';
@@ -118,12 +119,13 @@ async function work(
   let end: AttemptEnd = {};
   let outputs: Output[] = [];
   let staged: StagedIn | undefined;
+  let delivered: JobSecrets | undefined;
   log.note(`attempt ${job.attemptNr} at job ${job.PandaID} of task ${job.taskID} on ${node.name}`);
   if (job.secretsLeftOut) {
     log.note(`secrets that are not here because they may not go to queue ${node.queue}: ${job.secretsLeftOut}`);
   }
   try {
-    const delivered = await options.openSecrets();
+    delivered = await options.openSecrets();
     staged = await stageIn({
       server,
       input: { job, delivered },
@@ -152,10 +154,35 @@ async function work(
       end = { ...end, failure: end.failure ?? failureOf(error) };
     });
   }
+  if (staged && !end.failure) {
+    ({ end, outputs } = await withoutLeaks(end, outputs, { staged, delivered, log, stop }));
+  }
   log.note(end.failure ? `failed: ${end.failure.message}` : 'the payload finished');
   const incomplete = await log.close();
   if (incomplete !== undefined) options.say(`job ${job.PandaID}: ${incomplete}`);
   return { end, outputs };
+}
+
+/** What became of the outputs when the job's secrets were looked for in them, which is told in the log and in the job's end. */
+async function withoutLeaks(
+  end: AttemptEnd,
+  collected: readonly Output[],
+  {
+    staged,
+    delivered,
+    log,
+    stop,
+  }: { staged: StagedIn; delivered: JobSecrets | undefined; log: JobLog; stop: AbortSignal },
+): Promise<{ end: AttemptEnd; outputs: Output[] }> {
+  const action = staged.leakedOutputs;
+  try {
+    const { outputs, notes, finding } = await searchOutputs(collected, delivered?.secrets ?? [], action, stop);
+    for (const note of notes) log.note(note);
+    if (finding === undefined || action !== 'fail') return { end: { ...end, finding }, outputs };
+    return { end: { ...end, failure: new AttemptFailed(PILOT_ERRORS.stageOutFailed, finding) }, outputs: [] };
+  } catch (error) {
+    return { end: { ...end, failure: stop.aborted ? (stop.reason as AttemptFailed) : failureOf(error) }, outputs: [] };
+  }
 }
 
 async function runPayload(

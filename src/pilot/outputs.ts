@@ -5,6 +5,8 @@ import { isOutside } from './attempt-directory.ts';
 
 /** One output of a payload, out of the payload's reach. */
 export interface Output {
+  /** The payload's name of it. */
+  local: string;
   /** The name that it is kept under. */
   name: string;
   path: string;
@@ -41,7 +43,7 @@ export async function collectOutputs(
     const found = await lstat(path);
     if (!found.isFile()) return missing('not-allowed', 'is not a regular file');
     if (found.size > MAX_UPLOAD_BYTES) return missing('too-large', `is larger than ${MAX_UPLOAD_BYTES} bytes`);
-    const output = { name, path: join(target, String(outputs.length)) };
+    const output = { local, name, path: join(target, String(outputs.length)) };
     await rename(path, output.path);
     outputs.push(output);
   }

@@ -18,6 +18,8 @@ export type PilotServer = Pick<
 export interface AttemptEnd {
   /** Absent when it finished. */
   failure?: AttemptFailed | undefined;
+  /** What its owner should know of one that finished. */
+  finding?: string | undefined;
   /** Of the payload, when it ran: 128 and the signal's number for one that a signal ended. */
   exitCode?: number | undefined;
 }
@@ -106,8 +108,15 @@ export function createReporter(options: ReporterOptions): Reporter {
 }
 
 /** An attempt's end in PanDA's fields. */
-function endFields({ failure, exitCode }: AttemptEnd): Partial<Arguments<typeof updateJob>> {
-  if (!failure) return { job_status: 'finished', trans_exit_code: exitCode ?? 0, pilot_error_code: 0 };
+function endFields({ failure, finding, exitCode }: AttemptEnd): Partial<Arguments<typeof updateJob>> {
+  if (!failure) {
+    return {
+      job_status: 'finished',
+      trans_exit_code: exitCode ?? 0,
+      pilot_error_code: 0,
+      ...(finding === undefined ? {} : { pilot_error_diag: finding }),
+    };
+  }
   return {
     job_status: 'failed',
     pilot_error_code: failure.pilotErrorCode,

@@ -3,6 +3,7 @@ import { join, relative } from 'node:path';
 import type { PilotJob } from '../protocol/calls/pilot.ts';
 import { AttemptFailed } from '../protocol/errors.ts';
 import { parseJobParameters } from '../protocol/job-parameters.ts';
+import type { LeakedOutputs } from '../protocol/leaked-outputs.ts';
 import { MAX_VARIABLE_BYTES } from '../protocol/limits.ts';
 import { SECRETS_DIRECTORY, SECRETS_FILE } from '../protocol/names.ts';
 import { utf8Length } from '../protocol/text.ts';
@@ -42,6 +43,7 @@ export interface StagedIn {
   seenWork: string;
   /** Local name -> the name to keep it under. */
   outputs: Readonly<Record<string, string>>;
+  leakedOutputs: LeakedOutputs;
   environment: Readonly<Record<string, string>>;
   /** For `Isolation`, which gives them to the payload. */
   secrets: IsolatedPayload['secrets'];
@@ -110,6 +112,7 @@ export async function stageIn(options: StageInOptions): Promise<StagedIn> {
     runDirectory,
     seenWork,
     outputs: parameters.outputs,
+    leakedOutputs: parameters.leakedOutputs,
     environment,
     secrets: placed && { directory: placed.directory, files: files.filter(({ name }) => !refused.includes(name)) },
     removeSecrets: async () => await placed?.remove(),

@@ -1,6 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: they are PanDA's placeholders
 import { InvalidArgument } from './errors.ts';
 import { checkFileName } from './file-name.ts';
+import { type LeakedOutputs, parseLeakedOutputs } from './leaked-outputs.ts';
 import { MAX_JOB_PARAMETERS_CHARS } from './limits.ts';
 import { quote, readNameMap, unquote, writeNameMap } from './python-text.ts';
 import { parseSecretForms, SECRET_FORMS, type SecretForm } from './secret-forms.ts';
@@ -18,6 +19,8 @@ export interface JobParameters {
   outputs: Readonly<Record<string, string>>;
   /** The ways in which the job finds its secrets (`--secretsAs`, our extension); every way unless it says so. */
   secretForms: readonly SecretForm[];
+  /** What is done with outputs that hold secrets (`--leakedOutputs`, our extension). */
+  leakedOutputs: LeakedOutputs;
   /** The command line for the shell (`-p`). */
   command: string;
 }
@@ -53,6 +56,9 @@ const READERS: Record<string, (parameters: JobParameters, value: string) => void
   '--secretsAs': (parameters, value) => {
     parameters.secretForms = parseSecretForms(value.split(','), 'jobParameters --secretsAs');
   },
+  '--leakedOutputs': (parameters, value) => {
+    parameters.leakedOutputs = parseLeakedOutputs(value, 'jobParameters --leakedOutputs');
+  },
   '-p': (parameters, value) => {
     parameters.command = unquote(value);
   },
@@ -70,6 +76,7 @@ export function parseJobParameters(jobPars: string): JobParameters {
     runDirectory: '.',
     outputs: {},
     secretForms: SECRET_FORMS,
+    leakedOutputs: 'warn',
     command: '',
   };
   if (jobPars.length > MAX_JOB_PARAMETERS_CHARS) {

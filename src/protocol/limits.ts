@@ -215,6 +215,13 @@ export const IDLE_SECONDS = 120;
 /** The time that a stopping server waits for the requests that it has begun. */
 export const DRAIN_SECONDS = 30;
 
+/**
+ * The search for secrets in a job's outputs: the most bytes, as they are and unpacked, the longest time, and how many archives inside one
+ * another are looked into.
+ */
+export const MAX_SEARCHED_BYTES = 8 * 1024 * 1024 * 1024;
+export const LEAK_SEARCH_SECONDS = 60;
+export const MAX_ARCHIVES_DEPTH = 6;
 /** Most bytes of a payload's output that its log keeps; the rest is read and thrown away. */
 export const MAX_LOG_BYTES = 256 * 1024 * 1024;
 /**

@@ -26,6 +26,9 @@ interface TestJob {
   /** In which forms the command finds them. */
   secretsAs?: string;
   /** The number of others that its owner has. */
+  /** What is done with outputs that hold them. */
+  leakedOutputs?: string;
+  /** How many others its owner has. */
   secretsLeftOut?: number;
   /** Sealed to this pilot instead. */
   sealedFor?: string;
@@ -175,6 +178,7 @@ export async function startPanda(t: TestContext): Promise<PandaServer> {
       transformation: '',
       jobPars: [
         secretsAs === undefined ? '' : `--secretsAs ${secretsAs} `,
+        job.leakedOutputs === undefined ? '' : `--leakedOutputs ${job.leakedOutputs} `,
         `-j "" --sourceURL ${job.sourceUrl ?? panda.url} -r ${runDirectory}`,
         sandbox ? ` -a ${sandboxName}` : '',
         names.length > 0 ? ` -o "{${names.join(', ')}}"` : '',

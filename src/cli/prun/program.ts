@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { LEAKED_OUTPUTS, type LeakedOutputs } from '../../protocol/leaked-outputs.ts';
 import { MAX_ASKED_MEGABYTES, MAX_JOBS_PER_TASK, MAX_MAX_ATTEMPTS, MAX_WALLTIME_HOURS } from '../../protocol/limits.ts';
 import { parseSecretForms, SECRET_FORMS, type SecretForm } from '../../protocol/secret-forms.ts';
 import { VERSION } from '../../protocol/version.ts';
@@ -14,6 +15,7 @@ export interface PrunOptions {
   /** `true`: all of them. */
   useSecrets?: true | string[];
   secretsAs?: SecretForm[];
+  leakedOutputs?: LeakedOutputs;
   site?: string;
   maxAttempt?: number;
   maxWalltime?: number;
@@ -47,6 +49,12 @@ export function createPrun(
       `how jobs find them: ${SECRET_FORMS.join(',')}; in all of these ways otherwise`,
       forms,
     )
+    .addOption(
+      new Option(
+        '--leakedOutputs <action>',
+        'for an output that holds a value of a secret: warn (as without it), hold it back, or fail the job',
+      ).choices(LEAKED_OUTPUTS),
+    )
     .option('--site <queue>', 'the queue to run on; any when it is not given')
     .option('--maxAttempt <n>', 'how often a job that fails is tried', wholeNumber(MAX_MAX_ATTEMPTS))
     .option('--maxWalltime <hours>', 'how long a job may run; it is ended then', wholeNumber(MAX_WALLTIME_HOURS))
@@ -78,6 +86,7 @@ export function createPrun(
       if (!exec?.trim()) throw new UsageError('what shall run? Give --exec "COMMAND"');
       if (!outDS) throw new UsageError('how shall it be called? Give --outDS user.NICKNAME.SOMETHING');
       if (options.secretsAs && !options.useSecrets) throw new UsageError('--secretsAs goes with --useSecrets');
+      if (options.leakedOutputs && !options.useSecrets) throw new UsageError('--leakedOutputs goes with --useSecrets');
       return run({ exec, outDS, ...options }, args);
     });
   return { command };

@@ -35,6 +35,7 @@ export async function submit(options: PrunOptions, args: readonly string[]): Pro
         useSecrets: useSecrets !== undefined,
         secrets: useSecrets === true ? undefined : useSecrets,
         secretForms: options.secretsAs,
+        leakedOutputs: options.leakedOutputs,
         site: site === 'AUTO' ? undefined : site,
         maxAttempts: maxAttempt,
         maxWalltime,

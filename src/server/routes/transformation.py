@@ -7,6 +7,7 @@
     -r DIRECTORY       where in it to run
     -o "{...}"         outputs: what the command calls them -> what the pilot looks for
     --secretsAs FORMS  how the command finds its secrets: json,env,files
+    --leakedOutputs A  what is done with outputs that hold secrets: warn, hold or fail
     -p COMMAND         for sh, percent-encoded
 
 The pilot wrote the job's secrets to panda_secrets.json. They go to the directory that the command runs in and into its
@@ -17,7 +18,10 @@ Python 3.6 or newer and its standard library; the exit status is the command's, 
 
 import ast
 import base64
+import bz2
+import gzip
 import json
+import lzma
 import os
 import re
 import resource
@@ -33,6 +37,8 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import zipfile
+import zlib
 
 from transformation_masker import Masker, copy_masked
 
@@ -44,6 +50,10 @@ SECRET_FORMS = ('json', 'env', 'files')
 OWN_DIRECTORY = 'panda_secrets_job'
 # Also what the pilot of this software keeps for itself.
 TAKEN_FILE_NAMES = ('', '.', '..', SECRETS_FILE, '.panda_secrets')
+
+LEAKED_OUTPUTS = ('warn', 'hold', 'fail')
+SEARCH_SECONDS = 60
+SEARCH_BYTES = 64 * 1024
 
 MAX_UNPACKED_BYTES = 8 * 1024 ** 3
 MAX_UNPACKED_FILES = 200000
@@ -114,9 +124,10 @@ def run_job(arguments, pilots_directory, own_directory):
         directory = inside(own_directory, options['-r'])
         forms = options['--secretsAs']
         secrets = take_secrets(pilots_directory, directory, forms)
-        status = run(options['-p'], directory, environment_with(secrets, forms), Masker(masked_texts(secrets)))
+        masker = Masker(masked_texts(secrets))
+        status = run(options['-p'], directory, environment_with(secrets, forms), masker)
         if status == 0:
-            bring(options['-o'], directory, pilots_directory)
+            bring(options['-o'], directory, pilots_directory, masker if secrets else None, options['--leakedOutputs'])
         return status
     except Failure as failure:
         print('panda-secrets: %s' % failure, file=sys.stderr)
@@ -125,7 +136,7 @@ def run_job(arguments, pilots_directory, own_directory):
 
 def parse(arguments):
     options = {'-j': '', '--sourceURL': '', '-a': '', '-r': '.', '-o': '{}', '-p': '',
-               '--secretsAs': ','.join(SECRET_FORMS)}
+               '--secretsAs': ','.join(SECRET_FORMS), '--leakedOutputs': 'warn'}
     words = list(arguments)
     while words:
         name, joined, value = words.pop(0).partition('=')
@@ -139,6 +150,8 @@ def parse(arguments):
     options['--secretsAs'] = options['--secretsAs'].split(',')
     if not set(options['--secretsAs']) <= set(SECRET_FORMS):
         raise Failure(WRONG_USAGE, '--secretsAs must be one or more of %s' % ', '.join(SECRET_FORMS))
+    if options['--leakedOutputs'] not in LEAKED_OUTPUTS:
+        raise Failure(WRONG_USAGE, '--leakedOutputs must be one of %s' % ', '.join(LEAKED_OUTPUTS))
     options['-p'] = urllib.parse.unquote(options['-p'])
     if not options['-p'].strip():
         raise Failure(WRONG_USAGE, '-p with the command is missing')
@@ -392,15 +405,60 @@ def masked_texts(secrets):
 # --- the outputs
 
 
-def bring(outputs, directory, target):
-    """Moves the outputs to where the pilot looks for them. What stands in the place of one may be a link to anywhere."""
+def bring(outputs, directory, target, masker, action):
+    """Looks for secrets in the outputs, and moves the outputs to where the pilot looks for them. What stands in the place of one may be a link to anywhere."""
+    deadline = time.monotonic() + SEARCH_SECONDS
+    ready = []
     for name, kept_as in outputs.items():
         found = os.path.realpath(os.path.join(directory, name))
         if not found.startswith(os.path.realpath(directory) + os.sep) or not os.path.isfile(found):
             raise Failure(NO_OUTPUT, 'the output "%s" was not made' % name)
         if os.path.basename(kept_as) != kept_as or kept_as in ('', '.', '..'):
             raise Failure(WRONG_USAGE, '-o: "%s" is not a file name' % kept_as)
-        os.rename(found, os.path.join(target, kept_as))
+        problem = leak(found, masker, deadline) if masker else None
+        if problem:
+            message = 'the output "%s" %s' % (name, problem)
+            if action == 'fail':
+                raise Failure(NO_OUTPUT, message)
+            print('panda-secrets: %s%s' % (message, ' and is held back' if action == 'hold' else ''), file=sys.stderr)
+        if not problem or action == 'warn':
+            ready.append((found, os.path.join(target, kept_as)))
+    for found, kept in ready:
+        os.rename(found, kept)
+
+
+def leak(path, masker, deadline):
+    """What is wrong with an output, if anything: looks at the file as it is, and unpacked where it is gzip, bzip2, xz or zip."""
+    for stream in readings(path):
+        before = b''
+        try:
+            for piece in iter(lambda: stream.read(SEARCH_BYTES), b''):
+                if masker.runs(before + piece):
+                    return 'holds a value of a secret'
+                if time.monotonic() > deadline:
+                    return 'is too large to be searched for secrets'
+                before = (before + piece)[-masker.longest:]
+        except (OSError, EOFError, RuntimeError, NotImplementedError, zlib.error, lzma.LZMAError, zipfile.BadZipFile):
+            pass  # broken, or encrypted: what came before was searched
+        finally:
+            stream.close()
+    return None
+
+
+def readings(path):
+    yield open(path, 'rb')
+    with open(path, 'rb') as file:
+        head = file.read(6)
+    for magic, opener in (b'\x1f\x8b\x08', gzip.open), (b'BZh', bz2.open), (b'\xfd7zXZ\0', lzma.open):
+        if head.startswith(magic):
+            yield opener(path, 'rb')
+    if head.startswith(b'PK\3\4') and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                try:
+                    yield archive.open(member)
+                except (RuntimeError, NotImplementedError, zipfile.BadZipFile):
+                    pass  # encrypted, or packed in another way
 
 
 if __name__ == '__main__':

@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempDisposableSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { zipSync } from 'fflate';
+import { create } from 'tar';
+import { type SearchBudget, type SearchedFile, searchFile } from '../../src/masking/archive-search.ts';
+import { createFinder } from '../../src/masking/finder.ts';
+import { wireName } from '../../src/protocol/names.ts';
+import { Plaintext } from '../../src/protocol/plaintext.ts';
+
+const VALUE = 'hunter2-correct-horse';
+const NAME = wireName('T', 'string');
+const finder = createFinder([{ name: NAME, value: new Plaintext(VALUE) }]);
+const FILLER = Buffer.alloc(300_000, 'nothing to see here\n');
+const LEAK = Buffer.concat([FILLER, Buffer.from(`x = ${VALUE}\n`), FILLER]);
+
+async function search(content: Uint8Array, budget: Partial<SearchBudget> = {}): Promise<SearchedFile> {
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'search-test-'));
+  const path = join(folder.path, 'output');
+  writeFileSync(path, content);
+  return await searchFile(path, finder, { bytes: 2 ** 30, signal: AbortSignal.timeout(60_000), ...budget });
+}
+
+async function tarOf(content: Uint8Array): Promise<Buffer> {
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'search-test-'));
+  mkdirSync(join(folder.path, 'd'));
+  writeFileSync(join(folder.path, 'd', 'a.txt'), 'first');
+  writeFileSync(join(folder.path, 'd', 'b'), content);
+  writeFileSync(join(folder.path, 'd', 'c.txt'), 'last');
+  await create({ cwd: folder.path, file: join(folder.path, 't.tar') }, ['d']);
+  return readFileSync(join(folder.path, 't.tar'));
+}
+
+const zipOf = (content: Uint8Array, level: 0 | 6 = 6) =>
+  Buffer.from(zipSync({ 'd/a.txt': Buffer.from('first'), 'd/b': [content, { level }], 'c.txt': Buffer.from('last') }));
+
+const PACKERS: Record<string, (content: Uint8Array) => Uint8Array | Promise<Uint8Array>> = {
+  'as it is': (content) => content,
+  gzip: (content) => gzipSync(content),
+  zstd: (content) => zstdCompressSync(content),
+  tar: tarOf,
+  zip: (content) => zipOf(content),
+  'zip, stored': (content) => zipOf(content, 0),
+  'two members of gzip': (content) => Buffer.concat([gzipSync('first'), gzipSync(content)]),
+};
+
+test('a secret is found in each archive, also in one inside another, and a clean one has none', async () => {
+  for (const [outer, packOuter] of Object.entries(PACKERS)) {
+    if (outer.startsWith('two')) continue; // What it unpacks to begins with text.
+    for (const [inner, packInner] of Object.entries(PACKERS)) {
+      const what = `${inner} in ${outer}`;
+      const leaking = await search(await packOuter(await packInner(LEAK)));
+      assert.deepEqual([[...leaking.names], leaking.isCut, leaking.isClosed], [[NAME], false, false], what);
+      const clean = await search(await packOuter(await packInner(FILLER)));
+      assert.deepEqual([[...clean.names], clean.isCut, clean.isClosed], [[], false, false], what);
+    }
+  }
+});
+
+test('zip writes a secret that is found, also where it does not know sizes before', { skip: noZip() }, async () => {
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'search-test-'));
+  writeFileSync(join(folder.path, 'a'), LEAK);
+  const { stdout } = spawnSync('sh', ['-c', 'cat a | zip - - | cat'], { cwd: folder.path });
+  assert.deepEqual([...(await search(stdout)).names], [NAME]);
+});
+
+test('a bomb ends the search at its budget, and what is before it is found', async () => {
+  const zeros = Buffer.alloc(64 * 2 ** 20);
+  const once = gzipSync(Buffer.concat([Buffer.from(VALUE), zeros]));
+  const bombs = {
+    once,
+    twice: gzipSync(once),
+    zip: zipOf(zeros),
+    tar: await tarOf(once),
+    'zip in zip': zipOf(zipOf(zeros)),
+  };
+  for (const [what, bomb] of Object.entries(bombs)) {
+    assert.equal((await search(bomb, { bytes: 8 * 2 ** 20 })).isCut, true, what);
+  }
+  assert.deepEqual([...(await search(once, { bytes: 8 * 2 ** 20 })).names], [NAME]);
+});
+
+test('the time ends a search', async () => {
+  const searched = await search(gzipSync(Buffer.alloc(2 ** 20)), { signal: AbortSignal.abort() });
+  assert.equal(searched.isCut, true);
+});
+
+test('archives inside archives are followed to a bound, and it says so', async () => {
+  let nested: Uint8Array = LEAK;
+  for (let depth = 0; depth < 20; depth += 1) nested = gzipSync(nested);
+  assert.deepEqual(await search(nested), { names: new Set(), isCut: true, isClosed: false });
+});
+
+test('what is cut off, broken or of another format is searched as far as it goes', async () => {
+  const packed = [gzipSync(LEAK), zstdCompressSync(LEAK), zipOf(LEAK), await tarOf(gzipSync(LEAK))];
+  for (const bytes of packed) {
+    for (const share of [0.05, 0.5, 0.9]) await search(bytes.subarray(0, Math.floor(bytes.length * share)));
+    const broken = Buffer.from(bytes);
+    broken.fill(0xff, Math.floor(bytes.length / 3), Math.floor(bytes.length / 3) + 40);
+    await search(broken);
+    await search(Buffer.concat([bytes, Buffer.from(` trailing ${VALUE}`)])).then(({ names }) =>
+      assert.deepEqual([...names], [NAME]),
+    );
+  }
+  assert.equal((await search(Buffer.from('BZh91AY&SY rest'))).isClosed, true);
+  assert.deepEqual(await search(Buffer.alloc(0)), { names: new Set(), isCut: false, isClosed: false });
+});
+
+function noZip(): string | false {
+  return spawnSync('zip', ['-v']).error ? 'zip is not installed' : false;
+}
