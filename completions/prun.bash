@@ -28,6 +28,10 @@ _prun() {
       COMPREPLY=()
       return
       ;;
+    'prun --leakedOutputs')
+      COMPREPLY=($(compgen -W 'warn hold fail' -- "$current"))
+      return
+      ;;
     'prun --site')
       COMPREPLY=()
       return
@@ -60,7 +64,7 @@ _prun() {
   case $at in
     'prun')
       if [[ $current == -* ]]; then
-        words='--version --exec --outDS --outputs --nJobs --useSecrets --secretsAs --site --maxAttempt --maxWalltime --memory --excludeFile --includeFile --noBuild --vo --allowSecretInCommand --yes --wait --json -h --help'
+        words='--version --exec --outDS --outputs --nJobs --useSecrets --secretsAs --leakedOutputs --site --maxAttempt --maxWalltime --memory --excludeFile --includeFile --noBuild --vo --allowSecretInCommand --yes --wait --json -h --help'
       fi
       ;;
   esac

@@ -6,6 +6,7 @@ complete -c prun -n 'true' -l outputs -r -F -d 'files that the jobs write and th
 complete -c prun -n 'true' -l nJobs -r -F -d 'number of jobs (default: 1)'
 complete -c prun -n 'true' -l useSecrets -d 'give the jobs your secrets; =KEY1,KEY2 only these'
 complete -c prun -n 'true' -l secretsAs -r -F -d 'how jobs find them: json,env,files; in all of these ways otherwise'
+complete -c prun -n 'true' -l leakedOutputs -x -a 'warn hold fail' -d 'for an output that holds a value of a secret: warn (as without it), hold it back, or fail the job (choices: "warn", "hold", "fail")'
 complete -c prun -n 'true' -l site -r -F -d 'the queue to run on; any when it is not given'
 complete -c prun -n 'true' -l maxAttempt -r -F -d 'how often a job that fails is tried'
 complete -c prun -n 'true' -l maxWalltime -r -F -d 'how long a job may run; it is ended then'

@@ -34,6 +34,7 @@ export interface Work {
   runDirectory?: string;
   /** In which forms the command finds its secrets. */
   secretsAs?: string;
+  leakedOutputs?: string;
   environment?: Record<string, string>;
   /** The stack limit that it runs under. */
   stackKilobytes?: number;
@@ -72,10 +73,20 @@ function start(
   url: string,
   work: Omit<Work, 'sandbox' | 'secrets' | 'sourceUrl' | 'movedTo'>,
 ): Promise<Ran> {
-  const { command, outputs = {}, runDirectory = '.', secretsAs, environment = {}, stackKilobytes, onOutput } = work;
+  const {
+    command,
+    outputs = {},
+    runDirectory = '.',
+    secretsAs,
+    leakedOutputs,
+    environment = {},
+    stackKilobytes,
+  } = work;
+  const { onOutput } = work;
   const names = Object.entries(outputs).map(([name, target]) => `'${name}': '${target}'`);
   const parameters =
     (secretsAs === undefined ? '' : `--secretsAs ${secretsAs} `) +
+    (leakedOutputs === undefined ? '' : `--leakedOutputs ${leakedOutputs} `) +
     `-j "" --sourceURL ${url} -r ${runDirectory} -a ${SANDBOX} -o "{${names.join(', ')}}" ` +
     `-p "${encodeURIComponent(command).replaceAll("'", '%27')}"`;
   const limit = stackKilobytes === undefined ? '' : `ulimit -s ${stackKilobytes}; `;

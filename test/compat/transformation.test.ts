@@ -35,13 +35,41 @@ test('secrets are a JSON file, variables and files of the job, exactly as they w
       'os.listdir(".")], open("seen", "w"))\'',
     outputs: { seen: 'seen.json' },
   });
-  assert.deepEqual([status, stderr], [0, '']);
+  assert.deepEqual([status, stderr], [0, 'panda-secrets: the output "seen" holds a value of a secret\n']);
   const [secrets, variable, file, mode, listed] = JSON.parse(await readFile(join(node.directory, 'seen.json'), 'utf8'));
   assert.equal(secrets.MY_SECRET, value);
   assert.equal(variable, value);
   assert.deepEqual([file, mode], [bytes.toString('hex'), '0o100600']);
   assert.deepEqual(listed.sort(), ['key.bin', 'panda_secrets.json']);
   assert.deepEqual(await node.files(), ['seen.json']);
+});
+
+test('an output that holds a secret is told of, held back or fails the job, also where it is packed', async (t) => {
+  const job = {
+    secrets: { MY_SECRET: 'hunter2-correct-horse' },
+    command:
+      'echo fine > ok.txt; cp panda_secrets.json plain; tar czf t.tgz plain; ' +
+      "python3 -c \"import zipfile, bz2; zipfile.ZipFile('z.zip', 'w', 8).write('plain'); " +
+      "bz2.open('b.bz2', 'w').write(open('plain', 'rb').read())\"",
+  };
+  const outputs = { 'ok.txt': 'ok', plain: 'plain', 't.tgz': 'tgz', 'z.zip': 'zip', 'b.bz2': 'bz2' };
+  const warned = await openNode(t);
+  const told = await warned.run({ ...job, outputs });
+  assert.equal(told.status, 0);
+  assert.deepEqual(
+    [...told.stderr.matchAll(/the output "(\S+)" holds a value of a secret\n/g)].map(([, name]) => name),
+    ['plain', 't.tgz', 'z.zip', 'b.bz2'],
+  );
+  assert.deepEqual(await warned.files(), ['bz2', 'ok', 'plain', 'tgz', 'zip']);
+
+  const held = await openNode(t);
+  assert.equal((await held.run({ ...job, outputs, leakedOutputs: 'hold' })).status, 0);
+  assert.deepEqual(await held.files(), ['ok']);
+
+  const failed = await openNode(t);
+  const { status, stderr } = await failed.run({ ...job, outputs, leakedOutputs: 'fail' });
+  assert.deepEqual([status, stderr], [74, 'panda-secrets: the output "plain" holds a value of a secret\n']);
+  assert.deepEqual(await failed.files(), []);
 });
 
 for (const [secretsAs, seen] of [

@@ -79,6 +79,14 @@ test('how jobs find their secrets is said in their parameters, where it is not i
   assert.throws(() => parse({ secretsAs: { env: true } }), /secretsAs: must be a list/);
 });
 
+test('what is to become of outputs that hold secrets is in the parameters of each job, unless it is what becomes of them anyway', () => {
+  const text = (leakedOutputs: unknown) => JSON.stringify(parse({ leakedOutputs }).template.parameters);
+  assert.match(text('hold'), /"--leakedOutputs hold "/);
+  assert.match(text('fail'), /"--leakedOutputs fail "/);
+  for (const each of ['warn', undefined, null]) assert.doesNotMatch(text(each), /leakedOutputs/);
+  assert.throws(() => parse({ leakedOutputs: 'drop' }), /leakedOutputs: must be one of warn, hold, fail, not "drop"/);
+});
+
 test('the command line and the names of secrets are not among what is stored', () => {
   const { template } = parse({ cliParams: 'prun --exec "x" --useSecrets=MY_SECRET', secretNames: ['MY_SECRET'] });
   assert.doesNotMatch(JSON.stringify(template), /MY_SECRET|cliParams/);
