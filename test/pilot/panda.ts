@@ -25,10 +25,9 @@ interface TestJob {
   secrets?: Record<string, string>;
   /** In which forms the command finds them. */
   secretsAs?: string;
-  /** The number of others that its owner has. */
   /** What is done with outputs that hold them. */
   leakedOutputs?: string;
-  /** How many others its owner has. */
+  /** The number of others that its owner has. */
   secretsLeftOut?: number;
   /** Sealed to this pilot instead. */
   sealedFor?: string;
