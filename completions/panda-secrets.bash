@@ -4,7 +4,7 @@ _panda_secrets() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     word=${COMP_WORDS[index]}
     case "$at $word" in
-      'panda-secrets serve' | 'panda-secrets user' | 'panda-secrets user add' | 'panda-secrets user password' | 'panda-secrets user role' | 'panda-secrets user list' | 'panda-secrets user disable' | 'panda-secrets user enable' | 'panda-secrets user remove' | 'panda-secrets user help' | 'panda-secrets token' | 'panda-secrets pilot-token' | 'panda-secrets pilot' | 'panda-secrets pilot list' | 'panda-secrets pilot end' | 'panda-secrets pilot help' | 'panda-secrets queue' | 'panda-secrets queue add' | 'panda-secrets queue list' | 'panda-secrets queue load' | 'panda-secrets queue help' | 'panda-secrets signing-key' | 'panda-secrets signing-key rotate' | 'panda-secrets signing-key help' | 'panda-secrets audit' | 'panda-secrets audit verify' | 'panda-secrets audit heads' | 'panda-secrets audit tail' | 'panda-secrets audit export' | 'panda-secrets audit help' | 'panda-secrets help') at="$at $word" ;;
+      'panda-secrets serve' | 'panda-secrets user' | 'panda-secrets user add' | 'panda-secrets user password' | 'panda-secrets user role' | 'panda-secrets user list' | 'panda-secrets user disable' | 'panda-secrets user enable' | 'panda-secrets user logout' | 'panda-secrets user remove' | 'panda-secrets user help' | 'panda-secrets token' | 'panda-secrets pilot-token' | 'panda-secrets pilot' | 'panda-secrets pilot list' | 'panda-secrets pilot end' | 'panda-secrets pilot help' | 'panda-secrets queue' | 'panda-secrets queue add' | 'panda-secrets queue list' | 'panda-secrets queue load' | 'panda-secrets queue help' | 'panda-secrets signing-key' | 'panda-secrets signing-key rotate' | 'panda-secrets signing-key help' | 'panda-secrets audit' | 'panda-secrets audit verify' | 'panda-secrets audit heads' | 'panda-secrets audit tail' | 'panda-secrets audit export' | 'panda-secrets audit help' | 'panda-secrets help') at="$at $word" ;;
     esac
   done
   case "$at ${COMP_WORDS[COMP_CWORD - 1]}" in
@@ -153,6 +153,22 @@ _panda_secrets() {
       return
       ;;
     'panda-secrets user enable --server')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user logout --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user logout --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user logout --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user logout --server')
       COMPREPLY=()
       return
       ;;
@@ -386,7 +402,7 @@ _panda_secrets() {
       if [[ $current == -* ]]; then
         words='-h --help'
       else
-        words='add password role list disable enable remove help'
+        words='add password role list disable enable logout remove help'
       fi
       ;;
     'panda-secrets user add')
@@ -406,7 +422,7 @@ _panda_secrets() {
       ;;
     'panda-secrets user list')
       if [[ $current == -* ]]; then
-        words='--data --database --config --server --json -h --help'
+        words='--data --database --config --server --all --json -h --help'
       fi
       ;;
     'panda-secrets user disable')
@@ -415,6 +431,11 @@ _panda_secrets() {
       fi
       ;;
     'panda-secrets user enable')
+      if [[ $current == -* ]]; then
+        words='--data --database --config --server -h --help'
+      fi
+      ;;
+    'panda-secrets user logout')
       if [[ $current == -* ]]; then
         words='--data --database --config --server -h --help'
       fi

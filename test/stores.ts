@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
 import pg from 'pg';
+import { importInstallationKey } from '../src/sealing/installation-key.ts';
 import { openPostgres } from '../src/store/postgres.ts';
 import { openSqlite } from '../src/store/sqlite.ts';
 import type { Store } from '../src/store/store.ts';
+import { useTags } from '../src/store/tagged-rows.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
 
 /** An empty database of its own for one test. */
@@ -103,11 +105,15 @@ function testDatabase(
     ...(url !== undefined && { url }),
     async open() {
       const store = await open(folder);
+      await useTags(store, TEST_KEY.tags);
       opened.push(store);
       return store;
     },
   };
 }
+
+/** The key of every test's installation, where a test opens a database without a server. */
+export const TEST_KEY = importInstallationKey({ id: 'test', bytes: Buffer.alloc(32, 7) });
 
 let embedded: Promise<EmbeddedPostgres> | undefined;
 

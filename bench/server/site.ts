@@ -38,8 +38,7 @@ export async function makeSite(folder: string, userCount: number, values: readon
   const database = join(data, 'panda.db');
   const copy = join(folder, 'copy.db');
   const installation = await openInstallation({ data }, { create: true, clock });
-  const { store, issuer } = installation;
-  const rootKeys = await installation.rootKeys();
+  const { store, issuer, rootKeys } = installation;
   const vault = createVault({ store, rootKeys, clock });
   const owners = createOwners({ store, clock });
 

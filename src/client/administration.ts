@@ -7,6 +7,7 @@ export function administrationCalls(transport: Transport): Administration {
     listUsers: async (args) => (await transport.get('admin/list_users', args)).data,
     addUser: async (args) => (await transport.post('admin/add_user', args)).data,
     disableUser: async (args) => (await transport.post('admin/disable_user', args)).data,
+    logOutUser: async (args) => (await transport.post('admin/log_out_user', args)).data,
     enableUser: async (args) => (await transport.post('admin/enable_user', args)).data,
     createPasswordLink: async (args) => (await transport.post('admin/create_password_link', args)).data,
     listQueues: async (args) => (await transport.get('admin/list_queues', args)).data,

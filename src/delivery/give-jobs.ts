@@ -1,6 +1,6 @@
 import type { Jobs, LeasedJob } from '../jobs/jobs.ts';
 import { findQueue, type Queue } from '../jobs/queues.ts';
-import { Forbidden, NotFound, PandaError } from '../protocol/errors.ts';
+import { DecryptionFailed, Forbidden, NotFound, PandaError, Tampered } from '../protocol/errors.ts';
 import {
   MAX_ACQUIRED_CHARS,
   MAX_JOB_PARAMETERS_CHARS,
@@ -68,7 +68,8 @@ export async function giveJobs(
       mayHaveSecrets: withSecrets,
     });
     withheld = acquired.withheld;
-    if (acquired.jobs.length === 0) break;
+    undeliverable += acquired.refused;
+    if (acquired.jobs.length === 0 && acquired.refused === 0) break;
     for (const leased of acquired.jobs) {
       const ready = await complete(leased);
       if (!ready) {
@@ -95,7 +96,9 @@ export async function giveJobs(
       return { job, secrets: await deliver(context, job, pilot, offer) };
     } catch (error) {
       const reason = error instanceof PandaError ? error.message : 'internal error';
-      const retriable = !(error instanceof NotFound || (error instanceof Forbidden && !job.anyQueue));
+      // What no further attempt can mend.
+      const isFinal = error instanceof NotFound || error instanceof DecryptionFailed || error instanceof Tampered;
+      const retriable = !(isFinal || (error instanceof Forbidden && !job.anyQueue));
       await jobs.failAttempt(jobId, attempt, `its secrets could not be delivered: ${reason}`, { retriable });
       tell({ event: 'secrets.undeliverable', jobId, attempt, queue: pilot.queue, retriable, error });
       return undefined;

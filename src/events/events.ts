@@ -18,6 +18,8 @@ export type RoomEvent =
   | { event: 'secrets.withheld'; queue: string; jobs: number }
   /** Pilots took jobs. */
   | { event: 'jobs.acquired'; queue: string; jobs: number }
+  /** A job was not given and failed: its row or its task's was changed by something else than this software. */
+  | { event: 'job.tampered'; jobId: number; error: unknown }
   /** An attempt ended. `retried`: its job waits for the next one. */
   | { event: 'attempt.ended'; jobId: number; attempt: number; how: AttemptEnd; retried: boolean }
   /** Somebody was not let in: a name was guessed at, an account is disabled, a join token was used with another key. */

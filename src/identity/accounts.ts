@@ -3,7 +3,7 @@ import { type AuditActor, appendAudit, SYSTEM } from '../audit/audit.ts';
 import { AlreadyExists, Forbidden, InvalidArgument, NotFound } from '../protocol/errors.ts';
 import * as rows from '../store/accounts.ts';
 import { deleteProviderRecordsOfSubject } from '../store/provider-records.ts';
-import type { Store } from '../store/store.ts';
+import type { Database, Store } from '../store/store.ts';
 
 /** Somebody who may have tokens of the embedded issuer. */
 export interface Account {
@@ -18,6 +18,8 @@ export interface Account {
   readonly role: AccountRole;
   /** True once somebody may have tokens of it, and so keep something: a password was chosen, or a token made. */
   readonly claimed: boolean;
+  /** Its tokens that were issued before are void; milliseconds since 1970 UTC. */
+  readonly tokensFrom: number;
 }
 
 /** An operator administers the installation, and is a user besides. */
@@ -46,6 +48,7 @@ export async function addAccount(
     operator: role === 'operator' ? 1 : 0,
     claimed: 0,
     password_hash: null,
+    tokens_from: 0,
   };
   const added = await store.write(async (tx) => {
     if (!(await rows.insertAccount(tx, row))) return false;
@@ -70,13 +73,8 @@ export async function listAccounts(store: Store): Promise<Account[]> {
 
 /** The account whose tokens carry this `sub`, if it is there and may be used. */
 export async function findActiveAccount(store: Store, subject: string): Promise<Account | undefined> {
-  const row = await rows.findActiveAccountBySubject(store.db, subject);
-  return row && accountOf(row);
-}
-
-/** The role of the account whose tokens carry this `sub`; undefined when it is not there or may not be used. */
-export async function roleOfAccount(store: Store, subject: string): Promise<AccountRole | undefined> {
-  return (await findActiveAccount(store, subject))?.role;
+  const row = await rows.findAccountBySubject(store.db, subject);
+  return row?.disabled === 0 ? accountOf(row) : undefined;
 }
 
 /**
@@ -93,7 +91,7 @@ export async function setAccountRole(
 ): Promise<void> {
   const account = await existingAccount(store, name);
   await store.write(async (tx) => {
-    await rows.setOperator(tx, account.name, role === 'operator');
+    await rows.changeAccount(tx, account.name, { operator: role === 'operator' ? 1 : 0 });
     await appendAudit(tx, clock, SYSTEM, by, 'user.role', { account: account.subject, name: account.name, role });
   });
 }
@@ -114,7 +112,7 @@ export async function claimAccount(
   const account = await existingAccount(store, name);
   if (account.disabled) throw new Forbidden(`the account "${account.name}" is disabled`);
   await store.write(async (tx) => {
-    await rows.setClaimed(tx, account.subject);
+    await rows.changeAccount(tx, account.name, { claimed: 1 });
     const detail = { account: account.subject, name: account.name, ttlSeconds };
     await appendAudit(tx, clock, SYSTEM, by, 'user.token', detail);
   });
@@ -122,8 +120,8 @@ export async function claimAccount(
 }
 
 /**
- * Stops an account and ends its logins, or lets it be used again: a running server stops taking its tokens within
- * `ACCOUNT_RECHECK_SECONDS`.
+ * Stops an account and ends its logins, or lets it be used again, with new tokens: a running server stops taking its tokens
+ * within `ACCOUNT_RECHECK_SECONDS`.
  *
  * @throws {NotFound}
  */
@@ -136,11 +134,40 @@ export async function disableAccount(
 ): Promise<void> {
   const account = await existingAccount(store, name);
   await store.write(async (tx) => {
-    await rows.setDisabled(tx, account.name, disabled);
-    if (disabled) await deleteProviderRecordsOfSubject(tx, account.subject);
+    await rows.changeAccount(tx, account.name, { disabled: disabled ? 1 : 0 });
+    if (disabled) await endLogins(tx, account, clock());
     const action = disabled ? 'user.disable' : 'user.enable';
     await appendAudit(tx, clock, SYSTEM, by, action, { account: account.subject, name: account.name });
   });
+}
+
+/**
+ * Ends the logins of an account and makes void what tokens it has: a running server stops taking them within
+ * `ACCOUNT_RECHECK_SECONDS`.
+ *
+ * @throws {NotFound}
+ */
+export async function logOutAccount(
+  store: Store,
+  clock: () => number,
+  name: string,
+  by: AuditActor = 'operator',
+): Promise<void> {
+  const account = await existingAccount(store, name);
+  await store.write(async (tx) => {
+    await endLogins(tx, account, clock());
+    await appendAudit(tx, clock, SYSTEM, by, 'user.logout', { account: account.subject, name: account.name });
+  });
+}
+
+/** No token of the account that was issued before `now` is good any more, and no login gives it another one. */
+export async function endLogins(
+  tx: Database,
+  { name, subject }: Pick<Account, 'name' | 'subject'>,
+  now: number,
+): Promise<void> {
+  await rows.changeAccount(tx, name, { tokens_from: now });
+  await deleteProviderRecordsOfSubject(tx, subject);
 }
 
 /**
@@ -171,7 +198,7 @@ function accountName(name: string): string {
 }
 
 /** The account in a row of the table. */
-export function accountOf(row: rows.AccountRow): Account {
+export function accountOf(row: Omit<rows.AccountRow, 'tag'>): Account {
   return {
     name: row.name,
     subject: row.subject,
@@ -180,5 +207,6 @@ export function accountOf(row: rows.AccountRow): Account {
     disabled: row.disabled === 1,
     role: row.operator === 1 ? 'operator' : 'user',
     claimed: row.claimed === 1,
+    tokensFrom: row.tokens_from,
   };
 }

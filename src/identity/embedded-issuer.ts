@@ -1,16 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import { createLocalJWKSet, errors, importJWK, type JWK, type JWTPayload, type JWTVerifyGetKey, SignJWT } from 'jose';
-import { InvalidArgument, Misconfigured } from '../protocol/errors.ts';
-import type { AccountRole } from './accounts.ts';
+import { InvalidArgument } from '../protocol/errors.ts';
+import type { Account } from './accounts.ts';
 import { type Caller, EMBEDDED_ISSUER_ID } from './caller.ts';
-import { openSigningKeys, type SigningKey, type SigningKeyFile, type SigningKeys } from './signing-key-file.ts';
-import type { TrustedIssuer } from './tokens.ts';
+import type { SigningKey, SigningKeySet, SigningKeys } from './signing-keys.ts';
+import { type TrustedIssuer, voidToken } from './tokens.ts';
 
 /** The `aud` of tokens for this server's API. */
 export const AUDIENCE = 'panda-secrets';
 /** The client of the OpenID provider that `pbook`, `prun` and PanDA's own clients are: the `aud` of their ID tokens. */
 export const COMMAND_LINE_CLIENT = 'pbook';
 const PILOT_ROLE = 'pilot';
+/**
+ * When a token was issued, in milliseconds. `iat` has seconds: a token that is made in the second of a new password, after it, would
+ * not be told from one before.
+ */
+export const ISSUED_AT_CLAIM = 'iat_ms';
 
 /** The issuer that every installation has: it signs tokens for accounts of the store and for pilots. */
 export interface EmbeddedIssuer {
@@ -34,34 +39,27 @@ export interface EmbeddedIssuer {
 }
 
 /**
- * Opens the embedded issuer with the signing keys in `keyFile` (mode 0600), made on first start. `clock` is in
- * milliseconds. `roleOfAccount` tells the role of the account with a `sub`, or undefined when it may not be used;
- * without it all are users, and tokens of a removed account are good until they end.
- *
- * @throws {Misconfigured} when others can read the key file, or it is damaged
- * @throws {UnknownFormat} when a later release wrote it
+ * The embedded issuer with these signing keys. `clock` is in milliseconds. `findAccount` answers the account with a `sub`, or
+ * undefined when it may not be used; without it all are users, and tokens of a removed account are good until they end.
  */
 export async function openEmbeddedIssuer({
-  keyFile,
+  signingKeys,
   clock,
-  roleOfAccount,
+  findAccount,
 }: {
-  keyFile: string;
+  signingKeys: SigningKeys;
   clock: () => number;
-  roleOfAccount?: (subject: string) => Promise<AccountRole | undefined>;
+  findAccount?: (subject: string) => Promise<Pick<Account, 'role' | 'tokensFrom'> | undefined>;
 }): Promise<EmbeddedIssuer> {
-  const signingKeys = await openSigningKeys(keyFile, clock);
   const { issuer } = await signingKeys.current();
-  await signingKeyOf(await signingKeys.current(), keyFile);
 
   async function mint(claims: JWTPayload & { sub: string }, ttlSeconds: number): Promise<string> {
     if (!Number.isFinite(ttlSeconds) || ttlSeconds <= 0) {
       throw new InvalidArgument(`a token's lifetime must be more than 0 seconds, not ${ttlSeconds}`);
     }
-    const file = await signingKeys.current();
-    const { key, kid } = await signingKeyOf(file, keyFile);
+    const { key, kid } = await signingKeyOf(await signingKeys.current());
     const now = Math.floor(clock() / 1000);
-    return new SignJWT(claims)
+    return new SignJWT({ ...claims, [ISSUED_AT_CLAIM]: clock() })
       .setProtectedHeader({ alg: 'RS256', kid, typ: 'JWT' })
       .setIssuer(issuer)
       .setAudience(AUDIENCE)
@@ -77,11 +75,12 @@ export async function openEmbeddedIssuer({
     audience: [AUDIENCE],
     keys: verifyingKeys(signingKeys),
     queuesOf: pilotQueues,
-    ...(roleOfAccount && {
-      async asOfNow(caller: Caller) {
+    ...(findAccount && {
+      async asOfNow(caller: Caller, claims: JWTPayload) {
         if (caller.kind === 'pilot') return caller;
-        const kind = await roleOfAccount(caller.subject);
-        return kind && { ...caller, kind };
+        const account = await findAccount(caller.subject);
+        if (account && issuedAt(claims) < account.tokensFrom) throw voidToken();
+        return account && { ...caller, kind: account.role };
       },
     }),
   };
@@ -105,19 +104,15 @@ export async function openEmbeddedIssuer({
   };
 }
 
-async function signingKeyOf({ keys }: SigningKeyFile, keyFile: string) {
+async function signingKeyOf({ keys }: SigningKeySet) {
   const [newest] = keys as [SigningKey, ...SigningKey[]];
-  const key = await importJWK(newest, 'RS256').catch(() => {
-    // The cause may quote the key.
-    throw new Misconfigured(`the signing key file ${keyFile} is damaged; put it back from its safe copy`);
-  });
-  return { key, kid: newest.kid };
+  return { key: await importJWK(newest, 'RS256'), kid: newest.kid };
 }
 
-/** The public keys, also one that another server on the same file has just begun to sign with. */
+/** The public keys, also one that another server has just begun to sign with. */
 function verifyingKeys(signingKeys: SigningKeys): JWTVerifyGetKey {
-  const sets = new WeakMap<SigningKeyFile, JWTVerifyGetKey>();
-  function setOf(file: SigningKeyFile): JWTVerifyGetKey {
+  const sets = new WeakMap<SigningKeySet, JWTVerifyGetKey>();
+  function setOf(file: SigningKeySet): JWTVerifyGetKey {
     const set = sets.get(file) ?? createLocalJWKSet({ keys: file.keys.map(publicPart) });
     sets.set(file, set);
     return set;
@@ -134,6 +129,11 @@ function verifyingKeys(signingKeys: SigningKeys): JWTVerifyGetKey {
 
 function publicPart({ kty, n, e, kid, alg, use }: SigningKey): JWK {
   return { kty, n, e, kid, alg, use } as JWK;
+}
+
+function issuedAt(claims: JWTPayload): number {
+  const exactly = claims[ISSUED_AT_CLAIM];
+  return typeof exactly === 'number' ? exactly : (claims.iat ?? 0) * 1000;
 }
 
 function pilotQueues(claims: JWTPayload, groups: readonly string[]): string[] | undefined {

@@ -1,4 +1,4 @@
-import { createRemoteJWKSet, errors, type JWTVerifyGetKey, type RemoteJWKSet } from 'jose';
+import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, type RemoteJWKSet } from 'jose';
 import { Misconfigured, Unavailable } from '../protocol/errors.ts';
 import {
   ISSUER_KEYS_KEPT_SECONDS,
@@ -6,7 +6,9 @@ import {
   ISSUER_RETRY_SECONDS,
   ISSUER_TIMEOUT_SECONDS,
 } from '../protocol/limits.ts';
-import type { TrustedIssuer } from './tokens.ts';
+import type { Caller } from './caller.ts';
+import type { OutsideName, OutsideUser } from './outside-users.ts';
+import { type TrustedIssuer, voidToken } from './tokens.ts';
 
 /** A site's own issuer (INDIGO IAM, CILogon, Keycloak), as the operator configures it. */
 export interface ExternalIssuer {
@@ -36,7 +38,14 @@ export interface ExternalIssuer {
  */
 export function trustExternalIssuer(
   { issuer, audience, jwksUri, id = issuer, nameClaim, groupsClaim, pilots, operators }: ExternalIssuer,
-  { clock }: { clock: () => number },
+  {
+    clock,
+    findUser,
+  }: {
+    clock: () => number;
+    /** Somebody who called before. Without it nobody is stopped or logged out here. */
+    findUser?: (name: OutsideName) => Promise<Pick<OutsideUser, 'blocked' | 'tokensFrom'> | undefined>;
+  },
 ): TrustedIssuer {
   if (audience.length === 0) throw new Misconfigured(`the issuer ${issuer} needs an audience`);
   const configured = secureUrl(jwksUri ?? discoveryAddress(issuer));
@@ -50,6 +59,14 @@ export function trustExternalIssuer(
     ...(groupsClaim !== undefined && { groupsClaim }),
     ...(operators !== undefined && {
       isOperator: (groups: readonly string[]) => groups.some((group) => operators.includes(group)),
+    }),
+    ...(findUser && {
+      async asOfNow(caller: Caller, claims: JWTPayload) {
+        const user = await findUser({ issuer: id, subject: caller.subject });
+        if (user?.blocked) return undefined;
+        if (user && (claims.iat ?? 0) * 1000 < user.tokensFrom) throw voidToken();
+        return caller;
+      },
     }),
     queuesOf(_claims, groups) {
       const served = groups.filter((group) => pilots && Object.hasOwn(pilots, group));

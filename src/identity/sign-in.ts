@@ -4,10 +4,9 @@ import { Forbidden, NotFound, TooManyTries, Unauthenticated } from '../protocol/
 import { MAX_SIGN_IN_FAILURES, PASSWORD_LINK_SECONDS, SIGN_IN_FAILURES_SECONDS } from '../protocol/limits.ts';
 import * as rows from '../store/accounts.ts';
 import * as links from '../store/password-links.ts';
-import { deleteProviderRecordsOfSubject } from '../store/provider-records.ts';
 import { countSignInTry, deleteSignInFailures } from '../store/sign-in-failures.ts';
 import type { Database, Store } from '../store/store.ts';
-import { type Account, accountOf, existingAccount } from './accounts.ts';
+import { type Account, accountOf, endLogins, existingAccount } from './accounts.ts';
 import { hashToken, newToken } from './hashed-token.ts';
 import { checkNewPassword, hashPassword, isPassword } from './passwords.ts';
 
@@ -21,7 +20,7 @@ export interface SignIn {
    */
   signIn(name: string, password: string): Promise<Account>;
   /**
-   * Sets a password and ends all logins of the account.
+   * Sets a password, ends all logins of the account and makes its tokens void.
    *
    * @throws {NotFound}
    * @throws {InvalidArgument} when the password is too short or too long
@@ -73,9 +72,10 @@ export function createSignIn({
   }
 
   async function accountOfPasswordLink(token: string): Promise<string> {
-    const name = await links.findAccountOfPasswordLink(store.db, hashToken(token), clock());
-    if (!name) throw noLink();
-    return name;
+    const link = await links.findPasswordLink(store.db, hashToken(token), clock());
+    const row = link && (await rows.findAccountBySubject(store.db, link.subject));
+    if (!row || !opens(link, row)) throw noLink();
+    return row.name;
   }
 
   async function replacePassword(
@@ -85,9 +85,9 @@ export function createSignIn({
     hash: string,
     by: AuditActor,
   ): Promise<void> {
-    await rows.setPasswordHash(tx, subject, hash);
+    await rows.changeAccount(tx, name, { password_hash: hash, claimed: 1 });
     await links.deletePasswordLinks(tx, subject);
-    await deleteProviderRecordsOfSubject(tx, subject);
+    await endLogins(tx, { name, subject }, clock());
     await deleteSignInFailures(tx, name);
     await appendAudit(tx, clock, SYSTEM, by, 'user.password', { account: subject, name });
   }
@@ -140,12 +140,18 @@ export function createSignIn({
       checkNewPassword(password, name);
       const hash = await hashPassword(password);
       await store.write(async (tx) => {
-        const subject = await links.takePasswordLink(tx, hashToken(token), clock());
-        if (!subject) throw noLink();
-        await replacePassword(tx, subject, name, hash, `account:${subject}`);
+        const link = await links.takePasswordLink(tx, hashToken(token), clock());
+        const row = link && (await rows.lockAccount(tx, 'subject', link.subject));
+        if (!row || !opens(link, row)) throw noLink();
+        await replacePassword(tx, row.subject, row.name, hash, `account:${row.subject}`);
       });
     },
   };
+}
+
+/** A link that was made over the network goes only to an account that nobody may have used yet. */
+function opens(link: { unclaimed_only: number }, account: { disabled: number; claimed: number }): boolean {
+  return account.disabled === 0 && (link.unclaimed_only === 0 || account.claimed === 0);
 }
 
 function wrong(): Unauthenticated {

@@ -21,8 +21,10 @@ export interface TrustedIssuer extends IssuerClaims {
   /**
    * The caller as its account has it now, or undefined when the account may not be used; asked again every
    * `ACCOUNT_RECHECK_SECONDS`. Without it the token alone counts.
+   *
+   * @throws {Unauthenticated} when the token itself is void, {@link voidToken}
    */
-  asOfNow?(caller: Caller): Promise<Caller | undefined>;
+  asOfNow?(caller: Caller, claims: JWTPayload): Promise<Caller | undefined>;
 }
 
 export interface TokenVerifier {
@@ -71,7 +73,7 @@ export function createTokenVerifier({
       const issuer = issuerOf(token, trusted);
       const claims = await checkedClaims(token, issuer, now);
       const claimed = callerFromClaims(claims, issuer);
-      const caller = issuer.asOfNow ? await issuer.asOfNow(claimed) : claimed;
+      const caller = issuer.asOfNow ? await issuer.asOfNow(claimed, claims) : claimed;
       if (!caller) throw new Unauthenticated("the token's account was disabled or removed");
       const until = (claims.exp + CLOCK_TOLERANCE_SECONDS) * 1000;
       remembered.set(token, {
@@ -82,6 +84,13 @@ export function createTokenVerifier({
       return caller;
     },
   };
+}
+
+/** For a token that was issued before all of that person's were made void. */
+export function voidToken(): Unauthenticated {
+  return new Unauthenticated(
+    'the token is void: since it was issued its user was logged out, was stopped or got a new password. Log in again',
+  );
 }
 
 /** Public-key signatures alone: with a shared-secret algorithm, a public key would do as the secret (RFC 8725, 2.1). */

@@ -1,8 +1,11 @@
+import { Tampered } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { LEASE_SECONDS, MAX_COUNTED_JOBS, MAX_JOBS_PER_ACQUIRE } from '../protocol/limits.ts';
+import type { JobState } from '../protocol/states.ts';
 import { insertAttempts } from '../store/attempts.ts';
+import { moveJob } from '../store/jobs.ts';
 import type { Database } from '../store/store.ts';
-import { readTemplates, startTasks } from '../store/tasks.ts';
+import { lockTask, readTemplates, startTasks, type TemplateRow } from '../store/tasks.ts';
 import {
   countWaiting,
   noteTurn,
@@ -13,6 +16,7 @@ import {
   type Wanted,
 } from '../store/waiting-jobs.ts';
 import type { JobsContext } from './context.ts';
+import { settleTask } from './settle.ts';
 import { type JobTemplate, splitJob } from './split.ts';
 
 /** A pilot's request for jobs. */
@@ -75,77 +79,149 @@ const SPARE_OWNERS = 8;
 export async function acquireJobs(
   { store, clock, tell, leaseSeconds: usualSeconds = LEASE_SECONDS }: JobsContext,
   { pilotId, queue, node, count, taskId, leaseSeconds = usualSeconds, mayHaveSecrets }: Acquisition,
-): Promise<{ jobs: LeasedJob[]; withheld: number }> {
+): Promise<{ jobs: LeasedJob[]; withheld: number; refused: number }> {
   const limit = Math.min(count, MAX_JOBS_PER_ACQUIRE);
   const wanted = { queue, withSecrets: mayHaveSecrets };
   // A pilot that asks in vain costs no write.
   const owners = taskId === undefined ? await ownersInTurn(store.db, wanted, limit + SPARE_OWNERS) : [];
   const now = clock();
-  const { taken, templates } =
+  const pilot = { pilotId, queue, node, leaseSeconds };
+  const { given, refused } =
     taskId === undefined && owners.length === 0
-      ? { taken: [], templates: [] }
+      ? NOTHING
       : await store.write(async (tx) => {
           const how = { now, skipLocked: store.skipLocked };
           const taken =
             taskId === undefined
               ? await takeInTurn(tx, owners, wanted, { ...how, limit })
               : await takeJobsOfTask(tx, { ...how, queue, taskId, useSecrets: mayHaveSecrets ? undefined : 0, limit });
-          if (taken.length === 0) return { taken, templates: [] };
-          await insertAttempts(tx, {
-            attempts: taken.map(({ id, attempt }) => ({
-              job_id: id,
-              attempt,
-              state: 'sent',
-              queue,
-              pilot_id: pilotId,
-              node,
-              lease_seconds: leaseSeconds,
-              lease_until: now + leaseSeconds * 1000,
-              created_at: now,
-              diagnosis: '',
-            })),
-          });
-          const templates = await readTemplates(tx, { ids: [...new Set(taken.map((job) => job.task_id))] });
+          if (taken.length === 0) return NOTHING;
+          const templates = await readTemplates(tx, [...new Set(taken.map((job) => job.task_id))]);
+          const { good, bad } = withTemplates(taken, templates, queue);
+          if (good.length > 0) await insertAttempts(tx, attemptsOf(good, pilot, now));
           const first = templates.filter((task) => task.state === 'ready').map((task) => task.id);
           if (first.length > 0) await startTasks(tx, { ids: first, now });
+          for (const one of bad) await failUnbelievable(tx, one, pilot, now);
           for (const owner of [...new Set(taken.map((job) => job.owner_id))].sort())
             await noteTurn(tx, { queue, owner });
-          return { taken, templates };
+          return { given: good, refused: bad };
         });
   const withheld = mayHaveSecrets ? 0 : await countWaiting(store.db, queue, MAX_COUNTED_JOBS, [1]);
 
-  if (taken.length > 0) tell({ event: 'jobs.acquired', queue, jobs: taken.length });
+  if (given.length > 0) tell({ event: 'jobs.acquired', queue, jobs: given.length });
+  for (const { job, fault } of refused) {
+    tell({ event: 'job.tampered', jobId: job.id, error: fault });
+    tell({ event: 'attempt.ended', jobId: job.id, attempt: job.attempt, how: 'failed', retried: false });
+  }
+  const jobs = given.sort((a, b) => a.job.id - b.job.id).map(leasedJob);
+  return { jobs, withheld, refused: refused.length };
+}
 
-  const tasks = new Map(templates.map((task) => [task.id, { ...task, template: JSON.parse(task.parameters) }]));
-  const jobs = taken
-    .sort((a, b) => a.id - b.id)
-    .map((job) => {
-      const task = tasks.get(job.task_id);
-      if (!task) throw new Error(`job ${job.id} has no task`);
-      const template: JobTemplate = task.template;
-      return {
-        jobId: job.id,
-        taskId: job.task_id,
-        attempt: job.attempt,
-        ownerId: job.owner_id as OwnerId,
-        ownerName: task.display_name,
-        name: `${task.name.slice(0, -1)}.${job.id}`,
-        serial: job.serial,
-        anyQueue: task.queue === null,
-        usesSecrets: job.use_secrets === 1,
-        secretIds: task.secret_ids === null ? null : (JSON.parse(task.secret_ids) as string[]),
-        sandboxSha256: template.sandboxSha256,
-        sourceUrl: template.sourceUrl,
-        ...splitJob(template, { taskId: job.task_id, serial: job.serial }),
-        maxWalltimeSeconds: template.maxWalltimeSeconds,
-        coreCount: template.coreCount,
-        memory: template.memory,
-        disk: template.disk,
-        processingType: template.processingType,
-        prodSourceLabel: template.prodSourceLabel,
-      };
-    });
-  return { jobs, withheld };
+const NOTHING: { given: MadeJob[]; refused: UnbelievableJob[] } = { given: [], refused: [] };
+
+/** A job with the task that it is made from. */
+interface MadeJob {
+  job: TakenJob;
+  task: TemplateRow;
+}
+
+interface UnbelievableJob {
+  job: TakenJob;
+  fault: unknown;
+}
+
+/**
+ * A waiting job is nothing but a number of its task, whose own row says all that it does: with whose secrets, on which queue. Where
+ * the job's row says otherwise, something else than this software wrote it.
+ */
+function withTemplates(
+  taken: readonly TakenJob[],
+  templates: readonly (TemplateRow & { fault: unknown })[],
+  queue: string,
+): { good: MadeJob[]; bad: UnbelievableJob[] } {
+  const byId = new Map(templates.map((task) => [task.id, task]));
+  const good: MadeJob[] = [];
+  const bad: UnbelievableJob[] = [];
+  for (const job of taken) {
+    const task = byId.get(job.task_id);
+    const isOne =
+      task?.owner_id === job.owner_id &&
+      task.queue === job.queue &&
+      task.use_secrets === job.use_secrets &&
+      (task.queue === null || task.queue === queue) &&
+      job.serial >= 1 &&
+      job.serial <= task.job_count;
+    if (task && isOne && task.fault === undefined) good.push({ job, task });
+    else bad.push({ job, fault: task?.fault ?? new Tampered('jobs', String(job.id)) });
+  }
+  return { good, bad };
+}
+
+interface TakingPilot {
+  pilotId: string;
+  queue: string;
+  node: string;
+  leaseSeconds: number;
+}
+
+function attemptsOf(given: readonly MadeJob[], pilot: TakingPilot, now: number) {
+  return given.map(({ job }) => attemptOf(job, pilot, now));
+}
+
+function attemptOf(job: TakenJob, { pilotId, queue, node, leaseSeconds }: TakingPilot, now: number) {
+  return {
+    job_id: job.id,
+    attempt: job.attempt,
+    task_id: job.task_id,
+    owner_id: job.owner_id,
+    state: 'sent' satisfies JobState as JobState,
+    queue,
+    pilot_id: pilotId,
+    node,
+    lease_seconds: leaseSeconds,
+    lease_until: now + leaseSeconds * 1000,
+    created_at: now,
+    diagnosis: '',
+  };
+}
+
+/** It would stand in the way of all others for ever; no attempt at it can do better. */
+async function failUnbelievable(
+  tx: Database,
+  { job, fault }: UnbelievableJob,
+  pilot: TakingPilot,
+  now: number,
+): Promise<void> {
+  const diagnosis = `it was not run: ${fault instanceof Error ? fault.message : 'its task is damaged'}`;
+  await insertAttempts(tx, [{ ...attemptOf(job, pilot, now), state: 'failed', ended_at: now, diagnosis }]);
+  await moveJob(tx, { id: job.id, attempt: job.attempt, from: ['sent'] }, { state: 'failed', modified_at: now });
+  const task = await lockTask(tx, job.owner_id as OwnerId, job.task_id, now);
+  if (task) await settleTask(tx, task, now);
+}
+
+function leasedJob({ job, task }: MadeJob): LeasedJob {
+  const template: JobTemplate = JSON.parse(task.parameters);
+  return {
+    jobId: job.id,
+    taskId: task.id,
+    attempt: job.attempt,
+    ownerId: task.owner_id as OwnerId,
+    ownerName: task.display_name,
+    name: `${task.name.slice(0, -1)}.${job.id}`,
+    serial: job.serial,
+    anyQueue: task.queue === null,
+    usesSecrets: task.use_secrets === 1,
+    secretIds: task.secret_ids === null ? null : (JSON.parse(task.secret_ids) as string[]),
+    sandboxSha256: template.sandboxSha256,
+    sourceUrl: template.sourceUrl,
+    ...splitJob(template, { taskId: task.id, serial: job.serial }),
+    maxWalltimeSeconds: template.maxWalltimeSeconds,
+    coreCount: template.coreCount,
+    memory: template.memory,
+    disk: template.disk,
+    processingType: template.processingType,
+    prodSourceLabel: template.prodSourceLabel,
+  };
 }
 
 /** Shares `limit` jobs out among the owners, one more to those whose turn is first; what one has not got goes to the next. */

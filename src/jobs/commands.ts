@@ -3,7 +3,14 @@ import type { OwnerId } from '../protocol/ids.ts';
 import { HELD_JOB_STATES, isEndedTask } from '../protocol/states.ts';
 import { moveJobsOfTask, reviveJobs, wasStarted } from '../store/jobs.ts';
 import type { Database } from '../store/store.ts';
-import { countOpenJobs, type LockedTask, lockTask, readTaskOfName, updateTask } from '../store/tasks.ts';
+import {
+  countOpenJobs,
+  type LockedTask,
+  lockTask,
+  moveTaskToQueue,
+  readTaskOfName,
+  updateTask,
+} from '../store/tasks.ts';
 import type { JobsContext } from './context.ts';
 import { settleTask } from './settle.ts';
 import { checkOpenJobs, checkQueue } from './submit.ts';
@@ -59,10 +66,8 @@ export function retryTask(
       if (other) throw new Conflict(`task ${other.id} has taken the name ${task.name}; kill it first`);
     }
     if (queue !== undefined) await checkQueue(tx, queue);
-    const change = {
-      ...(queue !== undefined && { queue }),
-      ...(maxAttempts !== undefined && { max_attempts: maxAttempts }),
-    };
+    if (queue !== undefined) await moveTaskToQueue(tx, task.id, queue);
+    const change = maxAttempts === undefined ? {} : { max_attempts: maxAttempts };
     await reviveJobs(tx, task.id, { attempts: maxAttempts ?? task.max_attempts, queue }, now);
     checkOpenJobs(await countOpenJobs(tx, owner), task.job_count, context.maxOpenJobs);
     await updateTask(tx, task.id, { ...change, state: 'ready', diagnosis: '', ended_at: null });

@@ -63,8 +63,11 @@ export interface Jobs {
   /**
    * Gives waiting jobs of a queue (and those for any queue) to a pilot, each with a lease: in turns one of each owner, the oldest of theirs
    * first. No job goes to two pilots.
+   *
+   * @returns `withheld`: how many wait that may not go to it; `refused`: how many failed instead, because their rows were changed
+   * behind the server
    */
-  acquire(acquisition: Acquisition): Promise<{ jobs: LeasedJob[]; withheld: number }>;
+  acquire(acquisition: Acquisition): Promise<{ jobs: LeasedJob[]; withheld: number; refused: number }>;
   /**
    * Takes a pilot's report, which also renews the lease. A final report may be repeated.
    *

@@ -45,30 +45,28 @@ export async function submitTask(
     await checkQueue(tx, queue);
     if (uniqueName) await checkName(tx, owner, name);
     checkOpenJobs(await countOpenJobs(tx, owner), jobCount, maxOpenJobs);
-    const [task] = await insertTask(tx, {
-      task: {
-        owner_id: owner,
-        name,
-        unique_name: uniqueName ? 1 : 0,
-        state: 'ready',
-        queue,
-        use_secrets: useSecrets ? 1 : 0,
-        secret_ids: secretIds && JSON.stringify(secretIds),
-        parameters,
-        sandbox: sandbox ?? null,
-        job_count: jobCount,
-        max_attempts: maxAttempts,
-        diagnosis: '',
-        created_at: now,
-        modified_at: now,
-      },
+    const taskId = await insertTask(tx, {
+      owner_id: owner,
+      name,
+      unique_name: uniqueName ? 1 : 0,
+      state: 'ready',
+      queue,
+      use_secrets: useSecrets ? 1 : 0,
+      secret_ids: secretIds && JSON.stringify(secretIds),
+      parameters,
+      sandbox: sandbox ?? null,
+      job_count: jobCount,
+      max_attempts: maxAttempts,
+      diagnosis: '',
+      created_at: now,
+      modified_at: now,
     });
-    if (!task) {
+    if (taskId === undefined) {
       await checkName(tx, owner, name);
       throw new AlreadyExists(`outDS=${name} was submitted at the same moment; submit it once`);
     }
-    await insertJobs(tx, { taskId: task.id });
-    return { taskId: task.id };
+    await insertJobs(tx, { taskId });
+    return { taskId };
   });
 }
 

@@ -102,6 +102,17 @@ export class DecryptionFailed extends PandaError {
   }
 }
 
+/** A row of the database that this software did not write as it stands there. */
+export class Tampered extends PandaError {
+  /** @param table where it is @param key what finds it there: ids, never a name that only its owner may read */
+  constructor(table: string, key: string) {
+    super(
+      'ERR_TAMPERED',
+      `the server's database was changed by something else than panda-secrets (${table}, row ${key}): its operator has to look into it`,
+    );
+  }
+}
+
 /** A stored or received format whose version byte this release does not know. */
 export class UnknownFormat extends PandaError {
   constructor(reason: string) {

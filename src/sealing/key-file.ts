@@ -33,7 +33,10 @@ export async function openKeyFile(path: string, options: { create: boolean }): P
     await file.create({ format: FILE_FORMAT, active: key.id, keys: [key] });
     content = await file.read();
   }
-  if (!content) throw new Misconfigured(`there is no root key file at ${path}; put it back from its safe copy`);
+  if (!content)
+    throw new Misconfigured(
+      `there is no root key file at ${path}; put it back from its safe copy, or copy it from another server of this installation`,
+    );
   const keys = content.keys.map(({ id, key }) => fileRootKey(id, createSecretKey(key, 'base64url')));
   return { ...rootKeysOf(keys, content.active), keys, close: async () => {} };
 }

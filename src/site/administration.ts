@@ -15,23 +15,35 @@ import {
   claimAccount,
   disableAccount,
   listAccounts,
+  logOutAccount,
   removeAccount,
   setAccountRole,
 } from '../identity/accounts.ts';
 import { createJoinToken, refusedUses } from '../identity/join-tokens.ts';
+import {
+  blockOutsideUser,
+  existingOutsideUser,
+  formatOutsideName,
+  listOutsideUsers,
+  logOutOutsideUser,
+  type OutsideUser,
+  parseOutsideName,
+} from '../identity/outside-users.ts';
 import { activePilots, endPilotSession, listedPilots } from '../identity/pilots.ts';
 import { createSignIn } from '../identity/sign-in.ts';
-import { rotateSigningKey } from '../identity/signing-key-file.ts';
+import { rotateSigningKey } from '../identity/signing-keys.ts';
 import { addQueue, findQueue, listQueues, queueLoad } from '../jobs/queues.ts';
 import type { Administration } from '../protocol/administration.ts';
 import type { ListedUser } from '../protocol/calls/admin.ts';
 import { InvalidArgument, NotFound } from '../protocol/errors.ts';
+import type { OwnerId } from '../protocol/ids.ts';
 import {
   JOIN_TOKEN_SECONDS,
   MAX_PILOT_TOKEN_SECONDS,
   PASSWORD_LINK_SECONDS,
   PILOT_TOKEN_SECONDS,
 } from '../protocol/limits.ts';
+import { createVault } from '../vault/vault.ts';
 import type { Installation } from './installation.ts';
 
 export interface AdministrationParts extends Pick<Installation, 'store' | 'issuer' | 'rootKeys'> {
@@ -49,19 +61,31 @@ export interface AdministrationParts extends Pick<Installation, 'store' | 'issue
  */
 export function createAdministration(parts: AdministrationParts, by: AuditActor): Administration {
   const { store, issuer, rootKeys, vo: ownVo, clock } = parts;
+
+  async function setDisabled(name: string, disabled: boolean): Promise<null> {
+    const outside = parseOutsideName(name);
+    if (outside) await blockOutsideUser(store, clock, outside, disabled, by);
+    else await disableAccount(store, clock, name, disabled, by);
+    return null;
+  }
+
   return {
-    listUsers: async () => (await listAccounts(store)).map(listedUser),
+    async listUsers({ all = false }) {
+      const accounts = (await listAccounts(store)).map(listedUser);
+      return all ? [...accounts, ...(await listOutsideUsers(store)).map(listedOutsideUser)] : accounts;
+    },
 
     addUser: async ({ name, display_name }) =>
       listedUser(await addAccount(store, clock, name, display_name, 'user', by)),
 
-    async disableUser({ name }) {
-      await disableAccount(store, clock, name, true, by);
-      return null;
-    },
+    disableUser: ({ name }) => setDisabled(name, true),
 
-    async enableUser({ name }) {
-      await disableAccount(store, clock, name, false, by);
+    enableUser: ({ name }) => setDisabled(name, false),
+
+    async logOutUser({ name }) {
+      const outside = parseOutsideName(name);
+      if (outside) await logOutOutsideUser(store, clock, outside, by);
+      else await logOutAccount(store, clock, name, by);
       return null;
     },
 
@@ -92,7 +116,7 @@ export function createAdministration(parts: AdministrationParts, by: AuditActor)
         await recordAct(store, clock, by, 'pilot.bearer_token', { queue, ttlSeconds });
         return { token, expires_at };
       }
-      const joining = { store, rootKeys: await rootKeys(), clock };
+      const joining = { store, rootKeys, clock };
       return { token: await createJoinToken(joining, { queue, ttlSeconds }, by), expires_at };
     },
 
@@ -125,7 +149,11 @@ export interface LocalAdministration extends Administration {
   addOperator(args: { name: string; display_name?: string | undefined }): Promise<ListedUser>;
   /** @throws {NotFound} */
   setRole(name: string, role: AccountRole): Promise<void>;
-  /** @throws {NotFound} */
+  /**
+   * Removes an account, and what it kept stays. A user of another issuer is stopped, and what they kept is destroyed.
+   *
+   * @throws {NotFound}
+   */
   removeUser(name: string): Promise<void>;
   /** @throws {NotFound} {InvalidArgument} when it cannot be one */
   setPassword(name: string, password: string): Promise<void>;
@@ -139,10 +167,8 @@ export interface LocalAdministration extends Administration {
   createUserToken(name: string, options: { ttlSeconds: number; vo?: string | undefined }): Promise<string>;
 }
 
-export function createLocalAdministration(
-  parts: AdministrationParts & Pick<Installation, 'signingKeyFile'>,
-): LocalAdministration {
-  const { store, issuer, signingKeyFile, vo: ownVo, clock } = parts;
+export function createLocalAdministration(parts: AdministrationParts & Pick<Installation, 'key'>): LocalAdministration {
+  const { store, issuer, rootKeys, key, vo: ownVo, clock } = parts;
   return {
     ...createAdministration(parts, 'operator'),
 
@@ -151,17 +177,20 @@ export function createLocalAdministration(
 
     setRole: (name, role) => setAccountRole(store, clock, name, role),
 
-    removeUser: (name) => removeAccount(store, clock, name),
+    async removeUser(name) {
+      const outside = parseOutsideName(name);
+      if (!outside) return removeAccount(store, clock, name);
+      const { ownerId } = await existingOutsideUser(store, outside);
+      await blockOutsideUser(store, clock, outside);
+      const vault = createVault({ store, rootKeys, clock });
+      await vault.destroyOwner(ownerId as OwnerId).finally(() => vault.close());
+    },
 
     setPassword: (name, password) => createSignIn({ store, clock }).setPassword(name, password),
 
     createPasswordLink: ({ name }) => passwordLink(parts, name, {}),
 
-    async rotateSigningKey({ forgetOlder }) {
-      const count = await rotateSigningKey(signingKeyFile, { forgetOlder });
-      await recordAct(store, clock, 'operator', 'signing_key.rotate', { forgetOlder });
-      return count;
-    },
+    rotateSigningKey: (options) => rotateSigningKey({ store, records: key, clock }, options),
 
     verifyAudit: (kept) => verifyAudits(store, kept),
     auditHeads: () => auditHeads(store),
@@ -191,6 +220,12 @@ async function refuseUnknownQueue({ store }: AdministrationParts, queue: string)
 
 function listedUser({ name, displayName, role, disabled, createdAt }: Account): ListedUser {
   return { name, display_name: displayName, role, disabled, created_at: isoTime(createdAt) };
+}
+
+function listedOutsideUser(user: OutsideUser): ListedUser {
+  const { issuer, displayName, blocked, createdAt } = user;
+  const name = formatOutsideName(user);
+  return { name, issuer, display_name: displayName, role: 'user', disabled: blocked, created_at: isoTime(createdAt) };
 }
 
 function isoTime(time: number): string {

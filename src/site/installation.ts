@@ -2,23 +2,29 @@ import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { makeFolder } from '../files/make-folder.ts';
-import { roleOfAccount } from '../identity/accounts.ts';
+import { findActiveAccount } from '../identity/accounts.ts';
+import { readEarlierSigningKeys, removeEarlierSigningKeys } from '../identity/earlier-signing-keys.ts';
 import { type EmbeddedIssuer, openEmbeddedIssuer } from '../identity/embedded-issuer.ts';
+import { openSigningKeys } from '../identity/signing-keys.ts';
 import { Misconfigured } from '../protocol/errors.ts';
+import type { InstallationKey } from '../sealing/installation-key.ts';
 import { type OpenRootKeys, openRootKeys } from '../sealing/open-root-keys.ts';
+import type { RootKeys } from '../sealing/root-keys.ts';
 import { anyDataKey } from '../store/data-keys.ts';
+import { anyOwnerOrAccount, findInstallationKey } from '../store/installation-keys.ts';
 import { openPostgres } from '../store/postgres.ts';
 import { openSqlite } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
+import { makeInstallationKey, openInstallationKey } from './installation-key.ts';
+import { installationMark, newMark } from './installation-mark.ts';
 import type { Settings } from './settings.ts';
 
 /** The database, the keys and the issuer of tokens: the server and the administration commands share them. */
 export interface Installation {
   store: Store;
   issuer: EmbeddedIssuer;
-  /** The root keys, opened when they are first asked for. @throws {Misconfigured} when they cannot be */
-  rootKeys(): Promise<OpenRootKeys>;
-  signingKeyFile: string;
+  rootKeys: RootKeys;
+  key: InstallationKey;
   blobFolder: string;
   /** True when this start made it. */
   isNew: boolean;
@@ -35,7 +41,8 @@ export interface Waiting {
 
 /**
  * Opens the installation in the data folder. With `create` what is missing is made: the folder (0700), the database, the root
- * key and the signing key (0600 each).
+ * key (0600) and the keys that it wraps. A further server of an installation has the same database and root keys, and a data folder
+ * of its own.
  *
  * @throws {Misconfigured} when there is none and `create` is false, or it cannot be used
  */
@@ -44,8 +51,10 @@ export async function openInstallation(
   { create, clock, waiting }: { create: boolean; clock: () => number; waiting?: Waiting },
 ): Promise<Installation> {
   const { data, rootKeys: named = [rootKeysIn(data)] } = settings;
-  const keyFile = join(data, 'signing-key.json');
-  const isNew = !(await isThere(keyFile));
+  const mark = installationMark(data);
+  const earlierKeys = join(data, 'signing-key.json');
+  const wasMarked = await isThere(join(data, 'installation.json'));
+  const isNew = !wasMarked && !(await isThere(earlierKeys));
   if (isNew && !create) {
     throw new Misconfigured(
       `there is no panda-secrets data in ${data}: start the server once ("panda-secrets serve"), or name its folder with --data`,
@@ -53,37 +62,58 @@ export async function openInstallation(
   }
   if (isNew) await makeDataFolder(data);
   await refuseUnsafeFolder(data);
+  const marked = await mark.read();
   const store = await openStore(settings, waiting);
-  let rootKeys: Promise<OpenRootKeys> | undefined;
-  const open = (options: { create: boolean }) => {
-    rootKeys ??= openRootKeys(named, options);
-    return rootKeys;
-  };
+  let rootKeys: OpenRootKeys | undefined;
   const close = async () => {
     await store.close();
-    await (await rootKeys?.catch(() => undefined))?.close();
+    await rootKeys?.close();
   };
   try {
-    // Before the signing key, whose presence says that the installation was made: a root key is never made a second time,
-    // nor for a database whose data keys another one wrapped.
-    if (isNew) await open({ create: !(await anyDataKey(store.db)) });
+    const found = await findInstallationKey(store.db);
+    await refuseOtherDatabase(store, { found, marked, isNew });
+    // Never for a database that has a key, or data keys: another root key wrapped them.
+    rootKeys = await openRootKeys(named, { create: isNew && !found && !(await anyDataKey(store.db)) });
+    const signingKeys = marked ? undefined : await readEarlierSigningKeys(earlierKeys);
+    const key = found
+      ? await openInstallationKey(store, rootKeys, found)
+      : await makeInstallationKey(store, rootKeys, { signingKeys, clock });
+    const opened = await openSigningKeys({ store, records: key, clock });
+    if (!marked) await mark.create(newMark(key.id));
+    if (signingKeys) await removeEarlierSigningKeys(earlierKeys);
     const issuer = await openEmbeddedIssuer({
-      keyFile,
+      signingKeys: opened,
       clock,
-      roleOfAccount: (subject) => roleOfAccount(store, subject),
+      findAccount: (subject) => findActiveAccount(store, subject),
     });
-    return {
-      store,
-      issuer,
-      rootKeys: () => open({ create: false }),
-      signingKeyFile: keyFile,
-      blobFolder: join(data, 'blobs'),
-      isNew,
-      close,
-    };
+    return { store, issuer, rootKeys, key, blobFolder: join(data, 'blobs'), isNew, close };
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+/**
+ * A database is given tags once. Otherwise somebody who writes it could take its key away, change its rows, and have them tagged
+ * at the next start.
+ */
+async function refuseOtherDatabase(
+  store: Store,
+  { found, marked, isNew }: { found: { id: string } | undefined; marked: { id: string } | undefined; isNew: boolean },
+): Promise<void> {
+  if (marked && found?.id === marked.id) return;
+  if (marked) {
+    throw new Misconfigured(
+      `this data folder belongs to the installation ${marked.id}, and the database ${found ? 'to another one' : 'has lost its key'}: ` +
+        'it is another database, one that somebody changed, or a copy from before an update. Name the right one, or restore the ' +
+        'database and the data folder of one time together',
+    );
+  }
+  if (!found && isNew && (await anyOwnerOrAccount(store.db))) {
+    throw new Misconfigured(
+      'the database is in use and has no installation key: start a server of this release once with the data folder that the ' +
+        'database was used with, and this one afterwards',
+    );
   }
 }
 

@@ -3,6 +3,7 @@ import type { Tell } from '../events/events.ts';
 import { findActiveAccount } from '../identity/accounts.ts';
 import { authConfigs } from '../identity/auth-config.ts';
 import { trustExternalIssuer } from '../identity/external-issuer.ts';
+import { findOutsideUser } from '../identity/outside-users.ts';
 import { createIdentityProvider, removeEndedLogins } from '../identity/provider/provider.ts';
 import { createSignIn } from '../identity/sign-in.ts';
 import { createTokenVerifier, type TokenVerifier } from '../identity/tokens.ts';
@@ -22,17 +23,20 @@ export interface LoginService {
 
 /** @param url the server's public address, asked for when the first request has come */
 export function createLogin(
-  { store, issuer }: Pick<Installation, 'store' | 'issuer'>,
+  { store, key, issuer }: Pick<Installation, 'store' | 'key' | 'issuer'>,
   { vo, issuers }: Pick<Settings, 'vo' | 'issuers'>,
   { url, logger, clock, tell }: { url: () => string; logger: Logger; clock: () => number; tell: Tell },
 ): LoginService {
-  const external = issuers.map((one) => trustExternalIssuer(one, { clock }));
+  const external = issuers.map((one) =>
+    trustExternalIssuer(one, { clock, findUser: (name) => findOutsideUser(store, name) }),
+  );
   const verifier = once(() => createTokenVerifier({ issuers: [issuer.trustedAlsoAs(url()), ...external], clock }));
   const provider = once(() =>
     createIdentityProvider({
       url: url(),
       vo,
       store,
+      records: key,
       signingKeys: issuer.signingKeys,
       clock,
       onFault: (error) => logger.error({ part: 'login', ...withoutMessage(error) }),

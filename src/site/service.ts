@@ -63,7 +63,7 @@ export async function startService(
   });
   const { store, blobFolder } = installation;
   try {
-    const rootKeys = await installation.rootKeys();
+    const { rootKeys } = installation;
     await addFirstQueue(store, clock);
     const administration: AdministrationParts = {
       ...installation,
@@ -128,6 +128,8 @@ export async function startService(
 function logEvent(logger: Logger, event: RoomEvent): void {
   if (event.event === 'secrets.undeliverable') {
     logger.error({ part: 'delivery', jobId: event.jobId, ...withoutMessage(event.error) });
+  } else if (event.event === 'job.tampered') {
+    logger.error({ part: 'jobs', jobId: event.jobId, ...withoutMessage(event.error) });
   } else if (event.event === 'housekeeping.failed') {
     logger.error({ part: 'housekeeping', task: event.task, failures: event.failures, ...withoutMessage(event.error) });
   }

@@ -2,6 +2,7 @@ import { placeOfJoinKey } from '../identity/join-tokens.ts';
 import { placeOfAnswerKey } from '../identity/pilot-sessions.ts';
 import { contextOf } from '../identity/wrapped-key.ts';
 import { dataKeyContext } from '../sealing/data-key.ts';
+import { installationKeyContext } from '../sealing/installation-key.ts';
 import type { RootKeys } from '../sealing/root-keys.ts';
 import type { Store } from '../store/store.ts';
 import {
@@ -15,6 +16,7 @@ import {
 /** All that root keys wrap, and the context that each row's key is bound to. */
 const CONTEXTS: { readonly [T in WrappedKeyTable]: (row: WrappedKeyRow<T>) => Uint8Array } = {
   data_keys: ({ id, owner_id }) => dataKeyContext({ id, ownerId: owner_id }),
+  installation_keys: ({ id }) => installationKeyContext(id),
   join_tokens: (row) => contextOf(placeOfJoinKey(row)),
   pilots: (row) => contextOf(placeOfAnswerKey(row)),
 };

@@ -1,33 +1,68 @@
 import type { Insertable } from 'kysely';
+import { Tampered } from '../protocol/errors.ts';
 import type { JobState } from '../protocol/states.ts';
 import { changesOneRow } from './one-row.ts';
 import { prepared } from './prepared.ts';
 import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
+import { checked, type TaggedFields, tagged } from './tagged-rows.ts';
 
-export const insertAttempts = prepared<{ attempts: readonly Insertable<Schema['attempts']>[] }, never>((db, arg) =>
+type NewAttempt = Omit<Insertable<Schema['attempts']>, 'tag'> & TaggedFields<'attempts'>;
+
+export async function insertAttempts(db: Database, attempts: readonly NewAttempt[]): Promise<void> {
+  await insertAttemptRows(db, { attempts: attempts.map((attempt) => tagged(db, 'attempts', attempt)) });
+}
+
+const insertAttemptRows = prepared<{ attempts: readonly Insertable<Schema['attempts']>[] }, never>((db, arg) =>
   db.insertInto('attempts').values(arg('attempts')),
 );
 
-/** An attempt with what of its job decides what may become of it. */
+/** All that the tag of an attempt covers, to be read beside its job's columns. */
+export const ATTEMPT_COLUMNS = [
+  'attempts.job_id',
+  'attempts.attempt',
+  'attempts.task_id',
+  'attempts.owner_id',
+  'attempts.queue',
+  'attempts.pilot_id',
+  'attempts.tag',
+] as const;
+
+/**
+ * The attempt as it was read, and a job that still is of the task and owner whose attempt it was: what it brought back goes
+ * to nobody else.
+ *
+ * @param job the columns of the job's own row
+ * @throws {Tampered}
+ */
+export function checkedAttempt<Row extends TaggedFields<'attempts'> & { tag: Uint8Array | null }>(
+  db: Database,
+  attempt: Row,
+  job: { task_id: number; owner_id: string },
+): Row {
+  checked(db, 'attempts', attempt);
+  if (attempt.task_id === job.task_id && attempt.owner_id === job.owner_id) return attempt;
+  throw new Tampered('jobs', String(attempt.job_id));
+}
+
+/** An attempt with what of its job decides what may become of it. @throws {Tampered} */
 export async function readAttempt(db: Database, jobId: number, attempt: number) {
-  return db
+  const row = await db
     .selectFrom('attempts')
     .innerJoin('jobs', 'jobs.id', 'attempts.job_id')
     .select([
-      'attempts.job_id',
-      'attempts.attempt',
+      ...ATTEMPT_COLUMNS,
       'attempts.state',
-      'attempts.pilot_id',
       'attempts.lease_seconds',
       'attempts.ended_at',
-      'jobs.task_id',
-      'jobs.owner_id',
+      'jobs.task_id as job_task_id',
+      'jobs.owner_id as job_owner_id',
       'jobs.kill_requested',
     ])
     .where('attempts.job_id', '=', jobId)
     .where('attempts.attempt', '=', attempt)
     .executeTakeFirst();
+  return row && checkedAttempt(db, row, { task_id: row.job_task_id, owner_id: row.job_owner_id });
 }
 
 /** Notes that an attempt lives. False when it has ended meanwhile: a lease that was lost does not come back. */

@@ -1,6 +1,7 @@
 import { sql, type Updateable } from 'kysely';
 import type { OwnerId } from '../protocol/ids.ts';
 import type { JobState } from '../protocol/states.ts';
+import { checkedAttempt } from './attempts.ts';
 import { changesOneRow } from './one-row.ts';
 import { prepared } from './prepared.ts';
 import type { Schema } from './schema.ts';
@@ -109,7 +110,7 @@ export async function countJobsByState(db: Database, taskIds: readonly number[])
     .execute();
 }
 
-/** Jobs with the attempt that runs, or ran last: those of a task, or by id, or by id of one pilot. In the order of their ids. */
+/** Jobs with the attempt that runs, or ran last: those of a task, or by id, or by id of one pilot. In the order of their ids. @throws {Tampered} */
 export async function readJobs(
   db: Database,
   which:
@@ -117,7 +118,7 @@ export async function readJobs(
     | { owner: OwnerId; ids: readonly number[] }
     | { pilotId: string; ids: readonly number[] },
 ) {
-  return db
+  const rows = await db
     .selectFrom('jobs')
     .leftJoin('attempts', (join) =>
       join.onRef('attempts.job_id', '=', 'jobs.id').onRef('attempts.attempt', '=', 'jobs.attempt'),
@@ -125,6 +126,7 @@ export async function readJobs(
     .select([
       'jobs.id',
       'jobs.task_id',
+      'jobs.owner_id',
       'jobs.serial',
       'jobs.state',
       'jobs.attempt',
@@ -133,6 +135,10 @@ export async function readJobs(
       'jobs.queue as wanted_queue',
       'jobs.created_at',
       'jobs.modified_at',
+      'attempts.task_id as attempt_task_id',
+      'attempts.owner_id as attempt_owner_id',
+      'attempts.pilot_id',
+      'attempts.tag',
       'attempts.queue',
       'attempts.node',
       'attempts.started_at',
@@ -147,4 +153,10 @@ export async function readJobs(
     .$if('ids' in which, (query) => query.where('jobs.id', 'in', 'ids' in which ? which.ids : []))
     .orderBy('jobs.id')
     .execute();
+  for (const row of rows) {
+    const { attempt_task_id: task_id, attempt_owner_id: owner_id, queue, pilot_id } = row;
+    if (task_id === null || owner_id === null || queue === null || pilot_id === null) continue;
+    checkedAttempt(db, { job_id: row.id, attempt: row.attempt, task_id, owner_id, queue, pilot_id, tag: row.tag }, row);
+  }
+  return rows;
 }

@@ -29,6 +29,7 @@ export function migrationProvider(types: ColumnTypes): MigrationProvider {
         '0006-secret-mask': statements(['alter table secrets add column mask text']),
         '0007-task-sandbox': { up: taskSandbox },
         '0008-fair-turns': statements(fairTurns(types)),
+        '0009-row-tags': statements(rowTags(types)),
       };
     },
   };
@@ -339,5 +340,35 @@ function fairTurns({ int }: ColumnTypes): string[] {
     'drop index jobs_waiting',
     "create index jobs_waiting on jobs (queue, owner_id, use_secrets, id) where state = 'activated'",
     'create index tasks_open on tasks (owner_id, job_count) where ended_at is null',
+  ];
+}
+
+/** The installation's own keys, tags of rows, and from when on tokens are good. A row has a tag from the first start on. */
+function rowTags({ bytes, int }: ColumnTypes): string[] {
+  const tagged = ['owners', 'accounts', 'password_links', 'queues', 'sandboxes', 'tasks', 'attempts', 'job_files'];
+  return [
+    `create table installation_keys (
+      id text primary key,
+      slot ${int} not null unique,
+      root_key_id text not null,
+      wrapped_key ${bytes} not null,
+      created_at ${int} not null)`,
+
+    `create table signing_keys (
+      slot ${int} primary key,
+      revision ${int} not null,
+      sealed ${bytes} not null)`,
+
+    `alter table owners add column blocked ${int} not null default 0`,
+    `alter table owners add column tokens_from ${int} not null default 0`,
+    `alter table accounts add column tokens_from ${int} not null default 0`,
+    `alter table attempts add column task_id ${int} not null default 0`,
+    `alter table attempts add column owner_id text not null default ''`,
+    `update attempts set task_id = (select task_id from jobs where jobs.id = attempts.job_id),
+      owner_id = (select owner_id from jobs where jobs.id = attempts.job_id)`,
+    ...tagged.map((table) => `alter table ${table} add column tag ${bytes}`),
+
+    // Logins of before had device codes in clear, and no tags: everybody logs in once more.
+    'delete from provider_records',
   ];
 }

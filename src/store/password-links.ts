@@ -1,45 +1,48 @@
+import type { Selectable } from 'kysely';
+import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
+import { checked, tagged } from './tagged-rows.ts';
+
+type PasswordLinkRow = Selectable<Schema['password_links']>;
 
 export async function insertPasswordLink(
   db: Database,
   link: { token_hash: string; subject: string; expires_at: number; unclaimed_only: number },
 ): Promise<void> {
-  await db.insertInto('password_links').values(link).execute();
+  await db
+    .insertInto('password_links')
+    .values(tagged(db, 'password_links', link))
+    .execute();
 }
 
-/** The name of the account that a link is for, while the link is good and the account may be used. */
-export async function findAccountOfPasswordLink(
+/** A link, while it is good: whether its account may be used is its caller's to check. @throws {Tampered} here and where one is used up */
+export async function findPasswordLink(
   db: Database,
   tokenHash: string,
   now: number,
-): Promise<string | undefined> {
+): Promise<PasswordLinkRow | undefined> {
   const row = await db
     .selectFrom('password_links')
-    .innerJoin('accounts', 'accounts.subject', 'password_links.subject')
-    .select('accounts.name')
-    .where('password_links.token_hash', '=', tokenHash)
-    .where('password_links.expires_at', '>', now)
-    .where('accounts.disabled', '=', 0)
-    .where((where) => where.or([where('unclaimed_only', '=', 0), where('accounts.claimed', '=', 0)]))
+    .selectAll()
+    .where('token_hash', '=', tokenHash)
+    .where('expires_at', '>', now)
     .executeTakeFirst();
-  return row?.name;
+  return row && checked(db, 'password_links', row);
 }
 
 /** Uses a link up. Of several that use one at the same moment, one is answered with whose it was. */
-export async function takePasswordLink(db: Database, tokenHash: string, now: number): Promise<string | undefined> {
+export async function takePasswordLink(
+  db: Database,
+  tokenHash: string,
+  now: number,
+): Promise<PasswordLinkRow | undefined> {
   const row = await db
     .deleteFrom('password_links')
     .where('token_hash', '=', tokenHash)
     .where('expires_at', '>', now)
-    .where((where) =>
-      where.or([
-        where('unclaimed_only', '=', 0),
-        where('subject', 'in', where.selectFrom('accounts').select('accounts.subject').where('claimed', '=', 0)),
-      ]),
-    )
-    .returning('subject')
+    .returningAll()
     .executeTakeFirst();
-  return row?.subject;
+  return row && checked(db, 'password_links', row);
 }
 
 /** Removes the links of an account. */

@@ -19,19 +19,10 @@ export async function upsertProviderRecord(
 }
 
 /** The record, also when it has ended: its user decides what an ended one means. */
-export function findProviderRecord(db: Database, model: string, idHash: string): Promise<ProviderRecord | undefined> {
-  return db
-    .selectFrom('provider_records')
-    .selectAll()
-    .where('model', '=', model)
-    .where('id_hash', '=', idHash)
-    .executeTakeFirst();
-}
-
-export function findProviderRecordBy(
+export function findProviderRecord(
   db: Database,
   model: string,
-  column: 'uid' | 'user_code',
+  column: 'id_hash' | 'uid' | 'user_code',
   value: string,
 ): Promise<ProviderRecord | undefined> {
   return db

@@ -5,6 +5,7 @@ import { changesOneRow } from './one-row.ts';
 import { prepared } from './prepared.ts';
 import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
+import { checked, tagged } from './tagged-rows.ts';
 
 /** False when there is a sandbox of that name: of two that bring one name at the same moment, one is told so. */
 export async function insertSandbox(
@@ -14,7 +15,7 @@ export async function insertSandbox(
   return changesOneRow(
     db
       .insertInto('sandboxes')
-      .values(sandbox)
+      .values(tagged(db, 'sandboxes', sandbox))
       .onConflict((conflict) => conflict.doNothing()),
   );
 }
@@ -23,14 +24,16 @@ const findSandbox = prepared<{ name: string }, Selectable<Schema['sandboxes']>>(
   db.selectFrom('sandboxes').selectAll().where('name', '=', arg('name')),
 );
 
+/** @throws {Tampered} here and in {@link readSandboxOfContent} */
 export async function readSandbox(db: Database, name: string) {
-  return (await findSandbox(db, { name }))[0];
+  const [row] = await findSandbox(db, { name });
+  return row && checked(db, 'sandboxes', row);
 }
 
-const findSandboxInUse = prepared<{ name: string }, { sha256: string }>((db, arg) =>
+const findSandboxInUse = prepared<{ name: string }, Selectable<Schema['sandboxes']>>((db, arg) =>
   db
     .selectFrom('sandboxes')
-    .select('sandboxes.sha256')
+    .selectAll('sandboxes')
     .where('sandboxes.name', '=', arg('name'))
     .where(({ exists, selectFrom }) =>
       exists(
@@ -45,7 +48,8 @@ const findSandboxInUse = prepared<{ name: string }, { sha256: string }>((db, arg
 
 /** A sandbox that a task of its own owner starts from which has not ended. */
 export async function readSandboxInUse(db: Database, name: string) {
-  return (await findSandboxInUse(db, { name }))[0];
+  const [row] = await findSandboxInUse(db, { name });
+  return row && checked(db, 'sandboxes', row);
 }
 
 /** The bytes of sandboxes that an owner has brought since `time`, milliseconds. */
@@ -61,12 +65,13 @@ export async function sumSandboxes(db: Database, owner: OwnerId, time: number): 
 
 /** The newest one of this content. */
 export async function readSandboxOfContent(db: Database, owner: OwnerId, size: number, checksum: string) {
-  return db
+  const row = await db
     .selectFrom('sandboxes')
-    .select('name')
+    .selectAll()
     .where('owner_id', '=', owner)
     .where('size', '=', size)
     .where('checksum', '=', checksum)
     .orderBy('created_at', 'desc')
     .executeTakeFirst();
+  return row && checked(db, 'sandboxes', row);
 }

@@ -28,6 +28,8 @@ export interface Schema {
   job_files: JobFilesTable;
   deliveries: DeliveriesTable;
   delivered_secrets: DeliveredSecretsTable;
+  installation_keys: InstallationKeysTable;
+  signing_keys: SigningKeysTable;
 }
 
 /** Somebody who may keep secrets: `issuer` and `subject` together say who; `display_name` is for show. */
@@ -42,6 +44,12 @@ interface OwnersTable {
   /** The head of the owner's audit chain: its last row's number and hash. */
   audit_seq: Generated<number>;
   audit_hash: Uint8Array | null;
+  /** 1 when the user of an outside issuer may not be used. */
+  blocked: Generated<number>;
+  /** Tokens that were issued before are void; for users of outside issuers. */
+  tokens_from: Generated<number>;
+  /** `TAGGED_COLUMNS` says what it covers. Null before the database had its installation key. */
+  tag: Uint8Array | null;
 }
 
 interface DataKeysTable {
@@ -122,6 +130,10 @@ interface AccountsTable {
   claimed: Generated<number>;
   /** `identity/passwords.ts` says how it is written; null while none was chosen. */
   password_hash: string | null;
+  /** Tokens that were issued before are void. */
+  tokens_from: Generated<number>;
+  /** `TAGGED_COLUMNS` says what it covers. Null before the database had its installation key. */
+  tag: Uint8Array | null;
 }
 
 /** Links at which an account's password may be chosen, once. */
@@ -132,6 +144,8 @@ interface PasswordLinksTable {
   expires_at: number;
   /** 1 when it is good only as long as the account is unclaimed. */
   unclaimed_only: Generated<number>;
+  /** `TAGGED_COLUMNS` says what it covers. Null before the database had its installation key. */
+  tag: Uint8Array | null;
 }
 
 /** Passwords that were tried in vain. */
@@ -147,12 +161,13 @@ interface SignInFailuresTable {
 interface ProviderRecordsTable {
   /** The kind, in the provider's words: `RefreshToken`, `DeviceCode`, `Session`, ... */
   model: string;
-  /** SHA-256 of the record's id, hex: most ids are what a client proves itself with. */
+  /** A keyed hash of the record's id, hex: most ids are what a client proves itself with. */
   id_hash: string;
-  /** JSON. */
+  /** JSON under the installation key, bound to this row, base64. */
   payload: string;
   /** The `sub` of the account that it is about, once there is one. */
   subject: string | null;
+  /** Keyed hashes, as the next two. */
   grant_id: string | null;
   user_code: string | null;
   uid: string | null;
@@ -166,6 +181,8 @@ interface QueuesTable {
   /** 1 when a pilot that offers no key may have secrets over TLS alone. */
   allow_tls_secrets: Generated<number>;
   created_at: number;
+  /** `TAGGED_COLUMNS` says what it covers. Null before the database had its installation key. */
+  tag: Uint8Array | null;
 }
 
 /** When each owner's jobs were last given to a pilot of a queue: a number that counts on within the queue. */
@@ -234,6 +251,8 @@ interface SandboxesTable {
   /** PanDA's checksum of it, by which clients ask whether it is there already. */
   checksum: string;
   created_at: number;
+  /** `TAGGED_COLUMNS` says what it covers. Null before the database had its installation key. */
+  tag: Uint8Array | null;
 }
 
 interface TasksTable {
@@ -261,6 +280,8 @@ interface TasksTable {
   created_at: number;
   modified_at: number;
   ended_at: number | null;
+  /** `TAGGED_COLUMNS` says what it covers. Null before the database had its installation key. */
+  tag: Uint8Array | null;
 }
 
 interface JobsTable {
@@ -299,6 +320,11 @@ interface AttemptsTable {
   exit_code: number | null;
   error_code: number | null;
   diagnosis: string;
+  /** As the job's own: what was acquired stays its owner's and its task's. */
+  task_id: number;
+  owner_id: string;
+  /** `TAGGED_COLUMNS` says what it covers. Null before the database had its installation key. */
+  tag: Uint8Array | null;
 }
 
 /** Files that an attempt brought back, or that its pilot put elsewhere. */
@@ -314,6 +340,8 @@ interface JobFilesTable {
   location: string | null;
   size: number;
   created_at: number;
+  /** `TAGGED_COLUMNS` says what it covers. Null before the database had its installation key. */
+  tag: Uint8Array | null;
 }
 
 /** Which attempt on which node was given secrets, and how. */
@@ -335,4 +363,23 @@ interface DeliveredSecretsTable {
   delivery_id: string;
   secret_id: string;
   version: number;
+}
+
+/** The key that rows are tagged under, wrapped. There is one. */
+interface InstallationKeysTable {
+  id: string;
+  /** Always 1, and unique: of several servers that make the first one, one does. */
+  slot: number;
+  root_key_id: string;
+  wrapped_key: Uint8Array;
+  created_at: number;
+}
+
+/** The keys that sign tokens, under the installation key. There is one row. */
+interface SigningKeysTable {
+  /** Always 1. */
+  slot: number;
+  /** Counts the changes. */
+  revision: number;
+  sealed: Uint8Array;
 }

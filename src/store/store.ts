@@ -7,7 +7,7 @@ import type { Schema } from './schema.ts';
 /** A statement runs on this: the store itself, or a transaction that it handed out. */
 export type Database = Kysely<Schema>;
 
-/** The database, whichever it is. Made by `openSqlite` or `openPostgres`. */
+/** The database, whichever it is. Made by `openSqlite` or `openPostgres`; `useTags` says which of its rows are believed. */
 export interface Store {
   /** True where a statement can pass over rows that another transaction has locked, undefined where one transaction writes at a time. */
   readonly skipLocked: true | undefined;

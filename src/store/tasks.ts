@@ -1,17 +1,34 @@
-import { type Insertable, sql, type Updateable } from 'kysely';
+import { type Insertable, type Selectable, sql, type Updateable } from 'kysely';
 import type { OwnerId } from '../protocol/ids.ts';
 import type { TaskState } from '../protocol/states.ts';
 import { prepared } from './prepared.ts';
 import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
+import { checked, type TaggedFields, tagged, tagsOf } from './tagged-rows.ts';
+
+type NewTask = Omit<Insertable<Schema['tasks']>, 'id' | 'tag'> & Omit<TaggedFields<'tasks'>, 'id'>;
 
 /** The new task's id; nothing when its name is taken, also by one that is submitted at the same moment. */
-export const insertTask = prepared<{ task: Insertable<Schema['tasks']> }, { id: number }>((db, arg) =>
+export async function insertTask(db: Database, task: NewTask): Promise<number | undefined> {
+  const [row] = await insertTaskRow(db, { task });
+  // The tag covers the id, which the database chose just now.
+  if (row) await setTaskTag(db, { id: row.id, tag: tagsOf(db).of('tasks', { ...task, id: row.id }) });
+  return row?.id;
+}
+
+const insertTaskRow = prepared<{ task: NewTask }, { id: number }>((db, arg) =>
   db
     .insertInto('tasks')
     .values(arg('task'))
     .onConflict((conflict) => conflict.doNothing())
     .returning('id'),
+);
+
+const setTaskTag = prepared<{ id: number; tag: Uint8Array }, never>((db, arg) =>
+  db
+    .updateTable('tasks')
+    .set({ tag: arg('tag') })
+    .where('id', '=', arg('id')),
 );
 
 /** The newest task of that name that is active or succeeded, leaving out one task. */
@@ -45,7 +62,11 @@ export async function lockTask(db: Database, owner: OwnerId, id: number, now: nu
 export type LockedTask = NonNullable<Awaited<ReturnType<typeof lockTask>>>;
 
 /** Changes a task that this transaction has locked. */
-export async function updateTask(db: Database, id: number, change: Updateable<Schema['tasks']>): Promise<void> {
+export async function updateTask(
+  db: Database,
+  id: number,
+  change: Omit<Updateable<Schema['tasks']>, keyof TaggedFields<'tasks'> | 'tag'>,
+): Promise<void> {
   await db.updateTable('tasks').set(change).where('id', '=', id).execute();
 }
 
@@ -80,31 +101,54 @@ export const startTasks = prepared<{ ids: readonly number[]; now: number }, neve
     .where('state', '=', 'ready' satisfies TaskState),
 );
 
+/** Sends a task that this transaction has locked to another queue, or to any (null). @throws {Tampered} */
+export async function moveTaskToQueue(db: Database, id: number, queue: string | null): Promise<void> {
+  const row = await db.selectFrom('tasks').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
+  const { tag } = tagged(db, 'tasks', { ...checked(db, 'tasks', row), queue });
+  await db.updateTable('tasks').set({ queue, tag }).where('id', '=', id).execute();
+}
+
 /** The columns that jobs are made from. */
-export interface TemplateRow {
-  id: number;
-  name: string;
+export interface TemplateRow extends TaggedFields<'tasks'> {
   state: string;
-  queue: string | null;
-  secret_ids: string | null;
-  parameters: string;
   display_name: string;
 }
 
-export const readTemplates = prepared<{ ids: readonly number[] }, TemplateRow>((db, arg) =>
-  db
-    .selectFrom('tasks')
-    .innerJoin('owners', 'owners.id', 'tasks.owner_id')
-    .select([
-      'tasks.id',
-      'tasks.name',
-      'tasks.state',
-      'tasks.queue',
-      'tasks.secret_ids',
-      'tasks.parameters',
-      'owners.display_name',
-    ])
-    .where('tasks.id', 'in', arg('ids')),
+/** @returns each with what is wrong with it, if something is: a job of such a task must not run */
+export async function readTemplates(
+  db: Database,
+  ids: readonly number[],
+): Promise<(TemplateRow & { fault: unknown })[]> {
+  const tags = tagsOf(db);
+  return (await readTemplateRows(db, { ids })).map((row) => {
+    try {
+      tags.check('tasks', row);
+      return { ...row, fault: undefined };
+    } catch (fault) {
+      return { ...row, fault };
+    }
+  });
+}
+
+const readTemplateRows = prepared<{ ids: readonly number[] }, TemplateRow & Pick<Selectable<Schema['tasks']>, 'tag'>>(
+  (db, arg) =>
+    db
+      .selectFrom('tasks')
+      .innerJoin('owners', 'owners.id', 'tasks.owner_id')
+      .select([
+        'tasks.id',
+        'tasks.owner_id',
+        'tasks.name',
+        'tasks.queue',
+        'tasks.use_secrets',
+        'tasks.secret_ids',
+        'tasks.parameters',
+        'tasks.job_count',
+        'tasks.tag',
+        'tasks.state',
+        'owners.display_name',
+      ])
+      .where('tasks.id', 'in', arg('ids')),
 );
 
 /** Which tasks to read: every part that is there must hold. Times in milliseconds. */

@@ -15,6 +15,7 @@ export interface TakenJob {
   task_id: number;
   owner_id: string;
   serial: number;
+  queue: string | null;
   attempt: number;
   use_secrets: number;
 }
@@ -108,7 +109,7 @@ function takeQuery(
       order by id limit ${arg('limit')} ${arg('skipLocked') === undefined ? sql`` : sql`for update skip locked`})
     update jobs set state = 'sent', attempt = attempt + 1, modified_at = ${arg('now')}
     where id in (select id from oldest) and state = 'activated'
-    returning id, task_id, owner_id, serial, attempt, use_secrets`.compile(db);
+    returning id, task_id, owner_id, serial, queue, attempt, use_secrets`.compile(db);
 }
 
 const takeOfAll = prepared<TakeArguments, TakenJob>((db, arg) => ({ compile: () => takeQuery(db, arg, [0, 1]) }));
@@ -149,7 +150,7 @@ export const takeJobsOfTask = prepared<
       order by id limit ${arg('limit')} ${arg('skipLocked') === undefined ? sql`` : sql`for update skip locked`})
     update jobs set state = 'sent', attempt = attempt + 1, modified_at = ${arg('now')}
     where id in (select id from oldest) and state = 'activated'
-    returning id, task_id, owner_id, serial, attempt, use_secrets`.compile(db),
+    returning id, task_id, owner_id, serial, queue, attempt, use_secrets`.compile(db),
 }));
 
 /** Puts an owner behind all others of a queue. Last in its transaction: pilots that give the same owner a turn wait for each other here. */

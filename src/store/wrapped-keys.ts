@@ -10,6 +10,7 @@ export type WrappedKeyTable = {
 /** The column of each that holds the wrapped key. The compiler asks for one of every table that has a `root_key_id`. */
 export const WRAPPED_KEY_COLUMNS = {
   data_keys: 'wrapped',
+  installation_keys: 'wrapped_key',
   join_tokens: 'wrapped_key',
   pilots: 'wrapped_key',
 } as const satisfies Record<WrappedKeyTable, string>;

@@ -28,7 +28,7 @@ test('a first start makes everything for its user alone, says where it listens a
   assert.equal(((await alive.json()) as { success: boolean }).success, true);
   assert.equal(modeOf(program.data), '700');
   assert.equal(modeOf(join(program.data, 'blobs')), '700');
-  for (const file of ['panda.db', 'panda.db-wal', 'root-keys', 'signing-key.json']) {
+  for (const file of ['panda.db', 'panda.db-wal', 'root-keys', 'installation.json']) {
     assert.equal(modeOf(join(program.data, file)), '600', file);
   }
   server.process.kill('SIGTERM');
@@ -75,7 +75,7 @@ test('both key files lost beside a database that has secrets: no new root key is
   assert.equal(((await set.json()) as { success: boolean }).success, true);
   server.process.kill('SIGTERM');
   await server.ended;
-  for (const file of ['root-keys', 'signing-key.json']) rmSync(join(program.data, file));
+  for (const file of ['root-keys', 'installation.json']) rmSync(join(program.data, file));
   const { status, stderr } = await program.run(['serve', '--port', '0']);
   assert.equal(status, 1);
   assert.match(stderr, /no root key file .*put it back from its safe copy/);

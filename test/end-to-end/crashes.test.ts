@@ -117,8 +117,7 @@ async function prepareSite(t: TestContext) {
 
   const clock = Date.now;
   const installation = await openInstallation({ data }, { create: true, clock });
-  const { store, issuer } = installation;
-  const rootKeys = await installation.rootKeys();
+  const { store, issuer, rootKeys } = installation;
   const account = await addAccount(store, clock, 'alice');
   const token = await issuer.mintUserToken(account, { ttlSeconds: 3600, vo: DEFAULT_VO });
   const client = createClient({ url, token: async () => token, vo: DEFAULT_VO });

@@ -23,6 +23,7 @@ eachStore('an account is found by its name in any case', async (_t, database) =>
     disabled: false,
     role: 'user',
     claimed: false,
+    tokensFrom: 0,
   });
   assert.deepEqual(await existingAccount(store, 'ALICE'), added);
   await assert.rejects(existingAccount(store, 'bob'), NotFound);

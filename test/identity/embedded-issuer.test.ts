@@ -1,38 +1,33 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { decodeJwt } from 'jose';
 import {
   addAccount,
   disableAccount,
+  findActiveAccount,
+  logOutAccount,
   removeAccount,
-  roleOfAccount,
   setAccountRole,
 } from '../../src/identity/accounts.ts';
 import { callerId } from '../../src/identity/caller.ts';
 import { openEmbeddedIssuer } from '../../src/identity/embedded-issuer.ts';
 import { createOwners } from '../../src/identity/owners.ts';
+import { createSignIn } from '../../src/identity/sign-in.ts';
 import { createTokenVerifier } from '../../src/identity/tokens.ts';
-import { InvalidArgument, Misconfigured, NotFound, Unauthenticated, UnknownFormat } from '../../src/protocol/errors.ts';
+import { InvalidArgument, NotFound, Unauthenticated } from '../../src/protocol/errors.ts';
 import { sqliteDatabase } from '../stores.ts';
 import { NOW } from './signer.ts';
+import { signingKeysOn } from './signing-keys.ts';
 
 const clock = () => NOW;
 const alice = { name: 'alice', subject: 'c0ffee', displayName: 'Alice A.' };
 const hour = { ttlSeconds: 3600, vo: 'panda' };
 
-function folderFor(t: TestContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'identity-'));
-  t.after(() => rmSync(folder, { recursive: true }));
-  return folder;
-}
-
 async function embedded(t: TestContext) {
-  const keyFile = join(folderFor(t), 'signing-key.json');
-  const issuer = await openEmbeddedIssuer({ keyFile, clock });
-  return { keyFile, issuer, verifier: createTokenVerifier({ issuers: [issuer.trusted], clock }) };
+  const store = await sqliteDatabase(t).open();
+  const signingKeys = await signingKeysOn(store, clock);
+  const issuer = await openEmbeddedIssuer({ signingKeys, clock });
+  return { signingKeys, issuer, verifier: createTokenVerifier({ issuers: [issuer.trusted], clock }) };
 }
 
 test("a user's token stands for the account", async (t) => {
@@ -64,23 +59,17 @@ test('a pilot of another issuer is never taken for one of the embedded', () => {
   assert.notEqual(callerId({ issuer: 'embedded', subject }), callerId({ issuer: 'https://x.example', subject }));
 });
 
-test('the key file can be read by its owner alone and holds nothing half-made', async (t) => {
-  const { keyFile } = await embedded(t);
-  assert.equal(statSync(keyFile).mode & 0o777, 0o600);
-  assert.deepEqual(readdirSync(join(keyFile, '..')), ['signing-key.json']);
-});
-
 test('what checks tokens holds the public part of a key alone', async (t) => {
-  const { issuer, keyFile } = await embedded(t);
-  const [{ kid }] = JSON.parse(readFileSync(keyFile, 'utf8')).keys;
+  const { issuer, signingKeys } = await embedded(t);
+  const kid = (await signingKeys.current()).keys[0]?.kid ?? '';
   const key = (await issuer.trusted.keys({ alg: 'RS256', kid }, { payload: '', signature: '' })) as CryptoKey;
   assert.equal(key.type, 'public');
 });
 
 test('a token is good after the server was started again', async (t) => {
-  const { keyFile, issuer } = await embedded(t);
+  const { signingKeys, issuer } = await embedded(t);
   const token = await issuer.mintUserToken(alice, hour);
-  const again = await openEmbeddedIssuer({ keyFile, clock });
+  const again = await openEmbeddedIssuer({ signingKeys, clock });
   const caller = await createTokenVerifier({ issuers: [again.trusted], clock }).verify(token);
   assert.equal(caller.subject, 'c0ffee');
 });
@@ -89,54 +78,6 @@ test('a token of another installation is refused', async (t) => {
   const { verifier } = await embedded(t);
   const { issuer: other } = await embedded(t);
   await assert.rejects(verifier.verify(await other.mintUserToken(alice, hour)), /is not trusted by this server$/);
-});
-
-test('servers that start together have one key', async (t) => {
-  const keyFile = join(folderFor(t), 'signing-key.json');
-  const issuers = await Promise.all(Array.from({ length: 4 }, () => openEmbeddedIssuer({ keyFile, clock })));
-  const tokens = await Promise.all(issuers.map((issuer) => issuer.mintUserToken(alice, hour)));
-  for (const { trusted } of issuers) {
-    const verifier = createTokenVerifier({ issuers: [trusted], clock });
-    await Promise.all(tokens.map((token) => verifier.verify(token)));
-  }
-});
-
-test('a key file that others can read is refused', async (t) => {
-  const { keyFile } = await embedded(t);
-  for (const mode of [0o640, 0o604, 0o620]) {
-    chmodSync(keyFile, mode);
-    await assert.rejects(openEmbeddedIssuer({ keyFile, clock }), (error: Error) => {
-      assert.ok(error instanceof Misconfigured);
-      assert.match(error.message, new RegExp(`mode 0${mode.toString(8)}.*chmod 600`));
-      return true;
-    });
-  }
-});
-
-test('a damaged key file is refused without a word of what is in it', async (t) => {
-  const { keyFile } = await embedded(t);
-  const good = JSON.parse(readFileSync(keyFile, 'utf8'));
-  const [key] = good.keys;
-  const damaged = [
-    `{"keys": "${key.d}`,
-    JSON.stringify({ ...good, keys: [] }),
-    JSON.stringify({ ...good, keys: [{ ...key, d: undefined }] }),
-    JSON.stringify({ ...good, keys: [{ ...key, d: 'AAAA', p: '!' }] }),
-  ];
-  for (const text of damaged) {
-    writeFileSync(keyFile, text);
-    await assert.rejects(openEmbeddedIssuer({ keyFile, clock }), (error: Error) => {
-      assert.ok(error instanceof Misconfigured, String(error));
-      assert.ok(!error.message.includes(key.d.slice(0, 8)));
-      return true;
-    });
-  }
-});
-
-test('a key file of a later release is refused', async (t) => {
-  const { keyFile } = await embedded(t);
-  writeFileSync(keyFile, JSON.stringify({ format: 2 }));
-  await assert.rejects(openEmbeddedIssuer({ keyFile, clock }), UnknownFormat);
 });
 
 test('a lifetime must be positive and a VO a plain name', async (t) => {
@@ -155,6 +96,7 @@ test('a token says no more than it must', async (t) => {
     'exp',
     'groups',
     'iat',
+    'iat_ms',
     'iss',
     'jti',
     'name',
@@ -163,28 +105,56 @@ test('a token says no more than it must', async (t) => {
   ]);
 });
 
+type Accounts = Awaited<ReturnType<typeof withAccounts>>;
+
 /** A server whose accounts can be stopped, at a time that the test sets. */
 async function withAccounts(t: TestContext) {
-  const { open, folder } = sqliteDatabase(t);
-  const store = await open();
+  const store = await sqliteDatabase(t).open();
   const server = { now: NOW };
+  const now = () => server.now;
   const issuer = await openEmbeddedIssuer({
-    keyFile: join(folder, 'signing-key.json'),
-    clock: () => server.now,
-    roleOfAccount: (subject) => roleOfAccount(store, subject),
+    signingKeys: await signingKeysOn(store, now),
+    clock: now,
+    findAccount: (subject) => findActiveAccount(store, subject),
   });
-  const { verify } = createTokenVerifier({ issuers: [issuer.trusted], clock: () => server.now });
-  return Object.assign(server, { store, issuer, verify });
+  const { verify } = createTokenVerifier({ issuers: [issuer.trusted], clock: now });
+  return Object.assign(server, { store, issuer, verify, clock: now });
 }
 
-test('the token of a disabled account is refused, and good again when the account is', async (t) => {
-  const { store, issuer, verify } = await withAccounts(t);
-  const token = await issuer.mintUserToken(await addAccount(store, clock, 'alice'), hour);
-  await disableAccount(store, Date.now, 'alice');
+test('the token of a disabled account is refused, and a new one good when the account is again', async (t) => {
+  const server = await withAccounts(t);
+  const { store, issuer, verify } = server;
+  const account = await addAccount(store, clock, 'alice');
+  const token = await issuer.mintUserToken(account, hour);
+  server.now += 1;
+  await disableAccount(store, server.clock, 'alice');
   await assert.rejects(verify(token), /^Unauthenticated: the token's account was disabled or removed$/);
-  await disableAccount(store, Date.now, 'alice', false);
-  await verify(token);
+  await disableAccount(store, server.clock, 'alice', false);
+  await assert.rejects(verify(token), /^Unauthenticated: the token is void: .* Log in again$/);
+  await verify(await issuer.mintUserToken(account, hour));
 });
+
+for (const [how, act] of [
+  ['a logout', (server: Accounts) => logOutAccount(server.store, server.clock, 'Alice')],
+  ['a new password', (server: Accounts) => createSignIn(server).setPassword('alice', 'correct horse battery')],
+] as const) {
+  test(`after ${how} the tokens of before are void, also where they are remembered, within 30 seconds; later ones are good`, async (t) => {
+    const server = await withAccounts(t);
+    const { store, issuer, verify } = server;
+    const [alice, bob] = [await addAccount(store, clock, 'alice'), await addAccount(store, clock, 'bob')];
+    const before = await issuer.mintUserToken(alice, hour);
+    const another = await issuer.mintUserToken(bob, hour);
+    await verify(before);
+    server.now += 1;
+    await act(server);
+    const after = await issuer.mintUserToken(alice, hour);
+    await verify(after);
+    server.now += 30_000;
+    await assert.rejects(verify(before), /^Unauthenticated: the token is void/);
+    await verify(after);
+    await verify(another);
+  });
+}
 
 test('the token of a removed account is refused, also by a server that remembers it, within 30 seconds', async (t) => {
   const server = await withAccounts(t);

@@ -6,7 +6,7 @@ import { createSignIn } from '../../src/identity/sign-in.ts';
 import { NotFound, TooManyTries, Unauthenticated } from '../../src/protocol/errors.ts';
 import { MAX_SIGN_IN_FAILURES, SIGN_IN_FAILURES_SECONDS } from '../../src/protocol/limits.ts';
 import { countSignInTry } from '../../src/store/sign-in-failures.ts';
-import { eachStore } from '../stores.ts';
+import { eachStore, TEST_KEY } from '../stores.ts';
 import { NOW } from './signer.ts';
 
 const clock = () => NOW;
@@ -16,7 +16,11 @@ eachStore('a password is set, signs in, and is replaced', async (_t, database) =
   const account = await addAccount(store, clock, 'alice');
   const signIn = createSignIn({ store, clock });
   await signIn.setPassword('Alice', 'correct horse battery');
-  assert.deepEqual(await signIn.signIn(' ALICE ', 'correct horse battery'), { ...account, claimed: true });
+  assert.deepEqual(await signIn.signIn(' ALICE ', 'correct horse battery'), {
+    ...account,
+    claimed: true,
+    tokensFrom: NOW,
+  });
   await signIn.setPassword('alice', 'another long password');
   await assert.rejects(signIn.signIn('alice', 'correct horse battery'), Unauthenticated);
   await disableAccount(store, Date.now, 'alice');
@@ -87,8 +91,8 @@ eachStore(
   'what the provider keeps is found again, used once on all servers, and ends with its grant',
   async (_t, database) => {
     const [store, replica] = [await database.open(), await database.open()];
-    const here = createAdapters({ store, clock })('RefreshToken');
-    const there = createAdapters({ store: replica, clock })('RefreshToken');
+    const here = createAdapters({ store, records: TEST_KEY, clock })('RefreshToken');
+    const there = createAdapters({ store: replica, records: TEST_KEY, clock })('RefreshToken');
     await here.upsert('the-token', { jti: 'the-token', accountId: 'alice', grantId: 'grant', iat: 1 }, 60);
     const found = { jti: 'the-token', accountId: 'alice', grantId: 'grant', iat: 1 };
     assert.deepEqual(await there.find('the-token'), found);

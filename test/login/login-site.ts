@@ -1,17 +1,15 @@
-import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { addAccount } from '../../src/identity/accounts.ts';
 import { createSignIn, type SignIn } from '../../src/identity/sign-in.ts';
 import type { Settings } from '../../src/site/settings.ts';
-import { setPasswordHash } from '../../src/store/accounts.ts';
-import { openSqlite } from '../../src/store/sqlite.ts';
+import { changeAccount } from '../../src/store/accounts.ts';
 import type { Store } from '../../src/store/store.ts';
 import { startServer, type TestServer } from '../server/start.ts';
 import { createVisitor, hiddenField, type Visitor } from './visitor.ts';
 
 export const PASSWORD = 'correct horse battery';
 /** Its hash at a cost that tests can bear. */
-const PASSWORD_HASH = '$scrypt$ln=10,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$xXt6EAFzAOlee5Hgl8R5+kLA6sDARjRcMGtm6fZJsa8';
+export const PASSWORD_HASH = '$scrypt$ln=10,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$xXt6EAFzAOlee5Hgl8R5+kLA6sDARjRcMGtm6fZJsa8';
 const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 
 /** A server at which people log in, and what its operator and their programs do. */
@@ -54,13 +52,12 @@ export async function startLoginSite(
   }: { users?: string[]; settings?: Partial<Settings>; clock?: () => number; logLevel?: string } = {},
 ): Promise<LoginSite> {
   const server = await startServer(t, options);
-  const store = await openSqlite(join(server.folder, 'panda.db'));
-  t.after(() => store.close());
+  const { store } = server.installation;
   const signIn = createSignIn({ store, clock: options.clock ?? Date.now });
   for (const name of users) {
     const shownAs = `${name.charAt(0).toUpperCase()}${name.slice(1)} Doe`;
-    const { subject } = await addAccount(store, Date.now, name, shownAs);
-    await store.write((tx) => setPasswordHash(tx, subject, PASSWORD_HASH));
+    await addAccount(store, Date.now, name, shownAs);
+    await store.write((tx) => changeAccount(tx, name, { password_hash: PASSWORD_HASH, claimed: 1 }));
   }
 
   const send = (path: string, parameters: Record<string, string>) =>

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { decodeProtectedHeader } from 'jose';
 import { disableAccount } from '../../src/identity/accounts.ts';
-import { rotateSigningKey } from '../../src/identity/signing-key-file.ts';
+import { rotateSigningKey } from '../../src/identity/signing-keys.ts';
 import { getUserSecrets, setUserSecrets } from '../../src/protocol/calls/creds.ts';
 import { getUserAttributes } from '../../src/protocol/calls/system.ts';
 import { ACCOUNT_RECHECK_SECONDS, SIGNING_KEYS_RECHECK_SECONDS } from '../../src/protocol/limits.ts';
@@ -134,7 +134,7 @@ test('a new signing key is taken up while the server runs, and the older one sti
   let offset = 0;
   const site = await startLoginSite(t, { clock: () => Date.now() + offset });
   const before = await site.logIn('alice');
-  await rotateSigningKey(join(site.folder, 'signing-key.json'));
+  await rotateSigningKey({ ...site.installation, records: site.installation.key, clock: Date.now });
   offset = SIGNING_KEYS_RECHECK_SECONDS * 1000;
   const after = await site.renew(before.refresh_token);
   assert.notEqual(decodeProtectedHeader(after.id_token).kid, decodeProtectedHeader(before.id_token).kid);
@@ -149,7 +149,10 @@ test('a signing key that may be in other hands is forgotten with all that it sig
   const site = await startLoginSite(t, { clock: () => Date.now() + offset });
   const { id_token } = await site.logIn('alice');
   assert.ok((await site.ask(id_token, getUserAttributes, {})).success);
-  await rotateSigningKey(join(site.folder, 'signing-key.json'), { forgetOlder: true });
+  await rotateSigningKey(
+    { ...site.installation, records: site.installation.key, clock: Date.now },
+    { forgetOlder: true },
+  );
   offset = SIGNING_KEYS_RECHECK_SECONDS * 1000;
   assert.match((await site.ask(id_token, getUserAttributes, {})).message, /does not have/);
 });

@@ -23,6 +23,7 @@ const ARGUMENTS: Record<keyof typeof ADMIN_CALLS, Record<string, unknown>> = {
   addUser: { name: 'zoe' },
   disableUser: { name: 'alice' },
   enableUser: { name: 'alice' },
+  logOutUser: { name: 'alice' },
   createPasswordLink: { name: 'newcomer' },
   listQueues: {},
   setQueue: { name: 'default', allow_tls_secrets: true },

@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { decodeJwt, exportJWK, generateKeyPair, importJWK, type JWK, SignJWT, UnsecuredJWT } from 'jose';
 import * as creds from '../../src/protocol/calls/creds.ts';
@@ -16,9 +14,9 @@ async function callWith(server: TestServer, headers: Record<string, string>): Pr
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
-/** The server's own signing keys, as an attacker with its key file would use it. */
-function signingKeys(server: TestServer): (JWK & { kid: string })[] {
-  return JSON.parse(readFileSync(join(server.folder, 'signing-key.json'), 'utf8')).keys;
+/** The server's own signing keys, as an attacker who read its memory would use them. */
+async function signingKeys({ installation }: TestServer): Promise<(JWK & { kid: string })[]> {
+  return (await installation.issuer.signingKeys.current()).keys;
 }
 
 test('a request is refused without a token, or with another kind of login', async (t) => {
@@ -50,7 +48,7 @@ test('a token that has expired is refused by name, also when it was taken before
 
 test('a token of a foreign issuer, for another audience, unsigned or tampered with is refused by name', async (t) => {
   const server = await startServer(t);
-  const [key] = signingKeys(server);
+  const [key] = await signingKeys(server);
   assert.ok(key);
   const own = await importJWK(key, 'RS256');
   const { privateKey: foreign, publicKey } = await generateKeyPair('RS256');

@@ -12,6 +12,7 @@ import type { Envelope } from '../../src/protocol/envelope.ts';
 import { type JoinToken, parseJoinToken } from '../../src/protocol/join.ts';
 import { DEFAULT_VO } from '../../src/protocol/limits.ts';
 import { createLogger } from '../../src/server/plugins/request-log.ts';
+import type { Installation } from '../../src/site/installation.ts';
 import { startService } from '../../src/site/service.ts';
 import type { Settings } from '../../src/site/settings.ts';
 
@@ -23,6 +24,8 @@ export interface TestServer {
   url: string;
   /** Its data folder. */
   folder: string;
+  /** What it works on, and an administration command beside it. */
+  installation: Installation;
   /** A token for a user, whose account is made at first. */
   userToken(name: string, options?: { ttlSeconds?: number }): Promise<string>;
   /** A token for an operator, whose account is made at first. */
@@ -79,7 +82,7 @@ export async function startServer(
 
   async function joinToken(queue = 'default', { ttlSeconds = HOUR_SECONDS } = {}): Promise<JoinToken> {
     if (!(await findQueue(store, queue))) await addQueue(store, clock, queue);
-    const rootKeys = await service.installation.rootKeys();
+    const { rootKeys } = service.installation;
     return parseJoinToken(await createJoinToken({ store, rootKeys, clock }, { queue, ttlSeconds }));
   }
 
@@ -91,6 +94,7 @@ export async function startServer(
   const server: TestServer = {
     url: service.url,
     folder,
+    installation: service.installation,
     joinToken,
     async joinedPilot(queue = 'default') {
       const connection = { url: service.url, vo: 'panda:pilot' };

@@ -75,7 +75,7 @@ function stopOnSignals(service: Service, logger: Logger, stopLogging: () => Prom
 }
 
 function nextSteps({ url, installation }: Service, { data, rootKeys }: Settings): string {
-  const keys = rootKeys ? 'the root keys, and signing-key.json in it' : 'its keys (root-keys, signing-key.json)';
+  const keys = rootKeys ? 'the root keys' : 'its root keys (the file root-keys)';
   const where = installation.isNew ? `made ${data}: back up ${keys}` : `data in ${data}`;
   return [
     `  ${where}`,

@@ -7,8 +7,8 @@ export function addSigningKeyCommands(program: Command): void {
   const signingKey = program.command('signing-key').description('the key that signs the tokens of this installation');
 
   addInstallationOptions(signingKey.command('rotate'))
-    .description('makes a new signing key; running servers take it up')
-    .option('--forget-older', 'refuses what older keys signed: for when somebody may have read the key file')
+    .description('makes a new signing key; all running servers take it up')
+    .option('--forget-older', 'refuses what older keys signed: for when somebody may have read the key')
     .action(({ forgetOlder = false }: { forgetOlder?: boolean }, command: Command) =>
       administerHere(command, async (administration) => {
         const count = await administration.rotateSigningKey({ forgetOlder });

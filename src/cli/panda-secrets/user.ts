@@ -7,7 +7,7 @@ import { type PasswordOptions, printPasswordLink, readPassword } from './user-pa
 
 const AT_THE_MACHINE = "; at the server's machine alone";
 
-/** `panda-secrets user add|password|role|list|disable|enable|remove`: accounts of the embedded issuer. */
+/** `panda-secrets user add|password|role|list|disable|enable|logout|remove`: accounts, and users of other issuers. */
 export function addUserCommands(program: Command): void {
   const user = program.command('user').description('the accounts that this server gives tokens to');
 
@@ -39,33 +39,46 @@ export function addUserCommands(program: Command): void {
 
   addAdministrationOptions(user.command('list'))
     .description('lists the accounts')
+    .option('--all', 'also the users of other issuers who called here: other commands know them as ISSUER#SUBJECT')
     .option('--json', 'as JSON')
     .action(listUsers);
 
   addAdministrationOptions(user.command('disable <name>'))
-    .description('refuses the tokens of an account')
+    .description('refuses the tokens of a user, of whichever issuer')
     .action((name: string, _options: unknown, command: Command) =>
       administer(command, async (administration) => {
         await administration.disableUser({ name });
-        console.log(`disabled ${name.toLowerCase()}`);
+        console.log(`disabled ${shownName(name)}`);
       }),
     );
 
   addAdministrationOptions(user.command('enable <name>'))
-    .description('takes the tokens of a disabled account again')
+    .description('lets a disabled user in again, with new tokens')
     .action((name: string, _options: unknown, command: Command) =>
       administer(command, async (administration) => {
         await administration.enableUser({ name });
-        console.log(`enabled ${name.toLowerCase()}`);
+        console.log(`enabled ${shownName(name)}`);
+      }),
+    );
+
+  addAdministrationOptions(user.command('logout <name>'))
+    .description('ends the logins of a user and makes void the tokens that they have')
+    .action((name: string, _options: unknown, command: Command) =>
+      administer(command, async (administration) => {
+        await administration.logOutUser({ name });
+        console.log(`logged out ${shownName(name)}`);
       }),
     );
 
   addInstallationOptions(user.command('remove <name>'))
-    .description(`removes an account; a person who gets the name later starts with nothing${AT_THE_MACHINE}`)
+    .description(
+      'removes an account; a person who gets the name later starts with nothing. Of a user of another issuer it destroys the ' +
+        `secrets, and refuses the tokens${AT_THE_MACHINE}`,
+    )
     .action((name: string, _options: unknown, command: Command) =>
       administerHere(command, async (administration) => {
         await administration.removeUser(name);
-        console.log(`removed ${name.toLowerCase()}`);
+        console.log(`removed ${shownName(name)}`);
       }),
     );
 }
@@ -111,15 +124,20 @@ async function givePassword(
   console.log(`the password of ${name.toLowerCase()} is set`);
 }
 
-function listUsers({ json }: { json?: boolean }, command: Command) {
+/** Names of accounts are in lower case; those of others are as their issuer has them. */
+function shownName(name: string): string {
+  return name.includes('#') ? name : name.toLowerCase();
+}
+
+function listUsers({ all, json }: { all?: boolean; json?: boolean }, command: Command) {
   return administer(command, async (administration) => {
-    const accounts = await administration.listUsers({});
+    const accounts = await administration.listUsers({ ...(all && { all }) });
     if (json) return console.log(JSON.stringify(accounts));
     if (accounts.length === 0) return console.log('no accounts; add one with "panda-secrets user add NAME"');
-    const rows = accounts.map(({ name, display_name, role, disabled, created_at }) => [
+    const rows = accounts.map(({ name, issuer, display_name, role, disabled, created_at }) => [
       name,
       display_name,
-      role,
+      issuer === undefined ? role : '',
       created_at.slice(0, 10),
       disabled ? 'disabled' : '',
     ]);

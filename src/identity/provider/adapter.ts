@@ -1,60 +1,84 @@
 import { type Adapter, type AdapterPayload, errors } from 'oidc-provider';
+import { DecryptionFailed, Tampered } from '../../protocol/errors.ts';
 import * as rows from '../../store/provider-records.ts';
 import type { Store } from '../../store/store.ts';
-import { hashToken } from '../hashed-token.ts';
+import type { OwnRecords } from '../own-records.ts';
 
 /**
- * Where the OpenID provider keeps its records: one object for each kind (`RefreshToken`, `Session`, ...). The ids, which are
- * what clients and browsers prove themselves with, are kept as hashes. `clock` is in milliseconds.
+ * Where the OpenID provider keeps its records: one object for each kind (`RefreshToken`, `Session`, ...). All of a record is under
+ * the installation key, bound to its row; the ids, which are what clients and browsers prove themselves with, and the codes that
+ * people type are kept as keyed hashes. So nothing that stands there is a login for its reader, and nobody else makes a record.
+ * `clock` is in milliseconds.
  */
-export function createAdapters({ store, clock }: { store: Store; clock: () => number }): (model: string) => Adapter {
-  return (model) => ({
-    async upsert(id, payload, expiresIn) {
-      const record = {
-        model,
-        id_hash: hashToken(id),
-        payload: JSON.stringify(keepsId(model) ? payload : { ...payload, jti: undefined }),
-        subject: payload.accountId ?? null,
-        grant_id: payload.grantId ?? null,
-        user_code: payload.userCode ?? null,
-        uid: payload.uid ?? null,
-        expires_at: expiresIn ? clock() + expiresIn * 1000 : null,
-      };
-      await store.write((tx) => rows.upsertProviderRecord(tx, record));
-    },
-    async find(id) {
-      return payloadOf(await rows.findProviderRecord(store.db, model, hashToken(id)), id);
-    },
-    async findByUid(uid) {
-      return payloadOf(await rows.findProviderRecordBy(store.db, model, 'uid', uid));
-    },
-    async findByUserCode(userCode) {
-      return payloadOf(await rows.findProviderRecordBy(store.db, model, 'user_code', userCode));
-    },
-    async consume(id) {
-      const first = await store.write((tx) => rows.consumeProviderRecord(tx, model, hashToken(id), clock()));
-      if (!first) throw new errors.InvalidGrant('it was used already, at the same moment');
-    },
-    async destroy(id) {
-      await store.write((tx) => rows.deleteProviderRecord(tx, model, hashToken(id)));
-    },
-    async revokeByGrantId(grantId) {
-      await store.write((tx) => rows.deleteProviderRecordsOfGrant(tx, model, grantId));
-    },
-  });
-}
+export function createAdapters({
+  store,
+  records,
+  clock,
+}: {
+  store: Store;
+  records: OwnRecords;
+  clock: () => number;
+}): (model: string) => Adapter {
+  const { hash } = records;
 
-/** A device's code is found by what the person types, and then saved under its id. It lives for minutes. */
-function keepsId(model: string): boolean {
-  return model === 'DeviceCode';
-}
+  function payloadOf(row: rows.ProviderRecord | undefined): AdapterPayload | undefined {
+    if (!row) return undefined;
+    const payload = JSON.parse(openRecord(records, row)) as AdapterPayload;
+    return { ...payload, ...(row.consumed_at !== null && { consumed: Math.floor(row.consumed_at / 1000) }) };
+  }
 
-function payloadOf(row: rows.ProviderRecord | undefined, id?: string): AdapterPayload | undefined {
-  if (!row) return undefined;
-  const payload = JSON.parse(row.payload) as AdapterPayload;
-  return {
-    ...payload,
-    ...(id !== undefined && { jti: id }),
-    ...(row.consumed_at !== null && { consumed: Math.floor(row.consumed_at / 1000) }),
+  return (model) => {
+    const hashOf = (text: string | undefined) => (text === undefined ? null : hash(text));
+    const find = async (column: 'id_hash' | 'uid' | 'user_code', text: string) =>
+      payloadOf(await rows.findProviderRecord(store.db, model, column, hash(text)));
+    return {
+      async upsert(id, payload, expiresIn) {
+        const place = {
+          model,
+          id_hash: hash(id),
+          subject: payload.accountId ?? null,
+          grant_id: hashOf(payload.grantId),
+          user_code: hashOf(payload.userCode),
+          uid: hashOf(payload.uid),
+          expires_at: expiresIn ? clock() + expiresIn * 1000 : null,
+        };
+        const record = { ...place, payload: sealRecord(records, place, JSON.stringify(payload)) };
+        await store.write((tx) => rows.upsertProviderRecord(tx, record));
+      },
+      find: (id) => find('id_hash', id),
+      findByUid: (uid) => find('uid', uid),
+      findByUserCode: (userCode) => find('user_code', userCode),
+      async consume(id) {
+        const first = await store.write((tx) => rows.consumeProviderRecord(tx, model, hash(id), clock()));
+        if (!first) throw new errors.InvalidGrant('it was used already, at the same moment');
+      },
+      async destroy(id) {
+        await store.write((tx) => rows.deleteProviderRecord(tx, model, hash(id)));
+      },
+      async revokeByGrantId(grantId) {
+        await store.write((tx) => rows.deleteProviderRecordsOfGrant(tx, model, hash(grantId)));
+      },
+    };
   };
+}
+
+type Place = Omit<rows.ProviderRecord, 'payload' | 'consumed_at'>;
+
+function sealRecord(key: OwnRecords, place: Place, payload: string): string {
+  return key.seal(fieldsOf(place), payload).toString('base64');
+}
+
+function openRecord(key: OwnRecords, row: rows.ProviderRecord): string {
+  try {
+    return key.open(fieldsOf(row), Buffer.from(row.payload, 'base64'), 'the record of a login');
+  } catch (error) {
+    if (error instanceof DecryptionFailed) throw new Tampered('provider_records', `${row.model} ${row.id_hash}`);
+    throw error;
+  }
+}
+
+/** All of the row but that it was used, which is noted where it stands. */
+function fieldsOf({ model, id_hash, subject, grant_id, user_code, uid, expires_at }: Place): string[] {
+  const fields = [id_hash, subject, grant_id, user_code, uid, expires_at];
+  return ['provider record', model, ...fields.map((field) => JSON.stringify(field))];
 }

@@ -15,7 +15,8 @@ import {
 } from '../../protocol/limits.ts';
 import type { Store } from '../../store/store.ts';
 import { findActiveAccount } from '../accounts.ts';
-import { AUDIENCE, COMMAND_LINE_CLIENT } from '../embedded-issuer.ts';
+import { AUDIENCE, COMMAND_LINE_CLIENT, ISSUED_AT_CLAIM } from '../embedded-issuer.ts';
+import type { OwnRecords } from '../own-records.ts';
 import { createAdapters } from './adapter.ts';
 import { grantsByItself, interactionPolicy } from './consent.ts';
 import { INTERACTION_PATH, PATHS } from './paths.ts';
@@ -36,6 +37,7 @@ export function providerConfiguration({
   url,
   vo,
   store,
+  records,
   clock,
   keys,
   cookieKeys,
@@ -43,6 +45,7 @@ export function providerConfiguration({
   url: string;
   vo: string;
   store: Store;
+  records: OwnRecords;
   clock: () => number;
   /** Private, the signing one first. */
   keys: readonly JWK[];
@@ -50,22 +53,23 @@ export function providerConfiguration({
 }): Configuration {
   const cookie = { signed: true, httpOnly: true, sameSite: 'lax', path: '/' } as const;
   return {
-    adapter: createAdapters({ store, clock }),
+    adapter: createAdapters({ store, records, clock }),
     clients: CLIENTS,
     jwks: { keys: [...keys] },
     routes: PATHS,
     scopes: ['openid', 'offline_access', 'panda'],
     claims: {
-      openid: ['sub'],
+      openid: ['sub', ISSUED_AT_CLAIM],
       profile: ['name', 'preferred_username', 'groups'],
       email: ['email'],
     },
     // PanDA's clients read name and groups from the ID token alone.
     conformIdTokenClaims: false,
-    findAccount: accountFinder(store, vo),
+    findAccount: accountFinder(store, vo, clock),
     extraTokenClaims: async (_ctx, token) => {
+      const now = clock();
       const account = 'accountId' in token ? await findActiveAccount(store, token.accountId) : undefined;
-      return account && accountClaims(account, vo);
+      return account && accountClaims(account, vo, now);
     },
     pkce: { required: () => true },
     rotateRefreshToken: true,
@@ -124,20 +128,23 @@ export function providerConfiguration({
 }
 
 /** The claims of an account's tokens; none of one that is disabled or removed. */
-function accountFinder(store: Store, vo: string): FindAccount {
+function accountFinder(store: Store, vo: string, clock: () => number): FindAccount {
   return async (_ctx, subject) => {
+    // Before the account is read: when it is logged out meanwhile, the token is of before.
+    const now = clock();
     const account = await findActiveAccount(store, subject);
-    return (
-      account && { accountId: account.subject, claims: () => ({ sub: account.subject, ...accountClaims(account, vo) }) }
-    );
+    if (!account) return undefined;
+    const claims = { sub: account.subject, ...accountClaims(account, vo, now) };
+    return { accountId: account.subject, claims: () => claims };
   };
 }
 
 function accountClaims(
   { name, displayName }: { name: string; displayName: string },
   vo: string,
+  now: number,
 ): Omit<AccountClaims, 'sub'> {
-  return { name: displayName, preferred_username: name, groups: [vo] };
+  return { name: displayName, preferred_username: name, groups: [vo], [ISSUED_AT_CLAIM]: now };
 }
 
 const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';

@@ -7,7 +7,8 @@ import { deleteEndedPasswordLinks } from '../../store/password-links.ts';
 import { deleteEndedProviderRecords } from '../../store/provider-records.ts';
 import { deleteEndedSignInFailures } from '../../store/sign-in-failures.ts';
 import type { Store } from '../../store/store.ts';
-import type { SigningKey, SigningKeyFile, SigningKeys } from '../signing-key-file.ts';
+import type { OwnRecords } from '../own-records.ts';
+import type { SigningKey, SigningKeySet, SigningKeys } from '../signing-keys.ts';
 import { loadLibrary, takeSloppyScopes } from './library.ts';
 import { showLinkedCode, startOverWithoutSession } from './rendering.ts';
 
@@ -48,6 +49,7 @@ export function createIdentityProvider({
   url,
   vo,
   store,
+  records,
   signingKeys,
   clock,
   onFault,
@@ -55,12 +57,13 @@ export function createIdentityProvider({
   url: string;
   vo: string;
   store: Store;
+  records: OwnRecords;
   signingKeys: SigningKeys;
   clock: () => number;
   /** Told of what the provider could not do through no fault of its caller's. */
   onFault: (error: unknown) => void;
 }): IdentityProvider {
-  let made: { from: SigningKeyFile; provider: Promise<Provider> } | undefined;
+  let made: { from: SigningKeySet; provider: Promise<Provider> } | undefined;
 
   /** Made when first needed, and again for other keys: what it knows is in the store. */
   async function current(): Promise<Provider> {
@@ -69,12 +72,12 @@ export function createIdentityProvider({
     return made.provider;
   }
 
-  async function makeProvider({ keys }: SigningKeyFile): Promise<Provider> {
+  async function makeProvider({ keys }: SigningKeySet): Promise<Provider> {
     const { Provider } = await loadLibrary();
     const { providerConfiguration } = await import('./configuration.ts'); // Imports the library as well.
     const provider = new Provider(
       url,
-      providerConfiguration({ url, vo, store, clock, keys, cookieKeys: keys.map(cookieKey) }),
+      providerConfiguration({ url, vo, store, records, clock, keys, cookieKeys: keys.map(cookieKey) }),
     );
     // It finds lifetimes by the names of its classes, which a bundler may change: codes and tokens would then never end.
     if (provider.DeviceCode.name !== 'DeviceCode')

@@ -6,12 +6,16 @@ import { call, type Data, Nothing, orNull } from './call.ts';
 
 const Time = Type.String({ description: 'ISO 8601, UTC' });
 const AccountName = Type.String({ description: 'the login name of an account of this server' });
+const UserName = Type.String({
+  description: 'the login name of an account of this server, or ISSUER#SUBJECT of a user of another issuer',
+});
 const QueueName = Type.String({ description: 'the name of a queue' });
 
-/** An account of the embedded issuer. */
+/** An account of the embedded issuer, or a user of another one, whose role its tokens tell. */
 export type ListedUser = Data<typeof ListedUser>;
 const ListedUser = Type.Object({
-  name: AccountName,
+  name: UserName,
+  issuer: Type.Optional(Type.String({ description: 'who makes the tokens of a user without an account here' })),
   display_name: Type.String({ description: 'for show' }),
   role: Type.Enum(['user', 'operator']),
   disabled: Type.Boolean({ description: 'its tokens are refused' }),
@@ -22,8 +26,8 @@ export const listUsers = call({
   path: 'admin/list_users',
   http: 'GET',
   panda: false,
-  summary: 'The accounts of this server.',
-  parameters: Type.Object({}),
+  summary: 'The accounts of this server, and with `all` the users of other issuers who called here.',
+  parameters: Type.Object({ all: Type.Optional(Type.Boolean()) }),
   answer: Type.Array(ListedUser),
 });
 
@@ -40,8 +44,8 @@ export const disableUser = call({
   path: 'admin/disable_user',
   http: 'POST',
   panda: false,
-  summary: 'Refuses the tokens of an account, within half a minute, and ends its logins.',
-  parameters: Type.Object({ name: AccountName }),
+  summary: 'Refuses the tokens of a user, within half a minute, and ends the logins of an account.',
+  parameters: Type.Object({ name: UserName }),
   answer: Nothing,
 });
 
@@ -49,8 +53,17 @@ export const enableUser = call({
   path: 'admin/enable_user',
   http: 'POST',
   panda: false,
-  summary: 'Takes the tokens of a disabled account again.',
-  parameters: Type.Object({ name: AccountName }),
+  summary: 'Lets a disabled user in again, with new tokens.',
+  parameters: Type.Object({ name: UserName }),
+  answer: Nothing,
+});
+
+export const logOutUser = call({
+  path: 'admin/log_out_user',
+  http: 'POST',
+  panda: false,
+  summary: 'Makes void the tokens that a user has, within half a minute, and ends the logins of an account.',
+  parameters: Type.Object({ name: UserName }),
   answer: Nothing,
 });
 
@@ -171,6 +184,7 @@ export const ADMIN_CALLS = {
   addUser,
   disableUser,
   enableUser,
+  logOutUser,
   createPasswordLink,
   listQueues,
   setQueue,

@@ -13,6 +13,7 @@ import { withoutMessage } from './request-log.ts';
 /** Faults of the server or its configuration, which its operator should see. */
 const OPERATORS = new Set([
   'ERR_DECRYPTION_FAILED',
+  'ERR_TAMPERED',
   'ERR_UNKNOWN_FORMAT',
   'ERR_MISSING_ROOT_KEY',
   'ERR_MISCONFIGURED',
