@@ -36,6 +36,8 @@ export function groupCommit(writer: Kysely<Schema>, database: DatabaseSync) {
               await one.run(tx);
               done.push(one);
             } catch (error) {
+              // A full disk ends the whole transaction, and is what all of its group are to hear.
+              if (!database.isTransaction) throw error;
               rollback.run();
               one.failed(error);
             }
