@@ -16,6 +16,7 @@ const floors = {
   sealing: 2,
   events: 1,
   files: 1,
+  pages: 1,
   store: 1,
   protocol: 0,
 };

@@ -68,7 +68,11 @@ export interface Vault {
   idsOf(owner: OwnerId, names: readonly WireName[], task?: { queue: string | null }): Promise<string[]>;
   /** The names of those of the secrets that are still there, by id. */
   namesOf(owner: OwnerId, secretIds: readonly string[]): Promise<Map<string, WireName>>;
-  /** Deletes all secrets and destroys the data key, which makes copies of them unreadable; the audit stays. */
+  /**
+   * Deletes all secrets and destroys the data key, which makes copies of them unreadable; the audit stays.
+   *
+   * @awaitsCaller the command that destroys what a removed user kept
+   */
   destroyOwner(owner: OwnerId): Promise<void>;
   /** Removes data keys from memory whose time there is over. */
   forgetOldKeys(): void;

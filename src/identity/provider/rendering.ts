@@ -1,7 +1,7 @@
 import type { Configuration, KoaContextWithOIDC } from 'oidc-provider';
-import { confirmCodePage, deviceConnectedPage, deviceRefusedPage, enterCodePage } from './pages/device.ts';
-import { notice, type Page } from './pages/page.ts';
-import { signOutPage } from './pages/sign-out.ts';
+import { confirmCodePage, deviceConnectedPage, deviceRefusedPage, enterCodePage } from '../../pages/device.ts';
+import { notice, type Page } from '../../pages/page.ts';
+import { signOutPage } from '../../pages/sign-out.ts';
 
 type Features = NonNullable<Configuration['features']>;
 type DeviceFlowPages = Required<

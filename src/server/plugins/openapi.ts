@@ -1,8 +1,8 @@
 import swagger from '@fastify/swagger';
 import type { FastifyInstance, FastifySchema } from 'fastify';
+import { type OpenApiDocument, openApiPage } from '../../pages/openapi.ts';
 import { BYTES, type Call } from '../../protocol/calls/call.ts';
 import { API } from '../route.ts';
-import { type OpenApiDocument, openApiPage } from './openapi-page.ts';
 
 /**
  * The OpenAPI document of every call, made from the same schemas that check arguments and give answers their types, at

@@ -1,14 +1,13 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-
-import { consentPage } from '../../identity/provider/pages/consent.ts';
-import { signInPage } from '../../identity/provider/pages/sign-in.ts';
 import { INTERACTION_PATH } from '../../identity/provider/paths.ts';
 import type { PendingInteraction } from '../../identity/provider/provider.ts';
+import { consentPage } from '../../pages/consent.ts';
+import { signInPage } from '../../pages/sign-in.ts';
 import { InvalidArgument, NotFound, TooManyTries, Unauthenticated } from '../../protocol/errors.ts';
 import type { LoginRooms } from '../login-rooms.ts';
-import { sendPage, sentence } from '../plugins/pages.ts';
+import { sendPage, sentence } from '../plugins/page-answers.ts';
 
 interface Form {
   name?: unknown;

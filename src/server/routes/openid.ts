@@ -12,7 +12,7 @@ import {
   MAX_TOKEN_REQUESTS_PER_MINUTE,
 } from '../../protocol/limits.ts';
 import type { LoginRooms } from '../login-rooms.ts';
-import { answerWithPages } from '../plugins/pages.ts';
+import { answerWithPages } from '../plugins/page-answers.ts';
 import { requireSameOrigin } from '../plugins/same-origin.ts';
 import { requireSecureTransport } from '../plugins/transport.ts';
 import { interactionRoutes } from './interaction.ts';

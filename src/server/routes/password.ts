@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify';
-import { choosePasswordPage, passwordChosenPage } from '../../identity/provider/pages/password.ts';
+import { choosePasswordPage, passwordChosenPage } from '../../pages/password.ts';
 import { InvalidArgument } from '../../protocol/errors.ts';
 import type { LoginRooms } from '../login-rooms.ts';
-import { sendPage, sentence } from '../plugins/pages.ts';
+import { sendPage, sentence } from '../plugins/page-answers.ts';
 
 interface LinkParameters {
   Params: { token: string };

@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
 import type { Logger } from 'pino';
-import { notice, type Page } from '../../identity/provider/pages/page.ts';
+import { notice, type Page } from '../../pages/page.ts';
 import { Forbidden, InsecureTransport, NotFound, PandaError, TooManyTries } from '../../protocol/errors.ts';
 import { withoutMessage } from './request-log.ts';
 

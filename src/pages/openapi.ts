@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type Html, html } from '../../identity/provider/pages/html.ts';
+import { type Html, html } from './html.ts';
 
 /** The parts of an OpenAPI document that the page shows. */
 export interface OpenApiDocument {

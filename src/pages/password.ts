@@ -1,4 +1,4 @@
-import { MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS } from '../../../protocol/limits.ts';
+import { MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS } from '../protocol/limits.ts';
 import { html } from './html.ts';
 import { complaint, notice, type Page, page } from './page.ts';
 
