@@ -61,7 +61,7 @@ function madeBy({ group, producer, command, secrets, locale = 'C.UTF-8' }: Produ
 
 function masked(secret: string, printed: Uint8Array): Buffer {
   const stream = createMasker([{ name: wireName('S'), value: new Plaintext(secret) }]).stream();
-  return Buffer.concat([Buffer.from(stream.write(printed)), stream.end()]);
+  return Buffer.concat([...stream.write(printed), ...stream.end()]);
 }
 
 /** `undefined` where the machine does not have the program. */

@@ -1,3 +1,5 @@
+import { hexDigit, LINE_FEED, RETURN, SPACE } from './signs.ts';
+
 /** One line of a hex or octal dump, taken apart. */
 export interface DumpLine {
   bytes: number[];
@@ -10,6 +12,11 @@ export interface DumpLine {
 
 /** No dump has longer lines. */
 export const MOST_DUMP_COLUMNS = 200;
+
+const LOOK_BYTES = 16;
+const LEAST_OFFSET_DIGITS = 6;
+const ZERO = 0x30;
+const SMALL_X = 0x78;
 
 const OFFSET = /^[0-9a-fA-F]{6,16}(:?)(?= )/;
 const TEXT_COLUMN = / {2}([|>]).{1,64}[|<]\s*$/;
@@ -25,6 +32,22 @@ const UNFINISHED = [
   /^ {1,2}(?:0(?:x(?:[0-9a-f](?:[0-9a-f](?:,.*)?)?)?)?)?$/i,
   /^(?: [0-9a-f]{2})* [0-9a-f]?$|^(?: [0-9a-f]{2})+$/i,
 ];
+
+/** By the first bytes of the line at `at`: `00000`, `  0x`, ` 0a `. What the text cuts short does so too. */
+export function looksLikeDump(text: Buffer, at: number): boolean {
+  if (at + LOOK_BYTES > text.length) return true;
+  if (text[at] === ZERO) {
+    let end = at;
+    while (end < at + LEAST_OFFSET_DIGITS && hexDigit(text[end]) >= 0) end++;
+    return end === at + LEAST_OFFSET_DIGITS;
+  }
+  let first = at;
+  while (first < at + LOOK_BYTES - 4 && text[first] === SPACE) first++;
+  if (text[first] === ZERO && text[first + 1] === SMALL_X) return true;
+  const after = text[first + 2];
+  const ends = after === SPACE || after === LINE_FEED || after === RETURN;
+  return first === at + 1 && ends && hexDigit(text[first]) >= 0 && hexDigit(text[first + 1]) >= 0;
+}
 
 /** True when an unfinished line may become one of a dump. */
 export function mayBecomeDump(line: string): boolean {

@@ -1,10 +1,12 @@
 import type { Automaton } from './automaton.ts';
 import { MOST_DUMP_COLUMNS, mayBecomeDump, readDumpLine } from './dump-lines.ts';
+import { LINE_FEED, NOWHERE } from './signs.ts';
 
 /** Finds patterns in the bytes that dumps show (`dump-lines.ts`), over the lines of one dump. */
 export interface DumpSearch {
-  read(text: Buffer, ended: boolean): void;
-  /** From here on nothing may be shown yet, or `Infinity`. */
+  /** @param beginnings of lines that look like those of dumps, of all that is new in `text` */
+  read(text: Buffer, beginnings: readonly number[], ended: boolean): void;
+  /** From here on nothing may be shown yet, or `NOWHERE`. */
   open(): number;
   /** The text is read again from here on. */
   needed(): number;
@@ -14,8 +16,6 @@ export interface DumpSearch {
 
 /** So many bytes of a dump are of a secret by chance only where secrets are very many: what is shown of it before is no more. */
 const LEAST_HELD_BYTES = 3;
-
-const LINE_FEED = 0x0a;
 
 /** @param found is told of each stretch of a line that shows bytes of a match */
 export function createDumpSearch(
@@ -32,7 +32,7 @@ export function createDumpSearch(
   /** A line begins there that is not read yet; -1: the next one is to be looked for, from `searched` on. */
   let next = 0;
   let searched = 0;
-  let open = Number.POSITIVE_INFINITY;
+  let open: number = NOWHERE;
 
   function forget(): void {
     state = 0;
@@ -78,11 +78,13 @@ export function createDumpSearch(
   }
 
   return {
-    read(text, ended) {
-      open = Number.POSITIVE_INFINITY;
+    read(text, beginnings, ended) {
+      let turn = 0;
+      open = NOWHERE;
       for (;;) {
         if (next < 0) {
-          next = nextLine(text, searched);
+          while (turn < beginnings.length && (beginnings[turn] as number) <= searched) turn++;
+          next = beginnings[turn] ?? -1;
           if (next < 0) {
             searched = text.length;
             if (text.at(-1) === LINE_FEED) next = text.length;
@@ -114,7 +116,7 @@ export function createDumpSearch(
       if (depth >= LEAST_HELD_BYTES) open = Math.min(open, starts[starts.length - depth] as number);
     },
     open: () => open,
-    needed: () => (next < 0 ? Number.POSITIVE_INFINITY : next),
+    needed: () => (next < 0 ? NOWHERE : next),
     shift(by) {
       if (next >= 0) next -= by;
       searched = Math.max(0, searched - by);
@@ -128,16 +130,4 @@ export function createDumpSearch(
       searched = 0;
     },
   };
-}
-
-/** Lines of dumps begin with a zero, as their offsets do, or with a blank. */
-const BEGINNINGS = ['\n0', '\n '].map((text) => Buffer.from(text));
-
-function nextLine(text: Buffer, from: number): number {
-  let least = -1;
-  for (const beginning of BEGINNINGS) {
-    const at = text.indexOf(beginning, Math.max(0, from));
-    if (at >= 0 && (least < 0 || at < least)) least = at;
-  }
-  return least < 0 ? -1 : least + 1;
 }

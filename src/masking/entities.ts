@@ -8,7 +8,7 @@ export interface Entity {
 const LONGEST_NAME = 8;
 
 /** The entity that begins with the `&` at `at`: `&amp;`, `&#38;`, `&#x26;`. */
-export function entityAt(text: Uint8Array, at: number): Entity | undefined {
+export function entityAt(text: Buffer, at: number): Entity | undefined {
   let end = at + 1;
   const most = at + 2 + LONGEST_NAME;
   while (end < most && isOfName(text[end])) end++;
@@ -18,7 +18,7 @@ export function entityAt(text: Uint8Array, at: number): Entity | undefined {
   return point === undefined || point > 0x10ffff ? undefined : { point, length: end + 1 - at };
 }
 
-function isOfName(byte: number | undefined): boolean {
+export function isOfName(byte: number | undefined): boolean {
   if (byte === undefined) return false;
   const letter = byte | 0x20;
   return (letter >= 0x61 && letter <= 0x7a) || (byte >= 0x30 && byte <= 0x39) || byte === 0x23;

@@ -29,9 +29,9 @@ export interface FindStream {
 /** Looks for `secrets` with the eyes of the masker: the same parts in the same forms. */
 export function createFinder(secrets: Iterable<NamedSecret>): Finder {
   const all = [...secrets];
-  const { patterns, escapable } = collectPatterns(all);
+  const { patterns } = collectPatterns(all);
   const automaton = createAutomaton(patterns);
-  const filter = createBlockFilter(patterns, escapable);
+  const filter = createBlockFilter(patterns);
   const namesOf = createOwners(all);
 
   function stream(): FindStream {

@@ -4,6 +4,9 @@ import { createTail } from './held-tail.ts';
 import { createRuns } from './runs.ts';
 import { createSearch } from './search.ts';
 
+/** So much of a chunk is copied behind a held tail: what begins in the tail has mostly ended there. */
+const SEAM_BYTES = 4096;
+
 /** The text in a log in place of a secret. */
 const MASK = Buffer.from('***');
 
@@ -11,11 +14,11 @@ const MASK = Buffer.from('***');
 export interface MaskStream {
   /**
    * Takes the next bytes of the stream and returns those that may be shown now, masked: all but the tail that may still
-   * become a secret. A finished line is never held back. The answer may share memory with `chunk`.
+   * become a secret. A finished line is never held back. They come in pieces, in order, which may share memory with `chunk`.
    */
-  write(chunk: Uint8Array): Uint8Array;
+  write(chunk: Uint8Array): Uint8Array[];
   /** The held tail, when nothing more comes. The stream may then be used anew. */
-  end(): Uint8Array;
+  end(): Uint8Array[];
 }
 
 /**
@@ -26,10 +29,10 @@ export function createMaskStream(automaton: Automaton, filter: BlockFilter): Mas
   const tail = createTail();
   const runs = createRuns();
   const search = createSearch(automaton, filter, (start, end) => runs.add(Math.max(0, start), end));
-  /** True when the last thing shown was a mask, which a run that follows at once continues. */
+  /** Whether the last thing shown was a mask, which a run that follows at once continues. */
   let masking = false;
 
-  /** The part of `text` that can be shown when everything before `settled` is, and how many bytes of it that covers. */
+  /** What can be shown of `text` when everything before `settled` is, and how many bytes of it that covers. */
   function release(
     text: Uint8Array,
     open: number,
@@ -54,15 +57,37 @@ export function createMaskStream(automaton: Automaton, filter: BlockFilter): Mas
     return { shown, released: at };
   }
 
+  /** Reads a text of which `unread` is new and adds to `shown` what can be shown. Returns how many bytes that covers. */
+  function pass(text: Uint8Array, unread: number, shown: Uint8Array[]): number {
+    search.read(text, unread, false);
+    const { shown: more, released } = release(text, search.open(), search.needed());
+    shown.push(...more);
+    return released;
+  }
+
+  function passBehindTail(more: Uint8Array, shown: Uint8Array[]): void {
+    const held = tail.length;
+    tail.drop(pass(tail.append(more), held, shown));
+  }
+
   return {
     write(chunk) {
+      const shown: Uint8Array[] = [];
+      let read = 0;
+      if (tail.length > 0) {
+        passBehindTail(chunk.subarray(0, SEAM_BYTES), shown);
+        read = Math.min(chunk.length, SEAM_BYTES);
+      }
       const held = tail.length;
-      const text = held === 0 ? chunk : tail.append(chunk);
-      search.read(text, held, false);
-      const { shown, released } = release(text, search.open(), search.needed());
-      if (text === chunk) tail.append(chunk.subarray(released));
-      else tail.drop(released);
-      return joined(shown);
+      if (held > read) {
+        passBehindTail(chunk.subarray(read), shown);
+      } else if (read < chunk.length) {
+        // All that is held is of the chunk, where it stands before the rest.
+        tail.drop(held);
+        const text = chunk.subarray(read - held);
+        tail.append(text.subarray(pass(text, held, shown)));
+      }
+      return shown;
     },
     end() {
       search.read(tail.bytes(), tail.length, true);
@@ -70,13 +95,7 @@ export function createMaskStream(automaton: Automaton, filter: BlockFilter): Mas
       tail.drop(released);
       search.reset();
       masking = false;
-      return joined(shown);
+      return shown;
     },
   };
-}
-
-/** Without a copy where there is one piece. */
-function joined(pieces: Uint8Array[]): Uint8Array {
-  const [only] = pieces;
-  return pieces.length === 1 && only && only !== MASK ? only : Buffer.concat(pieces);
 }

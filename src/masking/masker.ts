@@ -27,9 +27,9 @@ export interface Masker {
  * passes byte for byte.
  */
 export function createMasker(secrets: Iterable<NamedSecret>): Masker {
-  const { patterns, escapable, unmaskable, partlyMasked } = collectPatterns(secrets);
+  const { patterns, unmaskable, partlyMasked } = collectPatterns(secrets);
   const automaton = createAutomaton(patterns);
-  const filter = createBlockFilter(patterns, escapable);
+  const filter = createBlockFilter(patterns);
   return { stream: () => createMaskStream(automaton, filter), unmaskable, partlyMasked };
 }
 
@@ -38,10 +38,12 @@ export function maskTransform(masker: Masker): Transform {
   const stream = masker.stream();
   return new Transform({
     transform(chunk: Uint8Array, _encoding, done) {
-      done(null, stream.write(chunk));
+      for (const piece of stream.write(chunk)) this.push(piece);
+      done();
     },
     flush(done) {
-      done(null, stream.end());
+      for (const piece of stream.end()) this.push(piece);
+      done();
     },
   });
 }

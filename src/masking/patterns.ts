@@ -34,8 +34,6 @@ export interface NamedSecret {
 /** The texts to look for in a log. */
 export interface PatternSet {
   patterns: ReadonlySet<Pattern>;
-  /** Those of them whose characters a program may escape: not hex, and no list of numbers. */
-  escapable: ReadonlySet<Pattern>;
   /** Secrets whose value a log may show as it is, because masking it would make the log unreadable. */
   unmaskable: WireName[];
   /** Secrets that are too large for every encoding, and every text inside, to be looked for: masked as they are. */
@@ -83,7 +81,6 @@ export function collectPatterns(secrets: Iterable<NamedSecret>, maxBytes = MAX_M
       }
     }
   }
-  const escapable = new Set(patterns);
   const most = Math.min(maxBytes, bytes + MAX_RARE_FORMS_BYTES);
   for (const { parts } of all) {
     for (const part of parts) {
@@ -93,7 +90,6 @@ export function collectPatterns(secrets: Iterable<NamedSecret>, maxBytes = MAX_M
   }
   return {
     patterns,
-    escapable,
     unmaskable: all.filter(({ maskable }) => !maskable).map(({ name }) => name),
     partlyMasked: [...partlyMasked],
   };

@@ -1,8 +1,9 @@
 import type { Automaton } from './automaton.ts';
 import { type BlockFilter, nextCandidate, viewOf } from './block-filter.ts';
-import { CONTEXT_BYTES, nextBlockLineEnd } from './block-lines.ts';
+import { CONTEXT_BYTES } from './block-lines.ts';
 import { createDumpSearch } from './dump-search.ts';
-import { createIntroducers } from './introducers.ts';
+import { createLandmarks } from './landmarks.ts';
+import { KIND, LINE_END } from './signs.ts';
 import { createSpelledSearch, UNREAD } from './spelled-search.ts';
 
 /** Finds patterns in one stream, as they are and spelled by escapes. The text of a call begins with what the last one left open. */
@@ -36,45 +37,41 @@ export function createSearch(automaton: Automaton, filter: BlockFilter, found: F
   const { step, depths, longestEnding } = automaton;
   const spelled = createSpelledSearch(automaton, filter, found);
   const dumps = createDumpSearch(automaton, found);
-  const introducers = createIntroducers();
+  const landmarks = createLandmarks();
   let state = 0;
-  /** The item that was read last, and those before it. */
-  let last: Uint8Array = new Uint8Array(0);
-  let before: Uint8Array = last;
+  /** The text that was read last, and the end of the one before it. */
+  let last: Buffer = NOTHING_READ;
+  let before: Buffer = NOTHING_READ;
+
+  /** Follows threads up to a landmark and begins new ones there. Returns the next landmark. */
+  function enter(place: number, known: number, ended: boolean): number {
+    spelled.advance(last, place, ended);
+    if (KIND[last[place] as number] !== LINE_END) return landmarks.next(spelled.enter(last, place, known, ended));
+    spelled.enterNextLine(last, place, known);
+    return landmarks.next(place + 1);
+  }
 
   return {
     read(text, unread, ended) {
+      last = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
       const view = viewOf(text);
       const end = text.length;
-      const buffer = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
-      introducers.begin(buffer);
-      last = text;
+      landmarks.begin(last, before, unread);
       let at = unread;
       /** Where the automaton began, how far it came in earlier rounds, and where the match begins that the filter suspects. */
       let entered = at;
       let known = at;
       let suspect = -1;
       /** The state knows of all matches that began from here on, and of earlier ones that the filter told of. */
-      let covered = Number.NEGATIVE_INFINITY;
-      let sign = introducers.next(at);
-      let lineEnd = nextBlockLineEnd(buffer, before, at);
-      const enter = (place: number, known: number): void => {
-        spelled.advance(text, place, ended);
-        if (place === sign) {
-          spelled.enter(text, place, known, ended);
-          sign = introducers.next(place + 1);
-        } else {
-          spelled.enterNextLine(text, place, known);
-          lineEnd = nextBlockLineEnd(buffer, before, place + 1);
-        }
-      };
+      let covered = -filter.windowBytes;
+      let place = landmarks.next(at);
 
       for (;;) {
         while (at < end) {
           const depth = depths[state] as number;
           // Half of what was read here must be done with, or reading it again in the next round would not be linear.
           if (at - depth > suspect && 2 * depth <= at - entered) break;
-          if (at === sign || at === lineEnd) enter(at, at - covered >= filter.windowBytes - 1 ? state : UNREAD);
+          if (at === place) place = enter(at, at - covered >= filter.windowBytes - 1 ? state : UNREAD, ended);
           state = step(state, text[at++] as number);
           const length = longestEnding[state] as number;
           if (length > 0 && at > known) found(at - length, at, state);
@@ -86,10 +83,10 @@ export function createSearch(automaton: Automaton, filter: BlockFilter, found: F
         suspect = at;
         covered = at;
         state = 0;
-        while (sign < at || lineEnd < at) enter(Math.min(sign, lineEnd), UNREAD);
+        while (place < at) place = enter(place, UNREAD, ended);
       }
-      spelled.advance(text, end, ended);
-      dumps.read(buffer, ended);
+      spelled.advance(last, end, ended);
+      dumps.read(last, landmarks.dumpLines, ended);
     },
     open: () => Math.min(last.length - (depths[state] as number), spelled.earliest(), dumps.open()),
     needed: () => Math.min(spelled.needed(), dumps.needed()),
@@ -103,10 +100,12 @@ export function createSearch(automaton: Automaton, filter: BlockFilter, found: F
     },
     reset() {
       state = 0;
-      last = new Uint8Array(0);
-      before = last;
+      last = NOTHING_READ;
+      before = NOTHING_READ;
       spelled.reset();
       dumps.reset();
     },
   };
 }
+
+const NOTHING_READ = Buffer.alloc(0);

@@ -1,6 +1,20 @@
 import type { Automaton } from './automaton.ts';
-import { type BlockFilter, mayContinue } from './block-filter.ts';
+import type { BlockFilter } from './block-filter.ts';
 import { endsInDigits, lengthOfLineEnd } from './block-lines.ts';
+import { mayBeOfSecret, mayBeOfSecretAs } from './escape-sieve.ts';
+import {
+  BACKSLASH,
+  KIND,
+  LINE_END,
+  LINE_FEED,
+  leadByteOf,
+  MAY_SPELL,
+  MOST_BACKSLASHES,
+  NOWHERE,
+  ORDINARY,
+  SPACE,
+  TAB,
+} from './signs.ts';
 import { CHARACTER, createSpellings, NOTHING, readSpellings } from './spellings.ts';
 
 /**
@@ -12,18 +26,19 @@ export interface SpelledSearch {
    * Begins at an escape.
    *
    * @param state of the automaton before it; `UNREAD` where the automaton did not read what is before
+   * @returns where the next escape may begin
    */
-  enter(text: Uint8Array, at: number, state: number, ended: boolean): void;
+  enter(text: Buffer, at: number, state: number, ended: boolean): number;
   /** Begins at the end of a line in a block of base64 or hex, as {@link enter} does. */
-  enterNextLine(text: Uint8Array, at: number, state: number): void;
+  enterNextLine(text: Buffer, at: number, state: number): void;
   /** Follows all threads up to `until`. */
-  advance(text: Uint8Array, until: number, ended: boolean): void;
-  /** Where the first secret begins that the text may have begun to spell, or `Infinity`. */
+  advance(text: Buffer, until: number, ended: boolean): void;
+  /** Where the first secret begins that the text may have begun to spell, or `NOWHERE`. */
   earliest(): number;
   /** The text is read again from here on. */
   needed(): number;
   /** Tells what stands before the text of the next call. */
-  follows(before: Uint8Array): void;
+  follows(before: Buffer): void;
   /** Counts places from one that is `by` bytes later. */
   shift(by: number): void;
   reset(): void;
@@ -52,13 +67,14 @@ export function createSpelledSearch(
   found: (start: number, end: number, state: number) => void,
 ): SpelledSearch {
   const { step, childOf, fallbackOf, depths, longestEnding } = automaton;
+  const { sieve, windowBytes } = filter;
   const spellings = createSpellings();
   let threads: Thread[] = [];
   /** Not after the place of any thread. */
-  let next = Number.POSITIVE_INFINITY;
+  let next: number = NOWHERE;
 
   /** Goes on from `at` as far as no other spelling is possible. */
-  function push(text: Uint8Array, state: number, at: number, start: number): void {
+  function push(text: Buffer, state: number, at: number, start: number): void {
     let reached = state;
     let place = at;
     for (;;) {
@@ -83,12 +99,12 @@ export function createSpelledSearch(
   }
 
   /** A finished line is shown but for what is almost surely of a secret; less is given up if that turns out to be of one. */
-  function putInNextLine(text: Uint8Array, state: number, at: number, start: number): void {
+  function putInNextLine(text: Buffer, state: number, at: number, start: number): void {
     const next = at + lengthOfLineEnd(text, at);
     put(state, next, start, true, (depths[state] as number) < LEAST_HELD_DIGITS ? next : start);
   }
 
-  function followSpellings(text: Uint8Array, state: number, at: number, start: number): void {
+  function followSpellings(text: Buffer, state: number, at: number, start: number): void {
     for (let index = 0; index < spellings.count; index++) {
       const after = stateAfter(state, spellings.values[index] as number);
       if (after !== 0) push(text, after, at + (spellings.lengths[index] as number), start);
@@ -108,7 +124,7 @@ export function createSpelledSearch(
     return after;
   }
 
-  function follow(text: Uint8Array, { state, at, start, indented, holds }: Thread, ended: boolean): void {
+  function follow(text: Buffer, { state, at, start, indented, holds }: Thread, ended: boolean): void {
     const byte = text[at] as number;
     if (indented && (byte === SPACE || byte === TAB || byte === LINE_FEED)) {
       put(state, at + 1, start, true, holds);
@@ -132,63 +148,27 @@ export function createSpelledSearch(
   }
 
   /** The state after what stands before `at`, as far as matches go that began less than a window's length before. */
-  function stateBefore(text: Uint8Array, at: number): number {
+  function stateBefore(text: Buffer, at: number): number {
     let state = 0;
-    for (let each = Math.max(0, at - filter.windowBytes + 1); each < at; each++)
-      state = step(state, text[each] as number);
+    for (let each = Math.max(0, at - windowBytes + 1); each < at; each++) state = step(state, text[each] as number);
     return state;
-  }
-
-  /** True when the escape that was read may be the fourth byte of a pattern or a later one. */
-  function mayBeLater(text: Uint8Array, at: number): boolean {
-    if (at < 3 || spellings.cutShort) return true;
-    for (let index = 0; index < spellings.count; index++) {
-      const value = spellings.values[index] as number;
-      const byte = value < CHARACTER ? value : leadByteOf(value & 0xffffff);
-      if (value === NOTHING || mayContinue(filter, text, at, byte)) return true;
-    }
-    return false;
-  }
-
-  /** The escape that was read may be the first, second or third byte of a pattern, and none that follows. */
-  function enterAtBeginning(text: Uint8Array, at: number): void {
-    const { beginnings } = filter;
-    const before = text[at - 1] as number;
-    const first = text[at - 2] as number;
-    if (beginnings[(first << 8) | before] === 1 && KIND[before] !== LINE_END && KIND[first] !== LINE_END) {
-      followSpellings(text, childOf(childOf(0, first), before), at, at - 2);
-    }
-    const state = KIND[before] === LINE_END ? 0 : childOf(0, before);
-    for (let index = 0; index < spellings.count; index++) {
-      const value = spellings.values[index] as number;
-      const next = at + (spellings.lengths[index] as number);
-      if (state !== 0 && (value >= CHARACTER || beginnings[(before << 8) | value] === 1)) {
-        const after = stateAfter(state, value);
-        if (after !== 0) push(text, after, next, at - 1);
-      }
-      const following = text[next] as number;
-      if (value >= CHARACTER || beginnings[(value << 8) | following] === 1 || KIND[following] !== ORDINARY) {
-        const after = stateAfter(0, value);
-        if (after !== 0) push(text, after, next, at);
-      }
-    }
   }
 
   return {
     enter(text, at, known, ended) {
+      const after = sieve.hasBackslash ? at + 1 : endOfRun(text, at);
+      if (known <= 0 && !mayBeOfSecret(sieve, text, at)) return after;
       readSpellings(text, at, ended, spellings);
-      if (spellings.count === 0 && !spellings.cutShort) return;
-      if (known === UNREAD && !mayBeLater(text, at)) {
-        enterAtBeginning(text, at);
-        return;
-      }
+      if (spellings.count === 0 && !spellings.cutShort) return after;
+      if (known <= 0 && !mayBeOfSecretAs(sieve, text, at, spellings)) return after;
       const state = known === UNREAD ? stateBefore(text, at) : known;
       for (let each = state, entered = 0; entered < MOST_THREADS; each = fallbackOf(each), entered++) {
         const start = at - (depths[each] as number);
         if (spellings.cutShort) put(each, at, start);
         else followSpellings(text, each, at, start);
-        if (each === 0) return;
+        if (each === 0) break;
       }
+      return after;
     },
     enterNextLine(text, at, state) {
       const known = state === UNREAD ? stateBefore(text, at) : state;
@@ -208,7 +188,7 @@ export function createSpelledSearch(
       }
     },
     earliest() {
-      let least = Number.POSITIVE_INFINITY;
+      let least: number = NOWHERE;
       for (const { holds } of threads) least = Math.min(least, holds);
       return least;
     },
@@ -223,42 +203,28 @@ export function createSpelledSearch(
         thread.start -= by;
         thread.holds -= by;
       }
-      next -= by;
+      if (next !== NOWHERE) next -= by;
     },
     reset() {
       threads = [];
-      next = Number.POSITIVE_INFINITY;
-      spellings.before = new Uint8Array(0);
+      next = NOWHERE;
+      spellings.before = Buffer.alloc(0);
     },
   };
 }
 
-/** Of a code point in UTF-8. */
-function leadByteOf(point: number): number {
-  if (point < 0x80) return point;
-  if (point < 0x800) return 0xc0 | (point >> 6);
-  return point < 0x10000 ? 0xe0 | (point >> 12) : 0xf0 | (point >> 18);
+/** Where the run of backslashes ends that begins at `at`: those after the first are escaped. */
+function endOfRun(text: Buffer, at: number): number {
+  let end = at;
+  while (end < at + MOST_BACKSLASHES && text[end] === BACKSLASH) end++;
+  return end === at || end === text.length ? at + 1 : end;
 }
 
 function nextOf(threads: Thread[]): number {
-  let least = Number.POSITIVE_INFINITY;
+  let least: number = NOWHERE;
   for (const { at } of threads) least = Math.min(least, at);
   return least;
 }
 
 /** So many digits of base64 or hex are of a secret by chance only where secrets are very many. */
 const LEAST_HELD_DIGITS = 4;
-
-const LINE_FEED = 0x0a;
-const RETURN = 0x0d;
-const SPACE = 0x20;
-const TAB = 0x09;
-
-/** By byte: an escape may begin there, or a line ends. */
-const KIND = new Uint8Array(256);
-const ORDINARY = 0;
-const MAY_SPELL = 1;
-const LINE_END = 2;
-for (const sign of '\\%&+\'"') KIND[sign.charCodeAt(0)] = MAY_SPELL;
-KIND[LINE_FEED] = LINE_END;
-KIND[RETURN] = LINE_END;

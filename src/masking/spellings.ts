@@ -1,4 +1,19 @@
 import { entityAt } from './entities.ts';
+import {
+  AMPERSAND,
+  APOSTROPHE,
+  BACKSLASH,
+  hexDigit,
+  isIntroducer,
+  LINE_FEED,
+  MOST_BACKSLASHES,
+  PERCENT,
+  PLUS,
+  QUOTE,
+  RETURN,
+  SMALL_U,
+  SPACE,
+} from './signs.ts';
 
 /**
  * The ways in which the characters at one place of a text may be read, other than as they are: an escape stands for a byte, or for a
@@ -13,14 +28,14 @@ export interface Spellings {
   /** More text may make another reading, or a longer one. */
   cutShort: boolean;
   /** The bytes that stood before the text, some of them. */
-  before: Uint8Array;
+  before: Buffer;
   /** For what was encoded twice. */
   peeled: Peeled | undefined;
 }
 
 /** Characters of a text, decoded once. */
 interface Peeled {
-  bytes: Uint8Array;
+  bytes: Buffer;
   /** By character, and after the last: where it begins in the text. */
   places: Int32Array;
   /** The readings of one of them in the text, and of the first in `bytes`. */
@@ -34,8 +49,6 @@ export const CHARACTER = 0x1000000;
 export const NOTHING = -1;
 
 const MOST_READINGS = 64;
-/** Of JSON in JSON in JSON in JSON. */
-const MOST_BACKSLASHES = 15;
 /** Longer than any escape that is read through another. */
 const PEELED_CHARS = 12;
 const MOST_PEELS = 3;
@@ -46,36 +59,23 @@ export function createSpellings(): Spellings {
     values: new Int32Array(MOST_READINGS),
     lengths: new Int32Array(MOST_READINGS),
     cutShort: false,
-    before: new Uint8Array(0),
+    before: Buffer.alloc(0),
     peeled: undefined,
   };
 }
-
-/** Bytes that begin an escape wherever they stand, in any secret: a search looks at each of them. */
-export const INTRODUCERS = [0x5c, 0x25, 0x26] as const;
-
-const BACKSLASH = 0x5c;
-const PERCENT = 0x25;
-const AMPERSAND = 0x26;
-const APOSTROPHE = 0x27;
-const QUOTE = 0x22;
-const PLUS = 0x2b;
-const SPACE = 0x20;
-const LINE_FEED = 0x0a;
-const RETURN = 0x0d;
 
 /**
  * Collects in `out` the readings of what stands at `at`.
  *
  * @param ended no more text will come
  */
-export function readSpellings(text: Uint8Array, at: number, ended: boolean, out: Spellings): void {
+export function readSpellings(text: Buffer, at: number, ended: boolean, out: Spellings): void {
   out.count = 0;
   out.cutShort = false;
   read(text, at, ended, out, 0);
 }
 
-function read(text: Uint8Array, at: number, ended: boolean, out: Spellings, peels: number): void {
+function read(text: Buffer, at: number, ended: boolean, out: Spellings, peels: number): void {
   switch (text[at]) {
     case BACKSLASH:
       readBackslashes(text, at, ended, out, peels);
@@ -116,7 +116,7 @@ const QUOTED_QUOTES = [`'\\''`, `'"'"'`, `"'"`, `''`, `""`, `"\\""`].map((text) 
   value: text === `""` || text === `"\\""` ? QUOTE : APOSTROPHE,
 }));
 
-function readQuotes(text: Uint8Array, at: number, ended: boolean, out: Spellings): void {
+function readQuotes(text: Buffer, at: number, ended: boolean, out: Spellings): void {
   for (const { bytes, value } of QUOTED_QUOTES) {
     let same = 0;
     while (same < bytes.length && text[at + same] === bytes[same]) same++;
@@ -126,8 +126,8 @@ function readQuotes(text: Uint8Array, at: number, ended: boolean, out: Spellings
 }
 
 /** `%41`, and JavaScript's `%u0041`. */
-function readPercent(text: Uint8Array, at: number, ended: boolean, out: Spellings, peels: number): void {
-  if (text[at + 1] === 0x75) {
+function readPercent(text: Buffer, at: number, ended: boolean, out: Spellings, peels: number): void {
+  if (text[at + 1] === SMALL_U) {
     const unit = hexNumber(text, at + 2, 4);
     if (unit >= 0) addUnit(text, at, 6, unit, out, PERCENT, ended);
     else if (!ended && isHexUpTo(text, at + 2, 4)) out.cutShort = true;
@@ -140,7 +140,7 @@ function readPercent(text: Uint8Array, at: number, ended: boolean, out: Spelling
   } else if (!ended && isHexUpTo(text, at + 1, 2)) out.cutShort = true;
 }
 
-function readEntity(text: Uint8Array, at: number, ended: boolean, out: Spellings, peels: number): void {
+function readEntity(text: Buffer, at: number, ended: boolean, out: Spellings, peels: number): void {
   const entity = entityAt(text, at);
   if (entity === undefined) return;
   if (entity.length === 0) {
@@ -151,8 +151,8 @@ function readEntity(text: Uint8Array, at: number, ended: boolean, out: Spellings
   if (isIntroducer(entity.point)) readPeeled(text, at, ended, out, peels);
 }
 
-/** The characters that may follow a backslash instead of the character itself. */
-const NAMED = new Map(
+/** Letters after a backslash that stand for another character than themselves. */
+export const NAMED = new Map(
   Object.entries({ a: 7, b: 8, e: 27, E: 27, f: 12, n: 10, r: 13, t: 9, v: 11, Z: 26, s: 32 }).map(
     ([letter, value]) => [letter.charCodeAt(0), value] as const,
   ),
@@ -162,7 +162,7 @@ const NAMED = new Map(
  * One backslash escapes what follows; where a text was escaped again, and again, there are more of them. Two, four or eight may
  * also stand for one.
  */
-function readBackslashes(text: Uint8Array, at: number, ended: boolean, out: Spellings, peels: number): void {
+function readBackslashes(text: Buffer, at: number, ended: boolean, out: Spellings, peels: number): void {
   let run = 1;
   while (run < MOST_BACKSLASHES && text[at + run] === BACKSLASH) run++;
   for (let length = 2; length <= run; length *= 2) add(out, BACKSLASH, length);
@@ -186,7 +186,7 @@ function readBackslashes(text: Uint8Array, at: number, ended: boolean, out: Spel
 }
 
 /** `\u0041`, a pair of surrogates, `\u{41}`, `\U00000041`. */
-function readUnicode(text: Uint8Array, at: number, run: number, ended: boolean, out: Spellings, peels: number): void {
+function readUnicode(text: Buffer, at: number, run: number, ended: boolean, out: Spellings, peels: number): void {
   const digits = at + run + 1;
   if (text[digits] === 0x7b) {
     readBraces(text, at, digits, ended, out);
@@ -208,7 +208,7 @@ function readUnicode(text: Uint8Array, at: number, run: number, ended: boolean, 
 
 /** A unit of UTF-16, with the other half of the character, which is written in the same way. */
 function addUnit(
-  text: Uint8Array,
+  text: Buffer,
   at: number,
   length: number,
   unit: number,
@@ -231,7 +231,7 @@ function addUnit(
 }
 
 /** `\x41`, `\x{41}`; as many as two digits. */
-function readHex(text: Uint8Array, at: number, run: number, ended: boolean, out: Spellings, peels: number): void {
+function readHex(text: Buffer, at: number, run: number, ended: boolean, out: Spellings, peels: number): void {
   const digits = at + run + 1;
   if (text[digits] === 0x7b) {
     readBraces(text, at, digits, ended, out);
@@ -248,7 +248,7 @@ function readHex(text: Uint8Array, at: number, run: number, ended: boolean, out:
   if (!ended && isHexUpTo(text, digits, 2)) out.cutShort = true;
 }
 
-function readBraces(text: Uint8Array, at: number, brace: number, ended: boolean, out: Spellings): void {
+function readBraces(text: Buffer, at: number, brace: number, ended: boolean, out: Spellings): void {
   let end = brace + 1;
   let number = 0;
   for (; end < brace + 8 && hexDigit(text[end]) >= 0; end++) number = number * 16 + hexDigit(text[end]);
@@ -257,7 +257,7 @@ function readBraces(text: Uint8Array, at: number, brace: number, ended: boolean,
 }
 
 /** Zsh's `\M-C` and `\C-a`. */
-function readMeta(text: Uint8Array, at: number, run: number, ended: boolean, out: Spellings): void {
+function readMeta(text: Buffer, at: number, run: number, ended: boolean, out: Spellings): void {
   let next = at + run;
   let meta = 0;
   for (;;) {
@@ -281,7 +281,7 @@ function readMeta(text: Uint8Array, at: number, run: number, ended: boolean, out
 }
 
 /** Octal, decimal (Lua, DNS), two hex digits (LDAP), and up to six before a blank (CSS). */
-function readDigits(text: Uint8Array, at: number, run: number, ended: boolean, out: Spellings): void {
+function readDigits(text: Buffer, at: number, run: number, ended: boolean, out: Spellings): void {
   const from = at + run;
   let octals = 0;
   let octal = 0;
@@ -308,7 +308,7 @@ function readDigits(text: Uint8Array, at: number, run: number, ended: boolean, o
 const LEAST_BROKEN_COLUMN = 60;
 const MOST_BROKEN_COLUMN = 80;
 
-function readBrokenLine(text: Uint8Array, at: number, run: number, ended: boolean, out: Spellings): void {
+function readBrokenLine(text: Buffer, at: number, run: number, ended: boolean, out: Spellings): void {
   if (run !== 1) return;
   const column = columnOf(text, out.before, at);
   if (column < LEAST_BROKEN_COLUMN || column > MOST_BROKEN_COLUMN) return;
@@ -317,7 +317,7 @@ function readBrokenLine(text: Uint8Array, at: number, run: number, ended: boolea
   else if (at + 2 === text.length && !ended) out.cutShort = true;
 }
 
-function columnOf(text: Uint8Array, before: Uint8Array, at: number): number {
+function columnOf(text: Buffer, before: Buffer, at: number): number {
   let column = 0;
   for (; column <= MOST_BROKEN_COLUMN; column++) {
     const place = at - 1 - column;
@@ -331,10 +331,10 @@ function columnOf(text: Uint8Array, before: Uint8Array, at: number): number {
  * An escape whose first sign is escaped itself: a text that was encoded twice. The next characters are decoded once, as that sign
  * was, and read again.
  */
-function readPeeled(text: Uint8Array, at: number, ended: boolean, out: Spellings, peels: number): void {
+function readPeeled(text: Buffer, at: number, ended: boolean, out: Spellings, peels: number): void {
   if (peels === MOST_PEELS) return;
   out.peeled ??= {
-    bytes: new Uint8Array(PEELED_CHARS),
+    bytes: Buffer.alloc(PEELED_CHARS),
     places: new Int32Array(PEELED_CHARS + 1),
     once: createSpellings(),
     again: createSpellings(),
@@ -366,7 +366,7 @@ function readPeeled(text: Uint8Array, at: number, ended: boolean, out: Spellings
 }
 
 /** The length of an escape of ASCII at `at`, whose value is then the first; or 0. */
-function peelOne(text: Uint8Array, at: number, ended: boolean, once: Spellings, peels: number): number {
+function peelOne(text: Buffer, at: number, ended: boolean, once: Spellings, peels: number): number {
   once.count = 0;
   once.cutShort = false;
   const byte = text[at];
@@ -382,10 +382,6 @@ function peelOne(text: Uint8Array, at: number, ended: boolean, once: Spellings, 
   return once.count > 0 && value >= 0 && value < 0x80 && peels < MOST_PEELS ? (once.lengths[0] as number) : 0;
 }
 
-function isIntroducer(value: number): boolean {
-  return value === BACKSLASH || value === PERCENT || value === AMPERSAND;
-}
-
 function isHighSurrogate(unit: number): boolean {
   return (unit & 0xfc00) === 0xd800;
 }
@@ -399,7 +395,7 @@ function isDecimal(byte: number | undefined): boolean {
 }
 
 /** The number that `count` hex digits give, or -1. */
-function hexNumber(text: Uint8Array, at: number, count: number): number {
+function hexNumber(text: Buffer, at: number, count: number): number {
   let number = 0;
   for (let index = 0; index < count; index++) {
     const digit = hexDigit(text[at + index]);
@@ -410,17 +406,8 @@ function hexNumber(text: Uint8Array, at: number, count: number): number {
 }
 
 /** True when the text ends within what may be `count` hex digits. */
-function isHexUpTo(text: Uint8Array, at: number, count: number): boolean {
+function isHexUpTo(text: Buffer, at: number, count: number): boolean {
   let next = at;
   while (next < at + count && hexDigit(text[next]) >= 0) next++;
   return next >= text.length;
 }
-
-function hexDigit(byte: number | undefined): number {
-  return byte === undefined ? -1 : (HEX_DIGITS[byte] as number);
-}
-
-const HEX_DIGITS = Int8Array.from({ length: 256 }, (_, byte) => {
-  const digit = '0123456789abcdef'.indexOf(String.fromCharCode(byte).toLowerCase());
-  return digit;
-});

@@ -205,5 +205,5 @@ function masked(secrets: string[], log: Uint8Array): Buffer {
 
 function maskedBy(secrets: NamedSecret[], log: Uint8Array): Buffer {
   const stream = createMasker(secrets).stream();
-  return Buffer.concat([stream.write(log), stream.end()]);
+  return Buffer.concat([...stream.write(log), ...stream.end()]);
 }

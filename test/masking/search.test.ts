@@ -49,8 +49,8 @@ test('any text in any chunks is masked as a plain search for each pattern would'
   fc.assert(
     fc.property(cases, ({ patterns, text, chunkSizes }) => {
       const stream = streamOf(patterns);
-      const shown = [...chunksOf(text, chunkSizes)].map((chunk) => Buffer.from(stream.write(chunk)));
-      assert.equal(Buffer.concat([...shown, stream.end()]).toString('latin1'), plainlyMasked(patterns, text));
+      const shown = [...chunksOf(text, chunkSizes)].map((chunk) => Buffer.concat(stream.write(chunk)));
+      assert.equal(Buffer.concat([...shown, ...stream.end()]).toString('latin1'), plainlyMasked(patterns, text));
     }),
     { numRuns: 3000 },
   );
@@ -60,16 +60,16 @@ test('what is read again after a long match that came to nothing is not masked t
   const beginning = 'abcdefXabcdefY';
   const patterns = ['abcdef', `${beginning}YYYY`, `${'q'.repeat(30)}${beginning}z`] as Pattern[];
   const text = `${'q'.repeat(30)}${beginning}Y and so on`;
-  assert.equal(Buffer.from(streamOf(patterns).write(Buffer.from(text))).toString(), text.replaceAll('abcdef', '***'));
+  assert.equal(Buffer.concat(streamOf(patterns).write(Buffer.from(text))).toString(), text.replaceAll('abcdef', '***'));
 });
 
 test('no more is held back than the longest tail that begins a pattern', () => {
   fc.assert(
     fc.property(cases, ({ patterns, text }) => {
-      const shown = streamOf(patterns).write(text);
+      const shown = Buffer.concat(streamOf(patterns).write(text));
       const tail = longestBeginning(patterns, text);
       const settled = plainlyMasked(patterns, text, text.length - tail);
-      assert.equal(Buffer.from(shown).toString('latin1').startsWith(settled), true);
+      assert.equal(shown.toString('latin1').startsWith(settled), true);
     }),
     { numRuns: 1000 },
   );
@@ -78,9 +78,9 @@ test('no more is held back than the longest tail that begins a pattern', () => {
 test('a chunk may be overwritten as soon as what was shown of it is taken', () => {
   const stream = streamOf(['secret-one' as Pattern]);
   const chunk = Buffer.from('text secre');
-  const shown = Buffer.from(stream.write(chunk)).toString();
+  const shown = Buffer.concat(stream.write(chunk)).toString();
   chunk.fill('#');
-  assert.equal(shown + Buffer.from(stream.end()), 'text secre');
+  assert.equal(shown + Buffer.concat(stream.end()), 'text secre');
 });
 
 const MILLION = 1_000_000;

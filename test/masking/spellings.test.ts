@@ -94,7 +94,7 @@ test('a text without secrets passes byte for byte, in any pieces', () => {
 test('a finished line is shown at once, though it ends like a secret in base64, and one of a block is held', () => {
   const secret = 'ghp_16C7e42F292c6912E7710c838347Ae178B4a';
   const stream = createMasker([named('S', secret)]).stream();
-  const write = (text: string): string => Buffer.from(stream.write(Buffer.from(text))).toString();
+  const write = (text: string): string => Buffer.concat(stream.write(Buffer.from(text))).toString();
   const beginning = Buffer.from(secret).toString('base64').slice(0, 12);
   assert.equal(write(`ends like one: ${beginning}\n`), `ends like one: ${beginning}\n`);
   assert.equal(write(`${'0f'.repeat(32)}\n`), `${'0f'.repeat(32)}\n`, 'a digest');
@@ -123,8 +123,9 @@ test('a finder tells where in a stream each secret stands, and which one it is',
 function masked(secrets: NamedSecret[], bytes: Buffer, size: number, encoding: BufferEncoding = 'utf8'): string {
   const stream = createMasker(secrets).stream();
   const shown: Buffer[] = [];
-  for (let at = 0; at < bytes.length; at += size) shown.push(Buffer.from(stream.write(bytes.subarray(at, at + size))));
-  return Buffer.concat([...shown, stream.end()]).toString(encoding);
+  for (let at = 0; at < bytes.length; at += size)
+    shown.push(Buffer.concat(stream.write(bytes.subarray(at, at + size))));
+  return Buffer.concat([...shown, ...stream.end()]).toString(encoding);
 }
 
 function named(name: string, value: string): NamedSecret {
