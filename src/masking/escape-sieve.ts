@@ -62,7 +62,7 @@ export function createEscapeSieve(windows: Uint8Array, windowBytes: number, patt
 const MARGIN_BYTES = 24;
 
 /**
- * Whether the escape at `at` may be of a pattern, less than a window after its beginning. Of escapes that are seldom, or need a
+ * True when the escape at `at` may be of a pattern, less than a window after its beginning. Of escapes that are seldom, or need a
  * closer look, it says so too.
  */
 export function mayBeOfSecret(sieve: EscapeSieve, text: Buffer, at: number): boolean {
