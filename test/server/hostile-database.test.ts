@@ -266,7 +266,9 @@ eachStore('a join token that was moved to another queue lets nobody in', async (
   const token = await server.joinToken('default');
   await attack(`update join_tokens set queue = 'trusted' where id = '${token.id}'`);
   const join = await prepareJoin({ url: server.url, vo: 'panda:pilot' }, { token, queue: 'trusted', node: 'n' });
-  await assert.rejects(join(), /does not open/);
+  await assert.rejects(join(), { code: 'ERR_UNAVAILABLE' });
+  assert.match(server.logs(), /ERR_DECRYPTION_FAILED/);
+  assert.deepEqual(await attack('select id from pilots'), []);
 });
 
 eachStore("nothing that the database keeps of logins is one, nor makes another's one", async (t, database) => {
