@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -20,12 +20,19 @@ const OF_ITS_NAMESPACES =
 /** The pilot's user, in a group that may read what others may not. */
 const IN_SHADOW = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--groups=42'];
 
-const attackers: [who: string, as: string[], skip: string | boolean][] = [
+const IN_USER_NAMESPACE = [...(isRoot ? asNobody() : []), 'unshare', '--map-root-user'];
+const canHaveUserNamespace =
+  (canBeNobody || !isRoot) &&
+  spawnSync(IN_USER_NAMESPACE[0] ?? '', [...IN_USER_NAMESPACE.slice(1), 'true']).status === 0;
+
+const attackers: [who: string, as: string[], skip: string | boolean, found?: string[]][] = [
   ['root', [], !isRoot && 'this is not root'],
   ['an ordinary user', isRoot ? asNobody() : [], isRoot && !canBeNobody && 'root cannot be another user here'],
+  // In a container it may be called root and have capabilities there, and is an ordinary user of the node.
+  ['root of a user namespace', IN_USER_NAMESPACE, !canHaveUserNamespace && 'no user namespaces here', ['ran', 'root']],
   ['a user in the group shadow', IN_SHADOW, !canBeNobody && 'this is not root'],
 ];
-for (const [who, as, skip] of attackers) {
+for (const [who, as, skip, expected = ['ran']] of attackers) {
   test(`jobs of a pilot that runs as ${who} change nothing of the kernel's and leave nothing for the next`, {
     skip: bubblewrap.skip || skip,
   }, async (t) => {
@@ -44,7 +51,7 @@ for (const [who, as, skip] of attackers) {
     for (const number of [1, 2]) {
       const found = panda.uploads.get(`output/u.${number}`)?.toString().trim().split('\n') ?? [];
       const foreign = found.filter((what) => as.length === 0 || !OF_ITS_NAMESPACES.test(what));
-      assert.deepEqual(foreign, ['ran']);
+      assert.deepEqual(foreign, expected);
     }
     assert.equal(readFileSync('/proc/sys/kernel/shmmni', 'utf8'), before);
   });
@@ -59,7 +66,13 @@ test('the same attacks find something where jobs are not isolated', { skip: !isR
   });
   await run();
   const found = panda.uploads.get('output/u.out')?.toString() ?? '';
-  for (const attack of ['root', 'writable:/proc/sys/kernel/core_pattern', 'readable:/etc/shadow', 'may-call-keyctl']) {
+  for (const attack of [
+    'root',
+    'writable:/proc/sys/kernel/core_pattern',
+    'readable:/etc/shadow',
+    'may-call-keyctl',
+    'capable',
+  ]) {
     assert.ok(found.includes(attack), `${attack} is not among ${found.slice(0, 500)}`);
   }
 });
