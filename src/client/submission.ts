@@ -1,4 +1,6 @@
 import { Unauthenticated } from '../protocol/errors.ts';
+import { SECRETS_FILE } from '../protocol/names.ts';
+import { shownText } from '../protocol/text.ts';
 import type { Client } from './client.ts';
 import type { Connection } from './connect.ts';
 import { type LeftOut, type PackRules, packDirectory } from './pack.ts';
@@ -59,10 +61,9 @@ async function storeDirectory(
   const packed = await packDirectory(options.directory, options);
   tellLeftOut(packed.leftOut, progress);
   for (const name of fileSecrets) {
-    if (!packed.paths.includes(name)) continue;
-    progress.warning(
-      `${name} in this directory has the name of a file secret: jobs find the secret there, not this file`,
-    );
+    if (!packed.paths.some((path) => path === name || path.startsWith(`${name}/`))) continue;
+    const namesake = name === SECRETS_FILE ? "the file with a job's secrets" : 'a file secret';
+    progress.warning(`${name} in this directory has the name of ${namesake}: jobs find the secret there, not this`);
   }
   if (options.examine && !(await options.examine(packed.paths))) return undefined;
   const known = await client.findSandbox(packed.archive.length, packed.checksum);
@@ -75,18 +76,22 @@ async function storeDirectory(
   return await client.uploadSandbox(`jobO.${crypto.randomUUID()}.tar.gz`, packed.archive);
 }
 
-/** So many private files are named, one to a line. */
+/** So many private files have a line each; the others share one, of at most so many characters of names. */
 const SHOWN_PRIVATE = 20;
+const MAX_OTHERS_CHARS = 4000;
 
 function tellLeftOut({ linksOut, always, asked, private: hidden }: LeftOut, { step, warning }: Progress): void {
-  const others = asked > 0 ? [`${asked} that --excludeFile or .prunignore name`] : [];
-  if (always.length + others.length > 0) step(`left out ${[...always, ...others].join(', ')}`);
+  const unasked = asked > 0 ? [`${asked} that --excludeFile or .prunignore name`] : [];
+  if (always.length + unasked.length > 0) step(`left out ${[...always, ...unasked].join(', ')}`);
   for (const link of linksOut) warning(`${link} is a link that leads out of this directory: left out`);
   for (const { path, what, never } of hidden.slice(0, SHOWN_PRIVATE)) {
     warning(`${path} (${what}) is ${never ? 'never packed: left out' : `left out; --includeFile ${path} packs it`}`);
   }
-  if (hidden.length > SHOWN_PRIVATE)
-    warning(`${hidden.length - SHOWN_PRIVATE} more files with credentials are left out`);
+  const others = hidden.slice(SHOWN_PRIVATE).map(({ path }) => path);
+  if (others.length > 0) {
+    const shown = shownText(others.join(', '), MAX_OTHERS_CHARS);
+    warning(`${others.length} more with credentials are left out: ${shown}`);
+  }
 }
 
 /** The user's short name, which stands in the name of everything that the user makes. */

@@ -1,7 +1,7 @@
 import type { ListedSecret } from '../protocol/calls/creds.ts';
 import { InvalidArgument, UnknownCall } from '../protocol/errors.ts';
 import type { LeakedOutputs } from '../protocol/leaked-outputs.ts';
-import { type WireName, wireName } from '../protocol/names.ts';
+import { SECRETS_FILE, type WireName, wireName } from '../protocol/names.ts';
 import { formsOf, SECRET_FORMS, type SecretForm } from '../protocol/secret-forms.ts';
 import { checkTrusted, isTrusted } from '../protocol/trusted-queues.ts';
 import type { Client } from './client.ts';
@@ -27,7 +27,7 @@ export interface WantedSecrets {
  *
  * @param warn of secrets that some jobs do not get
  * @returns `names`: those on the wire, in the order given; undefined for all. `files`: the names of the files among them that jobs
- *   find in their working directory
+ *   find in their working directory, and `panda_secrets.json` where they find that
  * @throws NotFound for secrets that do not exist; Forbidden for those that may not go to the task's queue; InvalidArgument when
  * none of those named would reach its jobs in the forms that it asks for
  */
@@ -42,7 +42,7 @@ export async function checkSecrets(
     if (error instanceof UnknownCall && !names && !secretForms && !leakedOutputs) return undefined;
     throw error;
   });
-  if (!listed) return { names: undefined, files: [] };
+  if (!listed) return { names: undefined, files: filesOf([]) };
   if (!names) {
     if (listed.length === 0) warn(`you have no secrets: ${noneFound(secretForms)}`);
     for (const secret of listed) warnWhereLeftOut(secret, site, warn);
@@ -66,12 +66,13 @@ export async function checkSecrets(
 }
 
 function filesOf(secrets: readonly ListedSecret[], forms: readonly SecretForm[] = SECRET_FORMS): string[] {
-  if (!forms.includes('files')) return [];
-  return secrets.filter((secret) => formsOf(secret).includes('files')).map(({ name }) => name);
+  const json = forms.includes('json') ? [SECRETS_FILE] : [];
+  if (!forms.includes('files')) return json;
+  return [...json, ...secrets.filter((secret) => formsOf(secret).includes('files')).map(({ name }) => name)];
 }
 
 function noneFound(forms: readonly SecretForm[] = SECRET_FORMS): string {
-  return forms.includes('json') ? 'jobs find {} in panda_secrets.json' : 'jobs get none';
+  return forms.includes('json') ? `jobs find {} in ${SECRETS_FILE}` : 'jobs get none';
 }
 
 function withoutForm(secrets: readonly ListedSecret[], forms: readonly SecretForm[] = SECRET_FORMS): ListedSecret[] {

@@ -204,18 +204,41 @@ test('submitted from a home directory, the login and credentials stay there, and
   assert.ok(archive.includes('PASSWORD=x') && !archive.includes('id_token') && !archive.includes('known_hosts'));
 });
 
-test('a file with the name of a file secret is told before it is submitted', async () => {
+test('each file with credentials that is left out is named, also where there are many', async () => {
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'credentials-'));
+  const names = Array.from({ length: 23 }, (_, index) => `.env.site${index + 10}`);
+  for (const name of [...names, 'my.py']) writeFileSync(join(folder.path, name), 'print()');
+  await using stub = await startStub(accepting());
+  const { stderr } = await prun(LINE, stub, { cwd: folder.path });
+  for (const name of names) assert.ok(stderr.includes(name), name);
+  assert.match(
+    stderr,
+    /WARNING : 3 more with credentials are left out: \.env\.site30, \.env\.site31, \.env\.site32\n$/,
+  );
+});
+
+test('what has the name of a file with secrets is told before it is submitted, a folder too', async () => {
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'namesakes-'));
+  for (const path of ['my.py', 'panda_secrets.json', 'key.pem/inside', 'sub/other']) {
+    mkdirSync(dirname(join(folder.path, path)), { recursive: true });
+    writeFileSync(join(folder.path, path), 'print()');
+  }
   const secrets = [
     { name: 'my.py', kind: 'file' },
     { name: 'other', kind: 'file' },
+    { name: 'key.pem', kind: 'file' },
   ];
   await using stub = await startStub({ ...accepting(), 'creds/list_user_secrets': () => ok(secrets) });
-  const { stderr } = await prun([...LINE, '--useSecrets'], stub);
-  assert.equal(
-    stderr,
-    'WARNING : my.py in this directory has the name of a file secret: jobs find the secret there, not this file\n',
-  );
-  assert.doesNotMatch((await prun([...LINE, '--useSecrets', '--secretsAs', 'env'], stub)).stderr, /in this directory/);
+  const told = async (...args: string[]) => {
+    const { stderr } = await prun([...LINE, '--useSecrets', ...args], stub, { cwd: folder.path });
+    return stderr.split('\n').flatMap((line) => /^WARNING : (.* has the name of .*)$/.exec(line)?.[1] ?? []);
+  };
+  assert.deepEqual(await told(), [
+    "panda_secrets.json in this directory has the name of the file with a job's secrets: jobs find the secret there, not this",
+    'my.py in this directory has the name of a file secret: jobs find the secret there, not this',
+    'key.pem in this directory has the name of a file secret: jobs find the secret there, not this',
+  ]);
+  assert.deepEqual(await told('--secretsAs', 'env'), []);
 });
 
 test('--json prints the task for a program to read, and nothing else', async () => {
