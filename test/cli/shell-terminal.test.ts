@@ -242,14 +242,38 @@ test('history is kept for the next session, for its owner alone, without the lin
     terminal.type(`${CTRL_C}${CTRL_D}`);
     await terminal.status();
   }
-  assert.equal(readFileSync(file, 'utf8'), '6 * 7\ns = keep\n');
+  assert.equal(readFileSync(file, 'utf8'), '6 * 7\n');
   assert.equal(statSync(file).mode & 0o777, 0o600);
   assert.equal(statSync(env.PANDA_CONFIG_ROOT).mode & 0o777, 0o700);
 
   await using terminal = openTerminal([], stub.url, { env });
   await terminal.sees(PROMPT);
-  terminal.type(`${UP}${UP}\r`);
+  terminal.type(`${UP}\r`);
   await terminal.sees(/\n42\n>>> $/);
+});
+
+test('a line that assigns what a later set_secret uses is not kept, and other assignments are', { skip }, async () => {
+  await using stub = await startSecretsStub();
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'pbook-'));
+  {
+    await using terminal = openTerminal([], stub.url, { env: { PANDA_CONFIG_ROOT: folder.path } });
+    await terminal.sees(PROMPT);
+    await enter(terminal, "word = 'hunter2'");
+    await enter(terminal, "user, host = 'adoe', 'db'");
+    await enter(terminal, 'import json');
+    await enter(terminal, "both = {'password': word}");
+    await enter(terminal, "parts = []; parts.append('hunter2')");
+    await enter(terminal, 'n = 1 if host == user else 2');
+    await enter(terminal, "set_secret('K', json.dumps(both))");
+    await enter(terminal, "set_secret('L', ''.join(parts))");
+    await enter(terminal, "word = 'later'");
+    terminal.type(CTRL_D);
+    await terminal.status();
+  }
+  assert.equal(
+    readFileSync(join(folder.path, '.pbook_history'), 'utf8'),
+    "import json\nuser, host = 'adoe', 'db'\nn = 1 if host == user else 2\nword = 'later'\n",
+  );
 });
 
 test('PBOOK_HISTORY=all keeps every line', { skip }, async () => {
@@ -265,6 +289,7 @@ test('input() and getpass() ask at the terminal, the latter unseen, and are not 
   using folder = mkdtempDisposableSync(join(tmpdir(), 'pbook-'));
   await using terminal = openTerminal([], NOWHERE, { env: { PANDA_CONFIG_ROOT: folder.path } });
   await terminal.sees(PROMPT);
+  await enter(terminal, '6 * 7');
   terminal.type("import getpass; given = input('name? '), getpass.getpass()\r");
   await terminal.sees(/name\? $/);
   terminal.type('adoe\r');

@@ -70,7 +70,8 @@ export async function runPrompt(
       const outcome = await interpreter.feed(lines.join('\n'), typed.below !== undefined);
       if (outcome.state === 'more') continue;
       if (outcome.state === 'interrupted') output.write('KeyboardInterrupt\n');
-      if (keepsAll || !(setsSecret || lines.some((line) => line.includes('set_secret')))) history.keep(lines);
+      if (!keepsAll && (setsSecret || lines.some((line) => line.includes('set_secret')))) history.leaveOut(lines);
+      else history.keep(lines);
       return outcome.state === 'exit' ? outcome.status : undefined;
     }
   }
@@ -81,6 +82,7 @@ export async function runPrompt(
       if (status !== undefined) return status;
     }
   } finally {
+    history.close();
     keyboard.close();
     await interpreter.close();
   }
