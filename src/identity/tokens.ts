@@ -1,7 +1,12 @@
 import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { Misconfigured, PandaError, Unauthenticated } from '../protocol/errors.ts';
-import { ACCOUNT_RECHECK_SECONDS, CLOCK_TOLERANCE_SECONDS, MAX_REMEMBERED_TOKENS } from '../protocol/limits.ts';
+import {
+  ACCOUNT_RECHECK_SECONDS,
+  CLOCK_TOLERANCE_SECONDS,
+  ISSUER_KEYS_REFRESH_SECONDS,
+  MAX_REMEMBERED_TOKENS,
+} from '../protocol/limits.ts';
 import { type Caller, callerFromClaims, type IssuerClaims } from './caller.ts';
 
 /** An issuer whose tokens this server takes. */
@@ -79,7 +84,8 @@ export function createTokenVerifier({
       remembered.set(token, {
         caller,
         from: ((claims.nbf ?? 0) - CLOCK_TOLERANCE_SECONDS) * 1000,
-        until: issuer.asOfNow ? Math.min(until, now + ACCOUNT_RECHECK_SECONDS * 1000) : until,
+        // An account that is disabled, or a key that its issuer withdrew, ends what was remembered.
+        until: Math.min(until, now + (issuer.asOfNow ? ACCOUNT_RECHECK_SECONDS : ISSUER_KEYS_REFRESH_SECONDS) * 1000),
       });
       return caller;
     },

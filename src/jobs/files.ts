@@ -1,10 +1,12 @@
-import { Conflict, NotFound } from '../protocol/errors.ts';
+import { Conflict, InvalidArgument, NotFound } from '../protocol/errors.ts';
 import { checkFileName } from '../protocol/file-name.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { readFilesOfTask, readJobFile, upsertJobFile } from '../store/job-files.ts';
 import type { Database, Store } from '../store/store.ts';
+import { readTemplates } from '../store/tasks.ts';
 import type { JobsContext } from './context.ts';
 import { readAttemptOf } from './report.ts';
+import { type JobTemplate, splitJob } from './split.ts';
 import { getTask } from './task-info.ts';
 
 /** A log or output of an attempt. */
@@ -26,12 +28,16 @@ export interface JobFile {
 /** A file that a pilot brought back, or put elsewhere. */
 export type BroughtFile = Omit<JobFile, 'serial' | 'sha256' | 'location'> & ({ sha256: string } | { location: string });
 
+/** See {@link Jobs.checkUpload}. */
 export async function checkUpload(
   store: Store,
   pilotId: string,
-  attempt: { jobId: number; attempt: number },
-): Promise<void> {
-  await checkHeld(store.db, pilotId, attempt);
+  file: Pick<JobFile, 'jobId' | 'attempt'> & Partial<Pick<JobFile, 'kind' | 'name'>>,
+): Promise<OwnerId> {
+  const held = await checkHeld(store.db, pilotId, file);
+  const { kind, name } = file;
+  if (kind !== undefined && name !== undefined) await checkDeclared(store.db, held, { kind, name });
+  return held.owner_id as OwnerId;
 }
 
 export async function addFile({ store, clock }: JobsContext, pilotId: string, file: BroughtFile): Promise<void> {
@@ -39,7 +45,7 @@ export async function addFile({ store, clock }: JobsContext, pilotId: string, fi
   const { jobId, attempt, name, kind, size } = file;
   const place = 'sha256' in file ? { sha256: file.sha256, location: null } : { sha256: null, location: file.location };
   await store.write(async (tx) => {
-    await checkHeld(tx, pilotId, file);
+    await checkDeclared(tx, await checkHeld(tx, pilotId, file), file);
     await upsertJobFile(tx, { job_id: jobId, attempt, name, kind, ...place, size, created_at: clock() });
   });
 }
@@ -48,6 +54,23 @@ async function checkHeld(db: Database, pilotId: string, { jobId, attempt }: { jo
   const held = await readAttemptOf(db, pilotId, { jobId, attempt });
   if (held.ended_at !== null)
     throw new Conflict(`attempt ${attempt} of job ${jobId} has ended: its files are not taken`);
+  return held;
+}
+
+/** The files of a job are those that its owner asked for. A pilot of PanDA's counts its logs on behind the name. */
+async function checkDeclared(
+  db: Database,
+  { job_id: jobId, task_id: taskId, serial }: { job_id: number; task_id: number; serial: number },
+  { kind, name }: Pick<JobFile, 'kind' | 'name'>,
+): Promise<void> {
+  checkFileName(name, 'name');
+  const [task] = await readTemplates(db, [taskId]);
+  if (!task) throw new NotFound(`there is no task ${taskId}`);
+  if (task.fault !== undefined) throw task.fault;
+  const { outputs, logName } = splitJob(JSON.parse(task.parameters) as JobTemplate, { taskId, serial });
+  if (kind === 'output' ? outputs.includes(name) : name.replace(/\.\d{1,3}$/, '') === logName || name === logName)
+    return;
+  throw new InvalidArgument(`name: job ${jobId} brings back no ${kind} "${name}"`);
 }
 
 export async function listFiles(store: Store, owner: OwnerId, taskId: number): Promise<JobFile[]> {

@@ -83,8 +83,16 @@ export interface Jobs {
   /** Takes jobs from pilots that have been silent for too long; how many. */
   expireLeases(): Promise<number>;
 
-  /** Checks that a pilot may upload for this attempt: to be called before the bytes are taken. @throws {NotFound} @throws {Conflict} */
-  checkUpload(pilotId: string, attempt: { jobId: number; attempt: number }): Promise<void>;
+  /**
+   * Checks that a pilot may upload for this attempt, and this file where one is named: before the bytes are taken.
+   *
+   * @returns the job's owner
+   * @throws {NotFound} @throws {Conflict} @throws {InvalidArgument} when the job's owner asked for no such file
+   */
+  checkUpload(
+    pilotId: string,
+    file: Pick<JobFile, 'jobId' | 'attempt'> & Partial<Pick<JobFile, 'kind' | 'name'>>,
+  ): Promise<OwnerId>;
   /** Notes a log or output whose content is kept already, here or where its pilot put it. @throws {NotFound} @throws {Conflict} @throws {InvalidArgument} */
   addFile(pilotId: string, file: BroughtFile): Promise<void>;
   /** Of each job's last attempt, in the order of serial and name. @throws {NotFound} */

@@ -2,23 +2,12 @@ import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { AlreadyExists, InvalidArgument, NotFound, QuotaExceeded } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
-import {
-  MAX_OWNER_SANDBOX_BYTES,
-  MAX_SANDBOX_BYTES,
-  MAX_SANDBOXES_AT_ONCE,
-  MAX_SOURCES_BYTES,
-  OWNER_SANDBOX_SECONDS,
-} from '../protocol/limits.ts';
+import { MAX_SANDBOX_BYTES, MAX_SANDBOXES_AT_ONCE, MAX_SOURCES_BYTES } from '../protocol/limits.ts';
 import { sandboxChecksum } from '../protocol/sandbox-checksum.ts';
 import type { Blobs } from '../store/blobs.ts';
-import {
-  insertSandbox,
-  readSandbox,
-  readSandboxInUse,
-  readSandboxOfContent,
-  sumSandboxes,
-} from '../store/sandboxes.ts';
+import { insertSandbox, readSandbox, readSandboxInUse, readSandboxOfContent } from '../store/sandboxes.ts';
 import type { Store } from '../store/store.ts';
+import { withRoom } from './file-room.ts';
 
 /** The archives of users' working directories, which jobs unpack. */
 export interface Sandboxes {
@@ -29,7 +18,7 @@ export interface Sandboxes {
    * version 4: others can be guessed, and who knows the name reads the archive), the content no gzip, or larger than
    * `MAX_SANDBOX_BYTES` or `MAX_SOURCES_BYTES`
    * @throws {AlreadyExists} when there is another archive of that name
-   * @throws {QuotaExceeded} beyond `MAX_OWNER_SANDBOX_BYTES` in `OWNER_SANDBOX_SECONDS`, or `MAX_SANDBOXES_AT_ONCE`
+   * @throws {QuotaExceeded} as {@link withRoom}, or beyond `MAX_SANDBOXES_AT_ONCE`
    */
   put(owner: OwnerId, name: string, content: Readable): Promise<void>;
   /** The name of an archive of this owner with that size and `sandboxChecksum`, if there is one. */
@@ -52,10 +41,12 @@ export function createSandboxes({
   store,
   blobs,
   clock,
+  maxFileBytes,
 }: {
   store: Store;
   blobs: Blobs;
   clock: () => number;
+  maxFileBytes?: number | undefined;
 }): Sandboxes {
   /** The uploads of each owner to this server that are under way. */
   const underWay = new Map<OwnerId, number>();
@@ -83,7 +74,7 @@ export function createSandboxes({
       try {
         // Content that would not be kept is not written first: nothing would count it.
         if (await readSandbox(store.db, name)) await checkSame(owner, name, await sha256Of(content));
-        else await keep(owner, name, content, kind === 'sources' ? MAX_SOURCES_BYTES : MAX_SANDBOX_BYTES);
+        else await bring(owner, name, content, kind === 'sources' ? MAX_SOURCES_BYTES : MAX_SANDBOX_BYTES);
       } finally {
         const left = (underWay.get(owner) ?? 1) - 1;
         if (left === 0) underWay.delete(owner);
@@ -102,14 +93,19 @@ export function createSandboxes({
     },
   };
 
-  async function keep(owner: OwnerId, name: string, content: Readable, maxBytes: number): Promise<void> {
-    const brought = await sumSandboxes(store.db, owner, clock() - OWNER_SANDBOX_SECONDS * 1000);
-    if (brought >= MAX_OWNER_SANDBOX_BYTES) {
-      throw new QuotaExceeded(
-        `file: within ${OWNER_SANDBOX_SECONDS / 86_400} days you have uploaded ${brought} bytes of sandboxes; at most ${MAX_OWNER_SANDBOX_BYTES} are allowed. ` +
-          'Leave large data out of the directory that you submit from',
-      );
-    }
+  function bring(owner: OwnerId, name: string, content: Readable, maxBytes: number): Promise<void> {
+    return withRoom({ store, clock, maxFileBytes }, owner, maxBytes, (kept) =>
+      keep(owner, name, content, maxBytes, kept),
+    );
+  }
+
+  async function keep(
+    owner: OwnerId,
+    name: string,
+    content: Readable,
+    maxBytes: number,
+    kept: (bytes: number) => void,
+  ): Promise<void> {
     const checksum = sandboxChecksum();
     const checkMagic = gzipCheck();
     const { sha256, size } = await blobs.put(content, {
@@ -119,6 +115,7 @@ export function createSandboxes({
         checksum.update(chunk);
       },
     });
+    kept(size);
     const value = checksum.value();
     if (value === undefined) throw notGzip();
     const sandbox = { name, owner_id: owner, sha256, size, checksum: String(value), created_at: clock() };

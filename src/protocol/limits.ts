@@ -50,9 +50,9 @@ export const MAX_PARSED_PART_CHARS = 64 * 1024;
 /** Sandbox size limits in bytes, those of PanDA's prun: without and with a build step. */
 export const MAX_SANDBOX_BYTES = 10 * 1024 * 1024;
 export const MAX_SOURCES_BYTES = 768 * 1024 * 1024;
-/** Bytes of sandboxes that one owner may bring within a time, and uploads at once. */
-export const MAX_OWNER_SANDBOX_BYTES = 64 * 1024 * 1024 * 1024;
-export const OWNER_SANDBOX_SECONDS = 30 * 24 * 3600;
+/** Bytes of sandboxes, logs and outputs that one owner may bring within a time, unless the server is told otherwise; sandboxes at once. */
+export const MAX_OWNER_FILE_BYTES = 256 * 1024 * 1024 * 1024;
+export const OWNER_FILES_DAYS = 30;
 export const MAX_SANDBOXES_AT_ONCE = 4;
 /** Largest log or output file in bytes that a pilot may upload. */
 export const MAX_UPLOAD_BYTES = 2 * 1024 * 1024 * 1024;
@@ -236,6 +236,8 @@ export const MAX_LIVE_LOG_ANSWER_BYTES = 256 * 1024;
 /** The time that a server keeps it after the last part, when the whole log never comes. */
 export const LIVE_LOG_KEPT_SECONDS = 7 * 24 * 3600;
 export const LIVE_LOGS_CLEANING_SECONDS = 3600;
+/** How often files that nothing names any more are removed. */
+export const ORPHANS_CLEANING_SECONDS = 6 * 3600;
 /** The time between two questions of a client that follows a task, and the time that it goes on when nobody answers. */
 export const FOLLOW_SECONDS = 2;
 export const MAX_UNANSWERED_SECONDS = 600;

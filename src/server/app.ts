@@ -84,7 +84,7 @@ export async function createServer(
     methods.set(url, [...(methods.get(url) ?? []), method as Call['http']]);
   });
   drainOnClose(app);
-  setAnswerHeaders(app);
+  setAnswerHeaders(app, { isTlsOurs: tls !== undefined });
   decorateCaller(app);
   logRequests(app, logger);
   limitBodyTime(app);

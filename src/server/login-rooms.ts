@@ -10,6 +10,8 @@ export interface LoginRooms {
   signIn: SignIn;
   /** The account with this `sub`, if it may be used. */
   findAccount(subject: string): Promise<Account | undefined>;
+  /** Counts one more try under a key, on all servers of one database. @param ttl milliseconds until the count begins anew */
+  countTry(key: string, milliseconds: number): Promise<{ current: number; ttl: number }>;
   /** Where members of a VO log in. */
   authConfig(vo: string): AuthConfig | undefined;
 }

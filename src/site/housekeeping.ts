@@ -1,5 +1,6 @@
 import type { Tell } from '../events/events.ts';
 import type { PilotSessions } from '../identity/pilot-sessions.ts';
+import { removeOrphans } from '../jobs/file-room.ts';
 import type { JobLogs } from '../jobs/job-logs.ts';
 import type { Jobs } from '../jobs/jobs.ts';
 import {
@@ -8,6 +9,7 @@ import {
   LEASES_CHECK_SECONDS,
   LIVE_LOGS_CLEANING_SECONDS,
   MAX_HOUSEKEEPING_BACKOFF_SECONDS,
+  ORPHANS_CLEANING_SECONDS,
   PROOFS_CLEANING_SECONDS,
   PROVIDER_CLEANING_SECONDS,
 } from '../protocol/limits.ts';
@@ -29,6 +31,7 @@ export function housekeepingTasks({
   vault,
   login,
   jobLogs,
+  files,
   leaseSeconds = LEASE_SECONDS,
 }: {
   jobs: Pick<Jobs, 'expireLeases'>;
@@ -36,6 +39,7 @@ export function housekeepingTasks({
   vault: Pick<Vault, 'forgetOldKeys'>;
   login: { removeEnded(): Promise<void> };
   jobLogs: Pick<JobLogs, 'removeOld'>;
+  files: Parameters<typeof removeOrphans>[0];
   leaseSeconds?: number | undefined;
 }): HousekeepingTask[] {
   return [
@@ -54,6 +58,12 @@ export function housekeepingTasks({
       everySeconds: LIVE_LOGS_CLEANING_SECONDS,
       firstAfterSeconds: 0,
       run: () => jobLogs.removeOld(),
+    },
+    {
+      name: 'files',
+      everySeconds: ORPHANS_CLEANING_SECONDS,
+      firstAfterSeconds: LEASE_SECONDS,
+      run: () => removeOrphans(files),
     },
   ];
 }

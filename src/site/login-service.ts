@@ -9,6 +9,7 @@ import { createSignIn } from '../identity/sign-in.ts';
 import { createTokenVerifier, type TokenVerifier } from '../identity/tokens.ts';
 import type { LoginRooms } from '../server/login-rooms.ts';
 import { withoutMessage } from '../server/plugins/request-log.ts';
+import { countSignInTry } from '../store/sign-in-failures.ts';
 import type { Installation } from './installation.ts';
 import type { Settings } from './settings.ts';
 
@@ -48,6 +49,12 @@ export function createLogin(
       provider,
       signIn: createSignIn({ store, clock, tell }),
       findAccount: (subject) => findActiveAccount(store, subject),
+      async countTry(key, milliseconds) {
+        const now = clock();
+        const counts = { now, expiresAt: now + milliseconds };
+        const { failures, expires_at } = await store.write((tx) => countSignInTry(tx, `address ${key}`, counts));
+        return { current: failures, ttl: expires_at - now };
+      },
       authConfig: (name) => configs().get(name),
     },
     verifyToken: async (token) => verifier().verify(token),

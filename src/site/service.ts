@@ -82,10 +82,17 @@ export async function startService(
       clock,
       tell,
     });
-    const jobs = createJobs({ store, clock, leaseSeconds: settings.leaseSeconds, tell });
+    const jobs = createJobs({
+      store,
+      clock,
+      leaseSeconds: settings.leaseSeconds,
+      maxOpenJobs: settings.userJobs,
+      tell,
+    });
     const pilots = createPilotSessions({ store, rootKeys, clock, tell });
     const blobs = await openBlobs(blobFolder);
     const jobLogs = createJobLogs({ store, clock, liveLogs: await openLiveLogs(join(blobFolder, 'live')) });
+    const room = { store, clock, maxFileBytes: settings.userFileBytes };
     const app: FastifyInstance = await createServer(
       {
         verifyToken: login.verifyToken,
@@ -98,15 +105,29 @@ export async function startService(
         jobs,
         jobLogs,
         delivery: createDelivery({ store, vault, jobs, clock, tell }),
-        sandboxes: createSandboxes({ store, blobs, clock }),
-        jobFiles: createJobFiles({ jobs, blobs, jobLogs }),
+        sandboxes: createSandboxes({ ...room, blobs }),
+        jobFiles: createJobFiles({ ...room, jobs, blobs, jobLogs }),
         checkQueues: (names) => checkQueues(store, names),
       },
-      { ...(tls && { tls }), trustedProxies: settings.trustedProxies, logger, clock },
+      {
+        ...(tls && { tls }),
+        trustedProxies: settings.trustedProxies,
+        logger,
+        clock,
+        failedRequestsPerMinute: settings.failedRequests,
+      },
     );
     await listen(app, settings);
     await noteAddress(settings.data, addressOf(app, settings));
-    const tasks = housekeepingTasks({ jobs, pilots, vault, login, jobLogs, leaseSeconds: settings.leaseSeconds });
+    const tasks = housekeepingTasks({
+      jobs,
+      pilots,
+      vault,
+      login,
+      jobLogs,
+      files: { store, blobs, clock },
+      leaseSeconds: settings.leaseSeconds,
+    });
     const housekeeping = startHousekeeping(tasks, tell);
     return {
       url: addressOf(app, settings),

@@ -36,6 +36,12 @@ export interface Settings {
   logLevel: string;
   /** A pilot that is silent for longer loses its jobs to others; several times what `panda-pilot --heartbeat` says. */
   leaseSeconds?: number;
+  /** Jobs that a user's tasks that have not ended may have; `MAX_OPEN_JOBS_PER_OWNER` unless set. */
+  userJobs?: number;
+  /** Bytes of sandboxes, logs and outputs that a user may bring within `OWNER_FILES_DAYS`; `MAX_OWNER_FILE_BYTES` unless set. */
+  userFileBytes?: number;
+  /** Requests of one address that prove nothing, in a minute; `MAX_FAILED_REQUESTS_PER_MINUTE` unless set. */
+  failedRequests?: number;
   /** The site's own issuers, beside the embedded one. From the file only. */
   issuers: ExternalIssuer[];
 }
@@ -59,8 +65,13 @@ const SETTINGS = {
   vo: 'text',
   log_level: 'text',
   lease_seconds: 'seconds',
+  user_jobs: 'count',
+  user_file_gigabytes: 'count',
+  failed_requests: 'count',
 } as const;
 
+/** Largest of the limits that can be set. */
+const MAX_COUNT = 999_999_999;
 const DAY_SECONDS = 24 * 3600;
 const MAX_CONNECTIONS = 1000;
 const LOG_LEVELS = ['error', 'warn', 'info', 'debug'];
@@ -95,6 +106,9 @@ export function readSettings(flags: Record<string, unknown>, environment: NodeJS
     ...(values.lease_seconds !== undefined && { leaseSeconds: Number(values.lease_seconds) }),
     ...(values.database_connections !== undefined && { databaseConnections: Number(values.database_connections) }),
     ...(values.database_wait_seconds !== undefined && { databaseWaitSeconds: Number(values.database_wait_seconds) }),
+    ...(values.user_jobs !== undefined && { userJobs: Number(values.user_jobs) }),
+    ...(values.user_file_gigabytes !== undefined && { userFileBytes: Number(values.user_file_gigabytes) * 2 ** 30 }),
+    ...(values.failed_requests !== undefined && { failedRequests: Number(values.failed_requests) }),
     ...(values.root_keys !== undefined && { rootKeys: values.root_keys as readonly string[] }),
     ...(database !== undefined && { database: String(database) }),
     ...(publicUrl !== undefined && { publicUrl: String(publicUrl) }),
@@ -171,6 +185,7 @@ const READ: Record<(typeof SETTINGS)[keyof typeof SETTINGS], (value: unknown, wh
   },
   seconds: (value, where) => wholeNumber(value, where, 'number of seconds', DAY_SECONDS),
   connections: (value, where) => wholeNumber(value, where, 'number', MAX_CONNECTIONS),
+  count: (value, where) => wholeNumber(value, where, 'number', MAX_COUNT),
   origin(value, where) {
     const url = typeof value === 'string' ? URL.parse(value) : null;
     const isOrigin = url !== null && url.href === `${url.origin}/`;

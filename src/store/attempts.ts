@@ -57,6 +57,7 @@ export async function readAttempt(db: Database, jobId: number, attempt: number) 
       'attempts.ended_at',
       'jobs.task_id as job_task_id',
       'jobs.owner_id as job_owner_id',
+      'jobs.serial',
       'jobs.kill_requested',
     ])
     .where('attempts.job_id', '=', jobId)

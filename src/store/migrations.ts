@@ -30,6 +30,7 @@ export function migrationProvider(types: ColumnTypes): MigrationProvider {
         '0007-task-sandbox': { up: taskSandbox },
         '0008-fair-turns': statements(fairTurns(types)),
         '0009-row-tags': statements(rowTags(types)),
+        '0010-brought-files': statements(broughtFiles(types)),
       };
     },
   };
@@ -370,5 +371,18 @@ function rowTags({ bytes, int }: ColumnTypes): string[] {
 
     // Logins of before had device codes in clear, and no tags: everybody logs in once more.
     'delete from provider_records',
+  ];
+}
+
+/** Bytes that owners brought, and those under way, day by day; and which rows a file is for. */
+function broughtFiles({ int }: ColumnTypes): string[] {
+  return [
+    `create table brought_files (
+      owner_id text not null,
+      day ${int} not null,
+      bytes ${int} not null,
+      primary key (owner_id, day))`,
+    'create index sandboxes_in_blob on sandboxes (sha256)',
+    'create index job_files_in_blob on job_files (sha256) where sha256 is not null',
   ];
 }

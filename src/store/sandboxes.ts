@@ -1,4 +1,4 @@
-import { type Selectable, sql } from 'kysely';
+import type { Selectable } from 'kysely';
 import type { OwnerId } from '../protocol/ids.ts';
 import { ENDED_TASK_STATES } from '../protocol/states.ts';
 import { changesOneRow } from './one-row.ts';
@@ -50,17 +50,6 @@ const findSandboxInUse = prepared<{ name: string }, Selectable<Schema['sandboxes
 export async function readSandboxInUse(db: Database, name: string) {
   const [row] = await findSandboxInUse(db, { name });
   return row && checked(db, 'sandboxes', row);
-}
-
-/** The bytes of sandboxes that an owner has brought since `time`, milliseconds. */
-export async function sumSandboxes(db: Database, owner: OwnerId, time: number): Promise<number> {
-  const { bytes } = await db
-    .selectFrom('sandboxes')
-    .select((eb) => sql<number>`cast(coalesce(sum(${eb.ref('size')}), 0) as bigint)`.as('bytes'))
-    .where('owner_id', '=', owner)
-    .where('created_at', '>', time)
-    .executeTakeFirstOrThrow();
-  return bytes;
 }
 
 /** The newest one of this content. */

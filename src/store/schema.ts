@@ -18,6 +18,7 @@ export interface Schema {
   provider_records: ProviderRecordsTable;
   queues: QueuesTable;
   queue_turns: QueueTurnsTable;
+  brought_files: BroughtFilesTable;
   join_tokens: JoinTokensTable;
   pilots: PilotsTable;
   pilot_proofs: PilotProofsTable;
@@ -190,6 +191,15 @@ interface QueueTurnsTable {
   queue: string;
   owner_id: string;
   turn: number;
+}
+
+/** Bytes of sandboxes, logs and outputs that owners brought. */
+interface BroughtFilesTable {
+  owner_id: string;
+  /** Days since 1970 UTC. */
+  day: number;
+  /** What is under way counts as what it may come to. */
+  bytes: number;
 }
 
 /** One-time tokens that let a pilot in. */

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { createLocalJWKSet, exportJWK, exportSPKI, SignJWT } from 'jose';
 import { createTokenVerifier, type TrustedIssuer } from '../../src/identity/tokens.ts';
 import { Misconfigured, Unauthenticated } from '../../src/protocol/errors.ts';
+import { ISSUER_KEYS_REFRESH_SECONDS } from '../../src/protocol/limits.ts';
 import { createSigner, NOW, part, SECONDS } from './signer.ts';
 
 const clock = () => NOW;
@@ -205,6 +206,19 @@ test('a token that names no key is checked with each of the issuer', async () =>
   const verifier = createTokenVerifier({ issuers: [{ ...one.trusted, keys }], clock });
   assert.equal((await verifier.verify(await two.sign({}, { kid: undefined }))).subject, 'alice');
   await assert.rejects(verifier.verify(await stranger.sign({}, { kid: undefined })), /signature is not/);
+});
+
+test('a key that its issuer withdrew ends tokens that were found good before, within the time in which keys are fetched', async () => {
+  const issuer = await createSigner();
+  let now = NOW;
+  let keys = createLocalJWKSet({ keys: [issuer.jwk] });
+  const trusted = { ...issuer.trusted, keys: ((header, token) => keys(header, token)) as TrustedIssuer['keys'] };
+  const verifier = createTokenVerifier({ issuers: [trusted], clock: () => now });
+  const token = await issuer.sign({ exp: NOW / 1000 + 24 * 3600 });
+  assert.equal((await verifier.verify(token)).subject, 'alice');
+  keys = createLocalJWKSet({ keys: [(await createSigner()).jwk] });
+  now += ISSUER_KEYS_REFRESH_SECONDS * 1000;
+  await assert.rejects(verifier.verify(token), /signature is not/);
 });
 
 test('groups are VO or VO/ROLE, from either claim or the one that was configured', async () => {

@@ -138,7 +138,7 @@ eachStore(
     const farm = await openFarm(t, database);
     const taskId = await farm.submit();
     const job = await farm.acquireOne('p');
-    await farm.jobs.addFile('p', { ...job, name: 'x', kind: 'log', sha256: '0'.repeat(64), size: 1 });
+    await farm.jobs.addFile('p', { ...job, name: job.logName, kind: 'log', sha256: '0'.repeat(64), size: 1 });
     const { jobs, bob } = farm;
     const attempts = [
       () => jobs.getTask(bob, taskId),
@@ -154,7 +154,7 @@ eachStore(
       await assert.rejects(attempt, { code: 'ERR_NOT_FOUND', message: `you have no task ${taskId}` });
     }
     await assert.rejects(jobs.getTask(bob, 1), { code: 'ERR_NOT_FOUND', message: 'you have no task 1' });
-    await assert.rejects(jobs.findFile(bob, job.jobId, 1, 'x'), { code: 'ERR_NOT_FOUND' });
+    await assert.rejects(jobs.findFile(bob, job.jobId, 1, job.logName), { code: 'ERR_NOT_FOUND' });
     assert.deepEqual(await jobs.getJobs(bob, [job.jobId]), []);
     assert.deepEqual(await jobs.listTasks(bob), []);
     assert.equal(await stateOf(farm, taskId), 'running');

@@ -6,17 +6,12 @@ import { PassThrough, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
 import { crc32, gzipSync } from 'node:zlib';
+import { removeOrphans } from '../../src/jobs/file-room.ts';
 import { createSandboxes } from '../../src/jobs/sandboxes.ts';
 import type { OwnerId } from '../../src/protocol/ids.ts';
-import {
-  MAX_OWNER_SANDBOX_BYTES,
-  MAX_SANDBOX_BYTES,
-  MAX_SANDBOXES_AT_ONCE,
-  OWNER_SANDBOX_SECONDS,
-} from '../../src/protocol/limits.ts';
+import { MAX_SANDBOX_BYTES, MAX_SANDBOXES_AT_ONCE, OWNER_FILES_DAYS } from '../../src/protocol/limits.ts';
 import { openBlobs } from '../../src/store/blobs.ts';
 import { nameSandboxes } from '../../src/store/migrations.ts';
-import { insertSandbox } from '../../src/store/sandboxes.ts';
 import { eachStore, type TestDatabase } from '../stores.ts';
 import { ANY_SANDBOX, openFarm, submission } from './farm.ts';
 
@@ -141,20 +136,51 @@ eachStore('content that comes under a name that is taken is not kept', async (t,
   assert.equal(await bytesIn(join(database.folder, 'blobs')), before);
 });
 
-eachStore('one owner cannot fill the disk with sandboxes, and others go on', async (_t, database) => {
-  const store = await database.open();
+eachStore(
+  'one owner cannot fill the disk, also not with uploads at the same moment, and others go on',
+  async (t, database) => {
+    const farm = await openFarm(t, database);
+    const blobs = await openBlobs(join(database.folder, 'blobs'));
+    let now = Date.now();
+    const maxFileBytes = 2 * MAX_SANDBOX_BYTES + file.length;
+    const sandboxes = createSandboxes({ store: farm.store, blobs, clock: () => now, maxFileBytes });
+    const name = nameOf();
+    const puts = Array.from({ length: MAX_SANDBOXES_AT_ONCE }, () => sandboxes.put(farm.alice, name, stream(file)));
+    const ended = await Promise.allSettled(puts);
+    const refused = ended.filter((one) => one.status === 'rejected' && one.reason.code === 'ERR_QUOTA_EXCEEDED');
+    assert.equal(refused.length, MAX_SANDBOXES_AT_ONCE - 2, 'two have room for what they may come to');
+    await sandboxes.put(
+      farm.alice,
+      nameOf(),
+      stream(Buffer.concat([file, Buffer.alloc(MAX_SANDBOX_BYTES - file.length)])),
+    );
+    await assert.rejects(
+      sandboxes.put(farm.alice, nameOf(), stream(file)),
+      /within 30 days you and your jobs have brought/,
+    );
+    await sandboxes.put(farm.bob, nameOf(), stream(file));
+    now += (OWNER_FILES_DAYS + 1) * 24 * 3600_000;
+    await sandboxes.put(farm.alice, nameOf(), stream(file));
+  },
+);
+
+eachStore('a file that nothing names is removed after a day, and no other', async (t, database) => {
+  const farm = await openFarm(t, database);
   const blobs = await openBlobs(join(database.folder, 'blobs'));
   let now = Date.now();
-  const sandboxes = createSandboxes({ store, blobs, clock: () => now });
-  const sandbox = { owner_id: alice, sha256: 'a'.repeat(64), checksum: '1', created_at: now };
-  const size = MAX_OWNER_SANDBOX_BYTES / 2;
-  await store.write(async (tx) => {
-    for (const name of [nameOf(), nameOf()]) await insertSandbox(tx, { ...sandbox, name, size });
-  });
-  await assert.rejects(sandboxes.put(alice, nameOf(), stream(file)), { code: 'ERR_QUOTA_EXCEEDED' });
-  await sandboxes.put(bob, nameOf(), stream(file));
-  now += OWNER_SANDBOX_SECONDS * 1000 + 1;
-  await sandboxes.put(alice, nameOf(), stream(file));
+  const room = { store: farm.store, blobs, clock: () => now };
+  const sandboxes = createSandboxes(room);
+  const name = nameOf();
+  await sandboxes.put(farm.alice, name, stream(file));
+  await assert.rejects(sandboxes.put(farm.bob, name, stream(file)), /another sandbox/);
+  const orphan = await blobs.put(stream(Buffer.from('replaced')), { maxBytes: 100 });
+  assert.equal(await removeOrphans(room), 0, 'its row may be about to be written');
+  now += 25 * 3600_000;
+  assert.equal(await removeOrphans(room), 1);
+  await assert.rejects(blobs.get(orphan.sha256), { code: 'ERR_NOT_FOUND' });
+  const kept = [];
+  for await (const blob of blobs.list()) kept.push(blob.size);
+  assert.deepEqual(kept, [file.length]);
 });
 
 eachStore('one owner brings only so many sandboxes at the same moment', async (t, database) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import type { TaskQuery } from '../../src/jobs/jobs.ts';
+import type { JobTemplate, TaskQuery } from '../../src/jobs/jobs.ts';
 import { eachStore } from '../stores.ts';
-import { openFarm, submission } from './farm.ts';
+import { openFarm, submission, taskParameters } from './farm.ts';
 
 eachStore('tasks are listed newest first, those that every condition holds for', async (t, database) => {
   const farm = await openFarm(t, database);
@@ -27,7 +27,9 @@ eachStore('tasks are listed newest first, those that every condition holds for',
 
 eachStore("the files of a task are those of each job's last attempt", async (t, database) => {
   const farm = await openFarm(t, database);
-  const taskId = await farm.submit({ jobCount: 2 });
+  const outputs = ['old.txt', 'a.txt', 'b.txt'];
+  const { template } = submission('user.alice.x', taskParameters('user.alice.x', 'true', outputs));
+  const taskId = await farm.submit({ jobCount: 2, template: named(template) });
   const [one, two] = await farm.acquire('p');
   assert.ok(one && two);
   const file = (name: string, digit: string) =>
@@ -55,4 +57,17 @@ eachStore("the files of a task are those of each job's last attempt", async (t, 
   assert.equal((await farm.jobs.findFile(farm.alice, again.jobId, 2, 'a.txt')).sha256, '5'.repeat(64));
   assert.equal((await farm.jobs.findFile(farm.alice, one.jobId, 1, 'old.txt')).sha256, '2'.repeat(64));
   await assert.rejects(farm.jobs.addFile('p', { ...again, ...file('../x', '6') }), { code: 'ERR_INVALID_ARGUMENT' });
+  for (const name of ['c.txt', 'LOG', 'log.tgz.1', 'constructor']) {
+    const undeclared = { ...again, ...file(name, '6'), kind: 'output' } as const;
+    await assert.rejects(farm.jobs.addFile('p', undeclared), /brings back no output/);
+    await assert.rejects(farm.jobs.checkUpload('p', undeclared), /brings back no output/);
+  }
 });
+
+/** The same template with short names of its files. */
+function named(template: JobTemplate): JobTemplate {
+  const text = JSON.stringify(template)
+    .replaceAll(/user\.alice\.\$JEDITASKID\._\$\{SN\/P\}\./g, '')
+    .replace(/"log":"[^"]*"/, '"log":"log.tgz"');
+  return JSON.parse(text);
+}

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { addAccount } from '../../src/identity/accounts.ts';
 import { MAX_FORMS_PER_MINUTE, MAX_SIGN_IN_FAILURES } from '../../src/protocol/limits.ts';
+import { startServer } from '../server/start.ts';
 import { confirmDevice, type LoginSite, PASSWORD, startLoginSite } from './login-site.ts';
 import { createVisitor, hiddenField, type Visitor } from './visitor.ts';
 
@@ -336,3 +337,15 @@ async function exchange({ url }: LoginSite, code: string, verifier = VERIFIER) {
   });
   return (await answer.json()) as { id_token?: string; error?: string };
 }
+
+test('two servers of one database count the codes of one address together', async (t) => {
+  const first = await startServer(t);
+  const second = await startServer(t, { settings: { data: first.folder } });
+  const status = async ({ url }: { url: string }) => {
+    const form = { method: 'POST', body: new URLSearchParams({ user_code: 'AAAA-AAAA' }) };
+    return (await fetch(`${url}/device`, { ...form, redirect: 'manual' })).status;
+  };
+  for (let n = 0; n < MAX_FORMS_PER_MINUTE; n++) assert.notEqual(await status(n % 2 ? first : second), 429);
+  assert.equal(await status(first), 429);
+  assert.equal(await status(second), 429);
+});

@@ -4,6 +4,7 @@ import type { Envelope } from '../../src/protocol/envelope.ts';
 import { DecryptionFailed } from '../../src/protocol/errors.ts';
 import { createServer, type Rooms } from '../../src/server/app.ts';
 import { createLogger } from '../../src/server/plugins/request-log.ts';
+import { LOOPBACK } from '../client/certificates.ts';
 
 const VALUE = 'value-of-a-secret-in-a-message';
 
@@ -53,3 +54,17 @@ for (const [of, fields] of [
     assert.ok(!logs.includes(VALUE));
   });
 }
+
+test("where TLS is the server's own, browsers are told to come back with it alone", async () => {
+  const { logger } = createLogger('error', { write: () => {} });
+  const rooms = {} as unknown as Rooms;
+  for (const [tls, expected] of [
+    [LOOPBACK, 'max-age=31536000'],
+    [undefined, undefined],
+  ] as const) {
+    const app = await createServer(rooms, { ...(tls && { tls }), trustedProxies: [], clock: Date.now, logger });
+    const { headers } = await app.inject({ url: '/api/v1/system/is_alive' });
+    await app.close();
+    assert.equal(headers['strict-transport-security'], expected);
+  }
+});

@@ -90,6 +90,9 @@ test('a task that takes long does not run twice at once, and is ended before hou
   assert.equal(running, 0, 'nothing begins after the close');
 });
 
+/** Nothing of it is used within the times of these tests. */
+const noFiles = {} as Parameters<typeof housekeepingTasks>[0]['files'];
+
 test('pilots that no server could hear have the time of a lease to come back', async (t) => {
   let looked = 0;
   const tasks = housekeepingTasks({
@@ -98,6 +101,7 @@ test('pilots that no server could hear have the time of a lease to come back', a
     vault: { forgetOldKeys: () => {} },
     login: { removeEnded: async () => {} },
     jobLogs: { removeOld: async () => 0 },
+    files: noFiles,
     leaseSeconds: 720,
   });
   const { passSeconds, close } = start(t, tasks);
@@ -117,6 +121,7 @@ test('short leases are looked at more often', () => {
     vault: { forgetOldKeys: () => {} },
     login: never,
     jobLogs,
+    files: noFiles,
     leaseSeconds: 4,
   });
   assert.deepEqual([leases?.everySeconds, leases?.firstAfterSeconds], [1, 4]);

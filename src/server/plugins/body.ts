@@ -75,6 +75,8 @@ function separate(request: IncomingMessage, payload: Readable): Readable {
     if (!request.complete) stream.destroy(new Error('the body broke off'));
   });
   payload.on('error', (error) => stream.destroy(error));
+  // Its reader may still be asking whether it wants the body, and finds the error then: without a listener it would end the server.
+  stream.on('error', () => {});
   return payload.pipe(stream);
 }
 

@@ -47,7 +47,7 @@ function authConfigRoute(app: FastifyInstance, { authConfig }: LoginRooms): void
 }
 
 /** The provider reads its requests and writes its answers by itself. */
-async function providerRoutes(app: FastifyInstance, { provider }: LoginRooms, logger: Logger): Promise<void> {
+async function providerRoutes(app: FastifyInstance, { provider, countTry }: LoginRooms, logger: Logger): Promise<void> {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
   app.addHook('onRequest', async (request) => requireSecureTransport(request));
@@ -76,25 +76,41 @@ async function providerRoutes(app: FastifyInstance, { provider }: LoginRooms, lo
   app.all(end_session, limited(MAX_FORMS_PER_MINUTE), handler);
   app.all(`${end_session}/*`, limited(MAX_FORMS_PER_MINUTE), handler);
   // Codes are short: nobody may try many.
-  app.all(code_verification, limited(MAX_FORMS_PER_MINUTE), handler);
+  await app.register(async (codes) => {
+    await codes.register(rateLimit, { ...countedTogether(countTry, 'code'), max: MAX_FORMS_PER_MINUTE });
+    codes.all(code_verification, handler);
+  });
   app.get(`${code_verification}/:uid`, handler);
 }
 
 /** Every form of a page: from this site alone, and not many from one address. */
-async function limitForms(app: FastifyInstance, { provider }: LoginRooms): Promise<void> {
+async function limitForms(app: FastifyInstance, { provider, countTry }: LoginRooms): Promise<void> {
   app.addHook('onRequest', async (request) => {
     requireSecureTransport(request);
     if (request.method === 'POST') requireSameOrigin(request, new URL(provider().url).origin);
   });
   await app.register(rateLimit, {
+    ...countedTogether(countTry, 'form'),
     max: MAX_FORMS_PER_MINUTE,
-    timeWindow: MINUTE,
     allowList: (request) => request.method !== 'POST',
-    errorResponseBuilder: tooMany,
   });
 }
 
 function tooMany(_request: FastifyRequest, { ttl }: { ttl: number }): TooManyTries {
   const seconds = Math.ceil(ttl / 1000);
   return new TooManyTries(`too many requests from your address: try again in ${seconds} seconds`, seconds);
+}
+
+/** A limit that guards a login is counted in the database: each of several servers would allow the whole of it otherwise. */
+function countedTogether(countTry: LoginRooms['countTry'], what: string) {
+  class Counts {
+    incr(key: string, done: (error: Error | null, counts?: { current: number; ttl: number }) => void): void {
+      countTry(`${what} ${key}`, MINUTE).then((counts) => done(null, counts), done);
+    }
+
+    child(): Counts {
+      return this;
+    }
+  }
+  return { store: Counts, timeWindow: MINUTE, errorResponseBuilder: tooMany };
 }

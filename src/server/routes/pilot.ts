@@ -71,7 +71,13 @@ export async function pilotRoutes(
   await app.register(async (uploads) => {
     streamBodies(uploads);
     route(uploads, calls.uploadJobFile, async ({ job_id: jobId, attempt_nr: attempt, kind, name }, request) => {
-      await jobFiles.keep(callerId(callerOf(request)), { jobId, attempt, kind, name }, request.body as Readable);
+      const size = request.headers['content-length'];
+      await jobFiles.keep(
+        callerId(callerOf(request)),
+        { jobId, attempt, kind, name },
+        request.body as Readable,
+        size === undefined ? undefined : Number(size),
+      );
       return succeeded(null, 'OK');
     });
   });

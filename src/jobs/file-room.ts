@@ -1,0 +1,74 @@
+import { QuotaExceeded } from '../protocol/errors.ts';
+import type { OwnerId } from '../protocol/ids.ts';
+import { MAX_OWNER_FILE_BYTES, OWNER_FILES_DAYS } from '../protocol/limits.ts';
+import type { Blobs } from '../store/blobs.ts';
+import { addBroughtBytes, deleteBroughtBefore, lockBroughtBytes, usedBlobs } from '../store/brought-files.ts';
+import type { JobsContext } from './context.ts';
+
+const DAY_MILLISECONDS = 24 * 3600_000;
+
+/**
+ * Runs `bring` when its owner may bring `most` bytes more of sandboxes, logs and outputs. They are counted before the first byte comes, so
+ * that uploads at the same moment cannot pass the limit together; what is kept in the end counts from then on. An upload that ended
+ * with its server counts as expected until it is forgotten with its day.
+ *
+ * @param bring says how many bytes it has kept, as soon as it has, whether they are of use or not
+ * @throws {QuotaExceeded} beyond `MAX_OWNER_FILE_BYTES` within `OWNER_FILES_DAYS`
+ */
+export async function withRoom<T>(
+  { store, clock, maxFileBytes = MAX_OWNER_FILE_BYTES }: Pick<JobsContext, 'store' | 'clock' | 'maxFileBytes'>,
+  owner: OwnerId,
+  most: number,
+  bring: (kept: (bytes: number) => void) => Promise<T>,
+): Promise<T> {
+  const day = dayOf(clock());
+  await store.write(async (tx) => {
+    const brought = await lockBroughtBytes(tx, owner, day - OWNER_FILES_DAYS + 1);
+    if (brought + most > maxFileBytes) {
+      throw new QuotaExceeded(
+        `file: within ${OWNER_FILES_DAYS} days you and your jobs have brought ${brought} bytes of sandboxes, logs and outputs; at most ` +
+          `${maxFileBytes} are allowed, and this file may have ${most}. Leave large data out of what you submit and bring back`,
+      );
+    }
+    await addBroughtBytes(tx, owner, day, most);
+  });
+  let bytes = 0;
+  try {
+    return await bring((kept) => {
+      bytes = kept;
+    });
+  } finally {
+    await store.write((tx) => addBroughtBytes(tx, owner, day, bytes - most));
+  }
+}
+
+/** How long a file that nothing names is kept: its row may be about to be written. */
+const ORPHAN_MILLISECONDS = DAY_MILLISECONDS;
+const AT_ONCE = 500;
+
+/** Removes files that no sandbox, log or output is kept in any more, and counts of days that are over. @returns how many files */
+export async function removeOrphans({
+  store,
+  blobs,
+  clock,
+}: Pick<JobsContext, 'store' | 'clock'> & { blobs: Blobs }): Promise<number> {
+  const before = clock() - ORPHAN_MILLISECONDS;
+  let removed = 0;
+  let old: string[] = [];
+  const removeUnused = async () => {
+    const used = await usedBlobs(store.db, old);
+    for (const sha256 of old) if (!used.has(sha256) && (await blobs.delete(sha256, before))) removed += 1;
+    old = [];
+  };
+  for await (const { sha256, keptAt } of blobs.list()) {
+    if (keptAt < before) old.push(sha256);
+    if (old.length === AT_ONCE) await removeUnused();
+  }
+  await removeUnused();
+  await store.write((tx) => deleteBroughtBefore(tx, dayOf(clock()) - OWNER_FILES_DAYS));
+  return removed;
+}
+
+function dayOf(milliseconds: number): number {
+  return Math.floor(milliseconds / DAY_MILLISECONDS);
+}
