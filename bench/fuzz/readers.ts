@@ -1,0 +1,130 @@
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
+import { createMasker } from '../../src/masking/masker.ts';
+import { unpackSandbox } from '../../src/pilot/sandbox.ts';
+import { PandaError } from '../../src/protocol/errors.ts';
+import { wireName } from '../../src/protocol/names.ts';
+import { Plaintext } from '../../src/protocol/plaintext.ts';
+import type { Fault } from './send.ts';
+
+/** Gives the masker and the reader of sandboxes what their formats allow, and what they do not, until `end`. */
+export async function fuzzReaders(end: number, seed: number, faults: Fault[]): Promise<void> {
+  let masked = 0;
+  let unpacked = 0;
+  for (let batch = 0; Date.now() < end; batch++) {
+    for (const input of fc.sample(logs, { seed: seed + batch, numRuns: 20 })) {
+      const what = mask(input);
+      if (what) faults.push({ what, input: JSON.stringify(input) });
+      masked += 1;
+    }
+    for (const input of fc.sample(archives, { seed: seed + batch, numRuns: 20 })) {
+      const what = await unpack(input);
+      if (what) faults.push({ what, input: Buffer.from(input).toString('base64').slice(0, 4000) });
+      unpacked += 1;
+    }
+  }
+  console.log(`${masked} logs masked, ${unpacked} sandboxes read`);
+}
+
+const logs = fc.record({
+  secret: fc.string({ unit: fc.constantFrom(...'abcXYZ019+/=%\\"\'\n -_é'), minLength: 8, maxLength: 60 }),
+  before: fc.string({ unit: 'binary', maxLength: 200 }),
+  after: fc.string({ unit: 'binary', maxLength: 200 }),
+  cuts: fc.array(fc.nat(500), { maxLength: 8 }),
+});
+
+/** A secret that stands in a log as it is may not pass, wherever the log is cut. */
+function mask({ secret, before, after, cuts }: { secret: string; before: string; after: string; cuts: number[] }) {
+  try {
+    const masker = createMasker([{ name: wireName('A'), value: new Plaintext(secret) }]);
+    if (masker.unmaskable.length > 0) return undefined;
+    const log = Buffer.from(`${before}${secret}${after}`);
+    const stream = masker.stream();
+    const shown: Uint8Array[] = [];
+    let from = 0;
+    for (const to of [...cuts.sort((a, b) => a - b), log.length]) {
+      shown.push(Buffer.from(stream.write(log.subarray(from, Math.max(from, to)))));
+      from = Math.max(from, to);
+    }
+    shown.push(Buffer.from(stream.end()));
+    return Buffer.concat(shown).includes(secret) ? 'a secret passed the masker' : undefined;
+  } catch (error) {
+    return `the masker threw ${error}`;
+  }
+}
+
+const header = fc.record({
+  name: fc.oneof(fc.string({ maxLength: 100 }), fc.constantFrom('../x', '/etc/x', 'a/../../x', 'a', 'a/b', '.', '')),
+  mode: fc.constantFrom('0000644', '0000755', 'xxxxxxx', '7777777'),
+  size: fc.oneof(
+    fc.constantFrom('00000000000', '77777777777', '-0000000001', '\x80\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff'),
+    fc.nat(600).map((n) => n.toString(8).padStart(11, '0')),
+  ),
+  type: fc.constantFrom('0', '1', '2', '3', '5', 'g', 'x', 'L', 'K', 'Z'),
+  link: fc.constantFrom('', 'a', '../../etc', '/etc/passwd'),
+  data: fc.uint8Array({ maxLength: 600 }),
+});
+
+const archives = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.array(header, { maxLength: 6 }).map((headers) => gzipSync(Buffer.concat(headers.map(block)))),
+  },
+  fc.uint8Array({ maxLength: 2000 }).map((bytes) => gzipSync(bytes)),
+  fc.uint8Array({ maxLength: 500 }),
+);
+
+function block({
+  name,
+  mode,
+  size,
+  type,
+  link,
+  data,
+}: {
+  name: string;
+  mode: string;
+  size: string;
+  type: string;
+  link: string;
+  data: Uint8Array;
+}): Buffer {
+  const head = Buffer.alloc(512);
+  for (const [text, at, length] of [
+    [name, 0, 100],
+    [mode, 100, 8],
+    [size, 124, 12],
+    ['00000000000', 136, 12],
+    ['        ', 148, 8],
+    [type, 156, 1],
+    [link, 157, 100],
+    ['ustar\x0000', 257, 8],
+  ] as const) {
+    head.write(text, at, length, 'latin1');
+  }
+  const sum = head.reduce((total, byte) => total + byte, 0);
+  head.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 8, 'latin1');
+  return Buffer.concat([head, data, Buffer.alloc((512 - (data.length % 512)) % 512)]);
+}
+
+async function unpack(archive: Uint8Array): Promise<string | undefined> {
+  const outer = await mkdtemp(join(tmpdir(), 'fuzz-sandbox-'));
+  const inner = join(outer, 'in');
+  await mkdir(inner);
+  try {
+    await unpackSandbox(Readable.from([Buffer.from(archive)]), inner).catch((error) => {
+      if (!(error instanceof PandaError)) throw error;
+    });
+    const beside = (await readdir(outer)).filter((name) => name !== 'in');
+    return beside.length > 0 ? `the sandbox wrote ${beside.join()} beside its folder` : undefined;
+  } catch (error) {
+    return `the sandbox reader threw ${error}`;
+  } finally {
+    // Files of an archive that was refused may still be on their way.
+    await rm(outer, { recursive: true, force: true, maxRetries: 10 });
+  }
+}
