@@ -110,6 +110,10 @@ function answerInOlderForm(app: FastifyInstance, logger: Logger): void {
     if (code === 'ERR_TOO_MANY_TRIES') return reply.code(503).type('text/plain').send(error.message);
     const status = error instanceof PandaError ? REFUSALS[code] : undefined;
     if (status !== undefined) return send(reply, { StatusCode: status, errorDialog: error.message });
+    if (request.raw.destroyed && !request.raw.complete) {
+      request.outcome = 'ERR_CLIENT_GONE';
+      return reply.send();
+    }
     logger.error({ path: request.routeOptions.url, ...withoutMessage(error) });
     return reply.code(503).type('text/plain').send('the server has a problem: try again');
   });
