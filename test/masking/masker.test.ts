@@ -101,6 +101,24 @@ test('the largest secret is masked in every chunk that it reaches into', () => {
   assert.equal(inChunks(maskerOf(secret), chunks), '> *** <\n');
 });
 
+test('a secret is masked wherever large chunks cut it, and where they are read on after a held tail', () => {
+  const log = Buffer.from(`${'x'.repeat(4090)} correct-horse and ${'y'.repeat(4090)} correct-horse `.repeat(6));
+  const whole = masked('correct-horse')(log.toString());
+  assert.equal(whole.includes('horse'), false);
+  for (let cut = 4080; cut < 4120; cut++) {
+    const chunks = [log.subarray(0, cut), log.subarray(cut, 5 * cut), log.subarray(5 * cut)];
+    assert.equal(inChunks(maskerOf('correct-horse'), chunks), whole, `cut at ${cut}`);
+  }
+});
+
+test('bytes in a list of C are masked over its lines, in the middle of a long text', () => {
+  const bytes = [...Buffer.from('correct-horse-battery')].map((byte) => `0x${byte.toString(16)}`);
+  const list = `  0x00, 0x01, ${bytes.slice(0, 10).join(', ')},\n  ${bytes.slice(10).join(', ')}, 0x02\n`;
+  const text = 'an ordinary line of a log\n'.repeat(10);
+  const shown = masked('correct-horse-battery')(`${text}${list}${text}`);
+  assert.equal(shown, `${text}  0x00, 0x01, ***,\n  ***, 0x02\n${text}`);
+});
+
 test('the stream adapter masks a pipeline', async () => {
   const source = Readable.from([Buffer.from('a correct-'), Buffer.from('horse'), Buffer.from(' correct-')]);
   assert.equal(text(await buffer(source.pipe(maskTransform(maskerOf('correct-horse'))))), 'a *** correct-');
