@@ -26,8 +26,9 @@ export function asItIs(part: Part): Pattern[] {
 const MIN_BINARY_BYTES = 8;
 
 /**
- * A text whose blanks, quotes and characters outside ASCII are written in a way that changes no other character: blanks
- * that an unquoted `echo` collapsed and a form's `+`, quotes that SQL, YAML, CSV and shells double or leave and enter again.
+ * A text whose blanks, quotes, backslashes and characters outside ASCII are written in a way that changes no other character: blanks
+ * that an unquoted `echo` collapsed and a form's `+`, quotes that SQL, YAML, CSV and shells double or leave and enter again, and the
+ * slash that a URL's path has for a backslash.
  */
 export function rewritten(part: Part): Pattern[] {
   if (typeof part !== 'string' || HAS_ONE_SPELLING.test(part)) return [];
@@ -36,6 +37,7 @@ export function rewritten(part: Part): Pattern[] {
     part.normalize('NFD'),
     part.trim().replace(/[ \t\r\n]+/g, ' '),
     part.replaceAll(' ', '+'),
+    part.replaceAll('\\', '/'),
     part.replaceAll("'", "''"),
     part.replaceAll('"', '""'),
     part.replace(/['"]/g, '$&$&'),

@@ -35,7 +35,8 @@ export function maskingPage(corpus: readonly CorpusCase[], transformationGaps: r
   const groups = [...Map.groupBy(corpus, ({ group }) => group)].map(([group, cases]) => {
     const rows = [...Map.groupBy(cases, ({ producer }) => producer)].map(([producer, members]) => {
       const masked = members.filter(({ gap }) => gap === undefined).length;
-      const pilot = masked === members.length ? 'yes' : `${masked} of ${members.length} secrets`;
+      const why = [...new Set(members.map(({ gap }) => gap).filter((gap) => gap !== undefined))].join('; ');
+      const pilot = masked === members.length ? 'yes' : `${masked} of ${members.length} secrets: ${why}`;
       const transformation = transformationGaps.some((gap) => gap.test(producer)) ? 'no' : 'yes';
       return `| \`${producer.replaceAll('|', '\\|')}\` | ${members[0]?.version} | ${pilot} | ${transformation} |`;
     });
