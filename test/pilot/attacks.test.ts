@@ -4,6 +4,7 @@ import { chmodSync, chownSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
+import { livingProcesses } from '../../src/pilot/processes.ts';
 import { temporaryFolder, until, whereIs } from './folders.ts';
 import { asNobody, bubblewrap, canBeNobody, isRoot } from './isolated.ts';
 import { startPanda } from './panda.ts';
@@ -89,14 +90,18 @@ test('a pilot that runs as root refuses to run jobs as root, unless it is told t
   assert.equal(panda.uploads.get('output/u.out')?.toString(), '0\n');
 });
 
-test('isolated, values are never in the file system of the node, and end with a pilot that is killed', {
+test('isolated, values are never in the file system of the node and names in no argument list, and end with a pilot that is killed', {
   skip: bubblewrap.skip,
 }, async (t) => {
   const panda = await startPanda(t);
   const folder = await temporaryFolder(t);
   panda.add({
     command: 'grep -q random panda_secrets.json key && echo; touch ready; while [ -e ready ]; do sleep 0.02; done',
-    secrets: { 'no-variable': VALUE, '___file___:key': Buffer.from(VALUE).toString('base64') },
+    secrets: {
+      'no-variable': VALUE,
+      '___file___:key': Buffer.from(VALUE).toString('base64'),
+      '___file___:name-of-alice': 'eA==',
+    },
   });
   const running = start(t, panda.url, [], ['--workdir', folder, '--isolate', 'on']);
   await until(
@@ -104,6 +109,12 @@ test('isolated, values are never in the file system of the node, and end with a 
     (found) => found.length > 0,
   );
   assert.deepEqual(whereIs(VALUE, folder, '/dev/shm'), []);
+  const shown = livingProcesses().map(({ pid }) => commandLine(pid));
+  assert.ok(shown.some((line) => line.includes('bwrap')));
+  assert.deepEqual(
+    shown.filter((line) => line.includes('name-of-alice')),
+    [],
+  );
   running.child.kill('SIGKILL');
   await running.ended;
   assert.deepEqual(whereIs(VALUE, folder, '/dev/shm'), []);
@@ -153,6 +164,14 @@ test('packing or copying the working directory of an isolated job takes no value
   const packed = panda.uploads.get('output/u.tar')?.toString('latin1') ?? assert.fail(log());
   assert.ok(packed.includes('mine') && !packed.includes(VALUE));
 });
+
+function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+  } catch {
+    return '';
+  }
+}
 
 interface Running {
   child: ReturnType<typeof spawn>;
