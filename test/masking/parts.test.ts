@@ -107,7 +107,7 @@ test('a value with more inside than is taken apart is said to have it', () => {
   assert.equal(takeApart(deep).isCut, true);
 });
 
-test('no value takes long, whatever it repeats', { timeout: 60_000 }, () => {
+test('no value takes long, whatever it repeats', { timeout: 120_000 }, () => {
   for (const sign of [
     '\n',
     ' ',
@@ -123,10 +123,15 @@ test('no value takes long, whatever it repeats', { timeout: 60_000 }, () => {
     '://a',
     'a@',
     '-u a:',
+    'mysql -',
+    ',a://',
+    'authorization: a ',
+    'a b\n',
     '=>',
   ]) {
-    const begun = performance.now();
+    const begun = process.cpuUsage();
     takeApart(sign.repeat(100_000 / sign.length));
-    assert.ok(performance.now() - begun < 5_000, `${JSON.stringify(sign)}: ${performance.now() - begun} ms`);
+    const { user } = process.cpuUsage(begun);
+    assert.ok(user < 5_000_000, `${JSON.stringify(sign)}: ${user} µs`);
   }
 });

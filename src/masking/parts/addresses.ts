@@ -7,7 +7,8 @@ export const ADDRESS_READERS: readonly Reader[] = [
   authorization,
 ];
 
-const ADDRESS = /[a-z][a-z0-9+.-]{1,30}:\/\/[^\s"'<>`\\]+/gi;
+/** Of a list of addresses each one: a comma before the next is not of the password. */
+const ADDRESS = /[a-z][a-z0-9+.-]{1,30}:\/\/(?:(?![,;|][a-z][a-z0-9+.-]{1,30}:\/\/)[^\s"'<>`\\])+/gi;
 /** `scott/tiger@//host`, as Oracle's programs take it. */
 const ORACLE_LOGIN = /(?:^|[\s:"'])[\w$#.]+\/([^\s/@"']+)@(?=\/\/|[\w.-]+[:/]|[\w.-]+$)/g;
 
@@ -30,7 +31,8 @@ function fieldsOfAddress(address: string): Field[] {
     .replace(/[?#].*$/, '')
     .split('/')
     .slice(1)) {
-    if (segment !== '') fields.push({ tells: 'nothing', text: segment, as: 'word' });
+    for (const text of new Set([segment, ...segment.split(/[:;=,@]/)]))
+      if (text !== '') fields.push({ tells: 'nothing', text, as: 'word' });
   }
   return fields;
 }
@@ -57,8 +59,15 @@ function authorization(text: string): Field[] {
   for (const [, value = ''] of text.matchAll(
     /\b(?:Bearer|Basic|Token|ApiKey|Api-Key|Splunk|GenieKey|Digest)\s+([\w+/=.~:!$-]{6,})/gi,
   )) {
-    const isSure = /^(?:authorization\s*:\s*)?\w[\w-]*\s+\S+$/i.test(text.trim()) || !/^[a-z]+[.:,]?$/i.test(value);
+    const isSure =
+      /^(?:(?:proxy-)?authorization\s*:\s*)?\w[\w-]*\s+\S+$/i.test(text.trim()) || !/^[a-z]+[.:,]?$/i.test(value);
     if (isSure) fields.push(namedField('authorization', value));
+  }
+  // In a header, an option of curl or a field, the scheme may be any word, and the value too.
+  for (const [, value = ''] of text.matchAll(
+    /\bauthorization["']?\s{0,3}[:=]\s{0,3}["']?[a-z][\w-]{2,30}\s{1,3}([\w+/=.~:!$-]{6,})(?=["'`\r\n]|\s*$)/gi,
+  )) {
+    fields.push(namedField('authorization', value));
   }
   return fields;
 }

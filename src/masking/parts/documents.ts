@@ -87,9 +87,14 @@ function xmlTree(node: XmlDocument | XmlElement): unknown {
   const tree: Record<string, unknown> = Object.create(null);
   if (node instanceof Element) for (const [name, value] of Object.entries(node.attributes)) tree[`@${name}`] = value;
   let text = '';
+  let called: string | undefined;
   for (const child of node.children) {
-    if (child instanceof Element) tree[child.name] = [...((tree[child.name] as unknown[]) ?? []), xmlTree(child)];
-    else if (child instanceof XmlText) text += child.text;
+    if (child instanceof Element) {
+      // In a plist each value stands behind its key.
+      const name = node instanceof Element && node.name === 'dict' ? (called ?? child.name) : child.name;
+      called = child.name === 'key' ? child.text : undefined;
+      tree[name] = [...((tree[name] as unknown[]) ?? []), xmlTree(child)];
+    } else if (child instanceof XmlText) text += child.text;
   }
   if (Object.keys(tree).length === 0) return text;
   // Of one child there is no list: a pair of a name and a value is found by its texts.

@@ -50,7 +50,7 @@ const SECRET = new Set(
 
 /** Written as one word: `dbpassword`, `PGPASSWORD`, `apikey`, `authToken`, `requirepass`. */
 const SECRET_NAME =
-  /(password|passwd|passphrase|motdepasse|passwort|kennwort|secret|token|credentials?|(db|user|root|admin|my|sql|ssh|smtp|require|master|key|store|trust|proxy|ftp|mail|ldap|bind|login|become|redis)(pass|pwd|pw)|(api|access|secret|private|auth|encryption|signing|shared|account|master|storage|service|client|license|ssh|host|session|sas)keys?)$/;
+  /(password|passwd|passphrase|motdepasse|passwort|kennwort|secret|token|credentials?|(db|user|root|admin|my|sql|ssh|smtp|require|master|key|store|trust|proxy|ftp|mail|ldap|bind|login|become|redis)(pass|pwd|pw)|(backup|recovery|verification|security|unlock)codes?|(api|access|secret|private|auth|encryption|signing|shared|account|master|storage|service|client|license|ssh|host|session|sas)keys?)$/;
 
 /** Telling words that name something else here. */
 const HARMLESS_NAME =

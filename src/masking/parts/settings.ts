@@ -49,6 +49,8 @@ function settingOfLine(line: string): Field[] {
     value,
     ...(comment > 0 ? [value.slice(0, comment).trimEnd()] : []),
     ...(/[,;]$/.test(value) ? [value.slice(0, -1).trimEnd()] : []),
+    // A variable for one command: `PGPASSWORD=x psql -h db`.
+    ...(/^\s*\w+=\S+\s+[\w./]+\s/.test(line) && /\s-{1,2}\w/.test(value) ? [value.replace(/\s.*$/, '')] : []),
   ];
   return variants(name, ends.flatMap(unquoted));
 }
@@ -93,6 +95,10 @@ function settingsBetween(text: string, { name: called = '' }: ReadFrom): Field[]
   });
 }
 
+/** `-p` of those commands for which it is a password, with a blank or without. */
+const OPTION_OF_CLIENT =
+  /(?:\bsshpass|\bmysql(?:dump|admin|import|show)?|\bmariadb|\bmongo(?:sh|dump|restore)?|\b(?:docker|podman|helm registry|skopeo|oras|az|oc) login)\s(?:[^\n|;&]{0,200}?\s)?-p[ \t]?("[^"\n]*"|'[^'\n]*'|[^\s"'$-]\S*)/g;
+
 /** netrc, options of a command, settings such as `requirepass X`, and SQL's `IDENTIFIED BY 'X'`. */
 function wordPairs(text: string): Field[] {
   const fields: Field[] = [];
@@ -109,13 +115,16 @@ function wordPairs(text: string): Field[] {
   for (const [, login = ''] of text.matchAll(/(?:^|\s)(?:-u|--user|--proxy-user)[ =]?([^\s:]+:\S+)/g)) {
     fields.push(namedField('password', login.slice(login.indexOf(':') + 1)));
   }
+  for (const [, value = ''] of text.matchAll(OPTION_OF_CLIENT)) fields.push(...variants('password', unquoted(value)));
   for (const [, value = ''] of text.matchAll(/\b(?:identified\s+by|password)\s+'((?:[^'\n]|'')+)'/gi)) {
     fields.push(namedField('password', value.replaceAll("''", "'")));
   }
-  for (const line of text.split(LINE_END)) {
+  const lines = text.split(LINE_END).filter((line) => line.trim() !== '');
+  const isListOfPairs = lines.length > 1 && lines.every((line) => /^\s*(?:#.*|[a-z][\w.-]*[ \t]+\S+\s*)$/i.test(line));
+  for (const line of lines) {
     const [, set, name = '', value = ''] =
       /^\s*((?:setenv|set|env)[ \t]+)?([a-z][\w.-]{2,60})[ \t]+(\S+)\s*$/i.exec(line) ?? [];
-    if (tellsOf(name) === 'secret' && (set !== undefined || !/^\p{L}+[.:,;]?$/u.test(value)))
+    if (tellsOf(name) === 'secret' && (set !== undefined || isListOfPairs || !/^\p{L}+[.:,;]?$/u.test(value)))
       fields.push(...variants(name, unquoted(value)));
   }
   return fields;

@@ -23,7 +23,12 @@ export function isMeasure(text: string): boolean {
 export function isAddress(text: string): boolean {
   const trimmed = text.trim();
   if (trimmed.length > MOST_ADDRESS_CHARS) return false;
-  return ADDRESSES.some((shape) => shape.test(trimmed)) || (PATH.test(trimmed) && !looksRandom(trimmed));
+  return ADDRESSES.some((shape) => shape.test(trimmed)) || (PATH.test(trimmed) && isPathOfWords(trimmed));
+}
+
+/** A name such as `mysqld.sock` makes a short path look random, which is none of its steps. */
+function isPathOfWords(path: string): boolean {
+  return !looksRandom(path) || path.split('/').every((step) => /^[a-z._-]*\d{0,3}$/.test(step) && !looksRandom(step));
 }
 
 /** Words in the place of a secret when there is none, or that name a way to log in. */
@@ -43,7 +48,7 @@ const MOST_ADDRESS_CHARS = 4096;
 const ADDRESSES: readonly RegExp[] = [
   /^(?:jdbc:)?[a-z][a-z0-9+.-]*:\/\/[^\s"'<>]*$/i,
   /^[\w.+-]+@(?:[a-z\d-]+\.)+[a-z]{2,24}$/,
-  /^(?:tcp:)?(?:[a-z\d](?:[a-z\d_-]{0,61}[a-z\d])?\.)+(?:com|org|net|io|edu|gov|dev|app|cloud|internal|local|localdomain|svc|cern|[a-z]{2})(?:[:,]\d{1,5})?(?:\/[\w./-]*)?$/,
+  /^(?:tcp:|\/\/)?(?:[a-z\d](?:[a-z\d_-]{0,61}[a-z\d])?\.)+(?:com|org|net|io|edu|gov|dev|app|cloud|internal|local|localdomain|svc|cern|[a-z]{2})(?:[:,]\d{1,5})?(?:\/[\w./-]*)?$/,
   // Names of resources.
   /^(?:arn|urn):[\w:./*@-]+$/i,
 ];

@@ -83,7 +83,8 @@ SECRET_WORDS = set("""
 """.split())
 SECRET_NAME = re.compile(
     r'(password|passwd|passphrase|motdepasse|passwort|kennwort|secret|token|credentials?|(db|user|root|admin|my|sql|'
-    r'ssh|smtp|require|master|key|store|trust|proxy|ftp|mail|ldap|bind|login|become|redis)(pass|pwd|pw)|(api|access|'
+    r'ssh|smtp|require|master|key|store|trust|proxy|ftp|mail|ldap|bind|login|become|redis)(pass|pwd|pw)|(backup|recover'
+    r'y|verification|security|unlock)codes?|(api|access|'
     r'secret|private|auth|encryption|signing|shared|account|master|storage|service|client|license|ssh|host|session|s'
     r'as)keys?)$')
 HARMLESS_NAME = re.compile(
@@ -194,7 +195,7 @@ PATH = re.compile(r'^(?:~|\.{1,2})?(?:/[\w.@~-]+){2,}/?\Z')
 ADDRESSES = (
     re.compile(r'''^(?:jdbc:)?[a-z][a-z0-9+.-]*://[^\s"'<>]*\Z''', re.I),
     re.compile(r'^[\w.+-]+@(?:[a-z\d-]+\.)+[a-z]{2,24}\Z'),
-    re.compile(r'^(?:tcp:)?(?:[a-z\d](?:[a-z\d_-]{0,61}[a-z\d])?\.)+(?:com|org|net|io|edu|gov|dev|app|cloud|internal|local|localdomain|svc|cern|[a-z]{2})(?:[:,]\d{1,5})?(?:/[\w./-]*)?\Z'),
+    re.compile(r'^(?:tcp:|//)?(?:[a-z\d](?:[a-z\d_-]{0,61}[a-z\d])?\.)+(?:com|org|net|io|edu|gov|dev|app|cloud|internal|local|localdomain|svc|cern|[a-z]{2})(?:[:,]\d{1,5})?(?:/[\w./-]*)?\Z'),
     re.compile(r'^(?:arn|urn):[\w:./*@-]+\Z', re.I),
 )
 MEASURES = (
@@ -219,7 +220,13 @@ def is_address(text):
     text = text.strip()
     if len(text) > 4096:
         return False
-    return any(shape.match(text) for shape in ADDRESSES) or bool(PATH.match(text) and not looks_random(text))
+    return any(shape.match(text) for shape in ADDRESSES) or bool(PATH.match(text) and is_path_of_words(text))
+
+
+def is_path_of_words(path):
+    """A name such as `mysqld.sock` makes a short path look random, which is none of its steps."""
+    steps = path.split('/')
+    return not looks_random(path) or all(re.match(r'[a-z._-]*\d{0,3}\Z', step) and not looks_random(step) for step in steps)
 
 
 def is_harmless_shape(text):
@@ -242,7 +249,7 @@ def read(text, name, tells, kind, is_secret):
     document = read_document(text)
     found = document + encodings + read_addresses(text)
     if not document:
-        found += read_settings(text, name) + read_table(text) + (read_logins(text) if is_secret else [])
+        found += read_settings(text, name) + read_list_of_pairs(text) + read_table(text) + (read_logins(text) if is_secret else [])
         found += read_lines(text, name, tells)
     return found + read_words(text)
 
@@ -275,8 +282,12 @@ def read_document(text):
 
 def xml_tree(element):
     tree = {'@' + key: value for key, value in element.attrib.items()}
+    called = None
     for child in element:
-        tree.setdefault(re.sub(r'^\{[^}]*\}', '', str(child.tag)), []).append(xml_tree(child))
+        tag = re.sub(r'^\{[^}]*\}', '', str(child.tag))
+        # In a plist each value stands behind its key.
+        tree.setdefault(called if called and element.tag == 'dict' else tag, []).append(xml_tree(child))
+        called = child.text if tag == 'key' else None
     text = (element.text or '') + ''.join(child.tail or '' for child in element)
     if not tree:
         return text
@@ -371,6 +382,9 @@ def setting_of(line):
         return []
     value = match.group(2).strip()
     ends = [value, re.split(r'\s[#;]', value)[0].rstrip()] + ([value[:-1].rstrip()] if value[-1] in ',;' else [])
+    # A variable for one command: `PGPASSWORD=x psql -h db`.
+    if re.match(r'\s*\w+=\S+\s+[\w./]+\s', line) and re.search(r'\s-{1,2}\w', value):
+        ends.append(value.split()[0])
     name = match.group(1).rsplit(':', 1)[-1]
     return [(name, each) for end in ends for each in unquoted(end) if each]
 
@@ -425,6 +439,13 @@ def read_between(line, called):
             for match in matches if match for each in unquoted(match.group(2))]
 
 
+# `-p` of those commands for which it is a password, with a blank or without.
+OPTION_OF_CLIENT = re.compile(
+    r'(?:\bsshpass|\bmysql(?:dump|admin|import|show)?|\bmariadb|\bmongo(?:sh|dump|restore)?|'
+    r'\b(?:docker|podman|helm registry|skopeo|oras|az|oc) login)\s(?:[^\n|;&]{0,200}?\s)?-p[ \t]?'
+    r'''("[^"\n]*"|'[^'\n]*'|[^\s"'$-]\S*)''')
+
+
 def read_pairs(line):
     """Options of a command, settings such as `requirepass X`, and SQL's `IDENTIFIED BY 'X'`."""
     found = []
@@ -433,6 +454,8 @@ def read_pairs(line):
             found += [field(name, each) for each in unquoted(value)]
     for login in re.findall(r'(?:^|\s)(?:-u|--user|--proxy-user)[ =]?([^\s:]+:\S+)', line):
         found.append(field('password', login.split(':', 1)[1]))
+    for value in OPTION_OF_CLIENT.findall(line):
+        found += [field('password', each) for each in unquoted(value)]
     for value in re.findall(r"\b(?:identified\s+by|password)\s+'((?:[^'\n]|'')+)'", line, re.I):
         found.append(field('password', value.replace("''", "'")))
     match = re.match(r'\s*((?:setenv|set|env)[ \t]+)?([A-Za-z][\w.-]{2,60})[ \t]+(\S+)\s*\Z', line, re.I)
@@ -440,6 +463,14 @@ def read_pairs(line):
         if match.group(1) or not re.match(r'[^\W\d_]+[.:,;]?\Z', match.group(3)):
             found += [field(match.group(2), each) for each in unquoted(match.group(3))]
     return found
+
+
+def read_list_of_pairs(text):
+    """Nothing but lines of a name and a word."""
+    lines = [line.split() for line in LINE_END.split(text) if line.strip() and not line.lstrip().startswith('#')]
+    if len(lines) < 2 or any(len(line) != 2 or not re.match(r'[A-Za-z][\w.-]*\Z', line[0]) for line in lines):
+        return []
+    return [field(name, each) for name, value in lines if tells_of(name) == 'secret' for each in unquoted(value)]
 
 
 def read_table(text):
@@ -475,13 +506,17 @@ def read_logins(text):
 def read_addresses(text):
     found = [field('password', password)
              for password in re.findall(r'''(?:^|[\s:"'])[\w$#.]+/([^\s/@"']+)@(?=//|[\w.-]+[:/]|[\w.-]+\Z)''', text)]
-    for match in re.finditer(r'''[A-Za-z][A-Za-z0-9+.-]{1,30}://([^\s"'<>`\\]+)''', text):
+    for match in re.finditer(r'''[A-Za-z][A-Za-z0-9+.-]{1,30}://((?:(?![,;|][A-Za-z][A-Za-z0-9+.-]{1,30}://)[^\s"'<>`\\])+)''', text):
         found += read_address(match.group(1))
     schemes = r'\b(?:Bearer|Basic|Token|ApiKey|Api-Key|Splunk|GenieKey|Digest)\s+([\w+/=.~:!$-]{6,})'
-    is_header = re.match(r'(?:authorization\s*:\s*)?\w[\w-]*\s+\S+\Z', text.strip(), re.I)
+    is_header = re.match(r'(?:(?:proxy-)?authorization\s*:\s*)?\w[\w-]*\s+\S+\Z', text.strip(), re.I)
     for value in re.findall(schemes, text, re.I):
         if is_header or not re.match(r'[a-z]+[.:,]?\Z', value, re.I):
             found.append(field('authorization', value))
+    # In a header, an option of curl or a field, the scheme may be any word, and the value too.
+    for value in re.findall(r'''\bauthorization["']?\s{0,3}[:=]\s{0,3}["']?[a-z][\w-]{2,30}\s{1,3}'''
+                            r'''([\w+/=.~:!$-]{6,})(?=["'`\r\n]|\s*\Z)''', text, re.I):
+        found.append(field('authorization', value))
     return found
 
 
@@ -501,7 +536,8 @@ def read_address(rest):
     for name, value in re.findall(r'[?&#;]([^=&#;?]{1,80})=([^&#\s]+)', path):
         found += [field(name, each) for each in decoded_forms(value) + decoded_forms(value.split(';')[0])]
     segments = re.split(r'[?#]', path)[0].split('/')[1:]
-    return found + [(segment, '', 'nothing', 'word') for segment in segments]
+    steps = {step for segment in segments for step in [segment] + re.split('[:;=,@]', segment)}
+    return found + [(step, '', 'nothing', 'word') for step in steps]
 
 
 def decoded_forms(text):
