@@ -8,7 +8,7 @@ import { MAX_ARCHIVES_DEPTH } from '../protocol/limits.ts';
 import type { WireName } from '../protocol/names.ts';
 import type { Finder } from './finder.ts';
 
-/** How much a search may take, over as many files as share it. */
+/** The most that a search may take, over as many files as share it. */
 export interface SearchBudget {
   /** Bytes, as they are and unpacked, that are still to be searched. */
   bytes: number;
@@ -100,7 +100,7 @@ async function searchBytes(
   }
 }
 
-/** Reads one format, and searches what it unpacks. What is broken ends it without an error: what came before was searched. */
+/** Reads one format, and searches the files that it unpacks. A broken one ends it without an error: all before was searched. */
 interface Inner {
   write(bytes: Uint8Array): Promise<void>;
   end(): Promise<void>;
@@ -244,7 +244,7 @@ function unzipped(found: Found, depth: number): Inner {
   const unzip = new Unzip();
   unzip.register(UnzipInflate);
   let current: Inner | undefined;
-  /** What came out of the last piece, in order. */
+  /** The bytes that came out of the last piece, in order. */
   let waiting: (() => Promise<void>)[] = [];
   let isOver = false;
   unzip.onfile = (file) => {

@@ -16,7 +16,7 @@ export interface Automaton {
   fallbackOf(state: number): number;
   /** The pattern that is whole in `state`. */
   patternOf(state: number): Pattern | undefined;
-  /** By state: the length of the beginning that it stands for. What came before it belongs to no later match. */
+  /** By state: the length of the beginning that it stands for. Anything before it belongs to no later match. */
   readonly depths: Int32Array;
   /** By state: the length of the longest pattern that ends here, 0 when none does. */
   readonly longestEnding: Int32Array;

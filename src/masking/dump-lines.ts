@@ -33,7 +33,7 @@ const UNFINISHED = [
   /^(?: [0-9a-f]{2})* [0-9a-f]?$|^(?: [0-9a-f]{2})+$/i,
 ];
 
-/** By the first bytes of the line at `at`: `00000`, `  0x`, ` 0a `. What the text cuts short does so too. */
+/** By the first bytes of the line at `at`: `00000`, `  0x`, ` 0a `. A line that the text cuts short does so too. */
 export function looksLikeDump(text: Buffer, at: number): boolean {
   if (at + LOOK_BYTES > text.length) return true;
   if (text[at] === ZERO) {

@@ -70,7 +70,7 @@ export function createFinder(secrets: Iterable<NamedSecret>): Finder {
   return { stream };
 }
 
-/** Which secrets have a pattern. It is found out when one is met, which is seldom. */
+/** The secrets that have a pattern, found out when one is met, which is seldom. */
 function createOwners(secrets: readonly NamedSecret[]): (pattern: Pattern | undefined) => WireName[] {
   const known = new Map<Pattern, WireName[]>();
   let patternsOfEach: { name: WireName; patterns: ReadonlySet<Pattern> }[] | undefined;

@@ -29,10 +29,10 @@ export function createMaskStream(automaton: Automaton, filter: BlockFilter): Mas
   const tail = createTail();
   const runs = createRuns();
   const search = createSearch(automaton, filter, (start, end) => runs.add(Math.max(0, start), end));
-  /** Whether the last thing shown was a mask, which a run that follows at once continues. */
+  /** The last thing shown was a mask, which a run that follows at once continues. */
   let masking = false;
 
-  /** What can be shown of `text` when everything before `settled` is, and how many bytes of it that covers. */
+  /** The part of `text` that can be shown when everything before `settled` is, and the number of bytes that it covers. */
   function release(
     text: Uint8Array,
     open: number,

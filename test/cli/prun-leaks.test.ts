@@ -15,6 +15,10 @@ import { noTerminal, openTerminal } from './terminal.ts';
 
 const VALUE = 'p@ss "wörd"/42+x';
 const KEY = `-----BEGIN KEY-----\n${'MIIBVgIBADANBgkqhkiG9w0B\n'.repeat(20)}-----END KEY-----\n`;
+const KEY_LINES = [
+  'MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj',
+  'MzEfYyjiWA4R4/M2bS1GB4t7NXp98C3SC6dVMvDuictGeurT8jNbvJZHtCSuYEvu',
+];
 
 async function leaksIn(secrets: Record<string, string>, files: Record<string, string | Uint8Array>) {
   using folder = mkdtempDisposableSync(join(tmpdir(), 'leaks-test-'));
@@ -77,6 +81,38 @@ test('what is too short or too common to be a secret raises no alarm', async () 
   };
   assert.deepEqual(await leaksIn(secrets, { f: 'true abc ------' }), []);
   assert.deepEqual(await leaksIn({}, { f: 'x' }), []);
+});
+
+test('a program that names the kind of a Google key and its addresses holds no value of it, one with a line of the private key does', async () => {
+  const [first = '', second = ''] = KEY_LINES;
+  const secrets = {
+    GOOGLE: JSON.stringify({
+      type: 'service_account',
+      project_id: 'my-project-123456',
+      private_key_id: '0123456789abcdef0123456789abcdef01234567',
+      private_key: `-----BEGIN PRIVATE KEY-----\n${first}\n${second}\n-----END PRIVATE KEY-----\n`,
+      client_email: 'runner@my-project-123456.iam.gserviceaccount.com',
+      auth_uri: 'https://accounts.google.com/o/oauth2/auth',
+      token_uri: 'https://oauth2.googleapis.com/token',
+      universe_domain: 'googleapis.com',
+    }),
+  };
+  const program = `kind = "service_account"
+project = "my-project-123456"
+token_uri = "https://oauth2.googleapis.com/token"
+auth = get("https://accounts.google.com/o/oauth2/auth", "googleapis.com")
+`;
+  const found = await leaksIn(secrets, {
+    'clean.py': program,
+    'line.py': `${program}key = "${second}"\n`,
+    'id.py': `${program}id = "0123456789abcdef0123456789abcdef01234567"\n`,
+    'whole.json': JSON.stringify({ credentials: secrets.GOOGLE }),
+  });
+  assert.deepEqual(found, [
+    { path: 'line.py', line: 5, names: ['GOOGLE'] },
+    { path: 'id.py', line: 5, names: ['GOOGLE'] },
+    { path: 'whole.json', line: 1, names: ['GOOGLE'] },
+  ]);
 });
 
 test('of many secrets those in a file are named, wherever they stand in it', async () => {

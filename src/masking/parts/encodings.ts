@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { percentDecoded } from './addresses.ts';
 import type { Field, Reader } from './field.ts';
 
-/** Readers of text that is another text encoded. What is decoded to bytes that are no text, `decodedBytes` answers. */
+/** Readers of text that is another text encoded. Bytes that are no text come from `decodedBytes`. */
 export const ENCODING_READERS: readonly Reader[] = [
   (text, from) => sameAs(textOf(decodedBytes(text)), from),
   (text, from) => (IN_PERCENT.test(text) ? sameAs(percentDecoded(text), from, text) : []),
