@@ -40,7 +40,8 @@ export function isOneLineOfMany(text: string): boolean {
   return !/[\r\n]/.test(text.trim()) && (text.match(/(?:^|[;&,\s])[\p{L}_][\p{L}\p{N}_.-]*\s?=/gu) ?? []).length > 1;
 }
 
-function settingOfLine(line: string): Field[] {
+/** The name and the value of a line such as `NAME=value`, `name: value`; nothing of other lines. */
+export function settingOfLine(line: string): Field[] {
   const [, name, rest] = SETTING_LINE.exec(line) ?? [];
   if (name === undefined || rest === undefined || rest.startsWith('//')) return [];
   const value = rest.trim();

@@ -1,5 +1,7 @@
-import { type Field, LINE_END, type Reader } from './field.ts';
+import { type Field, LINE_END, type Reader, type ReadFrom } from './field.ts';
 import { looksRandom } from './randomness.ts';
+import { settingOfLine } from './settings.ts';
+import { isAddress, isHarmlessShape } from './shapes.ts';
 
 /** Readers of what any text has: lines, the bodies of PEM files, words, and words between the signs in a word. */
 export const WORD_READERS: readonly Reader[] = [lines, pemBody, words, listItems];
@@ -8,16 +10,27 @@ export const DOCUMENT_WORD_READERS: readonly Reader[] = [words];
 
 const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/g;
 
-/** Lines of what stands under a telling name are hidden with it, other lines only when they look random. */
-function lines(text: string, { name, tells }: Pick<Field, 'name' | 'tells'>): Field[] {
+/**
+ * Lines of what stands under a telling name are hidden with it, and those of a list of values as fields are. Other lines are only when
+ * they look random.
+ */
+function lines(text: string, { name, tells, isSecret }: ReadFrom): Field[] {
   if (!/[\r\n]/.test(text)) return [];
-  const found: Field[] = [];
-  for (const line of text.split(LINE_END)) {
-    const trimmed = line.trim();
-    if (trimmed === '') continue;
-    found.push({ name, tells, text: trimmed, as: 'word' });
-  }
-  return found;
+  const rows = text
+    .split(LINE_END)
+    .map((row) => row.trim())
+    .filter((row) => row !== '');
+  const isList = isSecret && tells === 'nothing' && isListOfValues(rows);
+  return rows.map((row) => ({ name, tells, text: row, as: isList && !isHarmless(row) ? 'field' : 'word' }));
+}
+
+/** One value a line: neither settings nor text with blanks. */
+function isListOfValues(rows: readonly string[]): boolean {
+  return rows.every((row) => !/\s/.test(row) && settingOfLine(row).length === 0);
+}
+
+function isHarmless(row: string): boolean {
+  return isAddress(row) || isHarmlessShape(row);
 }
 
 /** Each line of a body, and all of them together, which a program may print without their ends. */

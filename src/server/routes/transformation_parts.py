@@ -250,7 +250,7 @@ def read(text, name, tells, kind, is_secret):
     found = document + encodings + read_addresses(text)
     if not document:
         found += read_settings(text, name) + read_list_of_pairs(text) + read_table(text) + (read_logins(text) if is_secret else [])
-        found += read_lines(text, name, tells)
+        found += read_lines(text, name, tells, is_secret)
     return found + read_words(text)
 
 
@@ -592,11 +592,15 @@ def unescaped(text):
     return re.sub(r'\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))', replaced, text)
 
 
-def read_lines(text, name, tells):
+def read_lines(text, name, tells, is_secret):
     """Lines, the bodies of PEM files with their frame, and the items of a list under a telling name."""
     found = []
     if re.search(r'[\r\n]', text):
-        found += [(line.strip(), name, tells, 'word') for line in LINE_END.split(text)]
+        rows = [line.strip() for line in LINE_END.split(text) if line.strip()]
+        # One value a line: neither settings nor text with blanks.
+        is_list = is_secret and tells == 'nothing' and not any(re.search(r'\s', row) or setting_of(row) for row in rows)
+        harmless = [not is_list or is_address(row) or is_harmless_shape(row) for row in rows]
+        found += [(row, name, tells, 'word' if is_word else 'field') for row, is_word in zip(rows, harmless)]
     elif tells == 'secret' and '=' not in text:
         separator = next((sign for sign in ',;|' if sign in text), None)
         items = [item.strip() for item in text.split(separator)] if separator else []
