@@ -177,4 +177,4 @@ const MANY_READINGS = -1;
 for (const [letter, value] of NAMED) AFTER_BACKSLASH[letter] = value;
 for (let byte = 0; byte < 256; byte++)
   if (hexDigit(byte) >= 0 || KIND[byte] === LINE_END) AFTER_BACKSLASH[byte] = MANY_READINGS;
-for (const sign of 'uUxXMC\\') AFTER_BACKSLASH[sign.charCodeAt(0)] = MANY_READINGS;
+for (const sign of 'uUxXMC\\&') AFTER_BACKSLASH[sign.charCodeAt(0)] = MANY_READINGS;

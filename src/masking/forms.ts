@@ -27,8 +27,8 @@ const MIN_BINARY_BYTES = 8;
 
 /**
  * A text whose blanks, quotes, backslashes and characters outside ASCII are written in a way that changes no other character: blanks
- * that an unquoted `echo` collapsed and a form's `+`, quotes that SQL, YAML, CSV and shells double or leave and enter again, and the
- * slash that a URL's path has for a backslash.
+ * that an unquoted `echo` collapsed and a form's `+`, quotes that SQL, YAML, CSV and shells double or leave and enter again; and
+ * what a URL makes of it, which has no tabs and line ends, and slashes for backslashes.
  */
 export function rewritten(part: Part): Pattern[] {
   if (typeof part !== 'string' || HAS_ONE_SPELLING.test(part)) return [];
@@ -37,7 +37,8 @@ export function rewritten(part: Part): Pattern[] {
     part.normalize('NFD'),
     part.trim().replace(/[ \t\r\n]+/g, ' '),
     part.replaceAll(' ', '+'),
-    part.replaceAll('\\', '/'),
+    part.replace(/[\t\r\n]/g, ''),
+    part.replace(/[\t\r\n]/g, '').replaceAll('\\', '/'),
     part.replaceAll("'", "''"),
     part.replaceAll('"', '""'),
     part.replace(/['"]/g, '$&$&'),
@@ -55,7 +56,7 @@ export function rewritten(part: Part): Pattern[] {
 }
 
 /** Nothing that any of these writes otherwise. */
-const HAS_ONE_SPELLING = /^[!#-&(-<>-~]*$/;
+const HAS_ONE_SPELLING = /^[!#-&(-<>-[\]-~]*$/;
 
 /** `cat -v` and `cat -A`, `less`, and the terminal's echo: `M-C` for a byte above ASCII, `^I` for a control character. */
 function asShownByCat(bytes: Uint8Array, kept: string): string {
@@ -114,9 +115,11 @@ export function listed(part: Part): Pattern[] {
     digits.join(':'),
     capitals.join(':'),
     digits.join(' '),
-    digits.map((each) => `0x${each}`).join(', '),
+    capitals.join(' '),
+    ...[digits, capitals].flatMap((list) => [', ', ','].map((comma) => list.map((each) => `0x${each}`).join(comma))),
     bytes.join(','),
     bytes.join(', '),
+    bytes.join(' '),
   ].map(pattern);
 }
 
@@ -132,6 +135,12 @@ export function base64Encoded(part: Part): Pattern[] {
   });
   const urlSafe = found.map((each) => each.replaceAll('+', '-').replaceAll('/', '_'));
   return [...found, ...urlSafe].map(pattern);
+}
+
+/** Base64 of a document of JSON, where JSON writes the text otherwise. */
+export function base64OfJson(part: Part): Pattern[] {
+  const written = typeof part === 'string' ? JSON.stringify(part).slice(1, -1) : part;
+  return written === part ? [] : base64Encoded(written);
 }
 
 /** Base64 of base64, at the three alignments of both. */

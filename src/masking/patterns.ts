@@ -12,6 +12,7 @@ import {
   asItIs,
   base32Encoded,
   base64Encoded,
+  base64OfJson,
   base64Twice,
   type Form,
   hexEncoded,
@@ -46,7 +47,7 @@ const ASSURED_SHARE = 2;
 /** The last are given up first when the secrets are too large for all of them. */
 const ENCODINGS: Form[] = [rewritten, base64Encoded, hexEncoded];
 /** Forms that take many times the size of a part and are rare: of parts of at most `MAX_RARE_FORM_BYTES`. */
-const RARE_ENCODINGS: Form[] = [inUtf16, listed, base64Twice, base32Encoded];
+const RARE_ENCODINGS: Form[] = [inUtf16, listed, base64OfJson, base64Twice, base32Encoded];
 
 /**
  * The patterns of all `secrets`. Values as they are always count; texts deep inside them and encodings are added, the likeliest

@@ -176,6 +176,7 @@ function readBackslashes(text: Buffer, at: number, ended: boolean, out: Spelling
     readBrokenLine(text, at, run, ended, out);
     return;
   }
+  if (byte === AMPERSAND) readEscapedEntity(text, at, run, ended, out);
   if (byte !== BACKSLASH) add(out, byte, run + 1);
   const named = NAMED.get(byte);
   if (named !== undefined) add(out, named, run + 1);
@@ -183,6 +184,14 @@ function readBackslashes(text: Buffer, at: number, ended: boolean, out: Spelling
   else if (byte === 0x78 || byte === 0x58) readHex(text, at, run, ended, out, peels);
   else if (byte === 0x4d || byte === 0x43) readMeta(text, at, run, ended, out);
   if (hexDigit(byte) >= 0) readDigits(text, at, run, ended, out);
+}
+
+/** `\&quot;`: HTML made of JSON. */
+function readEscapedEntity(text: Buffer, at: number, run: number, ended: boolean, out: Spellings): void {
+  const entity = entityAt(text, at + run);
+  if (entity === undefined) return;
+  if (entity.length > 0) addNumber(out, entity.point, run + entity.length);
+  else out.cutShort ||= !ended;
 }
 
 /** `\u0041`, a pair of surrogates, `\u{41}`, `\U00000041`. */

@@ -23,9 +23,10 @@ const NOT_COVERED = `
 |---|---|
 | fewer than six characters, and what is as common as \`true\` | a log would not stay readable |
 | a value with several lines that is printed over several lines: its lines of fewer than six characters, and those that read as text, settings or addresses without a secret | a key hides its own lines, and a text would take each of its lines out of the log |
+| base64 of percent-encoding or of an encoding for HTML | rare, and each takes as much again |
 | base64 of base64 that was broken into lines before it was encoded again | the line ends are inside the second encoding |
 | base64 and hex in lines of fewer than 56 columns | such lines are too common to be held back |
-| UTF-16, base32, base64 of base64, and lists of bytes, of parts of more than 256 bytes, and when these forms of all secrets come to more than 1 MiB | each takes many times the size of the secret, and they are rare |
+| UTF-16, base32, base64 of base64 and of JSON escapes, and lists of bytes, of parts of more than 256 bytes, and when these forms of all secrets come to more than 1 MiB | each takes many times the size of the secret, and they are rare |
 | a word that a shell breaks at blanks and quotes piece by piece (\`set -x\` with an unquoted variable) | nothing tells the pieces from other words |
 | what is compressed, encrypted, hashed, reversed or cut into pieces | it is another text |
 `;

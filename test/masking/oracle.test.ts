@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { createMasker } from '../../src/masking/masker.ts';
 import { wireName } from '../../src/protocol/names.ts';
 import { Plaintext } from '../../src/protocol/plaintext.ts';
@@ -88,6 +89,62 @@ test('each decoder reads the example that was written down for it', () => {
       assert.ok(leak !== undefined, `${name}: ${printed} gives ${JSON.stringify(decoded)}`);
     }
   }
+});
+
+const bytesIn = (text: string, digits: (byte: number) => string) => Array.from(Buffer.from(text), digits);
+const hexIn = (text: string) => bytesIn(text, (byte) => byte.toString(16).padStart(2, '0'));
+const forHtml = (text: string) =>
+  text.replace(/[&<>"']/g, (sign) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[sign] ?? '&#39;');
+/** Encodings that are written here once more, of secrets that no corpus has. */
+const ENCODERS: Record<string, (secret: string) => string> = {
+  JSON: (secret) => JSON.stringify(secret),
+  'JSON of JSON': (secret) => JSON.stringify(JSON.stringify({ secret })),
+  'HTML of JSON': (secret) => forHtml(JSON.stringify({ secret })),
+  'a URL': (secret) => `${new URL(`https://host/${secret.replace(/[?#]/g, encodeURIComponent)}`)}`,
+  'a query': (secret) => `${new URLSearchParams({ secret })}`,
+  'a query of JSON': (secret) => `${new URLSearchParams({ q: JSON.stringify({ secret }) })}`,
+  'quotes of a shell': (secret) => `'${secret.replaceAll("'", `'\\''`)}'`,
+  'quotes of SQL': (secret) => `'${secret.replaceAll("'", "''")}'`,
+  'a backslash each': (secret) => secret.replace(/./gu, '\\$&'),
+  'base64 of JSON': (secret) => Buffer.from(JSON.stringify({ secret })).toString('base64'),
+  'base64 in lines': (secret) =>
+    Buffer.from(`${'a text '.repeat(7)}${secret} ${'and more '.repeat(7)}`)
+      .toString('base64')
+      .replace(/.{64}/g, '$&\n'),
+  'hex with blanks': (secret) => hexIn(secret).join(' ').toUpperCase(),
+  'a list of C': (secret) =>
+    hexIn(secret)
+      .map((byte) => `0x${byte}`)
+      .join(','),
+  'numbers with blanks': (secret) => bytesIn(secret, String).join(' '),
+};
+
+test('six characters of any secret of signs cannot be read in what is left of its encodings', () => {
+  const sign = fc.oneof(
+    fc.constantFrom(...'\'"\\%&+=/ ;$`<>-_01acfnrtuxZ\té🔑'),
+    fc.string({ minLength: 1, maxLength: 1 }),
+  );
+  const line = fc.array(sign, { minLength: 8, maxLength: 24 }).map((signs) => signs.join('').trim());
+  fc.assert(
+    fc.property(line, (secret) => {
+      fc.pre([...secret].length >= 8 && secret.isWellFormed() && /[A-Za-z0-9]/.test(secret));
+      const masker = createMasker([{ name: wireName('S'), value: new Plaintext(secret) }]);
+      for (const [name, encode] of Object.entries(ENCODERS)) {
+        const stream = masker.stream();
+        const printed = Buffer.from(`x = (${encode(secret)})\n`);
+        const left = Buffer.concat([...stream.write(printed), ...stream.end()]);
+        assert.equal(findLeak(secret, left, 1), undefined, `${name}: ${printed} leaves ${left}`);
+      }
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('a secret of lines that is printed without their ends is hidden', () => {
+  const secret = 'some words\nand more of them';
+  const stream = createMasker([{ name: wireName('S'), value: new Plaintext(secret) }]).stream();
+  const left = Buffer.concat([...stream.write(Buffer.from('some wordsand more of them\n')), ...stream.end()]);
+  assert.equal(left.toString(), '***\n');
 });
 
 test('a backslash that a URL shows as a slash hides nothing of a secret', () => {
