@@ -31,6 +31,7 @@ const UNFINISHED = [
   /^0[0-9a-fA-F]{5,15}:? [ 0-9a-zA-Z]?/,
   /^ {1,2}(?:0(?:x(?:[0-9a-f](?:[0-9a-f](?:,.*)?)?)?)?)?$/i,
   /^(?: [0-9a-f]{2})* [0-9a-f]?$|^(?: [0-9a-f]{2})+$/i,
+  /^(?: {3}[ -~]| {2}\\[0abfnrtv]| [0-3][0-7]{2}| {2}\*\*)* {0,3}(?:[0-3][0-7]?|\\|\*)?$/,
 ];
 
 /** By the first bytes of the line at `at`: `00000`, `  0x`, ` 0a `. A line that the text cuts short does so too. */
@@ -44,9 +45,18 @@ export function looksLikeDump(text: Buffer, at: number): boolean {
   let first = at;
   while (first < at + LOOK_BYTES - 4 && text[first] === SPACE) first++;
   if (text[first] === ZERO && text[first + 1] === SMALL_X) return true;
+  // `od -A n -c`: a character in the last of four columns.
+  if (text[at] === SPACE && text[at + 4] === SPACE && text[at + 3] !== SPACE) {
+    if (text[at + 1] === SPACE || isOctalField(text, at)) return true;
+  }
   const after = text[first + 2];
   const ends = after === SPACE || after === LINE_FEED || after === RETURN;
   return first === at + 1 && ends && hexDigit(text[first]) >= 0 && hexDigit(text[first + 1]) >= 0;
+}
+
+function isOctalField(text: Buffer, at: number): boolean {
+  const digits = [1, 2, 3].map((place) => (text[at + place] ?? 0) - ZERO);
+  return digits.every((digit) => digit >= 0 && digit < 8);
 }
 
 /** True when an unfinished line may become one of a dump. */
@@ -55,7 +65,7 @@ export function mayBecomeDump(line: string): boolean {
 }
 
 /**
- * Reads a line of `xxd`, `xxd -i`, `od` (octal, `-x`, `-c`, `-t x1`) or `hexdump` (also `-C`, `-c`), and of what writes like them.
+ * Reads a line of `xxd`, `xxd -i`, `od` (octal, `-x`, `-c`, `-t x1` to `x8`) or `hexdump` (also `-C`, `-c`), and of what writes like them.
  *
  * @param line one character for each byte, without its end
  * @param continues the line before was of a dump
@@ -64,9 +74,9 @@ export function mayBecomeDump(line: string): boolean {
 export function readDumpLine(line: string, continues = false): DumpLine | undefined {
   if (line.length > MOST_DUMP_COLUMNS) return undefined;
   if (LISTED_IN_C.test(line)) return fromTokens(line, 0, line.length, /0x[0-9a-f]{2}/gi, -1);
+  if (CHARACTER_FIELDS.test(line)) return longEnough(fromCharacters(line, 0), continues);
   if (BYTES_ALONE.test(line)) {
-    const dump = fromTokens(line, 0, line.length, /\S+/g, -1);
-    return dump && (continues || dump.bytes.length >= LEAST_BYTES_ALONE) ? dump : undefined;
+    return longEnough(fromTokens(line, 0, line.length, /\S+/g, -1), continues);
   }
   const offset = OFFSET.exec(line);
   if (!offset) return undefined;
@@ -81,6 +91,11 @@ export function readDumpLine(line: string, continues = false): DumpLine | undefi
   if (CHARACTER_FIELDS.test(line.slice(from))) return fromCharacters(line, from);
   const column = TEXT_COLUMN.exec(line);
   return fromTokens(line, from, column ? column.index : line.length, /\S+/g, column ? column.index + 3 : -1);
+}
+
+/** Without an offset only a longer line, and one that goes on after it, are sure to be of a dump. */
+function longEnough(dump: DumpLine | undefined, continues: boolean): DumpLine | undefined {
+  return dump && (continues || dump.bytes.length >= LEAST_BYTES_ALONE) ? dump : undefined;
 }
 
 function fromTokens(line: string, from: number, to: number, pattern: RegExp, textColumn: number): DumpLine | undefined {
@@ -101,9 +116,10 @@ function fromTokens(line: string, from: number, to: number, pattern: RegExp, tex
       add(word >> 8, index, index + 6);
     } else if (/^(?:[0-9a-f]{2}){1,16}$/i.test(token)) {
       const bytes = token.match(/../g) ?? [];
-      const swapped = !inOrder && bytes.length === 2;
+      // Words of two, four and eight bytes are as the processor has them, the lowest first.
+      const swapped = !inOrder && (bytes.length === 2 || bytes.length === 4 || bytes.length === 8);
       for (const [at, digits] of bytes.entries()) {
-        if (swapped) add(Number.parseInt(bytes[1 - at] ?? '', 16), index, index + 4);
+        if (swapped) add(Number.parseInt(bytes.at(-1 - at) ?? '', 16), index, index + token.length);
         else add(Number.parseInt(digits, 16), index + 2 * at, index + 2 * at + 2);
       }
     } else return undefined;

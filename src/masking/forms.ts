@@ -50,6 +50,7 @@ export function rewritten(part: Part): Pattern[] {
     asShownByCat(bytesOf(part), ''),
     asShownByCat(bytesOf(part), '\t'),
     quotedPrintable(bytesOf(part)),
+    inMailHeader(bytesOf(part)),
     ...withoutWhatTheLocaleLacks(part),
   ].filter((text) => text !== part && text.length >= MIN_MASKED_CHARS);
   return [...texts.map(pattern), ...inLatin1(part)];
@@ -75,6 +76,15 @@ function quotedPrintable(bytes: Uint8Array): string {
       ? `=${byte.toString(16).toUpperCase().padStart(2, '0')}`
       : String.fromCharCode(byte),
   ).join('');
+}
+
+/** RFC 2047, 4.2. */
+function inMailHeader(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => {
+    const sign = String.fromCharCode(byte);
+    if (sign === ' ') return '_';
+    return /[\w!*+/-]/.test(sign) && sign !== '_' ? sign : `=${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  }).join('');
 }
 
 /** `?` or U+FFFD for each character outside ASCII, or for each of its bytes, where enough is left to tell. */

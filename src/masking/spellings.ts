@@ -265,7 +265,9 @@ function readBraces(text: Buffer, at: number, brace: number, ended: boolean, out
   else if (end === text.length && !ended) out.cutShort = true;
 }
 
-/** Zsh's `\M-C` and `\C-a`. */
+const QUESTION = 0x3f;
+
+/** Zsh's `\M-C`, `\C-a` and, for DEL, `\C-?`. */
 function readMeta(text: Buffer, at: number, run: number, ended: boolean, out: Spellings): void {
   let next = at + run;
   let meta = 0;
@@ -277,7 +279,7 @@ function readMeta(text: Buffer, at: number, run: number, ended: boolean, out: Sp
     if (text[next + 1] !== 0x2d) return;
     const byte = text[next + 2] as number;
     if (text[next] === 0x43) {
-      add(out, meta | (byte & 0x1f), next + 3 - at);
+      add(out, meta | (byte === QUESTION ? 0x7f : byte & 0x1f), next + 3 - at);
       return;
     }
     meta = 0x80;
@@ -297,6 +299,10 @@ function readDigits(text: Buffer, at: number, run: number, ended: boolean, out: 
   for (; octals < 3 && isOctal(text[from + octals]); octals++)
     octal = octal * 8 + (text[from + octals] as number) - 0x30;
   if (octals > 0) addNumber(out, octal & 0xff, run + octals);
+  // `printf %b` and Java take a zero before three digits.
+  if (octals === 3 && text[from] === 0x30 && isOctal(text[from + 3])) {
+    addNumber(out, (octal * 8 + (text[from + 3] as number) - 0x30) & 0xff, run + 4);
+  }
   let decimals = 0;
   let decimal = 0;
   for (; decimals < 3 && isDecimal(text[from + decimals]); decimals++) {

@@ -54,6 +54,37 @@ test('a secret is hidden however each of its characters is written, in any piece
   );
 });
 
+test('dumps in words of four and eight bytes, and of characters without offsets, show nothing, in any pieces', () => {
+  const secret = 'pässw-rd:9';
+  const dumps = [
+    '0000000 73a4c370 722d7773 00393a64\n0000013\n',
+    '0000000 722d777373a4c370 0000000000393a64\n0000013\n',
+    '   p 303 244   s   s   w   -   r   d   :   9\n',
+    '   k   e   y   =   p 303 244   s   s   w   -   r   d   :\n   9\n',
+  ];
+  for (const dump of dumps) {
+    for (const size of [3, 100]) {
+      const shown = masked([named('S', secret)], Buffer.from(`begin\n${dump}end\n`), size);
+      assert.match(shown, /\*\*\*/, dump);
+      assert.doesNotMatch(shown, /73a4|722d|393a|303| {3}s| {3}9/, dump);
+    }
+  }
+  const indented = '   a b c\n   - item\n 103 files\n 123 103\n';
+  assert.equal(masked([named('S', secret)], Buffer.from(indented), 3), indented);
+});
+
+test('octal with a zero before it, zsh for DEL, and the words of a mail header are read', () => {
+  for (const [secret, written] of [
+    ['hunter2', '\\0150\\0165\\0156\\0164\\0145\\0162\\0062'],
+    ['key\x7fof\x01zsh', "$'key\\C-?of\\C-Azsh'"],
+    ['pa$$w0rd horse_é', '=?utf-8?q?pa=24=24w0rd_horse=5F=C3=A9?='],
+  ] as const) {
+    const shown = masked([named('S', secret)], Buffer.from(`<${written}>`), 4);
+    assert.match(shown, /\*\*\*/, written);
+    assert.doesNotMatch(shown, /0165|key|horse/, written);
+  }
+});
+
 test('a text without secrets passes byte for byte, in any pieces', () => {
   const text = fc.oneof(
     fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
