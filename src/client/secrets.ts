@@ -1,4 +1,4 @@
-import type { ListedDelivery, ListedSecret, ListedVersion } from '../protocol/calls/creds.ts';
+import type { ListedDelivery, ListedQueueNotices, ListedSecret, ListedVersion } from '../protocol/calls/creds.ts';
 import { NotFound, Unavailable, UnknownCall } from '../protocol/errors.ts';
 import { splitWireName, type WireName, wireName } from '../protocol/names.ts';
 import { Plaintext } from '../protocol/plaintext.ts';
@@ -25,6 +25,8 @@ export interface SecretCalls {
   getSecretVersions(name: WireName): Promise<readonly ListedVersion[]>;
   restoreSecret(name: WireName, version: number): Promise<string>;
   getSecretDeliveries(query?: { name?: WireName; limit?: number }): Promise<readonly ListedDelivery[]>;
+  /** Queues that give secrets over TLS alone; none from a server that does not tell. */
+  getQueueNotices(): Promise<ListedQueueNotices>;
 }
 
 export function secretCalls(transport: Transport): SecretCalls {
@@ -65,6 +67,14 @@ export function secretCalls(transport: Transport): SecretCalls {
     },
     async getSecretDeliveries({ name, limit } = {}) {
       return (await transport.get('creds/get_secret_deliveries', { key: name, limit })).data;
+    },
+    async getQueueNotices() {
+      try {
+        return (await transport.get('creds/get_queue_notices', {})).data;
+      } catch (error) {
+        if (error instanceof UnknownCall) return { tls_queues: [], changes: [] };
+        throw error;
+      }
     },
   };
 }

@@ -3,6 +3,7 @@ import { InvalidArgument, UnknownCall } from '../protocol/errors.ts';
 import type { LeakedOutputs } from '../protocol/leaked-outputs.ts';
 import { SECRETS_FILE, type WireName, wireName } from '../protocol/names.ts';
 import { formsOf, SECRET_FORMS, type SecretForm } from '../protocol/secret-forms.ts';
+import { tlsQueueWarning } from '../protocol/tls-queues.ts';
 import { checkTrusted, isTrusted } from '../protocol/trusted-queues.ts';
 import type { Client } from './client.ts';
 import { noSuchSecret } from './secrets.ts';
@@ -47,6 +48,7 @@ export async function checkSecrets(
     if (listed.length === 0) warn(`you have no secrets: ${noneFound(secretForms)}`);
     for (const secret of listed) warnWhereLeftOut(secret, site, warn);
     for (const secret of withoutForm(listed, secretForms)) warn(inNoForm(secret, secretForms));
+    await warnOfTls(client, listed, site, warn);
     return { names: undefined, files: filesOf(listed, secretForms) };
   }
   const missing = names.filter((name) => !listed.some((secret) => secret.name === name));
@@ -62,7 +64,21 @@ export async function checkSecrets(
     throw new InvalidArgument(`none of the secrets that the task names would reach its jobs: ${each.join('; ')}`);
   }
   for (const secret of lost) warn(inNoForm(secret, secretForms));
+  await warnOfTls(client, chosen, site, warn);
   return { names: given.map(({ name }) => name), files: filesOf(chosen, secretForms) };
+}
+
+async function warnOfTls(
+  client: Client,
+  secrets: readonly ListedSecret[],
+  site: string | undefined,
+  warn: (text: string) => void,
+): Promise<void> {
+  if (secrets.length === 0) return;
+  const { tls_queues } = await client.getQueueNotices();
+  const asked = secrets.map(({ queues = null }) => ({ queues }));
+  const text = tlsQueueWarning(asked, site, tls_queues);
+  if (text !== undefined) warn(text);
 }
 
 function filesOf(secrets: readonly ListedSecret[], forms: readonly SecretForm[] = SECRET_FORMS): string[] {

@@ -1,6 +1,6 @@
 import { type Tell, tellNobody } from '../events/events.ts';
 import type { Jobs } from '../jobs/jobs.ts';
-import type { ListedDelivery } from '../protocol/calls/creds.ts';
+import type { ListedDelivery, ListedQueueNotices } from '../protocol/calls/creds.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { DEFAULT_DELIVERIES_SHOWN } from '../protocol/limits.ts';
 import type { WireName } from '../protocol/names.ts';
@@ -14,6 +14,7 @@ import {
 import { type AskingPilot, type GivenJob, giveJobs, type JobRequest } from './give-jobs.ts';
 import { deliveryHistory } from './history.ts';
 import type { Offer } from './offer.ts';
+import { listedQueueNotices } from './queue-notices.ts';
 
 /** Takes an owner's secrets out of the vault and to the compute node where a job of theirs runs. */
 export interface Delivery {
@@ -46,6 +47,8 @@ export interface Delivery {
    * @throws {NotFound} when there is no secret of that name
    */
   history(owner: OwnerId, options?: { name?: WireName; limit?: number }): Promise<ListedDelivery[]>;
+  /** The queues that give secrets over TLS alone, and when that changed for queues that the owner's secrets named. */
+  queueNotices(owner: OwnerId): Promise<ListedQueueNotices>;
 }
 
 export interface DeliveryDependencies extends Omit<DeliveryContext, 'tell'> {
@@ -60,5 +63,6 @@ export function createDelivery({ store, vault, jobs, clock, tell = tellNobody }:
     deliver: (job, pilot, offer) => deliver(context, job, pilot, offer),
     history: (owner, { name, limit = DEFAULT_DELIVERIES_SHOWN } = {}) =>
       deliveryHistory({ store, vault }, owner, { name, limit }),
+    queueNotices: (owner) => listedQueueNotices({ store, vault }, owner),
   };
 }

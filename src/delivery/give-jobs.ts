@@ -62,6 +62,7 @@ export async function giveJobs(
     if (fitting <= 0) break;
     const acquired = await jobs.acquire({
       ...pilot,
+      state: queue.state,
       count: withSecrets ? 1 : Math.min(most - given.length, fitting),
       ...(taskId && { taskId }),
       ...(!offer && { leaseSeconds: PANDA_PILOT_LEASE_SECONDS }),
@@ -83,7 +84,7 @@ export async function giveJobs(
   }
   if (given.length > 0) return { jobs: given };
   if (withheld > 0) tell({ event: 'secrets.withheld', queue: queue.name, jobs: withheld });
-  return { none: noJobs(withheld, queue.name) };
+  return { none: noJobs(withheld, queue) };
 
   /**
    * The job with its secrets; a job whose secrets cannot be had fails, with the reason for its owner. It waits for another try only where
@@ -117,8 +118,9 @@ async function servedQueue(store: Store, { queues }: AskingPilot, name: string):
 }
 
 /** Begins with the words that PanDA's pilots look for. */
-function noJobs(withheld: number, queue: string): string {
+function noJobs(withheld: number, { name: queue, state }: Queue): string {
   const none = 'No jobs in PanDA';
+  if (state === 'paused') return `${none} for this pilot: queue "${queue}" is paused`;
   if (withheld === 0) return none;
   return (
     `${none} for this pilot: ${withheld} waiting need secrets, and queue "${queue}" does not give secrets over TLS alone ` +

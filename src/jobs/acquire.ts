@@ -1,7 +1,7 @@
 import { Tampered } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { LEASE_SECONDS, MAX_COUNTED_JOBS, MAX_JOBS_PER_ACQUIRE } from '../protocol/limits.ts';
-import type { JobState } from '../protocol/states.ts';
+import type { JobState, QueueState } from '../protocol/states.ts';
 import { insertAttempts } from '../store/attempts.ts';
 import { moveJob } from '../store/jobs.ts';
 import type { Database } from '../store/store.ts';
@@ -16,6 +16,7 @@ import {
   type Wanted,
 } from '../store/waiting-jobs.ts';
 import type { JobsContext } from './context.ts';
+import { takesOfAny } from './queues.ts';
 import { settleTask } from './settle.ts';
 import { type JobTemplate, splitJob } from './split.ts';
 
@@ -23,6 +24,8 @@ import { type JobTemplate, splitJob } from './split.ts';
 export interface Acquisition {
   pilotId: string;
   queue: string;
+  /** The state of that queue, `open` unless given: no job of a paused one is given out. */
+  state?: QueueState | undefined;
   /** The name of its machine, for show. */
   node: string;
   /** The most jobs that it takes; never more than `MAX_JOBS_PER_ACQUIRE`. */
@@ -78,10 +81,12 @@ const SPARE_OWNERS = 8;
 
 export async function acquireJobs(
   { store, clock, tell, leaseSeconds: usualSeconds = LEASE_SECONDS }: JobsContext,
-  { pilotId, queue, node, count, taskId, leaseSeconds = usualSeconds, mayHaveSecrets }: Acquisition,
+  { pilotId, queue, node, count, taskId, leaseSeconds = usualSeconds, mayHaveSecrets, state = 'open' }: Acquisition,
 ): Promise<{ jobs: LeasedJob[]; withheld: number; refused: number }> {
+  if (state === 'paused') return { jobs: [], withheld: 0, refused: 0 };
   const limit = Math.min(count, MAX_JOBS_PER_ACQUIRE);
-  const wanted = { queue, withSecrets: mayHaveSecrets };
+  const anyQueue = takesOfAny(state);
+  const wanted = { queue, withSecrets: mayHaveSecrets, anyQueue };
   // A pilot that asks in vain costs no write.
   const owners = taskId === undefined ? await ownersInTurn(store.db, wanted, limit + SPARE_OWNERS) : [];
   const now = clock();
@@ -94,7 +99,14 @@ export async function acquireJobs(
           const taken =
             taskId === undefined
               ? await takeInTurn(tx, owners, wanted, { ...how, limit })
-              : await takeJobsOfTask(tx, { ...how, queue, taskId, useSecrets: mayHaveSecrets ? undefined : 0, limit });
+              : await takeJobsOfTask(tx, {
+                  ...how,
+                  queue,
+                  anyQueue,
+                  taskId,
+                  useSecrets: mayHaveSecrets ? undefined : 0,
+                  limit,
+                });
           if (taken.length === 0) return NOTHING;
           const templates = await readTemplates(tx, [...new Set(taken.map((job) => job.task_id))]);
           const { good, bad } = withTemplates(taken, templates, queue);
@@ -106,7 +118,7 @@ export async function acquireJobs(
             await noteTurn(tx, { queue, owner });
           return { given: good, refused: bad };
         });
-  const withheld = mayHaveSecrets ? 0 : await countWaiting(store.db, queue, MAX_COUNTED_JOBS, [1]);
+  const withheld = mayHaveSecrets ? 0 : await countWaiting(store.db, { queue, anyQueue }, MAX_COUNTED_JOBS, [1]);
 
   if (given.length > 0) tell({ event: 'jobs.acquired', queue, jobs: given.length });
   for (const { job, fault } of refused) {

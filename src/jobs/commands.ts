@@ -65,7 +65,7 @@ export function retryTask(
       const [other] = await readTaskOfName(tx, { owner, name: task.name, other: task.id });
       if (other) throw new Conflict(`task ${other.id} has taken the name ${task.name}; kill it first`);
     }
-    if (queue !== undefined) await checkQueue(tx, queue);
+    await checkQueue(tx, queue === undefined ? task.queue : queue, context.store.skipLocked);
     if (queue !== undefined) await moveTaskToQueue(tx, task.id, queue);
     const change = maxAttempts === undefined ? {} : { max_attempts: maxAttempts };
     await reviveJobs(tx, task.id, { attempts: maxAttempts ?? task.max_attempts, queue }, now);

@@ -28,6 +28,7 @@ export interface Jobs {
    * Takes a task and makes its jobs.
    *
    * @throws {InvalidArgument} when its queue is unknown or its jobs could not be run, with the reason
+   * @throws {Conflict} when its queue takes no new tasks
    * @throws {AlreadyExists} when its name is taken; the message has `jediTaskID=N` of the other one
    * @throws {QuotaExceeded} when its owner has too many jobs under way
    */
@@ -53,7 +54,7 @@ export interface Jobs {
   /**
    * Runs the jobs of an ended task again that did not finish, on another queue or with more attempts if so asked.
    *
-   * @throws {NotFound} @throws {Conflict} @throws {InvalidArgument} when there is no such queue
+   * @throws {NotFound} @throws {Conflict} also when the queue takes no new tasks @throws {InvalidArgument} when there is no such queue
    */
   retry(owner: OwnerId, taskId: number, change?: ChangedTask): Promise<void>;
   /** Gives out no further job until {@link Jobs.resume}; what runs goes on. @throws {NotFound} @throws {Conflict} */

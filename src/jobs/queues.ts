@@ -1,11 +1,22 @@
 import { type AuditActor, appendAudit, SYSTEM } from '../audit/audit.ts';
-import { InvalidArgument } from '../protocol/errors.ts';
+import { AlreadyExists, Conflict, InvalidArgument, NotFound } from '../protocol/errors.ts';
 import { MAX_COUNTED_JOBS } from '../protocol/limits.ts';
+import type { QueueState } from '../protocol/states.ts';
 import { checkQueueName } from '../protocol/trusted-queues.ts';
 import { countRunning } from '../store/queue-load.ts';
-import { readQueue, readQueues, upsertQueue } from '../store/queues.ts';
-import type { Store } from '../store/store.ts';
+import {
+  countOpenTasks,
+  deleteQueue,
+  insertQueue,
+  lockQueue,
+  type QueueRow,
+  readQueue,
+  readQueues,
+  updateQueue,
+} from '../store/queues.ts';
+import type { Database, Store } from '../store/store.ts';
 import { countWaiting } from '../store/waiting-jobs.ts';
+import { tellOwners } from './queue-notices.ts';
 
 /** A place that pilots take jobs from: PanDA's computing site. */
 export interface Queue {
@@ -13,22 +24,103 @@ export interface Queue {
   name: string;
   /** True when a pilot that offers no key may have secrets over TLS alone. */
   allowTlsSecrets: boolean;
+  state: QueueState;
 }
 
-/** Adds a queue, or changes what it allows when it is there. @throws {InvalidArgument} when the name cannot be one */
+/** The properties of a queue that an operator sets. */
+export interface QueueChange {
+  allowTlsSecrets?: boolean | undefined;
+  state?: QueueState | undefined;
+}
+
+/**
+ * Adds a queue. One that is there already with the same settings is left as it is; with other ones it is refused, since users rely on them.
+ *
+ * @returns `isNew`: false when it was there; `told`: the owners who were told that it gives secrets over TLS alone, because their
+ * secrets name a queue of that name
+ * @throws {InvalidArgument} when the name cannot be one @throws {AlreadyExists}
+ */
 export async function addQueue(
   store: Store,
   clock: () => number,
   name: string,
   { allowTlsSecrets = false }: { allowTlsSecrets?: boolean } = {},
   by: AuditActor = 'operator',
-): Promise<void> {
+): Promise<{ queue: Queue; isNew: boolean; told: number }> {
   checkQueueName(name);
-  const queue = { name, allow_tls_secrets: allowTlsSecrets ? 1 : 0, created_at: clock() };
+  const row = {
+    name,
+    allow_tls_secrets: allowTlsSecrets ? 1 : 0,
+    created_at: clock(),
+    state: null,
+    tls_secrets_since: null,
+  };
+  return store.write(async (tx) => {
+    if (!(await insertQueue(tx, row))) {
+      const queue = toQueue(await existing(tx, name));
+      if (queue.allowTlsSecrets !== allowTlsSecrets) throw isThereAlready(queue, allowTlsSecrets);
+      return { queue, isNew: false, told: 0 };
+    }
+    const told = allowTlsSecrets ? await tellOwners(tx, clock, { queue: name, allowed: true }, by) : 0;
+    await appendAudit(tx, clock, SYSTEM, by, 'queue.add', { queue: name, allowTlsSecrets });
+    return { queue: toQueue(row), isNew: true, told };
+  });
+}
+
+/**
+ * Changes a queue. The owners whose secrets name it are told when it becomes weaker, or strong again, in the same transaction.
+ *
+ * @returns the queue as it was and as it is, and the number of owners who were told
+ * @throws {NotFound}
+ */
+export async function setQueue(
+  store: Store,
+  clock: () => number,
+  name: string,
+  change: QueueChange,
+  by: AuditActor = 'operator',
+): Promise<{ queue: Queue; was: Queue; told: number }> {
+  return store.write(async (tx) => {
+    const row = await existing(tx, name);
+    const was = toQueue(row);
+    const { allowTlsSecrets = was.allowTlsSecrets, state = was.state } = change;
+    const queue: Queue = { name, allowTlsSecrets, state };
+    const changed = {
+      ...(allowTlsSecrets !== was.allowTlsSecrets && { allowTlsSecrets }),
+      ...(state !== was.state && { state }),
+    };
+    if (Object.keys(changed).length === 0) return { queue, was, told: 0 };
+    const since = allowTlsSecrets && !was.allowTlsSecrets ? clock() : row.tls_secrets_since;
+    await updateQueue(tx, {
+      ...row,
+      allow_tls_secrets: allowTlsSecrets ? 1 : 0,
+      state: state === 'open' ? null : state,
+      tls_secrets_since: allowTlsSecrets ? since : null,
+    });
+    const told =
+      allowTlsSecrets === was.allowTlsSecrets
+        ? 0
+        : await tellOwners(tx, clock, { queue: name, allowed: allowTlsSecrets }, by);
+    await appendAudit(tx, clock, SYSTEM, by, 'queue.change', { queue: name, ...changed });
+    return { queue, was, told };
+  });
+}
+
+/** @throws {NotFound} @throws {Conflict} while tasks for it have not ended, or something runs there */
+export async function removeQueue(
+  store: Store,
+  clock: () => number,
+  name: string,
+  by: AuditActor = 'operator',
+): Promise<void> {
   await store.write(async (tx) => {
-    const before = await readQueue(tx, name);
-    await upsertQueue(tx, queue);
-    await appendAudit(tx, clock, SYSTEM, by, before ? 'queue.change' : 'queue.add', { queue: name, allowTlsSecrets });
+    // Locked first: a task that is being made for it is counted, or finds it gone.
+    await existing(tx, name);
+    const tasks = await countOpenTasks(tx, name);
+    const running = await countRunning(tx, name);
+    if (tasks > 0 || running > 0) throw isInUse(name, { tasks, running });
+    await deleteQueue(tx, name);
+    await appendAudit(tx, clock, SYSTEM, by, 'queue.remove', { queue: name });
   });
 }
 
@@ -43,12 +135,17 @@ export async function findQueue(store: Store, name: string): Promise<Queue | und
 }
 
 /** The jobs that a pilot of a queue would be given, counted up to `MAX_COUNTED_JOBS`, and the attempts that its pilots have. */
-export async function queueLoad(store: Store, name: string): Promise<{ waiting: number; running: number }> {
+export async function queueLoad(store: Store, { name, state }: Queue): Promise<{ waiting: number; running: number }> {
   const [waiting, running] = await Promise.all([
-    countWaiting(store.db, name, MAX_COUNTED_JOBS),
+    state === 'paused' ? 0 : countWaiting(store.db, { queue: name, anyQueue: takesOfAny(state) }, MAX_COUNTED_JOBS),
     countRunning(store.db, name),
   ]);
   return { waiting, running };
+}
+
+/** 1 when pilots of a queue in this state also get jobs that name no queue. Those would never end while it drains. */
+export function takesOfAny(state: QueueState): 0 | 1 {
+  return state === 'open' ? 1 : 0;
 }
 
 /** @throws {InvalidArgument} naming those that are not there, and those that are */
@@ -62,6 +159,44 @@ export async function checkQueues(store: Store, names: readonly string[]): Promi
   );
 }
 
-function toQueue({ name, allow_tls_secrets }: { name: string; allow_tls_secrets: number }): Queue {
-  return { name, allowTlsSecrets: allow_tls_secrets === 1 };
+/** Refuses a queue that is not there, naming those that are. @throws {NotFound} */
+export function noSuchQueue(queue: string, names: readonly string[]): NotFound {
+  const known = names.length > 0 ? `known are ${names.join(', ')}` : 'there is none yet';
+  return new NotFound(`there is no queue "${queue}": ${known}. Add it with "panda-secrets queue add ${queue}"`);
+}
+
+async function existing(tx: Database, name: string): Promise<QueueRow> {
+  const row = await lockQueue(tx, name);
+  if (row) return row;
+  throw noSuchQueue(
+    name,
+    (await readQueues(tx)).map((one) => one.name),
+  );
+}
+
+function isThereAlready({ name, allowTlsSecrets }: Queue, wanted: boolean): AlreadyExists {
+  const gives = allowTlsSecrets ? 'also gives secrets over TLS alone' : 'gives secrets sealed only';
+  return new AlreadyExists(
+    `there is a queue "${name}" already, which ${gives}: nothing was changed. ` +
+      `"panda-secrets queue set ${name} --${wanted ? '' : 'no-'}allow-tls-secrets" changes that`,
+  );
+}
+
+function isInUse(name: string, { tasks, running }: { tasks: number; running: number }): Conflict {
+  const inUse = [
+    ...(tasks > 0 ? [`${counted(tasks, 'task')} for it ${tasks === 1 ? 'has' : 'have'} not ended`] : []),
+    ...(running > 0 ? [`${counted(running, 'job')} ${running === 1 ? 'runs' : 'run'} there`] : []),
+  ];
+  return new Conflict(
+    `queue "${name}" is in use: ${inUse.join(', and ')}; nothing was changed. "panda-secrets queue drain ${name}" has it take no ` +
+      'new tasks: remove it when these have ended',
+  );
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
+
+function toQueue({ name, allow_tls_secrets, state }: Omit<QueueRow, 'tag'>): Queue {
+  return { name, allowTlsSecrets: allow_tls_secrets === 1, state: (state ?? 'open') as QueueState };
 }

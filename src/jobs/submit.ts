@@ -1,9 +1,9 @@
-import { AlreadyExists, InvalidArgument, QuotaExceeded } from '../protocol/errors.ts';
+import { AlreadyExists, Conflict, InvalidArgument, QuotaExceeded } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { parseJobParameters } from '../protocol/job-parameters.ts';
 import { FIRST_TASK_ID, MAX_OPEN_JOBS_PER_OWNER } from '../protocol/limits.ts';
 import { insertJobs } from '../store/jobs.ts';
-import { readQueue, readQueues } from '../store/queues.ts';
+import { holdQueue, readQueues } from '../store/queues.ts';
 import { readSandbox } from '../store/sandboxes.ts';
 import type { Database } from '../store/store.ts';
 import { countOpenJobs, insertTask, readTaskOfName } from '../store/tasks.ts';
@@ -42,7 +42,7 @@ export async function submitTask(
       throw new InvalidArgument(`jobParameters: -a ${sandbox} is another user's sandbox; upload one of your own`);
     }
     const parameters = JSON.stringify({ ...template, ...(kept && { sandboxSha256: kept.sha256 }) });
-    await checkQueue(tx, queue);
+    await checkQueue(tx, queue, store.skipLocked);
     if (uniqueName) await checkName(tx, owner, name);
     checkOpenJobs(await countOpenJobs(tx, owner), jobCount, maxOpenJobs);
     const taskId = await insertTask(tx, {
@@ -100,13 +100,20 @@ export function checkOpenJobs(open: number, more: number, most = MAX_OPEN_JOBS_P
   );
 }
 
-/** @throws {InvalidArgument} when there is no such queue */
-export async function checkQueue(tx: Database, queue: string | null): Promise<void> {
-  if (queue === null || (await readQueue(tx, queue))) return;
-  const names = (await readQueues(tx)).map(({ name }) => name);
-  throw new InvalidArgument(
-    `site: there is no queue "${queue}"; ${names.length > 0 ? `the queues are ${names.join(', ')}` : 'there is none yet'}`,
-  );
+/**
+ * Checks that a queue takes a task, and holds it until the transaction ends: it cannot be removed meanwhile.
+ *
+ * @throws {InvalidArgument} when there is no such queue @throws {Conflict} when it takes no new tasks
+ */
+export async function checkQueue(tx: Database, queue: string | null, share: true | undefined): Promise<void> {
+  if (queue === null) return;
+  const found = await holdQueue(tx, queue, share);
+  if (found && found.state !== 'draining') return;
+  const names = (await readQueues(tx)).filter(({ state }) => state !== 'draining').map(({ name }) => name);
+  const others = names.length > 0 ? `the queues are ${names.join(', ')}` : 'there is none yet';
+  if (!found) throw new InvalidArgument(`site: there is no queue "${queue}"; ${others}`);
+  const way = names.length > 0 ? `Name another one (${names.join(', ')})` : 'Wait until an operator opens it again';
+  throw new Conflict(`site: queue "${queue}" is being emptied and takes no new tasks. ${way}`);
 }
 
 /**

@@ -20,6 +20,8 @@ export const CIPHERTEXT_CACHE_BYTES = 64 * 1024 * 1024;
 /** Deliveries that a history shows unless asked otherwise, and at most. */
 export const DEFAULT_DELIVERIES_SHOWN = 100;
 export const MAX_DELIVERIES_SHOWN = 1000;
+/** Notices of queues that became weaker or strong again, of one owner. */
+export const MAX_QUEUE_NOTICES_SHOWN = 20;
 /** Values that `list_secrets` shows are cut here unless the whole is asked for, as PanDA's pbook does. */
 export const SHOWN_VALUE_CHARS = 50;
 

@@ -40,6 +40,14 @@ export const JOB_STATES = [
 ] as const;
 export type JobState = (typeof JOB_STATES)[number];
 
+/** States of queues: ours, PanDA has others. */
+export const QUEUE_STATES = [
+  'open',
+  'paused', // gives out no job; tasks are taken and wait
+  'draining', // takes no new task; jobs of those that name it run
+] as const;
+export type QueueState = (typeof QUEUE_STATES)[number];
+
 /** A pilot has the job. */
 export const HELD_JOB_STATES = [
   'sent',

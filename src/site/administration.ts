@@ -32,10 +32,19 @@ import {
 import { activePilots, endPilotSession, listedPilots } from '../identity/pilots.ts';
 import { createSignIn } from '../identity/sign-in.ts';
 import { rotateSigningKey } from '../identity/signing-keys.ts';
-import { addQueue, findQueue, listQueues, queueLoad } from '../jobs/queues.ts';
+import {
+  addQueue,
+  findQueue,
+  listQueues,
+  noSuchQueue,
+  type Queue,
+  queueLoad,
+  removeQueue,
+  setQueue,
+} from '../jobs/queues.ts';
 import type { Administration } from '../protocol/administration.ts';
-import type { ListedUser } from '../protocol/calls/admin.ts';
-import { InvalidArgument, NotFound } from '../protocol/errors.ts';
+import type { ListedQueue, ListedUser } from '../protocol/calls/admin.ts';
+import { InvalidArgument } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import {
   JOIN_TOKEN_SECONDS,
@@ -91,21 +100,31 @@ export function createAdministration(parts: AdministrationParts, by: AuditActor)
 
     createPasswordLink: ({ name }) => passwordLink(parts, name, { unclaimedOnly: true, by }),
 
-    listQueues: async () =>
-      (await listQueues(store)).map(({ name, allowTlsSecrets }) => ({ name, allow_tls_secrets: allowTlsSecrets })),
+    listQueues: async () => (await listQueues(store)).map(listedQueue),
 
-    async setQueue({ name, allow_tls_secrets = false }) {
-      await addQueue(store, clock, name, { allowTlsSecrets: allow_tls_secrets }, by);
-      return { name, allow_tls_secrets };
+    async addQueue({ name, allow_tls_secrets = false }) {
+      const { queue, isNew, told } = await addQueue(store, clock, name, { allowTlsSecrets: allow_tls_secrets }, by);
+      return { queue: listedQueue(queue), is_new: isNew, told };
+    },
+
+    async setQueue({ name, allow_tls_secrets, state }) {
+      const change = { allowTlsSecrets: allow_tls_secrets, state };
+      const { queue, was, told } = await setQueue(store, clock, name, change, by);
+      return { queue: listedQueue(queue), was: listedQueue(was), told };
+    },
+
+    async removeQueue({ name }) {
+      await removeQueue(store, clock, name, by);
+      return null;
     },
 
     async getQueueLoad({ queue }) {
-      await refuseUnknownQueue(parts, queue);
-      return { ...(await queueLoad(store, queue)), pilots: await activePilots(store, clock, queue) };
+      const found = await existingQueue(parts, queue);
+      return { ...(await queueLoad(store, found)), pilots: await activePilots(store, clock, queue) };
     },
 
     async createPilotToken({ queue, ttl_seconds, bearer = false, vo = ownVo }) {
-      await refuseUnknownQueue(parts, queue);
+      await existingQueue(parts, queue);
       const ttlSeconds = ttl_seconds ?? (bearer ? PILOT_TOKEN_SECONDS : JOIN_TOKEN_SECONDS);
       if (ttlSeconds > MAX_PILOT_TOKEN_SECONDS) {
         throw new InvalidArgument(`a pilot's token lasts at most ${MAX_PILOT_TOKEN_SECONDS / 86_400} days`);
@@ -211,11 +230,17 @@ async function passwordLink(
   return { url: `${await origin()}/password/${token}`, expires_at };
 }
 
-async function refuseUnknownQueue({ store }: AdministrationParts, queue: string): Promise<void> {
-  if (await findQueue(store, queue)) return;
-  const names = (await listQueues(store)).map(({ name }) => name);
-  const known = names.length > 0 ? `known are ${names.join(', ')}` : 'there is none yet';
-  throw new NotFound(`there is no queue "${queue}": ${known}. Add it with "panda-secrets queue add ${queue}"`);
+async function existingQueue({ store }: AdministrationParts, name: string): Promise<Queue> {
+  const queue = await findQueue(store, name);
+  if (queue) return queue;
+  throw noSuchQueue(
+    name,
+    (await listQueues(store)).map((one) => one.name),
+  );
+}
+
+function listedQueue({ name, allowTlsSecrets, state }: Queue): ListedQueue {
+  return { name, allow_tls_secrets: allowTlsSecrets, state };
 }
 
 function listedUser({ name, displayName, role, disabled, createdAt }: Account): ListedUser {

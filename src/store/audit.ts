@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import { prepared } from './prepared.ts';
 import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
@@ -96,4 +96,20 @@ export async function listAuditHeads(db: Database): Promise<(AuditHead & { chain
     .orderBy('chain')
     .execute();
   return [...owners, ...others];
+}
+
+/** An owner's entries that tell of queues that became weaker or strong again, the newest first. The index `audit_queue_notices` answers it. */
+export function listQueueNotices(
+  db: Database,
+  owner: string,
+  limit: number,
+): Promise<{ at: number; detail: string }[]> {
+  return db
+    .selectFrom('audit')
+    .select(['at', 'detail'])
+    .where('owner_id', '=', owner)
+    .where(sql<boolean>`action = 'queue.tls_secrets'`)
+    .orderBy('seq', 'desc')
+    .limit(limit)
+    .execute();
 }

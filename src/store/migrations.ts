@@ -31,6 +31,7 @@ export function migrationProvider(types: ColumnTypes): MigrationProvider {
         '0008-fair-turns': statements(fairTurns(types)),
         '0009-row-tags': statements(rowTags(types)),
         '0010-brought-files': statements(broughtFiles(types)),
+        '0011-queue-states': statements(queueStates(types)),
       };
     },
   };
@@ -384,5 +385,14 @@ function broughtFiles({ int }: ColumnTypes): string[] {
       primary key (owner_id, day))`,
     'create index sandboxes_in_blob on sandboxes (sha256)',
     'create index job_files_in_blob on job_files (sha256) where sha256 is not null',
+  ];
+}
+
+/** A queue may be paused or emptied. An owner's notices of weaker queues are found without reading the rest of the chain. */
+function queueStates({ int }: ColumnTypes): string[] {
+  return [
+    'alter table queues add column state text',
+    `alter table queues add column tls_secrets_since ${int}`,
+    "create index audit_queue_notices on audit (owner_id, seq) where action = 'queue.tls_secrets'",
   ];
 }

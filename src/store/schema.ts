@@ -182,6 +182,10 @@ interface QueuesTable {
   /** 1 when a pilot that offers no key may have secrets over TLS alone. */
   allow_tls_secrets: Generated<number>;
   created_at: number;
+  /** `paused` or `draining`; null for one that is open. */
+  state: string | null;
+  /** Since when it gives secrets over TLS alone, where it did not from the start. */
+  tls_secrets_since: number | null;
   /** `TAGGED_COLUMNS` says what it covers. Null before the database had its installation key. */
   tag: Uint8Array | null;
 }

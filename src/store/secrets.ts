@@ -146,3 +146,13 @@ export async function deleteSecretRows(db: Database, ownerId: string): Promise<s
   const rows = await db.deleteFrom('secrets').where('owner_id', '=', ownerId).returning('id').execute();
   return rows.map((row) => row.id);
 }
+
+/** All owners' secrets whose list of queues may have this one: the caller looks closer. */
+export function findSecretsThatName(db: Database, queue: string) {
+  return db
+    .selectFrom('secrets')
+    .select(['id', 'owner_id', 'queues'])
+    .where('queues', 'is not', null)
+    .where(sql<string>`',' || queues || ','`, 'like', `%,${queue},%`)
+    .execute();
+}

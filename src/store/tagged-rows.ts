@@ -9,6 +9,8 @@ export type TaggedTable = {
 
 /**
  * All rows that say who gets what, with the columns that the tag of each covers: those that find the row, and those that decide.
+ * Columns that a later migration added stand in `later`: null in the rows of before, and covered where they are not, so that the
+ * tags of before hold.
  * What may change without a word to the room that owns the table (states, leases, times, what is for show) is not among them.
  * The compiler asks for an entry of every table that has a `tag`. The other rows that decide hold a key which a root key wrapped
  * for their place (`WRAPPED_KEY_COLUMNS`), or are ciphertext as a whole (`provider_records`, `signing_keys`, `secrets`).
@@ -20,7 +22,7 @@ export const TAGGED_COLUMNS = {
     decides: ['subject', 'display_name', 'disabled', 'operator', 'claimed', 'password_hash', 'tokens_from'],
   },
   password_links: { key: ['token_hash'], decides: ['subject', 'expires_at', 'unclaimed_only'] },
-  queues: { key: ['name'], decides: ['allow_tls_secrets'] },
+  queues: { key: ['name'], decides: ['allow_tls_secrets'], later: ['state', 'tls_secrets_since'] },
   sandboxes: { key: ['name'], decides: ['owner_id', 'sha256', 'size', 'checksum'] },
   tasks: {
     key: ['id'],
@@ -29,14 +31,23 @@ export const TAGGED_COLUMNS = {
   attempts: { key: ['job_id', 'attempt'], decides: ['task_id', 'owner_id', 'queue', 'pilot_id'] },
   job_files: { key: ['job_id', 'attempt', 'name'], decides: ['kind', 'sha256', 'location', 'size'] },
 } as const satisfies {
-  [T in TaggedTable]: { key: readonly (keyof Schema[T])[]; decides: readonly (keyof Schema[T])[] };
+  [T in TaggedTable]: {
+    key: readonly (keyof Schema[T])[];
+    decides: readonly (keyof Schema[T])[];
+    later?: readonly (keyof Schema[T])[];
+  };
 };
 
 /** The columns of a table that its tags cover, with their values. */
 export type TaggedFields<T extends TaggedTable> = Pick<
   Selectable<Schema[T]>,
-  ((typeof TAGGED_COLUMNS)[T]['key'] | (typeof TAGGED_COLUMNS)[T]['decides'])[number] & keyof Selectable<Schema[T]>
+  ((typeof TAGGED_COLUMNS)[T]['key'][number] | (typeof TAGGED_COLUMNS)[T]['decides'][number] | LaterColumns<T>) &
+    keyof Selectable<Schema[T]>
 >;
+
+type LaterColumns<T extends TaggedTable> = (typeof TAGGED_COLUMNS)[T] extends { later: readonly (infer C)[] }
+  ? C
+  : never;
 
 /** Makes and checks tags of rows, under a key that is not in the database: `sealing/row-tags.ts`. */
 export interface RowTags {

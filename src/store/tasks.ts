@@ -55,7 +55,7 @@ export async function lockTask(db: Database, owner: OwnerId, id: number, now: nu
     .set({ modified_at: now })
     .where('id', '=', id)
     .where('owner_id', '=', owner)
-    .returning(['id', 'owner_id', 'name', 'unique_name', 'state', 'max_attempts', 'job_count'])
+    .returning(['id', 'owner_id', 'name', 'unique_name', 'state', 'queue', 'max_attempts', 'job_count'])
     .executeTakeFirst();
 }
 

@@ -5,6 +5,8 @@ import type { Database } from './store.ts';
 /** Which waiting jobs a pilot may have. */
 export interface Wanted {
   queue: string;
+  /** 1 when it may have those that name no queue. */
+  anyQueue: 0 | 1;
   /** Whether it may have those that get secrets. */
   withSecrets: boolean;
 }
@@ -28,16 +30,21 @@ const PASSED_OVER = 16;
  * bound, so that the databases see that this index answers it, and each order names the columns of the index from its first on: a
  * column that is null is no constant to PostgreSQL.
  */
-function placesFor(queue: string): RawBuilder<unknown>[] {
-  return [sql`state = 'activated' and queue = ${queue}`, sql`state = 'activated' and queue is null`];
+function placesFor({ queue, anyQueue }: Place): RawBuilder<unknown>[] {
+  return [
+    sql`state = 'activated' and queue = ${queue}`,
+    sql`state = 'activated' and queue is null and ${anyQueue} = 1`,
+  ];
 }
+
+type Place = Pick<Wanted, 'queue' | 'anyQueue'>;
 
 /** Such ranges further divided by the need of secrets. */
-function listsFor(queue: string, secrets: readonly (0 | 1)[]): RawBuilder<unknown>[] {
-  return placesFor(queue).flatMap((place) => secrets.map((use) => sql`${place} and use_secrets = ${sql.lit(use)}`));
+function listsFor(where: Place, secrets: readonly (0 | 1)[]): RawBuilder<unknown>[] {
+  return placesFor(where).flatMap((place) => secrets.map((use) => sql`${place} and use_secrets = ${sql.lit(use)}`));
 }
 
-type OwnersArguments = { queue: string; limit: number };
+type OwnersArguments = { queue: string; anyQueue: 0 | 1; limit: number };
 
 /** It steps from owner to owner in the index, so that the time does not depend on how many jobs wait. */
 function ownersQuery(
@@ -45,7 +52,7 @@ function ownersQuery(
   arg: <K extends keyof OwnersArguments>(name: K) => OwnersArguments[K],
   withSecrets: boolean,
 ) {
-  const lists = placesFor(arg('queue')).map((place, n) => {
+  const lists = placesFor({ queue: arg('queue'), anyQueue: arg('anyQueue') }).map((place, n) => {
     const name = sql.raw(`owners${n}`);
     const next = sql`order by queue, owner_id limit 1`;
     return {
@@ -80,13 +87,18 @@ const ownersWithoutSecrets = prepared<OwnersArguments, { owner_id: string }>((db
 }));
 
 /** At most `limit` owners with waiting jobs for such a pilot: the one first whose turn in its queue was longest ago, or never. */
-export async function ownersInTurn(db: Database, { queue, withSecrets }: Wanted, limit: number): Promise<string[]> {
+export async function ownersInTurn(
+  db: Database,
+  { queue, anyQueue, withSecrets }: Wanted,
+  limit: number,
+): Promise<string[]> {
   const find = withSecrets ? ownersOfAll : ownersWithoutSecrets;
-  return (await find(db, { queue, limit })).map(({ owner_id }) => owner_id);
+  return (await find(db, { queue, anyQueue, limit })).map(({ owner_id }) => owner_id);
 }
 
 type TakeArguments = {
   queue: string;
+  anyQueue: 0 | 1;
   owner: string;
   limit: number;
   looked: number;
@@ -99,7 +111,7 @@ function takeQuery(
   arg: <K extends keyof TakeArguments>(name: K) => TakeArguments[K],
   secrets: readonly (0 | 1)[],
 ) {
-  const lists = listsFor(arg('queue'), secrets).map(
+  const lists = listsFor({ queue: arg('queue'), anyQueue: arg('anyQueue') }, secrets).map(
     (list) => sql`select id from (select id from jobs where ${list} and owner_id = ${arg('owner')}
       order by queue, owner_id, use_secrets, id limit ${arg('looked')}) list`,
   );
@@ -122,17 +134,18 @@ const takeWithoutSecrets = prepared<TakeArguments, TakenJob>((db, arg) => ({ com
 export async function takeJobsOf(
   db: Database,
   owner: string,
-  { queue, withSecrets }: Wanted,
+  { queue, anyQueue, withSecrets }: Wanted,
   { limit, now, skipLocked }: { limit: number; now: number; skipLocked: true | undefined },
 ): Promise<TakenJob[]> {
   const looked = skipLocked ? limit + PASSED_OVER : limit;
-  return (withSecrets ? takeOfAll : takeWithoutSecrets)(db, { queue, owner, limit, looked, now, skipLocked });
+  return (withSecrets ? takeOfAll : takeWithoutSecrets)(db, { queue, anyQueue, owner, limit, looked, now, skipLocked });
 }
 
 /** As {@link takeJobsOf}, of one task. */
 export const takeJobsOfTask = prepared<
   {
     queue: string;
+    anyQueue: 0 | 1;
     taskId: number;
     useSecrets: 0 | undefined;
     limit: number;
@@ -145,7 +158,7 @@ export const takeJobsOfTask = prepared<
     sql<TakenJob>`
     with oldest as (
       select id from jobs where state = 'activated' and task_id = ${arg('taskId')}
-        and (queue = ${arg('queue')} or queue is null)
+        and (queue = ${arg('queue')} or (queue is null and ${arg('anyQueue')} = 1))
         ${arg('useSecrets') === undefined ? sql`` : sql`and use_secrets = ${arg('useSecrets')}`}
       order by id limit ${arg('limit')} ${arg('skipLocked') === undefined ? sql`` : sql`for update skip locked`})
     update jobs set state = 'sent', attempt = attempt + 1, modified_at = ${arg('now')}
@@ -163,14 +176,14 @@ export const noteTurn = prepared<{ queue: string; owner: string }, never>((db, a
     on conflict (queue, owner_id) do update set turn = excluded.turn`.compile(db),
 }));
 
-/** Jobs that wait for a pilot of a queue, those of any queue included: counted up to `limit`, or those alone that get secrets. */
+/** Jobs that wait for a pilot of a queue: counted up to `limit`, or those alone that get secrets. */
 export async function countWaiting(
   db: Database,
-  queue: string,
+  where: Pick<Wanted, 'queue' | 'anyQueue'>,
   limit: number,
   secrets: readonly (0 | 1)[] = [0, 1],
 ): Promise<number> {
-  const lists = listsFor(queue, secrets).map(
+  const lists = listsFor(where, secrets).map(
     (list) => sql`select 1 as one from (select id from jobs where ${list} limit ${limit}) list`,
   );
   const { rows } = await sql<{ count: number }>`

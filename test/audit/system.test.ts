@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { SYSTEM, verifyAudit } from '../../src/audit/audit.ts';
 import { addAccount, disableAccount, removeAccount, setAccountRole } from '../../src/identity/accounts.ts';
 import { createSignIn } from '../../src/identity/sign-in.ts';
-import { addQueue } from '../../src/jobs/queues.ts';
+import { addQueue, setQueue } from '../../src/jobs/queues.ts';
 import { MAX_SIGN_IN_FAILURES } from '../../src/protocol/limits.ts';
 import type { Store } from '../../src/store/store.ts';
 import { eachStore } from '../stores.ts';
@@ -24,7 +24,7 @@ eachStore(
     await setAccountRole(store, clock, 'alice', 'operator');
     await createSignIn({ store, clock }).setPassword('alice', PASSWORD);
     await addQueue(store, clock, 'Q');
-    await addQueue(store, clock, 'Q', { allowTlsSecrets: true }, 'operator:site#ops');
+    await setQueue(store, clock, 'Q', { allowTlsSecrets: true }, 'operator:site#ops');
     await disableAccount(store, clock, 'alice');
     await disableAccount(store, clock, 'alice', false);
     await removeAccount(store, clock, 'alice');

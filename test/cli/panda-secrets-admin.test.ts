@@ -30,7 +30,7 @@ test('accounts, tokens and queues are administered while the server runs', async
 
   assert.match((await program.run(['queue', 'add', 'SLURM', '--allow-tls-secrets'])).stdout, /added SLURM/);
   const queues = await program.run(['queue', 'list']);
-  assert.match(queues.stdout, / SLURM +sealed, or over TLS alone\n default +sealed only\n/);
+  assert.match(queues.stdout, / SLURM +open +sealed, or over TLS alone\n default +open +sealed only\n/);
   const pilot = await program.run(['pilot-token', '--queue', 'SLURM', '--bearer']);
   assert.deepEqual((await who(pilot.stdout)).data['queues'], ['SLURM']);
 
@@ -96,6 +96,14 @@ test('every misuse is told, with the way out', async (t) => {
     [['pilot-token'], 2, /required option '--queue <name>'/],
     [['pilot', 'end', 'pilot-nobody'], 1, /no pilot "pilot-nobody"/],
     [['queue', 'add', 'a b'], 1, /cannot be a queue's name/],
+    [
+      ['queue', 'add', 'default', '--allow-tls-secrets'],
+      1,
+      /already, .*nothing was changed.*queue set default --allow/,
+    ],
+    [['queue', 'set', 'default'], 2, /--allow-tls-secrets or --no-allow-tls-secrets/],
+    [['queue', 'drain', 'nowhere'], 1, /no queue "nowhere": known are default/],
+    [['queue', 'remove', 'nowhere'], 1, /no queue "nowhere"/],
     [
       ['server'],
       2,

@@ -24,7 +24,23 @@ test('an operator administers a server elsewhere by the same commands, with a to
   assert.equal(await printed('user', 'enable', 'alice'), 'enabled alice\n');
 
   assert.match(await printed('queue', 'add', 'SLURM'), /^added SLURM/);
-  assert.match(await printed('queue', 'list'), /SLURM +sealed only/);
+  assert.match(await printed('queue', 'list'), /SLURM +open +sealed only/);
+  assert.equal(await printed('queue', 'add', 'SLURM'), 'SLURM exists already, unchanged: open, secrets sealed only\n');
+  assert.equal(
+    await printed('queue', 'set', 'SLURM', '--allow-tls-secrets'),
+    'changed SLURM: secrets sealed only -> sealed, or over TLS alone\n',
+  );
+  assert.equal(
+    await printed('queue', 'set', 'SLURM', '--no-allow-tls-secrets'),
+    'changed SLURM: secrets sealed, or over TLS alone -> sealed only\n',
+  );
+  assert.equal(await printed('queue', 'pause', 'SLURM'), 'changed SLURM: open -> paused\n');
+  assert.equal(await printed('queue', 'drain', 'SLURM'), 'changed SLURM: paused -> draining\n');
+  assert.match(await printed('queue', 'list'), /SLURM +draining +sealed only/);
+  assert.equal(await printed('queue', 'resume', 'SLURM'), 'changed SLURM: draining -> open\n');
+  assert.equal(await printed('queue', 'resume', 'SLURM'), 'SLURM is unchanged: open, secrets sealed only\n');
+  assert.match(await printed('queue', 'add', 'OLD'), /^added OLD/);
+  assert.equal(await printed('queue', 'remove', 'OLD'), 'removed OLD\n');
   assert.match(await printed('queue', 'load', 'SLURM'), /WAITING +RUNNING +PILOTS\n.*\n +0 +0 +0 *\n/);
   assert.match(await printed('pilot-token', '--queue', 'SLURM', '--ttl', '30m'), /^join-\S+\n$/);
   assert.equal(await printed('pilot', 'list'), 'no pilots\n');

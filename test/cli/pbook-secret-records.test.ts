@@ -147,3 +147,37 @@ test('list_secrets is refused rather than shown without queues when the server f
   const { status, stdout, stderr } = await run('pbook', ['list_secrets'], stub.url);
   assert.deepEqual([status, stdout, stderr], [1, '', 'ERROR : later\n']);
 });
+
+const NOTICES = {
+  tls_queues: [
+    { queue: 'Q1', since: '2026-03-02T08:00:00.000Z' },
+    { queue: 'Q9', since: null },
+  ],
+  changes: [
+    { at: '2026-03-02T08:00:00.000Z', queue: 'Q1', allow_tls_secrets: true, secrets: ['TOKEN', null] },
+    { at: '2026-03-01T08:00:00.000Z', queue: 'Q2', allow_tls_secrets: false, secrets: ['___file___:old.pem'] },
+  ],
+};
+
+test('list_secrets remarks on a secret that names a queue which gives it over TLS alone', async () => {
+  await using stub = await startStub(keeping({ 'creds/get_queue_notices': () => ok(NOTICES) }));
+  const { stdout } = await run('pbook', ['list_secrets'], stub.url);
+  assert.match(stdout, /TOKEN +: value \(queues Q1, Q2; over TLS alone too on Q1 \(since 2026-03-02\)\)\n/);
+  assert.match(stdout, /key\.pem +: \S+ \(file, 6 bytes\)\n/);
+  const listed = JSON.parse((await run('pbook', ['list_secrets', '--json'], stub.url)).stdout);
+  assert.deepEqual(
+    listed.map(({ tls_queues }: { tls_queues?: string[] }) => tls_queues),
+    [['Q1'], undefined],
+  );
+});
+
+test('secret_history tells when a queue that the secrets name became weaker, or strong again', async () => {
+  await using stub = await startStub(keeping({ 'creds/get_queue_notices': () => ok(NOTICES) }));
+  const weaker =
+    'WARNING : since 2026-03-02 08:00:00 (UTC) queue Q1 gives secrets over TLS alone too; TOKEN, (deleted since) name it\n';
+  const strong =
+    'WARNING : since 2026-03-01 08:00:00 (UTC) queue Q2 gives secrets sealed only again; old.pem names it\n';
+  assert.equal((await run('pbook', ['secret_history'], stub.url)).stderr, strong + weaker);
+  assert.equal((await run('pbook', ['secret_history', 'TOKEN'], stub.url)).stderr, weaker);
+  assert.equal((await run('pbook', ['secret_history', 'key.pem'], stub.url)).stderr, '');
+});

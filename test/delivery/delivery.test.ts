@@ -14,9 +14,11 @@ import type { OwnerId } from '../../src/protocol/ids.ts';
 import type { Kem } from '../../src/protocol/sealed.ts';
 import { parseAttributes } from '../../src/protocol/secret-attributes.ts';
 import { newRecipient, type Recipient } from '../../src/sealing/delivery.ts';
-import { upsertQueue } from '../../src/store/queues.ts';
+import { insertQueue } from '../../src/store/queues.ts';
 import { eachStore, sqliteDatabase, type TestDatabase } from '../stores.ts';
 import { named, openVault } from '../vault/vaults.ts';
+
+const OPEN = { state: null, tls_secrets_since: null };
 
 const pilot = { pilotId: 'pilot:GRID:1', queue: 'GRID', node: 'node-1' };
 
@@ -169,8 +171,8 @@ eachStore('a pilot that offers no key gets secrets only where its queue allows T
   const { delivery, store, owner, job } = await ownerWithJob(t, database);
   const refused = { code: 'ERR_FORBIDDEN', message: /queue "GRID".*public key/ };
   await assert.rejects(delivery.deliver(job, pilot, undefined), refused);
-  const queue = (name: string, allow_tls_secrets: number) => ({ name, allow_tls_secrets, created_at: 0 });
-  for (const one of [queue('GRID', 0), queue('OLD', 1)]) await store.write((tx) => upsertQueue(tx, one));
+  const queue = (name: string, allow_tls_secrets: number) => ({ name, allow_tls_secrets, created_at: 0, ...OPEN });
+  for (const one of [queue('GRID', 0), queue('OLD', 1)]) await store.write((tx) => insertQueue(tx, one));
   await assert.rejects(delivery.deliver(job, pilot, undefined), refused);
   await assert.rejects(delivery.deliver({ ...job, secretIds: ['x'] }, pilot, undefined), refused);
   assert.deepEqual(await delivery.history(owner), []);
@@ -188,16 +190,16 @@ eachStore("a key that nothing proves to be the pilot's gets secrets only where T
   await assert.rejects(delivery.deliver(job, pilot, unproven), refused);
   assert.deepEqual(await delivery.history(owner), []);
 
-  const queue = { name: 'GRID', allow_tls_secrets: 1, created_at: 0 };
-  await store.write((tx) => upsertQueue(tx, queue));
+  const queue = { name: 'GRID', allow_tls_secrets: 1, created_at: 0, ...OPEN };
+  await store.write((tx) => insertQueue(tx, queue));
   const delivered = await delivery.deliver(job, pilot, unproven);
   assert.equal(await opened(recipient, delivered, job), '{"A":"a","___file___:B":"Qg=="}');
 });
 
 test('keys that cannot be used are refused, and never answered with secrets in the clear', async (t) => {
   const { delivery, store, owner, job } = await ownerWithJob(t, sqliteDatabase(t));
-  const queue = { name: 'GRID', allow_tls_secrets: 1, created_at: 0 };
-  await store.write((tx) => upsertQueue(tx, queue));
+  const queue = { name: 'GRID', allow_tls_secrets: 1, created_at: 0, ...OPEN };
+  await store.write((tx) => insertQueue(tx, queue));
   for (const offers of [[], [{ kem: 'X25519' as const, public_key: 'AAAA' }]]) {
     await assert.rejects(delivery.deliver(job, pilot, proven(offers)), { code: 'ERR_INVALID_ARGUMENT' });
   }
@@ -285,7 +287,7 @@ test('a delivery leaves no name and no value in the files of the database', asyn
   const database = sqliteDatabase(t);
   const { delivery, vault, owner, store, job } = await ownerWithJob(t, database);
   await vault.set(owner as OwnerId, named('MY_UNUSUAL_NAME'), 'a-most-unusual-value');
-  await store.write((tx) => upsertQueue(tx, { name: 'GRID', allow_tls_secrets: 1, created_at: 0 }));
+  await store.write((tx) => insertQueue(tx, { name: 'GRID', allow_tls_secrets: 1, created_at: 0, ...OPEN }));
   await delivery.deliver(job, pilot, proven((await newRecipient()).offers));
   await delivery.deliver(job, pilot, undefined);
   for (const file of readdirSync(database.folder)) {

@@ -26,6 +26,8 @@ const ARGUMENTS: Record<keyof typeof ADMIN_CALLS, Record<string, unknown>> = {
   logOutUser: { name: 'alice' },
   createPasswordLink: { name: 'newcomer' },
   listQueues: {},
+  addQueue: { name: 'another' },
+  removeQueue: { name: 'another' },
   setQueue: { name: 'default', allow_tls_secrets: true },
   getQueueLoad: { queue: 'default' },
   createPilotToken: { queue: 'default' },
@@ -163,7 +165,7 @@ test('whatever an operator does is in the audit of the system, under the operato
   await administration.createPasswordLink({ name: 'alice' });
   await administration.disableUser({ name: 'alice' });
   await administration.enableUser({ name: 'alice' });
-  await administration.setQueue({ name: 'NEW' });
+  await administration.addQueue({ name: 'NEW' });
   await administration.createPilotToken({ queue: 'NEW' });
   await administration.createPilotToken({ queue: 'NEW', bearer: true });
   const { subject } = await operator.getUserAttributes();

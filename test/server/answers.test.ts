@@ -34,6 +34,7 @@ test('every call answers what its schema says, and nothing beside it', async (t)
   await user.get('system/get_user_attributes', {});
   await pilot.get('system/get_user_attributes', {});
   await administer(operator, connection);
+  assert.equal((await user.get('creds/get_queue_notices', {})).data.changes.length, 1);
   await pilot.post('pilot/update_worker_status', NOTHING);
   await pilot.post('pilot/update_worker_node', { site: 's', host_name: 'n', cpu_model: 'c' });
   await pilot.post('pilot/update_worker_node_gpu', { site: 's', host_name: 'n', vendor: 'v', model: 'm', count: 1 });
@@ -161,8 +162,13 @@ async function administer(operator: Transport, connection: Connection): Promise<
   await operator.post('admin/create_password_link', { name: 'bob' });
   await operator.post('admin/disable_user', { name: 'bob' });
   await operator.post('admin/enable_user', { name: 'bob' });
+  await operator.post('admin/log_out_user', { name: 'bob' });
   await operator.get('admin/list_users', {});
-  await operator.post('admin/set_queue', { name: 'another', allow_tls_secrets: true });
+  await operator.post('admin/add_queue', { name: 'another' });
+  await operator.post('admin/set_queue', { name: 'another', allow_tls_secrets: true, state: 'paused' });
+  await operator.post('admin/set_queue', { name: 'trusted', allow_tls_secrets: false });
+  await operator.post('admin/add_queue', { name: 'unwanted' });
+  await operator.post('admin/remove_queue', { name: 'unwanted' });
   await operator.get('admin/list_queues', {});
   await operator.get('admin/get_queue_load', { queue: 'another' });
   const { data } = await operator.post('admin/create_pilot_token', { queue: 'another' });

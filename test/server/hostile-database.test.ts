@@ -257,6 +257,11 @@ eachStore('a queue that was weakened in the database gives nothing', async (t, d
   assertTampered(await server.ask(pilot, acquireJobs, { site_name: 'default' }), 'queues');
   await attack('update queues set allow_tls_secrets = 0');
   assert.match((await server.ask(pilot, acquireJobs, { site_name: 'default' })).message, /1 waiting need secrets/);
+  for (const change of ["state = 'draining'", 'tls_secrets_since = 1']) {
+    await attack(`update queues set ${change}`);
+    assertTampered(await server.ask(pilot, acquireJobs, { site_name: 'default' }), 'queues');
+    await attack('update queues set state = null, tls_secrets_since = null');
+  }
 });
 
 eachStore('a join token that was moved to another queue lets nobody in', async (t, database) => {

@@ -6,7 +6,7 @@ import { type Client, createClient } from '../../src/client/client.ts';
 import { type PilotSession, prepareJoin } from '../../src/client/pilot-session.ts';
 import { type AccountRole, addAccount, claimAccount, listAccounts } from '../../src/identity/accounts.ts';
 import { createJoinToken, type RefusedUse, refusedUses } from '../../src/identity/join-tokens.ts';
-import { addQueue, findQueue } from '../../src/jobs/queues.ts';
+import { addQueue, findQueue, setQueue } from '../../src/jobs/queues.ts';
 import type { Arguments, Call } from '../../src/protocol/calls/call.ts';
 import type { Envelope } from '../../src/protocol/envelope.ts';
 import { type JoinToken, parseJoinToken } from '../../src/protocol/join.ts';
@@ -112,7 +112,8 @@ export async function startServer(
       return server.userToken(name);
     },
     async pilotToken(queue = 'default', options) {
-      if (options || !(await findQueue(store, queue))) await addQueue(store, clock, queue, options);
+      if (!(await findQueue(store, queue))) await addQueue(store, clock, queue, options);
+      else if (options) await setQueue(store, clock, queue, options);
       return issuer.mintPilotToken({ queue, ttlSeconds: HOUR_SECONDS, vo: DEFAULT_VO });
     },
     refusedUses: () => refusedUses(store),

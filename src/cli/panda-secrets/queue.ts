@@ -1,23 +1,60 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import type { ListedQueue } from '../../protocol/calls/admin.ts';
 import { MAX_COUNTED_JOBS } from '../../protocol/limits.ts';
+import type { QueueState } from '../../protocol/states.ts';
 import { columns } from '../columns.ts';
+import { UsageError } from '../reporting.ts';
 import { addAdministrationOptions, administer } from './administer.ts';
 
-/** `panda-secrets queue add|list|load`: where pilots take jobs from. */
+/** `panda-secrets queue add|set|pause|drain|resume|remove|list|load`: where pilots take jobs from. */
 export function addQueueCommands(program: Command): void {
   const queue = program.command('queue').description('the queues that pilots serve');
 
   addAdministrationOptions(queue.command('add <name>'))
-    .description('adds a queue, or changes what one that is there allows')
-    .option(
-      '--allow-tls-secrets',
-      'also gives secrets to pilots that offer no key, over TLS alone; the existing Python pilot is one, and writes ' +
-        'every secret in clear into its own log',
-    )
-    .action((name: string, { allowTlsSecrets = false }: { allowTlsSecrets?: boolean }, command: Command) =>
+    .description('adds a queue; one that is there stays as it is')
+    .addOption(allowTlsSecretsOption())
+    .action((name: string, { allowTlsSecrets = false }: TlsSecretsOption, command: Command) =>
       administer(command, async (administration) => {
-        await administration.setQueue({ name, allow_tls_secrets: allowTlsSecrets });
+        const added = await administration.addQueue({ name, allow_tls_secrets: allowTlsSecrets });
+        if (!added.is_new) return console.log(`${name} exists already, unchanged: ${settings(added.queue)}`);
         console.log(`added ${name}; a token for its pilots: panda-secrets pilot-token --queue ${name}`);
+        console.log(`${name}: ${settings(added.queue)}`);
+        tellOfOwners(added.told, name);
+      }),
+    );
+
+  addAdministrationOptions(queue.command('set <name>'))
+    .description('changes what a queue allows, and tells the owners whose secrets name it')
+    .addOption(allowTlsSecretsOption())
+    .option('--no-allow-tls-secrets', 'gives secrets sealed only')
+    .action((name: string, { allowTlsSecrets }: TlsSecretsOption, command: Command) => {
+      if (allowTlsSecrets === undefined) {
+        throw new UsageError('queue set changes what you name: --allow-tls-secrets or --no-allow-tls-secrets');
+      }
+      return change(command, { name, allow_tls_secrets: allowTlsSecrets });
+    });
+
+  const states: [command: string, state: QueueState, description: string][] = [
+    ['pause', 'paused', 'gives out no job of a queue; tasks for it are taken and wait, and jobs that run go on'],
+    [
+      'drain',
+      'draining',
+      'takes no new task for a queue; jobs of the tasks that name it still run there, and no others',
+    ],
+    ['resume', 'open', 'opens a queue again that was paused or drained'],
+  ];
+  for (const [word, state, description] of states) {
+    addAdministrationOptions(queue.command(`${word} <name>`))
+      .description(description)
+      .action((name: string, _options: unknown, command: Command) => change(command, { name, state }));
+  }
+
+  addAdministrationOptions(queue.command('remove <name>'))
+    .description('removes a queue for which every task has ended and where nothing runs')
+    .action((name: string, _options: unknown, command: Command) =>
+      administer(command, async (administration) => {
+        await administration.removeQueue({ name });
+        console.log(`removed ${name}`);
       }),
     );
 
@@ -28,11 +65,8 @@ export function addQueueCommands(program: Command): void {
       administer(command, async (administration) => {
         const queues = await administration.listQueues({});
         if (json) return console.log(JSON.stringify(queues));
-        const rows = queues.map(({ name, allow_tls_secrets }) => [
-          name,
-          allow_tls_secrets ? 'sealed, or over TLS alone' : 'sealed only',
-        ]);
-        process.stdout.write(columns(['NAME', 'SECRETS'], rows));
+        const rows = queues.map((one) => [one.name, one.state, givenSecrets(one)]);
+        process.stdout.write(columns(['NAME', 'STATE', 'SECRETS'], rows));
       }),
     );
 
@@ -49,4 +83,48 @@ export function addQueueCommands(program: Command): void {
         );
       }),
     );
+}
+
+interface TlsSecretsOption {
+  allowTlsSecrets?: boolean;
+}
+
+function allowTlsSecretsOption(): Option {
+  return new Option(
+    '--allow-tls-secrets',
+    'also gives secrets to pilots that offer no key, over TLS alone; the existing Python pilot is one, and writes ' +
+      'every secret in clear into its own log',
+  );
+}
+
+/** Changes a queue and tells what is different now. */
+function change(
+  command: Command,
+  wanted: { name: string; allow_tls_secrets?: boolean; state?: QueueState },
+): Promise<void> {
+  return administer(command, async (administration) => {
+    const { queue, was, told } = await administration.setQueue(wanted);
+    const { name } = queue;
+    const changes = [
+      ...(queue.state === was.state ? [] : [`${was.state} -> ${queue.state}`]),
+      ...(queue.allow_tls_secrets === was.allow_tls_secrets
+        ? []
+        : [`secrets ${givenSecrets(was)} -> ${givenSecrets(queue)}`]),
+    ];
+    if (changes.length === 0) return console.log(`${name} is unchanged: ${settings(queue)}`);
+    console.log(`changed ${name}: ${changes.join('; ')}`);
+    tellOfOwners(told, name);
+  });
+}
+
+function settings(queue: ListedQueue): string {
+  return `${queue.state}, secrets ${givenSecrets(queue)}`;
+}
+
+function givenSecrets({ allow_tls_secrets }: ListedQueue): string {
+  return allow_tls_secrets ? 'sealed, or over TLS alone' : 'sealed only';
+}
+
+function tellOfOwners(told: number, name: string): void {
+  if (told > 0) console.log(`${told} ${told === 1 ? 'owner' : 'owners'} with secrets that name ${name} can read of it`);
 }

@@ -1,11 +1,11 @@
 import type { Client } from '../../client/client.ts';
 import { noSuchSecret } from '../../client/secrets.ts';
-import type { ListedDelivery, ListedVersion } from '../../protocol/calls/creds.ts';
+import type { ListedDelivery, ListedQueueNotices, ListedVersion } from '../../protocol/calls/creds.ts';
 import { DEFAULT_DELIVERIES_SHOWN } from '../../protocol/limits.ts';
 import { parseWireName, splitWireName, type WireName, wireName } from '../../protocol/names.ts';
 import { type Column, columns } from '../columns.ts';
 import { withConnection } from '../command.ts';
-import { info, note, printable, printJson, UsageError } from '../reporting.ts';
+import { info, note, printable, printJson, UsageError, warn } from '../reporting.ts';
 import { keywordArguments } from './keyword-arguments.ts';
 
 interface Options {
@@ -19,7 +19,8 @@ export async function secretHistory(words: readonly string[], { json, signal }: 
   const { plain, named } = keywordArguments(words, ['limit']);
   if (plain.length > 1) throw new UsageError('secret_history takes one KEY, or none for all secrets');
   const limit = named.limit === undefined ? DEFAULT_DELIVERIES_SHOWN : parseCount(named.limit, 'limit');
-  const deliveries = await findDeliveries(plain[0], limit, signal);
+  const [deliveries, notices] = await findHistory(plain[0], limit, signal);
+  for (const notice of notices) warn(noticeText(notice));
   if (json) return printJson(deliveries);
   if (deliveries.length === 0) return void process.stdout.write('No job was given such a secret so far\n');
   process.stdout.write(historyTable(deliveries));
@@ -32,10 +33,36 @@ export async function findDeliveries(
   limit: number,
   signal?: AbortSignal,
 ): Promise<readonly ListedDelivery[]> {
+  const [deliveries] = await findHistory(key, limit, signal);
+  return deliveries;
+}
+
+type QueueNotice = ListedQueueNotices['changes'][number];
+
+/** With the notices of queues that became weaker, or strong again, while the secret named them; the oldest first. */
+async function findHistory(
+  key: string | undefined,
+  limit: number,
+  signal?: AbortSignal,
+): Promise<[readonly ListedDelivery[], readonly QueueNotice[]]> {
   return await withConnection(async ({ client }) => {
-    const name = key === undefined ? {} : { name: await existingName(client, key) };
-    return await client.getSecretDeliveries({ ...name, limit });
+    const name = key === undefined ? undefined : await existingName(client, key);
+    const [deliveries, { changes }] = await Promise.all([
+      client.getSecretDeliveries({ ...(name !== undefined && { name }), limit }),
+      client.getQueueNotices(),
+    ]);
+    return [deliveries, changes.filter(({ secrets }) => name === undefined || secrets.includes(name)).reverse()];
   }, signal);
+}
+
+/** `since 2026-01-01 00:00:00 (UTC) queue Q gives secrets over TLS alone too: TOKEN names it` */
+function noticeText({ at, queue, allow_tls_secrets, secrets }: QueueNotice): string {
+  const gives = allow_tls_secrets ? 'gives secrets over TLS alone too' : 'gives secrets sealed only again';
+  const names = secrets.map(shownName);
+  const shown = names.slice(0, SHOWN_SECRETS).join(', ');
+  const others = names.length - SHOWN_SECRETS;
+  const which = others > 0 ? `${shown} and ${others} more` : shown;
+  return `since ${shownTime(at)} (UTC) queue ${queue} ${gives}; ${which} ${names.length === 1 ? 'names' : 'name'} it`;
 }
 
 /** `secret_versions KEY`: what of it is still kept, without values. */
@@ -105,10 +132,15 @@ function historyTable(deliveries: readonly ListedDelivery[]): string {
 
 function shownSecrets(secrets: ListedDelivery['secrets']): string {
   const shown = secrets.slice(0, SHOWN_SECRETS).map(({ name, version }) => {
-    return `${name === null ? '(deleted since)' : splitWireName(name as WireName).name} (${version})`;
+    return `${shownName(name)} (${version})`;
   });
   const others = secrets.length - shown.length;
   return others > 0 ? `${shown.join(', ')} and ${others} more` : shown.join(', ');
+}
+
+/** @param name as on the wire */
+function shownName(name: string | null): string {
+  return name === null ? '(deleted since)' : splitWireName(name as WireName).name;
 }
 
 const VERSIONS: readonly Column[] = [

@@ -2,16 +2,17 @@ import { SHOWN_VALUE_CHARS } from '../../protocol/limits.ts';
 import { splitWireName, type WireName } from '../../protocol/names.ts';
 import type { Plaintext } from '../../protocol/plaintext.ts';
 import { attributeRemarks, type ToldAttributes } from '../../protocol/secret-attributes.ts';
+import { type ToldTlsQueue, tlsQueueRemark } from '../../protocol/tls-queues.ts';
 import { printable } from '../reporting.ts';
 
 /**
  * The list of secrets in two columns, as PanDA's pbook shows it: sorted, the mark of a file left out, values cut at
- * `SHOWN_VALUE_CHARS` characters unless `full`, behind them what else a secret carries.
+ * `SHOWN_VALUE_CHARS` characters unless `full`, behind them what else a secret carries, and which of the queues that it names are weak.
  */
 export function secretsTable(
   secrets: ReadonlyMap<WireName, Plaintext>,
   carried: ReadonlyMap<WireName, Partial<ToldAttributes>>,
-  { full }: { full: boolean },
+  { full, weak }: { full: boolean; weak: readonly ToldTlsQueue[] },
 ): string {
   const rows = [...secrets]
     .map(([wire, value]) => ({ ...splitWireName(wire), value: value.reveal(), told: carried.get(wire) ?? {} }))
@@ -20,7 +21,7 @@ export function secretsTable(
       const shown = printable(full ? value : cut(value));
       const remarks = [
         ...(kind === 'file' ? [`file, ${fileSize(value)} bytes`] : []),
-        ...attributeRemarks(told).map(printable),
+        ...[...attributeRemarks(told), ...tlsQueueRemark(told.queues ?? null, weak)].map(printable),
       ];
       return [printable(name), remarks.length > 0 ? `${shown} (${remarks.join('; ')})` : shown] as const;
     });

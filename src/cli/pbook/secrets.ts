@@ -7,6 +7,7 @@ import {
   typedAttributes,
 } from '../../protocol/secret-attributes.ts';
 import { formsOf } from '../../protocol/secret-forms.ts';
+import type { ToldTlsQueue } from '../../protocol/tls-queues.ts';
 import { withConnection } from '../command.ts';
 import { info, printJson, UsageError, warn } from '../reporting.ts';
 import { keywordArguments, truthValue } from './keyword-arguments.ts';
@@ -65,8 +66,8 @@ export async function listSecrets(
   const { plain, named } = keywordArguments(words, ['full']);
   if (plain.length > 1) throw new UsageError('list_secrets takes full=True and nothing else');
   const whole = full === true || truthValue('full', named.full ?? plain[0]);
-  const [secrets, carried] = await withConnection(
-    ({ client }) => Promise.all([client.getSecrets(), client.getAttributes()]),
+  const [secrets, carried, { tls_queues: weak }] = await withConnection(
+    ({ client }) => Promise.all([client.getSecrets(), client.getAttributes(), client.getQueueNotices()]),
     signal,
   );
   if (json) {
@@ -74,11 +75,18 @@ export async function listSecrets(
       ...splitWireName(wire),
       value: value.reveal(),
       ...setAttributes(carried.get(wire)),
+      ...weakAmong(carried.get(wire)?.queues ?? null, weak),
     }));
     printJson(listed);
   } else {
-    process.stdout.write(secrets.size === 0 ? 'No secrets\n' : secretsTable(secrets, carried, { full: whole }));
+    process.stdout.write(secrets.size === 0 ? 'No secrets\n' : secretsTable(secrets, carried, { full: whole, weak }));
   }
+}
+
+/** The queues among those that a secret names which give it over TLS alone too, where there are any. */
+function weakAmong(queues: readonly string[] | null, weak: readonly ToldTlsQueue[]): { tls_queues?: string[] } {
+  const named = weak.map(({ queue }) => queue).filter((queue) => queues?.includes(queue));
+  return named.length > 0 ? { tls_queues: named } : {};
 }
 
 /** Those that are set, by their names. */

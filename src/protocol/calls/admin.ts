@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { MAX_COUNTED_JOBS, MAX_PILOT_TOKEN_SECONDS } from '../limits.ts';
+import { QUEUE_STATES } from '../states.ts';
 import { call, type Data, Nothing, orNull } from './call.ts';
 
 /** The calls of an operator: for the command line, a console, and a launcher of pilots on another machine. */
@@ -78,12 +79,19 @@ export const createPasswordLink = call({
   answer: Type.Object({ url: Type.String(), expires_at: Time }),
 });
 
+const State = Type.Enum([...QUEUE_STATES], {
+  description: 'paused: gives out no job, tasks wait; draining: takes no new task, jobs of those that name it run',
+});
+
 /** A queue and what its pilots may have. */
 export type ListedQueue = Data<typeof ListedQueue>;
 const ListedQueue = Type.Object({
   name: QueueName,
   allow_tls_secrets: Type.Boolean({ description: 'pilots that offer no key get secrets too, over TLS alone' }),
+  state: State,
 });
+
+const Told = Type.Integer({ description: 'owners whose secrets name the queue, and who were told of the change' });
 
 export const listQueues = call({
   path: 'admin/list_queues',
@@ -94,13 +102,39 @@ export const listQueues = call({
   answer: Type.Array(ListedQueue),
 });
 
+export const addQueue = call({
+  path: 'admin/add_queue',
+  http: 'POST',
+  panda: false,
+  summary: 'Adds a queue. One that is there stays as it is; asked for with other settings, it is refused.',
+  parameters: Type.Object({ name: QueueName, allow_tls_secrets: Type.Optional(Type.Boolean()) }),
+  answer: Type.Object({
+    queue: ListedQueue,
+    is_new: Type.Boolean({ description: 'false when it was there' }),
+    told: Told,
+  }),
+});
+
 export const setQueue = call({
   path: 'admin/set_queue',
   http: 'POST',
   panda: false,
-  summary: 'Adds a queue, or changes what the pilots of one that is there may have.',
-  parameters: Type.Object({ name: QueueName, allow_tls_secrets: Type.Optional(Type.Boolean()) }),
-  answer: ListedQueue,
+  summary: 'Changes a queue. Owners whose secrets name it are told when it gives secrets over TLS alone from now on.',
+  parameters: Type.Object({
+    name: QueueName,
+    allow_tls_secrets: Type.Optional(Type.Boolean()),
+    state: Type.Optional(State),
+  }),
+  answer: Type.Object({ queue: ListedQueue, was: ListedQueue, told: Told }),
+});
+
+export const removeQueue = call({
+  path: 'admin/remove_queue',
+  http: 'POST',
+  panda: false,
+  summary: 'Removes a queue for which no task waits and where nothing runs.',
+  parameters: Type.Object({ name: QueueName }),
+  answer: Nothing,
 });
 
 export const getQueueLoad = call({
@@ -187,7 +221,9 @@ export const ADMIN_CALLS = {
   logOutUser,
   createPasswordLink,
   listQueues,
+  addQueue,
   setQueue,
+  removeQueue,
   getQueueLoad,
   createPilotToken,
   listPilots,

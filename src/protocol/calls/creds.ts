@@ -132,3 +132,36 @@ export const getSecretDeliveries = call({
   }),
   answer: Type.Array(ListedDelivery),
 });
+
+/** Queues that are weaker than others, for an owner whose secrets may go there. */
+export type ListedQueueNotices = Data<typeof ListedQueueNotices>;
+const ListedQueueNotices = Type.Object({
+  tls_queues: Type.Array(
+    Type.Object({
+      queue: Type.String(),
+      since: orNull(Time, { description: 'null when it did from the start' }),
+    }),
+    { description: 'those that give secrets over TLS alone now' },
+  ),
+  changes: Type.Array(
+    Type.Object({
+      at: Time,
+      queue: Type.String(),
+      allow_tls_secrets: Type.Boolean({ description: 'from then on' }),
+      secrets: Type.Array(
+        orNull(Type.String(), { description: 'wire name; null for a secret that was deleted since' }),
+      ),
+    }),
+    { description: "when that changed for a queue that some of the caller's secrets named then, newest first" },
+  ),
+});
+
+export const getQueueNotices = call({
+  path: 'creds/get_queue_notices',
+  http: 'GET',
+  panda: false,
+  summary:
+    "Tells which queues give secrets over TLS alone, and when that changed for queues that the caller's secrets name.",
+  parameters: Type.Object({}),
+  answer: ListedQueueNotices,
+});

@@ -85,6 +85,8 @@ export function credsRoutes(app: FastifyInstance, { vault, delivery, checkQueues
     return succeeded(await delivery.history(ownerOf(request), which));
   });
 
+  route(app, calls.getQueueNotices, async (_args, request) => succeeded(await delivery.queueNotices(ownerOf(request))));
+
   /** The one place where attributes are read: from here to the row they are in the spelling that is kept. */
   async function checkedAttributes(given: GivenAttributes): Promise<AttributeChange> {
     const change = parseAttributes(given);
