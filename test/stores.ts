@@ -48,15 +48,15 @@ export function onPostgres(name: string, body: (t: TestContext, database: TestDa
 /** The store, on which `act` happens once, between what a call has read and its first write. */
 export function interrupted(store: Store, act: () => Promise<unknown>): Store {
   let pending: (() => Promise<unknown>) | undefined = act;
-  return {
-    ...store,
-    async write(work) {
+  const after =
+    (how: 'write' | 'grow'): Store['write'] =>
+    async (work) => {
       const first = pending;
       pending = undefined;
       await first?.();
-      return store.write(work);
-    },
-  };
+      return store[how](work);
+    };
+  return { ...store, write: after('write'), grow: after('grow') };
 }
 
 /** An empty SQLite database. */

@@ -24,6 +24,9 @@ export type RoomEvent =
   | { event: 'attempt.ended'; jobId: number; attempt: number; how: AttemptEnd; retried: boolean }
   /** Somebody was not let in: a name was guessed at, an account is disabled, a join token was used with another key. */
   | { event: 'login.refused'; how: 'guessing' | 'disabled' | 'used token' }
+  /** The disk is full: its reserve was given up. And: there is room again, and it is kept back anew. */
+  | { event: 'disk.full' }
+  | { event: 'disk.room' }
   /** Something that the server does by itself failed, `failures` times in a row. Of `error` a listener shows the code alone. */
   | { event: 'housekeeping.failed'; task: string; failures: number; error: unknown };
 

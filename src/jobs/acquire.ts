@@ -94,7 +94,7 @@ export async function acquireJobs(
   const { given, refused } =
     taskId === undefined && owners.length === 0
       ? NOTHING
-      : await store.write(async (tx) => {
+      : await store.grow(async (tx) => {
           const how = { now, skipLocked: store.skipLocked };
           const taken =
             taskId === undefined

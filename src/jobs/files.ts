@@ -44,7 +44,7 @@ export async function addFile({ store, clock }: JobsContext, pilotId: string, fi
   checkFileName(file.name, 'name');
   const { jobId, attempt, name, kind, size } = file;
   const place = 'sha256' in file ? { sha256: file.sha256, location: null } : { sha256: null, location: file.location };
-  await store.write(async (tx) => {
+  await store.grow(async (tx) => {
     await checkDeclared(tx, await checkHeld(tx, pilotId, file), file);
     await upsertJobFile(tx, { job_id: jobId, attempt, name, kind, ...place, size, created_at: clock() });
   });

@@ -119,7 +119,7 @@ export function createSandboxes({
     const value = checksum.value();
     if (value === undefined) throw notGzip();
     const sandbox = { name, owner_id: owner, sha256, size, checksum: String(value), created_at: clock() };
-    if (!(await store.write((tx) => insertSandbox(tx, sandbox)))) await checkSame(owner, name, sha256);
+    if (!(await store.grow((tx) => insertSandbox(tx, sandbox)))) await checkSame(owner, name, sha256);
   }
 
   async function checkSame(owner: OwnerId, name: string, sha256: string): Promise<void> {

@@ -36,7 +36,7 @@ export async function submitTask(
   const sandbox = checkThatItRuns(submission);
   const { name, uniqueName, queue, jobCount, maxAttempts, useSecrets, secretIds, template } = submission;
   const now = clock();
-  return store.write(async (tx) => {
+  return store.grow(async (tx) => {
     const kept = sandbox === undefined ? undefined : await readSandbox(tx, sandbox);
     if (kept && kept.owner_id !== owner) {
       throw new InvalidArgument(`jobParameters: -a ${sandbox} is another user's sandbox; upload one of your own`);

@@ -50,6 +50,13 @@ export class NotFound extends PandaError {
   }
 }
 
+/** The server's disk is full: nothing was kept. */
+export class NoSpace extends PandaError {
+  constructor() {
+    super('ERR_NO_SPACE', "the server's disk is full, and nothing was kept: tell its operator, who can make room");
+  }
+}
+
 /** A name that must be unique is taken. */
 export class AlreadyExists extends PandaError {
   constructor(reason: string) {

@@ -110,6 +110,10 @@ export const DATABASE_LOCK_SECONDS = 10;
 export const DATABASE_STATEMENT_SECONDS = 30;
 export const DATABASE_IDLE_TRANSACTION_SECONDS = 60;
 
+/** Room on the disk that is kept back for deletes and for what ends jobs, and the time between two looks for it. */
+export const RESERVE_BYTES = 32 * 1024 * 1024;
+export const RESERVE_CHECK_SECONDS = 10;
+
 /** The time between two reports of a running job. */
 export const HEARTBEAT_SECONDS = 30;
 

@@ -12,7 +12,9 @@ import {
   ORPHANS_CLEANING_SECONDS,
   PROOFS_CLEANING_SECONDS,
   PROVIDER_CLEANING_SECONDS,
+  RESERVE_CHECK_SECONDS,
 } from '../protocol/limits.ts';
+import type { Reserve } from '../store/reserve.ts';
 import type { Vault } from '../vault/vault.ts';
 
 /** Work that a server does by itself now and then. Any number of servers may do it on one database. */
@@ -32,6 +34,7 @@ export function housekeepingTasks({
   login,
   jobLogs,
   files,
+  reserve,
   leaseSeconds = LEASE_SECONDS,
 }: {
   jobs: Pick<Jobs, 'expireLeases'>;
@@ -40,6 +43,7 @@ export function housekeepingTasks({
   login: { removeEnded(): Promise<void> };
   jobLogs: Pick<JobLogs, 'removeOld'>;
   files: Parameters<typeof removeOrphans>[0];
+  reserve: Pick<Reserve, 'keep'>;
   leaseSeconds?: number | undefined;
 }): HousekeepingTask[] {
   return [
@@ -65,6 +69,7 @@ export function housekeepingTasks({
       firstAfterSeconds: LEASE_SECONDS,
       run: () => removeOrphans(files),
     },
+    { name: 'disk reserve', everySeconds: RESERVE_CHECK_SECONDS, firstAfterSeconds: 0, run: () => reserve.keep() },
   ];
 }
 

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { type Tell, tellNobody } from '../events/events.ts';
 import { makeFolder } from '../files/make-folder.ts';
 import { findActiveAccount } from '../identity/accounts.ts';
 import { readEarlierSigningKeys, removeEarlierSigningKeys } from '../identity/earlier-signing-keys.ts';
@@ -13,6 +14,7 @@ import type { RootKeys } from '../sealing/root-keys.ts';
 import { anyDataKey } from '../store/data-keys.ts';
 import { anyOwnerOrAccount, findInstallationKey } from '../store/installation-keys.ts';
 import { openPostgres } from '../store/postgres.ts';
+import { openReserve, type Reserve } from '../store/reserve.ts';
 import { openSqlite } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
 import { makeInstallationKey, openInstallationKey } from './installation-key.ts';
@@ -26,6 +28,8 @@ export interface Installation {
   rootKeys: RootKeys;
   key: InstallationKey;
   blobFolder: string;
+  /** Room on the disk of the data folder for what must go on when it is full. */
+  reserve: Reserve;
   /** True when this start made it. */
   isNew: boolean;
   /** Closes the database and the root keys. */
@@ -48,7 +52,12 @@ export interface Waiting {
  */
 export async function openInstallation(
   settings: Pick<Settings, 'data' | 'database' | 'databaseConnections' | 'rootKeys'>,
-  { create, clock, waiting }: { create: boolean; clock: () => number; waiting?: Waiting },
+  {
+    create,
+    clock,
+    waiting,
+    tell = tellNobody,
+  }: { create: boolean; clock: () => number; waiting?: Waiting; tell?: Tell | undefined },
 ): Promise<Installation> {
   const { data, rootKeys: named = [rootKeysIn(data)] } = settings;
   const mark = installationMark(data);
@@ -63,7 +72,10 @@ export async function openInstallation(
   if (isNew) await makeDataFolder(data);
   await refuseUnsafeFolder(data);
   const marked = await mark.read();
-  const store = await openStore(settings, waiting);
+  const reserve = openReserve(join(data, 'reserve'), {
+    onChange: (isGivenUp) => tell({ event: isGivenUp ? 'disk.full' : 'disk.room' }),
+  });
+  const store = await openStore(settings, reserve, waiting);
   let rootKeys: OpenRootKeys | undefined;
   const close = async () => {
     await store.close();
@@ -86,7 +98,7 @@ export async function openInstallation(
       clock,
       findAccount: (subject) => findActiveAccount(store, subject),
     });
-    return { store, issuer, rootKeys, key, blobFolder: join(data, 'blobs'), isNew, close };
+    return { store, issuer, rootKeys, key, blobFolder: join(data, 'blobs'), reserve, isNew, close };
   } catch (error) {
     await close();
     throw error;
@@ -168,9 +180,10 @@ const ANOTHER_USERS = 'it may be of another user, the one that runs the server';
 
 async function openStore(
   { data, database, databaseConnections: connections }: Pick<Settings, 'data' | 'database' | 'databaseConnections'>,
+  reserve: Reserve,
   { seconds: waitSeconds, tell: onWaiting }: Partial<Waiting> = {},
 ): Promise<Store> {
-  if (database === undefined) return openSqlite(join(data, 'panda.db'));
+  if (database === undefined) return openSqlite(join(data, 'panda.db'), reserve);
   try {
     return await openPostgres(database, { connections, waitSeconds, onWaiting });
   } catch (error) {

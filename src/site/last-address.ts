@@ -1,9 +1,20 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isFullDisk } from '../protocol/full-disk.ts';
+import type { Reserve } from '../store/reserve.ts';
 
-/** Notes where the server of an installation listens: with `--port 0` nothing else tells it to the administration commands. */
-export async function noteAddress(data: string, url: string): Promise<void> {
-  await writeFile(fileIn(data), `${url}\n`, { mode: 0o600 });
+/**
+ * Notes where the server of an installation listens: with `--port 0` nothing else tells it to the administration commands. A server
+ * starts on a full disk too, with the room of `reserve`.
+ */
+export async function noteAddress(data: string, url: string, reserve: Reserve): Promise<void> {
+  if ((await lastAddress(data)) === url) return;
+  try {
+    await writeFile(fileIn(data), `${url}\n`, { mode: 0o600 });
+  } catch (error) {
+    if (!isFullDisk(error) || !reserve.giveUp()) throw error;
+    await noteAddress(data, url, reserve);
+  }
 }
 
 /** Where the server of an installation listened last, as an origin; undefined before its first start. */

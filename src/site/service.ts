@@ -53,15 +53,18 @@ export async function startService(
 ): Promise<Service> {
   refuseOpenPlainHttp(settings);
   const tls = settings.tls && (await readTls(settings.tls));
+  const { tell, listen: onEvent } = createEvents((error) => logger.error({ part: 'events', ...withoutMessage(error) }));
+  onEvent((event) => logEvent(logger, event));
   const installation = await openInstallation(settings, {
     create: true,
     clock,
+    tell,
     waiting: {
       seconds: settings.databaseWaitSeconds ?? DATABASE_WAIT_SECONDS,
       tell: (what) => logger.warn({ part: 'database' }, what),
     },
   });
-  const { store, blobFolder } = installation;
+  const { store, blobFolder, reserve } = installation;
   try {
     const { rootKeys } = installation;
     await addFirstQueue(store, clock);
@@ -72,10 +75,6 @@ export async function startService(
       clock,
     };
     const vault = createVault({ store, rootKeys, clock });
-    const { tell, listen: onEvent } = createEvents((error) =>
-      logger.error({ part: 'events', ...withoutMessage(error) }),
-    );
-    onEvent((event) => logEvent(logger, event));
     const login = createLogin(installation, settings, {
       url: () => settings.publicUrl ?? addressOf(app, settings),
       logger,
@@ -90,8 +89,9 @@ export async function startService(
       tell,
     });
     const pilots = createPilotSessions({ store, rootKeys, clock, tell });
-    const blobs = await openBlobs(blobFolder);
-    const jobLogs = createJobLogs({ store, clock, liveLogs: await openLiveLogs(join(blobFolder, 'live')) });
+    const blobs = await openBlobs(blobFolder, reserve);
+    const liveLogs = await openLiveLogs(join(blobFolder, 'live'), reserve);
+    const jobLogs = createJobLogs({ store, clock, liveLogs });
     const room = { store, clock, maxFileBytes: settings.userFileBytes };
     const app: FastifyInstance = await createServer(
       {
@@ -118,13 +118,14 @@ export async function startService(
       },
     );
     await listen(app, settings);
-    await noteAddress(settings.data, addressOf(app, settings));
+    await noteAddress(settings.data, addressOf(app, settings), reserve);
     const tasks = housekeepingTasks({
       jobs,
       pilots,
       vault,
       login,
       jobLogs,
+      reserve,
       files: { store, blobs, clock },
       leaseSeconds: settings.leaseSeconds,
     });
@@ -145,12 +146,20 @@ export async function startService(
   }
 }
 
+const FULL =
+  'the disk is full: make room. Deletes and the ends of jobs go on, on the room that was kept back; secrets, tasks, uploads and the ' +
+  'start of jobs are refused until there is room again';
+
 /** The events that an operator reads of at once; the others are for counting. */
 function logEvent(logger: Logger, event: RoomEvent): void {
   if (event.event === 'secrets.undeliverable') {
     logger.error({ part: 'delivery', jobId: event.jobId, ...withoutMessage(event.error) });
   } else if (event.event === 'job.tampered') {
     logger.error({ part: 'jobs', jobId: event.jobId, ...withoutMessage(event.error) });
+  } else if (event.event === 'disk.full') {
+    logger.error({ part: 'disk', code: 'ERR_NO_SPACE' }, FULL);
+  } else if (event.event === 'disk.room') {
+    logger.info({ part: 'disk' }, 'the disk has room again, and takes everything');
   } else if (event.event === 'housekeeping.failed') {
     logger.error({ part: 'housekeeping', task: event.task, failures: event.failures, ...withoutMessage(event.error) });
   }

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { InvalidArgument, NotFound } from '../protocol/errors.ts';
+import { isFullDisk } from '../protocol/full-disk.ts';
+import { NO_RESERVE, type Reserve } from './reserve.ts';
 
 export interface Blob {
   /** SHA-256 of the content, lower-case hex: its address. */
@@ -24,6 +26,7 @@ export interface Blobs {
    * Keeps what `content` brings; durable when it answers. `inspect` sees every chunk as it passes.
    *
    * @throws {InvalidArgument} when it has more than `maxBytes`; nothing is kept then
+   * @throws {NoSpace} while the disk is full, also when another write finds it so on the way
    */
   put(content: Readable, options: { maxBytes: number; inspect?: (chunk: Buffer) => void }): Promise<Blob>;
   /** Opens a blob. @throws {NotFound} */
@@ -40,7 +43,7 @@ export interface Blobs {
 }
 
 /** Blobs in a folder (0700), each at the first two digits of its address / its address. What a server that was killed left half is removed. */
-export async function openBlobs(folder: string): Promise<Blobs> {
+export async function openBlobs(folder: string, reserve: Reserve = NO_RESERVE): Promise<Blobs> {
   const incoming = join(folder, 'incoming');
   await mkdir(incoming, { recursive: true, mode: 0o700 });
   await removeOlder(incoming, Date.now() - ABANDONED_MILLISECONDS);
@@ -48,6 +51,7 @@ export async function openBlobs(folder: string): Promise<Blobs> {
 
   return {
     async put(content, { maxBytes, inspect }) {
+      reserve.refuseGrowth();
       const temporary = join(incoming, randomUUID());
       const hash = createHash('sha256');
       let size = 0;
@@ -56,6 +60,8 @@ export async function openBlobs(folder: string): Promise<Blobs> {
           content,
           async function* (chunks: AsyncIterable<Buffer>) {
             for await (const chunk of chunks) {
+              // The room that was just given up is for other writes.
+              reserve.refuseGrowth();
               size += chunk.length;
               if (size > maxBytes) throw new InvalidArgument(`the file is larger than the ${maxBytes} bytes allowed`);
               hash.update(chunk);
@@ -72,6 +78,7 @@ export async function openBlobs(folder: string): Promise<Blobs> {
         await syncFolder(join(folder, sha256.slice(0, 2)));
         return { sha256, size };
       } catch (error) {
+        if (isFullDisk(error)) reserve.giveUp();
         await rm(temporary, { force: true });
         throw error;
       }

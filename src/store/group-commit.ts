@@ -1,5 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Kysely, Transaction } from 'kysely';
+import { isFullDisk } from '../protocol/full-disk.ts';
+import type { Reserve } from './reserve.ts';
 import type { Schema } from './schema.ts';
 
 /** The most writes that share one transaction: those behind them must not wait long. */
@@ -14,8 +16,9 @@ interface Waiting {
 /**
  * Makes writes that arrive together share one durable transaction, so that they share its one flush to the disk. Each runs
  * behind a savepoint and is answered after the commit; one that throws is undone alone and answered with its error.
+ * A group that finds the disk full gives up the reserve and runs once more.
  */
-export function groupCommit(writer: Kysely<Schema>, database: DatabaseSync) {
+export function groupCommit(writer: Kysely<Schema>, database: DatabaseSync, reserve: Reserve) {
   const waiting: Waiting[] = [];
   let running: Promise<void> | undefined;
   const [savepoint, rollback, release] = (['savepoint one', 'rollback to one', 'release one'] as const).map((sql) =>
@@ -26,46 +29,60 @@ export function groupCommit(writer: Kysely<Schema>, database: DatabaseSync) {
     while (waiting.length > 0) {
       // Requests that have arrived are read from their sockets before the next group closes.
       await new Promise((resolve) => setImmediate(resolve));
-      const group = waiting.splice(0, MAX_GROUP);
-      const done: Waiting[] = [];
-      try {
-        await writer.transaction().execute(async (tx) => {
-          for (const one of group) {
-            savepoint.run();
-            try {
-              await one.run(tx);
-              done.push(one);
-            } catch (error) {
-              // A full disk ends the whole transaction, and is what all of its group are to hear.
-              if (!database.isTransaction) throw error;
-              rollback.run();
-              one.failed(error);
-            }
-            release.run();
-          }
-        });
-        for (const one of done) one.committed();
-      } catch (error) {
-        for (const one of group) one.failed(error);
-      }
+      await runGroup(waiting.splice(0, MAX_GROUP));
     }
     running = undefined;
   }
 
-  return {
-    write<T>(work: (tx: Transaction<Schema>) => Promise<T>): Promise<T> {
-      return new Promise<T>((resolve, reject) => {
-        let result: T;
-        waiting.push({
-          run: async (tx) => {
-            result = await work(tx);
-          },
-          committed: () => resolve(result),
-          failed: reject,
-        });
-        running ??= runGroups();
+  async function runGroup(group: readonly Waiting[]): Promise<void> {
+    const failed = new Set<Waiting>();
+    try {
+      await writer.transaction().execute(async (tx) => {
+        for (const one of group) {
+          savepoint.run();
+          try {
+            await one.run(tx);
+          } catch (error) {
+            // A full disk ends the whole transaction, and is what all of its group are to hear.
+            if (!database.isTransaction || isFullDisk(error)) throw error;
+            rollback.run();
+            failed.add(one);
+            one.failed(error);
+          }
+          release.run();
+        }
       });
-    },
+      for (const one of group) if (!failed.has(one)) one.committed();
+    } catch (error) {
+      const left = group.filter((one) => !failed.has(one));
+      if (isFullDisk(error) && reserve.giveUp()) return runGroup(left);
+      for (const one of left) one.failed(error);
+    }
+  }
+
+  function write<T>(work: (tx: Transaction<Schema>) => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      let result: T;
+      waiting.push({
+        run: async (tx) => {
+          result = await work(tx);
+        },
+        committed: () => resolve(result),
+        failed: reject,
+      });
+      running ??= runGroups();
+    });
+  }
+
+  return {
+    write,
+
+    grow: <T>(work: (tx: Transaction<Schema>) => Promise<T>): Promise<T> =>
+      write((tx) => {
+        // Here, where a group that is run once more comes by again.
+        reserve.refuseGrowth();
+        return work(tx);
+      }),
 
     /** Resolves when nothing is waiting any more. */
     async drained(): Promise<void> {

@@ -1,6 +1,8 @@
 import { constants } from 'node:fs';
 import { mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isFullDisk } from '../protocol/full-disk.ts';
+import { NO_RESERVE, type Reserve } from './reserve.ts';
 
 /** Which log is meant. */
 export interface LiveLogOf {
@@ -19,6 +21,7 @@ export interface LiveLogs {
    * log has `maxBytes`.
    *
    * @returns the number of bytes that there are now
+   * @throws {NoSpace} while the disk is full
    */
   append(log: LiveLogOf, part: { offset: number; bytes: Uint8Array; maxBytes: number }): Promise<number>;
   /** At most `maxBytes` from `offset` on; none when there is no such log. */
@@ -29,19 +32,25 @@ export interface LiveLogs {
 }
 
 /** Live logs in a folder (0700), made when need be. */
-export async function openLiveLogs(folder: string): Promise<LiveLogs> {
+export async function openLiveLogs(folder: string, reserve: Reserve = NO_RESERVE): Promise<LiveLogs> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const pathOf = ({ jobId, attempt }: LiveLogOf) => join(folder, `${jobId}.${attempt}.log`);
 
   return {
     async append(log, { offset, bytes, maxBytes }) {
+      reserve.refuseGrowth();
       const file = await open(pathOf(log), constants.O_RDWR | constants.O_CREAT, 0o600);
       try {
         const { size } = await file.stat();
         if (offset > size) return size;
         const fresh = bytes.subarray(size - offset, Math.max(maxBytes - offset, 0));
-        if (fresh.length > 0) await file.write(fresh, 0, fresh.length, size);
-        return size + fresh.length;
+        if (fresh.length === 0) return size;
+        // The end of a disk takes a part without an error.
+        const { bytesWritten } = await file.write(fresh, 0, fresh.length, size);
+        return size + bytesWritten;
+      } catch (error) {
+        if (isFullDisk(error)) reserve.giveUp();
+        throw error;
       } finally {
         await file.close();
       }

@@ -49,27 +49,25 @@ export async function openPostgres(url: string, options: PostgresOptions = {}): 
     query_timeout: (options.statementSeconds ?? DATABASE_STATEMENT_SECONDS) * 1000 + DATABASE_CONNECT_SECONDS * 1000,
   });
 
-  return {
-    skipLocked: true,
-    db,
-    async write(work) {
-      const giveUpAt = performance.now() + DATABASE_RETRY_SECONDS * 1000;
-      for (let tries = 1; ; tries++) {
-        try {
-          return await db.transaction().execute(work);
-        } catch (error) {
-          if (error instanceof ConnectionLost) {
-            // A transaction that was not being committed has ended with its connection.
-            if (error.mayBeDone || performance.now() > giveUpAt) throw error;
-            continue;
-          }
-          const code = (error as { code?: string }).code ?? '';
-          if (!RETRIABLE.has(code) || tries >= MAX_TRIES) throw error;
+  const write: Store['write'] = async (work) => {
+    const giveUpAt = performance.now() + DATABASE_RETRY_SECONDS * 1000;
+    for (let tries = 1; ; tries++) {
+      try {
+        return await db.transaction().execute(work);
+      } catch (error) {
+        if (error instanceof ConnectionLost) {
+          // A transaction that was not being committed has ended with its connection.
+          if (error.mayBeDone || performance.now() > giveUpAt) throw error;
+          continue;
         }
+        const code = (error as { code?: string }).code ?? '';
+        if (!RETRIABLE.has(code) || tries >= MAX_TRIES) throw error;
       }
-    },
-    close: () => db.destroy(),
+    }
   };
+
+  // The database's disk is another one.
+  return { skipLocked: true, db, write, grow: write, close: () => db.destroy() };
 }
 
 function open(address: PostgresAddress, options: pg.PoolConfig): Kysely<Schema> {

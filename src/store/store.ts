@@ -14,11 +14,18 @@ export interface Store {
   /** For statements that only read. A statement that writes goes through {@link Store.write}. */
   readonly db: Database;
   /**
-   * Runs `work` in a transaction and answers when it is durable. `work` may be run a second time after a deadlock, so it
-   * must do nothing outside the transaction. On SQLite, calls that arrive together share one transaction, each behind a
+   * Runs `work` in a transaction and answers when it is durable. `work` may be run a second time, after a deadlock or on the
+   * room that a full disk's reserve gave up, so it must do nothing outside the transaction. On SQLite, calls that arrive together share one transaction, each behind a
    * savepoint of its own: one that throws undoes only itself.
    */
   write<T>(work: (tx: Transaction<Schema>) => Promise<T>): Promise<T>;
+  /**
+   * The same, for what makes the data grow and can wait: it is refused while the disk of an SQLite database is full. The reserve is for
+   * `write`: for what deletes, ends a job, or lets somebody in who may want to delete.
+   *
+   * @throws {NoSpace}
+   */
+  grow: Store['write'];
   /** Finishes what was begun and closes. */
   close(): Promise<void>;
 }

@@ -73,7 +73,7 @@ export function createDataKeys(options: { store: Store; rootKeys: RootKeys; cloc
     const wrapped = await rootKeys.active.wrap(bytes, dataKeyContext({ id, ownerId: owner }));
     bytes.fill(0);
     const row = { id, owner_id: owner, root_key_id: rootKeys.active.id, wrapped, created_at: clock() };
-    await store.write((tx) => insertFirstDataKey(tx, row));
+    await store.grow((tx) => insertFirstDataKey(tx, row));
   }
 
   return {

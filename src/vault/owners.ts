@@ -45,15 +45,18 @@ export async function destroyOwner({ store, dataKeys, clock }: Changing, owner: 
 /**
  * Runs `work` in a transaction that holds the owner's lock, with the data key that is active there: the key is unwrapped
  * before the transaction, which waits for nothing, and another server may put a new one in its place until then.
+ *
+ * @param how as the store's function of that name
  */
 export async function underActiveKey<T>(
   { store, dataKeys }: Changing,
   owner: OwnerId,
+  how: 'write' | 'grow',
   work: (tx: Database, dataKey: DataKey, head: AuditHead) => Promise<T>,
 ): Promise<T> {
   let dataKey = await dataKeys.lastActive(owner);
   for (;;) {
-    const done = await store.write(async (tx) => {
+    const done = await store[how](async (tx) => {
       const head = await lockOwner(tx, owner);
       const [active] = await findActiveDataKey(tx, { ownerId: owner });
       return active?.id === dataKey.id ? { result: await work(tx, dataKey, head) } : undefined;

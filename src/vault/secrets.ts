@@ -66,7 +66,7 @@ export async function setSecret(
   checkValue(value.reveal());
   const size = utf8Length(value.reveal());
 
-  return underActiveKey(changing, owner, async (tx, dataKey, head) => {
+  return underActiveKey(changing, owner, 'grow', async (tx, dataKey, head) => {
     const now = clock();
     const { found, replaced, nameHash } = await findSecret(tx, dataKey, name);
     if (restored && found?.id !== restored.id) throw new NotFound('the secret was deleted before it was restored');
@@ -147,7 +147,7 @@ export async function listSecrets({ store, dataKeys }: Reading, owner: OwnerId):
 export async function deleteSecret(changing: Changing, owner: OwnerId, name: WireName): Promise<boolean> {
   // An owner without secrets gets no data key.
   if (!(await changing.dataKeys.active(owner))) return false;
-  return underActiveKey(changing, owner, async (tx, dataKey, head) => {
+  return underActiveKey(changing, owner, 'write', async (tx, dataKey, head) => {
     const { found, replaced } = await findSecret(tx, dataKey, name);
     if (!found) return false;
     for (const row of [found, ...replaced]) await deleteSecretRow(tx, owner, row.id);

@@ -78,7 +78,7 @@ eachStore('a pilot that asks while nothing waits writes nothing', async (t, data
   const farm = await openFarm(t, database);
   const jobs = createJobs({
     clock: Date.now,
-    store: { ...farm.store, write: () => assert.fail('a write') },
+    store: { ...farm.store, grow: () => assert.fail('a write') },
   });
   const acquisition = { pilotId: 'p', queue: 'default', node: 'n', count: 9, mayHaveSecrets: true };
   assert.deepEqual(await jobs.acquire(acquisition), { jobs: [], withheld: 0, refused: 0 });

@@ -4,6 +4,7 @@ import { setImmediate as settled } from 'node:timers/promises';
 import type { RoomEvent } from '../../src/events/events.ts';
 import { MAX_HOUSEKEEPING_BACKOFF_SECONDS } from '../../src/protocol/limits.ts';
 import { type HousekeepingTask, housekeepingTasks, startHousekeeping } from '../../src/site/housekeeping.ts';
+import { NO_RESERVE } from '../../src/store/reserve.ts';
 
 /** Housekeeping on a clock that stands still until it is moved. */
 function start(t: TestContext, tasks: readonly HousekeepingTask[]) {
@@ -102,6 +103,7 @@ test('pilots that no server could hear have the time of a lease to come back', a
     login: { removeEnded: async () => {} },
     jobLogs: { removeOld: async () => 0 },
     files: noFiles,
+    reserve: NO_RESERVE,
     leaseSeconds: 720,
   });
   const { passSeconds, close } = start(t, tasks);
@@ -122,6 +124,7 @@ test('short leases are looked at more often', () => {
     login: never,
     jobLogs,
     files: noFiles,
+    reserve: NO_RESERVE,
     leaseSeconds: 4,
   });
   assert.deepEqual([leases?.everySeconds, leases?.firstAfterSeconds], [1, 4]);

@@ -5,7 +5,8 @@ import type { Logger } from 'pino';
 import type { Call } from '../../protocol/calls/call.ts';
 import { joinPilot } from '../../protocol/calls/pilot-session.ts';
 import { refused } from '../../protocol/envelope.ts';
-import { PandaError, Unauthenticated } from '../../protocol/errors.ts';
+import { NoSpace, PandaError, Unauthenticated } from '../../protocol/errors.ts';
+import { isFullDisk } from '../../protocol/full-disk.ts';
 import { dropBody } from './body.ts';
 import { sayLast } from './body-time.ts';
 import { withoutMessage } from './request-log.ts';
@@ -111,21 +112,11 @@ function explain(error: FastifyError, request: FastifyRequest, logger: Logger): 
       { part: 'disk', path: request.routeOptions.url, ...withoutMessage(error) },
       'the disk is full: make room',
     );
-    return {
-      message: "the server's disk is full, and nothing was kept: tell its operator, who can make room",
-      code: 'ERR_NO_SPACE',
-    };
+    return new NoSpace();
   }
   const reference = randomUUID();
   logger.error({ reference, path: request.routeOptions.url, ...withoutMessage(error) });
   return { message: `internal error, reference ${reference}`, code: 'ERR_INTERNAL' };
-}
-
-const SQLITE_FULL = 13;
-
-/** The file system's word for it, SQLite's and PostgreSQL's. */
-function isFullDisk({ code = '', errcode }: { code?: string; errcode?: unknown }): boolean {
-  return ['ENOSPC', 'EDQUOT', '53100'].includes(code) || errcode === SQLITE_FULL;
 }
 
 /**

@@ -1,0 +1,39 @@
+import { spawnSync } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, rmdirSync, statfsSync, statSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+
+/** A real file system of `megabytes`, until the test's end; or undefined, and the test is skipped, where none may be mounted. */
+export function smallDisk(t: TestContext, megabytes: number): string | undefined {
+  const folder = mkdtempSync(join(tmpdir(), 'panda-full-'));
+  const options = `size=${megabytes}m,mode=700`;
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder]).status === 0;
+  t.after(() => {
+    if (mounted) spawnSync('umount', ['--lazy', folder]);
+    rmdirSync(folder);
+  });
+  if (mounted) return folder;
+  t.skip('no tmpfs can be mounted here: only root can, outside of containers that forbid it');
+  return undefined;
+}
+
+/** Fills the disk that holds `path` with this one file, to the last byte. @returns its size */
+export function fillDisk(path: string): number {
+  const file = openSync(path, 'a');
+  const block = Buffer.alloc(256 * 1024, 1);
+  try {
+    for (;;) writeSync(file, block);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+  } finally {
+    closeSync(file);
+  }
+  return statSync(path).size;
+}
+
+/** Bytes that are free on the disk that holds `path`. */
+export function freeBytes(path: string): number {
+  const { bavail, bsize } = statfsSync(path);
+  return bavail * bsize;
+}
