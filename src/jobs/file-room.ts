@@ -22,7 +22,7 @@ export async function withRoom<T>(
   bring: (kept: (bytes: number) => void) => Promise<T>,
 ): Promise<T> {
   const day = dayOf(clock());
-  await store.write(async (tx) => {
+  await store.grow(async (tx) => {
     const brought = await lockBroughtBytes(tx, owner, day - OWNER_FILES_DAYS + 1);
     if (brought + most > maxFileBytes) {
       throw new QuotaExceeded(
