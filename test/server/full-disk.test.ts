@@ -44,6 +44,8 @@ test('on a full disk secrets are deleted and jobs end, what grows is refused, an
   await assert.rejects(async () => {
     for (;;) await alice.setSecret(kept, LARGE);
   }, FULL);
+  await alice.deleteSecret(gone);
+  assert.deepEqual([...(await alice.getSecrets()).keys()], [kept]);
   await assert.rejects(alice.setSecret(wireName('SMALL', 'string'), 'x'), FULL);
   await assert.rejects(submit(), FULL);
   await assert.rejects(alice.uploadSandbox(`jobO.${randomUUID()}.tar.gz`, gzipSync('another')), FULL);
@@ -52,8 +54,6 @@ test('on a full disk secrets are deleted and jobs end, what grows is refused, an
   const log = { kind: 'log' as const, name: jobs[0]?.logFile ?? '' };
   await assert.rejects(pilot.uploadJobFile({ ...first, ...log }, Readable.from(['packed'])), FULL);
 
-  await alice.deleteSecret(gone);
-  assert.deepEqual([...(await alice.getSecrets()).keys()], [kept]);
   await alice.killTask(killed);
   await pilot.updateJob({ ...first, job_status: 'finished', trans_exit_code: 0 });
   await pilot.updateJob({ ...second, job_status: 'failed', pilot_error_diag: 'it was killed' });
