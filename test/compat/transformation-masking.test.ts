@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { bytesOf, readCorpus } from '../masking/corpus.ts';
+import { findLeak } from '../masking/oracle.ts';
 import { openNode } from './node.ts';
 import { TRANSFORMATION_GAPS } from './transformation-gaps.ts';
 
@@ -64,7 +65,9 @@ print(json.dumps(shown))`,
   ).map((shown) => Buffer.from(shown, 'base64'));
   const untouched = cases.filter((each, at) => {
     const shown = masked[at] ?? Buffer.alloc(0);
-    return shown.includes(each.secret) || (bytesOf(each, 'left').includes('***') && !shown.includes('***'));
+    return (
+      findLeak(each.secret, shown) !== undefined || (bytesOf(each, 'left').includes('***') && !shown.includes('***'))
+    );
   });
   assert.deepEqual(
     untouched.map(({ producer, secret }) => [producer, secret]),
