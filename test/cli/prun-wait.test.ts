@@ -76,7 +76,7 @@ test('--wait goes on when the server does not answer for a while', async () => {
   });
   const { status, stderr } = await run('prun', LINE, stub.url, { cwd: folder.path });
   assert.equal(status, 0);
-  assert.match(stderr, /WARNING : .*HTTP 503.*; trying on\n/);
+  assert.match(stderr, /WARNING : .* cannot answer now: .*; trying on\n/);
 });
 
 test('at a terminal a bar moves, and Ctrl-C stops waiting and tells how to go on', { skip: noTerminal }, async () => {
