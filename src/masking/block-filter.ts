@@ -4,43 +4,62 @@ import type { Pattern } from './forms.ts';
 
 /**
  * Finds where a match may begin, looking at few bytes of a text (the idea of Wu and Manber, TR 94-17, Arizona 1994, with
- * steps of one length). Every match begins with the window of its pattern: the first bytes, as many as the shortest
- * pattern has, up to a limit. A window holds `stride` blocks of a few bytes, one after each byte: wherever it stands in a
- * text, it holds one of those that are looked at when only each `stride`-th block is. Where that is a block of some window,
- * the windows that it may lie in are looked up themselves.
+ * steps of one length). Of each `stride` bytes one block of four is looked at. Wherever a pattern stands in a text, one of these
+ * is a block of its first bytes. Where that is a block of some pattern, the beginnings of patterns that it may lie in are looked
+ * up themselves.
+ *
+ * A few of the shortest patterns would shorten the steps for all. They count as if they were longer by a byte before and
+ * one behind: the blocks that stand over their ends are known with every such byte.
  */
 export interface BlockFilter {
+  /** A match of which so many bytes stand in the text as they are, or all of a shorter one, is found. */
   windowBytes: number;
-  blockBytes: number;
   stride: number;
-  windows: Bits;
   blocks: Bits;
+  /** Of the beginnings of all patterns, each `headBytes` long. */
+  heads: Bits;
+  headBytes: number;
   /** For an escape in a window, which hides it from the filter. */
   sieve: EscapeSieve;
 }
 
-/** Longer windows would add more entries to the table than they save steps. */
-const MAX_WINDOW_BYTES = 32;
+const BLOCK_BYTES = 4;
+/** Longer ones would add more entries to the table than they save steps. */
+const MAX_HEAD_BYTES = 24;
+/** Each of these adds 512 entries to the table. */
+const MOST_LENGTHENED = 256;
 
 /** @param patterns each of at least `MIN_MASKED_CHARS` bytes, as every form of a maskable part has */
 export function createBlockFilter(patterns: Iterable<Pattern>): BlockFilter {
   const all = [...patterns];
-  const windowBytes = all.reduce((least, { length }) => Math.min(least, length), MAX_WINDOW_BYTES);
-  // Long blocks are seldom shared by chance, short ones leave longer steps.
-  const blockBytes = Math.min(8, Math.max(4, windowBytes >> 1));
-  const stride = windowBytes - blockBytes + 1;
+  const headBytes = all.reduce((least, { length }) => Math.min(least, length), MAX_HEAD_BYTES);
+  const short = new Set(all.filter(({ length }) => length < headBytes + 2));
+  const isLengthened = short.size <= MOST_LENGTHENED;
+  const stride = headBytes - BLOCK_BYTES + (isLengthened ? 3 : 1);
+  const windowBytes = stride + BLOCK_BYTES - 1;
 
-  const distinct = new Set(all.map((pattern) => pattern.slice(0, windowBytes)));
-  const text = Buffer.from([...distinct].join(''), 'latin1');
-  const view = viewOf(text);
-  const windows = createBits(distinct.size);
-  const blocks = createBits(distinct.size * stride);
-  for (let start = 0; start < text.length; start += windowBytes) {
-    addBit(windows, hashOf(view, start, windowBytes));
-    for (let at = start; at < start + stride; at++) addBit(blocks, hashOf(view, at, blockBytes));
+  const windows = new Set(all.map((pattern) => pattern.slice(0, windowBytes)));
+  const blocks = createBits(windows.size * stride + (isLengthened ? 512 * short.size : 0));
+  const heads = createBits(windows.size);
+  const bytes = Buffer.alloc(windowBytes);
+  const view = viewOf(bytes);
+  for (const window of windows) {
+    bytes.latin1Write(window);
+    addBit(heads, hashOfHead(view, 0, headBytes));
+    for (let at = 0; at <= window.length - BLOCK_BYTES; at++) addBit(blocks, hashOfBlock(view.getInt32(at, true)));
+    if (window.length < windowBytes) addWithNeighbours(blocks, view, window.length, window.length === headBytes);
   }
-  const sieve = createEscapeSieve(text, windowBytes, all);
-  return { windowBytes, blockBytes, stride, windows, blocks, sieve };
+  return { windowBytes, stride, blocks, heads, headBytes, sieve: createEscapeSieve(windows, all) };
+}
+
+/** The block that ends one byte behind a pattern of `length` bytes and, for the shortest, the one that begins a byte before it. */
+function addWithNeighbours(blocks: Bits, pattern: DataView, length: number, before: boolean): void {
+  const last = pattern.getInt32(length - BLOCK_BYTES, true) >>> 8;
+  const first = pattern.getInt32(0, true) << 8;
+  for (let byte = 0; byte < 256; byte++) {
+    addBit(blocks, hashOfBlock(last | (byte << 24)));
+    if (before) addBit(blocks, hashOfBlock(first | byte));
+  }
 }
 
 /**
@@ -48,26 +67,57 @@ export function createBlockFilter(patterns: Iterable<Pattern>): BlockFilter {
  * is where a match may begin that the text cuts short.
  */
 export function nextCandidate(filter: BlockFilter, text: DataView, from: number): number {
-  const { windowBytes, blockBytes, stride, windows, blocks } = filter;
-  const lastBlock = text.byteLength - blockBytes;
-  const lastWindow = text.byteLength - windowBytes;
-  let at = from + stride - 1;
-  for (; at <= lastBlock; at += stride) {
-    if (!hasBit(blocks, hashOf(text, at, blockBytes))) continue;
-    for (let start = at - stride + 1; start <= at; start++) {
-      if (start > lastWindow || hasBit(windows, hashOf(text, start, windowBytes))) return start;
+  const { stride, blocks } = filter;
+  const lastBlock = text.byteLength - BLOCK_BYTES;
+  let at = from + stride - 2;
+  while (at <= lastBlock) {
+    at = skipFours(blocks, text, at, stride, lastBlock - 3 * stride);
+    for (const end = Math.min(lastBlock, at + 3 * stride); at <= end; at += stride) {
+      if (!hasBit(blocks, hashOfBlock(text.getInt32(at, true)))) continue;
+      const start = headNear(filter, text, at, from);
+      if (start >= 0) return start;
     }
   }
-  return at - stride + 1;
+  return Math.max(from, at - stride + 1);
+}
+
+/** Four blocks at a time, without a decision for each: that takes a third of the time. Returns the first of four that need a look. */
+function skipFours({ words, shift }: Bits, text: DataView, from: number, stride: number, last: number): number {
+  const bit = shift - 5;
+  let at = from;
+  for (; at <= last; at += 4 * stride) {
+    const a = hashOfBlock(text.getInt32(at, true));
+    const b = hashOfBlock(text.getInt32(at + stride, true));
+    const c = hashOfBlock(text.getInt32(at + 2 * stride, true));
+    const d = hashOfBlock(text.getInt32(at + 3 * stride, true));
+    const hit =
+      ((words[a >>> shift] as number) >> (a >>> bit)) |
+      ((words[b >>> shift] as number) >> (b >>> bit)) |
+      ((words[c >>> shift] as number) >> (c >>> bit)) |
+      ((words[d >>> shift] as number) >> (d >>> bit));
+    if ((hit & 1) !== 0) break;
+  }
+  return at;
+}
+
+/** Where the first pattern may begin of which a block stands at `at`, or -1. */
+function headNear({ stride, heads, headBytes }: BlockFilter, text: DataView, at: number, from: number): number {
+  const lastHead = text.byteLength - headBytes;
+  for (let start = Math.max(from, at - stride + 1); start <= at + 1; start++) {
+    if (start > lastHead || hasBit(heads, hashOfHead(text, start, headBytes))) return start;
+  }
+  return -1;
 }
 
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+function hashOfBlock(block: number): number {
+  return Math.imul(block, 0x9e3779b1);
+}
+
 /** Of the first and the last four of `length` bytes: of all of them up to a length of eight. */
-function hashOf(text: DataView, at: number, length: number): number {
-  const first = text.getUint32(at, true);
-  const last = text.getUint32(at + length - 4, true);
-  return Math.imul(Math.imul(first, 0x85ebca6b) ^ last, 0x9e3779b1);
+function hashOfHead(text: DataView, at: number, length: number): number {
+  return Math.imul(Math.imul(text.getInt32(at, true), 0x85ebca6b) ^ text.getInt32(at + length - 4, true), 0x9e3779b1);
 }

@@ -36,23 +36,24 @@ export interface EscapeSieve {
   hasBackslash: boolean;
 }
 
-/** @param windows one after the other */
-export function createEscapeSieve(windows: Uint8Array, windowBytes: number, patterns: readonly Pattern[]): EscapeSieve {
-  const count = windows.length / windowBytes;
-  const grams = createBits(count * (windowBytes - 3));
-  const heads = createBits(count);
+/** @param windows the beginnings of all patterns */
+export function createEscapeSieve(windows: ReadonlySet<string>, patterns: readonly Pattern[]): EscapeSieve {
+  let bytes = 0;
+  for (const window of windows) bytes += window.length - 3;
+  const grams = createBits(bytes);
+  const heads = createBits(windows.size);
   const pairs = new Uint8Array(0x10000);
   const firsts = new Uint8Array(0x100);
   const neighbours = new Uint8Array(0x10000);
-  for (let start = 0; start < windows.length; start += windowBytes) {
+  for (const window of windows) {
     let gram = 0;
-    for (let at = start; at < start + windowBytes; at++) {
-      gram = (gram << 8) | (windows[at] as number);
-      if (at > start) neighbours[gram & 0xffff] = 1;
-      if (at >= start + 3) addBit(grams, hashOf(gram));
-      if (at === start) firsts[gram] = 1;
-      else if (at === start + 1) pairs[gram] = 1;
-      if (at === start + 3) addBit(heads, hashOf(gram));
+    for (let at = 0; at < window.length; at++) {
+      gram = (gram << 8) | window.charCodeAt(at);
+      if (at > 0) neighbours[gram & 0xffff] = 1;
+      if (at >= 3) addBit(grams, hashOf(gram));
+      if (at === 0) firsts[gram] = 1;
+      else if (at === 1) pairs[gram] = 1;
+      else if (at === 3) addBit(heads, hashOf(gram));
     }
   }
   return { grams, heads, pairs, firsts, neighbours, hasBackslash: patterns.some((pattern) => pattern.includes('\\')) };
