@@ -113,25 +113,28 @@ export function inUtf16(part: Part): Pattern[] {
 /** The hex digits of the bytes, UTF-8 for a text, in lower and upper case. */
 export function hexEncoded(part: Part): Pattern[] {
   const digits = bytesOf(part).toString('hex');
-  return [digits, digits.toUpperCase()].map(pattern);
+  return [digits, digits.toUpperCase()] as Pattern[];
 }
 
 /** Bytes one by one, as `hex(':')`, a Buffer of Node's, C and JSON show them. */
 export function listed(part: Part): Pattern[] {
-  const bytes = Array.from(bytesOf(part));
-  const digits = bytes.map((byte) => byte.toString(16).padStart(2, '0'));
-  const capitals = digits.map((each) => each.toUpperCase());
+  const bytes = [...bytesOf(part)];
+  const inHex = bytes.map((byte) => HEX[byte] as string);
+  const capitals = inHex.map((digits) => digits.toUpperCase());
   return [
-    digits.join(':'),
+    inHex.join(':'),
     capitals.join(':'),
-    digits.join(' '),
+    inHex.join(' '),
     capitals.join(' '),
-    ...[digits, capitals].flatMap((list) => [', ', ','].map((comma) => list.map((each) => `0x${each}`).join(comma))),
+    ...[inHex, capitals].flatMap((list) => [', ', ','].map((comma) => `0x${list.join(`${comma}0x`)}`)),
     bytes.join(','),
     bytes.join(', '),
     bytes.join(' '),
-  ].map(pattern);
+  ] as Pattern[];
 }
+
+/** By byte: its two hex digits. */
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 /**
  * Base64 and base64url (RFC 4648) of the bytes, UTF-8 for a text, wherever they stand in what was encoded. For each of the
@@ -139,12 +142,14 @@ export function listed(part: Part): Pattern[] {
  * that end there.
  */
 export function base64Encoded(part: Part): Pattern[] {
+  const bytes = bytesOf(part);
   const found = [0, 1, 2].flatMap((before) => {
-    const { text, core } = alignedBase64(bytesOf(part), before);
-    return [core, text.replace(/=+$/, ''), text];
+    const { text, core } = alignedBase64(bytes, before);
+    const unpadded = text.endsWith('=') ? text.slice(0, text.indexOf('=')) : text;
+    return [core, unpadded, text];
   });
-  const urlSafe = found.map((each) => each.replaceAll('+', '-').replaceAll('/', '_'));
-  return [...found, ...urlSafe].map(pattern);
+  const signed = found.filter((each) => /[+/]/.test(each));
+  return [...found, ...signed.map((each) => each.replaceAll('+', '-').replaceAll('/', '_'))] as Pattern[];
 }
 
 /** Base64 of a document of JSON, where JSON writes the text otherwise. */
@@ -155,33 +160,38 @@ export function base64OfJson(part: Part): Pattern[] {
 
 /** Base64 of base64, at the three alignments of both. */
 export function base64Twice(part: Part): Pattern[] {
+  const bytes = bytesOf(part);
   return [0, 1, 2].flatMap((inner) => {
-    const { core } = alignedBase64(bytesOf(part), inner);
-    return [0, 1, 2].map((outer) => pattern(alignedBase64(Buffer.from(core), outer).core));
+    const { core } = alignedBase64(bytes, inner);
+    const encoded = Buffer.from(core, 'latin1');
+    return [0, 1, 2].map((outer) => alignedBase64(encoded, outer).core as Pattern);
   });
 }
 
 /** @param before the number of bytes before, of those that share digits with the first ones */
 function alignedBase64(bytes: Uint8Array, before: number): { text: string; core: string } {
-  const text = Buffer.concat([Buffer.alloc(before), bytes]).toString('base64');
+  const moved = Buffer.alloc(before + bytes.length);
+  moved.set(bytes, before);
+  const text = moved.toString('base64');
   const first = Math.ceil((before * 8) / 6);
-  return { text: text.slice(first), core: text.slice(first, Math.floor(((before + bytes.length) * 8) / 6)) };
+  return { text: text.slice(first), core: text.slice(first, Math.floor((moved.length * 8) / 6)) };
 }
 
-const BASE32_DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+const BASE32_DIGITS = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZ234567');
 
 /** Base32 (RFC 4648) at its five alignments. */
 export function base32Encoded(part: Part): Pattern[] {
   const bytes = bytesOf(part);
   return [0, 1, 2, 3, 4].map((before) => {
-    let text = '';
-    let bits = 0;
+    const text = Buffer.alloc(Math.floor(((before + bytes.length) * 8) / 5));
+    let length = Math.floor((before * 8) / 5);
+    let bits = (before * 8) % 5;
     let value = 0;
-    for (const byte of Buffer.concat([Buffer.alloc(before), bytes])) {
+    for (const byte of bytes) {
       value = ((value << 8) | byte) & 0xfff;
-      for (bits += 8; bits >= 5; bits -= 5) text += BASE32_DIGITS[(value >> (bits - 5)) & 31];
+      for (bits += 8; bits >= 5; bits -= 5) text[length++] = BASE32_DIGITS[(value >> (bits - 5)) & 31] as number;
     }
-    return pattern(text.slice(Math.ceil((before * 8) / 5)));
+    return text.latin1Slice(Math.ceil((before * 8) / 5)) as Pattern;
   });
 }
 
