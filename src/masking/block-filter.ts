@@ -44,7 +44,7 @@ export function createBlockFilter(patterns: Iterable<Pattern>): BlockFilter {
   const bytes = Buffer.alloc(windowBytes);
   const view = viewOf(bytes);
   for (const window of windows) {
-    bytes.latin1Write(window);
+    bytes.write(window, 'latin1');
     addBit(heads, hashOfHead(view, 0, headBytes));
     for (let at = 0; at <= window.length - BLOCK_BYTES; at++) addBit(blocks, hashOfBlock(view.getInt32(at, true)));
     if (window.length < windowBytes) addWithNeighbours(blocks, view, window.length, window.length === headBytes);

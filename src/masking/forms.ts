@@ -191,7 +191,7 @@ export function base32Encoded(part: Part): Pattern[] {
       value = ((value << 8) | byte) & 0xfff;
       for (bits += 8; bits >= 5; bits -= 5) text[length++] = BASE32_DIGITS[(value >> (bits - 5)) & 31] as number;
     }
-    return text.latin1Slice(Math.ceil((before * 8) / 5)) as Pattern;
+    return text.toString('latin1', Math.ceil((before * 8) / 5)) as Pattern;
   });
 }
 

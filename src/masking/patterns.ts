@@ -61,13 +61,18 @@ export function collectPatterns(secrets: Iterable<NamedSecret>, maxBytes = MAX_M
 
   /** Adds all of them or, when they are too much, none. */
   function add(found: Pattern[], limit: number): boolean {
-    const added = new Set(found.filter((pattern) => !patterns.has(pattern)));
+    const added: Pattern[] = [];
     let addedBytes = 0;
-    for (const pattern of added) addedBytes += pattern.length;
-    if (bytes + addedBytes > limit) return false;
-    for (const pattern of added) patterns.add(pattern);
-    bytes += addedBytes;
-    return true;
+    for (const pattern of found) {
+      if (patterns.has(pattern)) continue;
+      patterns.add(pattern);
+      added.push(pattern);
+      addedBytes += pattern.length;
+    }
+    const fits = bytes + addedBytes <= limit;
+    if (fits) bytes += addedBytes;
+    else for (const pattern of added) patterns.delete(pattern);
+    return fits;
   }
 
   for (const { name, parts, size } of all) {
