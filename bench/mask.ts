@@ -44,8 +44,8 @@ async function run(file: string): Promise<void> {
     'copy in memory': () => inMemory(log, (chunk) => Buffer.from(chunk)),
     'mask in memory: 10 secrets': () => maskInMemory(log, few),
     'mask in memory: 1000 secrets': () => maskInMemory(log, many),
-    'mask in memory: 10 secrets, a log in JSON': () => maskInMemory(inJson, few),
-    'mask in memory: 10 secrets, a log in URLs': () => maskInMemory(inUrls, few),
+    'mask in memory: 10 secrets, JSON in JSON strings': () => maskInMemory(inJson, few),
+    'mask in memory: 10 secrets, URL-encoded lines': () => maskInMemory(inUrls, few),
   };
   const seconds = new Map(Object.keys(rows).map((row) => [row, [] as number[]]));
   for (let round = -2; round < rounds; round++) {
