@@ -13,10 +13,12 @@ export interface SecretCalls {
    * @throws InvalidValue before anything is sent; UnknownCall when attributes are given to a server that knows none
    */
   setSecret(name: WireName, value: string, attributes?: GivenAttributes): Promise<string>;
-  /** Those of `names` that exist, or all of them. */
-  getSecrets(names?: readonly WireName[]): Promise<Map<WireName, Plaintext>>;
+  /** Those of `names` that exist, or all of them. @param remark is told what the server says of damaged ones, which are left out of all */
+  getSecrets(names?: readonly WireName[], remark?: (text: string) => void): Promise<Map<WireName, Plaintext>>;
   /** @throws NotFound when there is none, from a server that tells; PanDA's own does not */
   deleteSecret(name: WireName): Promise<string>;
+  /** Deletes the one of that id, also when it is damaged (our extension). @throws Refused when there is none */
+  deleteSecretById(id: string): Promise<string>;
   deleteAllSecrets(): Promise<string>;
   /** Names, sizes, attributes and dates, without values (our extension). */
   listSecrets(): Promise<readonly ListedSecret[]>;
@@ -41,8 +43,9 @@ export function secretCalls(transport: Transport): SecretCalls {
       if (ATTRIBUTE_NAMES.some((attribute) => attributes[attribute] !== undefined)) await list();
       return set(name, value, attributes);
     },
-    async getSecrets(names) {
-      const { data } = await transport.get('creds/get_user_secrets', { keys: names });
+    async getSecrets(names, remark) {
+      const { data, message } = await transport.get('creds/get_user_secrets', { keys: names });
+      if (message !== '' && message !== 'OK') remark?.(message);
       return parseSecrets(data);
     },
     async deleteSecret(name) {
@@ -50,6 +53,7 @@ export function secretCalls(transport: Transport): SecretCalls {
       if (data?.found === false) throw noSuchSecret([splitWireName(name).name]);
       return message;
     },
+    deleteSecretById: async (id) => (await transport.post('creds/delete_secret', { id })).message,
     deleteAllSecrets: () => set(null, null),
     listSecrets: list,
     async getAttributes() {

@@ -83,7 +83,9 @@ export async function deliver(
 }
 
 async function hasSecrets(vault: Vault, { ownerId, secretIds }: DeliveredJob): Promise<boolean> {
-  return secretIds ? secretIds.length > 0 : (await vault.list(ownerId)).length > 0;
+  if (secretIds) return secretIds.length > 0;
+  const { secrets, damaged } = await vault.list(ownerId);
+  return secrets.length + damaged.length > 0;
 }
 
 async function record(

@@ -101,7 +101,7 @@ export async function createServer(
   if (rooms.login) await loginRoutes(app, rooms.login, logger);
   await app.register(async (users) => {
     requireCaller(users, rooms, 'user');
-    credsRoutes(users, rooms);
+    credsRoutes(users, rooms, logger);
     taskRoutes(users, rooms);
     jobRoutes(users, rooms);
     jobLogRoutes(users, rooms);

@@ -66,8 +66,8 @@ export interface CurrentVersionRow extends AttributeColumns {
   hashed_as: string | null;
   updated_at: number | null;
   version: number | null;
-  /** This and the next are null as well when the secret's current version is missing. */
   data_key_id: string | null;
+  /** Null as well when the secret's current version is missing. */
   ciphertext: Uint8Array | null;
 }
 
@@ -88,7 +88,7 @@ export const findCurrentVersions = prepared<{ ownerId: string }, CurrentVersionR
       's.updated_at',
       's.current_version as version',
       ...ATTRIBUTE_COLUMNS,
-      'v.data_key_id',
+      's.data_key_id',
       'v.ciphertext',
     ])
     .where('o.id', '=', arg('ownerId')),

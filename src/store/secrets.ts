@@ -136,9 +136,15 @@ export function findSecretNames(db: Database, ownerId: string, ids: readonly str
     .execute();
 }
 
-/** Deletes a secret and, by the foreign key, every version of it. */
-export async function deleteSecretRow(db: Database, ownerId: string, id: string): Promise<void> {
-  await db.deleteFrom('secrets').where('owner_id', '=', ownerId).where('id', '=', id).execute();
+/** Deletes a secret and, by the foreign key, every version of it. @returns false when there was none */
+export async function deleteSecretRow(db: Database, ownerId: string, id: string): Promise<boolean> {
+  const rows = await db
+    .deleteFrom('secrets')
+    .where('owner_id', '=', ownerId)
+    .where('id', '=', id)
+    .returning('id')
+    .execute();
+  return rows.length > 0;
 }
 
 /** Deletes all of an owner's secrets with every version. @returns their ids */

@@ -1,5 +1,4 @@
 import { LRUCache } from 'lru-cache';
-import { DecryptionFailed } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import {
   type AttributeColumns,
@@ -7,11 +6,11 @@ import {
   type Attributes,
   attributesOf,
 } from '../protocol/secret-attributes.ts';
-import type { DataKey } from '../sealing/data-key.ts';
 import { openName } from '../sealing/value-format.ts';
 import { type CurrentVersionRow, findCurrentVersions } from '../store/secret-versions.ts';
 import { findRevision } from '../store/secrets.ts';
 import type { Store } from '../store/store.ts';
+import { keyOf, keysOf, openOrDamage } from './damaged-secrets.ts';
 import type { DataKeys } from './data-keys.ts';
 import { withoutReplaced } from './one-name.ts';
 
@@ -23,7 +22,8 @@ export interface SealedSecret {
   nameCiphertext: Uint8Array;
   version: number;
   attributes: Attributes;
-  ciphertext: Uint8Array;
+  /** Null when the current version is missing from the database. */
+  ciphertext: Uint8Array | null;
 }
 
 /**
@@ -31,7 +31,7 @@ export interface SealedSecret {
  * each time the owner's revision is read and what was remembered at another one is read anew.
  */
 export interface CurrentSecrets {
-  /** Every secret of the owner, all as of one moment; in no order. @throws {DecryptionFailed} when a row is missing */
+  /** Every secret of the owner, all as of one moment; in no order. */
   of(owner: OwnerId): Promise<readonly SealedSecret[]>;
   forget(owner: OwnerId): void;
   close(): void;
@@ -60,8 +60,8 @@ export function createCurrentSecrets(options: {
       const rows = await findCurrentVersions(store.db, { ownerId: owner });
       const [first] = rows;
       if (!first) return [];
-      const secrets = first.id === null ? [] : await sealedSecrets(owner, rows.map(whole));
-      const bytes = secrets.reduce((sum, { ciphertext }) => sum + ciphertext.length + ROW_OVERHEAD_BYTES, 0);
+      const secrets = first.id === null ? [] : await sealedSecrets(owner, rows as WholeRow[]);
+      const bytes = secrets.reduce((sum, { ciphertext }) => sum + (ciphertext?.length ?? 0) + ROW_OVERHEAD_BYTES, 0);
       remembered.set(owner, { revision: first.revision, secrets }, { size: ROW_OVERHEAD_BYTES + bytes });
       return secrets;
     },
@@ -71,16 +71,7 @@ export function createCurrentSecrets(options: {
   };
 
   async function sealedSecrets(owner: OwnerId, rows: readonly WholeRow[]): Promise<SealedSecret[]> {
-    const keys = new Map<string, DataKey>();
-    for (const { data_key_id: id } of rows) if (!keys.has(id)) keys.set(id, await dataKeys.get(owner, id));
-    const counting = withoutReplaced(rows, (row) =>
-      openName(
-        keys.get(row.data_key_id) as DataKey,
-        { nameHash: row.name_hash, attributes: attributesOf(row) },
-        row.name_ciphertext,
-      ),
-    );
-    return counting.map((row) => ({
+    const secrets = rows.map((row) => ({
       id: row.id,
       dataKeyId: row.data_key_id,
       nameHash: row.name_hash,
@@ -88,18 +79,18 @@ export function createCurrentSecrets(options: {
       version: row.version,
       attributes: attributesOf(row),
       ciphertext: row.ciphertext,
+      hashed_as: row.hashed_as,
+      updated_at: row.updated_at,
     }));
+    const keys = await keysOf(dataKeys, owner, secrets);
+    return withoutReplaced(secrets, (secret) => {
+      const name = openOrDamage(() => openName(keyOf(keys, secret), secret, secret.nameCiphertext));
+      return 'opened' in name ? name.opened : undefined;
+    }).map(({ hashed_as: _hashedAs, updated_at: _updatedAt, ...secret }) => secret);
   }
 }
 
+/** The secret's own columns are null together, for an owner without secrets. */
 type WholeRow = AttributeColumns & {
-  [C in Exclude<keyof CurrentVersionRow, AttributeName>]: NonNullable<CurrentVersionRow[C]>;
-};
-
-function whole(row: CurrentVersionRow): WholeRow {
-  if (row.data_key_id === null || row.ciphertext === null) {
-    throw new DecryptionFailed('a secret does not open: its current version is missing from the database');
-  }
-  // The secret's own columns are null together, for an owner without secrets.
-  return row as WholeRow;
-}
+  [C in Exclude<keyof CurrentVersionRow, AttributeName | 'ciphertext'>]: NonNullable<CurrentVersionRow[C]>;
+} & Pick<CurrentVersionRow, 'ciphertext'>;

@@ -4,6 +4,7 @@ import { isTrusted, trustedQueues } from '../protocol/trusted-queues.ts';
 import { secretIdOf } from '../sealing/data-key.ts';
 import { openName } from '../sealing/value-format.ts';
 import type { SealedSecret } from './current-secrets.ts';
+import { keyOf, keysOf, openOrDamage } from './damaged-secrets.ts';
 import { nameHashes } from './one-name.ts';
 import type { Reading } from './owners.ts';
 import { type OpenedSecret, openAll } from './secrets.ts';
@@ -28,7 +29,7 @@ export interface JobSecrets {
  *
  * @throws {NotFound} when one that it names was deleted @throws {Forbidden} when one that it names may not go to that queue:
  * the message counts them by their place in the list, as it is kept where no name may be
- * @throws {DecryptionFailed} when one does not open; none is answered then
+ * @throws {DecryptionFailed} when one does not open, with its id; none is answered then
  */
 export async function openJobSecrets(
   reading: Reading,
@@ -66,10 +67,14 @@ async function currentIds(
   const known = new Set(kept.map(({ id }) => id));
   if (asked.every((id) => known.has(id))) return asked;
   const current = new Map<string, string>();
-  for (const { id, dataKeyId, nameHash, attributes, nameCiphertext } of kept) {
-    const dataKey = await dataKeys.get(owner, dataKeyId);
-    const name = openName(dataKey, { nameHash, attributes }, nameCiphertext);
-    for (const hash of nameHashes(dataKey, name)) current.set(secretIdOf(hash), id);
+  const keys = await keysOf(dataKeys, owner, kept);
+  for (const secret of kept) {
+    const hashes = openOrDamage(() => {
+      const dataKey = keyOf(keys, secret);
+      return nameHashes(dataKey, openName(dataKey, secret, secret.nameCiphertext));
+    });
+    // One whose name does not open is found by none but its own id.
+    if ('opened' in hashes) for (const hash of hashes.opened) current.set(secretIdOf(hash), secret.id);
   }
   return asked.map((id) => (known.has(id) ? id : (current.get(id) ?? id)));
 }

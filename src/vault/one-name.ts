@@ -28,19 +28,29 @@ export function nameHashes(dataKey: DataKey, wire: WireName): [Buffer, Buffer] {
   return [hashName(dataKey, wireName(name, 'string')), hashName(dataKey, wireName(name, 'file'))];
 }
 
-/** Leaves out secrets that another one of their name has replaced. @param nameOf is called only where there may be one */
+/**
+ * Leaves out secrets that another one of their name has replaced.
+ *
+ * @param nameOf is called only where there may be one; undefined for a name that does not open, whose secret stays
+ */
 export function withoutReplaced<Row extends Aged>(
   rows: readonly Row[],
-  nameOf: (row: Row) => WireName,
+  nameOf: (row: Row) => WireName | undefined,
 ): readonly Row[] {
   if (rows.every(({ hashed_as }) => hashed_as === 'string')) return rows;
   const latest = new Map<string, Row>();
+  const unnamed: Row[] = [];
   for (const row of rows) {
-    const { name } = splitWireName(nameOf(row));
+    const wire = nameOf(row);
+    if (wire === undefined) {
+      unnamed.push(row);
+      continue;
+    }
+    const { name } = splitWireName(wire);
     const other = latest.get(name);
     if (!other || laterFirst(row, other) < 0) latest.set(name, row);
   }
-  return [...latest.values()];
+  return [...latest.values(), ...unnamed];
 }
 
 type Aged = Pick<SecretRow, 'hashed_as' | 'updated_at'>;

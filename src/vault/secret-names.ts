@@ -7,6 +7,7 @@ import type { DataKey } from '../sealing/data-key.ts';
 import { openName } from '../sealing/value-format.ts';
 import { findSecretNames, findSecretRows } from '../store/secrets.ts';
 import type { Database } from '../store/store.ts';
+import { keyOf, keysOf, openOrDamage } from './damaged-secrets.ts';
 import { nameHashes, withoutReplaced } from './one-name.ts';
 import type { Reading } from './owners.ts';
 
@@ -30,7 +31,7 @@ export async function idsOfNames(
   return found.map(({ id }) => id);
 }
 
-/** The names of those secrets that are still there. */
+/** The names of those secrets that are still there. One whose name does not open is left out. */
 export async function namesOfIds(
   { store, dataKeys }: Reading,
   owner: OwnerId,
@@ -38,10 +39,12 @@ export async function namesOfIds(
 ): Promise<Map<string, WireName>> {
   const names = new Map<string, WireName>();
   if (ids.length === 0) return names;
-  for (const row of await findSecretNames(store.db, owner, ids)) {
-    const dataKey = await dataKeys.get(owner, row.data_key_id);
+  const rows = (await findSecretNames(store.db, owner, ids)).map((row) => ({ ...row, dataKeyId: row.data_key_id }));
+  const keys = await keysOf(dataKeys, owner, rows);
+  for (const row of rows) {
     const place = { nameHash: row.name_hash, attributes: attributesOf(row) };
-    names.set(row.id, openName(dataKey, place, row.name_ciphertext));
+    const name = openOrDamage(() => openName(keyOf(keys, row), place, row.name_ciphertext));
+    if ('opened' in name) names.set(row.id, name.opened);
   }
   return names;
 }

@@ -1,5 +1,5 @@
 import { appendAudit } from '../audit/audit.ts';
-import { NotFound } from '../protocol/errors.ts';
+import { DecryptionFailed, NotFound } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { KEPT_VERSIONS } from '../protocol/limits.ts';
 import type { WireName } from '../protocol/names.ts';
@@ -18,6 +18,15 @@ import { deleteOldVersions, insertVersion } from '../store/secret-versions.ts';
 import { advanceSecret, deleteSecretRow, deleteSecretRows, insertSecret, listSecretRows } from '../store/secrets.ts';
 import { bindAttributes } from './attributes.ts';
 import type { SealedSecret } from './current-secrets.ts';
+import {
+  type Damage,
+  type DamagedSecret,
+  describeDamaged,
+  keyOf,
+  keysOf,
+  openOrDamage,
+  wholeOrNone,
+} from './damaged-secrets.ts';
 import { findSecret, nameHashes, withoutReplaced } from './one-name.ts';
 import { type Changing, lockOwner, type Reading, underActiveKey } from './owners.ts';
 import { checkQuota } from './quota.ts';
@@ -103,7 +112,7 @@ export async function setSecret(
 /**
  * Opens an owner's secrets, or those of the given names that are there; sorted by name, all as of one moment.
  *
- * @throws {DecryptionFailed} when one of them does not open; none is answered then
+ * @throws {DecryptionFailed} when one of them does not open, with its id; none is answered then
  */
 export async function openSecrets(
   reading: Reading,
@@ -111,26 +120,42 @@ export async function openSecrets(
   names?: readonly WireName[],
 ): Promise<OpenedSecret[]> {
   const all = await reading.current.of(owner);
-  const [first] = all;
-  if (!first) return [];
+  if (all.length === 0) return [];
   if (!names) return openAll(reading, owner, all);
   // All of an owner's rows are under one data key.
-  const dataKey = await reading.dataKeys.get(owner, first.dataKeyId);
+  const dataKey = [...(await keysOf(reading.dataKeys, owner, all)).values()][0] as DataKey;
   const wanted = new Set(names.flatMap((name) => nameHashes(dataKey, name).map(asText)));
   const found = all.filter(({ nameHash }) => wanted.has(asText(nameHash)));
   // A string is not answered to whom asks for a file of its name, nor the other way about.
   return (await openAll(reading, owner, found)).filter(({ name }) => names.includes(name));
 }
 
-/** An owner's secrets without values, sorted by name. @throws {DecryptionFailed} when a name does not open */
-export async function listSecrets({ store, dataKeys }: Reading, owner: OwnerId): Promise<SecretInfo[]> {
-  const named: (Awaited<ReturnType<typeof listSecretRows>>[number] & { name: WireName; attributes: Attributes })[] = [];
-  for (const row of await listSecretRows(store.db, owner)) {
-    const dataKey = await dataKeys.get(owner, row.data_key_id);
+/** An owner's secrets that open, sorted by name, and what is known of the others; all as of one moment. */
+export async function openReadable(
+  reading: Reading,
+  owner: OwnerId,
+): Promise<{ secrets: OpenedSecret[]; damaged: DamagedSecret[] }> {
+  const { secrets, damages } = await openEach(reading, owner, await reading.current.of(owner));
+  return { secrets, damaged: await describeDamaged(reading, owner, damages) };
+}
+
+/** An owner's secrets without values, sorted by name, and those whose names do not open. */
+export async function listSecrets(
+  reading: Reading,
+  owner: OwnerId,
+): Promise<{ secrets: SecretInfo[]; damaged: DamagedSecret[] }> {
+  const rows = (await listSecretRows(reading.store.db, owner)).map((row) => ({ ...row, dataKeyId: row.data_key_id }));
+  const keys = await keysOf(reading.dataKeys, owner, rows);
+  const damages = new Map<string, Damage>();
+  const named = rows.flatMap((row) => {
     const attributes = attributesOf(row);
-    const name = openName(dataKey, { nameHash: row.name_hash, attributes }, row.name_ciphertext);
-    named.push({ ...row, name, attributes });
-  }
+    const name = openOrDamage(() =>
+      openName(keyOf(keys, row), { nameHash: row.name_hash, attributes }, row.name_ciphertext),
+    );
+    if ('opened' in name) return { ...row, name: name.opened, attributes };
+    damages.set(row.id, name.damage);
+    return [];
+  });
   const listed = withoutReplaced(named, ({ name }) => name).map((row) => ({
     id: row.id,
     name: row.name,
@@ -140,7 +165,7 @@ export async function listSecrets({ store, dataKeys }: Reading, owner: OwnerId):
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   }));
-  return listed.sort(byName);
+  return { secrets: listed.sort(byName), damaged: await describeDamaged(reading, owner, damages) };
 }
 
 /** Deletes the secret of a name, of either kind, with all its versions. @returns false when there was none */
@@ -167,22 +192,41 @@ export async function deleteAllSecrets({ store, clock }: Changing, owner: OwnerI
   });
 }
 
-/** Opens them all, sorted by name. @throws {DecryptionFailed} when one of them does not open; none is answered then */
+/** Opens them all, sorted by name. @throws {DecryptionFailed} when one of them does not open, with its id */
 export async function openAll(
-  { dataKeys }: Reading,
+  reading: Reading,
   owner: OwnerId,
   sealed: readonly SealedSecret[],
 ): Promise<OpenedSecret[]> {
-  const keys = new Map<string, DataKey>();
-  for (const { dataKeyId } of sealed) {
-    if (!keys.has(dataKeyId)) keys.set(dataKeyId, await dataKeys.get(owner, dataKeyId));
-  }
+  const { secrets, damages } = await openEach(reading, owner, sealed);
+  for (const [id, damage] of damages) throw wholeOrNone(id, damage);
+  return secrets;
+}
+
+/** Opens those that open, sorted by name; `damages`: the others, by id. */
+async function openEach(
+  { dataKeys }: Reading,
+  owner: OwnerId,
+  sealed: readonly SealedSecret[],
+): Promise<{ secrets: OpenedSecret[]; damages: Map<string, Damage> }> {
+  const keys = await keysOf(dataKeys, owner, sealed);
+  const damages = new Map<string, Damage>();
+  const secrets: OpenedSecret[] = [];
   // In one go: between other requests' openings, what each leaves behind would live long enough to cost the collector more.
-  const opened = sealed.map(({ id, dataKeyId, nameHash, version, attributes, ciphertext }): OpenedSecret => {
-    const dataKey = keys.get(dataKeyId) as DataKey;
-    return { id, version, attributes, ...openValue(dataKey, { nameHash, version, attributes }, ciphertext) };
-  });
-  return opened.sort(byName);
+  for (const secret of sealed) {
+    const { id, nameHash, version, attributes } = secret;
+    const value = openOrDamage(() =>
+      openValue(keyOf(keys, secret), { nameHash, version, attributes }, ciphertextOf(secret)),
+    );
+    if ('opened' in value) secrets.push({ id, version, attributes, ...value.opened });
+    else damages.set(id, value.damage);
+  }
+  return { secrets: secrets.sort(byName), damages };
+}
+
+function ciphertextOf({ ciphertext }: SealedSecret): Uint8Array {
+  if (ciphertext) return ciphertext;
+  throw new DecryptionFailed('a secret does not open: its current version is missing from the database');
 }
 
 /** For the audit: those that went because another of their name had replaced them. */

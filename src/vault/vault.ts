@@ -6,6 +6,7 @@ import type { AttributeChange } from '../protocol/secret-attributes.ts';
 import type { RootKeys } from '../sealing/root-keys.ts';
 import type { Store } from '../store/store.ts';
 import { createCurrentSecrets } from './current-secrets.ts';
+import { type DamagedSecret, deleteSecretById } from './damaged-secrets.ts';
 import { createDataKeys } from './data-keys.ts';
 import { type JobSecrets, type JobSecretsRequest, openJobSecrets } from './job-secrets.ts';
 import { destroyOwner } from './owners.ts';
@@ -16,19 +17,21 @@ import {
   deleteSecret,
   listSecrets,
   type OpenedSecret,
+  openReadable,
   openSecrets,
   type SecretInfo,
   setSecret,
 } from './secrets.ts';
 
-export type { OpenedSecret };
+export type { DamagedSecret, OpenedSecret };
 
 /**
  * The secrets of every owner, encrypted at rest. Any number of vaults, in any number of processes, may share a database;
  * each change is durable when it is answered, and seen by every read that begins afterwards.
  *
  * Each function that opens something throws {DecryptionFailed} when the database was tampered with, {MissingRootKey} when the server
- * was not given a root key, {UnknownFormat} when a later release wrote it: an answer is whole or none.
+ * was not given a root key, {UnknownFormat} when a later release wrote it: an answer is whole or none. `readable` and `list` alone tell
+ * what opens, and of damaged secrets what is known; an owner's data key that does not unwrap is an error there as well.
  */
 export interface Vault {
   /**
@@ -49,10 +52,14 @@ export interface Vault {
    * without names, as the message is kept
    */
   getForJob(owner: OwnerId, request: JobSecretsRequest): Promise<JobSecrets>;
-  /** The owner's secrets, sorted by name; no value is opened. */
-  list(owner: OwnerId): Promise<SecretInfo[]>;
+  /** Opens those of the owner's secrets that open, sorted by name, as of one moment; beside them the damaged ones. */
+  readable(owner: OwnerId): Promise<{ secrets: OpenedSecret[]; damaged: DamagedSecret[] }>;
+  /** The owner's secrets, sorted by name, and those whose names do not open; no value is opened. */
+  list(owner: OwnerId): Promise<{ secrets: SecretInfo[]; damaged: DamagedSecret[] }>;
   /** Deletes the secret of that name, of either kind, with all its versions. @returns false when there was none */
   delete(owner: OwnerId, name: WireName): Promise<boolean>;
+  /** Deletes the secret of that id with all its versions, also a damaged one. @returns false when the owner has none */
+  deleteById(owner: OwnerId, id: string): Promise<boolean>;
   /** Deletes all. @returns the number of them */
   deleteAll(owner: OwnerId): Promise<number>;
   /** The versions that are kept (`KEPT_VERSIONS` at most), newest first. @throws {NotFound} when there is no such secret */
@@ -99,9 +106,11 @@ export function createVault({ store, rootKeys, clock, cacheBytes = CIPHERTEXT_CA
     set: (owner, name, value, attributes = {}) =>
       setSecret(changing, owner, { name, value: new Plaintext(value) }, { attributes }),
     get: (owner, names) => openSecrets(reading, owner, names),
+    readable: (owner) => openReadable(reading, owner),
     getForJob: (owner, request) => openJobSecrets(reading, owner, request),
     list: (owner) => listSecrets(reading, owner),
     delete: (owner, name) => deleteSecret(changing, owner, name),
+    deleteById: (owner, id) => deleteSecretById(changing, owner, id),
     deleteAll: (owner) => deleteAllSecrets(changing, owner),
     versions: (owner, name) => listVersions(changing, owner, name),
     restore: (owner, name, version) => restoreVersion(changing, owner, name, version),

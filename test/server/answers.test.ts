@@ -186,6 +186,9 @@ async function endTasks(user: Transport, [one, two]: [one: number, two: number])
   await user.post('task/finish', { task_id: one });
   await user.post('task/kill', { task_id: two });
   await user.post('task/retry', { task_id: two });
+  const forOne = (await user.get('creds/list_user_secrets', {})).data.find(({ name }) => name === 'FOR_ONE');
+  await user.post('creds/delete_secret', { id: forOne?.id ?? '' });
+  await assert.rejects(user.post('creds/delete_secret', { id: forOne?.id ?? '' }), /you have no secret with the id/);
   await user.post('creds/set_user_secrets', { key: 'TOKEN', value: null });
   await user.get('creds/get_secret_deliveries', {});
   await user.get('task/get_tasks_detailed_info_since', {});

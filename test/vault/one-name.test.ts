@@ -75,7 +75,7 @@ async function kept({ vault, owner, anotherServer }: Opened) {
   assert.deepEqual(revealed(forJob.secrets), { OTHER, ...all });
   assert.deepEqual(revealed(await (await anotherServer()).get(owner, [X, FILE_X])), all);
   assert.deepEqual(
-    (await vault.list(owner)).map(({ name }) => name),
+    (await vault.list(owner)).secrets.map(({ name }) => name),
     ['OTHER', ...Object.keys(all)],
   );
   return all;
@@ -130,7 +130,7 @@ eachStore('versions go on over a change of kind, and a restored one has its own 
   assert.deepEqual(await kept(opened), { [FILE_X]: 'ZmlsZQ==' });
   await vault.restore(owner, X, 2);
   assert.deepEqual(await kept(opened), { X: 'a mistake' });
-  assert.equal((await vault.list(owner)).at(-1)?.attributes.queues, 'Q', 'what it carries stays with the name');
+  assert.equal((await vault.list(owner)).secrets.at(-1)?.attributes.queues, 'Q', 'what it carries stays with the name');
 });
 
 eachStore('both kinds set at once, on two servers, leave one secret', async (t, database) => {

@@ -35,7 +35,7 @@ test('every name that is allowed is found, listed and deleted by its very letter
       for (const one of names) await vault.set(owner, named(one), `value of ${one}`);
       const sorted = [...names].sort((a, b) => (a < b ? -1 : 1));
       assert.deepEqual(
-        (await vault.list(owner)).map((info) => info.name),
+        (await vault.list(owner)).secrets.map((info) => info.name),
         sorted,
       );
       for (const one of names) {

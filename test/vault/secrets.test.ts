@@ -33,7 +33,7 @@ eachStore('a new owner has nothing, and asking makes no data key', async (t, dat
   const owner = await newOwner();
   assert.deepEqual(await vault.get(owner), []);
   assert.deepEqual(await vault.get(owner, [named('A')]), []);
-  assert.deepEqual(await vault.list(owner), []);
+  assert.deepEqual(await vault.list(owner), { secrets: [], damaged: [] });
   assert.equal(await vault.delete(owner, named('A')), false);
   assert.equal(await vault.deleteAll(owner), 0);
   await assert.rejects(vault.versions(owner, named('A')), NotFound);
@@ -49,7 +49,7 @@ eachStore('the list tells version, size and times without values', async (t, dat
   await vault.set(owner, named('A'), 'é');
   now = 2000;
   await vault.set(owner, named('A'), 'longer');
-  const listed = await vault.list(owner);
+  const { secrets: listed } = await vault.list(owner);
   assert.deepEqual(
     listed.map(({ id, ...rest }) => rest),
     [
@@ -164,7 +164,7 @@ eachStore('the largest value is kept, and one byte more is refused', async (t, d
   assert.equal(revealed(await vault.get(owner))['BIG'] === largest, true);
   await assert.rejects(vault.set(owner, named('BIG'), `${largest}.`), InvalidValue);
   assert.deepEqual(
-    (await vault.list(owner)).map(({ version, size }) => ({ version, size })),
+    (await vault.list(owner)).secrets.map(({ version, size }) => ({ version, size })),
     [{ version: 1, size: 1_024_000 }],
   );
 });
@@ -254,7 +254,7 @@ eachStore('a secret that is deleted while it is restored stays deleted', async (
     code: 'ERR_NOT_FOUND',
     message: 'the secret was deleted before it was restored',
   });
-  assert.deepEqual(await vault.list(owner), []);
+  assert.deepEqual(await vault.list(owner), { secrets: [], damaged: [] });
 });
 
 eachStore('the last few versions are kept and older ones deleted', async (t, database) => {

@@ -132,7 +132,17 @@ eachStore('names that were exchanged between two secrets do not open', async (t,
   await touch(store, ada);
   for (const vault of await restarted(opened)) {
     await assertNothingOpens([vault], ada);
-    await assert.rejects(vault.list(ada), { code: 'ERR_DECRYPTION_FAILED' });
+    const { secrets, damaged } = await vault.list(ada);
+    assert.deepEqual(
+      [secrets, damaged.map(({ id, name }) => [id, name]).sort()],
+      [
+        [],
+        [
+          [a, null],
+          [b, null],
+        ].sort(),
+      ],
+    );
   }
 });
 
@@ -149,6 +159,98 @@ eachStore('an old value in the place of the new one does not open', async (t, da
   await assertNothingOpens(vaults, ada);
   for (const vault of vaults)
     await assert.rejects(vault.restore(ada, named('A'), 2), { code: 'ERR_DECRYPTION_FAILED' });
+});
+
+/** Each damages one secret, behind the vault. */
+const DAMAGES: Record<string, (store: Store, id: string) => Promise<void>> = {
+  'a changed byte of its value': async (store, id) => {
+    const { ciphertext } = await version(store, id, 1);
+    const changed = Buffer.from(ciphertext);
+    changed[20] = (changed[20] ?? 0) ^ 1;
+    await store.write((tx) =>
+      tx.updateTable('secret_versions').set({ ciphertext: changed }).where('secret_id', '=', id).execute(),
+    );
+  },
+  'no row of its version': async (store, id) => {
+    await store.write((tx) => tx.deleteFrom('secret_versions').where('secret_id', '=', id).execute());
+  },
+  'a changed version number': async (store, id) => {
+    await store.write((tx) => tx.updateTable('secrets').set({ current_version: 7 }).where('id', '=', id).execute());
+  },
+  'a changed hash of its name': async (store, id) => {
+    const name_hash = Buffer.alloc(32, 7);
+    await store.write((tx) => tx.updateTable('secrets').set({ name_hash }).where('id', '=', id).execute());
+  },
+  'the hash of its name cut, as a file of an earlier release': async (store, id) => {
+    const change = { name_hash: Buffer.alloc(3), hashed_as: 'file' };
+    await store.write((tx) => tx.updateTable('secrets').set(change).where('id', '=', id).execute());
+  },
+};
+
+for (const [damage, inflict] of Object.entries(DAMAGES)) {
+  eachStore(
+    `a secret with ${damage} is told by its id and can be deleted; the others are there`,
+    async (t, database) => {
+      const { vault, store, anotherServer } = await openVault(t, database);
+      const owner = await newOwner(store);
+      for (const name of ['A', 'B', 'C']) await vault.set(owner, named(name), `value of ${name}`);
+      const [a, b] = await vault.idsOf(owner, [named('A'), named('B')]);
+      assert.ok(a && b);
+      await inflict(store, b);
+      await touch(store, owner);
+
+      for (const one of [vault, await anotherServer()]) {
+        const { secrets, damaged } = await one.readable(owner);
+        assert.deepEqual(revealed(secrets), { A: 'value of A', C: 'value of C' });
+        assert.deepEqual(
+          damaged.map(({ id, size }) => ({ id, size })),
+          [{ id: b, size: 10 }],
+        );
+        assert.match(damaged[0]?.reason ?? '', /damaged|does not open/);
+        const listed = await one.list(owner);
+        const ids = [...listed.secrets, ...listed.damaged].map(({ id }) => id);
+        assert.deepEqual(
+          ids.sort(),
+          (await store.db.selectFrom('secrets').select('id').execute()).map(({ id }) => id).sort(),
+        );
+        assert.deepEqual(
+          listed.secrets.map(({ name }) => name).filter((name) => name !== named('B')),
+          ['A', 'C'],
+        );
+
+        const refused = { code: 'ERR_DECRYPTION_FAILED', message: new RegExp(b) };
+        await assert.rejects(one.get(owner), refused);
+        await assert.rejects(one.getForJob(owner, { secretIds: null, queue: 'Q' }), refused);
+        await assert.rejects(one.getForJob(owner, { secretIds: [b], queue: 'Q' }), refused);
+        const asked = await one.getForJob(owner, { secretIds: [a], queue: 'Q' });
+        assert.deepEqual(revealed(asked.secrets), { A: 'value of A' });
+        assert.equal((await one.namesOf(owner, [a, b])).get(a), named('A'));
+      }
+
+      const bystander = await newOwner(store);
+      assert.equal(await vault.deleteById(bystander, b), false);
+      assert.equal(await vault.deleteById(owner, b), true);
+      assert.equal(await vault.deleteById(owner, b), false);
+      await vault.set(owner, named('B'), 'anew');
+      assert.deepEqual(revealed(await vault.get(owner)), { A: 'value of A', B: 'anew', C: 'value of C' });
+    },
+  );
+}
+
+eachStore('an owner whose data key is damaged has no secret that opens, and is told so', async (t, database) => {
+  const { vault, store, anotherServer } = await openVault(t, database);
+  const owner = await newOwner(store);
+  await vault.set(owner, named('A'), 'a');
+  await store.write((tx) =>
+    tx
+      .updateTable('data_keys')
+      .set({ wrapped: Buffer.alloc(61, 1) })
+      .execute(),
+  );
+  const fresh = await anotherServer();
+  for (const answer of [fresh.readable(owner), fresh.list(owner), fresh.get(owner)]) {
+    await assert.rejects(answer, { code: 'ERR_DECRYPTION_FAILED', message: /data key/ });
+  }
 });
 
 eachStore('a changed bit, a cut value and a missing row are found', async (t, database) => {

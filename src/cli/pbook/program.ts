@@ -98,8 +98,8 @@ function addSecretCommands(pbook: Command): void {
     .action(async (words, options) => (await maskings()).masking(words, options));
   pbook
     .command('delete_secret')
-    .description('Delete a secret with all its versions.')
-    .usage('KEY [--json]')
+    .description('Delete a secret with all its versions, or a damaged one by the id that list_secrets tells.')
+    .usage('KEY|id=ID [--json]')
     .argument('[words...]')
     .option(...JSON_OPTION)
     .action(async (words, options) => (await secrets()).deleteSecret(words, options));

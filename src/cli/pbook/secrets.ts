@@ -67,7 +67,7 @@ export async function listSecrets(
   if (plain.length > 1) throw new UsageError('list_secrets takes full=True and nothing else');
   const whole = full === true || truthValue('full', named.full ?? plain[0]);
   const [secrets, carried, { tls_queues: weak }] = await withConnection(
-    ({ client }) => Promise.all([client.getSecrets(), client.getAttributes(), client.getQueueNotices()]),
+    ({ client }) => Promise.all([client.getSecrets(undefined, warn), client.getAttributes(), client.getQueueNotices()]),
     signal,
   );
   if (json) {
@@ -94,10 +94,15 @@ function setAttributes(told: Partial<ToldAttributes> = {}): GivenAttributes {
   return Object.fromEntries(ATTRIBUTE_NAMES.flatMap((name) => (told[name] ? [[name, told[name]]] : [])));
 }
 
-/** `delete_secret KEY` */
+/** `delete_secret KEY`, or `delete_secret id=ID` for a damaged one */
 export async function deleteSecret(words: readonly string[], { json, signal }: Options): Promise<void> {
   const [key, ...more] = words;
-  if (key === undefined || more.length > 0) throw new UsageError('delete_secret takes one KEY');
+  if (key === undefined || more.length > 0) throw new UsageError('delete_secret takes one KEY, or id=ID');
+  // No name has "=".
+  const id = /^id=(.*)$/s.exec(key)?.[1];
+  if (id !== undefined) {
+    return done(await withConnection(({ client }) => client.deleteSecretById(id), signal), json);
+  }
   const name = parseWireName(key);
   done(await withConnection(({ client }) => client.deleteSecret(name), signal), json);
 }

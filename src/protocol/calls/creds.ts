@@ -49,14 +49,27 @@ export const getUserSecrets = call({
   path: 'creds/get_user_secrets',
   http: 'GET',
   panda: true,
-  summary: 'The secrets of the caller, or those that `keys` names.',
+  summary:
+    'The secrets of the caller, or those that `keys` names. Without `keys`, damaged ones are left out and the message tells of them.',
   parameters: Type.Object({ keys: Type.Optional(Type.Array(Type.String())) }),
   answer: Type.String({ description: 'the JSON text of an object: wire name -> value' }),
+});
+
+export const deleteSecret = call({
+  path: 'creds/delete_secret',
+  http: 'POST',
+  panda: false,
+  summary: 'Deletes a secret by its id, with all its versions: also one that is damaged, whose name may be unknown.',
+  parameters: Type.Object({
+    id: Type.String({ description: 'as list_user_secrets tells it, or the message about a damaged secret' }),
+  }),
+  answer: Type.Null(),
 });
 
 /** One secret, without its value. */
 export type ListedSecret = Data<typeof ListedSecret>;
 const ListedSecret = Type.Object({
+  id: Type.String({ description: 'as delete_secret takes it' }),
   name: Type.String({ description: 'without the mark of a file' }),
   kind: Type.Enum(['string', 'file']),
   version: Version,
@@ -70,7 +83,8 @@ export const listUserSecrets = call({
   path: 'creds/list_user_secrets',
   http: 'GET',
   panda: false,
-  summary: 'Names, kinds, sizes, attributes and dates of the secrets, without values.',
+  summary:
+    'Names, kinds, sizes, attributes and dates of the secrets, without values. The message tells of those whose names do not open.',
   parameters: Type.Object({}),
   answer: Type.Array(ListedSecret),
 });

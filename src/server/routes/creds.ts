@@ -1,8 +1,9 @@
 import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
 import type { Delivery } from '../../delivery/delivery.ts';
 import * as calls from '../../protocol/calls/creds.ts';
 import { succeeded } from '../../protocol/envelope.ts';
-import { InvalidArgument } from '../../protocol/errors.ts';
+import { InvalidArgument, NotFound } from '../../protocol/errors.ts';
 import { parseWireName, splitWireName } from '../../protocol/names.ts';
 import {
   ATTRIBUTE_NAMES,
@@ -13,7 +14,8 @@ import {
 } from '../../protocol/secret-attributes.ts';
 import { trustedQueues } from '../../protocol/trusted-queues.ts';
 import { secretsText } from '../../vault/secrets-text.ts';
-import type { Vault } from '../../vault/vault.ts';
+import type { DamagedSecret, Vault } from '../../vault/vault.ts';
+import { damagedRemark } from '../damaged-remark.ts';
 import { ownerOf } from '../plugins/authentication.ts';
 import { route } from '../route.ts';
 
@@ -26,7 +28,7 @@ export interface SecretRooms {
 }
 
 /** A user's secrets. */
-export function credsRoutes(app: FastifyInstance, { vault, delivery, checkQueues }: SecretRooms): void {
+export function credsRoutes(app: FastifyInstance, { vault, delivery, checkQueues }: SecretRooms, logger: Logger): void {
   route(app, calls.setUserSecrets, async ({ key, value, ...given }, request) => {
     const owner = ownerOf(request);
     const [attribute] = ATTRIBUTE_NAMES.filter((name) => given[name] !== undefined);
@@ -48,13 +50,24 @@ export function credsRoutes(app: FastifyInstance, { vault, delivery, checkQueues
   });
 
   // PanDA answers JSON text inside JSON.
-  route(app, calls.getUserSecrets, async ({ keys }, request) =>
-    succeeded(secretsText(await vault.get(ownerOf(request), keys?.map(parseWireName)))),
-  );
+  route(app, calls.getUserSecrets, async ({ keys }, request) => {
+    const owner = ownerOf(request);
+    // Those that were named are answered whole or not at all; a list of all is what its owner finds the damaged ones by.
+    if (keys) return succeeded(secretsText(await vault.get(owner, keys.map(parseWireName))));
+    const { secrets, damaged } = await vault.readable(owner);
+    return succeeded(secretsText(secrets), remarkOn(damaged));
+  });
+
+  route(app, calls.deleteSecret, async ({ id }, request) => {
+    const found = await vault.deleteById(ownerOf(request), id);
+    if (!found) throw new NotFound(`you have no secret with the id ${id}`);
+    return succeeded(null, 'OK');
+  });
 
   route(app, calls.listUserSecrets, async (_args, request) => {
-    const secrets = await vault.list(ownerOf(request));
+    const { secrets, damaged } = await vault.list(ownerOf(request));
     const listed: calls.ListedSecret[] = secrets.map((secret) => ({
+      id: secret.id,
       ...splitWireName(secret.name),
       version: secret.version,
       size: secret.size,
@@ -62,7 +75,7 @@ export function credsRoutes(app: FastifyInstance, { vault, delivery, checkQueues
       created_at: isoTime(secret.createdAt),
       updated_at: isoTime(secret.updatedAt),
     }));
-    return succeeded(listed);
+    return succeeded(listed, remarkOn(damaged));
   });
 
   route(app, calls.getSecretVersions, async ({ key }, request) => {
@@ -86,6 +99,12 @@ export function credsRoutes(app: FastifyInstance, { vault, delivery, checkQueues
   });
 
   route(app, calls.getQueueNotices, async (_args, request) => succeeded(await delivery.queueNotices(ownerOf(request))));
+
+  /** For the caller, and by ids for the operator, whose database it is. */
+  function remarkOn(damaged: readonly DamagedSecret[]): string {
+    if (damaged.length > 0) logger.error({ part: 'vault', damagedSecrets: damaged.map(({ id }) => id) });
+    return damagedRemark(damaged);
+  }
 
   /** The one place where attributes are read: from here to the row they are in the spelling that is kept. */
   async function checkedAttributes(given: GivenAttributes): Promise<AttributeChange> {

@@ -43,8 +43,8 @@ const COMMANDS: Record<string, Command> = {
   async list_secrets({ full }, options) {
     await (await secrets()).listSecrets([], { full: full === true, ...options });
   },
-  async delete_secret({ key }, options) {
-    await (await secrets()).deleteSecret([String(key)], options);
+  async delete_secret({ key, id }, options) {
+    await (await secrets()).deleteSecret([id === undefined ? String(key) : `id=${id}`], options);
   },
   // As in PanDA's pbook, who types it at the prompt is not asked again.
   async delete_all_secrets(_given, options) {

@@ -78,13 +78,20 @@ def list_secrets(full=False):
     return _done("list_secrets", full=bool(full))
 
 
-def delete_secret(key):
+def delete_secret(key=None, id=None):
     """
-    Delete a secret with all its versions.
+    Delete a secret with all its versions, or a damaged one by the id that list_secrets() tells.
 
     example:
       >>> delete_secret('MY_SECRET')
+      >>> delete_secret(id='0b0e6a4c-4d2f-8a3b-9c41-5f0c8f6f2a11')
     """
+    if id is not None:
+        if key is not None:
+            raise TypeError("delete_secret takes a key or an id, not both")
+        if not isinstance(id, str):
+            raise TypeError(f"the id of delete_secret must be a str, not {_type(id)}")
+        return _done("delete_secret", id=id)
     _check_key("delete_secret", key)
     return _done("delete_secret", key=key)
 
