@@ -1,13 +1,15 @@
 import { posix } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { extract, type ReadEntry } from 'tar';
+import { extract, type ReadEntry, type Unpack } from 'tar';
 import { InvalidArgument } from '../protocol/errors.ts';
 import { MAX_UNPACKED_BYTES, MAX_UNPACKED_FILES } from '../protocol/limits.ts';
 
 /**
  * Unpacks a sandbox (tar, gzip or not) into an empty directory. A sandbox comes from a user and is not trusted: nothing is
  * written outside `directory`, whatever its paths and links say, and one that tries is refused as a whole.
+ *
+ * When it fails nothing is written any more: the directory can be removed.
  *
  * @param signal ends it, with an error
  * @throws {InvalidArgument} for a damaged archive; a path or link that is absolute, has `..` or leads out; anything but
@@ -17,6 +19,7 @@ export async function unpackSandbox(archive: Readable, directory: string, signal
   let refusal: string | undefined;
   let bytes = 0;
   let files = 0;
+  const taken: ReadEntry[] = [];
 
   const isWanted = (path: string, entry: ReadEntry): boolean => {
     bytes += entry.size;
@@ -26,26 +29,43 @@ export async function unpackSandbox(archive: Readable, directory: string, signal
     if (files > MAX_UNPACKED_FILES) refusal ??= `has more than ${MAX_UNPACKED_FILES} files`;
     if (refusal !== undefined) return false;
     entry.mode = (entry.mode ?? 0o600) & 0o777;
+    taken.push(entry);
     return true;
   };
 
+  const unpacking = extract({
+    cwd: directory,
+    strict: true,
+    keep: true,
+    preserveOwner: false,
+    filter: (path, entry) => isWanted(path, entry as ReadEntry),
+  });
   try {
-    await pipeline(
-      archive,
-      extract({
-        cwd: directory,
-        strict: true,
-        keep: true,
-        preserveOwner: false,
-        filter: (path, entry) => isWanted(path, entry as ReadEntry),
-      }),
-      signal ? { signal } : {},
-    );
+    await pipeline(archive, unpacking, signal ? { signal } : {});
   } catch (error) {
+    await stopWriting(unpacking, taken);
     if (!isArchiveError(error)) throw error;
     refusal ??= `is damaged: ${(error as Error).message}`;
   }
   if (refusal !== undefined) throw new InvalidArgument(`the sandbox ${refusal}`);
+}
+
+/** Begins no further entry, ends those that are being written, and waits for them: each has its path reserved until then. */
+async function stopWriting(unpacking: Unpack, entries: readonly ReadEntry[]): Promise<void> {
+  unpacking.on('error', () => {}); // The first error is the one that is told.
+  unpacking.removeAllListeners('entry');
+  unpacking.abort(new Error('given up'));
+  for (const entry of entries) entry.end();
+  const written = entries.map(
+    ({ path }) =>
+      new Promise<void>((resolve) => {
+        unpacking.reservations.reserve([path], (release) => {
+          release();
+          resolve();
+        });
+      }),
+  );
+  await Promise.all(written);
 }
 
 const KINDS: ReadonlySet<string> = new Set(['File', 'OldFile', 'ContiguousFile', 'Directory', 'SymbolicLink', 'Link']);

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
-import { lstatSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
 import { unpackSandbox } from '../../src/pilot/sandbox.ts';
 import { InvalidArgument } from '../../src/protocol/errors.ts';
 import { archive, type Entry } from './archives.ts';
@@ -91,3 +93,38 @@ test('an archive that ends early is refused', async (t) => {
   const whole = archive({ path: 'a', content: 'x'.repeat(100_000) });
   await assert.rejects(unpackSandbox(Readable.from([whole.subarray(0, whole.length - 30)]), folder), InvalidArgument);
 });
+
+const MANY: Entry[] = Array.from({ length: 300 }, (_, n) => ({ path: `d${n % 7}/f${n}`, content: 'x'.repeat(5000) }));
+
+const ENDS: Record<string, (signal: AbortController) => Iterable<Buffer> | AsyncIterable<Buffer>> = {
+  'that is refused at its last entry': () => [archive(...MANY, { path: '../evil', content: 'x' })],
+  'that is refused in gzip': () => [gzipSync(archive(...MANY, { path: '../evil', content: 'x' }))],
+  'that is cut in gzip': () => [gzipSync(archive(...MANY), { level: 0 }).subarray(0, 5700 * 150)],
+  'whose download fails': async function* () {
+    yield gzipSync(archive(...MANY), { level: 0 }).subarray(0, 5700 * 150);
+    throw new Error('connection lost');
+  },
+  'that is given up': async function* (controller) {
+    yield archive(...MANY).subarray(0, 5700 * 150);
+    controller.abort();
+    await setImmediate();
+    yield archive(...MANY).subarray(5700 * 150);
+  },
+};
+
+for (const [what, pieces] of Object.entries(ENDS)) {
+  test(`of a sandbox ${what} nothing is written any more afterwards`, async (t) => {
+    const outside = await temporaryFolder(t);
+    for (let n = 0; n < 5; n++) {
+      const inside = join(outside, `work${n}`);
+      mkdirSync(inside);
+      const controller = new AbortController();
+      const unpacked = unpackSandbox(Readable.from(pieces(controller)), inside, controller.signal);
+      await assert.rejects(unpacked);
+      rmSync(inside, { recursive: true });
+      mkdirSync(inside);
+      for (let turn = 0; turn < 20; turn++) await setImmediate();
+      assert.deepEqual(readdirSync(inside), []);
+    }
+  });
+}
