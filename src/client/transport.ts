@@ -121,7 +121,8 @@ async function readAnswer<T>({ response, check }: Started, url: URL): Promise<An
   const text = body.toString('utf8');
   if (response.statusCode === 503 || response.statusCode === 429)
     throw new Unavailable(`${url.origin} cannot answer now: ${reasonIn(text) ?? TRY_LATER}`);
-  if (response.statusCode !== 200) throw unexpectedStatus(response.statusCode ?? 0, url, response.headers.location);
+  if (response.statusCode !== 200)
+    throw unexpectedStatus(response.statusCode ?? 0, url, response.headers.location, reasonIn(text));
   const { success, message, data } = parseEnvelope<T>(text, url);
   if (success) return { message, data };
   if (response.headers['www-authenticate'] !== undefined) throw new Unauthenticated(message);
@@ -175,7 +176,12 @@ function notPanda(url: URL): Unavailable {
   );
 }
 
-function unexpectedStatus(status: number, url: URL, location: string | undefined): Unavailable | Unauthenticated {
+function unexpectedStatus(
+  status: number,
+  url: URL,
+  location: string | undefined,
+  reason: string | undefined,
+): Unavailable | Unauthenticated {
   if (status === 401) return new Unauthenticated(`${where(url)} does not accept this token (HTTP 401)`);
   if (status === 404)
     return new UnknownCall(
@@ -185,7 +191,7 @@ function unexpectedStatus(status: number, url: URL, location: string | undefined
     return new Unavailable(
       `${where(url)} sends elsewhere (HTTP ${status}): is PANDA_URL_SSL the server's own address?`,
     );
-  const advice = status >= 500 ? TRY_LATER : 'is PANDA_URL_SSL the address of a PanDA server?';
+  const advice = status >= 500 ? (reason ?? TRY_LATER) : 'is PANDA_URL_SSL the address of a PanDA server?';
   return new Unavailable(`${where(url)} answered HTTP ${status}: ${advice}`);
 }
 

@@ -113,6 +113,19 @@ test('a device is connected by the form of the own browser alone', async (t) => 
   assert.equal((await site.takeTokens(begun.device_code)).error, 'authorization_pending');
 });
 
+test("an address behind a code's page without its browser's session is no fault of the server's", async (t) => {
+  const site = await startLoginSite(t, { users: [], logLevel: 'error' });
+  for (const [path, status] of [
+    ['/device/ANYTHING', 400],
+    ['/device/a%20b', 400],
+  ] as const) {
+    const answer = await fetch(new URL(path, site.url), { headers: { accept: 'text/html' } });
+    assert.equal(answer.status, status, path);
+    assert.match(await answer.text(), /Something went wrong/);
+  }
+  assert.equal(site.logs(), '');
+});
+
 test("the form of a code without its browser's session starts over", async (t) => {
   const site = await startLoginSite(t, { users: [], logLevel: 'error' });
   const form = new URLSearchParams({ user_code: 'BCDF-GHJK', xsrf: 'none' });

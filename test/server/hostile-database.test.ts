@@ -271,7 +271,11 @@ eachStore('a join token that was moved to another queue lets nobody in', async (
   const token = await server.joinToken('default');
   await attack(`update join_tokens set queue = 'trusted' where id = '${token.id}'`);
   const join = await prepareJoin({ url: server.url, vo: 'panda:pilot' }, { token, queue: 'trusted', node: 'n' });
-  await assert.rejects(join(), { code: 'ERR_UNAVAILABLE' });
+  await assert.rejects(join(), {
+    code: 'ERR_UNAVAILABLE',
+    message: /HTTP 500: the server's data of this join token was changed, and its operator has to look into it/,
+  });
+  assert.match(server.logs(), new RegExp(`"joinToken":"${token.id}".*no pilot joins with this token`));
   assert.match(server.logs(), /ERR_DECRYPTION_FAILED/);
   assert.deepEqual(await attack('select id from pilots'), []);
 });

@@ -56,18 +56,25 @@ export async function showLinkedCode(ctx: KoaContextWithOIDC, next: () => Promis
 
 /**
  * A form whose page is from a session that has ended, or that came without its cookie: the person starts over. (The provider
- * begins a new session then and fails to save it.)
+ * begins a new session then and fails to save it.) An address that leads back to such a form, and to no login, is answered as one
+ * that has ended.
  */
 export async function startOverWithoutSession(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
   try {
     await next();
   } catch (error) {
     const { oidc } = ctx;
-    if (oidc?.route !== 'code_verification' || oidc.session?.exp !== undefined) throw error;
+    if (oidc?.session?.exp !== undefined) throw error;
+    if (oidc?.route === 'device_resume') {
+      return show(ctx, notice('Something went wrong', LOGIN_ENDED, { status: 400 }));
+    }
+    if (oidc?.route !== 'code_verification') throw error;
     ctx.redirect(oidc.urlFor('code_verification'));
     ctx.status = 303;
   }
 }
+
+const LOGIN_ENDED = 'This login has ended, or began in another browser. Start it again on your device.';
 
 export const signOutPages: SignOutPages = {
   logoutSource(ctx) {

@@ -4,7 +4,14 @@ import { callerId } from '../../identity/caller.ts';
 import type { PilotSessions } from '../../identity/pilot-sessions.ts';
 import * as calls from '../../protocol/calls/pilot-session.ts';
 import { succeeded } from '../../protocol/envelope.ts';
-import { Conflict, Forbidden, type PandaError } from '../../protocol/errors.ts';
+import {
+  Conflict,
+  DecryptionFailed,
+  Forbidden,
+  MissingRootKey,
+  type PandaError,
+  Tampered,
+} from '../../protocol/errors.ts';
 import { callerOf } from '../plugins/authentication.ts';
 import { requireSecureTransport } from '../plugins/transport.ts';
 import { route } from '../route.ts';
@@ -31,6 +38,16 @@ export function joinRoute(app: FastifyInstance, pilots: PilotSessions, logger: L
       // From somebody who holds a token, which is more than a guess.
       if (error instanceof Conflict || error instanceof Forbidden) {
         logger.warn({ part: 'join', joinToken: tokenId, refused: (error as PandaError).code, node, from: request.ip });
+      }
+      if (error instanceof Tampered || error instanceof DecryptionFailed || error instanceof MissingRootKey) {
+        const line = { part: 'join', joinToken: tokenId, fault: error.code, node, from: request.ip };
+        logger.error(line, `no pilot joins with this token: ${error.message}`);
+      }
+      // A pilot's operator need not be the server's, and reads no log of it.
+      if (error instanceof DecryptionFailed) {
+        throw new DecryptionFailed(
+          `the server's data of this join token was changed, and its operator has to look into it: ${error.message}`,
+        );
       }
       throw error;
     }
