@@ -1,13 +1,12 @@
-import { appendAudit } from '../audit/audit.ts';
 import { DecryptionFailed, type PandaError, UnknownFormat } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import type { WireName } from '../protocol/names.ts';
 import { attributesOf } from '../protocol/secret-attributes.ts';
 import type { DataKey } from '../sealing/data-key.ts';
 import { openName } from '../sealing/value-format.ts';
-import { deleteSecretRow, listSecretRows } from '../store/secrets.ts';
+import { listSecretRows } from '../store/secrets.ts';
+import type { Store } from '../store/store.ts';
 import type { DataKeys } from './data-keys.ts';
-import { type Changing, lockOwner, type Reading } from './owners.ts';
 
 /** A secret that does not open, as far as it is known; times are milliseconds since 1970 UTC. */
 export interface DamagedSecret {
@@ -68,7 +67,7 @@ export function wholeOrNone(id: string, damage: Damage): PandaError {
 
 /** Tells what the rows of damaged secrets still say. One that was deleted meanwhile is left out. */
 export async function describeDamaged(
-  { store, dataKeys }: Pick<Reading, 'store' | 'dataKeys'>,
+  { store, dataKeys }: { store: Store; dataKeys: DataKeys },
   owner: OwnerId,
   damages: ReadonlyMap<string, Damage>,
 ): Promise<DamagedSecret[]> {
@@ -89,20 +88,6 @@ export async function describeDamaged(
       updatedAt: row.updated_at,
       reason,
     };
-  });
-}
-
-/**
- * Deletes a secret by its id, with all its versions: nothing of it has to open.
- *
- * @returns false when the owner has none of that id
- */
-export async function deleteSecretById({ store, clock }: Changing, owner: OwnerId, id: string): Promise<boolean> {
-  return store.write(async (tx) => {
-    const head = await lockOwner(tx, owner);
-    if (!(await deleteSecretRow(tx, owner, id))) return false;
-    await appendAudit(tx, clock, owner, 'owner', 'secret.delete', { secret: id }, head);
-    return true;
   });
 }
 

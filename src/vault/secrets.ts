@@ -182,6 +182,20 @@ export async function deleteSecret(changing: Changing, owner: OwnerId, name: Wir
   });
 }
 
+/**
+ * Deletes a secret by its id, with all its versions: nothing of it has to open.
+ *
+ * @returns false when the owner has none of that id
+ */
+export async function deleteSecretById({ store, clock }: Changing, owner: OwnerId, id: string): Promise<boolean> {
+  return store.write(async (tx) => {
+    const head = await lockOwner(tx, owner);
+    if (!(await deleteSecretRow(tx, owner, id))) return false;
+    await appendAudit(tx, clock, owner, 'owner', 'secret.delete', { secret: id }, head);
+    return true;
+  });
+}
+
 /** Deletes every secret of an owner. @returns the number of them */
 export async function deleteAllSecrets({ store, clock }: Changing, owner: OwnerId): Promise<number> {
   return store.write(async (tx) => {

@@ -6,7 +6,7 @@ import type { AttributeChange } from '../protocol/secret-attributes.ts';
 import type { RootKeys } from '../sealing/root-keys.ts';
 import type { Store } from '../store/store.ts';
 import { createCurrentSecrets } from './current-secrets.ts';
-import { type DamagedSecret, deleteSecretById } from './damaged-secrets.ts';
+import type { DamagedSecret } from './damaged-secrets.ts';
 import { createDataKeys } from './data-keys.ts';
 import { type JobSecrets, type JobSecretsRequest, openJobSecrets } from './job-secrets.ts';
 import { destroyOwner } from './owners.ts';
@@ -15,6 +15,7 @@ import { listVersions, restoreVersion, type VersionInfo } from './secret-version
 import {
   deleteAllSecrets,
   deleteSecret,
+  deleteSecretById,
   listSecrets,
   type OpenedSecret,
   openReadable,
