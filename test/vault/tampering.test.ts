@@ -248,8 +248,8 @@ eachStore('an owner whose data key is damaged has no secret that opens, and is t
       .execute(),
   );
   const fresh = await anotherServer();
-  for (const answer of [fresh.readable(owner), fresh.list(owner), fresh.get(owner)]) {
-    await assert.rejects(answer, { code: 'ERR_DECRYPTION_FAILED', message: /data key/ });
+  for (const ask of [fresh.readable, fresh.list, fresh.get]) {
+    await assert.rejects(ask(owner), { code: 'ERR_DECRYPTION_FAILED', message: /data key/ });
   }
 });
 
