@@ -41,6 +41,7 @@ test('a job of the real client is expanded as PanDA does', () => {
       runDirectory: '.',
       outputs: Object.assign(Object.create(null), { 'out.txt': 'user.adoe.10000007._000003.out.txt' }),
       secretForms: ['json', 'env', 'files'],
+      leakedOutputs: 'warn',
       command: 'python my.py 7',
     },
   );
