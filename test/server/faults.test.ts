@@ -15,7 +15,7 @@ async function failingWith(error: Error): Promise<{ answer: Envelope; status: nu
   const rooms = {
     verifyToken: async () => ({ kind: 'user', issuer: 'embedded', subject: 'alice', queues: [] }),
     owners: { of: async () => 'owner' },
-    vault: { get: () => Promise.reject(error) },
+    vault: { readable: () => Promise.reject(error) },
   } as unknown as Rooms;
   const app = await createServer(rooms, { trustedProxies: [], clock: Date.now, logger });
   const headers = { authorization: 'Bearer token' };
