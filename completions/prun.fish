@@ -16,7 +16,7 @@ complete -c prun -n 'true' -l includeFile -r -F -d 'files with credentials to pa
 complete -c prun -n 'true' -l noBuild -d 'accepted; there is never a build step'
 complete -c prun -n 'true' -l vo -r -F -d 'the VO to submit for; PANDA_AUTH_VO otherwise'
 complete -c prun -n 'true' -l allowSecretInCommand -d 'submit an option that holds the value of one of your secrets; it is refused otherwise'
-complete -c prun -n 'true' -l yes -d 'submit files that hold values of your secrets; without it prun asks, and submits nothing where nobody can be asked'
+complete -c prun -n 'true' -l yes -d 'do not ask, only warn, where files hold values of your secrets'
 complete -c prun -n 'true' -l wait -d 'wait for the task to end; exit status 0 only when every job finished'
 complete -c prun -n 'true' -l json -d 'print the result for a program to read'
 complete -c prun -n 'true' -s h -l help -d 'print help'

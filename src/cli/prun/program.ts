@@ -75,10 +75,7 @@ export function createPrun(
       '--allowSecretInCommand',
       'submit an option that holds the value of one of your secrets; it is refused otherwise',
     )
-    .option(
-      '--yes',
-      'submit files that hold values of your secrets; without it prun asks, and submits nothing where nobody can be asked',
-    )
+    .option('--yes', 'do not ask, only warn, where files hold values of your secrets')
     .option('--wait', 'wait for the task to end; exit status 0 only when every job finished')
     .option('--json', 'print the result for a program to read')
     .addOption(new Option('--bexec <command>').hideHelp().argParser(refuseBuild))

@@ -6,7 +6,7 @@ const SHOWN_LEAKS = 10;
 
 /**
  * Warns of files that hold values of the user's secrets: a sandbox is stored on the server in clear, and goes to every job. At a
- * terminal the user is asked whether to go on; where nobody can be asked, only `--yes` goes on.
+ * terminal the user is asked whether to go on.
  *
  * @returns true to go on
  */
@@ -14,7 +14,7 @@ export async function checkSandbox(
   secrets: OwnSecrets,
   directory: string,
   paths: readonly string[],
-  { yes, terminal }: { yes: boolean; terminal: boolean },
+  { ask }: { ask: boolean },
 ): Promise<boolean> {
   const leaks = await findLeaks(secrets, directory, paths);
   for (const { path, line, names } of leaks.slice(0, SHOWN_LEAKS)) {
@@ -23,11 +23,7 @@ export async function checkSandbox(
   if (leaks.length > SHOWN_LEAKS) warn(`${leaks.length - SHOWN_LEAKS} more files hold values of your secrets`);
   if (leaks.length === 0) return true;
   note('With --useSecrets jobs get your secrets without that; leave files out with --excludeFile or a .prunignore');
-  if (yes) return true;
-  if (!terminal) {
-    note('--yes submits them all the same');
-    return false;
-  }
+  if (!ask) return true;
   const { confirm } = await import('@inquirer/prompts');
   const message = 'Submit all the same?';
   return await confirm({ message, default: false }, { output: process.stderr });

@@ -20,7 +20,7 @@ export async function submit(options: PrunOptions, args: readonly string[]): Pro
     includeFile = [],
     json = false,
   } = options;
-  const consent = { yes: options.yes === true, terminal: process.stdin.isTTY && process.stderr.isTTY };
+  const ask = !options.yes && process.stdin.isTTY && process.stderr.isTTY;
   const directory = process.cwd();
   const submitted = await withConnection(async (connection) => {
     const secrets = await ownSecrets(connection.client);
@@ -45,7 +45,7 @@ export async function submit(options: PrunOptions, args: readonly string[]): Pro
         exclude: excludeFile,
         include: includeFile,
         examine: async (paths) =>
-          !secrets || (await (await sandboxCheck()).checkSandbox(secrets, directory, paths, consent)),
+          !secrets || (await (await sandboxCheck()).checkSandbox(secrets, directory, paths, { ask })),
       },
       { step: json ? () => {} : info, warning: warn },
     );
