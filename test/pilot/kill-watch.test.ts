@@ -14,7 +14,7 @@ test('a job that its owner kills is ended within the time between two questions,
   panda.killing = true;
   const killedAt = performance.now();
   await running;
-  assert.ok(performance.now() - killedAt < 2000);
+  assert.ok(performance.now() - killedAt < 20_000);
   assert.equal((await panda.reported('failed'))['pilot_error_code'], 1144);
 });
 
