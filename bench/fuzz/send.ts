@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 
-/** What a fuzzed part did that it may not do. */
+/** A fault that the fuzz found in a part. */
 export interface Fault {
   what: string;
   input: string;

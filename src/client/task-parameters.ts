@@ -23,7 +23,7 @@ export interface TaskOptions {
   secretNames?: readonly WireName[] | undefined;
   /** In which forms jobs find them; in every one when left out. */
   secretForms?: readonly SecretForm[] | undefined;
-  /** What is done with outputs that hold secrets; `warn` when left out. */
+  /** The treatment of outputs that hold secrets; `warn` when left out. */
   leakedOutputs?: LeakedOutputs | undefined;
   site?: string | undefined;
   maxAttempts?: number | undefined;

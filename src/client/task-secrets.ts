@@ -15,7 +15,7 @@ export interface WantedSecrets {
   secrets?: readonly string[] | undefined;
   /** In which forms jobs find them; in every one when left out. */
   secretForms?: readonly SecretForm[] | undefined;
-  /** What is done with outputs that hold secrets, where it is not `warn`. */
+  /** The treatment of outputs that hold secrets, where it is not `warn`. */
   leakedOutputs?: LeakedOutputs | undefined;
   /** The queue; any when left out. */
   site?: string | undefined;

@@ -97,7 +97,7 @@ export async function giveJobs(
       return { job, secrets: await deliver(context, job, pilot, offer) };
     } catch (error) {
       const reason = error instanceof PandaError ? error.message : 'internal error';
-      // What no further attempt can mend.
+      // No further attempt can mend these.
       const isFinal = error instanceof NotFound || error instanceof DecryptionFailed || error instanceof Tampered;
       const retriable = !(isFinal || (error instanceof Forbidden && !job.anyQueue));
       await jobs.failAttempt(jobId, attempt, `its secrets could not be delivered: ${reason}`, { retriable });

@@ -19,7 +19,7 @@ export interface OutsideUser {
   readonly tokensFrom: number;
 }
 
-/** What says which one is meant. */
+/** The words that name one of them. */
 export type OutsideName = Pick<OutsideUser, 'issuer' | 'subject'>;
 
 /** In the order of issuers and names. */

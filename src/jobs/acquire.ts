@@ -51,7 +51,7 @@ export interface LeasedJob {
   name: string;
   /** From 1 within its task. */
   serial: number;
-  /** Whether it may run on any queue. */
+  /** True for a job that may run on any queue. */
   anyQueue: boolean;
   usesSecrets: boolean;
   /** The only secrets that it gets, or null for all of its owner's. */

@@ -42,7 +42,7 @@ export async function withRoom<T>(
   }
 }
 
-/** How long a file that nothing names is kept: its row may be about to be written. */
+/** A file that nothing names is kept this long: its row may be about to be written. */
 const ORPHAN_MILLISECONDS = DAY_MILLISECONDS;
 const AT_ONCE = 500;
 

@@ -210,7 +210,7 @@ function parseSecretsAs(value: unknown): ParameterPiece[] {
   return [{ text: `--secretsAs ${forms.join(',')} `, firstNumber: 1 }];
 }
 
-/** What is done with outputs that hold secrets, our extension: written into the jobs' parameters unless it is what is done anyway. */
+/** The treatment of outputs that hold secrets, our extension: written into the jobs' parameters unless it is what is done anyway. */
 function parseLeaked(value: unknown): ParameterPiece[] {
   if (value === undefined || value === null) return [];
   if (typeof value !== 'string') throw new InvalidArgument('leakedOutputs: must be a word');

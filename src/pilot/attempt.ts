@@ -163,7 +163,7 @@ async function work(
   return { end, outputs };
 }
 
-/** What became of the outputs when the job's secrets were looked for in them, which is told in the log and in the job's end. */
+/** The fate of the outputs when the job's secrets were looked for in them, which is told in the log and in the job's end. */
 async function withoutLeaks(
   end: AttemptEnd,
   collected: readonly Output[],

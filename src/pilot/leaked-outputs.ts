@@ -3,7 +3,7 @@ import { LEAK_SEARCH_SECONDS, MAX_SEARCHED_BYTES } from '../protocol/limits.ts';
 import type { JobSecret } from './job-secrets.ts';
 import type { Output } from './outputs.ts';
 
-/** What a search for secrets in the outputs of a job came to. */
+/** The result of a search for secrets in the outputs of a job. */
 export interface LeakSearch {
   /** The outputs that may be uploaded. */
   outputs: Output[];

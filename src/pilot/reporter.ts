@@ -18,7 +18,7 @@ export type PilotServer = Pick<
 export interface AttemptEnd {
   /** Absent when it finished. */
   failure?: AttemptFailed | undefined;
-  /** What its owner should know of one that finished. */
+  /** A note for the owner of one that finished. */
   finding?: string | undefined;
   /** Of the payload, when it ran: 128 and the signal's number for one that a signal ended. */
   exitCode?: number | undefined;

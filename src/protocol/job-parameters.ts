@@ -19,7 +19,7 @@ export interface JobParameters {
   outputs: Readonly<Record<string, string>>;
   /** The ways in which the job finds its secrets (`--secretsAs`, our extension); every way unless it says so. */
   secretForms: readonly SecretForm[];
-  /** What is done with outputs that hold secrets (`--leakedOutputs`, our extension). */
+  /** The treatment of outputs that hold secrets (`--leakedOutputs`, our extension). */
   leakedOutputs: LeakedOutputs;
   /** The command line for the shell (`-p`). */
   command: string;

@@ -1,7 +1,7 @@
 import { InvalidArgument } from './errors.ts';
 
 /**
- * What is done with an output of a job that holds values of the job's secrets: `warn`, it is told; `hold`, the output is not uploaded as
+ * The treatment of an output of a job that holds values of the job's secrets: `warn`, it is told; `hold`, the output is not uploaded as
  * well; `fail`, the job fails and uploads none.
  */
 export const LEAKED_OUTPUTS = ['warn', 'hold', 'fail'] as const;

@@ -242,7 +242,7 @@ export const MAX_LIVE_LOG_ANSWER_BYTES = 256 * 1024;
 /** The time that a server keeps it after the last part, when the whole log never comes. */
 export const LIVE_LOG_KEPT_SECONDS = 7 * 24 * 3600;
 export const LIVE_LOGS_CLEANING_SECONDS = 3600;
-/** How often files that nothing names any more are removed. */
+/** Time between two removals of files that nothing names any more. */
 export const ORPHANS_CLEANING_SECONDS = 6 * 3600;
 /** The time between two questions of a client that follows a task, and the time that it goes on when nobody answers. */
 export const FOLLOW_SECONDS = 2;

@@ -22,7 +22,7 @@ export interface InstallationKey {
    * @throws {DecryptionFailed} when it was changed, or belongs to another place @throws {UnknownFormat}
    */
   open(place: readonly string[], box: Uint8Array, what: string): string;
-  /** What stands in the database for a text that somebody could guess: found by it, and useless without the key. */
+  /** The stand-in, in the database, for a text that somebody could guess: found by it, and useless without the key. */
   hash(text: string): string;
 }
 

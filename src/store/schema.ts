@@ -202,7 +202,7 @@ interface BroughtFilesTable {
   owner_id: string;
   /** Days since 1970 UTC. */
   day: number;
-  /** What is under way counts as what it may come to. */
+  /** An upload under way counts with the size that it may come to. */
   bytes: number;
 }
 

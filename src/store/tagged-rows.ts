@@ -11,7 +11,7 @@ export type TaggedTable = {
  * All rows that say who gets what, with the columns that the tag of each covers: those that find the row, and those that decide.
  * Columns that a later migration added stand in `later`: null in the rows of before, and covered where they are not, so that the
  * tags of before hold.
- * What may change without a word to the room that owns the table (states, leases, times, what is for show) is not among them.
+ * Columns that may change without a word to the room that owns the table (states, leases, times, what is for show) are not among them.
  * The compiler asks for an entry of every table that has a `tag`. The other rows that decide hold a key which a root key wrapped
  * for their place (`WRAPPED_KEY_COLUMNS`), or are ciphertext as a whole (`provider_records`, `signing_keys`, `secrets`).
  */

@@ -7,7 +7,7 @@ export interface Wanted {
   queue: string;
   /** 1 when it may have those that name no queue. */
   anyQueue: 0 | 1;
-  /** Whether it may have those that get secrets. */
+  /** True for a pilot that may have jobs with secrets. */
   withSecrets: boolean;
 }
 

@@ -50,7 +50,7 @@ const PACKERS: Record<string, (content: Uint8Array) => Uint8Array | Promise<Uint
 
 test('a secret is found in each archive, also in one inside another, and a clean one has none', async () => {
   for (const [outer, packOuter] of Object.entries(PACKERS)) {
-    if (outer.startsWith('two')) continue; // What it unpacks to begins with text.
+    if (outer.startsWith('two')) continue; // Its content begins with text.
     for (const [inner, packInner] of Object.entries(PACKERS)) {
       const what = `${inner} in ${outer}`;
       const leaking = await search(await packOuter(await packInner(LEAK)));

@@ -25,7 +25,7 @@ interface TestJob {
   secrets?: Record<string, string>;
   /** In which forms the command finds them. */
   secretsAs?: string;
-  /** What is done with outputs that hold them. */
+  /** The treatment of outputs that hold them. */
   leakedOutputs?: string;
   /** The number of others that its owner has. */
   secretsLeftOut?: number;

@@ -24,7 +24,7 @@ export interface TestServer {
   url: string;
   /** Its data folder. */
   folder: string;
-  /** What it works on, and an administration command beside it. */
+  /** The rooms that it works on, and an administration command beside it. */
   installation: Installation;
   /** A token for a user, whose account is made at first. */
   userToken(name: string, options?: { ttlSeconds?: number }): Promise<string>;

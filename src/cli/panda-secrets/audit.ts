@@ -75,7 +75,7 @@ function nameOf(chain: string): string {
   return chain === SYSTEM ? 'the system' : `owner ${chain}`;
 }
 
-/** What `audit heads` printed, once or several times. @throws {Misconfigured} */
+/** Reads the output of `audit heads`, printed once or several times. @throws {Misconfigured} */
 async function readHeads(file: string): Promise<KeptHead[]> {
   const text = await readFile(file, 'utf8').catch((error) => {
     throw new Misconfigured(`${file} cannot be read (${error.code})`);
