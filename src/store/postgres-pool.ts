@@ -76,7 +76,7 @@ export function steadyPool(pool: pg.Pool): PostgresPool {
 
   /** One connection to Kysely, for as long as it holds it: another client takes its place where a read is tried again. */
   function held(first: pg.PoolClient): PostgresPoolClient {
-    let client = first;
+    let client: pg.PoolClient | undefined = first;
     let inTransaction = false;
     /** Of the transaction: the attempt to undo it fails as well, and knows less. */
     let ended: ConnectionLost | undefined;
@@ -86,23 +86,24 @@ export function steadyPool(pool: pg.Pool): PostgresPool {
       if (ended) throw ended;
       for (let tries = 0; ; tries++) {
         try {
+          client ??= await connect();
           return await query(client, sql, parameters);
         } catch (error) {
-          if (!(error instanceof ConnectionLost)) throw error;
+          if (!client || !(error instanceof ConnectionLost)) throw error;
           if (inTransaction || !sql.startsWith('select')) {
             ended = error;
             throw error;
           }
-          await beforeAnother(tries, error);
-          const next = await connect();
+          // Its place first: in a full pool there is no other to wait for.
           client.release(true);
-          client = next;
+          client = undefined;
+          await beforeAnother(tries, error);
         }
       }
     }
 
     // Without the other form of `query`, which is for cursors.
-    const release = (destroy = false) => client.release(destroy || lost.has(client));
+    const release = (destroy = false) => client?.release(destroy || lost.has(client));
     return { query: run, release } as unknown as PostgresPoolClient;
   }
 

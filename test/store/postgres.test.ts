@@ -69,8 +69,10 @@ onPostgres('what only reads is asked again when its connection was closed', asyn
   const [store, other] = [await openPostgres(database.url ?? '', { connections: 1 }), await database.open()];
   await store.write((tx) => tx.insertInto('queues').values(queue('A')).execute());
   const pid = await store.write(sessionOf);
-  await sql`select pg_terminate_backend(${pid})`.execute(other.db);
-  assert.deepEqual(await namesOf(store), ['A']);
+  await store.db.connection().execute(async (held) => {
+    await end(other, pid);
+    assert.deepEqual(await namesOf({ ...store, db: held }), ['A']);
+  });
   await store.close();
 });
 
