@@ -2,6 +2,7 @@ import type { Administration } from '../protocol/administration.ts';
 import { administrationCalls } from './administration.ts';
 import { type JobLogCalls, jobLogCalls } from './job-logs.ts';
 import { type JobCalls, jobCalls, type PilotCalls, pilotCalls } from './jobs.ts';
+import { type LoginCalls, loginCalls } from './logins.ts';
 import type { ConnectionOptions } from './requester.ts';
 import { type SandboxCalls, sandboxCalls } from './sandboxes.ts';
 import { type SecretCalls, secretCalls } from './secrets.ts';
@@ -15,7 +16,15 @@ export interface ClientOptions extends ConnectionOptions {
 }
 
 /** The PanDA protocol as functions; one object talks to one server as one caller. */
-export interface Client extends SecretCalls, TaskCalls, JobCalls, JobLogCalls, PilotCalls, SandboxCalls, SystemCalls {
+export interface Client
+  extends SecretCalls,
+    TaskCalls,
+    JobCalls,
+    JobLogCalls,
+    PilotCalls,
+    SandboxCalls,
+    SystemCalls,
+    LoginCalls {
   /** `https://HOST:PORT` of the server. */
   readonly origin: string;
   /** The calls of an operator. */
@@ -49,6 +58,7 @@ export function createClient(options: ClientOptions): Client {
     ...pilotCalls(transport),
     ...sandboxCalls(transport, cache),
     ...systemCalls(transport),
+    ...loginCalls(transport),
     close() {
       transport.close();
       cache.close();

@@ -24,6 +24,8 @@ export interface Caller {
   readonly expiresAt: number;
   /** The queues that a pilot serves; none for a user. */
   readonly queues: readonly string[];
+  /** The login that its token is of, where the embedded provider gave it: `logins.ts` knows it by that. */
+  readonly login?: string;
   /** Each of its requests proves that it is the pilot's own, whatever lies between: what it offers to seal to is its own too. */
   readonly proven?: true;
 }

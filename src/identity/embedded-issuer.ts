@@ -17,6 +17,9 @@ const PILOT_ROLE = 'pilot';
  */
 export const ISSUED_AT_CLAIM = 'iat_ms';
 
+/** The login of which a token is, where it is of one: `Logins` knows it by that. */
+export const LOGIN_CLAIM = 'login_id';
+
 /** The issuer that every installation has: it signs tokens for accounts of the store and for pilots. */
 export interface EmbeddedIssuer {
   /** For the token verifier: the tokens that this module makes. */
@@ -46,10 +49,13 @@ export async function openEmbeddedIssuer({
   signingKeys,
   clock,
   findAccount,
+  isLoginThere = async () => true,
 }: {
   signingKeys: SigningKeys;
   clock: () => number;
   findAccount?: (subject: string) => Promise<Pick<Account, 'role' | 'tokensFrom'> | undefined>;
+  /** False when a login was ended: its tokens are void. */
+  isLoginThere?: (login: string) => Promise<boolean>;
 }): Promise<EmbeddedIssuer> {
   const { issuer } = await signingKeys.current();
 
@@ -79,8 +85,11 @@ export async function openEmbeddedIssuer({
       async asOfNow(caller: Caller, claims: JWTPayload) {
         if (caller.kind === 'pilot') return caller;
         const account = await findAccount(caller.subject);
-        if (account && issuedAt(claims) < account.tokensFrom) throw voidToken();
-        return account && { ...caller, kind: account.role };
+        if (!account) return undefined;
+        const login = claims[LOGIN_CLAIM];
+        const isOfLogin = typeof login === 'string';
+        if (issuedAt(claims) < account.tokensFrom || (isOfLogin && !(await isLoginThere(login)))) throw voidToken();
+        return { ...caller, kind: account.role, ...(isOfLogin && { login }) };
       },
     }),
   };

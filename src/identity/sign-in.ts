@@ -1,6 +1,6 @@
 import { type AuditActor, appendAudit, recordAct, SYSTEM } from '../audit/audit.ts';
 import { type Tell, tellNobody } from '../events/events.ts';
-import { Forbidden, NotFound, TooManyTries, Unauthenticated } from '../protocol/errors.ts';
+import { Forbidden, InvalidArgument, NotFound, TooManyTries, Unauthenticated } from '../protocol/errors.ts';
 import { MAX_SIGN_IN_FAILURES, PASSWORD_LINK_SECONDS, SIGN_IN_FAILURES_SECONDS } from '../protocol/limits.ts';
 import * as rows from '../store/accounts.ts';
 import * as links from '../store/password-links.ts';
@@ -26,6 +26,14 @@ export interface SignIn {
    * @throws {InvalidArgument} when the password is too short or too long
    */
   setPassword(name: string, password: string, by?: AuditActor): Promise<void>;
+  /**
+   * Replaces the password of the account with this `sub` by one that its owner, who knows the present one, chose; ends all its logins
+   * and makes its tokens void. A wrong present password counts as a try to sign in.
+   *
+   * @throws {Forbidden} when the present password is wrong, or none was ever chosen
+   * @throws {TooManyTries} {InvalidArgument} as above
+   */
+  changePassword(subject: string, current: string, password: string): Promise<void>;
   /**
    * The secret part of a link at which the account's password may be chosen once, within `PASSWORD_LINK_SECONDS`.
    *
@@ -92,20 +100,38 @@ export function createSignIn({
     await appendAudit(tx, clock, SYSTEM, by, 'user.password', { account: subject, name });
   }
 
+  async function signIn(typed: string, password: string): Promise<Account> {
+    const name = typed.trim().toLowerCase();
+    if (!/^[a-z0-9._-]{1,32}$/.test(name)) throw wrong();
+    await refuseTooManyTries(name);
+    const row = await rows.findAccount(store.db, name);
+    const right = await isPassword(password, row?.password_hash);
+    if (row && right && row.disabled === 1) {
+      await recordAct(store, clock, 'server', 'login.refuse', { account: row.subject, reason: 'disabled' });
+      tell({ event: 'login.refused', how: 'disabled' });
+    }
+    if (!row || !right || row.disabled === 1) throw wrong();
+    await store.write((tx) => deleteSignInFailures(tx, name));
+    return accountOf(row);
+  }
+
   return {
-    async signIn(typed, password) {
-      const name = typed.trim().toLowerCase();
-      if (!/^[a-z0-9._-]{1,32}$/.test(name)) throw wrong();
-      await refuseTooManyTries(name);
-      const row = await rows.findAccount(store.db, name);
-      const right = await isPassword(password, row?.password_hash);
-      if (row && right && row.disabled === 1) {
-        await recordAct(store, clock, 'server', 'login.refuse', { account: row.subject, reason: 'disabled' });
-        tell({ event: 'login.refused', how: 'disabled' });
+    signIn,
+
+    async changePassword(subject, current, password) {
+      const row = await rows.findAccountBySubject(store.db, subject);
+      if (!row?.password_hash) {
+        throw new Forbidden('your account has no password so far: ask an operator for a link at which you choose one');
       }
-      if (!row || !right || row.disabled === 1) throw wrong();
-      await store.write((tx) => deleteSignInFailures(tx, name));
-      return accountOf(row);
+      checkNewPassword(password, row.name);
+      if (password === current) throw new InvalidArgument('the new password is the present one: choose another');
+      try {
+        await signIn(row.name, current);
+      } catch (error) {
+        throw error instanceof Unauthenticated ? new Forbidden('this is not your present password') : error;
+      }
+      const hash = await hashPassword(password);
+      await store.write((tx) => replacePassword(tx, subject, row.name, hash, `account:${subject}`));
     },
 
     async setPassword(name, password, by = 'operator') {

@@ -95,7 +95,8 @@ export function createTokenVerifier({
 /** For a token that was issued before all of that person's were made void. */
 export function voidToken(): Unauthenticated {
   return new Unauthenticated(
-    'the token is void: since it was issued its user was logged out, was stopped or got a new password. Log in again',
+    'the token is void: its login was ended, or since it was issued its user was logged out, was stopped or got a new password. ' +
+      'Log in again',
   );
 }
 

@@ -24,6 +24,7 @@ import { credsRoutes, type SecretRooms } from './routes/creds.ts';
 import { fileServerRoutes } from './routes/file-server.ts';
 import { jobRoutes } from './routes/job.ts';
 import { jobLogRoutes, pilotJobLogRoutes } from './routes/job-log.ts';
+import { ownLoginRoutes } from './routes/login.ts';
 import { olderPilotRoutes } from './routes/older-pilot.ts';
 import { loginRoutes } from './routes/openid.ts';
 import { pilotRoutes } from './routes/pilot.ts';
@@ -106,6 +107,7 @@ export async function createServer(
     jobRoutes(users, rooms);
     jobLogRoutes(users, rooms);
     await fileServerRoutes(users, rooms);
+    if (rooms.login) ownLoginRoutes(users, rooms.login);
   });
   await app.register(async (pilots) => {
     requireCaller(pilots, rooms, 'pilot');

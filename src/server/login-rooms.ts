@@ -1,5 +1,6 @@
 import type { Account } from '../identity/accounts.ts';
 import type { AuthConfig } from '../identity/auth-config.ts';
+import type { Logins } from '../identity/logins.ts';
 import type { IdentityProvider } from '../identity/provider/provider.ts';
 import type { SignIn } from '../identity/sign-in.ts';
 
@@ -8,6 +9,7 @@ export interface LoginRooms {
   /** The provider; known once the server listens, because its address may be that. */
   provider(): IdentityProvider;
   signIn: SignIn;
+  logins: Logins;
   /** The account with this `sub`, if it may be used. */
   findAccount(subject: string): Promise<Account | undefined>;
   /** Counts one more try under a key, on all servers of one database. @param ttl milliseconds until the count begins anew */

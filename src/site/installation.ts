@@ -6,6 +6,7 @@ import { makeFolder } from '../files/make-folder.ts';
 import { findActiveAccount } from '../identity/accounts.ts';
 import { readEarlierSigningKeys, removeEarlierSigningKeys } from '../identity/earlier-signing-keys.ts';
 import { type EmbeddedIssuer, openEmbeddedIssuer } from '../identity/embedded-issuer.ts';
+import { isLoginThere } from '../identity/logins.ts';
 import { openSigningKeys } from '../identity/signing-keys.ts';
 import { Misconfigured } from '../protocol/errors.ts';
 import type { InstallationKey } from '../sealing/installation-key.ts';
@@ -97,6 +98,7 @@ export async function openInstallation(
       signingKeys: opened,
       clock,
       findAccount: (subject) => findActiveAccount(store, subject),
+      isLoginThere: (login) => isLoginThere(store, login),
     });
     return { store, issuer, rootKeys, key, blobFolder: join(data, 'blobs'), reserve, isNew, close };
   } catch (error) {

@@ -3,6 +3,7 @@ import type { Tell } from '../events/events.ts';
 import { findActiveAccount } from '../identity/accounts.ts';
 import { authConfigs } from '../identity/auth-config.ts';
 import { trustExternalIssuer } from '../identity/external-issuer.ts';
+import { createLogins } from '../identity/logins.ts';
 import { findOutsideUser } from '../identity/outside-users.ts';
 import { createIdentityProvider, removeEndedLogins } from '../identity/provider/provider.ts';
 import { createSignIn } from '../identity/sign-in.ts';
@@ -48,6 +49,7 @@ export function createLogin(
     login: {
       provider,
       signIn: createSignIn({ store, clock, tell }),
+      logins: createLogins({ store, records: key, clock }),
       findAccount: (subject) => findActiveAccount(store, subject),
       async countTry(key, milliseconds) {
         const now = clock();

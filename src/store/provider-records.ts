@@ -63,3 +63,46 @@ export async function deleteProviderRecordsOfSubject(db: Database, subject: stri
 export async function deleteEndedProviderRecords(db: Database, now: number): Promise<void> {
   await db.deleteFrom('provider_records').where('expires_at', '<', now).execute();
 }
+
+/** True while the record is there, ended or not. */
+export async function hasProviderRecord(db: Database, model: string, idHash: string): Promise<boolean> {
+  const query = db.selectFrom('provider_records').select('id_hash').where('model', '=', model);
+  return (await query.where('id_hash', '=', idHash).executeTakeFirst()) !== undefined;
+}
+
+/**
+ * The logins of a person, as the provider keeps them: grants of programs that have something to go on with, and sessions of browsers;
+ * beside them the notes of who they are (model `Login`), also those of logins that are gone.
+ */
+export function listLoginRecords(db: Database, subject: string, now: number): Promise<ProviderRecord[]> {
+  return db
+    .selectFrom('provider_records')
+    .selectAll()
+    .where('subject', '=', subject)
+    .where('expires_at', '>', now)
+    .where((is) =>
+      is.or([
+        is('model', 'in', ['Session', 'Login']),
+        is.and([
+          is('model', '=', 'Grant'),
+          is.exists(
+            is
+              .selectFrom('provider_records as token')
+              .select('token.id_hash')
+              .whereRef('token.grant_id', '=', 'provider_records.id_hash')
+              .where('token.expires_at', '>', now),
+          ),
+        ]),
+      ]),
+    )
+    .execute();
+}
+
+/** Removes one login of a person and all that it was given. */
+export async function deleteLoginRecords(db: Database, subject: string, idHash: string): Promise<void> {
+  await db
+    .deleteFrom('provider_records')
+    .where('subject', '=', subject)
+    .where((is) => is.or([is('id_hash', '=', idHash), is('grant_id', '=', idHash), is('uid', '=', idHash)]))
+    .execute();
+}

@@ -13,15 +13,15 @@ import { parseJoinToken } from '../../src/protocol/join.ts';
 import { sandboxChecksum } from '../../src/protocol/sandbox-checksum.ts';
 import { newRecipient } from '../../src/sealing/delivery.ts';
 import { taskParameters } from '../jobs/farm.ts';
+import { PASSWORD, startLoginSite } from '../login/login-site.ts';
 import { allCalls } from './calls.ts';
 import { type Exchange, type Middle, startMiddle } from './middle.ts';
-import { startServer } from './start.ts';
 
 const BYTES_TYPE = 'application/octet-stream';
 const NOTHING = { worker_id: '1', harvester_id: 'h', status: 'running' };
 
 test('every call answers what its schema says, and nothing beside it', async (t) => {
-  const { middle, connection, user, operator, pilot, sealedPilot } = await setUp(t);
+  const { middle, connection, user, operator, browsing, pilot, sealedPilot } = await setUp(t);
   await keepSecrets(user);
   const taskIds = await submitTasks(user);
   await lookAtTasks(user, taskIds);
@@ -34,6 +34,7 @@ test('every call answers what its schema says, and nothing beside it', async (t)
   await user.get('system/get_user_attributes', {});
   await pilot.get('system/get_user_attributes', {});
   await administer(operator, connection);
+  await endOwnLogins(browsing);
   assert.equal((await user.get('creds/get_queue_notices', {})).data.changes.length, 1);
   await pilot.post('pilot/update_worker_status', NOTHING);
   await pilot.post('pilot/update_worker_node', { site: 's', host_name: 'n', cpu_model: 'c' });
@@ -71,7 +72,7 @@ function closed<T>(schema: T): T {
 
 /** A user and two pilots, who reach the server by way of a proxy that keeps what it answers. */
 async function setUp(t: TestContext) {
-  const server = await startServer(t, { settings: { trustedProxies: ['127.0.0.1'] } });
+  const server = await startLoginSite(t, { users: ['lara'], settings: { trustedProxies: ['127.0.0.1'] } });
   const middle: Middle = await startMiddle(t, server.url);
   const connection = { url: middle.url, ca: [middle.ca], vo: 'panda' };
   const [userToken, operatorToken, pilotToken] = [
@@ -79,15 +80,17 @@ async function setUp(t: TestContext) {
     await server.operatorToken(),
     await server.pilotToken('trusted', { allowTlsSecrets: true }),
   ];
+  const { id_token } = await server.logIn('lara');
   const join = await prepareJoin(connection, { token: await server.joinToken(), queue: 'default', node: 'node1' });
   const user = createTransport({ ...connection, token: async () => userToken });
   const operator = createTransport({ ...connection, token: async () => operatorToken });
+  const browsing = createTransport({ ...connection, token: async () => id_token });
   const pilot = createTransport({ ...connection, token: async () => pilotToken });
   const sealedPilot = createTransport({ ...connection, signer: await join() });
   t.after(() => {
-    for (const transport of [user, operator, pilot, sealedPilot]) transport.close();
+    for (const transport of [user, operator, browsing, pilot, sealedPilot]) transport.close();
   });
-  return { middle, connection, user, operator, pilot, sealedPilot };
+  return { middle, connection, user, operator, browsing, pilot, sealedPilot };
 }
 
 async function keepSecrets(user: Transport): Promise<void> {
@@ -178,6 +181,13 @@ async function administer(operator: Transport, connection: Connection): Promise<
   const { pilots, refused } = (await operator.get('admin/list_pilots', {})).data;
   assert.ok(refused[0]);
   await operator.post('admin/end_pilot', { pilot: pilots[0]?.id ?? '' });
+}
+
+async function endOwnLogins(user: Transport): Promise<void> {
+  const { data } = await user.get('login/list_logins', {});
+  await user.post('login/end_login', { id: data.find(({ kind }) => kind === 'browser')?.id ?? '' });
+  await user.post('login/end_all_logins', {});
+  await user.post('login/change_password', { current: PASSWORD, password: 'another long password' });
 }
 
 type Connection = Parameters<typeof prepareJoin>[0];

@@ -1,9 +1,13 @@
+import { hostname } from 'node:os';
 import type { CustomFetch } from 'openid-client';
 import { Misconfigured } from '../../protocol/errors.ts';
 import { isLoopback } from '../../protocol/loopback.ts';
+import { VERSION } from '../../protocol/version.ts';
 import { createRequester } from '../requester.ts';
 import type { TlsTrust } from '../tls-trust.ts';
 
+/** By the name of the machine somebody tells their logins apart. */
+const USER_AGENT = `panda-secrets/${VERSION} (${hostname().replace(/[^\x20-\x7e]|[()]/g, '?')})`;
 /** Largest answer of an issuer, in bytes. */
 const MAX_ANSWER_BYTES = 1024 * 1024;
 
@@ -28,7 +32,11 @@ export function createIssuerFetch(trust: Partial<TlsTrust>): { fetch: CustomFetc
       const text = body === undefined || body === null ? undefined : Buffer.from(String(body));
       const { response } = await requester.start(
         url,
-        { method, headers: { ...headers, ...(text && { 'content-length': text.length }) }, ...(signal && { signal }) },
+        {
+          method,
+          headers: { ...headers, 'user-agent': USER_AGENT, ...(text && { 'content-length': text.length }) },
+          ...(signal && { signal }),
+        },
         text,
       );
       const chunks: Buffer[] = [];

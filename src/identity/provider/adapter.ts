@@ -1,8 +1,8 @@
 import { type Adapter, type AdapterPayload, errors } from 'oidc-provider';
-import { DecryptionFailed, Tampered } from '../../protocol/errors.ts';
 import * as rows from '../../store/provider-records.ts';
 import type { Store } from '../../store/store.ts';
 import type { OwnRecords } from '../own-records.ts';
+import { openRecord, sealRecord } from './sealed-record.ts';
 
 /**
  * Where the OpenID provider keeps its records: one object for each kind (`RefreshToken`, `Session`, ...). All of a record is under
@@ -60,25 +60,4 @@ export function createAdapters({
       },
     };
   };
-}
-
-type Place = Omit<rows.ProviderRecord, 'payload' | 'consumed_at'>;
-
-function sealRecord(key: OwnRecords, place: Place, payload: string): string {
-  return key.seal(fieldsOf(place), payload).toString('base64');
-}
-
-function openRecord(key: OwnRecords, row: rows.ProviderRecord): string {
-  try {
-    return key.open(fieldsOf(row), Buffer.from(row.payload, 'base64'), 'the record of a login');
-  } catch (error) {
-    if (error instanceof DecryptionFailed) throw new Tampered('provider_records', `${row.model} ${row.id_hash}`);
-    throw error;
-  }
-}
-
-/** All of the row but that it was used, which is noted where it stands. */
-function fieldsOf({ model, id_hash, subject, grant_id, user_code, uid, expires_at }: Place): string[] {
-  const fields = [id_hash, subject, grant_id, user_code, uid, expires_at];
-  return ['provider record', model, ...fields.map((field) => JSON.stringify(field))];
 }

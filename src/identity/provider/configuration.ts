@@ -15,7 +15,7 @@ import {
 } from '../../protocol/limits.ts';
 import type { Store } from '../../store/store.ts';
 import { findActiveAccount } from '../accounts.ts';
-import { AUDIENCE, COMMAND_LINE_CLIENT, ISSUED_AT_CLAIM } from '../embedded-issuer.ts';
+import { AUDIENCE, COMMAND_LINE_CLIENT, ISSUED_AT_CLAIM, LOGIN_CLAIM } from '../embedded-issuer.ts';
 import type { OwnRecords } from '../own-records.ts';
 import { createAdapters } from './adapter.ts';
 import { grantsByItself, interactionPolicy } from './consent.ts';
@@ -59,17 +59,17 @@ export function providerConfiguration({
     routes: PATHS,
     scopes: ['openid', 'offline_access', 'panda'],
     claims: {
-      openid: ['sub', ISSUED_AT_CLAIM],
+      openid: ['sub', ISSUED_AT_CLAIM, LOGIN_CLAIM],
       profile: ['name', 'preferred_username', 'groups'],
       email: ['email'],
     },
     // PanDA's clients read name and groups from the ID token alone.
     conformIdTokenClaims: false,
-    findAccount: accountFinder(store, vo, clock),
+    findAccount: accountFinder({ store, records, vo, clock }),
     extraTokenClaims: async (_ctx, token) => {
       const now = clock();
       const account = 'accountId' in token ? await findActiveAccount(store, token.accountId) : undefined;
-      return account && accountClaims(account, vo, now);
+      return account && { ...accountClaims(account, vo, now), ...loginClaim(records, token) };
     },
     pkce: { required: () => true },
     rotateRefreshToken: true,
@@ -128,13 +128,23 @@ export function providerConfiguration({
 }
 
 /** The claims of an account's tokens; none of one that is disabled or removed. */
-function accountFinder(store: Store, vo: string, clock: () => number): FindAccount {
-  return async (_ctx, subject) => {
+function accountFinder({
+  store,
+  records,
+  vo,
+  clock,
+}: {
+  store: Store;
+  records: OwnRecords;
+  vo: string;
+  clock: () => number;
+}): FindAccount {
+  return async (_ctx, subject, token) => {
     // Before the account is read: when it is logged out meanwhile, the token is of before.
     const now = clock();
     const account = await findActiveAccount(store, subject);
     if (!account) return undefined;
-    const claims = { sub: account.subject, ...accountClaims(account, vo, now) };
+    const claims = { sub: account.subject, ...accountClaims(account, vo, now), ...loginClaim(records, token) };
     return { accountId: account.subject, claims: () => claims };
   };
 }
@@ -145,6 +155,12 @@ function accountClaims(
   now: number,
 ): Omit<AccountClaims, 'sub'> {
   return { name: displayName, preferred_username: name, groups: [vo], [ISSUED_AT_CLAIM]: now };
+}
+
+/** Names the login that a token is of, so that it is void once that was ended. */
+function loginClaim(records: OwnRecords, token: object | undefined): Record<string, string> {
+  const grantId = token && 'grantId' in token ? token.grantId : undefined;
+  return typeof grantId === 'string' ? { [LOGIN_CLAIM]: records.hash(grantId) } : {};
 }
 
 const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';

@@ -10,6 +10,7 @@ import type { Store } from '../../store/store.ts';
 import type { OwnRecords } from '../own-records.ts';
 import type { SigningKey, SigningKeySet, SigningKeys } from '../signing-keys.ts';
 import { loadLibrary, takeSloppyScopes } from './library.ts';
+import { noteLogins } from './login-notes.ts';
 import { showLinkedCode, startOverWithoutSession } from './rendering.ts';
 
 /** The embedded OpenID provider. */
@@ -86,6 +87,7 @@ export function createIdentityProvider({
     takeSloppyScopes(provider);
     provider.use(startOverWithoutSession);
     provider.use(showLinkedCode);
+    provider.use(noteLogins({ store, records, clock, onFault }));
     provider.on('server_error', (_ctx, error) => onFault(error));
     (provider as EventEmitter).on('error', onFault);
     return provider;
