@@ -77,7 +77,7 @@ test('a login whose refresh token another program has used is taken as that prog
 
 test('an ending login is used to its end when the issuer cannot renew it', async (t) => {
   const { site, home } = await loggedIn(t);
-  await site.store.db.deleteFrom('provider_records').where('model', '=', 'RefreshToken').execute();
+  await site.store.write((tx) => tx.deleteFrom('provider_records').where('model', '=', 'RefreshToken').execute());
   home.age(ENDING);
   assert.equal((await home.pbook('whoami')).status, 0);
   home.age(3601);
