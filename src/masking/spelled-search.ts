@@ -66,7 +66,7 @@ export function createSpelledSearch(
   filter: BlockFilter,
   found: (start: number, end: number, state: number) => void,
 ): SpelledSearch {
-  const { step, childOf, fallbackOf, depths, longestEnding } = automaton;
+  const { step, childOf, fallbackOf, isWhole, depths } = automaton;
   const { sieve, windowBytes } = filter;
   const spellings = createSpellings();
   let threads: Thread[] = [];
@@ -78,7 +78,7 @@ export function createSpelledSearch(
     let reached = state;
     let place = at;
     for (;;) {
-      if (longestEnding[reached] === depths[reached]) found(start, place, reached);
+      if (isWhole(reached)) found(start, place, reached);
       if (place >= text.length || KIND[text[place] as number] !== ORDINARY) break;
       reached = childOf(reached, text[place++] as number);
       if (reached === 0) return;

@@ -109,7 +109,7 @@ const worstCases: Record<string, { patterns: string[]; text: string }> = {
 
 for (const [name, { patterns, text }] of Object.entries(worstCases)) {
   test(`each byte is read a bounded number of times: ${name}`, () => {
-    const automaton = createAutomaton(patterns as Pattern[]);
+    const automaton = createAutomaton(new Set(patterns as Pattern[]));
     let steps = 0;
     const counting = {
       ...automaton,
