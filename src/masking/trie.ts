@@ -36,10 +36,7 @@ export function createTrie(patterns: ReadonlySet<Pattern>): Trie {
   for (const [byte, group] of groupedAt(0, patterns)) rootChildren[byte] = -waiting.push(group);
 
   function childOf(state: number, byte: number): number {
-    if (state === 0) {
-      const child = rootChildren[byte] as number;
-      return child >= 0 ? child : (rootChildren[byte] = grow(child, 1));
-    }
+    if (state === 0) return childOfRoot(byte);
     const flags = next[state] as number;
     if (flags === (HAS_NEXT | byte)) return state + 1;
     if ((flags & HAS_BRANCHES) === 0) return 0;
@@ -47,6 +44,14 @@ export function createTrie(patterns: ReadonlySet<Pattern>): Trie {
     if (child >= 0) return child;
     const grown = grow(child, (depths[state] as number) + 1);
     branches.set(state, byte, grown);
+    return grown;
+  }
+
+  function childOfRoot(byte: number): number {
+    const child = rootChildren[byte] as number;
+    if (child >= 0) return child;
+    const grown = grow(child, 1);
+    rootChildren[byte] = grown;
     return grown;
   }
 
