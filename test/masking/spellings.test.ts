@@ -130,6 +130,8 @@ test('a finished line is shown at once, though it ends like a secret in base64, 
   assert.equal(write(`ends like one: ${beginning}\n`), `ends like one: ${beginning}\n`);
   assert.equal(write(`${'0f'.repeat(32)}\n`), `${'0f'.repeat(32)}\n`, 'a digest');
   assert.equal(write('C:\\\n'), 'C:\\\n');
+  assert.equal(write('3'), '3', 'no line of a dump begins so');
+  assert.equal(write('2\n'), '2\n');
   const block = `${'Q'.repeat(64)}${beginning}\n`;
   assert.equal(write(block), 'Q'.repeat(64));
   assert.equal(write('something else\n'), `${beginning}\nsomething else\n`);
