@@ -10,6 +10,7 @@ import { BODY_SECONDS, IDLE_SECONDS, MAX_HEADER_BYTES } from '../protocol/limits
 import type { Vault } from '../vault/vault.ts';
 import type { LoginRooms } from './login-rooms.ts';
 import { setAnswerHeaders } from './plugins/answer-headers.ts';
+import { validateWhenNeeded } from './plugins/arguments.ts';
 import { decorateCaller, type Identity, requireCaller } from './plugins/authentication.ts';
 import { readJsonBodies } from './plugins/body.ts';
 import { limitBodyTime } from './plugins/body-time.ts';
@@ -75,11 +76,11 @@ export async function createServer(
     connectionTimeout: IDLE_SECONDS * 1000,
     requestTimeout: 0, // A large upload may take long; `limitBodyTime` ends other bodies.
     return503OnClosing: false, // A request that arrives on an open connection while the server stops is still answered.
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, verbose: true } },
     frameworkErrors: answerBadUrl,
     clientErrorHandler: answerBadHttp,
   }) as unknown as FastifyInstance;
 
+  app.setValidatorCompiler(validateWhenNeeded());
   const methods = new Map<string, Call['http'][]>();
   app.addHook('onRoute', ({ url, method }) => {
     methods.set(url, [...(methods.get(url) ?? []), method as Call['http']]);
