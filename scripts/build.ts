@@ -5,8 +5,9 @@ import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { transformationScript } from '../src/server/routes/transformation-script.ts';
 import { billOfMaterials } from './build/bill-of-materials.ts';
-import { bundle, PROGRAMS } from './build/bundles.ts';
+import { bundle } from './build/bundles.ts';
 import { noticesOf } from './build/notices.ts';
+import { PROGRAMS } from './build/programs.ts';
 import { buildShell } from './build/shell.ts';
 import { shippedPackages } from './build/shipped-packages.ts';
 

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { startEmbeddedPostgres } from '../test/embedded-postgres.ts';
+import { buildTestPrograms } from './build/test-programs.ts';
 
 const root = join(import.meta.dirname, '..');
 const options = process.argv.slice(2).filter((argument) => argument.startsWith('-'));
@@ -19,7 +20,10 @@ if (files.length === 0) {
 // One PostgreSQL for all test files, each test having a database of its own. Where none can start, the tests that want
 // one say so and are skipped.
 const given = process.env['PANDA_TEST_DATABASE_URL'];
-const postgres = given ? undefined : await startEmbeddedPostgres().catch(() => undefined);
+const [postgres, programs] = await Promise.all([
+  given ? undefined : startEmbeddedPostgres().catch(() => undefined),
+  buildTestPrograms(root),
+]);
 
 const child = spawn(
   process.execPath,
@@ -31,9 +35,18 @@ const child = spawn(
     ...options,
     ...files,
   ],
-  { cwd: root, stdio: 'inherit', env: { ...process.env, PANDA_TEST_DATABASE_URL: given ?? postgres?.url } },
+  {
+    cwd: root,
+    stdio: 'inherit',
+    env: {
+      ...process.env,
+      PANDA_TEST_DATABASE_URL: given ?? postgres?.url,
+      PANDA_TEST_PROGRAMS: programs.folder,
+    },
+  },
 );
 child.on('exit', async (status) => {
   await postgres?.stop();
+  programs.remove();
   process.exitCode = status ?? 1;
 });

@@ -30,7 +30,11 @@ const node = pinnedNode();
 // Node calls ML-KEM and its SQLite experimental on standard error; the programs here mean to use them.
 const child = spawn(node, ['--disable-warning=ExperimentalWarning', ...process.argv.slice(2)], {
   stdio: 'inherit',
-  env: { ...process.env, PATH: dirname(node) + delimiter + (process.env.PATH ?? '') },
+  env: {
+    NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'compiled'),
+    ...process.env,
+    PATH: dirname(node) + delimiter + (process.env.PATH ?? ''),
+  },
 });
 for (const signal of SIGNALS) process.on(signal, () => child.kill(signal));
 child.on('exit', (code, signal) => {

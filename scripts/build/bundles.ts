@@ -1,13 +1,6 @@
 import { join } from 'node:path';
 import { type BuildOptions, build } from 'esbuild';
-
-/** The programs of the package, with the file that each begins in. */
-export const PROGRAMS = {
-  pbook: 'src/cli/pbook/main.ts',
-  prun: 'src/cli/prun/main.ts',
-  'panda-secrets': 'src/cli/panda-secrets/main.ts',
-  'panda-pilot': 'src/pilot/main.ts',
-};
+import { PROGRAMS, type Program } from './programs.ts';
 
 /** The thread in which pbook's prompt runs Python. */
 const PYTHON_THREAD = 'src/cli/pbook/shell/python-thread.ts';
@@ -17,6 +10,18 @@ const REQUIRE =
   'const require = (id) => { const found = process.getBuiltinModule(id); if (found) return found; ' +
   "throw Object.assign(new Error('no module ' + id), { code: 'MODULE_NOT_FOUND' }); };";
 
+const COMMON = {
+  bundle: true,
+  platform: 'node',
+  target: 'node24',
+  format: 'esm',
+  minifySyntax: true,
+  legalComments: 'none', // They stand together in THIRD-PARTY-LICENSES.
+  metafile: true,
+  // `pg` asks for its native companion, and Pyodide for sockets, only when told to use it.
+  external: ['pg-native', 'ws'],
+} satisfies BuildOptions;
+
 /**
  * Bundles the programs, each into chunks of its own, so that a command loads what it needs
  * (docs/decisions/0006-programs-in-chunks.md).
@@ -25,43 +30,42 @@ const REQUIRE =
  * @returns the files that the bundles are made of, relative to `root`
  */
 export async function bundle(root: string, lib?: string): Promise<ReadonlySet<string>> {
-  const common: BuildOptions = {
-    absWorkingDir: root,
-    bundle: true,
-    write: lib !== undefined,
-    platform: 'node',
-    target: 'node24',
-    format: 'esm',
-    minifySyntax: true,
-    legalComments: 'none', // They stand together in THIRD-PARTY-LICENSES.
-    metafile: true,
-    // `pg` asks for its native companion, and Pyodide for sockets, only when told to use it.
-    external: ['pg-native', 'ws'],
-  };
-  const folder = lib ?? join(root, 'dist', 'lib');
   const inputs = new Set<string>();
-  const add = async (options: BuildOptions) => {
-    const { metafile } = await build({ ...common, ...options });
-    for (const input of Object.keys(metafile?.inputs ?? {})) inputs.add(input);
+  const add = (files: readonly string[]) => {
+    for (const file of files) inputs.add(file);
   };
-  // Each by itself: what two programs share would otherwise be cut into many small files, each of which takes time to load.
-  for (const [out, entry] of Object.entries(PROGRAMS)) {
-    await add({
-      entryPoints: [{ in: join(root, entry), out }],
-      outdir: folder,
-      splitting: true,
-      chunkNames: '[name]-[hash]',
-      // `oidc-provider` finds its records' lifetimes by the names of its classes.
-      keepNames: out === 'panda-secrets',
-      banner: { js: REQUIRE },
-    });
-  }
-  await add({
+  for (const program of Object.keys(PROGRAMS) as Program[]) add(await bundleProgram(program, root, lib));
+  const { metafile } = await build({
+    ...COMMON,
+    absWorkingDir: root,
+    write: lib !== undefined,
     entryPoints: [join(root, PYTHON_THREAD)],
-    outfile: join(folder, 'python/thread.js'),
+    outfile: join(lib ?? join(root, 'dist/lib'), 'python/thread.js'),
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
   });
+  add(Object.keys(metafile.inputs));
   return inputs;
+}
+
+/**
+ * Bundles one program by itself: what two programs share would otherwise be cut into many small files, each of which takes time to load.
+ *
+ * @returns the files that it is made of
+ */
+export async function bundleProgram(name: Program, root: string, lib?: string): Promise<string[]> {
+  const { metafile } = await build({
+    ...COMMON,
+    absWorkingDir: root,
+    write: lib !== undefined,
+    entryPoints: [{ in: join(root, PROGRAMS[name]), out: name }],
+    outdir: lib ?? join(root, 'dist/lib'),
+    splitting: true,
+    chunkNames: '[name]-[hash]',
+    // `oidc-provider` finds its records' lifetimes by the names of its classes.
+    keepNames: name === 'panda-secrets',
+    banner: { js: REQUIRE },
+  });
+  return Object.keys(metafile.inputs);
 }

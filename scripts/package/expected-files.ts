@@ -1,4 +1,4 @@
-import { PROGRAMS } from '../build/bundles.ts';
+import { PROGRAMS } from '../build/programs.ts';
 
 const names = Object.keys(PROGRAMS);
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { test } from 'node:test';
 import { ok, startStub } from '../client/stub-server.ts';
-import { environment, programPath, run } from './run.ts';
+import { programPath } from '../programs.ts';
+import { environment, run } from './run.ts';
 import { noTerminal, openTerminal } from './terminal.ts';
 
 const TASK = { jediTaskID: 10000001, reqID: 7, taskName: 'user.adoe.one/', status: 'failed', pctfinished: 50 };

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { LOOPBACK } from '../client/certificates.ts';
+import { programPath } from '../programs.ts';
 import { pandaSecrets, type RunningServer } from './panda-secrets.ts';
 
 const NOBODY = 65534;
@@ -229,9 +230,12 @@ test('another process of its user reads nothing of the memory of a server', nobo
   const folder = mkdtempSync(join(tmpdir(), 'panda-memory-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   chownSync(folder, NOBODY, NOBODY);
-  const main = join(import.meta.dirname, '..', '..', 'src', 'cli', 'panda-secrets', 'main.ts');
   const as = { uid: NOBODY, gid: NOBODY, env: { PATH: process.env['PATH'], HOME: folder }, cwd: folder };
-  const server = spawn(process.execPath, [main, 'serve', '--port', '0', '--data', join(folder, 'data')], as);
+  const server = spawn(
+    process.execPath,
+    [programPath('panda-secrets'), 'serve', '--port', '0', '--data', join(folder, 'data')],
+    as,
+  );
   t.after(() => server.kill('SIGKILL'));
   const said = await new Promise<string>((resolve) => {
     let text = '';

@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { programPath } from '../programs.ts';
 
-const MAIN = join(import.meta.dirname, '..', '..', 'src', 'cli', 'panda-secrets', 'main.ts');
+const MAIN = programPath('panda-secrets');
 
 export interface Done {
   status: number | null;

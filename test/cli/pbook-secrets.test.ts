@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type Handler, no, ok, type StubServer, startStub } from '../client/stub-server.ts';
-import { environment, programPath, run } from './run.ts';
+import { programPath } from '../programs.ts';
+import { environment, run } from './run.ts';
 
 test('set_secret sends what it is given and says OK', async () => {
   await using stub = await startStub(keeping());

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { unsignedToken } from '../client/stub-server.ts';
+import { programPath } from '../programs.ts';
 
 export interface Outcome {
   status: number | null;
@@ -29,10 +30,6 @@ export function environment(url: string): Record<string, string> {
     PANDA_AUTH_ID_TOKEN: unsignedToken(),
     PANDA_CONFIG_ROOT: CONFIG_FOLDER,
   };
-}
-
-export function programPath(program: 'pbook' | 'prun'): string {
-  return join(import.meta.dirname, `../../src/cli/${program}/main.ts`);
 }
 
 /** Runs a program as a process of its own, to its end. */

@@ -2,7 +2,8 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
-import { environment, programPath } from './run.ts';
+import { programPath } from '../programs.ts';
+import { environment } from './run.ts';
 
 /** Why there can be no terminal here, for `skip`; false where there can be one. */
 export const noTerminal: string | false =

@@ -5,27 +5,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
+import { PROGRAMS, type Program } from '../../scripts/build/programs.ts';
 import { no, ok, startStub } from '../client/stub-server.ts';
+import { programPath, programWords } from '../programs.ts';
 import { environment } from './run.ts';
 
 // Containers on Kubernetes and OpenShift, and `docker -u`: the user has a number, no name and no home.
 const UID = 54_321;
 const asUser = ['--reuid', `${UID}`, '--regid', `${UID}`, '--clear-groups'];
-const src = join(import.meta.dirname, '../../src');
-const PROGRAMS = {
-  pbook: join(src, 'cli/pbook/main.ts'),
-  prun: join(src, 'cli/prun/main.ts'),
-  'panda-secrets': join(src, 'cli/panda-secrets/main.ts'),
-  'panda-pilot': join(src, 'pilot/main.ts'),
-};
 const skip =
-  spawnSync('setpriv', [...asUser, process.execPath, '--check', PROGRAMS.pbook]).status === 0
+  spawnSync('setpriv', [...asUser, process.execPath, '--check', programPath('pbook')]).status === 0
     ? false
     : 'needs root, setpriv, and a clone that others can read';
 
 for (const home of ['unset', 'read-only'] as const) {
   test(`every program tells its help to a user without an entry, HOME ${home}`, { skip }, async () => {
-    for (const program of Object.keys(PROGRAMS) as (keyof typeof PROGRAMS)[]) {
+    for (const program of Object.keys(PROGRAMS) as Program[]) {
       const { status, stdout, stderr } = await runAsUser(program, ['--help'], { home });
       assert.deepEqual([program, status, stderr], [program, 0, '']);
       assert.match(stdout, /Usage/);
@@ -66,7 +61,7 @@ for (const home of ['unset', 'read-only'] as const) {
 
 /** Runs a program in a folder of the user's own, with nothing else in its environment. */
 async function runAsUser(
-  program: keyof typeof PROGRAMS,
+  program: Program,
   args: readonly string[],
   { home, env = {} }: { home: 'unset' | 'read-only'; env?: Record<string, string> },
 ) {
@@ -75,15 +70,11 @@ async function runAsUser(
   chmodSync(readOnly.path, 0o555);
   writeFileSync(join(own.path, 'my.py'), '');
   chownSync(own.path, UID, UID);
-  const child = spawn(
-    'setpriv',
-    [...asUser, process.execPath, '--disable-warning=ExperimentalWarning', PROGRAMS[program], ...args],
-    {
-      cwd: own.path,
-      env: { PATH: process.env['PATH'], ...(home === 'read-only' && { HOME: readOnly.path }), ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  );
+  const child = spawn('setpriv', [...asUser, ...programWords(program), ...args], {
+    cwd: own.path,
+    env: { PATH: process.env['PATH'], ...(home === 'read-only' && { HOME: readOnly.path }), ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const [stdout, stderr, status] = await Promise.all([
     text(child.stdout),
     text(child.stderr),

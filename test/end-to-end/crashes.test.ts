@@ -20,7 +20,6 @@ import { openInstallation } from '../../src/site/installation.ts';
 import { keepKilling } from './restarting.ts';
 import { filesBelow, tracesOf } from './site.ts';
 
-const SOURCE = join(import.meta.dirname, '../../src');
 const JOBS = 54;
 const LEASE_SECONDS = 3;
 const LINES = 20_000;
@@ -35,7 +34,7 @@ test('pilots and the server are killed at random, and every job ends once, whole
   const between = (least: number, most: number) => () => least + random() * (most - least);
 
   const site = await prepareSite(t);
-  const server = keepKilling(t, async () => [join(SOURCE, 'cli/panda-secrets/main.ts'), 'serve', '--port', site.port], {
+  const server = keepKilling(t, async () => [...programWords('panda-secrets'), 'serve', '--port', site.port], {
     lifetime: between(3500, 8000),
     env: site.environment,
   });
@@ -101,6 +100,8 @@ with open("out.txt", "w") as out:
         if line % ${LINES / 4} == 0:
             time.sleep(random.random() / 3)
 `;
+
+import { programWords } from '../programs.ts';
 
 function wholeOutput(serial: number): string {
   return Array.from({ length: LINES }, (_, line) => `${serial} ${line}\n`).join('');
@@ -171,7 +172,7 @@ async function prepareSite(t: TestContext) {
         isolate,
       };
       return [
-        join(SOURCE, 'pilot/main.ts'),
+        ...programWords('panda-pilot'),
         '--allow-root',
         ...Object.entries(options).flatMap(([name, text]) => [`--${name}`, text]),
       ];

@@ -15,12 +15,12 @@ export interface RestartingProgram {
 }
 
 /**
- * @param arguments_ the program's file and arguments, made for each start
+ * @param commandLine the program and its arguments, made for each start
  * @param until the life of a start, in milliseconds, drawn for each
  */
 export function keepKilling(
   t: TestContext,
-  arguments_: () => Promise<string[]>,
+  commandLine: () => Promise<string[]>,
   { lifetime, env }: { lifetime: () => number; env: NodeJS.ProcessEnv },
 ): RestartingProgram {
   let child: ChildProcess | undefined;
@@ -54,8 +54,8 @@ export function keepKilling(
 
   async function run(): Promise<void> {
     while (!isStopping) {
-      const words = await arguments_();
-      child = spawn(process.execPath, [...process.execArgv, ...words], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+      const [file = '', ...words] = await commandLine();
+      child = spawn(file, words, { env, stdio: ['ignore', 'pipe', 'pipe'] });
       for (const stream of [child.stdout, child.stderr]) stream?.on('data', (bytes) => (output += bytes));
       if (!isSpared) {
         timer = setTimeout(() => {

@@ -3,14 +3,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-
-const source = join(import.meta.dirname, '..', '..', 'src');
-const programs = {
-  pbook: join(source, 'cli/pbook/main.ts'),
-  prun: join(source, 'cli/prun/main.ts'),
-  'panda-secrets': join(source, 'cli/panda-secrets/main.ts'),
-  'panda-pilot': join(source, 'pilot/main.ts'),
-};
+import type { Program } from '../../scripts/build/programs.ts';
+import { programWords } from '../programs.ts';
 
 /** A program that has ended. */
 export interface Ran {
@@ -88,8 +82,7 @@ export async function startSite(t: TestContext): Promise<Site> {
         PANDA_URL_SSL: url,
         PANDA_AUTH_ID_TOKEN: token,
       };
-      const as = (program: keyof typeof programs, args: string[], input = '') =>
-        run(program, args, { cwd: directory, env, input });
+      const as = (program: Program, args: string[], input = '') => run(program, args, { cwd: directory, env, input });
       return {
         directory,
         token,
@@ -140,10 +133,8 @@ export function tracesOf(text: string): Buffer[] {
 }
 
 async function serve(env: NodeJS.ProcessEnv): Promise<{ server: ChildProcess; url: string; output(): string }> {
-  const server = spawn(process.execPath, [...process.execArgv, programs['panda-secrets'], 'serve', '--port', '0'], {
-    env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const [node, ...words] = programWords('panda-secrets');
+  const server = spawn(node, [...words, 'serve', '--port', '0'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   const url = await new Promise<string>((resolve, reject) => {
     for (const stream of [server.stdout, server.stderr]) {
@@ -159,12 +150,13 @@ async function serve(env: NodeJS.ProcessEnv): Promise<{ server: ChildProcess; ur
 }
 
 function run(
-  program: keyof typeof programs,
+  program: Program,
   args: string[],
   { cwd, env, input = '' }: { cwd: string; env: NodeJS.ProcessEnv; input?: string },
 ): Promise<Ran> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [...process.execArgv, programs[program], ...args], { cwd, env });
+    const [node, ...words] = programWords(program);
+    const child = spawn(node, [...words, ...args], { cwd, env });
     const ran: Ran = { status: null, stdout: '', stderr: '' };
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       ran.stdout += text;

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { StoredLogin } from '../../src/client/login/read-login.ts';
-import { type Outcome, programPath } from '../cli/run.ts';
+import type { Outcome } from '../cli/run.ts';
+import { programPath } from '../programs.ts';
 
 /** Somebody's account on a machine with `pbook`. */
 export interface Home {

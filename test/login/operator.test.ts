@@ -7,10 +7,11 @@ import { test } from 'node:test';
 import { listAccounts } from '../../src/identity/accounts.ts';
 import { Misconfigured, Unauthenticated } from '../../src/protocol/errors.ts';
 import { readSettings } from '../../src/site/settings.ts';
+import { programPath } from '../programs.ts';
 import { startLoginSite } from './login-site.ts';
 import { createVisitor } from './visitor.ts';
 
-const MAIN = join(import.meta.dirname, '../../src/cli/panda-secrets/main.ts');
+const MAIN = programPath('panda-secrets');
 
 test('an account is added with the password on standard input', async (t) => {
   const site = await startLoginSite(t, { users: [] });

@@ -5,13 +5,14 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { livingProcesses } from '../../src/pilot/processes.ts';
+import { programPath } from '../programs.ts';
 import { temporaryFolder, until, whereIs } from './folders.ts';
 import { asNobody, bubblewrap, canBeNobody, isRoot } from './isolated.ts';
 import { startPanda } from './panda.ts';
 import { pilotFor } from './pilots.ts';
 import { stubToken } from './stub-session.ts';
 
-const MAIN = join(import.meta.dirname, '../../src/pilot/main.ts');
+const MAIN = programPath('panda-pilot');
 const ATTACK = readFileSync(join(import.meta.dirname, 'kernel.py'), 'utf8');
 const NOBODY = 65534;
 const VALUE = 'random-string-of-alice';

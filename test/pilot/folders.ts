@@ -3,6 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { inspect } from 'node:util';
+
+/** For a machine with much else to do. */
+const PATIENCE_SECONDS = 100;
 
 /** A directory that goes with the test. */
 export async function temporaryFolder(t: TestContext): Promise<string> {
@@ -26,11 +30,15 @@ export function whereIs(text: string, ...folders: string[]): string[] {
   return [...new Set(found)];
 }
 
-/** Looks again and again until what is seen is as wanted. */
+/** Looks again and again until what is seen is as wanted; where it never is, the test fails with both and what was seen last. */
 export async function until<T>(look: () => T, isWanted: (seen: T) => boolean): Promise<T> {
+  const giveUpAt = performance.now() + PATIENCE_SECONDS * 1000;
   for (;;) {
     const seen = look();
     if (isWanted(seen)) return seen;
+    if (performance.now() > giveUpAt) {
+      throw new Error(`not within ${PATIENCE_SECONDS} s: ${isWanted} of ${look}; seen last: ${inspect(seen)}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
+import { programPath } from '../programs.ts';
 import { temporaryFolder } from './folders.ts';
 import { bubblewrap } from './isolated.ts';
 import { startPanda } from './panda.ts';
 import { stubToken } from './stub-session.ts';
 
-const MAIN = join(import.meta.dirname, '../../src/pilot/main.ts');
+const MAIN = programPath('panda-pilot');
 const canOpenThem = spawnSync('bash', ['-c', 'exec 5000</etc']).status === 0;
 
 for (const isolate of ['on', 'off'] as const) {

@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
+import { programPath } from '../programs.ts';
 
 const NOBODY = 65534;
-const MAIN = join(import.meta.dirname, '../../src/pilot/main.ts');
+const MAIN = programPath('panda-pilot');
 
 /** Options of a test that needs bubblewrap: skipped where it does not work. */
 export const bubblewrap: { skip: string | false } = {

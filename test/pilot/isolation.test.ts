@@ -7,13 +7,14 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { livingProcesses } from '../../src/pilot/processes.ts';
+import { programPath } from '../programs.ts';
 import { temporaryFolder, until } from './folders.ts';
 import { asNobody, bubblewrap, canBeNobody, isRoot } from './isolated.ts';
 import { type PandaServer, startPanda } from './panda.ts';
 import { pilotFor } from './pilots.ts';
 import { stubToken } from './stub-session.ts';
 
-const MAIN = join(import.meta.dirname, '../../src/pilot/main.ts');
+const MAIN = programPath('panda-pilot');
 const QUIET = ['--disable-warning=ExperimentalWarning'];
 const NOBODY = 65534;
 

@@ -9,11 +9,12 @@ import { takeLock } from '../../src/pilot/pilot-lock.ts';
 import { startTimeOf } from '../../src/pilot/processes.ts';
 import { LOOPBACK } from '../client/certificates.ts';
 import { no, startStub } from '../client/stub-server.ts';
+import { programPath } from '../programs.ts';
 import { temporaryFolder, until, whereIs } from './folders.ts';
 import { type PandaServer, startPanda } from './panda.ts';
 import { stubToken } from './stub-session.ts';
 
-const MAIN = join(import.meta.dirname, '../../src/pilot/main.ts');
+const MAIN = programPath('panda-pilot');
 const VALUE = 'random-string-of-alice';
 
 interface Started {
@@ -271,7 +272,7 @@ test('a pilot whose server is away waits for it', async (t) => {
 test('a pilot that the server refuses ends with status 1 and says why', async (t) => {
   const panda = await startPanda(t);
   const folder = await temporaryFolder(t);
-  const args = ['--queue', 'q', '--token-file', '-', '--server', panda.url, '--workdir', folder];
+  const args = ['--queue', 'q', '--token-file', '-', '--server', panda.url, '--workdir', folder, '--allow-root'];
   const other = stubToken().replace(/\..*$/, `.${'A'.repeat(43)}`);
   const { status, said } = await pandaPilot(t, args, other).ended;
   assert.equal(status, 1);
@@ -284,7 +285,19 @@ test("a pilot trusts its site's own certificates where they are named, as the ot
   await using site = await startStub({ 'pilot/join': () => no('whose token is that?') }, LOOPBACK);
   const certificate = join(folder, 'site.pem');
   writeFileSync(certificate, LOOPBACK.cert);
-  const args = ['--queue', 'q', '--token-file', '-', '--server', site.url, '--workdir', folder, '--idle-exit', '1'];
+  const args = [
+    '--queue',
+    'q',
+    '--token-file',
+    '-',
+    '--server',
+    site.url,
+    '--workdir',
+    folder,
+    '--idle-exit',
+    '1',
+    '--allow-root',
+  ];
   const [trusting, other] = await Promise.all([
     pandaPilot(t, args, stubToken(), { SSL_CERT_FILE: certificate }).ended,
     pandaPilot(t, args, stubToken()).ended,

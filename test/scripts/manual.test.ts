@@ -3,15 +3,11 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { PROGRAMS, type Program } from '../../scripts/build/programs.ts';
 import { generatedFiles } from '../../scripts/manual/generated.ts';
+import { programWords } from '../programs.ts';
 
 const root = join(import.meta.dirname, '../..');
-const PROGRAMS = {
-  pbook: 'src/cli/pbook/main.ts',
-  prun: 'src/cli/prun/main.ts',
-  'panda-secrets': 'src/cli/panda-secrets/main.ts',
-  'panda-pilot': 'src/pilot/main.ts',
-};
 
 test('the manual pages and completion scripts are those that "npm run manual" makes from the code', () => {
   const files = generatedFiles();
@@ -24,20 +20,20 @@ test('the manual pages and completion scripts are those that "npm run manual" ma
   assert.deepEqual(there.sort(), [...files.keys()].sort());
 });
 
-for (const [program, main] of Object.entries(PROGRAMS)) {
+for (const program of Object.keys(PROGRAMS) as Program[]) {
   test(`the manual page of ${program} has every command and option that its --help has, and --version is the release`, () => {
     const page = readFileSync(join(root, `man/${program}.1`), 'utf8').replaceAll('\\-', '-');
-    const help = run(main, '--help').stdout;
+    const help = run(program, '--help').stdout;
     const [, commands = ''] = /^Commands:\n((?: {2}.*\n)*)/m.exec(help) ?? [];
     const names = [...commands.matchAll(/^ {2}(\S+)/gm)].map(([, name = '']) => name).filter((name) => name !== 'help');
     for (const name of names) {
       assert.match(page, new RegExp(`^\\.SS "${name}`, 'm'), name);
-      const flags = run(main, name, '--help').stdout.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm);
+      const flags = run(program, name, '--help').stdout.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm);
       for (const [, flag = ''] of flags) assert.ok(page.includes(flag), `${name} ${flag}`);
     }
     for (const [, flag = ''] of help.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)) assert.ok(page.includes(flag), flag);
     const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-    assert.deepEqual(run(main, '--version'), { status: 0, stdout: `${version}\n`, stderr: '' });
+    assert.deepEqual(run(program, '--version'), { status: 0, stdout: `${version}\n`, stderr: '' });
   });
 }
 
@@ -50,8 +46,8 @@ test('the manual pages are roff without mistakes', {
   }
 });
 
-function run(main: string, ...args: string[]) {
-  const options = ['--disable-warning=ExperimentalWarning', join(root, main), ...args];
-  const { status, stdout, stderr } = spawnSync(process.execPath, options, { encoding: 'utf8' });
+function run(program: Program, ...args: string[]) {
+  const [node, ...words] = programWords(program);
+  const { status, stdout, stderr } = spawnSync(node, [...words, ...args], { encoding: 'utf8' });
   return { status, stdout, stderr };
 }

@@ -14,14 +14,15 @@ import { answerKeyOf, formatJoinToken, type JoinToken, joinKeyOf } from '../../s
 import { wireName } from '../../src/protocol/names.ts';
 import { newRecipient } from '../../src/sealing/delivery.ts';
 import { archive } from '../pilot/archives.ts';
-import { temporaryFolder } from '../pilot/folders.ts';
+import { temporaryFolder, until } from '../pilot/folders.ts';
+import { programPath } from '../programs.ts';
 import { type Exchange, type Middle, startMiddle } from './middle.ts';
 import { startServer, type TestServer } from './start.ts';
 
 // A proxy between pilot and server that ends TLS: it sees, keeps, repeats and changes what it likes.
 
 const VALUE = 'random-string-of-alice';
-const PILOT = join(import.meta.dirname, '../../src/pilot/main.ts');
+const PILOT = programPath('panda-pilot');
 const TO_DEFAULT = { site_name: 'default', node: 'node1' };
 
 async function setUp(t: TestContext) {
@@ -304,7 +305,11 @@ test('a report or an upload that was changed, or repeated, is refused without ha
   };
   await assert.rejects(upload(), (error) => error instanceof Unavailable && /query string/.test(error.message));
   assert.deepEqual(await alice.getJobFiles(taskId), []);
-  assert.deepEqual(readdirSync(join(server.folder, 'blobs', 'incoming')), [], 'nothing of them is kept');
+  // It is answered before the last of it is removed.
+  await until(
+    () => readdirSync(join(server.folder, 'blobs', 'incoming')),
+    (kept) => kept.length === 0,
+  );
   middle.onRequest = () => {};
   await upload();
   assert.deepEqual(

@@ -1,0 +1,42 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { transformationScript } from '../../src/server/routes/transformation-script.ts';
+import { bundleProgram } from './bundles.ts';
+import { PROGRAMS } from './programs.ts';
+
+/** The programs as the tests of one run start them (`programPath` in `test/programs.ts`). */
+export interface TestPrograms {
+  folder: string;
+  remove(): void;
+}
+
+/**
+ * Makes a file for each program, `NAME.js`, that starts it in a fraction of the time: what one process has compiled the next
+ * one finds. The two that load most are bundled as they are published. `pbook` and `prun` stay in their source, as bundled they
+ * would need the files of the prompt, which take long to make.
+ */
+export async function buildTestPrograms(root: string): Promise<TestPrograms> {
+  const folder = mkdtempSync(join(tmpdir(), 'panda-programs-'));
+  chmodSync(folder, 0o755); // Some tests start programs as another user.
+  const lib = join(folder, 'lib');
+  const bundled = ['panda-secrets', 'panda-pilot'] as const;
+  await Promise.all(bundled.map((name) => bundleProgram(name, root, lib)));
+  writeFileSync(join(lib, 'transformation.py'), transformationScript(join(root, 'src/server/routes')));
+  const mains = { ...PROGRAMS, ...Object.fromEntries(bundled.map((name) => [name, join(lib, `${name}.js`)])) };
+  for (const [name, main] of Object.entries(mains)) {
+    const url = pathToFileURL(resolve(root, main));
+    writeFileSync(join(folder, `${name}.js`), starter(join(folder, 'compiled'), url.href));
+  }
+  return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
+function starter(cache: string, main: string): string {
+  return [
+    "import module from 'node:module';",
+    `module.enableCompileCache({ directory: ${JSON.stringify(cache)} });`,
+    `await import(${JSON.stringify(main)});`,
+    '',
+  ].join('\n');
+}
