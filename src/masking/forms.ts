@@ -32,6 +32,7 @@ const MIN_BINARY_BYTES = 8;
  */
 export function rewritten(part: Part): Pattern[] {
   if (typeof part !== 'string' || HAS_ONE_SPELLING.test(part)) return [];
+  const bytes = pattern(part);
   const texts = [
     part.normalize('NFC'),
     part.normalize('NFD'),
@@ -47,10 +48,10 @@ export function rewritten(part: Part): Pattern[] {
     part.replace(/[^ -~]/gu, (char) => `$'${char}'`),
     part.replace(/[^ -~]+/gu, (chars) => `'$'${chars}''`),
     part.replaceAll("'", `'\\''`).replace(/[^ -~]+/gu, (chars) => `'$'${chars}''`),
-    asShownByCat(bytesOf(part), ''),
-    asShownByCat(bytesOf(part), '\t'),
-    quotedPrintable(bytesOf(part)),
-    inMailHeader(bytesOf(part)),
+    asShownByCat(bytes, ''),
+    asShownByCat(bytes, '\t'),
+    quotedPrintable(bytes),
+    inMailHeader(bytes),
     ...withoutWhatTheLocaleLacks(part),
   ].filter((text) => text !== part && text.length >= MIN_MASKED_CHARS);
   return [...texts.map(pattern), ...inLatin1(part)];
@@ -60,31 +61,28 @@ export function rewritten(part: Part): Pattern[] {
 const HAS_ONE_SPELLING = /^[!#-&(-<>-[\]-~]*$/;
 
 /** `cat -v` and `cat -A`, `less`, and the terminal's echo: `M-C` for a byte above ASCII, `^I` for a control character. */
-function asShownByCat(bytes: Uint8Array, kept: string): string {
-  return Array.from(bytes, (byte) => {
+function asShownByCat(bytes: string, kept: string): string {
+  return bytes.replace(/[^\n -~]/g, (sign) => {
+    const byte = sign.charCodeAt(0);
+    if (kept.includes(sign)) return sign;
     const low = byte & 0x7f;
-    if (byte === 0x0a || (byte < 0x80 && kept.includes(String.fromCharCode(byte)))) return String.fromCharCode(byte);
     const shown = low < 0x20 || low === 0x7f ? `^${String.fromCharCode(low ^ 0x40)}` : String.fromCharCode(low);
     return byte < 0x80 ? shown : `M-${shown}`;
-  }).join('');
+  });
 }
 
 /** RFC 2045, 6.7; without the breaks of long lines. */
-function quotedPrintable(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) =>
-    (byte < 0x20 || byte > 0x7e || byte === 0x3d) && byte !== 0x09 && byte !== 0x0a
-      ? `=${byte.toString(16).toUpperCase().padStart(2, '0')}`
-      : String.fromCharCode(byte),
-  ).join('');
+function quotedPrintable(bytes: string): string {
+  return bytes.replace(/[^\t\n -<>-~]/g, inEqualsHex);
 }
 
 /** RFC 2047, 4.2. */
-function inMailHeader(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => {
-    const sign = String.fromCharCode(byte);
-    if (sign === ' ') return '_';
-    return /[\w!*+/-]/.test(sign) && sign !== '_' ? sign : `=${byte.toString(16).toUpperCase().padStart(2, '0')}`;
-  }).join('');
+function inMailHeader(bytes: string): string {
+  return bytes.replace(/[^ A-Za-z0-9!*+/-]/g, inEqualsHex).replaceAll(' ', '_');
+}
+
+function inEqualsHex(sign: string): string {
+  return `=${sign.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
 }
 
 /** `?` or U+FFFD for each character outside ASCII, or for each of its bytes, where enough is left to tell. */
@@ -142,14 +140,20 @@ const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(
  * that end there.
  */
 export function base64Encoded(part: Part): Pattern[] {
-  const bytes = bytesOf(part);
-  const found = [0, 1, 2].flatMap((before) => {
-    const { text, core } = alignedBase64(bytes, before);
-    const unpadded = text.endsWith('=') ? text.slice(0, text.indexOf('=')) : text;
-    return [core, unpadded, text];
+  return alignedBase64(bytesOf(part)).flatMap((aligned) => {
+    const found = endsOf(aligned);
+    if (!/[+/]/.test(aligned.text)) return found;
+    return [...found, ...endsOf({ ...aligned, text: aligned.text.replaceAll('+', '-').replaceAll('/', '_') })];
   });
-  const signed = found.filter((each) => /[+/]/.test(each));
-  return [...found, ...signed.map((each) => each.replaceAll('+', '-').replaceAll('/', '_'))] as Pattern[];
+}
+
+/** A text of base64, each beginning of which that ends as one may: with its padding, without, without the digit before it. */
+function endsOf({ text, core }: AlignedBase64): Pattern[] {
+  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
+  const ends = [text];
+  if (padding > 0) ends.push(text.slice(0, text.length - padding));
+  ends.push(text.slice(0, core));
+  return ends as Pattern[];
 }
 
 /** Base64 of a document of JSON, where JSON writes the text otherwise. */
@@ -160,21 +164,28 @@ export function base64OfJson(part: Part): Pattern[] {
 
 /** Base64 of base64, at the three alignments of both. */
 export function base64Twice(part: Part): Pattern[] {
-  const bytes = bytesOf(part);
-  return [0, 1, 2].flatMap((inner) => {
-    const { core } = alignedBase64(bytes, inner);
-    const encoded = Buffer.from(core, 'latin1');
-    return [0, 1, 2].map((outer) => alignedBase64(encoded, outer).core as Pattern);
+  return alignedBase64(bytesOf(part)).flatMap((inner) => {
+    const outer = alignedBase64(Buffer.from(inner.text.slice(0, inner.core), 'latin1'));
+    return outer.map(({ text, core }) => text.slice(0, core) as Pattern);
   });
 }
 
-/** @param before the number of bytes before, of those that share digits with the first ones */
-function alignedBase64(bytes: Uint8Array, before: number): { text: string; core: string } {
-  const moved = Buffer.alloc(before + bytes.length);
-  moved.set(bytes, before);
-  const text = moved.toString('base64');
-  const first = Math.ceil((before * 8) / 6);
-  return { text: text.slice(first), core: text.slice(first, Math.floor((moved.length * 8) / 6)) };
+interface AlignedBase64 {
+  /** The digits that are of the bytes and of nothing before, with the padding of data that end there. */
+  text: string;
+  /** So many of them depend on nothing behind either. */
+  core: number;
+}
+
+/** At the three alignments: with none, one and two of the bytes before that share digits with the first ones. */
+function alignedBase64(bytes: Uint8Array): AlignedBase64[] {
+  const moved = Buffer.alloc(2 + bytes.length);
+  moved.set(bytes, 2);
+  return [0, 1, 2].map((before) => {
+    const first = Math.ceil((before * 8) / 6);
+    const text = moved.toString('base64', 2 - before).slice(first);
+    return { text, core: Math.floor(((before + bytes.length) * 8) / 6) - first };
+  });
 }
 
 const BASE32_DIGITS = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZ234567');

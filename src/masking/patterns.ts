@@ -88,12 +88,8 @@ export function collectPatterns(secrets: Iterable<NamedSecret>, maxBytes = MAX_M
     }
   }
   const most = Math.min(maxBytes, bytes + MAX_RARE_FORMS_BYTES);
-  for (const { parts } of all) {
-    for (const part of parts) {
-      if (part.length > MAX_RARE_FORM_BYTES || bytes === most) continue;
-      for (const encode of RARE_ENCODINGS) if (!add(encode(part), most)) break;
-    }
-  }
+  const small = all.flatMap(({ parts }) => parts).filter(({ length }) => length <= MAX_RARE_FORM_BYTES);
+  small.every((part) => RARE_ENCODINGS.every((encode) => add(encode(part), most)));
   return {
     patterns,
     unmaskable: all.filter(({ maskable }) => !maskable).map(({ name }) => name),
