@@ -12,13 +12,14 @@ import { MAX_UNPACKED_BYTES, MAX_UNPACKED_FILES } from '../protocol/limits.ts';
  * When it fails nothing is written any more: the directory can be removed.
  *
  * @param signal ends it, with an error
- * @throws {InvalidArgument} for a damaged archive; a path or link that is absolute, has `..` or leads out; anything but
- * files, directories and links; more than `MAX_UNPACKED_BYTES` or `MAX_UNPACKED_FILES`
+ * @throws {InvalidArgument} for a damaged archive, or one without the mark of its end; a path or link that is absolute, has `..` or
+ * leads out; anything but files, directories and links; more than `MAX_UNPACKED_BYTES` or `MAX_UNPACKED_FILES`
  */
 export async function unpackSandbox(archive: Readable, directory: string, signal?: AbortSignal): Promise<void> {
   let refusal: string | undefined;
   let bytes = 0;
   let files = 0;
+  let isComplete = false;
   const taken: ReadEntry[] = [];
 
   const isWanted = (path: string, entry: ReadEntry): boolean => {
@@ -40,6 +41,10 @@ export async function unpackSandbox(archive: Readable, directory: string, signal
     preserveOwner: false,
     filter: (path, entry) => isWanted(path, entry as ReadEntry),
   });
+  unpacking.on('eof', () => {
+    isComplete = true;
+  });
+  reserveApart(unpacking);
   try {
     await pipeline(archive, unpacking, signal ? { signal } : {});
   } catch (error) {
@@ -47,7 +52,30 @@ export async function unpackSandbox(archive: Readable, directory: string, signal
     if (!isArchiveError(error)) throw error;
     refusal ??= `is damaged: ${(error as Error).message}`;
   }
+  // A file that is cut between two blocks is a shorter archive to the reader.
+  if (!isComplete) refusal ??= 'ends early';
   if (refusal !== undefined) throw new InvalidArgument(`the sandbox ${refusal}`);
+}
+
+/**
+ * The unpacker reserves an entry's path with that of its link. A link to the folder that it is in would wait for itself for ever, and
+ * all entries after it: such a one is reserved without its target.
+ */
+function reserveApart({ reservations }: Unpack): void {
+  const reserve = reservations.reserve.bind(reservations);
+  reservations.reserve = (paths, work) => {
+    const [path = '', target] = paths;
+    const isNested = target !== undefined && (isInside(path, target) || isInside(target, path));
+    return reserve(isNested ? [path] : paths, work);
+  };
+}
+
+/** As the unpacker compares paths, which is as the file systems that know no case do. */
+function isInside(path: string, folder: string): boolean {
+  const [inner, outer] = [path, folder].map((one) =>
+    posix.join(one).normalize('NFD').toLowerCase().toUpperCase().replace(/\/+$/, ''),
+  );
+  return inner !== outer && `${inner}/`.startsWith(`${outer}/`);
 }
 
 /** Begins no further entry, ends those that are being written, and waits for them: each has its path reserved until then. */

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { gzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { unpackSandbox } from '../../src/pilot/sandbox.ts';
 import { InvalidArgument } from '../../src/protocol/errors.ts';
 import { archive, type Entry } from './archives.ts';
@@ -93,6 +93,53 @@ test('an archive that ends early is refused', async (t) => {
   const whole = archive({ path: 'a', content: 'x'.repeat(100_000) });
   await assert.rejects(unpackSandbox(Readable.from([whole.subarray(0, whole.length - 30)]), folder), InvalidArgument);
 });
+
+test('a tar that is cut anywhere before its end is refused, without gzip too', async (t) => {
+  const folder = await temporaryFolder(t);
+  const whole = gunzipSync(archive({ path: 'a', content: 'x'.repeat(600) }, { path: 'b', content: 'y' }));
+  for (const [n, length] of [100, 512, 600, 1024, 1536, 2000, 2048, 2560, 2600, 3072].entries()) {
+    const inside = join(folder, `work${n}`);
+    mkdirSync(inside);
+    await assert.rejects(
+      unpackSandbox(Readable.from([whole.subarray(0, length)]), inside),
+      InvalidArgument,
+      `${length}`,
+    );
+  }
+  await unpackSandbox(Readable.from([whole]), folder);
+});
+
+const NESTED: Record<string, { entry: Entry; isTaken: boolean }> = {
+  'a symbolic link with the name of its folder': {
+    entry: { path: 'd/again', type: 'SymbolicLink', linkpath: 'd' },
+    isTaken: true,
+  },
+  'a symbolic link to what would be in it': {
+    entry: { path: 'again', type: 'SymbolicLink', linkpath: 'again/x' },
+    isTaken: true,
+  },
+  'a hard link to its folder': { entry: { path: 'd/again', type: 'Link', linkpath: 'd' }, isTaken: false },
+  'a hard link to its folder in other letters': {
+    entry: { path: 'É/again', type: 'Link', linkpath: 'e\u0301/' },
+    isTaken: false,
+  },
+  'a hard link to what would be in it': {
+    entry: { path: 'again', type: 'Link', linkpath: 'again/x' },
+    isTaken: false,
+  },
+};
+
+for (const [what, { entry, isTaken }] of Object.entries(NESTED)) {
+  test(`a sandbox with ${what} is ${isTaken ? 'unpacked' : 'refused'} and nobody waits for ever`, {
+    timeout: 60_000,
+  }, async (t) => {
+    const { inside, unpacked } = await unpack(t, [entry, { path: 'last', content: 'x' }]);
+    if (!isTaken) return assert.rejects(unpacked, InvalidArgument);
+    await unpacked;
+    assert.equal(readlinkSync(join(inside, entry.path)), entry.linkpath);
+    assert.equal(readFileSync(join(inside, 'last'), 'utf8'), 'x');
+  });
+}
 
 const MANY: Entry[] = Array.from({ length: 300 }, (_, n) => ({ path: `d${n % 7}/f${n}`, content: 'x'.repeat(5000) }));
 
