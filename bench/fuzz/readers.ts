@@ -1,9 +1,12 @@
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { setTimeout } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
+import { searchFile } from '../../src/masking/archive-search.ts';
+import { createFinder } from '../../src/masking/finder.ts';
 import { createMasker } from '../../src/masking/masker.ts';
 import { unpackSandbox } from '../../src/pilot/sandbox.ts';
 import { PandaError } from '../../src/protocol/errors.ts';
@@ -11,23 +14,55 @@ import { wireName } from '../../src/protocol/names.ts';
 import { Plaintext } from '../../src/protocol/plaintext.ts';
 import type { Fault } from './send.ts';
 
+const SLOW_MILLISECONDS = 20_000;
+
 /** Gives the masker and the reader of sandboxes what their formats allow, and what they do not, until `end`. */
-export async function fuzzReaders(end: number, seed: number, faults: Fault[]): Promise<void> {
+export async function fuzzReaders(end: number, seed: number, onFault: (fault: Fault) => void): Promise<string> {
   let masked = 0;
   let unpacked = 0;
   for (let batch = 0; Date.now() < end; batch++) {
     for (const input of fc.sample(logs, { seed: seed + batch, numRuns: 20 })) {
       const what = mask(input);
-      if (what) faults.push({ what, input: JSON.stringify(input) });
+      if (what) onFault({ what, input: JSON.stringify(input) });
       masked += 1;
     }
     for (const input of fc.sample(archives, { seed: seed + batch, numRuns: 20 })) {
-      const what = await unpack(input);
-      if (what) faults.push({ what, input: Buffer.from(input).toString('base64').slice(0, 4000) });
+      const what = await inTime(unpack(input));
+      if (what) onFault({ what, input: Buffer.from(input).toString('base64').slice(0, 4000) });
+      const searchFault = await inTime(search(input));
+      if (searchFault) onFault({ what: searchFault, input: Buffer.from(input).toString('base64').slice(0, 4000) });
       unpacked += 1;
     }
   }
-  console.log(`${masked} logs masked, ${unpacked} sandboxes read`);
+  return `${masked} logs masked, ${unpacked} archives unpacked and searched`;
+}
+
+async function inTime(read: Promise<string | undefined>): Promise<string | undefined> {
+  const ended = new AbortController();
+  const tooLong = setTimeout(SLOW_MILLISECONDS, 'the reader does not end', { signal: ended.signal });
+  try {
+    return await Promise.race([read, tooLong]);
+  } finally {
+    tooLong.catch(() => {});
+    ended.abort();
+  }
+}
+
+const ENCODINGS: Record<string, (secret: Buffer) => string> = {
+  'as it is': (secret) => secret.toString(),
+  base64: (secret) => secret.toString('base64').replace(/=+$/, ''),
+  base64url: (secret) => secret.toString('base64url'),
+  hex: (secret) => secret.toString('hex'),
+  url: (secret) => encodeURIComponent(secret.toString()),
+  json: (secret) => JSON.stringify(secret.toString()).slice(1, -1),
+};
+
+interface Log {
+  secret: string;
+  before: string;
+  after: string;
+  cuts: number[];
+  form: string;
 }
 
 const logs = fc.record({
@@ -35,14 +70,16 @@ const logs = fc.record({
   before: fc.string({ unit: 'binary', maxLength: 200 }),
   after: fc.string({ unit: 'binary', maxLength: 200 }),
   cuts: fc.array(fc.nat(500), { maxLength: 8 }),
+  form: fc.constantFrom(...Object.keys(ENCODINGS)),
 });
 
-/** A secret that stands in a log as it is may not pass, wherever the log is cut. */
-function mask({ secret, before, after, cuts }: { secret: string; before: string; after: string; cuts: number[] }) {
+/** A secret that stands in a log, as it is or encoded as a whole, may not pass, wherever the log is cut. */
+function mask({ secret, before, after, cuts, form }: Log): string | undefined {
   try {
     const masker = createMasker([{ name: wireName('A'), value: new Plaintext(secret) }]);
     if (masker.unmaskable.length > 0) return undefined;
-    const log = Buffer.from(`${before}${secret}${after}`);
+    const encoded = ENCODINGS[form]?.(Buffer.from(secret)) ?? secret;
+    const log = Buffer.from(`${before}${encoded}${after}`);
     const stream = masker.stream();
     const shown: Uint8Array[] = [];
     let from = 0;
@@ -51,14 +88,17 @@ function mask({ secret, before, after, cuts }: { secret: string; before: string;
       from = Math.max(from, to);
     }
     shown.push(...stream.end());
-    return Buffer.concat(shown).includes(secret) ? 'a secret passed the masker' : undefined;
+    return Buffer.concat(shown).includes(encoded) ? 'a secret passed the masker' : undefined;
   } catch (error) {
     return `the masker threw ${error}`;
   }
 }
 
 const header = fc.record({
-  name: fc.oneof(fc.string({ maxLength: 100 }), fc.constantFrom('../x', '/etc/x', 'a/../../x', 'a', 'a/b', '.', '')),
+  name: fc.oneof(
+    fc.string({ maxLength: 100 }),
+    fc.constantFrom('../x', '/etc/x', 'a/../../x', 'a', 'a/b', 'a/b/c', 'A', '.', ''),
+  ),
   mode: fc.constantFrom('0000644', '0000755', 'xxxxxxx', '7777777'),
   size: fc.oneof(
     fc.constantFrom('00000000000', '77777777777', '-0000000001', '\x80\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff'),
@@ -67,13 +107,24 @@ const header = fc.record({
   type: fc.constantFrom('0', '1', '2', '3', '5', 'g', 'x', 'L', 'K', 'Z'),
   link: fc.constantFrom('', 'a', '../../etc', '/etc/passwd'),
   data: fc.uint8Array({ maxLength: 600 }),
+  isRight: fc.boolean(),
 });
 
+const tars = fc
+  .record({ headers: fc.array(header, { maxLength: 6 }), hasEnd: fc.boolean(), cut: fc.option(fc.nat(4000)) })
+  .map(({ headers, hasEnd, cut }) => {
+    const whole = Buffer.concat([...headers.map(block), ...(hasEnd ? [Buffer.alloc(1024)] : [])]);
+    return cut === null ? whole : whole.subarray(0, cut);
+  });
+
 const archives = fc.oneof(
-  {
-    weight: 6,
-    arbitrary: fc.array(header, { maxLength: 6 }).map((headers) => gzipSync(Buffer.concat(headers.map(block)))),
-  },
+  { weight: 3, arbitrary: tars },
+  { weight: 3, arbitrary: tars.map((tar) => gzipSync(tar)) },
+  fc.tuple(tars, fc.nat(1000), fc.nat(255)).map(([tar, at, byte]) => {
+    const spoilt = gzipSync(tar);
+    spoilt[at % spoilt.length] = byte;
+    return spoilt;
+  }),
   fc.uint8Array({ maxLength: 2000 }).map((bytes) => gzipSync(bytes)),
   fc.uint8Array({ maxLength: 500 }),
 );
@@ -85,6 +136,7 @@ function block({
   type,
   link,
   data,
+  isRight,
 }: {
   name: string;
   mode: string;
@@ -92,12 +144,13 @@ function block({
   type: string;
   link: string;
   data: Uint8Array;
+  isRight: boolean;
 }): Buffer {
   const head = Buffer.alloc(512);
   for (const [text, at, length] of [
     [name, 0, 100],
     [mode, 100, 8],
-    [size, 124, 12],
+    [isRight ? data.length.toString(8).padStart(11, '0') : size, 124, 12],
     ['00000000000', 136, 12],
     ['        ', 148, 8],
     [type, 156, 1],
@@ -126,5 +179,22 @@ async function unpack(archive: Uint8Array): Promise<string | undefined> {
   } finally {
     // Files of an archive that was refused may still be on their way.
     await rm(outer, { recursive: true, force: true, maxRetries: 10 });
+  }
+}
+
+const finder = createFinder([{ name: wireName('A'), value: new Plaintext('a value that no archive has') }]);
+
+/** The search ends, whatever an archive says of itself, and takes its faults as such. */
+async function search(archive: Uint8Array): Promise<string | undefined> {
+  const folder = await mkdtemp(join(tmpdir(), 'fuzz-search-'));
+  const path = join(folder, 'output');
+  try {
+    await writeFile(path, archive);
+    await searchFile(path, finder, { bytes: 10_000_000, signal: AbortSignal.timeout(SLOW_MILLISECONDS) });
+    return undefined;
+  } catch (error) {
+    return `the search of outputs threw ${error}`;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
 }

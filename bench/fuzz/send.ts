@@ -1,9 +1,17 @@
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 
 /** A fault that the fuzz found in a part. */
 export interface Fault {
   what: string;
   input: string;
+}
+
+/** A request as bytes. `whole`: HTTP asks for an answer. */
+export interface WireRequest {
+  bytes: Buffer;
+  whole: boolean;
+  /** Its answer has no body. */
+  isHead: boolean;
 }
 
 export interface Sent {
@@ -16,28 +24,80 @@ export interface Sent {
 const SLOW_MILLISECONDS = 5000;
 /** A request that is not whole gets no answer: the client goes away then. */
 const PATIENCE_MILLISECONDS = 300;
+/** After so many requests a connection comes from another address: the server limits what one address may do. */
+const REQUESTS_PER_CONNECTION = 30;
 
-/** Sends one request on a connection of its own. `whole`: whether it is one that must be answered. */
-export function send(port: number, { bytes, whole }: { bytes: Buffer; whole: boolean }): Promise<Sent> {
-  const begun = performance.now();
-  return new Promise((resolve) => {
-    let received = '';
-    const socket = connect(port, '127.0.0.1', () => socket.write(bytes));
-    const timer = setTimeout(() => socket.destroy(), whole ? 4 * SLOW_MILLISECONDS : PATIENCE_MILLISECONDS);
-    socket.setEncoding('latin1').on('data', (text: string) => {
-      received += text;
-      if (isWhole(received)) socket.destroy();
+/** Sends requests one after another, on one connection as long as the server keeps it. */
+export class Connection {
+  readonly #port: number;
+  #socket: Socket | undefined;
+  #sent = 0;
+
+  constructor(port: number) {
+    this.#port = port;
+  }
+
+  async send(request: WireRequest): Promise<Sent> {
+    if (!request.whole || this.#sent >= REQUESTS_PER_CONNECTION) this.close();
+    const isUsed = this.#socket !== undefined;
+    const sent = await this.#exchange(request);
+    if (!request.whole) this.close();
+    // The server may have closed a connection that was idle when the request came.
+    return isUsed && sent.status === 0 ? this.send(request) : sent;
+  }
+
+  close(): void {
+    this.#socket?.destroy();
+    this.#socket = undefined;
+  }
+
+  #exchange({ bytes, whole, isHead }: WireRequest): Promise<Sent> {
+    const begun = performance.now();
+    const socket = this.#open();
+    this.#sent += 1;
+    return new Promise((resolve) => {
+      let received = '';
+      const done = () => {
+        clearTimeout(timer);
+        socket.off('data', read).off('close', closed);
+        const milliseconds = performance.now() - begun;
+        const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(received)?.[1] ?? 0);
+        if (/^connection: close/im.test(received)) this.close();
+        const what = faultOf({ status, milliseconds, received, whole });
+        const input = `${bytes.toString('latin1', 0, 2000)}${bytes.length > 2000 ? `... ${bytes.length} bytes` : ''}`;
+        resolve({ status, milliseconds, ...(what && { fault: { what, input } }) });
+      };
+      const read = (text: string) => {
+        received += text;
+        if (received.startsWith('HTTP/1.1 100 ')) received = received.slice(received.indexOf('\r\n\r\n') + 4);
+        if (isWhole(received, isHead)) done();
+      };
+      const closed = () => {
+        this.#socket = undefined;
+        done();
+      };
+      const timer = setTimeout(
+        () => {
+          this.close();
+          done();
+        },
+        whole ? 4 * SLOW_MILLISECONDS : PATIENCE_MILLISECONDS,
+      );
+      socket.on('data', read).on('close', closed);
+      if (socket.destroyed) closed();
+      else socket.write(bytes);
     });
-    socket.on('error', () => {});
-    socket.on('close', () => {
-      clearTimeout(timer);
-      const milliseconds = performance.now() - begun;
-      const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(received)?.[1] ?? 0);
-      const what = faultOf({ status, milliseconds, received, whole });
-      const input = `${bytes.toString('latin1', 0, 2000)}${bytes.length > 2000 ? `... ${bytes.length} bytes` : ''}`;
-      resolve({ status, milliseconds, ...(what && { fault: { what, input } }) });
-    });
-  });
+  }
+
+  #open(): Socket {
+    if (this.#socket) return this.#socket;
+    this.#sent = 0;
+    const [a, b, c] = [1, 2, 3].map(() => 1 + Math.floor(Math.random() * 254));
+    const socket = connect({ port: this.#port, host: '127.0.0.1', localAddress: `127.${a}.${b}.${c}`, noDelay: true });
+    socket.setEncoding('latin1').on('error', () => {});
+    this.#socket = socket;
+    return socket;
+  }
 }
 
 function faultOf({
@@ -52,10 +112,11 @@ function faultOf({
   return whole && status === 0 ? 'no answer' : undefined;
 }
 
-function isWhole(received: string): boolean {
+function isWhole(received: string, isHead: boolean): boolean {
   const headEnd = received.indexOf('\r\n\r\n');
   if (headEnd < 0) return false;
   const head = received.slice(0, headEnd);
+  if (isHead || /^HTTP\/1\.1 (204|304)/.test(head)) return true;
   const length = /^content-length: (\d+)/im.exec(head)?.[1];
   if (length !== undefined) return received.length - headEnd - 4 >= Number(length);
   return /^transfer-encoding: chunked/im.test(head) ? received.endsWith('0\r\n\r\n') : true;

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { addAccount } from '../../src/identity/accounts.ts';
 import { MAX_FORMS_PER_MINUTE, MAX_SIGN_IN_FAILURES } from '../../src/protocol/limits.ts';
 import { startServer } from '../server/start.ts';
@@ -113,16 +116,37 @@ test('a device is connected by the form of the own browser alone', async (t) => 
   assert.equal((await site.takeTokens(begun.device_code)).error, 'authorization_pending');
 });
 
-test("an address behind a code's page without its browser's session is no fault of the server's", async (t) => {
+test("an address behind a page of a login without its browser's session is no fault of the server's", async (t) => {
   const site = await startLoginSite(t, { users: [], logLevel: 'error' });
   for (const [path, status] of [
     ['/device/ANYTHING', 400],
     ['/device/a%20b', 400],
+    ['/device/ANYTHING?client_id=pbook', 400],
+    ['/oidc/authorize/ANYTHING', 400],
+    ['/oidc/authorize/ANYTHING?client_id=pbook', 400],
+    ['/oidc/authorize/ANYTHING?client_id=pbook&redirect_uri=x&response_type=code&scope=openid', 400],
   ] as const) {
     const answer = await fetch(new URL(path, site.url), { headers: { accept: 'text/html' } });
     assert.equal(answer.status, status, path);
     assert.match(await answer.text(), /Something went wrong/);
   }
+  assert.equal(site.logs(), '');
+});
+
+test('a browser that leaves before its answer is no fault of the server', async (t) => {
+  const site = await startLoginSite(t, { users: [], logLevel: 'error' });
+  const { port } = new URL(site.url);
+  const body = 'client_id=pbook&scope=openid';
+  const request = `POST /oidc/device HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+  for (let n = 0; n < 150; n++) {
+    // Each address may begin a number of logins only.
+    const socket = connect({ port: Number(port), host: '127.0.0.1', localAddress: `127.0.1.${1 + (n % 50)}` });
+    await once(socket, 'connect');
+    socket.write(request);
+    for (let turn = 0; turn < n % 15; turn++) await setImmediate();
+    socket.resetAndDestroy();
+  }
+  await fetch(new URL('/oidc/jwks', site.url));
   assert.equal(site.logs(), '');
 });
 

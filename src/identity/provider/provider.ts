@@ -1,7 +1,7 @@
 import { hkdfSync } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Interaction, InteractionResults, Provider } from 'oidc-provider';
+import type { Interaction, InteractionResults, KoaContextWithOIDC, Provider } from 'oidc-provider';
 import { Misconfigured } from '../../protocol/errors.ts';
 import { deleteEndedPasswordLinks } from '../../store/password-links.ts';
 import { deleteEndedProviderRecords } from '../../store/provider-records.ts';
@@ -89,7 +89,9 @@ export function createIdentityProvider({
     provider.use(showLinkedCode);
     provider.use(noteLogins({ store, records, clock, onFault }));
     provider.on('server_error', (_ctx, error) => onFault(error));
-    (provider as EventEmitter).on('error', onFault);
+    (provider as EventEmitter).on('error', (error: Error, ctx?: Partial<KoaContextWithOIDC>) => {
+      if (!hasClientLeft(error, ctx)) onFault(error);
+    });
     return provider;
   }
 
@@ -109,6 +111,11 @@ export function createIdentityProvider({
       }
     },
   };
+}
+
+/** Its answer could not be written any more. */
+function hasClientLeft(error: NodeJS.ErrnoException, ctx?: Partial<KoaContextWithOIDC>): boolean {
+  return (error.code === 'ECONNRESET' || error.code === 'EPIPE') && ctx?.req?.socket.destroyed === true;
 }
 
 /** Removes what has ended from what the provider and the sign-in page keep. `now` is in milliseconds. */

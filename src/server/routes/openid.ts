@@ -58,6 +58,11 @@ async function providerRoutes(app: FastifyInstance, { provider, countTry }: Logi
     reply.hijack();
     await provider().handle(request.raw, reply.raw, request.ip);
   }
+  /** The address that goes on with a login is the provider's own, without a query: the provider does not expect one. */
+  async function resume(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    request.raw.url = request.url.replace(/\?.*/s, '');
+    return handler(request, reply);
+  }
   const limited = (max: number) => ({
     config: { rateLimit: { max, timeWindow: MINUTE, errorResponseBuilder: tooMany } },
   });
@@ -67,7 +72,7 @@ async function providerRoutes(app: FastifyInstance, { provider, countTry }: Logi
   app.get('/.well-known/oauth-authorization-server', handler);
   app.get(PATHS.jwks, handler);
   app.all(authorization, limited(MAX_LOGINS_PER_MINUTE), handler);
-  app.get(`${authorization}/:uid`, handler);
+  app.get(`${authorization}/:uid`, resume);
   app.post(PATHS.device_authorization, limited(MAX_LOGINS_PER_MINUTE), handler);
   app.post(PATHS.token, limited(MAX_TOKEN_REQUESTS_PER_MINUTE), handler);
   app.post(PATHS.revocation, limited(MAX_TOKEN_REQUESTS_PER_MINUTE), handler);
@@ -80,7 +85,7 @@ async function providerRoutes(app: FastifyInstance, { provider, countTry }: Logi
     await codes.register(rateLimit, { ...countedTogether(countTry, 'code'), max: MAX_FORMS_PER_MINUTE });
     codes.all(code_verification, handler);
   });
-  app.get(`${code_verification}/:uid`, handler);
+  app.get(`${code_verification}/:uid`, resume);
 }
 
 /** Every form of a page: from this site alone, and not many from one address. */
