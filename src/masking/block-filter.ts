@@ -38,27 +38,31 @@ export function createBlockFilter(patterns: Iterable<Pattern>): BlockFilter {
   const stride = headBytes - BLOCK_BYTES + (isLengthened ? 3 : 1);
   const windowBytes = stride + BLOCK_BYTES - 1;
 
-  const windows = new Set(all.map((pattern) => pattern.slice(0, windowBytes)));
-  const blocks = createBits(windows.size * stride + (isLengthened ? 512 * short.size : 0));
-  const heads = createBits(windows.size);
-  const bytes = Buffer.alloc(windowBytes);
-  const view = viewOf(bytes);
+  // Patterns with one beginning mostly follow each other.
+  const windows = all
+    .map((pattern) => pattern.slice(0, windowBytes))
+    .filter((window, at, each) => window !== each[at - 1]);
+  const blocks = createBits(windows.length * stride + (isLengthened ? 512 * short.size : 0));
+  const heads = createBits(windows.length);
   for (const window of windows) {
-    bytes.write(window, 'latin1');
-    addBit(heads, hashOfHead(view, 0, headBytes));
-    for (let at = 0; at <= window.length - BLOCK_BYTES; at++) addBit(blocks, hashOfBlock(view.getInt32(at, true)));
-    if (window.length < windowBytes) addWithNeighbours(blocks, view, window.length, window.length === headBytes);
+    let block = 0;
+    let first = 0;
+    for (let at = 0; at < window.length; at++) {
+      block = (block >>> 8) | (window.charCodeAt(at) << 24);
+      if (at >= BLOCK_BYTES - 1) addBit(blocks, hashOfBlock(block));
+      if (at === BLOCK_BYTES - 1) first = block;
+      if (at === headBytes - 1) addBit(heads, hashOfHead(first, block));
+    }
+    if (window.length < windowBytes) addNeighbours(blocks, window.length === headBytes ? first : undefined, block);
   }
   return { windowBytes, stride, blocks, heads, headBytes, sieve: createEscapeSieve(windows, all) };
 }
 
-/** The block that ends one byte behind a pattern of `length` bytes and, for the shortest, the one that begins a byte before it. */
-function addWithNeighbours(blocks: Bits, pattern: DataView, length: number, before: boolean): void {
-  const last = pattern.getInt32(length - BLOCK_BYTES, true) >>> 8;
-  const first = pattern.getInt32(0, true) << 8;
+/** The blocks that end one byte behind the last block of a pattern and, for the shortest, those that begin a byte before the first. */
+function addNeighbours(blocks: Bits, first: number | undefined, last: number): void {
   for (let byte = 0; byte < 256; byte++) {
-    addBit(blocks, hashOfBlock(last | (byte << 24)));
-    if (before) addBit(blocks, hashOfBlock(first | byte));
+    addBit(blocks, hashOfBlock((last >>> 8) | (byte << 24)));
+    if (first !== undefined) addBit(blocks, hashOfBlock((first << 8) | byte));
   }
 }
 
@@ -104,7 +108,7 @@ function skipFours({ words, shift }: Bits, text: DataView, from: number, stride:
 function headNear({ stride, heads, headBytes }: BlockFilter, text: DataView, at: number, from: number): number {
   const lastHead = text.byteLength - headBytes;
   for (let start = Math.max(from, at - stride + 1); start <= at + 1; start++) {
-    if (start > lastHead || hasBit(heads, hashOfHead(text, start, headBytes))) return start;
+    if (start > lastHead || isHead(heads, text, start, headBytes)) return start;
   }
   return -1;
 }
@@ -117,7 +121,11 @@ function hashOfBlock(block: number): number {
   return Math.imul(block, 0x9e3779b1);
 }
 
-/** Of the first and the last four of `length` bytes: of all of them up to a length of eight. */
-function hashOfHead(text: DataView, at: number, length: number): number {
-  return Math.imul(Math.imul(text.getInt32(at, true), 0x85ebca6b) ^ text.getInt32(at + length - 4, true), 0x9e3779b1);
+function isHead(heads: Bits, text: DataView, at: number, length: number): boolean {
+  return hasBit(heads, hashOfHead(text.getInt32(at, true), text.getInt32(at + length - BLOCK_BYTES, true)));
+}
+
+/** Of the first and the last block: of all bytes of a head of up to eight. */
+function hashOfHead(first: number, last: number): number {
+  return Math.imul(Math.imul(first, 0x85ebca6b) ^ last, 0x9e3779b1);
 }

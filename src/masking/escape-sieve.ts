@@ -37,11 +37,11 @@ export interface EscapeSieve {
 }
 
 /** @param windows the beginnings of all patterns */
-export function createEscapeSieve(windows: ReadonlySet<string>, patterns: readonly Pattern[]): EscapeSieve {
+export function createEscapeSieve(windows: readonly string[], patterns: readonly Pattern[]): EscapeSieve {
   let bytes = 0;
   for (const window of windows) bytes += window.length - 3;
   const grams = createBits(bytes);
-  const heads = createBits(windows.size);
+  const heads = createBits(windows.length);
   const pairs = new Uint8Array(0x10000);
   const firsts = new Uint8Array(0x100);
   const neighbours = new Uint8Array(0x10000);

@@ -135,11 +135,14 @@ function reasonToHide({ text, as, tells }: Piece): HiddenAs | undefined {
 
 /** The rest of JSON without its strings and numbers. */
 const JSON_STRUCTURE = /[\s{}[\]",:]+|true|false|null/g;
+/** What is in none of it. */
+const NOT_OF_JSON_STRUCTURE = /[^\s{}[\]",:aeflnrstu]/;
 /** A ruler, a row of stars or dots. */
 const REPEATED_SIGN = /^([^\p{L}\p{N}])\1*$/u;
 
 function isTelling(text: string): boolean {
   if (text.length < MIN_MASKED_CHARS) return false;
   if (text.length < 2 * MIN_MASKED_CHARS && [...text].length < MIN_MASKED_CHARS) return false;
-  return text.replace(JSON_STRUCTURE, '') !== '' && !REPEATED_SIGN.test(text);
+  if (!NOT_OF_JSON_STRUCTURE.test(text) && text.replace(JSON_STRUCTURE, '') === '') return false;
+  return !REPEATED_SIGN.test(text);
 }

@@ -5,8 +5,10 @@ import type { Field, Reader } from './field.ts';
 /** Readers of text that is another text encoded. Bytes that are no text come from `decodedBytes`. */
 export const ENCODING_READERS: readonly Reader[] = [
   (text, from) => sameAs(textOf(decodedBytes(text)), from),
-  (text, from) => (IN_PERCENT.test(text) ? sameAs(percentDecoded(text), from, text) : []),
-  (text, from) => (IN_PERCENT.test(text) ? sameAs(percentDecoded(text.replaceAll('+', ' ')), from, text) : []),
+  (text, from) =>
+    text.includes('%') && IN_PERCENT.test(text)
+      ? [text, text.replaceAll('+', ' ')].flatMap((each) => sameAs(percentDecoded(each), from, text))
+      : [],
   (text, from) =>
     /^[^[{\r\n][^\r\n]*$/.test(text) && /\\[nrt"'\\/u0x]/.test(text) ? sameAs(unescaped(text), from, text) : [],
   (text, from) => sameAs(/^(["'`])([\s\S]+)\1$/.exec(text.trim())?.[2], from, text),

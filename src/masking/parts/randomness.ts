@@ -15,23 +15,36 @@ const MIN_RANDOM_DIGITS = 16;
  * length. Signs that repeat do not count. The thresholds were chosen on the values in `test/vectors/masking/parts/` and on the words of source code and documents.
  */
 export function looksRandom(text: string): boolean {
-  const groups = text.trim().split(/\s+/);
+  if (text.length < MIN_RANDOM_CHARS) return false;
+  const trimmed = text.trim();
+  const groups = /\s/.test(trimmed) ? trimmed.split(/\s+/) : [trimmed];
   if (groups.length > 1 && new Set(groups.map((group) => group.length)).size > 2) return groups.some(looksRandom);
   const packed = groups.join('').replace(/([^\p{L}\p{N}])\1+/gu, '$1');
   if (packed.length < MIN_RANDOM_CHARS) return false;
   const sample = packed.slice(0, SAMPLE_CHARS);
   if (HEX.test(sample)) return true;
   if (!/[A-Za-z]/.test(sample)) return /^\d+$/.test(sample) && packed.length >= MIN_RANDOM_DIGITS;
-  if (sample.split(/[^A-Za-z0-9]+/).some(mixesLettersAndDigits)) return true;
-  return surpriseOf(sample) >= thresholdOf(sample);
+  return mixesLettersAndDigits(sample) || surpriseOf(sample) >= thresholdOf(sample);
 }
 
 /** Digits and letters up to f: as long as a digest or a key, or a UUID. */
 const HEX = /^(0x)?(?=[a-f]*\d)(?=\d*[a-f])([0-9a-f]{16,}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
 
-/** `hunter2hunter2`, and not `python3` or `x86`. */
-function mixesLettersAndDigits(word: string): boolean {
-  return word.length >= MIN_RANDOM_CHARS && (word.match(/\d+|[A-Za-z]+/g) ?? []).length > 3;
+/** True when letters and digits take turns in one of its words: in `hunter2hunter2`, and not in `python3` or `x86`. */
+function mixesLettersAndDigits(text: string): boolean {
+  let length = 0;
+  let turns = 0;
+  let before = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    const kind = isDigit(code) ? 1 : letterOf(code) >= 0 ? 2 : 0;
+    length = kind === 0 ? 0 : length + 1;
+    if (kind === 0) turns = 0;
+    else if (kind !== before) turns += 1;
+    if (length >= MIN_RANDOM_CHARS && turns > 3) return true;
+    before = kind;
+  }
+  return false;
 }
 
 /**

@@ -102,6 +102,7 @@ const OPTION_OF_CLIENT =
 
 /** netrc, options of a command, settings such as `requirepass X`, and SQL's `IDENTIFIED BY 'X'`. */
 function wordPairs(text: string): Field[] {
+  if (!/^-|\s/.test(text)) return [];
   const fields: Field[] = [];
   if (/(?:^|\s)(?:machine\s+\S|default\s)/.test(text)) {
     for (const [, name = '', value = ''] of text.matchAll(/(?:^|\s)(login|password|account)\s+("[^"\n]*"|\S+)/g)) {
