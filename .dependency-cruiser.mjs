@@ -10,6 +10,7 @@ const floors = {
   vault: 3,
   jobs: 3,
   identity: 3,
+  sealed: 3,
   audit: 2,
   client: 2,
   masking: 2,
@@ -24,14 +25,16 @@ const floors = {
 /** Rooms that may not be imported from a room, though they are on a lower floor. */
 const kept = {
   // "Who knows nothing of what" in the design: HTTP knows no SQL and no cipher, the node nothing of the server's insides.
-  server: ['store', 'sealing', 'client'],
+  server: ['store', 'sealing', 'sealed', 'client'],
   pilot: ['store', 'vault', 'jobs', 'identity', 'delivery', 'panda'],
   vault: ['client'],
   jobs: ['client', 'sealing'],
   identity: ['client', 'sealing'],
-  delivery: ['client', 'identity'],
+  delivery: ['client', 'identity', 'sealed'],
   // PanDA's words for jobs, and nothing else.
-  panda: ['store', 'files', 'sealing', 'masking', 'client', 'audit', 'identity', 'vault'],
+  panda: ['store', 'files', 'sealing', 'masking', 'client', 'audit', 'identity', 'vault', 'sealed'],
+  // What a user sealed is none of a server's business.
+  site: ['sealed'],
 };
 
 const climbs = Object.entries(floors).map(([room, floor]) => {

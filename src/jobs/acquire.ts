@@ -1,5 +1,6 @@
 import { Tampered } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
+import { type JobTemplate, splitJob } from '../protocol/job-split.ts';
 import { LEASE_SECONDS, MAX_COUNTED_JOBS, MAX_JOBS_PER_ACQUIRE } from '../protocol/limits.ts';
 import type { JobState, QueueState } from '../protocol/states.ts';
 import { insertAttempts } from '../store/attempts.ts';
@@ -18,7 +19,6 @@ import {
 import type { JobsContext } from './context.ts';
 import { takesOfAny } from './queues.ts';
 import { settleTask } from './settle.ts';
-import { type JobTemplate, splitJob } from './split.ts';
 
 /** A pilot's request for jobs. */
 export interface Acquisition {

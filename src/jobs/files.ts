@@ -1,12 +1,12 @@
 import { Conflict, InvalidArgument, NotFound } from '../protocol/errors.ts';
 import { checkFileName } from '../protocol/file-name.ts';
 import type { OwnerId } from '../protocol/ids.ts';
+import { type JobTemplate, splitJob } from '../protocol/job-split.ts';
 import { readFilesOfTask, readJobFile, upsertJobFile } from '../store/job-files.ts';
 import type { Database, Store } from '../store/store.ts';
 import { readTemplates } from '../store/tasks.ts';
 import type { JobsContext } from './context.ts';
 import { readAttemptOf } from './report.ts';
-import { type JobTemplate, splitJob } from './split.ts';
 import { getTask } from './task-info.ts';
 
 /** A log or output of an attempt. */

@@ -10,12 +10,12 @@ import { failAttempt, type JobReport, reportJob } from './report.ts';
 import { type Submission, submitTask } from './submit.ts';
 import { getTask, listTasks, secretsOfTask, type TaskInfo, type TaskQuery } from './task-info.ts';
 
+export type { JobTemplate, ParameterPiece } from '../protocol/job-split.ts';
 export type { Acquisition, LeasedJob } from './acquire.ts';
 export type { ChangedTask } from './commands.ts';
 export type { BroughtFile, JobFile } from './files.ts';
 export type { JobInfo } from './job-info.ts';
 export type { JobReport } from './report.ts';
-export type { JobTemplate, ParameterPiece } from './split.ts';
 export type { Submission } from './submit.ts';
 export type { TaskInfo, TaskQuery } from './task-info.ts';
 

@@ -1,6 +1,7 @@
 import { AlreadyExists, Conflict, InvalidArgument, QuotaExceeded } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { parseJobParameters } from '../protocol/job-parameters.ts';
+import { type JobTemplate, splitJob } from '../protocol/job-split.ts';
 import { FIRST_TASK_ID, MAX_OPEN_JOBS_PER_OWNER } from '../protocol/limits.ts';
 import { insertJobs } from '../store/jobs.ts';
 import { holdQueue, readQueues } from '../store/queues.ts';
@@ -8,7 +9,6 @@ import { readSandbox } from '../store/sandboxes.ts';
 import type { Database } from '../store/store.ts';
 import { countOpenJobs, insertTask, readTaskOfName } from '../store/tasks.ts';
 import type { JobsContext } from './context.ts';
-import { type JobTemplate, splitJob } from './split.ts';
 
 /** A task as it is submitted. */
 export interface Submission {

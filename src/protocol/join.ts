@@ -1,4 +1,5 @@
 import { createHmac, createSecretKey, hkdfSync, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto';
+import { fromBase64url } from './base64url.ts';
 import { InvalidArgument } from './errors.ts';
 import { lengthPrefixed } from './length-prefixed.ts';
 
@@ -53,13 +54,8 @@ export function formatJoinToken({ id, secret }: JoinToken): string {
 /** @throws {InvalidArgument} when it is not one; the text is not quoted */
 export function parseJoinToken(text: string): JoinToken {
   const [id = '', encoded = '', ...rest] = text.split('.');
-  const secret = Buffer.from(encoded, 'base64url');
-  if (
-    !ID.test(id) ||
-    secret.length !== JOIN_SECRET_BYTES ||
-    secret.toString('base64url') !== encoded ||
-    rest.length > 0
-  ) {
+  const secret = fromBase64url(encoded);
+  if (!ID.test(id) || secret?.length !== JOIN_SECRET_BYTES || rest.length > 0) {
     throw new InvalidArgument('this is not a join token (join-ID.SECRET)');
   }
   return { id, secret };

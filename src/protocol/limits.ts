@@ -287,3 +287,19 @@ export const MAX_CONTAINER_NAME_CHARS = 132;
 /** The tasks that `pbook show` asks for unless told otherwise. */
 export const SHOWN_TASK_DAYS = 14;
 export const SHOWN_TASKS = 1000;
+
+/** Stanzas of a sealed secret, the one that marks it and its owner's included, and the sites that one can be sealed for. */
+export const MAX_SEALED_STANZAS = 32;
+export const MAX_SEALED_SITES = MAX_SEALED_STANZAS - 2;
+/** Largest header in bytes of a sealed secret's age file: a stanza for a site has 1560. */
+export const MAX_SEALED_HEADER_BYTES = 64 * 1024;
+/** Smallest size in bytes to which a sealed secret is padded. */
+export const MIN_SEALED_BYTES = 1024;
+/** Longest grant, and site's record or result's signature, in characters. */
+export const MAX_GRANT_CHARS = 2 * 1024 * 1024;
+export const MAX_SIGNED_CHARS = 8 * 1024;
+/** The time that a grant is valid unless its user says otherwise (@awaitsCaller: prun), and at most. */
+export const GRANT_SECONDS = 7 * 24 * 3600;
+export const MAX_GRANT_SECONDS = 31 * 24 * 3600;
+/** The time that a site's record is valid at most. */
+export const MAX_SITE_RECORD_SECONDS = 31 * 24 * 3600;

@@ -1,4 +1,5 @@
 import { DecapError, DeserializeError, EncapError, NotSupportedError, OpenError } from 'hpke';
+import { fromBase64url, toBase64url } from '../protocol/base64url.ts';
 import type { SealedSecrets } from '../protocol/calls/pilot.ts';
 import { DecryptionFailed, InvalidArgument, UnknownFormat } from '../protocol/errors.ts';
 import { lengthPrefixed } from '../protocol/length-prefixed.ts';
@@ -131,15 +132,4 @@ async function ifSupported<T>(operation: () => Promise<T>): Promise<T | undefine
     if (error instanceof NotSupportedError) return undefined;
     throw error;
   }
-}
-
-function toBase64url(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64url');
-}
-
-/** Strict, unlike Buffer's own: each byte string has one spelling, so that a changed letter is a changed message. */
-function fromBase64url(text: unknown): Uint8Array | undefined {
-  if (typeof text !== 'string') return undefined;
-  const bytes = Buffer.from(text, 'base64url');
-  return bytes.toString('base64url') === text ? bytes : undefined;
 }

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto';
-import { type AEAD, AEAD_AES_256_GCM, type KDF, KDF_HKDF_SHA256 } from 'hpke';
+import { type AEAD, AEAD_AES_256_GCM, AEAD_ChaCha20Poly1305, type KDF, KDF_HKDF_SHA256 } from 'hpke';
 
 /*
  * The symmetric parts of HPKE on `node:crypto`. The library's own call WebCrypto, where each HMAC and each encryption is a trip
@@ -27,17 +27,25 @@ export function hkdfSha256(): KDF {
 
 /** AES-256-GCM with the tag at the end (RFC 5116). What does not open rejects, and the library says it as its `OpenError`. */
 export function aes256Gcm(): AEAD {
-  const own = AEAD_AES_256_GCM();
+  return onNode(AEAD_AES_256_GCM(), 'aes-256-gcm');
+}
+
+/** ChaCha20-Poly1305 with the tag at the end (RFC 8439), as age uses it. */
+export function chaCha20Poly1305(): AEAD {
+  return onNode(AEAD_ChaCha20Poly1305(), 'chacha20-poly1305');
+}
+
+function onNode(own: AEAD, name: 'aes-256-gcm' | 'chacha20-poly1305'): AEAD {
   const options = { authTagLength: own.Nt };
   return {
     ...own,
     async Seal(key, nonce, associatedData, plaintext) {
-      const cipher = createCipheriv('aes-256-gcm', key, nonce, options).setAAD(associatedData);
+      const cipher = createCipheriv(name as 'aes-256-gcm', key, nonce, options).setAAD(associatedData);
       return bytes(Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]));
     },
     async Open(key, nonce, associatedData, ciphertext) {
       const tagStart = Math.max(0, ciphertext.length - own.Nt);
-      const decipher = createDecipheriv('aes-256-gcm', key, nonce, options).setAAD(associatedData);
+      const decipher = createDecipheriv(name as 'aes-256-gcm', key, nonce, options).setAAD(associatedData);
       decipher.setAuthTag(ciphertext.subarray(tagStart));
       const plaintext = decipher.update(ciphertext.subarray(0, tagStart));
       decipher.final();

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { splitJob } from '../../src/jobs/split.ts';
 import { parseChangedParameters, parseTaskParameters } from '../../src/panda/task-parameters.ts';
 import { PandaError } from '../../src/protocol/errors.ts';
 import { parseJobParameters } from '../../src/protocol/job-parameters.ts';
+import { splitJob } from '../../src/protocol/job-split.ts';
 import { FIRST_TASK_ID, MAX_JOB_PARAMETERS_CHARS, MAX_JOBS_PER_TASK } from '../../src/protocol/limits.ts';
 import { taskParameters } from '../jobs/farm.ts';
 

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { splitJob } from '../../src/jobs/split.ts';
 import { parseTaskParameters } from '../../src/panda/task-parameters.ts';
 import { parseJobParameters } from '../../src/protocol/job-parameters.ts';
+import { splitJob } from '../../src/protocol/job-split.ts';
+import { taskParameters } from '../jobs/farm.ts';
 import { PIECES } from '../vectors/job-parameter-pieces.ts';
-import { taskParameters } from './farm.ts';
 
 const place = { taskId: 10_000_007, serial: 3 };
 

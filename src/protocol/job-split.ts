@@ -1,5 +1,5 @@
-import { InvalidArgument } from '../protocol/errors.ts';
-import { MAX_JOB_PARAMETERS_CHARS } from '../protocol/limits.ts';
+import { InvalidArgument } from './errors.ts';
+import { MAX_JOB_PARAMETERS_CHARS } from './limits.ts';
 
 /** A task's jobs are made from this, which is all of its parameters that is stored. */
 export interface JobTemplate {
@@ -23,6 +23,9 @@ export interface JobTemplate {
   processingType: string;
   prodSourceLabel: string;
 }
+
+/** The part of a template that a job's parameters and names are made from. */
+export type SplitTemplate = Pick<JobTemplate, 'sourceUrl' | 'parameters' | 'outputs' | 'log'>;
 
 export interface ParameterPiece {
   text: string;
@@ -52,7 +55,7 @@ export interface SplitJob {
  *
  * @throws {InvalidArgument} when the parameters have more than `MAX_JOB_PARAMETERS_CHARS`
  */
-export function splitJob(template: JobTemplate, place: JobPlace): SplitJob {
+export function splitJob(template: SplitTemplate, place: JobPlace): SplitJob {
   const parts: string[] = [];
   let room = MAX_JOB_PARAMETERS_CHARS;
   const add = (part: string) => {
@@ -79,7 +82,7 @@ const PLACEHOLDER = /\$\{(SN|SN\/P|SEQNUMBER|SURL)\}|\$JEDITASKID/g;
 /** Hands a text over part by part, each placeholder replaced. */
 function expand(
   text: string,
-  { template, place, firstNumber }: { template: JobTemplate; place: JobPlace; firstNumber: number },
+  { template, place, firstNumber }: { template: SplitTemplate; place: JobPlace; firstNumber: number },
   add: (part: string) => void,
 ): void {
   let from = 0;

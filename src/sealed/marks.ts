@@ -1,0 +1,108 @@
+import { splitWireName, type WireName } from '../protocol/names.ts';
+import { WIRE_NAME } from './envelope.ts';
+import { flag, integer, list, object, orNull, text } from './exact-json.ts';
+import { type OwnFile, ownFile } from './own-file.ts';
+import { SITE_ID, type SiteId } from './site-id.ts';
+import { PUBLIC_KEY } from './site-record.ts';
+
+const VERSION = integer(0, Number.MAX_SAFE_INTEGER);
+/** Sites that one secret was sealed for in its life. */
+const MAX_MARKED_SITES = 1000;
+const MARK = object({
+  name: WIRE_NAME,
+  made: VERSION,
+  taken: VERSION,
+  queues: orNull(list(text(64), 1000)),
+  sites: list(SITE_ID, MAX_MARKED_SITES),
+  deleted: flag,
+});
+/** Names that were ever sealed stay, deleted ones too. */
+const MAX_MARKS = 100_000;
+const MARKS = object({ signer: PUBLIC_KEY, marks: list(MARK, MAX_MARKS) });
+
+/** What this device knows of a secret that was sealed: no server can lower it. */
+export interface Mark {
+  /** As on the wire: of a string or of a file, as it was sealed last. One name is one secret. */
+  name: string;
+  /** The highest version that was made here, written before it was sent: no number is given twice. */
+  made: number;
+  /** The highest that the server took, or that was seen: an older one is not what was sealed last. */
+  taken: number;
+  /** The queues that it was sealed for, as its owner chose them; null for all that are trusted. */
+  queues: string[] | null;
+  /** The sites that a version of it was ever sealed for here: they know, or knew, its value. */
+  sites: SiteId[];
+  /** Its owner deleted it here; its name and its versions stay known. */
+  deleted: boolean;
+}
+
+/** The marks of a user's sealed secrets on this device. */
+export interface Marks {
+  list(): Promise<Mark[]>;
+  /** Of a string or a file of that name. */
+  of(name: WireName): Promise<Mark | undefined>;
+  /** Gives the number of a new version, and keeps for whom it is. @param now milliseconds since 1970 */
+  make(name: WireName, given: { queues: string[] | null; sites: readonly SiteId[]; now: number }): Promise<number>;
+  /** Notes a version that the server took, or that was opened. */
+  take(name: WireName, version: number, sites?: readonly SiteId[]): Promise<void>;
+  /** Notes that its owner deleted it, or all of them. */
+  delete(name?: WireName): Promise<void>;
+}
+
+/** @param signer the user's signing key: marks of another one are not used */
+export function marksOf(path: string, signer: string): Marks {
+  const file: OwnFile<{ signer: string; marks: Mark[] }> = ownFile(path, 'list of sealed secrets', MARKS);
+  const empty = { signer, marks: [] };
+  const ofSigner = (content: { signer: string; marks: Mark[] } | undefined) =>
+    content?.signer === signer ? content.marks : [];
+  const all = async () => ofSigner(await file.read());
+  const edit = async (name: WireName, change: (mark: Mark) => Mark): Promise<Mark> => {
+    let changed: Mark | undefined;
+    await file.change(empty, (content) => {
+      const marks = ofSigner(content);
+      const known = marks.find((mark) => isOf(mark, name));
+      changed = change(known ?? { name, made: 0, taken: 0, queues: null, sites: [], deleted: false });
+      return { signer, marks: [...marks.filter((mark) => mark !== known), changed] };
+    });
+    return changed as unknown as Mark;
+  };
+  return {
+    list: all,
+    of: async (name) => (await all()).find((mark) => isOf(mark, name)),
+    async make(name, { queues, sites, now }) {
+      const { made } = await edit(name, (mark) => ({
+        ...mark,
+        name,
+        made: Math.max(now, mark.made + 1, mark.taken + 1),
+        queues,
+        sites: together(mark.sites, sites),
+      }));
+      return made;
+    },
+    async take(name, version, sites = []) {
+      await edit(name, (mark) => {
+        const isNewest = version >= mark.taken;
+        return {
+          ...mark,
+          name: isNewest ? name : mark.name,
+          taken: Math.max(mark.taken, version),
+          sites: together(mark.sites, sites),
+          deleted: isNewest ? false : mark.deleted,
+        };
+      });
+    },
+    async delete(name) {
+      const gone = (mark: Mark) => (name === undefined || isOf(mark, name) ? { ...mark, deleted: true } : mark);
+      if ((await file.read()) === undefined) return;
+      await file.change(empty, (content) => ({ signer, marks: ofSigner(content).map(gone) }));
+    },
+  };
+}
+
+function isOf(mark: Mark, name: WireName): boolean {
+  return splitWireName(mark.name as WireName).name === splitWireName(name).name;
+}
+
+function together(known: readonly SiteId[], more: readonly SiteId[]): SiteId[] {
+  return [...new Set([...known, ...more])].slice(-MAX_MARKED_SITES);
+}

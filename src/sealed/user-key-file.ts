@@ -1,0 +1,76 @@
+import { armor, Decrypter, Encrypter } from 'age-encryption';
+import { fromBase64url, toBase64url } from '../protocol/base64url.ts';
+import { AlreadyExists, InvalidArgument } from '../protocol/errors.ts';
+import { object, orNull, text } from './exact-json.ts';
+import { type OwnFile, ownFile } from './own-file.ts';
+import { importRoot, type Root } from './user-root.ts';
+
+/** What the file says it is, so that no sandbox takes it along (`client/private-files.ts`). */
+const KIND = 'panda-secrets user key';
+
+const CONTENT = object({
+  kind: text(64, new RegExp(`^${KIND}$`)),
+  /** base64url; null where it is under a passphrase. */
+  root: orNull(text(43)),
+  /** An age file for a passphrase, in its armour; null where there is none. */
+  locked: orNull(text(4096)),
+});
+
+/** The file that holds a user's root. */
+export interface UserKeyFile {
+  path: string;
+  /** @param ask for the passphrase, where there is one @throws {InvalidArgument} when it is the wrong one */
+  read(ask: () => Promise<string>): Promise<Root | undefined>;
+  /** @throws {AlreadyExists} rather than to overwrite a key */
+  create(root: Root, passphrase?: string): Promise<void>;
+}
+
+/** @param workFactor of age's scrypt: 2 to the power of it */
+export function userKeyFile(path: string, workFactor = 18): UserKeyFile {
+  const file: OwnFile<{ kind: string; root: string | null; locked: string | null }> = ownFile(
+    path,
+    'user key',
+    CONTENT,
+  );
+  return {
+    path,
+    async read(ask) {
+      const found = await file.read();
+      if (!found) return undefined;
+      const bytes = fromBase64url(found.locked === null ? found.root : await unlock(found.locked, await ask()));
+      if (!bytes) throw new InvalidArgument(`the user key ${path} is damaged`);
+      return importRoot(bytes);
+    },
+    async create(root, passphrase) {
+      const encoded = toBase64url(root.export());
+      const content =
+        passphrase === undefined
+          ? { kind: KIND, root: encoded, locked: null }
+          : { kind: KIND, root: null, locked: await lock(encoded, passphrase, workFactor) };
+      if (!(await file.create(content))) {
+        throw new AlreadyExists(
+          `there is a key in ${path} already: it is never overwritten, for what it opens would be lost`,
+        );
+      }
+    },
+  };
+}
+
+/** A text under a passphrase: an age file, which `age --decrypt` opens too. */
+export async function lock(content: string, passphrase: string, workFactor = 18): Promise<string> {
+  const encrypter = new Encrypter();
+  encrypter.setPassphrase(passphrase);
+  encrypter.setScryptWorkFactor(workFactor);
+  return armor.encode(await encrypter.encrypt(content));
+}
+
+/** @throws {InvalidArgument} when it is the wrong one, or the text damaged */
+export async function unlock(locked: string, passphrase: string): Promise<string> {
+  const decrypter = new Decrypter();
+  decrypter.addPassphrase(passphrase);
+  try {
+    return await decrypter.decrypt(armor.decode(locked), 'text');
+  } catch {
+    throw new InvalidArgument('the passphrase is wrong, or the key damaged');
+  }
+}

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import fc from 'fast-check';
+import { AlreadyExists, InvalidArgument, Misconfigured } from '../../src/protocol/errors.ts';
+import { wireName } from '../../src/protocol/names.ts';
+import { marksOf } from '../../src/sealed/marks.ts';
+import { makeSiteRecord } from '../../src/sealed/site-record.ts';
+import { trustedSites } from '../../src/sealed/trusted-sites.ts';
+import { userKeyFile } from '../../src/sealed/user-key-file.ts';
+import { newRoot, recoveryCodeOf, rootOfRecoveryCode } from '../../src/sealed/user-root.ts';
+import { NOW, recordOf, siteNumber, userNumber } from './samples.ts';
+
+const nobodyAsked = () => assert.fail('no passphrase was set');
+const refused = (code: string) => ({ name: 'SealedRefusal', code });
+const { publicKey } = (await userNumber(1)).signer;
+const A = wireName('A');
+
+function newFolder(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'sealed-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
+
+test("a user's key is kept for the user alone, and never overwritten", async (t) => {
+  const file = userKeyFile(join(newFolder(t), 'sealed', 'key'));
+  assert.equal(await file.read(nobodyAsked), undefined);
+  const root = newRoot();
+  await file.create(root);
+  assert.equal(statSync(file.path).mode & 0o777, 0o600);
+  assert.ok((await file.read(nobodyAsked))?.equals(root));
+  await assert.rejects(file.create(newRoot()), AlreadyExists);
+  assert.ok((await file.read(nobodyAsked))?.equals(root));
+  chmodSync(file.path, 0o640);
+  await assert.rejects(file.read(nobodyAsked), Misconfigured);
+});
+
+test('a key under a passphrase is not in its file, and opens with it alone', async (t) => {
+  const file = userKeyFile(join(newFolder(t), 'key'), 10);
+  const root = newRoot();
+  await file.create(root, 'correct horse');
+  assert.doesNotMatch(readFileSync(file.path, 'utf8'), new RegExp(root.export().toString('base64url')));
+  assert.ok((await file.read(async () => 'correct horse'))?.equals(root));
+  await assert.rejects(
+    file.read(async () => 'battery staple'),
+    InvalidArgument,
+  );
+});
+
+test('a recovery code is read as people type it, and not with a mistake in it', () => {
+  const root = newRoot();
+  const code = recoveryCodeOf(root);
+  assert.match(code, /^([A-Z2-7]{4}-){13}[A-Z2-7]{4}$/);
+  assert.ok(rootOfRecoveryCode(` ${code.toLowerCase().replaceAll('-', ' ')}\n`).equals(root));
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: code.length - 1 }), fc.constantFrom(...'ABCDEFGHIJ234567'), (at, letter) => {
+      fc.pre(code[at] !== letter && code[at] !== '-');
+      const typed = code.slice(0, at) + letter + code.slice(at + 1);
+      assert.throws(
+        () => rootOfRecoveryCode(typed),
+        (error: Error) => !error.message.includes(typed),
+      );
+    }),
+  );
+});
+
+test('a site that is trusted stays the one that it was', async (t) => {
+  const sites = trustedSites(join(newFolder(t), 'sites'));
+  const site = await siteNumber(1);
+  const other = await siteNumber(2);
+  const { identity: id } = site.read;
+  await sites.trust('GRID_A', id, site.record, NOW);
+  await assert.rejects(sites.trust('GRID_A', other.read.identity, other.record, NOW), refused('site-key-changed'));
+  await assert.rejects(sites.trust('GRID_A', id, other.record, NOW), refused('site-key-changed'));
+  const later = makeSiteRecord(site.identity, recordOf(site.identity, site.node, { serial: 2 }));
+  await sites.trust('GRID_A', id, later, NOW);
+  await assert.rejects(sites.trust('GRID_A', id, site.record, NOW), refused('site-record-older'));
+  assert.deepEqual(await sites.list(), [{ queue: 'GRID_A', id, records: [later, site.record] }]);
+  assert.equal((await sites.untrust('GRID_A'))?.id, id);
+  await sites.trust('GRID_A', other.read.identity, other.record, NOW);
+});
+
+test('the version of a secret never falls, whatever the clock says', async (t) => {
+  const marks = marksOf(join(newFolder(t), 'marks'), publicKey);
+  const make = (now: number) => marks.make(A, { queues: null, sites: [], now });
+  assert.equal(await make(1000), 1000);
+  assert.equal(await make(1000), 1001);
+  assert.equal(await make(5), 1002);
+  await marks.take(A, 5000);
+  assert.equal(await make(5), 5001);
+  await marks.take(A, 4000);
+  assert.equal((await marks.of(A))?.taken, 5000);
+});
+
+test('a version that was made and not taken does not make the one before it an old one', async (t) => {
+  const marks = marksOf(join(newFolder(t), 'marks'), publicKey);
+  await marks.take(A, await marks.make(A, { queues: ['Q'], sites: [], now: 7 }));
+  await marks.make(A, { queues: ['Q'], sites: [], now: 9 });
+  const { made, taken } = (await marks.of(A)) ?? {};
+  assert.deepEqual([made, taken], [9, 7]);
+});
+
+test('a name that was sealed once stays known: as a file, deleted, and sealed again', async (t) => {
+  const site = (await siteNumber(1)).read.identity;
+  const marks = marksOf(join(newFolder(t), 'marks'), publicKey);
+  await marks.take(A, await marks.make(A, { queues: null, sites: [site], now: 7 }));
+  await marks.delete(A);
+  assert.equal((await marks.of(wireName('A', 'file')))?.deleted, true);
+  const version = await marks.make(wireName('A', 'file'), { queues: null, sites: [], now: 1 });
+  await marks.take(wireName('A', 'file'), version);
+  assert.deepEqual(await marks.list(), [
+    { name: '___file___:A', made: 8, taken: 8, queues: null, sites: [site], deleted: false },
+  ]);
+});
+
+test('ten commands at once each get a number of their own', async (t) => {
+  const marks = marksOf(join(newFolder(t), 'marks'), publicKey);
+  const made = await Promise.all(Array.from({ length: 10 }, () => marks.make(A, { queues: null, sites: [], now: 1 })));
+  assert.equal(new Set(made).size, 10);
+});

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+import { splitJob } from '../../src/protocol/job-split.ts';
+import { openEnvelope } from '../../src/sealed/envelope.ts';
+import { readGrant } from '../../src/sealed/grant.ts';
+import { readResult } from '../../src/sealed/result.ts';
+import { signerOf } from '../../src/sealed/signed.ts';
+import { siteIdOf } from '../../src/sealed/site-id.ts';
+import { readSiteRecord } from '../../src/sealed/site-record.ts';
+import { importRoot, nodeKeysOf, recoveryCodeOf, rootOfRecoveryCode, userKeysOf } from '../../src/sealed/user-root.ts';
+import { fromHex, readVectors } from '../sealing/vectors.ts';
+
+// biome-ignore-start lint/suspicious/noExplicitAny: the files are the vectors' own description
+const derivation = readVectors<any>('sealed/derivation');
+const root = () => importRoot(fromHex(derivation.user.root));
+const nodeRoot = () => importRoot(fromHex(derivation.node.root));
+
+test("the vectors of the keys' derivation", async () => {
+  const user = await userKeysOf(root());
+  assert.equal(user.age.recipient, derivation.user.age.recipient);
+  assert.equal(user.results.recipient, derivation.user.results.recipient);
+  assert.equal(user.signer.publicKey, derivation.user.sign.publicKey);
+  const node = await nodeKeysOf(nodeRoot());
+  assert.equal(node.age.recipient, derivation.node.age.recipient);
+  assert.equal(node.resultSigner.publicKey, derivation.node.sign.publicKey);
+  assert.equal(recoveryCodeOf(root()), derivation.user.recoveryCode);
+  assert.equal(rootOfRecoveryCode(derivation.user.recoveryCode).export().toString('hex'), derivation.user.root);
+  const identity = signerOf(fromHex(derivation.site.seed));
+  assert.equal(identity.publicKey, derivation.site.publicKey);
+  assert.equal(siteIdOf(identity.publicKey), derivation.site.id);
+});
+
+test('the vectors of the envelope open', async () => {
+  const { signer, envelopes } = readVectors<any>('sealed/envelope');
+  const user = await userKeysOf(root());
+  const node = await nodeKeysOf(nodeRoot());
+  for (const { name, version, sites, value, sealed } of envelopes) {
+    for (const [identity, site] of [[user.age.identity], [node.age.identity, derivation.site.id]]) {
+      const opened = await openEnvelope(sealed, [identity], { signer, name, atLeast: version, site });
+      assert.equal(opened.value.reveal(), value);
+      assert.deepEqual([opened.version, opened.sites], [version, sites]);
+    }
+  }
+});
+
+test("the vectors of a site's record, a grant and a result are read", () => {
+  const site = readVectors<any>('sealed/site-record');
+  assert.deepEqual(readSiteRecord(site.signed), site.record);
+  const { grant, signed, jobs } = readVectors<any>('sealed/grant');
+  assert.deepEqual(readGrant(signed), grant);
+  for (const { serial, ...job } of jobs)
+    assert.deepEqual(splitJob(grant.template, { taskId: grant.task, serial }), job);
+  const result = readVectors<any>('sealed/result');
+  assert.deepEqual(readResult(result.signed, [derivation.node.sign.publicKey], result.result), result.result);
+});
+// biome-ignore-end lint/suspicious/noExplicitAny: as above
+
+const needs = 'cryptography.hazmat.primitives.asymmetric.mlkem';
+const noPython = spawnSync('python3', ['-c', `import ${needs}`]).status !== 0;
+
+test('a second implementation, in Python, agrees with every vector', {
+  skip: noPython && "python3 with cryptography 48 or newer is not installed (pip install 'cryptography>=48')",
+}, () => {
+  const script = new URL('./second_implementation.py', import.meta.url).pathname;
+  const { stdout, stderr, status } = spawnSync('python3', [script], { encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /^checked 1\d\d$/m);
+});
