@@ -13,7 +13,8 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { describedCalls, requestsFor } from './fuzz/requests.ts';
-import { Connection, type Fault, type WireRequest } from './fuzz/send.ts';
+import { Connection, type Fault, SLOW_MILLISECONDS, type WireRequest } from './fuzz/send.ts';
+import { Watch } from './fuzz/watch.ts';
 import { makeSite, type Site, startServer } from './server/site.ts';
 
 const { values: options } = parseArgs({
@@ -60,6 +61,8 @@ async function run(): Promise<number> {
   const memory: number[] = [residentMegabytes(server.pid)];
   let requests = 0;
   let slowest = 0;
+  let starved = 0;
+  const watch = new Watch(server.pid);
   let batch = 0;
 
   let waiting: WireRequest[] = [];
@@ -73,9 +76,15 @@ async function run(): Promise<number> {
   async function worker(): Promise<void> {
     const connection = new Connection(server.port);
     for (let request = next(); request; request = next()) {
-      const { status, milliseconds, fault } = await connection.send(request);
+      const { status, milliseconds, input, fault } = await connection.send(request);
       requests += 1;
+      watch.countAnswer();
       if (request.whole) slowest = Math.max(slowest, milliseconds);
+      if (request.whole && milliseconds > SLOW_MILLISECONDS) {
+        const what = watch.reasonFor(milliseconds);
+        if (what) note({ what, input });
+        else starved += 1;
+      }
       statuses.set(status, (statuses.get(status) ?? 0) + 1);
       if (fault) note(fault);
       if (requests % 20_000 === 0) {
@@ -103,7 +112,8 @@ async function run(): Promise<number> {
   await server.stop();
   const log = readFileSync(join(folder, 'server.log'), 'utf8').trim();
   console.log(
-    `seed ${options.seed}: ${requests} requests to ${calls.length} calls; slowest answer ${slowest.toFixed(0)} ms`,
+    `seed ${options.seed}: ${requests} requests to ${calls.length} calls; slowest answer ${slowest.toFixed(0)} ms; ` +
+      `${starved} answers were slow while the machine gave the server no processor`,
   );
   console.log(
     `answers: ${[...statuses]

@@ -18,10 +18,11 @@ export interface Sent {
   /** 0 when the connection was closed without an answer. */
   status: number;
   milliseconds: number;
+  input: string;
   fault?: Fault;
 }
 
-const SLOW_MILLISECONDS = 5000;
+export const SLOW_MILLISECONDS = 5000;
 /** A request that is not whole gets no answer: the client goes away then. */
 const PATIENCE_MILLISECONDS = 300;
 /** After so many requests a connection comes from another address: the server limits what one address may do. */
@@ -63,9 +64,9 @@ export class Connection {
         const milliseconds = performance.now() - begun;
         const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(received)?.[1] ?? 0);
         if (/^connection: close/im.test(received)) this.close();
-        const what = faultOf({ status, milliseconds, received, whole });
+        const what = faultOf({ status, received, whole });
         const input = `${bytes.toString('latin1', 0, 2000)}${bytes.length > 2000 ? `... ${bytes.length} bytes` : ''}`;
-        resolve({ status, milliseconds, ...(what && { fault: { what, input } }) });
+        resolve({ status, milliseconds, input, ...(what && { fault: { what, input } }) });
       };
       const read = (text: string) => {
         received += text;
@@ -102,13 +103,15 @@ export class Connection {
 
 function faultOf({
   status,
-  milliseconds,
   received,
   whole,
-}: Sent & { received: string; whole: boolean }): string | undefined {
+}: {
+  status: number;
+  received: string;
+  whole: boolean;
+}): string | undefined {
   if (status >= 500) return `status ${status}: ${received.slice(0, 500)}`;
   if (/internal error/.test(received)) return received.slice(-300);
-  if (whole && milliseconds > SLOW_MILLISECONDS) return `${milliseconds.toFixed(0)} ms`;
   return whole && status === 0 ? 'no answer' : undefined;
 }
 

@@ -77,7 +77,7 @@ export interface LeasedJob {
 }
 
 /** Owners that are looked at beside those who get jobs: others may have taken the last jobs of the first ones. */
-const SPARE_OWNERS = 8;
+const SPARE_OWNERS = 32;
 
 export async function acquireJobs(
   { store, clock, tell, leaseSeconds: usualSeconds = LEASE_SECONDS }: JobsContext,
@@ -88,7 +88,8 @@ export async function acquireJobs(
   const anyQueue = takesOfAny(state);
   const wanted = { queue, withSecrets: mayHaveSecrets, anyQueue };
   // A pilot that asks in vain costs no write.
-  const owners = taskId === undefined ? await ownersInTurn(store.db, wanted, limit + SPARE_OWNERS) : [];
+  const most = limit + SPARE_OWNERS;
+  const owners = taskId === undefined ? await ownersInTurn(store.db, wanted, most) : [];
   const now = clock();
   const pilot = { pilotId, queue, node, leaseSeconds };
   const { given, refused } =
@@ -107,6 +108,11 @@ export async function acquireJobs(
                   useSecrets: mayHaveSecrets ? undefined : 0,
                   limit,
                 });
+          // Pilots that asked at the same moment may have had the last job of each of these.
+          if (taken.length < limit && owners.length === most) {
+            const rest = { ...how, limit: limit - taken.length };
+            taken.push(...(await takeInTurn(tx, await ownersInTurn(tx, wanted, most), wanted, rest)));
+          }
           if (taken.length === 0) return NOTHING;
           const templates = await readTemplates(tx, [...new Set(taken.map((job) => job.task_id))]);
           const { good, bad } = withTemplates(taken, templates, queue);

@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
+import pg from 'pg';
 import { createJobs } from '../../src/jobs/jobs.ts';
+import type { OwnerId } from '../../src/protocol/ids.ts';
 import { MAX_JOB_PARAMETERS_CHARS } from '../../src/protocol/limits.ts';
-import { eachStore, sqliteDatabase } from '../stores.ts';
+import { eachStore, onPostgres, sqliteDatabase } from '../stores.ts';
 import { openFarm, submission } from './farm.ts';
 
 eachStore('ten thousand waiting jobs of one user do not delay the first job of another', async (t, database) => {
@@ -40,6 +42,29 @@ eachStore('jobs for any queue and jobs of the queue take their turns together', 
   for (const [n, owner] of owners.entries()) assert.equal(owner === first, n % 2 === 0, owners.join());
 });
 
+eachStore(
+  'of many pilots that ask at the same moment each gets a job, when as many users have one each',
+  async (t, database) => {
+    const farm = await openFarm(t, database);
+    const owners = Array.from({ length: 50 }, (_, n) => `owner${n}` as OwnerId);
+    await farm.store.write(async (tx) => {
+      const rows = owners.map((id) => ({
+        id,
+        issuer: 'test',
+        subject: id,
+        display_name: id,
+        created_at: farm.clock(),
+      }));
+      await tx.insertInto('owners').values(rows).execute();
+    });
+    await Promise.all(
+      owners.map((owner) => farm.jobs.submit(owner, { ...submission(`user.${owner}.test`), jobCount: 1 })),
+    );
+    const answers = await Promise.all(owners.map((_, n) => farm.acquire(`p${n}`, 1)));
+    assert.deepEqual([...new Set(answers.map((jobs) => jobs.length))], [1]);
+  },
+);
+
 test('finding the next job reads neither the whole table nor the whole index of what waits', async (t) => {
   const database = sqliteDatabase(t);
   const farm = await openFarm(t, database);
@@ -62,6 +87,33 @@ test('finding the next job reads neither the whole table nor the whole index of 
     const scans = plan.map(({ detail }) => detail).filter((detail) => /^SCAN (jobs|tasks|attempts)\b/.test(detail));
     assert.deepEqual(scans, [], text);
   }
+});
+
+onPostgres('finding the next job reads no table from one end to the other', async (t, database) => {
+  const farm = await openFarm(t, database);
+  await farm.submit({ jobCount: 10_000 });
+  const reader = new pg.Client(database.url);
+  await reader.connect();
+  reader.on('error', () => {}); // The database is dropped below it.
+  await reader.query('analyze');
+  const seen: { text: string; values: unknown[] }[] = [];
+  const query = pg.Client.prototype.query as (...args: unknown[]) => unknown;
+  t.mock.method(pg.Client.prototype, 'query', function (this: pg.Client, ...args: unknown[]) {
+    const [text, values] = args;
+    if (typeof text === 'string' && Array.isArray(values)) seen.push({ text, values });
+    return query.apply(this, args);
+  });
+  await farm.acquireOne('p');
+  t.mock.restoreAll();
+  const onJobs = seen.filter(({ text }) => /from jobs|update jobs|"tasks"|"attempts"/.test(text));
+  assert.ok(onJobs.length >= 4, JSON.stringify(seen));
+  for (const { text, values } of onJobs) {
+    const { rows } = await reader.query(`explain ${text}`, values);
+    const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+    // The table of tasks has one row, which PostgreSQL reads without its index.
+    assert.doesNotMatch(plan, /Seq Scan on (jobs|attempts)/, text);
+  }
+  await reader.end();
 });
 
 eachStore(
