@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeTemplate } from '../test/database-template.ts';
 import { startEmbeddedPostgres } from '../test/embedded-postgres.ts';
 import { buildTestPrograms } from './build/test-programs.ts';
 
@@ -24,6 +25,8 @@ const [postgres, programs] = await Promise.all([
   given ? undefined : startEmbeddedPostgres().catch(() => undefined),
   buildTestPrograms(root),
 ]);
+const server = given ?? postgres?.url;
+const template = server ? await makeTemplate(server) : undefined;
 
 const child = spawn(
   process.execPath,
@@ -40,12 +43,14 @@ const child = spawn(
     stdio: 'inherit',
     env: {
       ...process.env,
-      PANDA_TEST_DATABASE_URL: given ?? postgres?.url,
+      PANDA_TEST_DATABASE_URL: server,
+      PANDA_TEST_DATABASE_TEMPLATE: template?.name,
       PANDA_TEST_PROGRAMS: programs.folder,
     },
   },
 );
 child.on('exit', async (status) => {
+  await template?.drop();
   await postgres?.stop();
   programs.remove();
   process.exitCode = status ?? 1;

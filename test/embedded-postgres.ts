@@ -76,6 +76,11 @@ export async function startEmbeddedPostgres({
       unix_socket_directories: data,
       max_connections: '300',
       fsync: 'off',
+      full_page_writes: 'off',
+      wal_level: 'minimal',
+      max_wal_senders: '0',
+      autovacuum: 'off', // It would go through each test's database in turn.
+      jit: 'off',
     };
     if (tls) {
       writeFileSync(join(data, 'server.crt'), tls.cert);

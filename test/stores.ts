@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
-import pg from 'pg';
 import { importInstallationKey } from '../src/sealing/installation-key.ts';
 import { openPostgres } from '../src/store/postgres.ts';
 import { openSqlite } from '../src/store/sqlite.ts';
 import type { Store } from '../src/store/store.ts';
 import { useTags } from '../src/store/tagged-rows.ts';
+import { databaseAt, execute } from './database-template.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
 
 /** An empty database of its own for one test. */
@@ -67,25 +67,15 @@ export function sqliteDatabase(t: TestContext): TestDatabase {
 /** A new database on the PostgreSQL at `server`, dropped after the test. */
 async function postgresDatabase(t: TestContext, server: string): Promise<TestDatabase> {
   const name = `panda_secrets_test_${randomBytes(6).toString('hex')}`;
-  await execute(server, `create database ${name}`);
-  const url = new URL(server);
-  url.pathname = name;
+  const template = process.env['PANDA_TEST_DATABASE_TEMPLATE'];
+  await execute(server, `create database ${name}${template ? ` template ${template} strategy file_copy` : ''}`);
+  const url = databaseAt(server, name);
   return testDatabase(
     t,
-    () => openPostgres(url.href),
+    () => openPostgres(url),
     // A server that the test started may still be connected.
-    { url: url.href, drop: () => execute(server, `drop database ${name} with (force)`) },
+    { url, drop: () => execute(server, `drop database ${name} with (force)`) },
   );
-}
-
-async function execute(server: string, statement: string): Promise<void> {
-  const client = new pg.Client(server);
-  await client.connect();
-  try {
-    await client.query(statement);
-  } finally {
-    await client.end();
-  }
 }
 
 function testDatabase(
