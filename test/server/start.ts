@@ -1,4 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -12,7 +13,7 @@ import type { Envelope } from '../../src/protocol/envelope.ts';
 import { type JoinToken, parseJoinToken } from '../../src/protocol/join.ts';
 import { DEFAULT_VO } from '../../src/protocol/limits.ts';
 import { createLogger } from '../../src/server/plugins/request-log.ts';
-import type { Installation } from '../../src/site/installation.ts';
+import { type Installation, openInstallation } from '../../src/site/installation.ts';
 import { startService } from '../../src/site/service.ts';
 import type { Settings } from '../../src/site/settings.ts';
 
@@ -52,6 +53,10 @@ export async function startServer(
   { settings = {}, clock = Date.now, logLevel = 'debug' }: StartOptions = {},
 ): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), 'panda-secrets-test-'));
+  if (clock === Date.now && !settings.database && !settings.rootKeys) {
+    installed ??= install();
+    await cp(await installed, folder, { recursive: true });
+  }
   let logged = '';
   const { logger } = createLogger(logLevel, { write: (line) => (logged += line) });
   const service = await startService(
@@ -122,6 +127,17 @@ export async function startServer(
     stop,
   };
   return server;
+}
+
+let installed: Promise<string> | undefined;
+
+/** A data folder as a first start leaves it, of which each server gets a copy: keys and tables take longer to make. */
+async function install(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'panda-secrets-installed-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const { close } = await openInstallation({ data: folder }, { create: true, clock: Date.now });
+  await close();
+  return folder;
 }
 
 interface StartOptions {
