@@ -38,12 +38,9 @@ export function createBlockFilter(patterns: Iterable<Pattern>): BlockFilter {
   const stride = headBytes - BLOCK_BYTES + (isLengthened ? 3 : 1);
   const windowBytes = stride + BLOCK_BYTES - 1;
 
-  // Patterns with one beginning mostly follow each other.
-  const windows = all
-    .map((pattern) => pattern.slice(0, windowBytes))
-    .filter((window, at, each) => window !== each[at - 1]);
-  const blocks = createBits(windows.length * stride + (isLengthened ? 512 * short.size : 0));
-  const heads = createBits(windows.length);
+  const windows = new Set(all.map((pattern) => pattern.slice(0, windowBytes)));
+  const blocks = createBits(windows.size * stride + (isLengthened ? 512 * short.size : 0));
+  const heads = createBits(windows.size);
   for (const window of windows) {
     let block = 0;
     let first = 0;
@@ -55,7 +52,7 @@ export function createBlockFilter(patterns: Iterable<Pattern>): BlockFilter {
     }
     if (window.length < windowBytes) addNeighbours(blocks, window.length === headBytes ? first : undefined, block);
   }
-  return { windowBytes, stride, blocks, heads, headBytes, sieve: createEscapeSieve(windows, all) };
+  return { windowBytes, stride, blocks, heads, headBytes, sieve: createEscapeSieve(windows) };
 }
 
 /** The blocks that end one byte behind the last block of a pattern and, for the shortest, those that begin a byte before the first. */
@@ -107,8 +104,10 @@ function skipFours({ words, shift }: Bits, text: DataView, from: number, stride:
 /** Where the first pattern may begin of which a block stands at `at`, or -1. */
 function headNear({ stride, heads, headBytes }: BlockFilter, text: DataView, at: number, from: number): number {
   const lastHead = text.byteLength - headBytes;
+  const toLastBlock = headBytes - BLOCK_BYTES;
   for (let start = Math.max(from, at - stride + 1); start <= at + 1; start++) {
-    if (start > lastHead || isHead(heads, text, start, headBytes)) return start;
+    if (start > lastHead) return start;
+    if (hasBit(heads, hashOfHead(text.getInt32(start, true), text.getInt32(start + toLastBlock, true)))) return start;
   }
   return -1;
 }
@@ -119,10 +118,6 @@ export function viewOf(bytes: Uint8Array): DataView {
 
 function hashOfBlock(block: number): number {
   return Math.imul(block, 0x9e3779b1);
-}
-
-function isHead(heads: Bits, text: DataView, at: number, length: number): boolean {
-  return hasBit(heads, hashOfHead(text.getInt32(at, true), text.getInt32(at + length - BLOCK_BYTES, true)));
 }
 
 /** Of the first and the last block: of all bytes of a head of up to eight. */

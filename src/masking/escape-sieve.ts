@@ -1,6 +1,5 @@
 import { addBit, type Bits, createBits, hasBit } from './bits.ts';
 import { entityAt, isOfName } from './entities.ts';
-import type { Pattern } from './forms.ts';
 import {
   AMPERSAND,
   BACKSLASH,
@@ -32,20 +31,22 @@ export interface EscapeSieve {
   firsts: Uint8Array;
   /** By two bytes: 1 where they are neighbours in a window. */
   neighbours: Uint8Array;
-  /** A pattern has a backslash, so one of a run of them may be as it is, and those after it an escape. */
+  /** A window has a backslash, so one of a run of them may be as it is, and those after it an escape. */
   hasBackslash: boolean;
 }
 
 /** @param windows the beginnings of all patterns */
-export function createEscapeSieve(windows: readonly string[], patterns: readonly Pattern[]): EscapeSieve {
+export function createEscapeSieve(windows: ReadonlySet<string>): EscapeSieve {
   let bytes = 0;
+  let hasBackslash = false;
   for (const window of windows) bytes += window.length - 3;
   const grams = createBits(bytes);
-  const heads = createBits(windows.length);
+  const heads = createBits(windows.size);
   const pairs = new Uint8Array(0x10000);
   const firsts = new Uint8Array(0x100);
   const neighbours = new Uint8Array(0x10000);
   for (const window of windows) {
+    hasBackslash ||= window.includes('\\');
     let gram = 0;
     for (let at = 0; at < window.length; at++) {
       gram = (gram << 8) | window.charCodeAt(at);
@@ -56,7 +57,7 @@ export function createEscapeSieve(windows: readonly string[], patterns: readonly
       else if (at === 3) addBit(heads, hashOf(gram));
     }
   }
-  return { grams, heads, pairs, firsts, neighbours, hasBackslash: patterns.some((pattern) => pattern.includes('\\')) };
+  return { grams, heads, pairs, firsts, neighbours, hasBackslash };
 }
 
 /** Nothing that is read here is longer. */
@@ -76,6 +77,14 @@ export function mayBeOfSecret(sieve: EscapeSieve, text: Buffer, at: number): boo
     default:
       return mayEntity(sieve, text, at);
   }
+}
+
+/** Where the next escape may begin after one at `at` before which no pattern has begun that the filter finds. */
+export function afterEscape({ hasBackslash }: EscapeSieve, text: Buffer, at: number): number {
+  let end = at + 1;
+  if (hasBackslash || text[at] !== BACKSLASH) return end;
+  while (end < at + MOST_BACKSLASHES && text[end] === BACKSLASH) end++;
+  return end === text.length ? at + 1 : end;
 }
 
 /** The same of an escape at `at` that was read. */
@@ -119,11 +128,12 @@ function mayEntity(sieve: EscapeSieve, text: Buffer, at: number): boolean {
 
 /** True when the text goes on with `value` from `at`, and with what stands at `next` after it, as some pattern does. */
 function fits(sieve: EscapeSieve, text: Buffer, at: number, next: number, value: number): boolean {
-  const { grams, pairs, firsts } = sieve;
+  const { grams, pairs, firsts, neighbours } = sieve;
   const before = text[at - 1] as number;
   const pair = ((text[at - 2] as number) << 8) | before;
   const isByte = value < CHARACTER;
   const byte = isByte ? value : leadByteOf(value & 0xffffff);
+  if (neighbours[(before << 8) | byte] === 0 && firsts[byte] === 0) return false;
   if (hasBit(grams, hashOf(((text[at - 3] as number) << 24) | (pair << 8) | byte))) return true;
   if (!isByte && byte >= 0x80) return firsts[byte] === 1 || pairs[(before << 8) | byte] === 1 || pairs[pair] === 1;
   return (

@@ -1,13 +1,17 @@
 import { endsInDigits, LEAST_DIGITS } from './block-lines.ts';
 import { looksLikeDump } from './dump-lines.ts';
+import { afterEscape, type EscapeSieve, mayBeOfSecret } from './escape-sieve.ts';
 import { INTRODUCERS, LINE_FEED, NOWHERE, RETURN } from './signs.ts';
 
 /** Places in a text that need a look: where an escape may begin, where a line of a block ends, and where lines of dumps begin. */
 export interface Landmarks {
   /** Starts anew, in another text, of which `unread` bytes were read; `before` stood before it. */
   begin(text: Buffer, before: Buffer, unread: number): void;
-  /** The first escape or end of a block's line at or after `from`, which never goes back in one text; or `NOWHERE`. */
-  next(from: number): number;
+  /**
+   * The first escape or end of a block's line at or after `from`, which never goes back in one text; or `NOWHERE`. Before `until` none of
+   * the escapes that are surely of no secret, as most are.
+   */
+  next(from: number, until: number): number;
   /** The beginnings of lines that look like those of a dump, as far as `next` came. */
   readonly dumpLines: readonly number[];
 }
@@ -30,7 +34,7 @@ const DENSE_BYTES = 40;
 /** Nothing that the expression looks for is longer; so near to the end of a text it may be cut short. */
 const TAIL_BYTES = 24;
 
-export function createLandmarks(): Landmarks {
+export function createLandmarks(sieve: EscapeSieve): Landmarks {
   const expression = new RegExp(SOURCE, 'g');
   let text: Buffer = Buffer.alloc(0);
   let before = text;
@@ -102,11 +106,15 @@ export function createLandmarks(): Landmarks {
       head = unread < LEAST_DIGITS ? Math.min(LEAST_DIGITS, text.length) : unread;
       tail = Math.max(head, text.length - TAIL_BYTES);
     },
-    next(from) {
-      const at = find(from);
-      dense = at - last < DENSE_BYTES;
-      last = at;
-      return at < text.length ? at : NOWHERE;
+    next(from, until) {
+      for (let start = from; ; ) {
+        const at = find(start);
+        if (at === text.length) return NOWHERE;
+        dense = at - last < DENSE_BYTES;
+        last = at;
+        if (at >= until || LOOKED_AT[text[at] as number] === LINE || mayBeOfSecret(sieve, text, at)) return at;
+        start = afterEscape(sieve, text, at);
+      }
     },
     get dumpLines() {
       return dumpLines;

@@ -37,18 +37,24 @@ export function createSearch(automaton: Automaton, filter: BlockFilter, found: F
   const { step, depths, longestEnding } = automaton;
   const spelled = createSpelledSearch(automaton, filter, found);
   const dumps = createDumpSearch(automaton, found);
-  const landmarks = createLandmarks();
+  const landmarks = createLandmarks(filter.sieve);
   let state = 0;
   /** The text that was read last, and the end of the one before it. */
   let last: Buffer = NOTHING_READ;
   let before: Buffer = NOTHING_READ;
 
-  /** Follows threads up to a landmark and begins new ones there. Returns the next landmark. */
-  function enter(place: number, known: number, ended: boolean): number {
+  /**
+   * Follows threads up to a landmark and begins new ones there.
+   *
+   * @param until matches of which so much stands in the text as the filter looks for begin here or later
+   * @returns the next landmark
+   */
+  function enter(place: number, known: number, until: number, ended: boolean): number {
     spelled.advance(last, place, ended);
-    if (KIND[last[place] as number] !== LINE_END) return landmarks.next(spelled.enter(last, place, known, ended));
+    if (KIND[last[place] as number] !== LINE_END)
+      return landmarks.next(spelled.enter(last, place, known, ended), until);
     spelled.enterNextLine(last, place, known);
-    return landmarks.next(place + 1);
+    return landmarks.next(place + 1, until);
   }
 
   return {
@@ -64,14 +70,14 @@ export function createSearch(automaton: Automaton, filter: BlockFilter, found: F
       let suspect = -1;
       /** The state knows of all matches that began from here on, and of earlier ones that the filter told of. */
       let covered = -filter.windowBytes;
-      let place = landmarks.next(at);
+      let place = landmarks.next(at, at);
 
       for (;;) {
         while (at < end) {
           const depth = depths[state] as number;
           // Half of what was read here must be done with, or reading it again in the next round would not be linear.
           if (at - depth > suspect && 2 * depth <= at - entered) break;
-          if (at === place) place = enter(at, at - covered >= filter.windowBytes - 1 ? state : UNREAD, ended);
+          if (at === place) place = enter(at, at - covered >= filter.windowBytes - 1 ? state : UNREAD, at, ended);
           state = step(state, text[at++] as number);
           const length = longestEnding[state] as number;
           if (length > 0 && at > known) found(at - length, at, state);
@@ -83,7 +89,7 @@ export function createSearch(automaton: Automaton, filter: BlockFilter, found: F
         suspect = at;
         covered = at;
         state = 0;
-        while (place < at) place = enter(place, UNREAD, ended);
+        while (place < at) place = enter(place, UNREAD, at, ended);
       }
       spelled.advance(last, end, ended);
       dumps.read(last, landmarks.dumpLines, ended);

@@ -1,20 +1,8 @@
 import type { Automaton } from './automaton.ts';
 import type { BlockFilter } from './block-filter.ts';
 import { endsInDigits, lengthOfLineEnd } from './block-lines.ts';
-import { mayBeOfSecret, mayBeOfSecretAs } from './escape-sieve.ts';
-import {
-  BACKSLASH,
-  KIND,
-  LINE_END,
-  LINE_FEED,
-  leadByteOf,
-  MAY_SPELL,
-  MOST_BACKSLASHES,
-  NOWHERE,
-  ORDINARY,
-  SPACE,
-  TAB,
-} from './signs.ts';
+import { afterEscape, mayBeOfSecret, mayBeOfSecretAs } from './escape-sieve.ts';
+import { KIND, LINE_END, LINE_FEED, leadByteOf, MAY_SPELL, NOWHERE, ORDINARY, SPACE, TAB } from './signs.ts';
 import { CHARACTER, createSpellings, NOTHING, readSpellings } from './spellings.ts';
 
 /**
@@ -156,7 +144,7 @@ export function createSpelledSearch(
 
   return {
     enter(text, at, known, ended) {
-      const after = sieve.hasBackslash ? at + 1 : endOfRun(text, at);
+      const after = known > 0 ? at + 1 : afterEscape(sieve, text, at);
       if (known <= 0 && !mayBeOfSecret(sieve, text, at)) return after;
       readSpellings(text, at, ended, spellings);
       if (spellings.count === 0 && !spellings.cutShort) return after;
@@ -211,13 +199,6 @@ export function createSpelledSearch(
       spellings.before = Buffer.alloc(0);
     },
   };
-}
-
-/** Where the run of backslashes ends that begins at `at`: those after the first are escaped. */
-function endOfRun(text: Buffer, at: number): number {
-  let end = at;
-  while (end < at + MOST_BACKSLASHES && text[end] === BACKSLASH) end++;
-  return end === at || end === text.length ? at + 1 : end;
 }
 
 function nextOf(threads: Thread[]): number {
