@@ -4,7 +4,7 @@ _panda_secrets() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     word=${COMP_WORDS[index]}
     case "$at $word" in
-      'panda-secrets serve' | 'panda-secrets user' | 'panda-secrets user add' | 'panda-secrets user password' | 'panda-secrets user role' | 'panda-secrets user list' | 'panda-secrets user disable' | 'panda-secrets user enable' | 'panda-secrets user logout' | 'panda-secrets user remove' | 'panda-secrets user help' | 'panda-secrets token' | 'panda-secrets pilot-token' | 'panda-secrets pilot' | 'panda-secrets pilot list' | 'panda-secrets pilot end' | 'panda-secrets pilot help' | 'panda-secrets queue' | 'panda-secrets queue add' | 'panda-secrets queue set' | 'panda-secrets queue pause' | 'panda-secrets queue drain' | 'panda-secrets queue resume' | 'panda-secrets queue remove' | 'panda-secrets queue list' | 'panda-secrets queue load' | 'panda-secrets queue help' | 'panda-secrets signing-key' | 'panda-secrets signing-key rotate' | 'panda-secrets signing-key help' | 'panda-secrets audit' | 'panda-secrets audit verify' | 'panda-secrets audit heads' | 'panda-secrets audit tail' | 'panda-secrets audit export' | 'panda-secrets audit help' | 'panda-secrets help') at="$at $word" ;;
+      'panda-secrets serve' | 'panda-secrets user' | 'panda-secrets user add' | 'panda-secrets user password' | 'panda-secrets user role' | 'panda-secrets user list' | 'panda-secrets user disable' | 'panda-secrets user enable' | 'panda-secrets user logout' | 'panda-secrets user remove' | 'panda-secrets user help' | 'panda-secrets token' | 'panda-secrets pilot-token' | 'panda-secrets pilot' | 'panda-secrets pilot list' | 'panda-secrets pilot end' | 'panda-secrets pilot help' | 'panda-secrets queue' | 'panda-secrets queue add' | 'panda-secrets queue set' | 'panda-secrets queue pause' | 'panda-secrets queue drain' | 'panda-secrets queue resume' | 'panda-secrets queue remove' | 'panda-secrets queue site-key' | 'panda-secrets queue list' | 'panda-secrets queue load' | 'panda-secrets queue help' | 'panda-secrets signing-key' | 'panda-secrets signing-key rotate' | 'panda-secrets signing-key help' | 'panda-secrets audit' | 'panda-secrets audit verify' | 'panda-secrets audit heads' | 'panda-secrets audit tail' | 'panda-secrets audit export' | 'panda-secrets audit help' | 'panda-secrets help') at="$at $word" ;;
     esac
   done
   case "$at ${COMP_WORDS[COMP_CWORD - 1]}" in
@@ -360,6 +360,22 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets queue site-key --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets queue site-key --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets queue site-key --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets queue site-key --server')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets queue list --data')
       COMPREPLY=()
       return
@@ -566,7 +582,7 @@ _panda_secrets() {
       if [[ $current == -* ]]; then
         words='-h --help'
       else
-        words='add set pause drain resume remove list load help'
+        words='add set pause drain resume remove site-key list load help'
       fi
       ;;
     'panda-secrets queue add')
@@ -595,6 +611,11 @@ _panda_secrets() {
       fi
       ;;
     'panda-secrets queue remove')
+      if [[ $current == -* ]]; then
+        words='--data --database --config --server -h --help'
+      fi
+      ;;
+    'panda-secrets queue site-key')
       if [[ $current == -* ]]; then
         words='--data --database --config --server -h --help'
       fi

@@ -10,7 +10,7 @@ _pbook() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     word=${COMP_WORDS[index]}
     case "$at $word" in
-      'pbook login' | 'pbook logout' | 'pbook whoami' | 'pbook set_secret' | 'pbook list_secrets' | 'pbook masking' | 'pbook delete_secret' | 'pbook delete_all_secrets' | 'pbook secret_history' | 'pbook secret_versions' | 'pbook restore_secret' | 'pbook show' | 'pbook showl' | 'pbook kill' | 'pbook finish' | 'pbook retry' | 'pbook logs' | 'pbook get_outputs' | 'pbook completion' | 'pbook help') at="$at $word" ;;
+      'pbook login' | 'pbook logout' | 'pbook whoami' | 'pbook set_secret' | 'pbook list_secrets' | 'pbook masking' | 'pbook delete_secret' | 'pbook delete_all_secrets' | 'pbook secret_history' | 'pbook secret_versions' | 'pbook restore_secret' | 'pbook show' | 'pbook showl' | 'pbook kill' | 'pbook finish' | 'pbook retry' | 'pbook logs' | 'pbook get_outputs' | 'pbook keys' | 'pbook keys init' | 'pbook keys show' | 'pbook keys export' | 'pbook keys import' | 'pbook keys trust' | 'pbook keys untrust' | 'pbook keys reseal' | 'pbook keys help' | 'pbook completion' | 'pbook help') at="$at $word" ;;
     esac
   done
   case "$at ${COMP_WORDS[COMP_CWORD - 1]}" in
@@ -36,7 +36,7 @@ _pbook() {
       if [[ $current == -* ]]; then
         words='--version -h --help'
       else
-        words='login logout whoami set_secret list_secrets masking delete_secret delete_all_secrets secret_history secret_versions restore_secret show showl kill finish retry logs get_outputs completion help'
+        words='login logout whoami set_secret list_secrets masking delete_secret delete_all_secrets secret_history secret_versions restore_secret show showl kill finish retry logs get_outputs keys completion help'
       fi
       ;;
     'pbook login')
@@ -56,7 +56,7 @@ _pbook() {
       ;;
     'pbook set_secret')
       if [[ $current == -* ]]; then
-        words='--file --queues --mask --json -h --help'
+        words='--file --queues --mask --sealed --plain --json -h --help'
       else
         _pbook_secrets
         return
@@ -145,6 +145,53 @@ _pbook() {
     'pbook get_outputs')
       if [[ $current == -* ]]; then
         words='--dir --force --json -h --help'
+      fi
+      ;;
+    'pbook keys')
+      if [[ $current == -* ]]; then
+        words='-h --help'
+      else
+        words='init show export import trust untrust reseal help'
+      fi
+      ;;
+    'pbook keys init')
+      if [[ $current == -* ]]; then
+        words='--passphrase --yes -h --help'
+      fi
+      ;;
+    'pbook keys show')
+      if [[ $current == -* ]]; then
+        words='--json -h --help'
+      fi
+      ;;
+    'pbook keys export')
+      if [[ $current == -* ]]; then
+        words='-h --help'
+      fi
+      ;;
+    'pbook keys import')
+      if [[ $current == -* ]]; then
+        words='--passphrase -h --help'
+      fi
+      ;;
+    'pbook keys trust')
+      if [[ $current == -* ]]; then
+        words='-h --help'
+      fi
+      ;;
+    'pbook keys untrust')
+      if [[ $current == -* ]]; then
+        words='-h --help'
+      fi
+      ;;
+    'pbook keys reseal')
+      if [[ $current == -* ]]; then
+        words='--json -h --help'
+      fi
+      ;;
+    'pbook keys help')
+      if [[ $current == -* ]]; then
+        words=''
       fi
       ;;
     'pbook completion')

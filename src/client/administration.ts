@@ -14,6 +14,7 @@ export function administrationCalls(transport: Transport): Administration {
     addQueue: async (args) => (await transport.post('admin/add_queue', args)).data,
     setQueue: async (args) => (await transport.post('admin/set_queue', args)).data,
     removeQueue: async (args) => (await transport.post('admin/remove_queue', args)).data,
+    setSiteRecord: async (args) => (await transport.post('admin/set_site_record', args)).data,
     getQueueLoad: async (args) => (await transport.get('admin/get_queue_load', args)).data,
     createPilotToken: async (args) => (await transport.post('admin/create_pilot_token', args)).data,
     listPilots: async (args) => (await transport.get('admin/list_pilots', args)).data,

@@ -25,10 +25,14 @@ export interface SecretCalls {
   /** The attributes of each secret; none on a server that knows no attributes. */
   getAttributes(): Promise<Map<WireName, Partial<ToldAttributes>>>;
   getSecretVersions(name: WireName): Promise<readonly ListedVersion[]>;
+  /** The name, of a string or a file, and the value that a kept version had (our extension). */
+  getSecretVersion(name: WireName, version: number): Promise<{ name: WireName; value: Plaintext }>;
   restoreSecret(name: WireName, version: number): Promise<string>;
   getSecretDeliveries(query?: { name?: WireName; limit?: number }): Promise<readonly ListedDelivery[]>;
   /** Queues that give secrets over TLS alone; none from a server that does not tell. */
   getQueueNotices(): Promise<ListedQueueNotices>;
+  /** What the site of a queue says of its nodes' keys, as the server shows it; null where there is nothing (our extension). */
+  getSiteRecord(queue: string): Promise<string | null>;
 }
 
 export function secretCalls(transport: Transport): SecretCalls {
@@ -66,12 +70,17 @@ export function secretCalls(transport: Transport): SecretCalls {
     async getSecretVersions(name) {
       return (await transport.get('creds/get_secret_versions', { key: name })).data;
     },
+    async getSecretVersion(name, version) {
+      const { key, value } = (await transport.get('creds/get_secret_version', { key: name, version })).data;
+      return { name: key as WireName, value: new Plaintext(value) };
+    },
     async restoreSecret(name, version) {
       return (await transport.post('creds/restore_secret', { key: name, version })).message;
     },
     async getSecretDeliveries({ name, limit } = {}) {
       return (await transport.get('creds/get_secret_deliveries', { key: name, limit })).data;
     },
+    getSiteRecord: async (queue) => (await transport.get('creds/get_site_record', { queue })).data,
     async getQueueNotices() {
       try {
         return (await transport.get('creds/get_queue_notices', {})).data;

@@ -14,6 +14,7 @@ import {
   readQueues,
   updateQueue,
 } from '../store/queues.ts';
+import { readSiteRecord, writeSiteRecord } from '../store/site-records.ts';
 import type { Database, Store } from '../store/store.ts';
 import { countWaiting } from '../store/waiting-jobs.ts';
 import { tellOwners } from './queue-notices.ts';
@@ -104,6 +105,30 @@ export async function setQueue(
     await appendAudit(tx, clock, SYSTEM, by, 'queue.change', { queue: name, ...changed });
     return { queue, was, told };
   });
+}
+
+/**
+ * Publishes what the site of a queue says of its nodes' keys. It is signed, and users check it: to a server it is a word.
+ *
+ * @throws {NotFound}
+ */
+export async function setSiteRecord(
+  store: Store,
+  clock: () => number,
+  name: string,
+  record: string,
+  by: AuditActor = 'operator',
+): Promise<void> {
+  await store.write(async (tx) => {
+    await existing(tx, name);
+    await writeSiteRecord(tx, { queue: name, record, changed_at: clock() });
+    await appendAudit(tx, clock, SYSTEM, by, 'queue.site_record', { queue: name });
+  });
+}
+
+/** The record of a queue's site; undefined for a queue that has none, or is not there. */
+export async function findSiteRecord(store: Store, name: string): Promise<string | undefined> {
+  return await readSiteRecord(store.db, name);
 }
 
 /** @throws {NotFound} @throws {Conflict} while tasks for it have not ended, or something runs there */

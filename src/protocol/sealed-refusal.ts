@@ -26,6 +26,7 @@ export const SEALED_REFUSALS = {
   'secret-swapped': 'a sealed secret came under the name of another one',
   'secret-other-site': 'a sealed secret was not sealed for this site',
   'secret-old': 'a sealed secret is older than what was sealed later under its name',
+  'secret-not-sealed': 'it was sealed, and the server has something else under its name',
   'site-record-format': "the site's record is malformed",
   'site-record-forged': "the site's record is not signed by its identity",
   'site-record-ended': "the site's record has ended, or is not valid yet",

@@ -18,7 +18,7 @@ const MARK = object({
 });
 /** Names that were ever sealed stay, deleted ones too. */
 const MAX_MARKS = 100_000;
-const MARKS = object({ signer: PUBLIC_KEY, marks: list(MARK, MAX_MARKS) });
+export const MARKS = object({ signer: PUBLIC_KEY, marks: list(MARK, MAX_MARKS) });
 
 /** What this device knows of a secret that was sealed: no server can lower it. */
 export interface Mark {
@@ -43,44 +43,54 @@ export interface Marks {
   of(name: WireName): Promise<Mark | undefined>;
   /** Gives the number of a new version, and keeps for whom it is. @param now milliseconds since 1970 */
   make(name: WireName, given: { queues: string[] | null; sites: readonly SiteId[]; now: number }): Promise<number>;
-  /** Notes a version that the server took, or that was opened. */
-  take(name: WireName, version: number, sites?: readonly SiteId[]): Promise<void>;
+  /** Notes versions that the server took, or that were opened. */
+  take(taken: readonly { name: WireName; version: number; sites?: readonly SiteId[] }[]): Promise<void>;
+  /** Adds those of another device, for names that are not known here. */
+  put(marks: readonly Mark[]): Promise<void>;
   /** Notes that its owner deleted it, or all of them. */
   delete(name?: WireName): Promise<void>;
 }
 
+/** Tells if a name was ever sealed on this device, by whichever key. */
+export async function wasEverSealed(path: string, name: WireName): Promise<boolean> {
+  const content = await marksFile(path).read();
+  return content?.marks.some((mark) => isOf(mark, name)) ?? false;
+}
+
 /** @param signer the user's signing key: marks of another one are not used */
 export function marksOf(path: string, signer: string): Marks {
-  const file: OwnFile<{ signer: string; marks: Mark[] }> = ownFile(path, 'list of sealed secrets', MARKS);
+  const file = marksFile(path);
   const empty = { signer, marks: [] };
   const ofSigner = (content: { signer: string; marks: Mark[] } | undefined) =>
     content?.signer === signer ? content.marks : [];
   const all = async () => ofSigner(await file.read());
-  const edit = async (name: WireName, change: (mark: Mark) => Mark): Promise<Mark> => {
-    let changed: Mark | undefined;
-    await file.change(empty, (content) => {
-      const marks = ofSigner(content);
-      const known = marks.find((mark) => isOf(mark, name));
-      changed = change(known ?? { name, made: 0, taken: 0, queues: null, sites: [], deleted: false });
-      return { signer, marks: [...marks.filter((mark) => mark !== known), changed] };
+  const edit = (names: readonly WireName[], change: (mark: Mark, name: WireName) => Mark) =>
+    file.change(empty, (content) => {
+      let marks = [...ofSigner(content)];
+      for (const name of names) {
+        const known = marks.find((mark) => isOf(mark, name));
+        const unknown = { name, made: 0, taken: 0, queues: null, sites: [], deleted: false };
+        marks = [...marks.filter((mark) => mark !== known), change(known ?? unknown, name)];
+      }
+      return { signer, marks };
     });
-    return changed as unknown as Mark;
-  };
   return {
     list: all,
     of: async (name) => (await all()).find((mark) => isOf(mark, name)),
     async make(name, { queues, sites, now }) {
-      const { made } = await edit(name, (mark) => ({
+      const { marks } = await edit([name], (mark) => ({
         ...mark,
         name,
         made: Math.max(now, mark.made + 1, mark.taken + 1),
         queues,
         sites: together(mark.sites, sites),
       }));
-      return made;
+      return marks.find((mark) => isOf(mark, name))?.made ?? now;
     },
-    async take(name, version, sites = []) {
-      await edit(name, (mark) => {
+    async take(taken) {
+      const byName = new Map(taken.map((one) => [one.name, one]));
+      await edit([...byName.keys()], (mark, name) => {
+        const { version = 0, sites = [] } = byName.get(name) ?? {};
         const isNewest = version >= mark.taken;
         return {
           ...mark,
@@ -91,12 +101,23 @@ export function marksOf(path: string, signer: string): Marks {
         };
       });
     },
+    async put(more) {
+      await file.change(empty, (content) => {
+        const marks = ofSigner(content);
+        const added = more.filter(({ name }) => !marks.some((mark) => isOf(mark, name as WireName)));
+        return { signer, marks: [...marks, ...added] };
+      });
+    },
     async delete(name) {
       const gone = (mark: Mark) => (name === undefined || isOf(mark, name) ? { ...mark, deleted: true } : mark);
       if ((await file.read()) === undefined) return;
       await file.change(empty, (content) => ({ signer, marks: ofSigner(content).map(gone) }));
     },
   };
+}
+
+function marksFile(path: string): OwnFile<{ signer: string; marks: Mark[] }> {
+  return ownFile(path, 'list of sealed secrets', MARKS);
 }
 
 function isOf(mark: Mark, name: WireName): boolean {

@@ -15,7 +15,7 @@ const SITE = object({
   /** The newest first, as the site signed them. */
   records: list(text(MAX_SIGNED_CHARS), KEPT_RECORDS),
 });
-const SITES = object({ sites: list(SITE, 1000) });
+export const SITES = object({ sites: list(SITE, 1000) });
 
 /** A queue whose site the user trusts, because its ID came from the site itself. */
 export interface TrustedSite {
@@ -33,6 +33,8 @@ export interface TrustedSites {
    * @throws {SealedRefusal} as `checkSiteRecord`, `site-key-changed` also where another site is trusted for the queue
    */
   trust(queue: string, id: SiteId, record: string, now: number): Promise<SiteRecord>;
+  /** Adds those of another device, for queues of which no site is trusted here. */
+  put(sites: readonly TrustedSite[]): Promise<void>;
   /** @returns the site that was trusted, if any */
   untrust(queue: string): Promise<TrustedSite | undefined>;
 }
@@ -54,6 +56,11 @@ export function trustedSites(path: string): TrustedSites {
         return { sites: [...sites.filter((site) => site !== known), { queue, id, records }] };
       });
       return taken ?? readSiteRecord(record);
+    },
+    async put(more) {
+      await file.change(none, ({ sites }) => ({
+        sites: [...sites, ...more.filter(({ queue }) => !sites.some((site) => site.queue === queue))],
+      }));
     },
     async untrust(queue) {
       let removed: TrustedSite | undefined;

@@ -21,7 +21,9 @@ export interface UserKeyFile {
   path: string;
   /** @param ask for the passphrase, where there is one @throws {InvalidArgument} when it is the wrong one */
   read(ask: () => Promise<string>): Promise<Root | undefined>;
-  /** @throws {AlreadyExists} rather than to overwrite a key */
+  /** @throws {AlreadyExists} when there is a key: it is never overwritten */
+  checkFree(): Promise<void>;
+  /** @throws {AlreadyExists} as {@link UserKeyFile.checkFree} */
   create(root: Root, passphrase?: string): Promise<void>;
 }
 
@@ -32,8 +34,13 @@ export function userKeyFile(path: string, workFactor = 18): UserKeyFile {
     'user key',
     CONTENT,
   );
+  const isThere = () =>
+    new AlreadyExists(`there is a key in ${path} already: it is never overwritten, for what it opens would be lost`);
   return {
     path,
+    async checkFree() {
+      if (await file.read()) throw isThere();
+    },
     async read(ask) {
       const found = await file.read();
       if (!found) return undefined;
@@ -47,11 +54,7 @@ export function userKeyFile(path: string, workFactor = 18): UserKeyFile {
         passphrase === undefined
           ? { kind: KIND, root: encoded, locked: null }
           : { kind: KIND, root: null, locked: await lock(encoded, passphrase, workFactor) };
-      if (!(await file.create(content))) {
-        throw new AlreadyExists(
-          `there is a key in ${path} already: it is never overwritten, for what it opens would be lost`,
-        );
-      }
+      if (!(await file.create(content))) throw isThere();
     },
   };
 }

@@ -43,6 +43,7 @@ export interface Rooms extends Identity {
   sandboxes: Sandboxes;
   jobFiles: JobFiles;
   checkQueues: SecretRooms['checkQueues'];
+  siteRecord: SecretRooms['siteRecord'];
   administrationBy: AdministrationBy;
   /** True when a token was found good before, and has not ended. */
   isKnownToken(token: string): boolean;

@@ -41,6 +41,7 @@ import {
   queueLoad,
   removeQueue,
   setQueue,
+  setSiteRecord,
 } from '../jobs/queues.ts';
 import type { Administration } from '../protocol/administration.ts';
 import type { ListedQueue, ListedUser } from '../protocol/calls/admin.ts';
@@ -115,6 +116,11 @@ export function createAdministration(parts: AdministrationParts, by: AuditActor)
 
     async removeQueue({ name }) {
       await removeQueue(store, clock, name, by);
+      return null;
+    },
+
+    async setSiteRecord({ name, record }) {
+      await setSiteRecord(store, clock, name, record, by);
       return null;
     },
 

@@ -12,7 +12,7 @@ import { createPilotSessions } from '../identity/pilot-sessions.ts';
 import { createJobFiles } from '../jobs/file-contents.ts';
 import { createJobLogs } from '../jobs/job-logs.ts';
 import { createJobs } from '../jobs/jobs.ts';
-import { addQueue, checkQueues, listQueues } from '../jobs/queues.ts';
+import { addQueue, checkQueues, findSiteRecord, listQueues } from '../jobs/queues.ts';
 import { createSandboxes } from '../jobs/sandboxes.ts';
 import { Misconfigured } from '../protocol/errors.ts';
 import { DATABASE_WAIT_SECONDS } from '../protocol/limits.ts';
@@ -108,6 +108,7 @@ export async function startService(
         sandboxes: createSandboxes({ ...room, blobs }),
         jobFiles: createJobFiles({ ...room, jobs, blobs, jobLogs }),
         checkQueues: (names) => checkQueues(store, names),
+        siteRecord: (queue) => findSiteRecord(store, queue),
       },
       {
         ...(tls && { tls }),

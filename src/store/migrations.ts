@@ -32,6 +32,7 @@ export function migrationProvider(types: ColumnTypes): MigrationProvider {
         '0009-row-tags': statements(rowTags(types)),
         '0010-brought-files': statements(broughtFiles(types)),
         '0011-queue-states': statements(queueStates(types)),
+        '0012-site-records': statements(siteRecords(types)),
       };
     },
   };
@@ -394,5 +395,15 @@ function queueStates({ int }: ColumnTypes): string[] {
     'alter table queues add column state text',
     `alter table queues add column tls_secrets_since ${int}`,
     "create index audit_queue_notices on audit (owner_id, seq) where action = 'queue.tls_secrets'",
+  ];
+}
+
+/** What the site of a queue says of its nodes' keys, signed by the site. */
+function siteRecords({ int }: ColumnTypes): string[] {
+  return [
+    `create table site_records (
+      queue text primary key,
+      record text not null,
+      changed_at ${int} not null)`,
   ];
 }

@@ -18,6 +18,7 @@ export interface Schema {
   provider_records: ProviderRecordsTable;
   queues: QueuesTable;
   queue_turns: QueueTurnsTable;
+  site_records: SiteRecordsTable;
   brought_files: BroughtFilesTable;
   join_tokens: JoinTokensTable;
   pilots: PilotsTable;
@@ -195,6 +196,13 @@ interface QueueTurnsTable {
   queue: string;
   owner_id: string;
   turn: number;
+}
+
+/** The record of a queue's site. Whoever uses it checks it: it is signed, and no server could make another. */
+interface SiteRecordsTable {
+  queue: string;
+  record: string;
+  changed_at: number;
 }
 
 /** Bytes of sandboxes, logs and outputs that owners brought. */

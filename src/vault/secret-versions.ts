@@ -2,7 +2,7 @@ import { NotFound } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { splitWireName, type WireName } from '../protocol/names.ts';
 import { attributesOf } from '../protocol/secret-attributes.ts';
-import { openValue } from '../sealing/value-format.ts';
+import { type NamedValue, openValue } from '../sealing/value-format.ts';
 import { findVersion, listVersionRows } from '../store/secret-versions.ts';
 import type { SecretRow } from '../store/secrets.ts';
 import { findSecret } from './one-name.ts';
@@ -35,21 +35,19 @@ export async function listVersions(
 }
 
 /**
- * Makes a kept version's value the current one, as a new version. The secret becomes a string or a file again, as that version
- * was.
+ * Opens a version that is kept.
  *
  * @throws {NotFound} when the secret or that version of it is not there
  * @throws {DecryptionFailed} when the version does not open
- * @throws {QuotaExceeded} {@link setSecret}
  */
-export async function restoreVersion(
-  changing: Changing,
+export async function openVersion(
+  looking: Looking,
   owner: OwnerId,
   name: WireName,
   version: number,
-): Promise<{ version: number }> {
-  const { store, dataKeys } = changing;
-  const { found } = await findOwn(changing, owner, name);
+): Promise<NamedValue & { id: string }> {
+  const { store, dataKeys } = looking;
+  const { found } = await findOwn(looking, owner, name);
   const row = await findVersion(store.db, found.id, version);
   if (!row) {
     const kept = (await listVersionRows(store.db, found.id)).map((one) => one.version);
@@ -59,8 +57,23 @@ export async function restoreVersion(
   }
   const dataKey = await dataKeys.get(owner, row.data_key_id);
   const place = { nameHash: found.name_hash, version, attributes: attributesOf(found) };
-  const secret = openValue(dataKey, place, row.ciphertext);
-  return setSecret(changing, owner, secret, { restored: { id: found.id, version } });
+  return { id: found.id, ...openValue(dataKey, place, row.ciphertext) };
+}
+
+/**
+ * Makes a kept version's value the current one, as a new version. The secret becomes a string or a file again, as that version
+ * was.
+ *
+ * @throws as {@link openVersion} @throws {QuotaExceeded} {@link setSecret}
+ */
+export async function restoreVersion(
+  changing: Changing,
+  owner: OwnerId,
+  name: WireName,
+  version: number,
+): Promise<{ version: number }> {
+  const { id, ...secret } = await openVersion(changing, owner, name, version);
+  return setSecret(changing, owner, secret, { restored: { id, version } });
 }
 
 type Looking = Pick<Changing, 'store' | 'dataKeys'>;

@@ -11,7 +11,7 @@ import { createDataKeys } from './data-keys.ts';
 import { type JobSecrets, type JobSecretsRequest, openJobSecrets } from './job-secrets.ts';
 import { destroyOwner } from './owners.ts';
 import { idsOfNames, namesOfIds } from './secret-names.ts';
-import { listVersions, restoreVersion, type VersionInfo } from './secret-versions.ts';
+import { listVersions, openVersion, restoreVersion, type VersionInfo } from './secret-versions.ts';
 import {
   deleteAllSecrets,
   deleteSecret,
@@ -65,6 +65,8 @@ export interface Vault {
   deleteAll(owner: OwnerId): Promise<number>;
   /** The versions that are kept (`KEPT_VERSIONS` at most), newest first. @throws {NotFound} when there is no such secret */
   versions(owner: OwnerId, name: WireName): Promise<VersionInfo[]>;
+  /** Opens a kept version. @throws {NotFound} when it is not kept */
+  version(owner: OwnerId, name: WireName, version: number): Promise<{ name: WireName; value: Plaintext }>;
   /** Makes a kept version's value current again, as a new version. @throws {NotFound} when it is not kept */
   restore(owner: OwnerId, name: WireName, version: number): Promise<{ version: number }>;
   /**
@@ -114,6 +116,7 @@ export function createVault({ store, rootKeys, clock, cacheBytes = CIPHERTEXT_CA
     deleteById: (owner, id) => deleteSecretById(changing, owner, id),
     deleteAll: (owner) => deleteAllSecrets(changing, owner),
     versions: (owner, name) => listVersions(changing, owner, name),
+    version: (owner, name, version) => openVersion(changing, owner, name, version),
     restore: (owner, name, version) => restoreVersion(changing, owner, name, version),
     idsOf: (owner, names, task) => idsOfNames(reading, owner, names, task),
     namesOf: (owner, secretIds) => namesOfIds(reading, owner, secretIds),

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { unsignedToken } from '../client/stub-server.ts';
-import { programPath } from '../programs.ts';
+import { programWords } from '../programs.ts';
 
 export interface Outcome {
   status: number | null;
@@ -39,7 +39,11 @@ export async function run(
   url: string,
   { env = {}, input = '', cwd = process.cwd() }: RunOptions = {},
 ): Promise<Outcome> {
-  const child = spawn(process.execPath, [programPath(program), ...args], { cwd, env: { ...environment(url), ...env } });
+  const [node, ...words] = programWords(program);
+  const child = spawn(node, [...words, ...args], {
+    cwd,
+    env: { ...environment(url), ...env },
+  });
   child.stdin.on('error', () => {}); // A program that refuses need not read its input.
   child.stdin.end(input);
   const outcome: Outcome = { status: null, stdout: '', stderr: '' };

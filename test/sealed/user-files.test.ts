@@ -88,15 +88,15 @@ test('the version of a secret never falls, whatever the clock says', async (t) =
   assert.equal(await make(1000), 1000);
   assert.equal(await make(1000), 1001);
   assert.equal(await make(5), 1002);
-  await marks.take(A, 5000);
+  await marks.take([{ name: A, version: 5000 }]);
   assert.equal(await make(5), 5001);
-  await marks.take(A, 4000);
+  await marks.take([{ name: A, version: 4000 }]);
   assert.equal((await marks.of(A))?.taken, 5000);
 });
 
 test('a version that was made and not taken does not make the one before it an old one', async (t) => {
   const marks = marksOf(join(newFolder(t), 'marks'), publicKey);
-  await marks.take(A, await marks.make(A, { queues: ['Q'], sites: [], now: 7 }));
+  await marks.take([{ name: A, version: await marks.make(A, { queues: ['Q'], sites: [], now: 7 }) }]);
   await marks.make(A, { queues: ['Q'], sites: [], now: 9 });
   const { made, taken } = (await marks.of(A)) ?? {};
   assert.deepEqual([made, taken], [9, 7]);
@@ -105,11 +105,11 @@ test('a version that was made and not taken does not make the one before it an o
 test('a name that was sealed once stays known: as a file, deleted, and sealed again', async (t) => {
   const site = (await siteNumber(1)).read.identity;
   const marks = marksOf(join(newFolder(t), 'marks'), publicKey);
-  await marks.take(A, await marks.make(A, { queues: null, sites: [site], now: 7 }));
+  await marks.take([{ name: A, version: await marks.make(A, { queues: null, sites: [site], now: 7 }) }]);
   await marks.delete(A);
   assert.equal((await marks.of(wireName('A', 'file')))?.deleted, true);
   const version = await marks.make(wireName('A', 'file'), { queues: null, sites: [], now: 1 });
-  await marks.take(wireName('A', 'file'), version);
+  await marks.take([{ name: wireName('A', 'file'), version }]);
   assert.deepEqual(await marks.list(), [
     { name: '___file___:A', made: 8, taken: 8, queues: null, sites: [site], deleted: false },
   ]);

@@ -29,6 +29,7 @@ const ARGUMENTS: Record<keyof typeof ADMIN_CALLS, Record<string, unknown>> = {
   addQueue: { name: 'another' },
   removeQueue: { name: 'another' },
   setQueue: { name: 'default', allow_tls_secrets: true },
+  setSiteRecord: { name: 'default', record: 'a.b' },
   getQueueLoad: { queue: 'default' },
   createPilotToken: { queue: 'default' },
   listPilots: {},

@@ -106,6 +106,8 @@ async function keepSecrets(user: Transport): Promise<void> {
   await user.get('creds/list_user_secrets', {});
   await user.post('creds/restore_secret', { key: 'TOKEN', version: 1 });
   await user.get('creds/get_secret_versions', { key: 'TOKEN' });
+  await user.get('creds/get_secret_version', { key: 'TOKEN', version: 1 });
+  await user.get('creds/get_site_record', { queue: 'trusted' });
 }
 
 async function submitTasks(user: Transport): Promise<[one: number, two: number]> {
@@ -173,6 +175,7 @@ async function administer(operator: Transport, connection: Connection): Promise<
   await operator.post('admin/add_queue', { name: 'unwanted' });
   await operator.post('admin/remove_queue', { name: 'unwanted' });
   await operator.get('admin/list_queues', {});
+  await operator.post('admin/set_site_record', { name: 'another', record: 'a.b' });
   await operator.get('admin/get_queue_load', { queue: 'another' });
   const { data } = await operator.post('admin/create_pilot_token', { queue: 'another' });
   const joining = { token: parseJoinToken(data.token), queue: 'another', node: 'node1' };

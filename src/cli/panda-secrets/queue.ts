@@ -58,6 +58,21 @@ export function addQueueCommands(program: Command): void {
       }),
     );
 
+  addAdministrationOptions(queue.command('site-key <name> <record>'))
+    .description(
+      "publishes the record of a site's nodes: the file that panda-pilot wrote beside their key, or its text",
+    )
+    .action((name: string, given: string, _options: unknown, command: Command) =>
+      administer(command, async (administration) => {
+        const { publishedRecord } = await import('./site-key.ts');
+        const { record, until, site } = await publishedRecord(name, given);
+        await administration.setSiteRecord({ name, record });
+        console.log(
+          `${name}: the record of site ${site} until ${until}; its users trust it by that ID, from the page of the site`,
+        );
+      }),
+    );
+
   addAdministrationOptions(queue.command('list'))
     .description('lists the queues')
     .option('--json', 'as JSON')

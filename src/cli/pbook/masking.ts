@@ -1,12 +1,13 @@
 import { decodedBytes, textOf } from '../../masking/parts/encodings.ts';
 import { isFieldName } from '../../masking/parts/names.ts';
 import { type HiddenAs, hasLineEnd, type Parts, takeApart } from '../../masking/parts.ts';
-import { NotFound } from '../../protocol/errors.ts';
+import { Forbidden, NotFound } from '../../protocol/errors.ts';
 import { MIN_MASKED_CHARS } from '../../protocol/limits.ts';
 import { type SecretKind, splitWireName, type WireName, wireName } from '../../protocol/names.ts';
 import type { MaskChoice } from '../../protocol/secret-attributes.ts';
 import { columns } from '../columns.ts';
 import { withConnection } from '../command.ts';
+import { readable, readOwnSecrets } from '../own-secrets.ts';
 import { note, printable, printJson, UsageError, warn } from '../reporting.ts';
 
 /** The parts of a secret that the logs of jobs hide, without any of its value. */
@@ -45,12 +46,14 @@ export async function masking(
 /** Of the string and of the file of that name. @throws {NotFound} */
 export async function findMasking(key: string, signal?: AbortSignal): Promise<Masking[]> {
   const [secrets, carried] = await withConnection(
-    ({ client }) => Promise.all([client.getSecrets(), client.getAttributes()]),
+    ({ client }) => Promise.all([readOwnSecrets(client, signal && { signal }), client.getAttributes()]),
     signal,
   );
+  const { values, problems } = readable(secrets.filter(({ name }) => splitWireName(name).name === key));
+  if (problems[0] !== undefined) throw new Forbidden(problems[0]);
   const found = (['string', 'file'] as const).flatMap((kind) => {
     const name = wireName(key, kind);
-    const value = secrets.get(name);
+    const value = values.get(name);
     return value === undefined
       ? []
       : [maskingOf(name, value.reveal(), carried.get(name)?.mask === 'whole' ? 'whole' : 'parts')];

@@ -4,6 +4,7 @@ import { VERSION } from '../../protocol/version.ts';
 import type { Program } from '../command.ts';
 import { EXIT_REFUSED, UsageError } from '../reporting.ts';
 import { attributeUsage, COMPLETION_HELP, ENVIRONMENT_HELP, SET_SECRET_HELP, SHELL_HELP } from './help.ts';
+import { addKeyCommands } from './keys.ts';
 import { type LiteralCommand, literalArguments } from './literal-arguments.ts';
 import { addLoginCommands } from './login.ts';
 
@@ -19,7 +20,10 @@ const shell = () => import('./shell/shell.ts');
 
 /** Commands that store or name what they are given, taken literally. */
 const LITERAL: Record<string, LiteralCommand> = {
-  set_secret: { flags: ['--json', '--help'], valued: ['--file', ...ATTRIBUTE_NAMES.map((name) => `--${name}`)] },
+  set_secret: {
+    flags: ['--json', '--help', '--sealed', '--plain'],
+    valued: ['--file', ...ATTRIBUTE_NAMES.map((name) => `--${name}`)],
+  },
   delete_secret: { flags: ['--json', '--help'], valued: [] },
 };
 
@@ -58,6 +62,7 @@ function createCommand(): Command {
   addLoginCommands(pbook);
   addSecretCommands(pbook);
   addTaskCommands(pbook);
+  addKeyCommands(pbook);
   addCompletionCommands(pbook);
   pbook
     .command('python', { hidden: true })
@@ -72,12 +77,14 @@ function addSecretCommands(pbook: Command): void {
   const set = pbook
     .command('set_secret')
     .description('Keep a value under a name. A name that exists gets the new value.')
-    .usage(`KEY [VALUE] [--file PATH] ${attributeUsage()} [--json]`)
+    .usage(`KEY [VALUE] [--file PATH] ${attributeUsage()} [--sealed|--plain] [--json]`)
     .argument('[words...]')
     .option('--file <path>', "keep a file's bytes; the job finds a file of that name")
     .addHelpText('after', SET_SECRET_HELP)
     .action(async (words, options) => (await secrets()).setSecret(words, options));
   for (const name of ATTRIBUTE_NAMES) set.option(`--${name} <${name}>`, ATTRIBUTES[name].about);
+  set.option('--sealed', 'seal it with your key, as is done anyway where this device has one');
+  set.option('--plain', 'send it as it is, though this device has a key');
   set.option(...JSON_OPTION);
   pbook
     .command('list_secrets')

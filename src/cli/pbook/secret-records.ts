@@ -1,10 +1,13 @@
 import type { Client } from '../../client/client.ts';
 import { noSuchSecret } from '../../client/secrets.ts';
 import type { ListedDelivery, ListedQueueNotices, ListedVersion } from '../../protocol/calls/creds.ts';
+import { UnknownCall } from '../../protocol/errors.ts';
 import { DEFAULT_DELIVERIES_SHOWN } from '../../protocol/limits.ts';
 import { parseWireName, splitWireName, type WireName, wireName } from '../../protocol/names.ts';
+import { isSealedValue } from '../../protocol/sealed-value.ts';
 import { type Column, columns } from '../columns.ts';
 import { withConnection } from '../command.ts';
+import { ownKeys } from '../own-keys.ts';
 import { info, note, printable, printJson, UsageError, warn } from '../reporting.ts';
 import { keywordArguments } from './keyword-arguments.ts';
 
@@ -88,12 +91,32 @@ export async function restoreSecret(words: readonly string[], { json, signal }: 
     throw new UsageError('restore_secret takes a KEY and a VERSION; "pbook secret_versions KEY" lists them');
   }
   const number = parseCount(version, 'VERSION');
-  const message = await withConnection(
-    async ({ client }) => await client.restoreSecret(await existingName(client, key), number),
-    signal,
-  );
+  const message = await withConnection(async ({ client }) => {
+    const name = await existingName(client, key);
+    return (await restoreSealed(client, name, number, signal)) ?? (await client.restoreSecret(name, number));
+  }, signal);
   if (json) printJson({ success: true, message: message || 'OK' });
   else info(message || 'OK');
+}
+
+/** A version that was sealed is sealed anew here: an old one put back by the server alone would be refused. @returns undefined for any other */
+async function restoreSealed(
+  client: Client,
+  name: WireName,
+  version: number,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
+  const kept = await client.getSecretVersion(name, version).catch((error: Error) => {
+    if (error instanceof UnknownCall) return undefined;
+    throw error;
+  });
+  const keys = await ownKeys(signal);
+  if (!kept || !(keys || isSealedValue(kept.value.reveal()))) return undefined;
+  const own = await import('../../sealed/own-secrets.ts');
+  const restored = await own.restoreSealed(client, keys, kept.name, kept.value, Date.now() / 1000);
+  if (!restored) return undefined;
+  note(`sealed anew: the value that was sealed at ${shownTime(new Date(restored.sealedAt).toISOString())} (UTC)`);
+  return restored.message;
 }
 
 function parseCount(text: string, what: string): number {

@@ -1,26 +1,36 @@
 import { SHOWN_VALUE_CHARS } from '../../protocol/limits.ts';
 import { splitWireName, type WireName } from '../../protocol/names.ts';
-import type { Plaintext } from '../../protocol/plaintext.ts';
 import { attributeRemarks, type ToldAttributes } from '../../protocol/secret-attributes.ts';
 import { type ToldTlsQueue, tlsQueueRemark } from '../../protocol/tls-queues.ts';
+import type { OwnSecret } from '../../sealed/own-secrets.ts';
+import { problemOf } from '../own-secrets.ts';
 import { printable } from '../reporting.ts';
 
 /**
  * The list of secrets in two columns, as PanDA's pbook shows it: sorted, the mark of a file left out, values cut at
- * `SHOWN_VALUE_CHARS` characters unless `full`, behind them what else a secret carries, and which of the queues that it names are weak.
+ * `SHOWN_VALUE_CHARS` characters unless `full`, behind them what else a secret carries, for whom it is sealed, and which of the queues
+ * that it names are weak.
+ *
+ * @param until when the records of the sites last, by a site's id and the record's number
  */
 export function secretsTable(
-  secrets: ReadonlyMap<WireName, Plaintext>,
+  secrets: readonly OwnSecret[],
   carried: ReadonlyMap<WireName, Partial<ToldAttributes>>,
-  { full, weak }: { full: boolean; weak: readonly ToldTlsQueue[] },
+  { full, weak, until }: { full: boolean; weak: readonly ToldTlsQueue[]; until: ReadonlyMap<string, string> },
 ): string {
-  const rows = [...secrets]
-    .map(([wire, value]) => ({ ...splitWireName(wire), value: value.reveal(), told: carried.get(wire) ?? {} }))
+  const rows = secrets
+    .map((secret) => ({
+      ...splitWireName(secret.name),
+      secret,
+      value: secret.value?.reveal() ?? '',
+      told: carried.get(secret.name) ?? {},
+    }))
     .sort((a, b) => compare(a.name, b.name) || compare(b.kind, a.kind))
-    .map(({ name, kind, value, told }) => {
+    .map(({ name, kind, secret, value, told }) => {
       const shown = printable(full ? value : cut(value));
       const remarks = [
-        ...(kind === 'file' ? [`file, ${fileSize(value)} bytes`] : []),
+        ...(kind === 'file' && secret.value ? [`file, ${fileSize(value)} bytes`] : []),
+        ...sealRemarks(secret, until),
         ...[...attributeRemarks(told), ...tlsQueueRemark(told.queues ?? null, weak)].map(printable),
       ];
       return [printable(name), remarks.length > 0 ? `${shown} (${remarks.join('; ')})` : shown] as const;
@@ -37,6 +47,20 @@ export function secretsTable(
     ([name = '', value]) => `    ${name}${' '.repeat(nameWidth - width(name))} : ${value}\n`,
   );
   return `\n${lines.join('')}`;
+}
+
+function sealRemarks(secret: OwnSecret, until: ReadonlyMap<string, string>): string[] {
+  const problem = problemOf(secret);
+  if (problem !== undefined) return [problem];
+  if (!secret.sealed) return [];
+  const { sites, unproven } = secret.sealed;
+  const shown = sites.map(
+    ({ id, serial }) => until.get(`${id} ${serial}`) ?? 'a site or record that is not trusted now',
+  );
+  return [
+    `sealed for ${sites.length === 0 ? 'you alone' : shown.join(', ')}`,
+    ...(unproven ? ['unproven: this device never saw it, and cannot tell if it is the newest'] : []),
+  ];
 }
 
 /** By code point, as Python sorts. */

@@ -1,5 +1,6 @@
-import { InvalidName } from '../../protocol/errors.ts';
+import { Forbidden, InvalidName, NotFound } from '../../protocol/errors.ts';
 import { parseWireName, type SecretKind, splitWireName, type WireName, wireName } from '../../protocol/names.ts';
+import { Plaintext } from '../../protocol/plaintext.ts';
 import {
   ATTRIBUTE_NAMES,
   type GivenAttributes,
@@ -8,8 +9,11 @@ import {
 } from '../../protocol/secret-attributes.ts';
 import { formsOf } from '../../protocol/secret-forms.ts';
 import type { ToldTlsQueue } from '../../protocol/tls-queues.ts';
+import type { OwnKeys } from '../../sealed/own-keys.ts';
 import { withConnection } from '../command.ts';
-import { info, printJson, UsageError, warn } from '../reporting.ts';
+import { existingKeyFolder, ownKeys } from '../own-keys.ts';
+import { readOwnSecrets } from '../own-secrets.ts';
+import { EXIT_REFUSED, info, note, printJson, UsageError, warn } from '../reporting.ts';
 import { keywordArguments, truthValue } from './keyword-arguments.ts';
 import { secretValue } from './secret-value.ts';
 import { secretsTable } from './secrets-table.ts';
@@ -23,7 +27,14 @@ interface Options {
 /** `set_secret KEY [VALUE] [is_file=True]`, and an option for each attribute that a secret may carry */
 export async function setSecret(
   words: readonly string[],
-  { file, json, signal, ...typed }: Options & { file?: string; [attribute: string]: unknown },
+  {
+    file,
+    json,
+    signal,
+    sealed,
+    plain,
+    ...typed
+  }: Options & SealChoice & { file?: string; [attribute: string]: unknown },
 ): Promise<void> {
   const [key, given, isFile, ...more] = words;
   if (key === undefined) throw new UsageError('set_secret needs KEY and VALUE; "pbook help set_secret" tells more');
@@ -32,7 +43,13 @@ export async function setSecret(
   }
   const path = filePath(given, isFile, file);
   const attributes = typedAttributes(typed);
-  const options = { ...(json && { json }), ...(signal && { signal }) };
+  if (sealed && plain) throw new UsageError('give --sealed or --plain, not both');
+  const options = {
+    ...(json && { json }),
+    ...(signal && { signal }),
+    ...(sealed && { sealed }),
+    ...(plain && { plain }),
+  };
   if (path !== undefined) return await keepSecret(key, { path }, attributes, options);
   userName(key, 'string'); // before the value is asked for
   await keepSecret(key, { value: await secretValue(key, given) }, attributes, options);
@@ -43,19 +60,58 @@ export async function keepSecret(
   key: string,
   content: { value: string } | { path: string },
   attributes: GivenAttributes,
-  { json, signal }: Options = {},
+  { json, signal, sealed, plain }: Options & SealChoice = {},
 ): Promise<void> {
   const isFile = 'path' in content;
   const kind = isFile ? 'file' : 'string';
   const name = userName(key, kind);
   const value = isFile ? await readFile(content.path) : content.value;
-  const message = await withConnection(({ client }) => client.setSecret(name, value, attributes), signal);
+  const keys = await sealingKeys(name, { sealed, plain }, signal);
+  const { message, queues } = await withConnection(async ({ client }) => {
+    if (!keys) return { message: await client.setSecret(name, value, attributes), queues: undefined };
+    const { setSealed } = await import('../../sealed/own-secrets.ts');
+    return await setSealed(client, keys, name, new Plaintext(value), { attributes, now: Date.now() / 1000 });
+  }, signal);
+  if (queues) tellWhoOpens(key, queues);
   (await import('./masking.ts')).remarkOnMasking(name, value, attributes.mask === 'whole' ? 'whole' : 'parts');
   if (formsOf({ name: key, kind }).length === 1) {
     const what = isFile ? 'a file' : 'an environment variable';
     warn(`${key} cannot be the name of ${what}: it reaches jobs in panda_secrets.json alone`);
   }
   done(message, json);
+}
+
+/** Said by the user; without it a value is sealed where there is a key. */
+interface SealChoice {
+  sealed?: boolean | undefined;
+  plain?: boolean | undefined;
+}
+
+/**
+ * The keys to seal a value with; undefined for one that is sent as it is.
+ *
+ * @throws {NotFound} when it is to be sealed and there is no key @throws {Forbidden} for a plain value under a name that was ever sealed here
+ */
+async function sealingKeys(
+  name: WireName,
+  { sealed, plain }: SealChoice,
+  signal: AbortSignal | undefined,
+): Promise<OwnKeys | undefined> {
+  const keys = plain ? undefined : await ownKeys(signal);
+  if (keys) return keys;
+  if (sealed) throw new NotFound('this device has no key to seal with: "pbook keys init" makes one');
+  if (await (await existingKeyFolder())?.wasEverSealed(name)) {
+    throw new Forbidden(
+      `${splitWireName(name).name} was sealed on this device, and no plain value can take its place: choose another name`,
+    );
+  }
+  return undefined;
+}
+
+function tellWhoOpens(key: string, queues: readonly string[]): void {
+  if (queues.length > 0) note(`sealed for you and for the sites of ${queues.join(', ')}`);
+  else
+    warn(`${key} is sealed for you alone: no job can open it until you trust a site (pbook keys trust QUEUE=SITE-ID)`);
 }
 
 /** `list_secrets [full=True]` */
@@ -67,20 +123,38 @@ export async function listSecrets(
   if (plain.length > 1) throw new UsageError('list_secrets takes full=True and nothing else');
   const whole = full === true || truthValue('full', named.full ?? plain[0]);
   const [secrets, carried, { tls_queues: weak }] = await withConnection(
-    ({ client }) => Promise.all([client.getSecrets(undefined, warn), client.getAttributes(), client.getQueueNotices()]),
+    ({ client }) =>
+      Promise.all([
+        readOwnSecrets(client, { remark: warn, ...(signal && { signal }) }),
+        client.getAttributes(),
+        client.getQueueNotices(),
+      ]),
     signal,
   );
+  for (const { problem } of secrets) if (problem) process.exitCode = EXIT_REFUSED;
+  const until = secrets.some(({ sealed }) => sealed) ? await recordEnds() : new Map<string, string>();
   if (json) {
-    const listed = [...secrets].map(([wire, value]) => ({
-      ...splitWireName(wire),
-      value: value.reveal(),
-      ...setAttributes(carried.get(wire)),
-      ...weakAmong(carried.get(wire)?.queues ?? null, weak),
+    const listed = secrets.map(({ name, value, sealed, problem }) => ({
+      ...splitWireName(name),
+      value: value?.reveal() ?? null,
+      ...(sealed && { sealed: true, sealed_at: new Date(sealed.version).toISOString() }),
+      ...(problem && { problem }),
+      ...setAttributes(carried.get(name)),
+      ...weakAmong(carried.get(name)?.queues ?? null, weak),
     }));
     printJson(listed);
   } else {
-    process.stdout.write(secrets.size === 0 ? 'No secrets\n' : secretsTable(secrets, carried, { full: whole, weak }));
+    const table = () => secretsTable(secrets, carried, { full: whole, weak, until });
+    process.stdout.write(secrets.length === 0 ? 'No secrets\n' : table());
   }
+}
+
+/** Until when the records of trusted sites last, by the site's id and the record's number; warns of those that end soon. */
+async function recordEnds(): Promise<Map<string, string>> {
+  const { sitesOf } = await import('./trusted-records.ts');
+  const sites = await sitesOf(await ownKeys());
+  for (const { warning } of sites) if (warning) warn(warning);
+  return new Map(sites.map(({ id, serial, queue, until }) => [`${id} ${serial}`, `${queue} until ${until}`]));
 }
 
 /** The queues among those that a secret names which give it over TLS alone too, where there are any. */
@@ -104,13 +178,24 @@ export async function deleteSecret(words: readonly string[], { json, signal }: O
     return done(await withConnection(({ client }) => client.deleteSecretById(id), signal), json);
   }
   const name = parseWireName(key);
-  done(await withConnection(({ client }) => client.deleteSecret(name), signal), json);
+  const message = await withConnection(({ client }) => client.deleteSecret(name), signal);
+  await noteDeleted(name, signal);
+  done(message, json);
+}
+
+/** A deleted name stays known as one that was sealed. @param name of one, or all */
+async function noteDeleted(name: WireName | undefined, signal: AbortSignal | undefined): Promise<void> {
+  const folder = await existingKeyFolder();
+  if (folder && (name === undefined || (await folder.wasEverSealed(name))))
+    await (await ownKeys(signal))?.marks.delete(name);
 }
 
 /** `delete_all_secrets` */
 export async function deleteAllSecrets({ yes, json, signal }: Options & { yes?: boolean }): Promise<void> {
   if (!yes && !(await isConfirmed())) return info('nothing was deleted');
-  done(await withConnection(({ client }) => client.deleteAllSecrets(), signal), json);
+  const message = await withConnection(({ client }) => client.deleteAllSecrets(), signal);
+  await noteDeleted(undefined, signal);
+  done(message, json);
 }
 
 /** The path of the file to upload, if one is meant: `--file PATH`, or VALUE with `is_file=True`. */

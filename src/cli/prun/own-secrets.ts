@@ -2,6 +2,7 @@ import type { Client } from '../../client/client.ts';
 import type { Finder } from '../../masking/finder.ts';
 import { Refused, Unavailable, UnknownCall } from '../../protocol/errors.ts';
 import { splitWireName, type WireName } from '../../protocol/names.ts';
+import { readable, readOwnSecrets } from '../own-secrets.ts';
 import { warn } from '../reporting.ts';
 
 /** The values of a user's secrets, which a submission must not hold. */
@@ -16,7 +17,8 @@ export interface OwnSecrets {
  */
 export async function ownSecrets(client: Client): Promise<OwnSecrets | undefined> {
   try {
-    const secrets = await client.getSecrets();
+    const { values: secrets, problems } = readable(await readOwnSecrets(client));
+    for (const problem of problems) warn(`the command and the files were not searched for ${problem}`);
     if (secrets.size === 0) return undefined;
     const { createFinder } = await import('../../masking/finder.ts');
     return { names: [...secrets.keys()], finder: createFinder([...secrets].map(([name, value]) => ({ name, value }))) };

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { MAX_COUNTED_JOBS, MAX_PILOT_TOKEN_SECONDS } from '../limits.ts';
+import { MAX_COUNTED_JOBS, MAX_PILOT_TOKEN_SECONDS, MAX_SIGNED_CHARS } from '../limits.ts';
 import { QUEUE_STATES } from '../states.ts';
 import { call, type Data, Nothing, orNull } from './call.ts';
 
@@ -212,6 +212,18 @@ export const endPilot = call({
   answer: Nothing,
 });
 
+export const setSiteRecord = call({
+  path: 'admin/set_site_record',
+  http: 'POST',
+  panda: false,
+  summary: "Publishes what the site of a queue says of its nodes' keys, which it signed: users seal secrets to them.",
+  parameters: Type.Object({
+    name: QueueName,
+    record: Type.String({ maxLength: MAX_SIGNED_CHARS, pattern: '^[\\w-]+\\.[\\w-]+$' }),
+  }),
+  answer: Nothing,
+});
+
 /** The calls by the names of the functions that do what they say, at the server and in a client. */
 export const ADMIN_CALLS = {
   listUsers,
@@ -224,6 +236,7 @@ export const ADMIN_CALLS = {
   addQueue,
   setQueue,
   removeQueue,
+  setSiteRecord,
   getQueueLoad,
   createPilotToken,
   listPilots,

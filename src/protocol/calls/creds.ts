@@ -107,6 +107,15 @@ export const getSecretVersions = call({
   answer: Type.Array(ListedVersion),
 });
 
+export const getSecretVersion = call({
+  path: 'creds/get_secret_version',
+  http: 'GET',
+  panda: false,
+  summary: 'The value of a kept version of a secret: a client seals a sealed one anew to restore it.',
+  parameters: Type.Object({ key: Key, version: Id }),
+  answer: Type.Object({ key: Key, value: Type.String() }),
+});
+
 export const restoreSecret = call({
   path: 'creds/restore_secret',
   http: 'POST',
@@ -178,4 +187,13 @@ export const getQueueNotices = call({
     "Tells which queues give secrets over TLS alone, and when that changed for queues that the caller's secrets name.",
   parameters: Type.Object({}),
   answer: ListedQueueNotices,
+});
+
+export const getSiteRecord = call({
+  path: 'creds/get_site_record',
+  http: 'GET',
+  panda: false,
+  summary: "What the site of a queue says of its nodes' keys, which it signed. Whoever seals to them has to check it.",
+  parameters: Type.Object({ queue: Type.String() }),
+  answer: orNull(Type.String(), { description: 'null for a queue that has none, or is not there' }),
 });

@@ -25,10 +25,16 @@ export interface SecretRooms {
   delivery: Delivery;
   /** @throws {InvalidArgument} naming the queues that are not there, and those that are */
   checkQueues(names: readonly string[]): Promise<void>;
+  /** What the site of a queue says of its nodes' keys. */
+  siteRecord(queue: string): Promise<string | undefined>;
 }
 
 /** A user's secrets. */
-export function credsRoutes(app: FastifyInstance, { vault, delivery, checkQueues }: SecretRooms, logger: Logger): void {
+export function credsRoutes(
+  app: FastifyInstance,
+  { vault, delivery, checkQueues, siteRecord }: SecretRooms,
+  logger: Logger,
+): void {
   route(app, calls.setUserSecrets, async ({ key, value, ...given }, request) => {
     const owner = ownerOf(request);
     const [attribute] = ATTRIBUTE_NAMES.filter((name) => given[name] !== undefined);
@@ -89,6 +95,11 @@ export function credsRoutes(app: FastifyInstance, { vault, delivery, checkQueues
     return succeeded(listed);
   });
 
+  route(app, calls.getSecretVersion, async ({ key, version }, request) => {
+    const { name, value } = await vault.version(ownerOf(request), parseWireName(key), version);
+    return succeeded({ key: name, value: value.reveal() });
+  });
+
   route(app, calls.restoreSecret, async ({ key, version }, request) =>
     succeeded(await vault.restore(ownerOf(request), parseWireName(key), version), 'OK'),
   );
@@ -99,6 +110,8 @@ export function credsRoutes(app: FastifyInstance, { vault, delivery, checkQueues
   });
 
   route(app, calls.getQueueNotices, async (_args, request) => succeeded(await delivery.queueNotices(ownerOf(request))));
+
+  route(app, calls.getSiteRecord, async ({ queue }) => succeeded((await siteRecord(queue)) ?? null));
 
   /** For the caller, and by ids for the operator, whose database it is. */
   function remarkOn(damaged: readonly DamagedSecret[]): string {

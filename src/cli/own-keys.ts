@@ -1,0 +1,36 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { configFolder } from '../client/credentials.ts';
+import { Misconfigured } from '../protocol/errors.ts';
+import type { KeyFolder, OwnKeys } from '../sealed/own-keys.ts';
+
+/** The folder of the user's keys, where there is one: sealing is loaded by those who use it. */
+export async function existingKeyFolder(env: NodeJS.ProcessEnv = process.env): Promise<KeyFolder | undefined> {
+  return existsSync(join(configFolder(env), 'sealed')) ? await userKeyFolder(env) : undefined;
+}
+
+/** Where the user's keys are, or would be. */
+export async function userKeyFolder(env: NodeJS.ProcessEnv = process.env): Promise<KeyFolder> {
+  const { keyFolder } = await import('../sealed/own-keys.ts');
+  return keyFolder(configFolder(env));
+}
+
+/**
+ * The user's keys on this device; undefined without any. Their passphrase, where there is one, is asked for.
+ *
+ * @param signal of what must not ask
+ */
+export async function ownKeys(signal?: AbortSignal): Promise<OwnKeys | undefined> {
+  const folder = await existingKeyFolder();
+  if (!folder) return undefined;
+  const { openOwnKeys } = await import('../sealed/own-keys.ts');
+  return await openOwnKeys(folder, () => askPassphrase(signal));
+}
+
+export async function askPassphrase(signal?: AbortSignal): Promise<string> {
+  if (signal || !process.stdin.isTTY) {
+    throw new Misconfigured('your key is under a passphrase, which is asked for at a terminal alone');
+  }
+  const { password } = await import('@inquirer/prompts');
+  return await password({ message: 'Passphrase of your key (not shown):' }, { output: process.stderr });
+}

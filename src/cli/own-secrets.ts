@@ -1,0 +1,46 @@
+import type { Client } from '../client/client.ts';
+import { splitWireName, type WireName } from '../protocol/names.ts';
+import { SEALED_REFUSALS } from '../protocol/sealed-refusal.ts';
+import { isSealedValue } from '../protocol/sealed-value.ts';
+import type { OwnSecret } from '../sealed/own-secrets.ts';
+import { ownKeys } from './own-keys.ts';
+
+/**
+ * The user's secrets, sealed ones opened.
+ *
+ * @param remark is told what the server says of damaged ones @param signal of what must not ask for a passphrase
+ */
+export async function readOwnSecrets(
+  client: Client,
+  {
+    names,
+    remark,
+    signal,
+  }: { names?: readonly WireName[]; remark?: (text: string) => void; signal?: AbortSignal } = {},
+): Promise<OwnSecret[]> {
+  const [values, own] = await Promise.all([client.getSecrets(names, remark), ownKeys(signal)]);
+  const isPlain = [...values.values()].every((value) => !isSealedValue(value.reveal()));
+  if (!own && isPlain) return [...values].map(([name, value]) => ({ name, value }));
+  const { openOwnSecrets } = await import('../sealed/own-secrets.ts');
+  return await openOwnSecrets(values, own);
+}
+
+/** Why the value of a secret is not shown. */
+export function problemOf({ problem }: OwnSecret): string | undefined {
+  if (problem === undefined) return undefined;
+  if (problem === 'no-key') return 'sealed, and this device has no key: "pbook keys import" brings it';
+  return `not what you sealed: ${SEALED_REFUSALS[problem]} (${problem})`;
+}
+
+/** The values that are there, and what to say of those that are not. */
+export function readable(secrets: readonly OwnSecret[]): {
+  values: Map<WireName, NonNullable<OwnSecret['value']>>;
+  problems: string[];
+} {
+  const values = new Map(secrets.flatMap(({ name, value }) => (value ? [[name, value]] : [])));
+  const problems = secrets.flatMap((secret) => {
+    const problem = problemOf(secret);
+    return problem === undefined ? [] : [`${splitWireName(secret.name).name}: ${problem}`];
+  });
+  return { values, problems };
+}

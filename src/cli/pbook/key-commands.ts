@@ -1,0 +1,224 @@
+import { randomInt } from 'node:crypto';
+import { InvalidArgument, NotFound } from '../../protocol/errors.ts';
+import { splitWireName, type WireName } from '../../protocol/names.ts';
+import { checkQueueName } from '../../protocol/trusted-queues.ts';
+import type { KeyFolder, OwnKeys } from '../../sealed/own-keys.ts';
+import type { Root } from '../../sealed/user-root.ts';
+import { columns } from '../columns.ts';
+import { withConnection } from '../command.ts';
+import { askPassphrase, ownKeys, userKeyFolder } from '../own-keys.ts';
+import { EXIT_REFUSED, info, note, printJson, UsageError, warn } from '../reporting.ts';
+
+const TRIES = 3;
+
+const own = () => import('../../sealed/own-secrets.ts');
+const roots = () => import('../../sealed/user-root.ts');
+const bundles = () => import('../../sealed/key-bundle.ts');
+const shownRecords = () => import('./trusted-records.ts');
+const prompts = () => import('@inquirer/prompts');
+
+const OUTPUT = { output: process.stderr };
+
+export async function init({ passphrase, yes }: { passphrase?: boolean; yes?: boolean }): Promise<void> {
+  const folder = await userKeyFolder();
+  await folder.key.checkFree();
+  if (!yes && !process.stdin.isTTY) {
+    throw new UsageError('keys init asks at a terminal; --yes makes a key of its own for a robot');
+  }
+  if (!yes && !(await isFirstDevice())) {
+    note('Bring the key of your first device: there "pbook keys export", here "pbook keys import".');
+    process.exitCode = EXIT_REFUSED;
+    return;
+  }
+  const { newRoot, recoveryCodeOf } = await roots();
+  const root = newRoot();
+  const chosen = passphrase ? await newPassphrase() : undefined;
+  const code = recoveryCodeOf(root);
+  if (yes) {
+    await folder.key.create(root, chosen);
+    process.stdout.write(`${code}\n`);
+    return note(`the key is in ${folder.key.path}; whoever has the code above has the key`);
+  }
+  note(`\nYour recovery code, which is shown once:\n\n    ${code}\n`);
+  note(
+    'Write it down and keep it where nobody else looks. It brings your key back when this device is lost, and it is',
+  );
+  note('the key: whoever has it can open your secrets. No web page, no server and no person ever asks for it.\n');
+  await askBack(code.split('-'));
+  await folder.key.create(root, chosen);
+  info(`your key is in ${folder.key.path}; "pbook set_secret" seals from now on`);
+  warn('sealed secrets are in the making: no job gets them yet, and --plain sets one that jobs get');
+  note('Next: pbook keys trust QUEUE=SITE-ID, with the ID from the page of the site where your jobs run.');
+}
+
+async function isFirstDevice(): Promise<boolean> {
+  const { confirm } = await prompts();
+  const message = 'Is this the first device on which you seal secrets? (Another one has your key already: n)';
+  return await confirm({ message, default: true }, OUTPUT);
+}
+
+/** One group of the code, so that it was really written down. @throws {InvalidArgument} when it was not */
+async function askBack(groups: readonly string[]): Promise<void> {
+  const { input } = await prompts();
+  const place = randomInt(groups.length);
+  for (let attempt = 0; attempt < TRIES; attempt++) {
+    const typed = await input({ message: `Type group ${place + 1} of the code as you wrote it down:` }, OUTPUT);
+    if (typed.trim().toUpperCase() === groups[place]) return;
+    note('That is another one.');
+  }
+  throw new InvalidArgument('the code was not typed back, and no key was made: run "pbook keys init" again');
+}
+
+async function newPassphrase(): Promise<string> {
+  if (!process.stdin.isTTY) throw new UsageError('a passphrase is asked for at a terminal alone');
+  const { password } = await prompts();
+  const first = await password({ message: 'New passphrase (not shown):' }, OUTPUT);
+  if (first === '') throw new InvalidArgument('an empty passphrase is none: leave --passphrase out');
+  const second = await password({ message: 'The same again:' }, OUTPUT);
+  if (first !== second) throw new InvalidArgument('the two differ: nothing was made');
+  return first;
+}
+
+export async function show({ json }: { json?: boolean }): Promise<void> {
+  const folder = await userKeyFolder();
+  const keys = await neededKeys();
+  const { sitesOf } = await shownRecords();
+  const sites = await sitesOf(keys);
+  const sealed = (await keys.marks.list()).filter(({ deleted }) => !deleted).length;
+  if (json) return printJson({ key: folder.key.path, signer: keys.keys.signer.publicKey, sealed, sites });
+  process.stdout.write(`key ${folder.key.path}, which signs as ${keys.keys.signer.publicKey}\n`);
+  process.stdout.write(`${sealed} ${sealed === 1 ? 'secret' : 'secrets'} sealed\n`);
+  if (sites.length === 0) return note('no site is trusted: pbook keys trust QUEUE=SITE-ID');
+  const rows = sites.map(({ queue, until, id }) => [queue, until, id]);
+  process.stdout.write(columns(['QUEUE', 'RECORD UNTIL', 'SITE ID'], rows));
+  for (const { warning } of sites) if (warning) warn(warning);
+}
+
+export async function exportKey(file: string | undefined): Promise<void> {
+  const folder = await userKeyFolder();
+  const root = await neededRoot(folder);
+  if (file === undefined) {
+    const { recoveryCodeOf } = await roots();
+    if (process.stdout.isTTY) note('Whoever has this code has your key. No web page ever asks for it.');
+    process.stdout.write(`${recoveryCodeOf(root)}\n`);
+    return;
+  }
+  const { writeBundle } = await bundles();
+  await writeBundle(file, folder, root, await newPassphrase());
+  info(`written to ${file}: bring it to the other device, run "pbook keys import" there, and delete it`);
+}
+
+export async function importKey(file: string | undefined, { passphrase }: { passphrase?: boolean }): Promise<void> {
+  const folder = await userKeyFolder();
+  await folder.key.checkFree();
+  if (file !== undefined) {
+    const { readBundle } = await bundles();
+    await readBundle(file, folder, () => askPassphrase(), passphrase ? newPassphrase : undefined);
+    return info(`your key is in ${folder.key.path}, with the sites that you trust and what you sealed`);
+  }
+  const { rootOfRecoveryCode } = await roots();
+  const root = rootOfRecoveryCode(await recoveryCode());
+  await folder.key.create(root, passphrase ? await newPassphrase() : undefined);
+  info(`your key is in ${folder.key.path}; trust your sites here too (pbook keys trust)`);
+  note(
+    'This device does not know what you sealed on others: until you set a secret here, an older value of it could be shown.',
+  );
+}
+
+async function recoveryCode(): Promise<string> {
+  if (process.stdin.isTTY) {
+    const { password } = await prompts();
+    return await password({ message: 'Recovery code (not shown):', mask: true }, OUTPUT);
+  }
+  let text = '';
+  for await (const chunk of process.stdin.setEncoding('utf8')) {
+    text += chunk;
+    if (text.length > 1000) break;
+  }
+  return text;
+}
+
+export async function trust(word: string): Promise<void> {
+  const [queue = '', typed, ...more] = word.split('=');
+  if (typed === undefined || more.length > 0) throw new UsageError('keys trust takes QUEUE=SITE-ID');
+  checkQueueName(queue);
+  const { parseSiteId } = await import('../../sealed/site-id.ts');
+  const id = parseSiteId(typed);
+  const keys = await neededKeys();
+  const record = await withConnection(({ client }) => client.getSiteRecord(queue));
+  if (record === null) throw new NotFound(`the server shows no record of the site of queue ${queue}: ask who runs it`);
+  const { end } = await keys.sites.trust(queue, id, record, nowSeconds());
+  info(`the site of ${queue} is trusted; its record lasts until ${(await shownRecords()).day(end)}`);
+  const sealed = (await keys.marks.list()).filter(
+    ({ deleted, queues }) => !deleted && (queues?.includes(queue) ?? true),
+  );
+  if (sealed.length > 0) note(`"pbook keys reseal" lets it open what you sealed before (${namesOf(sealed)})`);
+}
+
+export async function untrust(queue: string): Promise<void> {
+  const keys = await neededKeys();
+  const removed = await keys.sites.untrust(queue);
+  if (!removed) throw new NotFound(`no site is trusted for queue ${queue}; "pbook keys show" lists them`);
+  info(`nothing more is sealed for the site of ${queue}`);
+  const others = await keys.sites.list();
+  if (others.some(({ id }) => id === removed.id)) return note(`the same site is still trusted for another queue`);
+  const known = (await keys.marks.list()).filter(({ sites }) => sites.includes(removed.id));
+  if (known.length === 0) return;
+  warn(
+    `that site can open what it was given: change the values of ${namesOf(known)}, at whom they are for, and set them anew`,
+  );
+}
+
+export async function reseal({ json }: { json?: boolean }): Promise<void> {
+  const keys = await neededKeys();
+  const { resealSecret } = await own();
+  const outcomes = await withConnection(async ({ client }) => {
+    const done: { name: string; queues?: string[]; error?: string }[] = [];
+    // One at a time: the one before stays until the new one was read back.
+    for (const mark of (await keys.marks.list()).filter(({ deleted }) => !deleted)) {
+      const { name } = splitWireName(mark.name as WireName);
+      try {
+        const queues = await resealSecret(client, keys, mark, nowSeconds());
+        done.push({ name, ...(queues && { queues }) });
+      } catch (error) {
+        if (!(error instanceof Error) || !('code' in error)) throw error;
+        done.push({ name, error: error.message });
+      }
+    }
+    return done;
+  });
+  if (outcomes.some(({ error }) => error !== undefined)) process.exitCode = EXIT_REFUSED;
+  if (json) return printJson(outcomes);
+  if (outcomes.length === 0) return info('no secret was sealed on this device');
+  for (const { name, queues, error } of outcomes) {
+    if (error !== undefined) warn(`${name} stays as it was: ${error}`);
+    else if (queues) info(`${name} is sealed for ${queues.join(', ') || 'you alone'}`);
+    else info(`${name} needs nothing`);
+  }
+}
+
+async function neededKeys(): Promise<OwnKeys> {
+  const keys = await ownKeys();
+  if (keys) return keys;
+  throw noKey();
+}
+
+async function neededRoot(folder: KeyFolder): Promise<Root> {
+  const root = await folder.key.read(() => askPassphrase());
+  if (root) return root;
+  throw noKey();
+}
+
+function noKey(): NotFound {
+  return new NotFound(
+    'this device has no key: "pbook keys init" makes one, "pbook keys import" brings it from another device',
+  );
+}
+
+function namesOf(marks: readonly { name: string }[]): string {
+  return marks.map(({ name }) => splitWireName(name as WireName).name).join(', ');
+}
+
+function nowSeconds(): number {
+  return Date.now() / 1000;
+}

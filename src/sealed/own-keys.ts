@@ -1,0 +1,44 @@
+import { join } from 'node:path';
+import type { WireName } from '../protocol/names.ts';
+import { type Marks, marksOf, wasEverSealed } from './marks.ts';
+import { type TrustedSites, trustedSites } from './trusted-sites.ts';
+import { type UserKeyFile, userKeyFile } from './user-key-file.ts';
+import { type UserKeys, userKeysOf } from './user-root.ts';
+
+/** A user's keys on this device, with what it knows: what was sealed, and which sites are trusted. */
+export interface OwnKeys {
+  keys: UserKeys;
+  marks: Marks;
+  sites: TrustedSites;
+}
+
+/** Where they are kept: a folder beside the user's login, which no sandbox takes along. */
+export interface KeyFolder {
+  path: string;
+  key: UserKeyFile;
+  sites: TrustedSites;
+  /** @param signer the public key that the marks are for */
+  marks(signer: string): Marks;
+  /** Also when the key is gone. */
+  wasEverSealed(name: WireName): Promise<boolean>;
+}
+
+/** @param configFolder of the user's login, which is for one server */
+export function keyFolder(configFolder: string): KeyFolder {
+  const path = join(configFolder, 'sealed');
+  return {
+    path,
+    key: userKeyFile(join(path, 'key')),
+    sites: trustedSites(join(path, 'sites')),
+    marks: (signer) => marksOf(join(path, 'marks'), signer),
+    wasEverSealed: (name) => wasEverSealed(join(path, 'marks'), name),
+  };
+}
+
+/** @param ask for the passphrase, where there is one @returns undefined without a key */
+export async function openOwnKeys(folder: KeyFolder, ask: () => Promise<string>): Promise<OwnKeys | undefined> {
+  const root = await folder.key.read(ask);
+  if (!root) return undefined;
+  const keys = await userKeysOf(root);
+  return { keys, marks: folder.marks(keys.signer.publicKey), sites: folder.sites };
+}

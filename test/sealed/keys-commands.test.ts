@@ -1,0 +1,283 @@
+import assert from 'node:assert/strict';
+import { globSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { isSealedValue } from '../../src/protocol/sealed-value.ts';
+import { openEnvelope } from '../../src/sealed/envelope.ts';
+import { makeSiteRecord, type SiteRecord } from '../../src/sealed/site-record.ts';
+import { rootOfRecoveryCode, type UserKeys, userKeysOf } from '../../src/sealed/user-root.ts';
+import { type Outcome, type RunOptions, run } from '../cli/run.ts';
+import { type Middle, startMiddle } from '../server/middle.ts';
+import { startServer, type TestServer } from '../server/start.ts';
+import { recordOf, sealedFor, siteNumber, userNumber } from './samples.ts';
+
+/** Looks like a secret, and is found wherever it stands. */
+const VALUE = 'w7Kq-needle-Zt93xP';
+const NOW = Math.floor(Date.now() / 1000);
+const GOOD = { queue: 'default', from: NOW - 3600, end: NOW + 30 * 24 * 3600 };
+
+/** A user with a key, at a server that is reached by way of somebody in the middle. */
+interface Device {
+  server: TestServer;
+  middle: Middle;
+  folder: string;
+  /** Made by `keys init`. */
+  code: string;
+  keys: UserKeys;
+  pbook(args: readonly string[], options?: RunOptions): Promise<Outcome>;
+  /** Runs it, and expects that it succeeds. @returns what it prints */
+  done(...args: readonly string[]): Promise<string>;
+  /** Publishes a site's record, as its admin does. */
+  publish(record: string): Promise<void>;
+  /** What the server has under a name. */
+  kept(name: string): Promise<string>;
+}
+
+async function newDevice(t: TestContext): Promise<Device> {
+  const server = await startServer(t, { settings: { trustedProxies: ['127.0.0.1'] } });
+  const middle = await startMiddle(t, server.url);
+  const folder = newFolder(t);
+  const token = await server.userToken('alice');
+  const operator = await server.operatorToken();
+  const ca = join(folder, 'ca.pem');
+  writeFileSync(ca, middle.ca);
+  const env = { PANDA_CONFIG_ROOT: join(folder, 'config'), PANDA_AUTH_ID_TOKEN: token, SSL_CERT_FILE: ca };
+  const pbook: Device['pbook'] = (args, options = {}) =>
+    run('pbook', args, middle.url, { ...options, env: { ...env, ...options.env } });
+  const ask = async (as: string, path: string, body: object) => {
+    const headers = { authorization: `Bearer ${as}`, 'content-type': 'application/json' };
+    const answer = await fetch(`${server.url}/api/v1/${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+    const { success, message } = (await answer.json()) as { success: boolean; message: string };
+    assert.ok(success, message);
+  };
+  const device: Device = {
+    server,
+    middle,
+    folder,
+    code: '',
+    keys: await userNumber(1),
+    pbook,
+    async done(...args) {
+      const { status, stdout, stderr } = await pbook(args);
+      assert.equal(status, 0, stderr);
+      return stdout + stderr;
+    },
+    publish: (record) => ask(operator, 'admin/set_site_record', { name: 'default', record }),
+    async kept(name) {
+      const headers = { authorization: `Bearer ${token}` };
+      const answer = await fetch(`${server.url}/api/v1/creds/get_user_secrets?keys=${name}`, { headers });
+      const { data } = (await answer.json()) as { data: string };
+      return JSON.parse(data)[name];
+    },
+  };
+  const { status, stdout, stderr } = await pbook(['keys', 'init', '--yes']);
+  assert.equal(status, 0, stderr);
+  device.code = stdout.trim();
+  device.keys = await userKeysOf(rootOfRecoveryCode(device.code));
+  return device;
+}
+
+function newFolder(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'keys-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+async function siteOf(n: number, change: Partial<SiteRecord> = {}) {
+  const { identity, node } = await siteNumber(n);
+  const record = recordOf(identity, node, { ...GOOD, ...change });
+  return { id: record.identity, node, record, word: makeSiteRecord(identity, record) };
+}
+
+/** Has the middle answer for the server what a test wants under the names of secrets. */
+function answerSecrets(middle: Middle, secrets: Record<string, string> | undefined): void {
+  middle.onAnswer = (answer, { path }) => {
+    if (!secrets || !path.startsWith('/api/v1/creds/get_user_secrets')) return;
+    const envelope = JSON.parse(answer.body.toString());
+    answer.body = Buffer.from(JSON.stringify({ ...envelope, data: JSON.stringify(secrets) }));
+  };
+}
+
+test("what a user seals is the user's and the site's alone, from set to restore", async (t) => {
+  const device = await newDevice(t);
+  const { done, pbook, kept, keys, middle, server, folder } = device;
+  assert.equal(statSync(join(folder, 'config', 'sealed', 'key')).mode & 0o777, 0o600);
+  assert.equal((await pbook(['keys', 'init', '--yes'])).status, 1, 'a key is never overwritten');
+
+  assert.match(await done('set_secret', 'TOKEN', VALUE), /TOKEN is sealed for you alone/);
+  const site = await siteOf(1);
+  await device.publish(site.word);
+  assert.match(await done('keys', 'trust', `default=${site.id}`), /trusted.*\n.*reseal.*TOKEN/);
+  assert.match(await done('keys', 'reseal'), /TOKEN is sealed for default/);
+  assert.match(await done('keys', 'reseal'), /TOKEN needs nothing/);
+  const first = await kept('TOKEN');
+  assert.ok(isSealedValue(first));
+  const expected = { signer: keys.signer.publicKey, name: 'TOKEN', atLeast: 1, site: site.id };
+  assert.equal((await openEnvelope(first, [site.node.age.identity], expected)).value.reveal(), VALUE);
+
+  assert.match(await done('list_secrets'), new RegExp(`TOKEN : ${VALUE} \\(sealed for default until \\d{4}-`));
+  assert.match(await done('masking', 'TOKEN'), /the whole value/);
+  await done('set_secret', 'TOKEN', `${VALUE}-2`, '--queues', 'default');
+  assert.match(await done('restore_secret', 'TOKEN', '1'), /sealed anew/);
+  const [restored] = JSON.parse(await done('list_secrets', '--json'));
+  assert.deepEqual([restored.value, restored.sealed, restored.problem], [VALUE, true, undefined]);
+
+  await done('set_secret', 'PLAIN', 'plain-needle-55', '--plain');
+  await server.stop();
+  const seen = middle.exchanges.flatMap(({ path, body, answer }) => [path, body.toString(), answer.body.toString()]);
+  const files = globSync('**/*', { cwd: server.folder, withFileTypes: true }).filter((entry) => entry.isFile());
+  const stored = files.map((entry) => readFileSync(join(entry.parentPath, entry.name), 'latin1'));
+  assert.ok(
+    seen.some((text) => text.includes('plain-needle-55')),
+    'what is plain is found',
+  );
+  for (const text of [...seen, ...stored, server.logs()]) {
+    for (const form of [VALUE, Buffer.from(VALUE).toString('base64').slice(2, -4)]) assert.ok(!text.includes(form));
+  }
+});
+
+test('a server that shows something else than what was sealed last shows no value', async (t) => {
+  const { done, pbook, kept, middle } = await newDevice(t);
+  await done('set_secret', 'TOKEN', 'the first one');
+  const old = await kept('TOKEN');
+  await done('set_secret', 'TOKEN', VALUE);
+  await done('set_secret', 'OTHER', 'of another name');
+  const good = { TOKEN: await kept('TOKEN'), OTHER: await kept('OTHER') };
+  const foreign = await sealedFor(await userNumber(9), [], { version: NOW * 2000 });
+  const at = good.TOKEN.length - 200;
+  const forged = good.TOKEN.slice(0, at) + (good.TOKEN[at] === 'A' ? 'B' : 'A') + good.TOKEN.slice(at + 1);
+  const cases: [string, Record<string, string>, RegExp][] = [
+    ['an older version', { ...good, TOKEN: old }, /secret-old/],
+    ['two swapped', { TOKEN: good.OTHER, OTHER: good.TOKEN }, /secret-swapped/],
+    ["another owner's", { ...good, TOKEN: foreign }, /secret-unreadable/],
+    ['changed', { ...good, TOKEN: forged }, /secret-(unreadable|format)/],
+    ['a plain one in its place', { ...good, TOKEN: 'injected' }, /secret-not-sealed/],
+    ['as a file', { OTHER: good.OTHER, '___file___:TOKEN': good.TOKEN }, /secret-swapped/],
+  ];
+  for (const [what, secrets, code] of cases) {
+    answerSecrets(middle, secrets);
+    const { status, stdout } = await pbook(['list_secrets']);
+    assert.equal(status, 1, what);
+    assert.match(stdout, code, what);
+    for (const value of ['the first one', 'injected', ...(what === 'two swapped' ? [VALUE] : [])]) {
+      assert.ok(!stdout.includes(value), what);
+    }
+  }
+  const before = middle.exchanges.length;
+  for (const secrets of [{ TOKEN: old }, { TOKEN: foreign }, { TOKEN: 'injected' }, { TOKEN: good.OTHER }, {}]) {
+    answerSecrets(middle, { OTHER: good.OTHER, ...secrets });
+    const { status, stderr } = await pbook(['keys', 'reseal']);
+    assert.equal(status, 1);
+    assert.match(stderr, /TOKEN stays as it was/);
+  }
+  const sets = middle.exchanges.slice(before).filter(({ path }) => path.endsWith('set_user_secrets'));
+  assert.deepEqual(sets, [], 'nothing is sealed anew that is not what was sealed');
+});
+
+test('a name that was sealed takes no plain value, whatever the server says', async (t) => {
+  const { done, pbook, middle, folder } = await newDevice(t);
+  await done('set_secret', 'TOKEN', VALUE);
+  await done('delete_secret', 'TOKEN');
+  const refused = await pbook(['set_secret', 'TOKEN', 'plain-one', '--plain']);
+  assert.equal(refused.status, 1);
+  assert.match(refused.stderr, /no plain value can take its place/);
+  rmSync(join(folder, 'config', 'sealed', 'key'));
+  assert.equal((await pbook(['set_secret', 'TOKEN', 'plain-one'])).status, 1, 'nor without the key');
+  assert.ok(middle.exchanges.every(({ body }) => !body.includes('plain-one')));
+  assert.equal((await pbook(['set_secret', 'OTHER', 'plain-one'])).status, 0);
+  assert.equal((await pbook(['set_secret', 'OTHER', 'x', '--sealed'])).status, 1);
+});
+
+test("a record that is not the trusted site's newest is a hard stop", async (t) => {
+  const { done, pbook, publish, middle } = await newDevice(t);
+  const site = await siteOf(1, { serial: 5 });
+  const cases: [string, string, RegExp][] = [
+    ['another identity', (await siteOf(2, { serial: 9 })).word, /another site than the one that is trusted/],
+    ['an older serial', (await siteOf(1, { serial: 4 })).word, /older/],
+    ['the same serial forked', (await siteOf(1, { serial: 5, from: NOW - 10 })).word, /two different records/],
+    ['ended', (await siteOf(1, { serial: 6, from: NOW - 200_000, end: NOW - 10 })).word, /has ended/],
+    ['of another queue', (await siteOf(1, { serial: 6, queue: 'elsewhere' })).word, /another queue's/],
+    ['no record', 'AAAA.BBBB', /malformed/],
+  ];
+  await publish(site.word);
+  const typed = `${site.id.slice(0, -1)}${site.id.endsWith('a') ? 'b' : 'a'}`;
+  assert.match((await pbook(['keys', 'trust', `default=${typed}`])).stderr, /not a site ID/);
+  await done('keys', 'trust', `default=${site.id}`);
+  const before = middle.exchanges.length;
+  for (const [what, word, message] of cases) {
+    await publish(word);
+    const { status, stderr } = await pbook(['set_secret', 'TOKEN', VALUE]);
+    assert.equal(status, 1, what);
+    assert.match(stderr, message, what);
+  }
+  const other = await siteOf(2);
+  await publish(other.word);
+  assert.match((await pbook(['keys', 'trust', `default=${other.id}`])).stderr, /another site than the one/);
+  assert.ok(middle.exchanges.slice(before).every(({ path }) => !path.endsWith('set_user_secrets')));
+  await publish((await siteOf(1, { serial: 6 })).word);
+  await done('set_secret', 'TOKEN', VALUE);
+  assert.match(await done('keys', 'untrust', 'default'), /change the values of TOKEN/);
+  await publish(other.word);
+  await done('keys', 'trust', `default=${other.id}`);
+});
+
+test('a site that the server puts in is never sealed for', async (t) => {
+  const { done, publish, kept, keys, middle, pbook } = await newDevice(t);
+  const site = await siteOf(1);
+  await publish(site.word);
+  await done('keys', 'trust', `default=${site.id}`);
+  await done('set_secret', 'TOKEN', VALUE, '--queues', 'default');
+  await publish((await siteOf(1, { serial: 2 })).word);
+  middle.onAnswer = (answer, { path }) => {
+    if (!path.startsWith('/api/v1/creds/list_user_secrets')) return;
+    const envelope = JSON.parse(answer.body.toString());
+    for (const secret of envelope.data) secret.queues = ['default', 'evil'];
+    answer.body = Buffer.from(JSON.stringify(envelope));
+  };
+  assert.match(await done('keys', 'reseal'), /TOKEN is sealed for default$/m);
+  const expected = { signer: keys.signer.publicKey, name: 'TOKEN', atLeast: 1 };
+  const { sites } = await openEnvelope(await kept('TOKEN'), [keys.age.identity], expected);
+  assert.deepEqual(sites, [{ id: site.id, serial: 2 }]);
+  const { stderr } = await pbook(['set_secret', 'TOKEN', VALUE, '--queues', 'default,evil']);
+  assert.match(stderr, /the site of evil is not trusted on this device/);
+});
+
+test('another device brings the key by its code, and says what it cannot prove', async (t) => {
+  const { done, pbook, code, middle, kept, folder } = await newDevice(t);
+  await done('set_secret', 'TOKEN', 'an older value');
+  const old = await kept('TOKEN');
+  await done('set_secret', 'TOKEN', VALUE);
+  const second = { PANDA_CONFIG_ROOT: join(folder, 'second') };
+  const locked = await pbook(['list_secrets'], { env: second });
+  assert.match(locked.stdout, /this device has no key/);
+  assert.ok(!locked.stdout.includes(VALUE));
+  const imported = await pbook(['keys', 'import'], { env: second, input: `${code}\n` });
+  assert.equal(imported.status, 0, imported.stderr);
+  answerSecrets(middle, { TOKEN: old });
+  assert.match((await pbook(['list_secrets'], { env: second })).stdout, /an older value .*unproven/);
+  answerSecrets(middle, undefined);
+  assert.match((await pbook(['list_secrets'], { env: second })).stdout, new RegExp(VALUE));
+  answerSecrets(middle, { TOKEN: old });
+  assert.match((await pbook(['list_secrets'], { env: second })).stdout, /secret-old/);
+  assert.equal((await pbook(['keys', 'export'], { env: second })).stdout.trim(), code);
+});
+
+test('ten thousand stanzas and values that are no text end a list with a word and not with a fault', async (t) => {
+  const { done, pbook, middle, kept } = await newDevice(t);
+  await done('set_secret', 'TOKEN', VALUE);
+  const good = await kept('TOKEN');
+  const head = Buffer.from(
+    `age-encryption.org/v1\n-> panda-secrets-sealed-v1\n\n${'-> mlkem768x25519 A\n\n'.repeat(10_000)}---`,
+  );
+  const many = `-----BEGIN AGE ENCRYPTED FILE-----\n${head.toString('base64').replace(/(.{64})/g, '$1\n')}\n-----END AGE ENCRYPTED FILE-----\n`;
+  for (const [text, code] of [
+    [many, /sealed-too-large/],
+    [good.slice(0, 500), /sealed-too-large|secret-unreadable/],
+  ] as const) {
+    answerSecrets(middle, { TOKEN: text });
+    const { status, stdout, stderr } = await pbook(['list_secrets']);
+    assert.equal(status, 1, stderr);
+    assert.match(stdout, code);
+  }
+});
