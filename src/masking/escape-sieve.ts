@@ -1,5 +1,7 @@
 import { addBit, type Bits, createBits, hasBit } from './bits.ts';
 import { entityAt, isOfName } from './entities.ts';
+import { NAMED } from './escapes.ts';
+import { CHARACTER, NOTHING, type Readings } from './readings.ts';
 import {
   AMPERSAND,
   BACKSLASH,
@@ -16,7 +18,6 @@ import {
   SMALL_U,
   SPACE,
 } from './signs.ts';
-import { CHARACTER, NAMED, NOTHING, type Spellings } from './spellings.ts';
 
 /**
  * Most escapes are of no secret, and most of these are told by the bytes beside them: an escape in the window of a pattern
@@ -88,7 +89,7 @@ export function afterEscape({ hasBackslash }: EscapeSieve, text: Buffer, at: num
 }
 
 /** The same of an escape at `at` that was read. */
-export function mayBeOfSecretAs(sieve: EscapeSieve, text: Buffer, at: number, spellings: Spellings): boolean {
+export function mayBeOfSecretAs(sieve: EscapeSieve, text: Buffer, at: number, spellings: Readings): boolean {
   if (at < 3 || at + MARGIN_BYTES > text.length || spellings.cutShort) return true;
   for (let index = 0; index < spellings.count; index++) {
     const value = spellings.values[index] as number;

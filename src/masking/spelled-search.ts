@@ -2,8 +2,9 @@ import type { Automaton } from './automaton.ts';
 import type { BlockFilter } from './block-filter.ts';
 import { endsInDigits, lengthOfLineEnd } from './block-lines.ts';
 import { afterEscape, mayBeOfSecret, mayBeOfSecretAs } from './escape-sieve.ts';
+import { CHARACTER, NOTHING } from './readings.ts';
 import { KIND, LINE_END, LINE_FEED, leadByteOf, MAY_SPELL, NOWHERE, ORDINARY, SPACE, TAB } from './signs.ts';
-import { CHARACTER, createSpellings, NOTHING, readSpellings } from './spellings.ts';
+import { createSpellings, readSpellings } from './spellings.ts';
 
 /**
  * Follows patterns through a text that spells some of their characters by escapes, each in its own way. An escape may be read in
