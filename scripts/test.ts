@@ -32,6 +32,7 @@ const child = spawn(
   process.execPath,
   [
     '--disable-warning=ExperimentalWarning',
+    '--import=./test/open-handles.ts',
     '--test',
     '--test-timeout=240000',
     '--test-concurrency=3',
