@@ -55,6 +55,7 @@ export async function openBlobs(folder: string, reserve: Reserve = NO_RESERVE): 
       const temporary = join(incoming, randomUUID());
       const hash = createHash('sha256');
       let size = 0;
+      const file = createWriteStream(temporary, { mode: 0o600, flush: true });
       try {
         await pipeline(
           content,
@@ -69,7 +70,7 @@ export async function openBlobs(folder: string, reserve: Reserve = NO_RESERVE): 
               yield chunk;
             }
           },
-          createWriteStream(temporary, { mode: 0o600, flush: true }),
+          file,
         );
         const sha256 = hash.digest('hex');
         const path = pathOf(sha256);
@@ -79,6 +80,8 @@ export async function openBlobs(folder: string, reserve: Reserve = NO_RESERVE): 
         return { sha256, size };
       } catch (error) {
         if (isFullDisk(error)) reserve.giveUp();
+        // One that is still being opened would come after its removal.
+        if (!file.closed) await new Promise((resolve) => file.once('close', resolve));
         await rm(temporary, { force: true });
         throw error;
       }

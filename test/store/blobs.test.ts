@@ -17,6 +17,16 @@ test('what a killed server left half is removed at the next start, and what arri
   assert.deepEqual(await readdir(incoming), ['arriving']);
 });
 
+test('what is refused at once is not kept, though its file is still being made', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'panda-secrets-test-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const blobs = await openBlobs(folder);
+  // One file in some hundreds came after its removal.
+  const tries = Array.from({ length: 2000 }, () => blobs.put(Readable.from([Buffer.alloc(2)]), { maxBytes: 1 }));
+  for (const { status } of await Promise.allSettled(tries)) assert.equal(status, 'rejected');
+  assert.deepEqual(await readdir(join(folder, 'incoming')), []);
+});
+
 test('what is kept is listed, and what is old is deleted unless it was kept again', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'panda-secrets-test-'));
   t.after(() => rm(folder, { recursive: true }));
