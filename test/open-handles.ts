@@ -8,7 +8,9 @@ const PATIENCE_SECONDS = 60;
 if (process.env['NODE_TEST_CONTEXT']) {
   after(() => {
     const giveUp = () => {
-      console.error(`${PATIENCE_SECONDS} s after the last test is open: ${process.getActiveResourcesInfo().join(', ')}`);
+      console.error(
+        `${PATIENCE_SECONDS} s after the last test is open: ${process.getActiveResourcesInfo().join(', ')}`,
+      );
       process.exit(1);
     };
     setTimeout(giveUp, PATIENCE_SECONDS * 1000).unref();
