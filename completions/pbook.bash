@@ -10,7 +10,7 @@ _pbook() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     word=${COMP_WORDS[index]}
     case "$at $word" in
-      'pbook login' | 'pbook logout' | 'pbook whoami' | 'pbook set_secret' | 'pbook list_secrets' | 'pbook masking' | 'pbook delete_secret' | 'pbook delete_all_secrets' | 'pbook secret_history' | 'pbook secret_versions' | 'pbook restore_secret' | 'pbook show' | 'pbook showl' | 'pbook kill' | 'pbook finish' | 'pbook retry' | 'pbook logs' | 'pbook get_outputs' | 'pbook keys' | 'pbook keys init' | 'pbook keys show' | 'pbook keys export' | 'pbook keys import' | 'pbook keys trust' | 'pbook keys untrust' | 'pbook keys reseal' | 'pbook keys help' | 'pbook completion' | 'pbook help') at="$at $word" ;;
+      'pbook login' | 'pbook logout' | 'pbook whoami' | 'pbook set_secret' | 'pbook list_secrets' | 'pbook masking' | 'pbook delete_secret' | 'pbook delete_all_secrets' | 'pbook secret_history' | 'pbook secret_versions' | 'pbook restore_secret' | 'pbook show' | 'pbook showl' | 'pbook kill' | 'pbook finish' | 'pbook retry' | 'pbook logs' | 'pbook get_outputs' | 'pbook keys' | 'pbook keys init' | 'pbook keys show' | 'pbook keys export' | 'pbook keys import' | 'pbook keys trust' | 'pbook keys untrust' | 'pbook keys reseal' | 'pbook keys help' | 'pbook completion' | 'pbook python-path' | 'pbook help') at="$at $word" ;;
     esac
   done
   case "$at ${COMP_WORDS[COMP_CWORD - 1]}" in
@@ -36,7 +36,7 @@ _pbook() {
       if [[ $current == -* ]]; then
         words='--version -h --help'
       else
-        words='login logout whoami set_secret list_secrets masking delete_secret delete_all_secrets secret_history secret_versions restore_secret show showl kill finish retry logs get_outputs keys completion help'
+        words='login logout whoami set_secret list_secrets masking delete_secret delete_all_secrets secret_history secret_versions restore_secret show showl kill finish retry logs get_outputs keys completion python-path help'
       fi
       ;;
     'pbook login')
@@ -199,6 +199,11 @@ _pbook() {
         words='-h --help'
       else
         words='bash zsh fish'
+      fi
+      ;;
+    'pbook python-path')
+      if [[ $current == -* ]]; then
+        words='-h --help'
       fi
       ;;
     'pbook help')

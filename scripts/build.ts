@@ -1,14 +1,13 @@
 // `npm run build`: what is published, in dist/. Each program is a thin file that turns on Node's compile cache and loads its
 // bundle.
 
-import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { transformationScript } from '../src/server/routes/transformation-script.ts';
 import { billOfMaterials } from './build/bill-of-materials.ts';
 import { bundle } from './build/bundles.ts';
 import { noticesOf } from './build/notices.ts';
 import { PROGRAMS } from './build/programs.ts';
-import { buildShell } from './build/shell.ts';
 import { shippedPackages } from './build/shipped-packages.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -28,5 +27,9 @@ writeFileSync(join(lib, 'transformation.py'), transformationScript(join(root, 's
 writeFileSync(join(dist, 'THIRD-PARTY-LICENSES'), noticesOf(packages, root));
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 writeFileSync(join(dist, 'bom.cdx.json'), billOfMaterials(manifest, packages));
-await buildShell(join(root, 'src/cli/pbook/shell/python'), join(lib, 'python'));
+// pbook's Python module, without what Python makes of it when it runs.
+cpSync(join(root, 'src/cli/pbook/shell/python'), join(lib, 'python'), {
+  recursive: true,
+  filter: (path) => basename(path) !== '__pycache__',
+});
 console.log(`built ${Object.keys(PROGRAMS).join(', ')} in dist/`);

@@ -1,10 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Builders, Factories } from '@cyclonedx/cyclonedx-library/Contrib/FromNodePackageJson';
 import { Factories as LicenceFactories } from '@cyclonedx/cyclonedx-library/Contrib/License';
 import { ComponentType } from '@cyclonedx/cyclonedx-library/Enums';
-import { Bom, Component } from '@cyclonedx/cyclonedx-library/Models';
+import { Bom, type Component } from '@cyclonedx/cyclonedx-library/Models';
 import { JsonSerializer, JSON as Normalize } from '@cyclonedx/cyclonedx-library/Serialize';
 import { Spec1dot6 } from '@cyclonedx/cyclonedx-library/Spec';
 import { PackageURL } from 'packageurl-js';
@@ -15,8 +12,8 @@ const licences = new LicenceFactories.LicenseFactory(parseLicence);
 const components = new Builders.ComponentBuilder(new Factories.ExternalReferenceFactory(), licences);
 
 /**
- * The bill of materials (CycloneDX 1.6, JSON) of what is published: the packages that are in the bundles, and the Python that
- * comes inside one of them. The same packages give the same text.
+ * The bill of materials (CycloneDX 1.6, JSON) of what is published: the packages that are in the bundles. The same packages give
+ * the same text.
  *
  * @param product the package.json of this package
  */
@@ -31,7 +28,6 @@ export function billOfMaterials(
   const parts = new Map(packages.map(({ name, version, manifest }) => [`${name}@${version}`, manifest]));
   for (const manifest of parts.values()) {
     const part = componentOf(manifest, ComponentType.Library);
-    if (manifest['name'] === 'pyodide') part.components.add(cpython());
     bom.components.add(part);
     whole.dependencies.add(part.bomRef);
   }
@@ -45,20 +41,5 @@ function componentOf(manifest: Readonly<Record<string, unknown>>, type: Componen
   const { group, name, version } = component;
   component.purl = new PackageURL('npm', group, name, version).toString();
   component.bomRef.value = component.purl;
-  return component;
-}
-
-/** Pyodide is CPython, compiled; advisories name the one and the other. */
-function cpython(): Component {
-  const pyodide = dirname(fileURLToPath(import.meta.resolve('pyodide/package.json')));
-  const lock = JSON.parse(readFileSync(join(pyodide, 'pyodide-lock.json'), 'utf8'));
-  const version: string = lock.info.python;
-  const component = new Component(ComponentType.Platform, 'cpython', {
-    version,
-    purl: `pkg:generic/cpython@${version}`,
-    cpe: `cpe:2.3:a:python:python:${version}:*:*:*:*:*:*:*`,
-    bomRef: `pkg:generic/cpython@${version}`,
-  });
-  component.licenses.add(licences.makeFromString('PSF-2.0'));
   return component;
 }

@@ -2,9 +2,6 @@ import { join } from 'node:path';
 import { type BuildOptions, build } from 'esbuild';
 import { PROGRAMS, type Program } from './programs.ts';
 
-/** The thread in which pbook's prompt runs Python. */
-const PYTHON_THREAD = 'src/cli/pbook/shell/python-thread.ts';
-
 /** Packages of the older kind call `require` for what Node has. `createRequire` would cost each chunk time at its start. */
 const REQUIRE =
   'const require = (id) => { const found = process.getBuiltinModule(id); if (found) return found; ' +
@@ -18,8 +15,8 @@ const COMMON = {
   minifySyntax: true,
   legalComments: 'none', // They stand together in THIRD-PARTY-LICENSES.
   metafile: true,
-  // `pg` asks for its native companion, and Pyodide for sockets, only when told to use it.
-  external: ['pg-native', 'ws'],
+  // `pg` asks for its native companion only when told to use it.
+  external: ['pg-native'],
 } satisfies BuildOptions;
 
 /**
@@ -31,21 +28,9 @@ const COMMON = {
  */
 export async function bundle(root: string, lib?: string): Promise<ReadonlySet<string>> {
   const inputs = new Set<string>();
-  const add = (files: readonly string[]) => {
-    for (const file of files) inputs.add(file);
-  };
-  for (const program of Object.keys(PROGRAMS) as Program[]) add(await bundleProgram(program, root, lib));
-  const { metafile } = await build({
-    ...COMMON,
-    absWorkingDir: root,
-    write: lib !== undefined,
-    entryPoints: [join(root, PYTHON_THREAD)],
-    outfile: join(lib ?? join(root, 'dist/lib'), 'python/thread.js'),
-    banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-    },
-  });
-  add(Object.keys(metafile.inputs));
+  for (const program of Object.keys(PROGRAMS) as Program[]) {
+    for (const file of await bundleProgram(program, root, lib)) inputs.add(file);
+  }
   return inputs;
 }
 

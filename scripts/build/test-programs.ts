@@ -14,8 +14,8 @@ export interface TestPrograms {
 
 /**
  * Makes a file for each program, `NAME.js`, that starts it in a fraction of the time: what one process has compiled the next
- * one finds. The two that load most are bundled as they are published. `pbook` and `prun` stay in their source, as bundled they
- * would need the files of the prompt, which take long to make.
+ * one finds. The two that load most are bundled as they are published. `pbook` and `prun` stay in their source, beside the files that
+ * they read.
  */
 export async function buildTestPrograms(root: string): Promise<TestPrograms> {
   const folder = mkdtempSync(join(tmpdir(), 'panda-programs-'));

@@ -8,8 +8,17 @@ export const EXPECTED: readonly string[] = [
   ...['dist/THIRD-PARTY-LICENSES', 'dist/bom.cdx.json', 'dist/lib/transformation.py'],
   ...names.flatMap((name) => [`dist/${name}.js`, `dist/lib/${name}.js`, `man/${name}.1`]),
   ...names.flatMap((name) => [`completions/_${name}`, `completions/${name}.bash`, `completions/${name}.fish`]),
-  ...['NOTICE', 'thread.js', 'pyodide.asm.mjs', 'pyodide.asm.wasm', 'pyodide-lock.json', 'python_stdlib.zip'].map(
-    (name) => `dist/lib/python/${name}`,
-  ),
-  ...['pbook.py', 'pbook_console.py', 'pbook_text_bytes.py', 'snapshot.zst'].map((name) => `dist/lib/python/${name}`),
+  ...[
+    '__init__',
+    '_completion',
+    '_history',
+    '_link',
+    '_paste',
+    '_prompt',
+    '_report',
+    '_results',
+    '_shell',
+    '_start',
+  ].map((name) => `dist/lib/python/pbook/${name}.py`),
+  'dist/lib/python/pbook/_text_bytes.py',
 ];

@@ -25,14 +25,17 @@ export async function offerLogin(connection: Connection): Promise<void> {
  *
  * @throws {Unauthenticated} when it was refused or took too long
  */
-export async function logIn({ login }: Connection, { browser = true }: { browser?: boolean }): Promise<void> {
+export async function logIn(
+  { login }: Connection,
+  { browser = true, spinner = true }: { browser?: boolean; spinner?: boolean },
+): Promise<void> {
   const { deviceLogin } = await import('../client/login/device-login.ts');
   let stopSpinner = () => {};
   try {
     await deviceLogin(login.server, login.file, (prompt) => {
       tell(prompt);
       if (browser && hasBrowser(process.env)) openBrowser(prompt.addressWithCode);
-      stopSpinner = spin(prompt);
+      if (spinner) stopSpinner = spin(prompt);
     });
   } finally {
     stopSpinner();

@@ -15,20 +15,16 @@ export async function userKeyFolder(env: NodeJS.ProcessEnv = process.env): Promi
   return keyFolder(configFolder(env));
 }
 
-/**
- * The user's keys on this device; undefined without any. Their passphrase, where there is one, is asked for.
- *
- * @param signal of what must not ask
- */
-export async function ownKeys(signal?: AbortSignal): Promise<OwnKeys | undefined> {
+/** The user's keys on this device; undefined without any. Their passphrase, where there is one, is asked for. */
+export async function ownKeys(): Promise<OwnKeys | undefined> {
   const folder = await existingKeyFolder();
   if (!folder) return undefined;
   const { openOwnKeys } = await import('../sealed/own-keys.ts');
-  return await openOwnKeys(folder, () => askPassphrase(signal));
+  return await openOwnKeys(folder, askPassphrase);
 }
 
-export async function askPassphrase(signal?: AbortSignal): Promise<string> {
-  if (signal || !process.stdin.isTTY) {
+export async function askPassphrase(): Promise<string> {
+  if (!process.stdin.isTTY) {
     throw new Misconfigured('your key is under a passphrase, which is asked for at a terminal alone');
   }
   const { password } = await import('@inquirer/prompts');

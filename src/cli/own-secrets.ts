@@ -8,17 +8,13 @@ import { ownKeys } from './own-keys.ts';
 /**
  * The user's secrets, sealed ones opened.
  *
- * @param remark is told what the server says of damaged ones @param signal of what must not ask for a passphrase
+ * @param remark is told what the server says of damaged ones
  */
 export async function readOwnSecrets(
   client: Client,
-  {
-    names,
-    remark,
-    signal,
-  }: { names?: readonly WireName[]; remark?: (text: string) => void; signal?: AbortSignal } = {},
+  { names, remark }: { names?: readonly WireName[]; remark?: (text: string) => void } = {},
 ): Promise<OwnSecret[]> {
-  const [values, own] = await Promise.all([client.getSecrets(names, remark), ownKeys(signal)]);
+  const [values, own] = await Promise.all([client.getSecrets(names, remark), ownKeys()]);
   const isPlain = [...values.values()].every((value) => !isSealedValue(value.reveal()));
   if (!own && isPlain) return [...values].map(([name, value]) => ({ name, value }));
   const { openOwnSecrets } = await import('../sealed/own-secrets.ts');

@@ -27,7 +27,8 @@ export interface SecretCalls {
   getSecretVersions(name: WireName): Promise<readonly ListedVersion[]>;
   /** The name, of a string or a file, and the value that a kept version had (our extension). */
   getSecretVersion(name: WireName, version: number): Promise<{ name: WireName; value: Plaintext }>;
-  restoreSecret(name: WireName, version: number): Promise<string>;
+  /** @returns with the version that it becomes */
+  restoreSecret(name: WireName, version: number): Promise<{ message: string; version: number }>;
   getSecretDeliveries(query?: { name?: WireName; limit?: number }): Promise<readonly ListedDelivery[]>;
   /** Queues that give secrets over TLS alone; none from a server that does not tell. */
   getQueueNotices(): Promise<ListedQueueNotices>;
@@ -75,7 +76,8 @@ export function secretCalls(transport: Transport): SecretCalls {
       return { name: key as WireName, value: new Plaintext(value) };
     },
     async restoreSecret(name, version) {
-      return (await transport.post('creds/restore_secret', { key: name, version })).message;
+      const { message, data } = await transport.post('creds/restore_secret', { key: name, version });
+      return { message, version: data.version };
     },
     async getSecretDeliveries({ name, limit } = {}) {
       return (await transport.get('creds/get_secret_deliveries', { key: name, limit })).data;

@@ -1,3 +1,4 @@
+import { splitWireName, type WireName } from '../../src/protocol/names.ts';
 import { ok, type StubServer, startStub } from '../client/stub-server.ts';
 
 /** A server that keeps secrets as PanDA does. */
@@ -15,6 +16,7 @@ export async function startSecretsStub(secrets: Record<string, string> = {}): Pr
       else kept.set(key, value);
       return ok();
     },
+    'creds/list_user_secrets': () => ok([...kept.keys()].map((wire) => splitWireName(wire as WireName))),
     'creds/get_user_secrets': () => ok(JSON.stringify(Object.fromEntries(kept))),
   });
   return { ...stub, secrets: kept };

@@ -36,17 +36,17 @@ test('secret_history, secret_versions and restore_secret work as on the command 
     'creds/get_secret_deliveries': () => ok([{ ...delivery, pilot: 'p', secrets: [{ name: 'A', version: 2 }] }]),
     'creds/get_secret_versions': () =>
       ok([{ version: 2, size: 5, created_at: '2026-03-01T12:00:00.000Z', current: true }]),
-    'creds/restore_secret': () => ok(),
+    'creds/restore_secret': () => ok({ version: 3 }),
   });
   const code = `
 secret_history('A')
 secret_versions('A')
-restore_secret('A', 1)
+print(restore_secret('A', 1))
 print(secret_history(format='json')[0]['task_id'], secret_versions('A', format='json')[0]['version'])
 `;
   const { status, stdout, stderr } = await python(code, stub.url);
   assert.deepEqual([status, stderr], [0, '']);
   assert.match(stdout, / 2026-03-01 12:30:45 .* A \(2\)\n/);
   assert.match(stdout, / {7}2 {2}2026-03-01 12:00:00 {6}5 {2}yes\n/);
-  assert.match(stdout, /\nINFO : OK\n10000001 2\n$/);
+  assert.match(stdout, /\nINFO : OK\n3\n10000001 2\n$/);
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdtempDisposableSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ok, startStub } from '../client/stub-server.ts';
@@ -13,7 +13,11 @@ const PROMPT = />>> $/;
 const MORE = /\.\.\. $/;
 const UP = '\u001b[A';
 const CTRL_C = '\u0003';
+/** Drops the line. */
+const CTRL_U = '\u0015';
 const CTRL_D = '\u0004';
+const PASTE_START = '\u001b[200~';
+const PASTE_END = '\u001b[201~';
 
 /** The code of the manual page, line by line. */
 const MANUAL = [
@@ -95,8 +99,8 @@ const session = MANUAL.map((line) => `    >>> ${line}\n${line.startsWith('set_se
 );
 const page = `How to manage secrets\n=====\n\n.. code-block:: bash\n\n${session}\n    Key : Value\n    ...\n\nYou can delete\nsecrets, too.\n`;
 const pastes: [what: string, pasted: string][] = [
-  ['the whole manual page, marked as a paste', `\u001b[200~${page}\u001b[201~`],
-  ['its code lines, marked as a paste', `\u001b[200~${MANUAL.join('\n')}\n\u001b[201~`],
+  ['the whole manual page, marked as a paste', `${PASTE_START}${page}${PASTE_END}`],
+  ['its code lines, marked as a paste', `${PASTE_START}${MANUAL.join('\n')}\n${PASTE_END}`],
   ['its code lines, as if typed at once', `${MANUAL.join('\r')}\r`],
   ['its lines with prompts, as if typed at once', `${MANUAL.map((line) => `>>> ${line}\r`).join('')}`],
 ];
@@ -107,6 +111,10 @@ for (const [what, pasted] of pastes) {
     await using terminal = openTerminal([], stub.url, { cwd: folder.path });
     await terminal.sees(PROMPT);
     terminal.type(pasted);
+    if (pasted.startsWith(PASTE_START)) {
+      await terminal.sees(/list_secrets\(\)[\s\S]*$/);
+      terminal.type('\r'); // a paste waits for Enter, as in every shell
+    }
     await terminal.sees(/MY_SECRET_SER : \{"a_key": "a_value"\}\n>>> $/);
     assert.deepEqual(Object.fromEntries(stub.secrets), MANUAL_SECRETS);
     assert.doesNotMatch(terminal.text(), /Error/);
@@ -117,7 +125,9 @@ test('pasted blocks may have empty lines in them, and none between them', { skip
   await using terminal = openTerminal([], NOWHERE);
   await terminal.sees(PROMPT);
   const code = 'def f():\n\n\tx = 20\n\n\treturn x + 1\nfor i in (1, 2): print(i)\nclass A:\n  b = f()\n\nA.b * 2\n';
-  terminal.type(`\u001b[200~${code}\u001b[201~`);
+  terminal.type(`${PASTE_START}${code}${PASTE_END}`);
+  await terminal.sees(/A\.b \* 2[\s\S]*$/);
+  terminal.type('\r');
   const seen = await terminal.sees(/42\n>>> $/);
   assert.match(seen, /\n1\n2\n/);
   assert.doesNotMatch(seen, /Error/);
@@ -165,23 +175,13 @@ test('logs(ID, follow=True) prints what comes until Ctrl-C', { skip }, async () 
   assert.equal(await answer(terminal, '1'), '1\n>>> ');
 });
 
-test('Ctrl-C ends a function in C that does not hear it, in the end', { skip }, async () => {
-  await using terminal = openTerminal([], NOWHERE);
-  await terminal.sees(PROMPT);
-  terminal.type("print('on'); all(__import__('itertools').repeat(1))\r");
-  await terminal.sees(/\non\n/);
-  for (let count = 0; count < 4; count++) terminal.type(CTRL_C);
-  await terminal.sees(/ERROR : Python has stopped \(it did not react to Ctrl-C\); start pbook again/);
-  assert.equal(await terminal.status(), 1);
-});
-
-test('Ctrl-\\ leaves at once', { skip }, async () => {
+test('Ctrl-\\ ends Python at once', { skip }, async () => {
   await using terminal = openTerminal([], NOWHERE);
   await terminal.sees(PROMPT);
   terminal.type("print('on'); all(__import__('itertools').repeat(1))\r");
   await terminal.sees(/\non\n/);
   terminal.type('\u001c');
-  assert.equal(await terminal.status(), 131);
+  assert.equal(await terminal.status(), 256 - constants.signals.SIGQUIT, 'killed by the signal');
 });
 
 test('Ctrl-C at the prompt drops the line', { skip }, async () => {
@@ -209,10 +209,11 @@ test('Tab completes functions, their parameters, attributes, secrets and paths',
   for (const [typed, shown] of cases) {
     terminal.type(typed);
     await terminal.sees(shown);
-    terminal.type(CTRL_C);
-    await terminal.sees(/KeyboardInterrupt\n>>> $/);
+    terminal.type(CTRL_U);
   }
-  terminal.type("delete_secret('MY\t\t");
+  terminal.type("delete_secret('MY\t");
+  await terminal.sees(/MY_SECRET/);
+  terminal.type('\t\t');
   await terminal.sees(/MY_SECRET' +MY_SECRET_SER'/);
 });
 
@@ -239,7 +240,9 @@ test('history is kept for the next session, for its owner alone, without the lin
     // In the session itself it is there.
     terminal.type(`${UP}${UP}${UP}`);
     await terminal.sees(/hunter2/);
-    terminal.type(`${CTRL_C}${CTRL_D}`);
+    terminal.type(CTRL_C);
+    await terminal.sees(/KeyboardInterrupt\n>>> $/);
+    terminal.type(CTRL_D);
     await terminal.status();
   }
   assert.equal(readFileSync(file, 'utf8'), '6 * 7\n');

@@ -45,7 +45,8 @@ export function openTerminal(
   });
   child.on('close', () => look());
   child.stdin.on('error', () => {});
-  const text = () => stripVTControlCharacters(shown).replace(/\r+\n/g, '\n');
+  // Readline returns to the margin where it is already.
+  const text = () => stripVTControlCharacters(shown).replace(/\r*\n\r*/g, '\n');
 
   return {
     type: (keys) => void child.stdin.write(keys),

@@ -2,11 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { dirname } from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { DummyDriver, Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
-import { loadPyodide } from 'pyodide';
 
 const adapter = new SqliteAdapter();
 const db = new Kysely<{ things: { name: string; size: number } }>({
@@ -37,15 +34,6 @@ test('Kysely keeps an object that stands for a value, and its place among the pa
 test('Kysely runs a query that was compiled before (store/prepared.ts)', async () => {
   const query = db.selectFrom('things').selectAll().compile();
   assert.deepEqual((await db.executeQuery({ ...query, parameters: [] })).rows, []);
-});
-
-test('Pyodide saves its memory and starts from it (pbook/shell/python.ts)', async () => {
-  const indexURL = dirname(fileURLToPath(import.meta.resolve('pyodide/package.json')));
-  const options = { indexURL, env: { HOME: '/' }, _sysExecutable: 'pbook' };
-  const saved = await loadPyodide({ ...options, _makeSnapshot: true });
-  saved.runPython('kept = 6 * 7');
-  const started = await loadPyodide({ ...options, _loadSnapshot: saved.makeMemorySnapshot() });
-  assert.equal(started.runPython('kept'), 42);
 });
 
 test('Node calls a function of the C library (files/process-memory.ts)', {

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { zstdCompressSync } from 'node:zlib';
 import { type PackedFile, problemsOf } from '../../scripts/package/contents.ts';
 import { EXPECTED } from '../../scripts/package/expected-files.ts';
 
@@ -21,12 +20,10 @@ test('what does not belong into the package is named: sources, binaries, maps, o
   }
 });
 
-test('the folder of the build is found, in what is compressed as well', () => {
+test('the folder of the build is found', () => {
   const trace = Buffer.from(`x ${ROOT}/src y`);
-  const problem = (path: string) => [`${path} names the folder ${ROOT} of this machine`];
-  assert.deepEqual(problemsOf(withContent('dist/lib/pbook.js', trace), ROOT), problem('dist/lib/pbook.js'));
-  const snapshot = 'dist/lib/python/snapshot.zst';
-  assert.deepEqual(problemsOf(withContent(snapshot, zstdCompressSync(trace)), ROOT), problem(snapshot));
+  const problem = `dist/lib/pbook.js names the folder ${ROOT} of this machine`;
+  assert.deepEqual(problemsOf(withContent('dist/lib/pbook.js', trace), ROOT), [problem]);
 });
 
 test('a package that would bring others along is refused', () => {
@@ -43,6 +40,5 @@ function withContent(path: string, content: Buffer): PackedFile[] {
 }
 
 function fileOf(path: string): PackedFile {
-  const content = Buffer.from(path === 'package.json' ? '{}' : 'x');
-  return { path, content: path.endsWith('.zst') ? zstdCompressSync(content) : content };
+  return { path, content: Buffer.from(path === 'package.json' ? '{}' : 'x') };
 }

@@ -21,11 +21,16 @@ export function printCompletion(shell: keyof typeof FILES): void {
 /** `secret_names`: for a Tab, so it asks nobody to log in, and says nothing of what goes wrong. */
 export async function printSecretNames(): Promise<void> {
   try {
-    const secrets = await withConnection(({ client }) => client.listSecrets(), AbortSignal.timeout(PATIENCE_MS));
-    for (const { name } of secrets) process.stdout.write(`${printable(name)}\n`);
+    for (const name of await secretNames()) process.stdout.write(`${printable(name)}\n`);
   } catch {
     process.exitCode = EXIT_REFUSED;
   }
+}
+
+/** The names of the user's secrets. @throws as the client does, and when it takes too long */
+export async function secretNames(): Promise<string[]> {
+  const secrets = await withConnection(({ client }) => client.listSecrets(), AbortSignal.timeout(PATIENCE_MS));
+  return secrets.map(({ name }) => name);
 }
 
 /** In the source tree, and in the package, where this stands in `dist/lib/`. */

@@ -3,17 +3,17 @@ import { withConnection } from '../command.ts';
 import { note, styled, warn } from '../reporting.ts';
 
 /** `logs --follow TASKID`: what the jobs print, as it comes, until the task has ended. */
-export async function follow(taskId: number, signal?: AbortSignal): Promise<void> {
+export async function follow(taskId: number): Promise<void> {
   await withConnection(async ({ client }) => {
     const lines = new Map<number, LineStart>();
-    const pieces = followLogs(client, taskId, { signal, onTrouble: (error) => warn(`${error.message}; trying on`) });
+    const pieces = followLogs(client, taskId, { onTrouble: (error) => warn(`${error.message}; trying on`) });
     for await (const { serial, jobs, bytes } of pieces) {
       if (jobs === 1) process.stdout.write(bytes);
       else writeLines(serial, jobs, bytes, lines);
     }
     for (const [serial, { held }] of lines) if (held.length > 0) writeLines(serial, 2, Buffer.from('\n'), lines);
     note(`task ${taskId} is ${await client.getTaskStatus(taskId)}`);
-  }, signal);
+  });
 }
 
 /** A line that has begun. */

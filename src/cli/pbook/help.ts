@@ -37,12 +37,15 @@ Put this into the file that your shell reads when it starts:
   ~/.config/fish/config.fish   pbook completion fish | source`;
 
 export const SHELL_HELP = `
-Without a command, pbook is Python with these commands as functions:
+Without a command, pbook is your own Python (3.8 or newer) with these commands as functions:
   pbook                  its prompt; help() tells about the functions, exit() or Ctrl-D leaves.
                          What is typed is kept in $PANDA_CONFIG_ROOT/.pbook_history, without the
                          lines that set a secret unless PBOOK_HISTORY=all
-  pbook -c CODE          runs CODE
-  pbook < SCRIPT         runs a script
+  pbook SCRIPT.py ARGS   runs a script
+  pbook -c CODE ARGS     runs CODE
+  pbook < SCRIPT         runs standard input
+  pbook --python PATH    takes this Python; otherwise that of an active venv, or python3
+  pbook python-path      prints the folder that any Python, or Jupyter, can import pbook from
 `;
 
 export const ENVIRONMENT_HELP = `

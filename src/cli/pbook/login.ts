@@ -9,24 +9,24 @@ export function addLoginCommands(pbook: Command): void {
     .command('login')
     .description('Log in with a browser, on this machine or any other.')
     .option('--no-browser', 'only print the address')
-    .action(({ browser }: { browser: boolean }) => login(browser));
+    .action(login);
   pbook.command('logout').description('End the login of this machine.').action(logout);
   pbook
     .command('whoami')
     .description('Tell who you are to the server.')
     .option('--json', 'print the result for a program to read')
-    .action(whoAmI);
+    .action(async (options) => void (await whoAmI(options)));
 }
 
-async function login(browser: boolean): Promise<void> {
+export async function login(options: { browser: boolean; spinner?: boolean }): Promise<void> {
   const connection = await openConnection();
   const { logIn } = await import('../offer-login.ts');
-  await logIn(connection, { browser });
+  await logIn(connection, options);
   info('logged in');
   if (!connection.login.isUsed) warnOfOtherToken();
 }
 
-async function logout(): Promise<void> {
+export async function logout(): Promise<void> {
   const { login } = await openConnection();
   const { logout: end } = await import('../../client/login/logout.ts');
   try {
@@ -39,15 +39,17 @@ async function logout(): Promise<void> {
   if (!login.isUsed) warnOfOtherToken();
 }
 
-async function whoAmI({ json }: { json?: boolean }): Promise<void> {
-  await withConnection(async ({ client }) => {
+export async function whoAmI({ json }: { json?: boolean }): Promise<object> {
+  return await withConnection(async ({ client }) => {
     const attributes = await client.getUserAttributes();
-    if (json) return printJson(attributes);
+    if (json) printJson(attributes);
+    if (json) return attributes;
     const { display_name, user_dn_clean, nickname, fqans = [], token_expires_at } = attributes;
     const name = display_name ?? user_dn_clean ?? 'unknown';
     process.stdout.write(`${printable(nickname && nickname !== name ? `${nickname} (${name})` : name)}\n`);
     note(`at ${client.origin}, groups: ${fqans.join(', ') || 'none'}`);
     if (token_expires_at) note(`the token ends at ${token_expires_at.slice(0, 16).replace('T', ' ')} UTC`);
+    return attributes;
   });
 }
 

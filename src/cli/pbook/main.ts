@@ -1,4 +1,12 @@
-import { runProgram } from '../command.ts';
-import { createPbook } from './program.ts';
+import { pythonInvocation } from './shell/invocation.ts';
 
-await runProgram(createPbook(), process.argv.slice(2));
+const args = process.argv.slice(2);
+const python = pythonInvocation(args);
+// A prompt has to be there at once: what reads the command lines of commands is loaded for these alone.
+if (python) {
+  const { startPython } = await import('./shell/start.ts');
+  process.exitCode = await startPython(python);
+} else {
+  const [{ runProgram }, { createPbook }] = await Promise.all([import('../command.ts'), import('./program.ts')]);
+  await runProgram(createPbook(), args);
+}

@@ -32,22 +32,19 @@ const REASONS: Record<HiddenAs, string> = {
 };
 
 /** `masking KEY` */
-export async function masking(
-  words: readonly string[],
-  { json, signal }: { json?: boolean; signal?: AbortSignal },
-): Promise<void> {
+export async function masking(words: readonly string[], { json }: { json?: boolean }): Promise<readonly Masking[]> {
   const [key, ...more] = words;
   if (key === undefined || more.length > 0) throw new UsageError('masking takes one KEY');
-  const found = await findMasking(key, signal);
-  if (json) return printJson(found);
-  process.stdout.write(found.map(table).join('\n'));
+  const found = await findMasking(key);
+  if (json) printJson(found);
+  else process.stdout.write(found.map(table).join('\n'));
+  return found;
 }
 
 /** Of the string and of the file of that name. @throws {NotFound} */
-export async function findMasking(key: string, signal?: AbortSignal): Promise<Masking[]> {
-  const [secrets, carried] = await withConnection(
-    ({ client }) => Promise.all([readOwnSecrets(client, signal && { signal }), client.getAttributes()]),
-    signal,
+async function findMasking(key: string): Promise<Masking[]> {
+  const [secrets, carried] = await withConnection(({ client }) =>
+    Promise.all([readOwnSecrets(client), client.getAttributes()]),
   );
   const { values, problems } = readable(secrets.filter(({ name }) => splitWireName(name).name === key));
   if (problems[0] !== undefined) throw new Forbidden(problems[0]);

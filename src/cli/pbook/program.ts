@@ -16,7 +16,6 @@ const shows = () => import('./show.ts');
 const tasks = () => import('./tasks.ts');
 const results = () => import('./results.ts');
 const completion = () => import('./completion.ts');
-const shell = () => import('./shell/shell.ts');
 
 /** Commands that store or name what they are given, taken literally. */
 const LITERAL: Record<string, LiteralCommand> = {
@@ -29,14 +28,13 @@ const LITERAL: Record<string, LiteralCommand> = {
 
 const JSON_OPTION = ['--json', 'print the result for a program to read'] as const;
 
-/** Without a command, `pbook` is Python: at a terminal its prompt, otherwise standard input as a script. */
+/** The commands of `pbook`; without one it is Python (`shell/invocation.ts`). */
 export function createPbook(): Program {
   const command = createCommand();
   return {
     command,
     prepare: (args) => {
       const [name = '', ...rest] = args;
-      if (args.length === 0 || name === '-c') return ['python', ...args];
       if (name === 'help') checkHelp(command, rest);
       const literal = Object.hasOwn(LITERAL, name) ? LITERAL[name] : undefined;
       return literal ? [name, ...literalArguments(rest, literal)] : args;
@@ -64,12 +62,7 @@ function createCommand(): Command {
   addTaskCommands(pbook);
   addKeyCommands(pbook);
   addCompletionCommands(pbook);
-  pbook
-    .command('python', { hidden: true })
-    .option('-c <code>')
-    .action(async ({ c: code }) => {
-      process.exitCode = await (await shell()).runShell(code);
-    });
+  addPythonCommands(pbook);
   return pbook;
 }
 
@@ -81,7 +74,7 @@ function addSecretCommands(pbook: Command): void {
     .argument('[words...]')
     .option('--file <path>', "keep a file's bytes; the job finds a file of that name")
     .addHelpText('after', SET_SECRET_HELP)
-    .action(async (words, options) => (await secrets()).setSecret(words, options));
+    .action(async (words, options) => void (await (await secrets()).setSecret(words, options)));
   for (const name of ATTRIBUTE_NAMES) set.option(`--${name} <${name}>`, ATTRIBUTES[name].about);
   set.option('--sealed', 'seal it with your key, as is done anyway where this device has one');
   set.option('--plain', 'send it as it is, though this device has a key');
@@ -93,7 +86,7 @@ function addSecretCommands(pbook: Command): void {
     .argument('[words...]')
     .option('--full', 'the same as full=True')
     .option(...JSON_OPTION)
-    .action(async (words, options) => (await secrets()).listSecrets(words, options));
+    .action(async (words, options) => void (await (await secrets()).listSecrets(words, options)));
   pbook
     .command('masking')
     .description(
@@ -102,14 +95,14 @@ function addSecretCommands(pbook: Command): void {
     .usage('KEY [--json]')
     .argument('[words...]')
     .option(...JSON_OPTION)
-    .action(async (words, options) => (await maskings()).masking(words, options));
+    .action(async (words, options) => void (await (await maskings()).masking(words, options)));
   pbook
     .command('delete_secret')
     .description('Delete a secret with all its versions, or a damaged one by the id that list_secrets tells.')
     .usage('KEY|id=ID [--json]')
     .argument('[words...]')
     .option(...JSON_OPTION)
-    .action(async (words, options) => (await secrets()).deleteSecret(words, options));
+    .action(async (words, options) => void (await (await secrets()).deleteSecret(words, options)));
   pbook
     .command('delete_all_secrets')
     .description('Delete all your secrets. Asks first at a terminal.')
@@ -122,21 +115,21 @@ function addSecretCommands(pbook: Command): void {
     .usage('[KEY] [limit=N] [--json]')
     .argument('[words...]')
     .option(...JSON_OPTION)
-    .action(async (words, options) => (await records()).secretHistory(words, options));
+    .action(async (words, options) => void (await (await records()).secretHistory(words, options)));
   pbook
     .command('secret_versions')
     .description('List the versions of a secret that are kept, without values.')
     .usage('KEY [--json]')
     .argument('[words...]')
     .option(...JSON_OPTION)
-    .action(async (words, options) => (await records()).secretVersions(words, options));
+    .action(async (words, options) => void (await (await records()).secretVersions(words, options)));
   pbook
     .command('restore_secret')
     .description('Make the value of a kept version the current one again.')
     .usage('KEY VERSION [--json]')
     .argument('[words...]')
     .option(...JSON_OPTION)
-    .action(async (words, options) => (await records()).restoreSecret(words, options));
+    .action(async (words, options) => void (await (await records()).restoreSecret(words, options)));
 }
 
 function addTaskCommands(pbook: Command): void {
@@ -146,7 +139,7 @@ function addTaskCommands(pbook: Command): void {
       .usage('[ID...|run|fin] [days=N] [limit=N] [format=long] [status=S] [taskname=T] [--json]')
       .argument('[words...]')
       .option(...JSON_OPTION)
-      .action(async (words, options) => (await shows()).show(words, { ...options, long }));
+      .action(async (words, options) => void (await (await shows()).show(words, { ...options, long })));
   show('show', false).description('List your tasks, or those with an id; run: active ones; fin: ended ones.');
   show('showl', true).description('The same with dates and numbers of files.');
   pbook
@@ -175,7 +168,7 @@ function addTaskCommands(pbook: Command): void {
     .argument('<taskid>')
     .option('-f, --follow', 'go on printing what running jobs print, until the task ends')
     .option('--json', 'list the logs for a program to read')
-    .action(async (id, options) => (await results()).logs(id, options));
+    .action(async (id, options) => void (await (await results()).logs(id, options)));
   pbook
     .command('get_outputs')
     .usage('TASKID [--dir DIR] [--force]')
@@ -184,7 +177,7 @@ function addTaskCommands(pbook: Command): void {
     .option('--dir <dir>', 'where to put them; the current directory otherwise')
     .option('--force', 'replace other files of the same name')
     .option(...JSON_OPTION)
-    .action(async (id, options) => (await results()).getOutputs(id, options));
+    .action(async (id, options) => void (await (await results()).getOutputs(id, options)));
 }
 
 function addCompletionCommands(pbook: Command): void {
@@ -199,6 +192,17 @@ function addCompletionCommands(pbook: Command): void {
     .command('secret_names', { hidden: true })
     .description('For completion: the names of your secrets, one a line, or nothing.')
     .action(async () => (await completion()).printSecretNames());
+}
+
+function addPythonCommands(pbook: Command): void {
+  pbook
+    .command('python-path')
+    .description('Print the folder of the Python module "pbook", for sys.path of any Python.')
+    .action(async () => void process.stdout.write(`${(await import('./shell/python-folder.ts')).PYTHON_FOLDER}\n`));
+  pbook
+    .command('functions', { hidden: true })
+    .description('For the Python module: carries out what comes on standard input.')
+    .action(async () => (await import('./shell/functions.ts')).serveFunctions());
 }
 
 /** @param results true for each task that was told so */

@@ -1,4 +1,5 @@
 import type { Client } from '../../client/client.ts';
+import type { ListedJobFile } from '../../protocol/calls/job.ts';
 import { NotFound } from '../../protocol/errors.ts';
 import { isEndedTask } from '../../protocol/states.ts';
 import { withConnection } from '../command.ts';
@@ -8,13 +9,14 @@ import { parseId } from './task-ids.ts';
 /** `logs TASKID`: the logs of the last attempt of each job, one after another; of jobs that run, as far as they have come. */
 export async function logs(
   word: string,
-  { json, follow = false, signal }: { json?: boolean; follow?: boolean; signal?: AbortSignal },
-): Promise<void> {
+  { json, follow = false }: { json?: boolean; follow?: boolean },
+): Promise<readonly ListedJobFile[]> {
   const taskId = parseId(word);
-  if (follow) return await (await import('./follow-logs.ts')).follow(taskId, signal);
-  await withConnection(async ({ client }) => {
+  if (follow) await (await import('./follow-logs.ts')).follow(taskId);
+  return await withConnection(async ({ client }) => {
     const files = (await client.getJobFiles(taskId)).filter(({ kind }) => kind === 'log');
-    if (json) return printJson(files);
+    if (json) printJson(files);
+    if (json || follow) return files;
     const { writeLog, writeLiveLog } = await import('../../client/results.ts');
     const jobs = await client.getJobIds(taskId);
     let printed = 0;
@@ -28,16 +30,17 @@ export async function logs(
       } else if (await writeLiveLog(client, jobId, process.stdout, () => title && note(title))) printed += 1;
     }
     if (printed === 0) throw await nothingYet(client, taskId, 'log');
-  }, signal);
+    return files;
+  });
 }
 
 /** `get_outputs TASKID [--dir DIR]` */
 export async function getOutputs(
   word: string,
-  { dir = '.', force = false, json, signal }: { dir?: string; force?: boolean; json?: boolean; signal?: AbortSignal },
-): Promise<void> {
+  { dir = '.', force = false, json }: { dir?: string; force?: boolean; json?: boolean },
+): Promise<readonly ListedJobFile[]> {
   const taskId = parseId(word);
-  await withConnection(async ({ client }) => {
+  return await withConnection(async ({ client }) => {
     const files = (await client.getJobFiles(taskId)).filter(({ kind }) => kind === 'output');
     if (files.length === 0) throw await nothingYet(client, taskId, 'output');
     const { fetchOutput } = await import('../../client/results.ts');
@@ -47,7 +50,8 @@ export async function getOutputs(
         info(fetched === 'written' ? `got ${file.name} (${file.size} bytes)` : `${file.name} is there already`);
     }
     if (json) printJson(files);
-  }, signal);
+    return files;
+  });
 }
 
 /** With the state of the task, which says why. */

@@ -13,30 +13,20 @@ import { keywordArguments } from './keyword-arguments.ts';
 
 interface Options {
   json?: boolean;
-  /** Gives the command up. */
-  signal?: AbortSignal;
 }
 
 /** `secret_history [KEY] [limit=N]`: which jobs were given which secrets, where and when; never a value. */
-export async function secretHistory(words: readonly string[], { json, signal }: Options): Promise<void> {
+export async function secretHistory(words: readonly string[], { json }: Options): Promise<readonly ListedDelivery[]> {
   const { plain, named } = keywordArguments(words, ['limit']);
   if (plain.length > 1) throw new UsageError('secret_history takes one KEY, or none for all secrets');
   const limit = named.limit === undefined ? DEFAULT_DELIVERIES_SHOWN : parseCount(named.limit, 'limit');
-  const [deliveries, notices] = await findHistory(plain[0], limit, signal);
+  const [deliveries, notices] = await findHistory(plain[0], limit);
   for (const notice of notices) warn(noticeText(notice));
-  if (json) return printJson(deliveries);
-  if (deliveries.length === 0) return void process.stdout.write('No job was given such a secret so far\n');
-  process.stdout.write(historyTable(deliveries));
-  if (deliveries.length === limit) note(`Showing the last ${limit}. One can set limit=N to see more, up to 1000`);
-}
-
-/** @param key as a user types it; all secrets when left out */
-export async function findDeliveries(
-  key: string | undefined,
-  limit: number,
-  signal?: AbortSignal,
-): Promise<readonly ListedDelivery[]> {
-  const [deliveries] = await findHistory(key, limit, signal);
+  if (json) printJson(deliveries);
+  else if (deliveries.length === 0) process.stdout.write('No job was given such a secret so far\n');
+  else process.stdout.write(historyTable(deliveries));
+  if (!json && deliveries.length === limit)
+    note(`Showing the last ${limit}. One can set limit=N to see more, up to 1000`);
   return deliveries;
 }
 
@@ -46,7 +36,6 @@ type QueueNotice = ListedQueueNotices['changes'][number];
 async function findHistory(
   key: string | undefined,
   limit: number,
-  signal?: AbortSignal,
 ): Promise<[readonly ListedDelivery[], readonly QueueNotice[]]> {
   return await withConnection(async ({ client }) => {
     const name = key === undefined ? undefined : await existingName(client, key);
@@ -55,7 +44,7 @@ async function findHistory(
       client.getQueueNotices(),
     ]);
     return [deliveries, changes.filter(({ secrets }) => name === undefined || secrets.includes(name)).reverse()];
-  }, signal);
+  });
 }
 
 /** `since 2026-01-01 00:00:00 (UTC) queue Q gives secrets over TLS alone too: TOKEN names it` */
@@ -69,34 +58,32 @@ function noticeText({ at, queue, allow_tls_secrets, secrets }: QueueNotice): str
 }
 
 /** `secret_versions KEY`: what of it is still kept, without values. */
-export async function secretVersions(words: readonly string[], { json, signal }: Options): Promise<void> {
+export async function secretVersions(words: readonly string[], { json }: Options): Promise<readonly ListedVersion[]> {
   const [key, ...more] = words;
   if (key === undefined || more.length > 0) throw new UsageError('secret_versions takes one KEY');
-  const versions = await findVersions(key, signal);
+  const versions = await withConnection(
+    async ({ client }) => await client.getSecretVersions(await existingName(client, key)),
+  );
   if (json) printJson(versions);
   else process.stdout.write(versionsTable(versions));
+  return versions;
 }
 
-export async function findVersions(key: string, signal?: AbortSignal): Promise<readonly ListedVersion[]> {
-  return await withConnection(
-    async ({ client }) => await client.getSecretVersions(await existingName(client, key)),
-    signal,
-  );
-}
-
-/** `restore_secret KEY VERSION` */
-export async function restoreSecret(words: readonly string[], { json, signal }: Options): Promise<void> {
+/** `restore_secret KEY VERSION`. @returns the version that it becomes, where the server counts it */
+export async function restoreSecret(words: readonly string[], { json }: Options): Promise<number | undefined> {
   const [key, version, ...more] = words;
   if (key === undefined || version === undefined || more.length > 0) {
     throw new UsageError('restore_secret takes a KEY and a VERSION; "pbook secret_versions KEY" lists them');
   }
   const number = parseCount(version, 'VERSION');
-  const message = await withConnection(async ({ client }) => {
+  const restored = await withConnection(async ({ client }) => {
     const name = await existingName(client, key);
-    return (await restoreSealed(client, name, number, signal)) ?? (await client.restoreSecret(name, number));
-  }, signal);
-  if (json) printJson({ success: true, message: message || 'OK' });
-  else info(message || 'OK');
+    return (await restoreSealed(client, name, number)) ?? (await client.restoreSecret(name, number));
+  });
+  const message = restored.message || 'OK';
+  if (json) printJson({ success: true, message });
+  else info(message);
+  return restored.version;
 }
 
 /** A version that was sealed is sealed anew here: an old one put back by the server alone would be refused. @returns undefined for any other */
@@ -104,19 +91,18 @@ async function restoreSealed(
   client: Client,
   name: WireName,
   version: number,
-  signal: AbortSignal | undefined,
-): Promise<string | undefined> {
+): Promise<{ message: string; version?: number } | undefined> {
   const kept = await client.getSecretVersion(name, version).catch((error: Error) => {
     if (error instanceof UnknownCall) return undefined;
     throw error;
   });
-  const keys = await ownKeys(signal);
+  const keys = await ownKeys();
   if (!kept || !(keys || isSealedValue(kept.value.reveal()))) return undefined;
   const own = await import('../../sealed/own-secrets.ts');
   const restored = await own.restoreSealed(client, keys, kept.name, kept.value, Date.now() / 1000);
   if (!restored) return undefined;
   note(`sealed anew: the value that was sealed at ${shownTime(new Date(restored.sealedAt).toISOString())} (UTC)`);
-  return restored.message;
+  return { message: restored.message };
 }
 
 function parseCount(text: string, what: string): number {

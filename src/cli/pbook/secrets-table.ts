@@ -6,17 +6,25 @@ import type { OwnSecret } from '../../sealed/own-secrets.ts';
 import { problemOf } from '../own-secrets.ts';
 import { printable } from '../reporting.ts';
 
+interface Shown {
+  full: boolean;
+  names: boolean;
+  weak: readonly ToldTlsQueue[];
+  /** When the records of the sites last, by a site's id and the record's number. */
+  until: ReadonlyMap<string, string>;
+}
+
 /**
  * The list of secrets in two columns, as PanDA's pbook shows it: sorted, the mark of a file left out, values cut at
  * `SHOWN_VALUE_CHARS` characters unless `full`, behind them what else a secret carries, for whom it is sealed, and which of the queues
  * that it names are weak.
  *
- * @param until when the records of the sites last, by a site's id and the record's number
+ * With `names` the values are left out.
  */
 export function secretsTable(
   secrets: readonly OwnSecret[],
   carried: ReadonlyMap<WireName, Partial<ToldAttributes>>,
-  { full, weak, until }: { full: boolean; weak: readonly ToldTlsQueue[]; until: ReadonlyMap<string, string> },
+  { full, names, weak, until }: Shown,
 ): string {
   const rows = secrets
     .map((secret) => ({
@@ -27,13 +35,13 @@ export function secretsTable(
     }))
     .sort((a, b) => compare(a.name, b.name) || compare(b.kind, a.kind))
     .map(({ name, kind, secret, value, told }) => {
-      const shown = printable(full ? value : cut(value));
+      const shown = names ? '' : printable(full ? value : cut(value));
       const remarks = [
         ...(kind === 'file' && secret.value ? [`file, ${fileSize(value)} bytes`] : []),
         ...sealRemarks(secret, until),
         ...[...attributeRemarks(told), ...tlsQueueRemark(told.queues ?? null, weak)].map(printable),
       ];
-      return [printable(name), remarks.length > 0 ? `${shown} (${remarks.join('; ')})` : shown] as const;
+      return [printable(name), remarks.length > 0 ? `${shown} (${remarks.join('; ')})`.trimStart() : shown] as const;
     });
   const nameWidth = widest(
     'Key',

@@ -1,3 +1,4 @@
+import { noSuchSecret } from '../../client/secrets.ts';
 import { Forbidden, InvalidName, NotFound } from '../../protocol/errors.ts';
 import { parseWireName, type SecretKind, splitWireName, type WireName, wireName } from '../../protocol/names.ts';
 import { Plaintext } from '../../protocol/plaintext.ts';
@@ -12,7 +13,7 @@ import type { ToldTlsQueue } from '../../protocol/tls-queues.ts';
 import type { OwnKeys } from '../../sealed/own-keys.ts';
 import { withConnection } from '../command.ts';
 import { existingKeyFolder, ownKeys } from '../own-keys.ts';
-import { readOwnSecrets } from '../own-secrets.ts';
+import { problemOf, readOwnSecrets } from '../own-secrets.ts';
 import { EXIT_REFUSED, info, note, printJson, UsageError, warn } from '../reporting.ts';
 import { keywordArguments, truthValue } from './keyword-arguments.ts';
 import { secretValue } from './secret-value.ts';
@@ -20,21 +21,12 @@ import { secretsTable } from './secrets-table.ts';
 
 interface Options {
   json?: boolean;
-  /** Gives the command up. */
-  signal?: AbortSignal;
 }
 
 /** `set_secret KEY [VALUE] [is_file=True]`, and an option for each attribute that a secret may carry */
 export async function setSecret(
   words: readonly string[],
-  {
-    file,
-    json,
-    signal,
-    sealed,
-    plain,
-    ...typed
-  }: Options & SealChoice & { file?: string; [attribute: string]: unknown },
+  { file, json, sealed, plain, ...typed }: Options & SealChoice & { file?: string; [attribute: string]: unknown },
 ): Promise<void> {
   const [key, given, isFile, ...more] = words;
   if (key === undefined) throw new UsageError('set_secret needs KEY and VALUE; "pbook help set_secret" tells more');
@@ -46,7 +38,6 @@ export async function setSecret(
   if (sealed && plain) throw new UsageError('give --sealed or --plain, not both');
   const options = {
     ...(json && { json }),
-    ...(signal && { signal }),
     ...(sealed && { sealed }),
     ...(plain && { plain }),
   };
@@ -60,18 +51,18 @@ export async function keepSecret(
   key: string,
   content: { value: string } | { path: string },
   attributes: GivenAttributes,
-  { json, signal, sealed, plain }: Options & SealChoice = {},
+  { json, sealed, plain }: Options & SealChoice = {},
 ): Promise<void> {
   const isFile = 'path' in content;
   const kind = isFile ? 'file' : 'string';
   const name = userName(key, kind);
   const value = isFile ? await readFile(content.path) : content.value;
-  const keys = await sealingKeys(name, { sealed, plain }, signal);
+  const keys = await sealingKeys(name, { sealed, plain });
   const { message, queues } = await withConnection(async ({ client }) => {
     if (!keys) return { message: await client.setSecret(name, value, attributes), queues: undefined };
     const { setSealed } = await import('../../sealed/own-secrets.ts');
     return await setSealed(client, keys, name, new Plaintext(value), { attributes, now: Date.now() / 1000 });
-  }, signal);
+  });
   if (queues) tellWhoOpens(key, queues);
   (await import('./masking.ts')).remarkOnMasking(name, value, attributes.mask === 'whole' ? 'whole' : 'parts');
   if (formsOf({ name: key, kind }).length === 1) {
@@ -92,12 +83,8 @@ interface SealChoice {
  *
  * @throws {NotFound} when it is to be sealed and there is no key @throws {Forbidden} for a plain value under a name that was ever sealed here
  */
-async function sealingKeys(
-  name: WireName,
-  { sealed, plain }: SealChoice,
-  signal: AbortSignal | undefined,
-): Promise<OwnKeys | undefined> {
-  const keys = plain ? undefined : await ownKeys(signal);
+async function sealingKeys(name: WireName, { sealed, plain }: SealChoice): Promise<OwnKeys | undefined> {
+  const keys = plain ? undefined : await ownKeys();
   if (keys) return keys;
   if (sealed) throw new NotFound('this device has no key to seal with: "pbook keys init" makes one');
   if (await (await existingKeyFolder())?.wasEverSealed(name)) {
@@ -117,36 +104,37 @@ function tellWhoOpens(key: string, queues: readonly string[]): void {
 /** `list_secrets [full=True]` */
 export async function listSecrets(
   words: readonly string[],
-  { full, json, signal }: Options & { full?: boolean },
-): Promise<void> {
+  { full, names, json }: Options & { full?: boolean /** The table has no values. */; names?: boolean },
+): Promise<readonly object[]> {
   const { plain, named } = keywordArguments(words, ['full']);
   if (plain.length > 1) throw new UsageError('list_secrets takes full=True and nothing else');
   const whole = full === true || truthValue('full', named.full ?? plain[0]);
-  const [secrets, carried, { tls_queues: weak }] = await withConnection(
-    ({ client }) =>
-      Promise.all([
-        readOwnSecrets(client, { remark: warn, ...(signal && { signal }) }),
-        client.getAttributes(),
-        client.getQueueNotices(),
-      ]),
-    signal,
+  const [secrets, carried, { tls_queues: weak }] = await withConnection(({ client }) =>
+    Promise.all([readOwnSecrets(client, { remark: warn }), client.getAttributes(), client.getQueueNotices()]),
   );
   for (const { problem } of secrets) if (problem) process.exitCode = EXIT_REFUSED;
   const until = secrets.some(({ sealed }) => sealed) ? await recordEnds() : new Map<string, string>();
-  if (json) {
-    const listed = secrets.map(({ name, value, sealed, problem }) => ({
-      ...splitWireName(name),
-      value: value?.reveal() ?? null,
-      ...(sealed && { sealed: true, sealed_at: new Date(sealed.version).toISOString() }),
-      ...(problem && { problem }),
-      ...setAttributes(carried.get(name)),
-      ...weakAmong(carried.get(name)?.queues ?? null, weak),
-    }));
-    printJson(listed);
-  } else {
-    const table = () => secretsTable(secrets, carried, { full: whole, weak, until });
-    process.stdout.write(secrets.length === 0 ? 'No secrets\n' : table());
-  }
+  const listed = secrets.map(({ name, value, sealed, problem }) => ({
+    ...splitWireName(name),
+    value: value?.reveal() ?? null,
+    ...(sealed && { sealed: true, sealed_at: new Date(sealed.version).toISOString() }),
+    ...(problem && { problem }),
+    ...setAttributes(carried.get(name)),
+    ...weakAmong(carried.get(name)?.queues ?? null, weak),
+  }));
+  if (json) printJson(listed);
+  else if (secrets.length === 0) process.stdout.write('No secrets\n');
+  else process.stdout.write(secretsTable(secrets, carried, { full: whole, names: names === true, weak, until }));
+  return listed;
+}
+
+/** The value of the secret that a user knows by a name; that of a file in base64. @throws {NotFound} @throws {Forbidden} */
+export async function findSecret(key: string): Promise<[SecretKind, string]> {
+  const names = [userName(key, 'string'), userName(key, 'file')];
+  const [found] = await withConnection(({ client }) => readOwnSecrets(client, { names }));
+  if (!found) throw noSuchSecret([key]);
+  if (!found.value) throw new Forbidden(`${key}: ${problemOf(found)}`);
+  return [splitWireName(found.name).kind, found.value.reveal()];
 }
 
 /** Until when the records of trusted sites last, by the site's id and the record's number; warns of those that end soon. */
@@ -169,32 +157,31 @@ function setAttributes(told: Partial<ToldAttributes> = {}): GivenAttributes {
 }
 
 /** `delete_secret KEY`, or `delete_secret id=ID` for a damaged one */
-export async function deleteSecret(words: readonly string[], { json, signal }: Options): Promise<void> {
+export async function deleteSecret(words: readonly string[], { json }: Options): Promise<void> {
   const [key, ...more] = words;
   if (key === undefined || more.length > 0) throw new UsageError('delete_secret takes one KEY, or id=ID');
   // No name has "=".
   const id = /^id=(.*)$/s.exec(key)?.[1];
   if (id !== undefined) {
-    return done(await withConnection(({ client }) => client.deleteSecretById(id), signal), json);
+    return done(await withConnection(({ client }) => client.deleteSecretById(id)), json);
   }
   const name = parseWireName(key);
-  const message = await withConnection(({ client }) => client.deleteSecret(name), signal);
-  await noteDeleted(name, signal);
+  const message = await withConnection(({ client }) => client.deleteSecret(name));
+  await noteDeleted(name);
   done(message, json);
 }
 
 /** A deleted name stays known as one that was sealed. @param name of one, or all */
-async function noteDeleted(name: WireName | undefined, signal: AbortSignal | undefined): Promise<void> {
+async function noteDeleted(name: WireName | undefined): Promise<void> {
   const folder = await existingKeyFolder();
-  if (folder && (name === undefined || (await folder.wasEverSealed(name))))
-    await (await ownKeys(signal))?.marks.delete(name);
+  if (folder && (name === undefined || (await folder.wasEverSealed(name)))) await (await ownKeys())?.marks.delete(name);
 }
 
 /** `delete_all_secrets` */
-export async function deleteAllSecrets({ yes, json, signal }: Options & { yes?: boolean }): Promise<void> {
+export async function deleteAllSecrets({ yes, json }: Options & { yes?: boolean }): Promise<void> {
   if (!yes && !(await isConfirmed())) return info('nothing was deleted');
-  const message = await withConnection(({ client }) => client.deleteAllSecrets(), signal);
-  await noteDeleted(undefined, signal);
+  const message = await withConnection(({ client }) => client.deleteAllSecrets());
+  await noteDeleted(undefined);
   done(message, json);
 }
 

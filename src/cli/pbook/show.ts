@@ -33,15 +33,17 @@ interface FoundTasks {
 }
 
 /** `show [ID|run|fin] [format=long] [days=N] [limit=N] [status=S] ...` */
-export async function show(words: readonly string[], options: { json?: boolean; long?: boolean }): Promise<void> {
-  printTasks(await findTasks(words, options));
+export async function show(
+  words: readonly string[],
+  options: { json?: boolean; long?: boolean },
+): Promise<readonly ShownTask[]> {
+  const found = await findTasks(words, options);
+  printTasks(found);
+  return found.tasks;
 }
 
 /** @param words as `show` takes them */
-export async function findTasks(
-  words: readonly string[],
-  options: { json?: boolean; long?: boolean /** Gives it up. */; signal?: AbortSignal },
-): Promise<FoundTasks> {
+async function findTasks(words: readonly string[], options: { json?: boolean; long?: boolean }): Promise<FoundTasks> {
   const { plain, named } = keywordArguments(words, SHOW_ARGUMENTS);
   const format = options.json ? 'json' : options.long ? 'long' : parseFormat(named.format ?? 'standard');
   const state = plain[0] === 'run' || plain[0] === 'fin' ? plain[0] : undefined;
@@ -68,11 +70,11 @@ export async function findTasks(
     const tasks = ids.length > 0 ? await Promise.all(chosen.map((task) => withJobs(client, task))) : chosen;
     const elsewhere = ids.length > 0 && format !== 'json' ? await filesElsewhere(client, tasks) : [];
     return { tasks, elsewhere, format, ids, days, limit };
-  }, options.signal);
+  });
 }
 
 /** @throws NotFound when there is none with the ids */
-export function printTasks({ tasks, elsewhere, format, ids, days, limit }: FoundTasks): void {
+function printTasks({ tasks, elsewhere, format, ids, days, limit }: FoundTasks): void {
   if (format === 'json') {
     printJson(tasks);
     return;

@@ -4,27 +4,19 @@ import { withConnection } from '../command.ts';
 import { fail, info } from '../reporting.ts';
 import { parseIds, taskIdsOf } from './task-ids.ts';
 
-/** Gives a command up. */
-interface Stoppable {
-  signal?: AbortSignal;
-}
-
 /** Like the two below: answers for each task whether it was told so. */
-export async function kill(words: readonly string[], options: Stoppable = {}): Promise<boolean[]> {
-  return await forEachTask(words, KILL, options);
+export async function kill(words: readonly string[]): Promise<boolean[]> {
+  return await forEachTask(words, KILL);
 }
 
 /** `finish ID... [soft=True]` */
-export async function finish(
-  words: readonly string[],
-  { soft = false, ...options }: { soft?: boolean } & Stoppable,
-): Promise<boolean[]> {
+export async function finish(words: readonly string[], { soft = false }: { soft?: boolean }): Promise<boolean[]> {
   const work = { ...FINISH, ask: (client: Client, id: number) => client.finishTask(id, { soft }) };
-  return await forEachTask(words, work, options);
+  return await forEachTask(words, work);
 }
 
-export async function retry(words: readonly string[], options: Stoppable = {}): Promise<boolean[]> {
-  return await forEachTask(words, RETRY, options);
+export async function retry(words: readonly string[]): Promise<boolean[]> {
+  return await forEachTask(words, RETRY);
 }
 
 /** The acts on a task, in the words that PanDA's pbook prints. */
@@ -52,11 +44,7 @@ const RETRY: TaskWork = {
 };
 
 /** Does it to all of them, also when one is refused, and says of each how it went. */
-async function forEachTask(
-  words: readonly string[],
-  { ask, before, done, failed }: TaskWork,
-  { signal }: Stoppable,
-): Promise<boolean[]> {
+async function forEachTask(words: readonly string[], { ask, before, done, failed }: TaskWork): Promise<boolean[]> {
   const ids = parseIds(words);
   return await withConnection(async ({ client }) => {
     const results: boolean[] = [];
@@ -74,5 +62,5 @@ async function forEachTask(
       }
     }
     return results;
-  }, signal);
+  });
 }

@@ -1,12 +1,21 @@
-"""The commands of pbook as Python functions."""
+"""Your secrets and tasks as functions, the same as the commands of pbook.
 
-import json
+    import pbook
+    pbook.set_secret('MY_SECRET', 'random_string')
+
+A function prints how it went, as the command does, and returns it for a program. It raises pbook.Error where something was
+refused. In a notebook nothing is shown that holds a value, unless it is asked for.
+"""
+
+import base64
 import os
-import pydoc
-import sys
+
+from . import _link, _results
+from ._link import Error
 
 __all__ = [
     "set_secret",
+    "get_secret",
     "list_secrets",
     "delete_secret",
     "delete_all_secrets",
@@ -21,12 +30,14 @@ __all__ = [
     "retry",
     "logs",
     "get_outputs",
+    "login",
+    "logout",
+    "whoami",
     "help",
+    "Error",
 ]
 
-#: The functions that the process offers to this interpreter; bound when it starts (see python-thread.ts).
-host = None
-#: Whether a command was refused or failed.
+#: Whether a task was not told so that should have been.
 failed = False
 
 
@@ -36,7 +47,7 @@ def set_secret(key, value, is_file=False, queues=None, mask=None):
 
     The value is a string of at most 1000 kB. Convert what is not a string: json.dumps(value) for a dict or a list,
     data.decode() or base64.b64encode(data).decode() for bytes. (PanDA's manual page writes
-    base64.b64encode(data).encode(); at this prompt that works as well.)
+    base64.b64encode(data).encode(); that works at pbook's prompt and in its scripts.)
 
     With is_file=True the value is the path of a file to keep; the job finds a file of that name.
 
@@ -61,21 +72,39 @@ def set_secret(key, value, is_file=False, queues=None, mask=None):
             raise TypeError(
                 f"with is_file=True the value of set_secret must be the path of a file, not {_type(value)}"
             ) from None
-        return _done("set_secret", key=key, path=path, **attributes)
+        return _call("set_secret", key=key, path=path, **attributes)
     if not isinstance(value, str):
         raise TypeError(f"the value of set_secret must be a str, not {_type(value)}: {_conversion(value)}")
-    return _done("set_secret", key=key, value=value, **attributes)
+    return _call("set_secret", key=key, value=value, **attributes)
+
+
+def get_secret(key):
+    """
+    Return the value of a secret: a str, or the bytes of a file.
+
+    example:
+      >>> token = get_secret('MY_SECRET')
+    """
+    _check_key("get_secret", key)
+    kind, content = _link.call("get_secret", key=key)
+    return _results.value(content if kind == "string" else base64.b64decode(content))
 
 
 def list_secrets(full=False):
     """
-    List your secrets. Values are cut after 50 characters; full=True shows them whole.
+    List your secrets. Values are cut after 50 characters; full=True shows them whole. A notebook shows values only with
+    full=True.
+
+    Returns a list of dicts with 'name', 'kind' ('string' or 'file', whose value is in base64), 'value', and what else a secret
+    carries.
 
     example:
       >>> list_secrets()
       >>> list_secrets(full=True)
+      >>> names = [secret['name'] for secret in list_secrets()]
     """
-    return _done("list_secrets", full=bool(full))
+    full = bool(full)
+    return _call("list_secrets", full=full, names=_results.in_notebook() and not full)
 
 
 def delete_secret(key=None, id=None):
@@ -91,35 +120,35 @@ def delete_secret(key=None, id=None):
             raise TypeError("delete_secret takes a key or an id, not both")
         if not isinstance(id, str):
             raise TypeError(f"the id of delete_secret must be a str, not {_type(id)}")
-        return _done("delete_secret", id=id)
+        return _call("delete_secret", id=id)
     _check_key("delete_secret", key)
-    return _done("delete_secret", key=key)
+    return _call("delete_secret", key=key)
 
 
 def delete_all_secrets():
     """
     Delete all your secrets.
     """
-    return _done("delete_all_secrets")
+    return _call("delete_all_secrets")
 
 
 def masking(key, format="standard"):
     """
-    Tell how much of a secret the logs of jobs hide, and which of its fields stay visible, without the value. With
-    format='json' it returns a list of dicts.
+    Tell how much of a secret the logs of jobs hide, and which of its fields stay visible, without the value. Returns a list of
+    dicts; with format='json' it prints nothing.
 
     example:
       >>> masking('MY_SECRET')
     """
     _check_key("masking", key)
-    return _call("masking", key=key, json=format == "json")
+    return _call("masking", format, key=key)
 
 
 def secret_history(key=None, limit=100, format="standard"):
     """
     List which jobs were given your secrets, or one of them: when, where and in which version. Values are never shown.
 
-    With format='json' it returns a list of dicts.
+    Returns a list of dicts; with format='json' it prints nothing.
 
     example:
       >>> secret_history()
@@ -129,29 +158,29 @@ def secret_history(key=None, limit=100, format="standard"):
     if key is not None:
         _check_key("secret_history", key)
         named = {"key": key}
-    return _call("secret_history", limit=limit, json=format == "json", **named)
+    return _call("secret_history", format, limit=limit, **named)
 
 
 def secret_versions(key, format="standard"):
     """
-    List the versions of a secret that are kept, without values. With format='json' it returns a list of dicts.
+    List the versions of a secret that are kept, without values. Returns a list of dicts; with format='json' it prints nothing.
 
     example:
       >>> secret_versions('MY_SECRET')
     """
     _check_key("secret_versions", key)
-    return _call("secret_versions", key=key, json=format == "json")
+    return _call("secret_versions", format, key=key)
 
 
 def restore_secret(key, version):
     """
-    Make the value of a kept version the current one again.
+    Make the value of a kept version the current one again. Returns the number of the version that it becomes.
 
     example:
       >>> restore_secret('MY_SECRET', 2)
     """
     _check_key("restore_secret", key)
-    return _done("restore_secret", key=key, version=_version(version))
+    return _call("restore_secret", key=key, version=_version(version))
 
 
 def show(
@@ -171,7 +200,9 @@ def show(
 
     The first argument is a task id or a list of them, or 'run' for the active ones, or 'fin' for the ended ones, or
     nothing for all. The named arguments choose among them; the last 14 days and at most 1000 tasks are shown unless
-    days and limit say otherwise. format is 'standard', 'long', or 'json', which returns the tasks as a list of dicts.
+    days and limit say otherwise. format is 'standard', 'long', or 'json', which prints nothing.
+
+    Returns the tasks as a list of dicts.
 
     example:
       >>> show()
@@ -184,7 +215,7 @@ def show(
     named = dict(
         username=username, limit=limit, taskname=taskname, days=days, status=status, superstatus=superstatus, format=format
     )
-    return _call("show", words=words + [f"{name}={value}" for name, value in named.items() if value is not None])
+    return _call("show", format, words=words + [f"{name}={value}" for name, value in named.items() if value is not None])
 
 
 def showl(some_ids=None, **kwargs):
@@ -237,26 +268,48 @@ def retry(taskIDs):
 def logs(taskID, follow=False):
     """
     Print the logs of a task's jobs, as far as they have come. With follow=True it goes on printing what running jobs
-    print until the task ends, or Ctrl-C.
+    print until the task ends, or Ctrl-C. Returns a list of dicts that describe the logs of ended jobs.
 
     example:
       >>> logs(12345678)
       >>> logs(12345678, follow=True)
     """
-    return _done("logs", id=_id(taskID), follow=bool(follow))
+    return _call("logs", id=_id(taskID), follow=bool(follow))
 
 
 def get_outputs(taskID, dir=".", force=False):
     """
     Fetch the outputs of a task's jobs into a folder, the current one unless dir says otherwise.
 
-    A file that is there already is left alone unless force=True.
+    A file that is there already is left alone unless force=True. Returns a list of dicts that describe the files.
 
     example:
       >>> get_outputs(12345678)
       >>> get_outputs(12345678, dir='results')
     """
-    return _done("get_outputs", id=_id(taskID), dir=os.path.abspath(os.fspath(dir)), force=bool(force))
+    return _call("get_outputs", id=_id(taskID), dir=os.path.abspath(os.fspath(dir)), force=bool(force))
+
+
+def login(browser=True):
+    """
+    Log in: prints an address to open in a browser, on this machine or any other, and waits until you did. browser=False opens
+    none here.
+    """
+    return _call("login", browser=bool(browser))
+
+
+def logout():
+    """
+    End the login of this machine.
+    """
+    return _call("logout")
+
+
+def whoami():
+    """
+    Print who you are for the server. Returns a dict.
+    """
+    return _call("whoami")
 
 
 def help(*about):
@@ -266,6 +319,8 @@ def help(*about):
     if not about:
         print(_OVERVIEW)
         return
+    import pydoc
+
     (thing,) = about
     if isinstance(thing, str) and thing in __all__:
         thing = globals()[thing]
@@ -281,6 +336,7 @@ _OVERVIEW = """
 The commands:
 
     set_secret(key, value, is_file=False)   keep a value, or a file, under a name
+    get_secret(key)                         return the value of one
     list_secrets(full=False)                list your secrets
     delete_secret(key)                      delete one
     delete_all_secrets()                    delete all of them
@@ -295,47 +351,28 @@ The commands:
     logs(taskID, follow=False)              print the logs of a task
     get_outputs(taskID)                     fetch the outputs of a task
 
-help(set_secret) tells more about one. This is Python: import, open() and everything else of its standard library
-work on your own files. Tab completes the names of functions and of secrets; Ctrl-C interrupts; exit() or Ctrl-D
-leaves. base64.b64encode and its relatives answer bytes that also have an encode(), which gives text, as PanDA's
-manual page has it; in other Pythons write decode().
+    login(), logout(), whoami()             who you are
+
+help(set_secret) tells more about one. A function prints how it went and returns it; where something is refused it raises
+pbook.Error, whose code tells programs why. This is your own Python: what is installed for it can be imported. Tab completes
+the names of functions and of secrets; Ctrl-C interrupts; exit() or Ctrl-D leaves. base64.b64encode and its relatives answer
+bytes that also have an encode(), which gives text, as PanDA's manual page has it; elsewhere write decode().
 """
 
 
-def _call(name, **arguments):
-    """Has the process carry out a command, which prints how it went; answers what it returns.
-
-    KeyboardInterrupt when the user stopped it.
-    """
-    global failed
-    sys.stdout.flush()
-    sys.stderr.flush()
-    answer = json.loads(host.call(name, json.dumps(arguments), os.getcwd()))
-    if answer.get("interrupted"):
-        raise KeyboardInterrupt
-    if not answer["ok"]:
+def _call(name, format="standard", **arguments):
+    """Carries out a command, which prints how it went unless `format` is 'json', and answers its result."""
+    silent = format == "json"
+    result = _link.call(name, silent=silent, **arguments)
+    if isinstance(result, list) and False in result:
+        global failed
         failed = True
-    return answer.get("result")
-
-
-def ask(kind, prompt):
-    """A line from the terminal. EOFError at its end, KeyboardInterrupt at Ctrl-C."""
-    answer = json.loads(host.call(kind, json.dumps({"prompt": prompt}), os.getcwd()))
-    if answer.get("interrupted"):
-        raise KeyboardInterrupt
-    if "result" not in answer:
-        raise EOFError
-    return answer["result"]
-
-
-def _done(name, **arguments):
-    """For the commands that return nothing, as in PanDA's pbook."""
-    _call(name, **arguments)
+    return result if silent else _results.after_printing(result)
 
 
 def _for_each(name, task_ids, **arguments):
     if task_ids == "all":
-        tasks = _call("show", words=["status=finished" if name == "retry" else "run", "format=json"]) or []
+        tasks = _call("show", "json", words=["status=finished" if name == "retry" else "run"])
         task_ids = [task["jediTaskID"] for task in tasks]
         if not task_ids:
             print("No tasks")

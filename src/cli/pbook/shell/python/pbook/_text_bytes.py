@@ -1,4 +1,4 @@
-"""At this prompt base64's functions answer bytes that also have an encode().
+"""At pbook's prompt and in its scripts base64's functions answer bytes that also have an encode().
 
 PanDA's manual page sets a binary secret with base64.b64encode(data).encode(), which worked in Python 2. The answer
 here is bytes in every respect, and its encode() gives it as text.
@@ -11,8 +11,11 @@ class TextBytes(bytes):
     """Bytes of ASCII text; encode() gives them as a str, as decode() does."""
 
     def encode(self, encoding="ascii", errors="strict"):
-        """The bytes as a str: a habit of Python 2 that works at this prompt; elsewhere write decode()."""
+        """The bytes as a str: a habit of Python 2 that works in pbook; elsewhere write decode()."""
         return self.decode(encoding, errors)
+
+    def __reduce__(self):
+        return bytes, (bytes(self),)  # a Python without pbook can unpickle it
 
 
 def _answering_text_bytes(function):
@@ -39,6 +42,6 @@ def install():
         "z85encode",
         "encodebytes",
     ):
-        function = getattr(base64, name)
-        if not hasattr(function, "__wrapped__"):
+        function = getattr(base64, name, None)
+        if function is not None:  # another Python has others
             setattr(base64, name, _answering_text_bytes(function))
