@@ -74,8 +74,7 @@ test('a block goes on with ... until an empty line; Tab indents', { skip }, asyn
   assert.equal(await answer(terminal, 'twice(21)'), '42\n>>> ');
   terminal.type('for i in range(2):\r');
   await terminal.sees(MORE);
-  terminal.type(CTRL_C);
-  await terminal.sees(/KeyboardInterrupt\n>>> $/);
+  await interruptLine(terminal);
   assert.equal(await answer(terminal, '1'), '1\n>>> ');
 });
 
@@ -189,8 +188,7 @@ test('Ctrl-C at the prompt drops the line', { skip }, async () => {
   await terminal.sees(PROMPT);
   terminal.type('half a li');
   await terminal.sees(/half a li/);
-  terminal.type(CTRL_C);
-  await terminal.sees(/KeyboardInterrupt\n>>> $/);
+  await interruptLine(terminal);
   assert.equal(await answer(terminal, '1'), '1\n>>> ');
 });
 
@@ -240,8 +238,7 @@ test('history is kept for the next session, for its owner alone, without the lin
     // In the session itself it is there.
     terminal.type(`${UP}${UP}${UP}`);
     await terminal.sees(/hunter2/);
-    terminal.type(CTRL_C);
-    await terminal.sees(/KeyboardInterrupt\n>>> $/);
+    await interruptLine(terminal);
     terminal.type(CTRL_D);
     await terminal.status();
   }
@@ -320,6 +317,16 @@ test('a dumb terminal gets no control sequences', { skip }, async () => {
   terminal.type('21 * 2\r');
   await terminal.sees(/42\n>>> $/);
 });
+
+/** Drops the line by Ctrl-C. Python's readline hears none in the moment in which it draws a key that was typed just before. */
+async function interruptLine(terminal: Terminal): Promise<void> {
+  for (let tries = 0; tries < 20; tries++) {
+    terminal.type(CTRL_C);
+    const heard = await terminal.sees(/KeyboardInterrupt\n>>> $/, 3000).catch(() => undefined);
+    if (heard !== undefined) return;
+  }
+  assert.fail('Ctrl-C is not heard');
+}
 
 /** Types a line, and answers what is shown below it up to the next prompt. */
 async function answer(terminal: Terminal, line: string): Promise<string> {

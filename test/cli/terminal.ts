@@ -13,7 +13,7 @@ export const noTerminal: string | false =
 export interface Terminal extends AsyncDisposable {
   type(keys: string): void;
   /** Waits until the screen shows the pattern, behind what the last call found, and answers the text up to its end. */
-  sees(pattern: RegExp): Promise<string>;
+  sees(pattern: RegExp, patienceMs?: number): Promise<string>;
   /** All that was shown, without control sequences. */
   text(): string;
   /** All that was sent to the terminal. */
@@ -46,14 +46,17 @@ export function openTerminal(
   child.on('close', () => look());
   child.stdin.on('error', () => {});
   // Readline returns to the margin where it is already.
-  const text = () => stripVTControlCharacters(shown).replace(/\r*\n\r*/g, '\n');
+  const text = () =>
+    stripVTControlCharacters(shown)
+      .replaceAll('\u0007', '')
+      .replace(/\r*\n\r*/g, '\n');
 
   return {
     type: (keys) => void child.stdin.write(keys),
-    sees: (pattern) =>
+    sees: (pattern, patienceMs = PATIENCE_MS) =>
       new Promise((resolve, reject) => {
         const fail = () => reject(new Error(`${pattern} is not on the screen:\n${text().slice(read)}`));
-        const timer = setTimeout(fail, PATIENCE_MS);
+        const timer = setTimeout(fail, patienceMs);
         look = () => {
           const rest = text().slice(read);
           const found = pattern.exec(rest);

@@ -12,11 +12,14 @@ export async function logs(
   { json, follow = false }: { json?: boolean; follow?: boolean },
 ): Promise<readonly ListedJobFile[]> {
   const taskId = parseId(word);
-  if (follow) await (await import('./follow-logs.ts')).follow(taskId);
+  if (follow) {
+    await (await import('./follow-logs.ts')).follow(taskId);
+    return [];
+  }
   return await withConnection(async ({ client }) => {
     const files = (await client.getJobFiles(taskId)).filter(({ kind }) => kind === 'log');
     if (json) printJson(files);
-    if (json || follow) return files;
+    if (json) return files;
     const { writeLog, writeLiveLog } = await import('../../client/results.ts');
     const jobs = await client.getJobIds(taskId);
     let printed = 0;

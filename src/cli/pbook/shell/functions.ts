@@ -123,8 +123,8 @@ class Screen extends Writable {
   }
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
-    if (this.#isSilent || chunk.length === 0) return done();
     // A character for a byte: a log need not be text, and a piece of one may end in the middle of a character.
-    this.#link.write(`${JSON.stringify({ [this.#name]: chunk.toString('latin1') })}\n`, done);
+    if (this.#isSilent || chunk.length === 0) done();
+    else this.#link.write(`${JSON.stringify({ [this.#name]: chunk.toString('latin1') })}\n`, done);
   }
 }

@@ -268,7 +268,9 @@ def retry(taskIDs):
 def logs(taskID, follow=False):
     """
     Print the logs of a task's jobs, as far as they have come. With follow=True it goes on printing what running jobs
-    print until the task ends, or Ctrl-C. Returns a list of dicts that describe the logs of ended jobs.
+    print until the task ends, or Ctrl-C.
+
+    Returns a list of dicts that describe the logs of ended jobs; with follow=True an empty one.
 
     example:
       >>> logs(12345678)
