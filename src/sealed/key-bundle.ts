@@ -14,15 +14,26 @@ const BUNDLE = object({ root: text(43), trusted: SITES, sealed: MARKS });
 /** Bytes of a bundle at most: marks of many secrets. */
 const MAX_BUNDLE_BYTES = 256 * 1024 * 1024;
 
-/** Writes it under a passphrase, as an age file in its armour. @throws as `writeFile`, EEXIST where there is a file */
-export async function writeBundle(path: string, folder: KeyFolder, root: Root, passphrase: string): Promise<void> {
+/**
+ * Writes it under a passphrase, as an age file in its armour.
+ *
+ * @param workFactor of age's scrypt: 2 to the power of it
+ * @throws {InvalidArgument} when it cannot be written, or is there
+ */
+export async function writeBundle(
+  path: string,
+  folder: KeyFolder,
+  root: Root,
+  passphrase: string,
+  workFactor?: number,
+): Promise<void> {
   const { signer } = await userKeysOf(root);
   const content: Readout<typeof BUNDLE> = {
     root: toBase64url(root.export()),
     trusted: { sites: await folder.sites.list() },
     sealed: { signer: signer.publicKey, marks: await folder.marks(signer.publicKey).list() },
   };
-  const locked = await lock(JSON.stringify(content), passphrase);
+  const locked = await lock(JSON.stringify(content), passphrase, workFactor);
   await writeFile(path, locked, { mode: 0o600, flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
     throw new InvalidArgument(`${path} cannot be written (${error.code})`);
   });

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { withLockFile } from '../client/login/lock-file.ts';
 import type { WireName } from '../protocol/names.ts';
 import { type Marks, marksOf, wasEverSealed } from './marks.ts';
 import { type TrustedSites, trustedSites } from './trusted-sites.ts';
@@ -10,6 +11,11 @@ export interface OwnKeys {
   keys: UserKeys;
   marks: Marks;
   sites: TrustedSites;
+  /**
+   * Runs `work` while no other command of this device seals: of two values that are set under one name at once, the server keeps the one
+   * with the later version.
+   */
+  exclusively<T>(work: () => Promise<T>): Promise<T>;
 }
 
 /** Where they are kept: a folder beside the user's login, which no sandbox takes along. */
@@ -40,5 +46,10 @@ export async function openOwnKeys(folder: KeyFolder, ask: () => Promise<string>)
   const root = await folder.key.read(ask);
   if (!root) return undefined;
   const keys = await userKeysOf(root);
-  return { keys, marks: folder.marks(keys.signer.publicKey), sites: folder.sites };
+  return {
+    keys,
+    marks: folder.marks(keys.signer.publicKey),
+    sites: folder.sites,
+    exclusively: (work) => withLockFile(join(folder.path, 'sealing.lock'), work),
+  };
 }

@@ -10,6 +10,7 @@ import { type OpenedSecret, openEnvelope, sealEnvelope } from './envelope.ts';
 import type { Mark } from './marks.ts';
 import type { OwnKeys } from './own-keys.ts';
 import { readSiteRecord, type SiteRecord } from './site-record.ts';
+import type { TrustedSite, TrustedSites } from './trusted-sites.ts';
 
 /** A secret as its owner has it. */
 export interface OwnSecret {
@@ -86,8 +87,19 @@ export async function setSealed(
   own: OwnKeys,
   name: WireName,
   value: Plaintext,
-  { attributes = {}, now }: SealOptions,
+  options: SealOptions,
 ): Promise<{ message: string; queues: string[] }> {
+  return await own.exclusively(() => sealAndSet(client, own, name, value, options));
+}
+
+/** Only while nothing else of this device seals. */
+async function sealAndSet(
+  client: Secrets,
+  own: OwnKeys,
+  name: WireName,
+  value: Plaintext,
+  { attributes = {}, now }: SealOptions,
+): Promise<{ message: string; queues: string[]; version: number }> {
   const mark = await own.marks.of(name);
   const queues = attributes.queues === undefined ? (mark?.queues ?? null) : parseTrustedQueues([...attributes.queues]);
   const sites = await currentSites(client, own, queues && [...queues], now);
@@ -99,13 +111,14 @@ export async function setSealed(
   const sealed = await sealEnvelope(own.keys, { name, version, value, sites });
   const message = await client.setSecret(name, sealed, attributes);
   await own.marks.take([{ name, version }]);
-  return { message, queues: sites.map(({ queue }) => queue) };
+  return { message, queues: sites.map(({ queue }) => queue), version };
 }
 
 /**
  * The records of the sites that are trusted for these queues, the newest that the server shows of them.
  *
- * @param queues null for all that are trusted
+ * @param queues null for all that are trusted, without those whose records have ended
+ * @throws {InvalidArgument} for a queue whose site is not trusted @throws {SealedRefusal} when a site is not what it was
  */
 export async function currentSites(
   client: Pick<Client, 'getSiteRecord'>,
@@ -123,14 +136,28 @@ export async function currentSites(
   }
   const wanted = trusted.filter(({ queue }) => queues === null || queues.includes(queue));
   const records: SiteRecord[] = [];
-  for (const { queue, id, records: words } of wanted) {
-    const shown = await siteRecord(client, queue);
-    const [latest = ''] = words;
-    const record = shown === null ? readSiteRecord(latest) : await sites.trust(queue, id, shown, now);
-    if (record.end <= now) throw new SealedRefusal('site-record-ended', queue);
-    records.push(record);
+  for (const site of wanted) {
+    try {
+      records.push(await currentRecord(client, sites, site, now));
+    } catch (error) {
+      // One of all that are trusted keeps nobody from sealing for the others.
+      const isEnded = error instanceof SealedRefusal && error.code === 'site-record-ended';
+      if (!isEnded || queues !== null) throw error;
+    }
   }
   return records;
+}
+
+async function currentRecord(
+  client: Pick<Client, 'getSiteRecord'>,
+  sites: TrustedSites,
+  { queue, id, records: [latest = ''] }: TrustedSite,
+  now: number,
+): Promise<SiteRecord> {
+  const shown = await siteRecord(client, queue);
+  const record = shown === null ? readSiteRecord(latest) : await sites.trust(queue, id, shown, now);
+  if (record.end <= now) throw new SealedRefusal('site-record-ended', queue);
+  return record;
 }
 
 /** Of a queue, as the server shows it; null from a server that has none. */
@@ -153,19 +180,22 @@ async function siteRecord(client: Pick<Client, 'getSiteRecord'>, queue: string):
 export async function resealSecret(
   client: Secrets,
   own: OwnKeys,
-  mark: Mark,
+  { name: marked }: Pick<Mark, 'name'>,
   now: number,
 ): Promise<string[] | undefined> {
-  const name = mark.name as WireName;
-  const current = await openNamed(client, own, name, mark.taken);
-  const sites = await currentSites(client, own, mark.queues, now);
-  const before = current.sites.map(({ id, serial }) => `${id} ${serial}`);
-  const after = sites.map(({ identity, serial }) => `${identity} ${serial}`);
-  if (before.join() === after.join()) return undefined;
-  const { queues } = await setSealed(client, own, name, current.value, { now });
-  const mended = await own.marks.of(name);
-  await openNamed(client, own, name, mended?.taken ?? mark.taken + 1);
-  return queues;
+  return await own.exclusively(async () => {
+    const mark = await own.marks.of(marked as WireName);
+    if (!mark || mark.deleted) return undefined;
+    const name = mark.name as WireName;
+    const current = await openNamed(client, own, name, mark.taken);
+    const sites = await currentSites(client, own, mark.queues, now);
+    const before = current.sites.map(({ id, serial }) => `${id} ${serial}`);
+    const after = sites.map(({ identity, serial }) => `${identity} ${serial}`);
+    if (before.join() === after.join()) return undefined;
+    const { queues, version } = await sealAndSet(client, own, name, current.value, { now });
+    await openNamed(client, own, name, version);
+    return queues;
+  });
 }
 
 async function openNamed(client: Secrets, own: OwnKeys, name: WireName, atLeast: number): Promise<OpenedSecret> {

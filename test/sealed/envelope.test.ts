@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { toBase64url } from '../../src/protocol/base64url.ts';
 import { InvalidValue } from '../../src/protocol/errors.ts';
 import { lengthPrefixed } from '../../src/protocol/length-prefixed.ts';
-import { MAX_VALUE_BYTES } from '../../src/protocol/limits.ts';
+import { MAX_SEALED_STANZAS, MAX_VALUE_BYTES } from '../../src/protocol/limits.ts';
 import { wireName } from '../../src/protocol/names.ts';
 import { Plaintext } from '../../src/protocol/plaintext.ts';
 import { isSealedValue } from '../../src/protocol/sealed-value.ts';
@@ -208,6 +208,12 @@ test('more stanzas than allowed are counted and not parsed', async () => {
   }
   const { user, system } = process.cpuUsage(began);
   assert.ok(user + system < 2_000_000, 'ten of them take no two seconds of CPU');
+  const few = (count: number) =>
+    armor.encode(
+      Buffer.from(`age-encryption.org/v1${'\n-> mlkem768x25519 A\n'.repeat(count)}\n--- ${'A'.repeat(43)}\n`),
+    );
+  checkSealedSize(few(MAX_SEALED_STANZAS));
+  assert.throws(() => checkSealedSize(few(MAX_SEALED_STANZAS + 1)), refused('sealed-too-large'));
   for (const text of ['x'.repeat(MAX_VALUE_BYTES + 1), '', armor.encode(new Uint8Array(300_000))]) {
     assert.throws(() => checkSealedSize(text), refused('sealed-too-large'));
   }

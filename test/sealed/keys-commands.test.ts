@@ -117,10 +117,13 @@ test("what a user seals is the user's and the site's alone, from set to restore"
   assert.equal((await openEnvelope(first, [site.node.age.identity], expected)).value.reveal(), VALUE);
 
   assert.match(await done('list_secrets'), new RegExp(`TOKEN : ${VALUE} \\(sealed for default until \\d{4}-`));
+  await device.publish((await siteOf(1, { serial: 2, end: NOW + 10 * 24 * 3600 })).word);
+  await done('keys', 'reseal');
+  assert.match(await done('list_secrets'), /WARNING : the record of the site of default ends on/);
   assert.match(await done('masking', 'TOKEN'), /the whole value/);
   await done('set_secret', 'TOKEN', `${VALUE}-2`, '--queues', 'default');
   assert.match(await done('restore_secret', 'TOKEN', '1'), /sealed anew/);
-  const [restored] = JSON.parse(await done('list_secrets', '--json'));
+  const [restored] = JSON.parse((await pbook(['list_secrets', '--json'])).stdout);
   assert.deepEqual([restored.value, restored.sealed, restored.problem], [VALUE, true, undefined]);
 
   await done('set_secret', 'PLAIN', 'plain-needle-55', '--plain');
@@ -175,6 +178,16 @@ test('a server that shows something else than what was sealed last shows no valu
   assert.deepEqual(sets, [], 'nothing is sealed anew that is not what was sealed');
 });
 
+test('of values that are set at once, the one that the server keeps last is the newest', async (t) => {
+  const { pbook, done } = await newDevice(t);
+  const values = ['one', 'two', 'three', 'four'];
+  const outcomes = await Promise.all(values.map((value) => pbook(['set_secret', 'TOKEN', value])));
+  for (const { status, stderr } of outcomes) assert.equal(status, 0, stderr);
+  const [{ value, problem }] = JSON.parse(await done('list_secrets', '--json'));
+  assert.equal(problem, undefined);
+  assert.ok(values.includes(value));
+});
+
 test('a name that was sealed takes no plain value, whatever the server says', async (t) => {
   const { done, pbook, middle, folder } = await newDevice(t);
   await done('set_secret', 'TOKEN', VALUE);
@@ -207,12 +220,17 @@ test("a record that is not the trusted site's newest is a hard stop", async (t) 
   const before = middle.exchanges.length;
   for (const [what, word, message] of cases) {
     await publish(word);
-    const { status, stderr } = await pbook(['set_secret', 'TOKEN', VALUE]);
+    const { status, stderr } = await pbook(['set_secret', 'TOKEN', VALUE, '--queues', 'default']);
     assert.equal(status, 1, what);
     assert.match(stderr, message, what);
   }
   const other = await siteOf(2);
   await publish(other.word);
+  assert.match(
+    (await pbook(['set_secret', 'TOKEN', VALUE])).stderr,
+    /another site than the one/,
+    'for all that are trusted',
+  );
   assert.match((await pbook(['keys', 'trust', `default=${other.id}`])).stderr, /another site than the one/);
   assert.ok(middle.exchanges.slice(before).every(({ path }) => !path.endsWith('set_user_secrets')));
   await publish((await siteOf(1, { serial: 6 })).word);

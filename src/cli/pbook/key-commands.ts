@@ -39,11 +39,11 @@ export async function init({ passphrase, yes }: { passphrase?: boolean; yes?: bo
     process.stdout.write(`${code}\n`);
     return note(`the key is in ${folder.key.path}; whoever has the code above has the key`);
   }
-  note(`\nYour recovery code, which is shown once:\n\n    ${code}\n`);
+  process.stderr.write(`\nYour recovery code, which is shown once:\n\n    ${code}\n\n`);
   note(
     'Write it down and keep it where nobody else looks. It brings your key back when this device is lost, and it is',
   );
-  note('the key: whoever has it can open your secrets. No web page, no server and no person ever asks for it.\n');
+  note('the key: whoever has it can open your secrets. No web page, no server and no person ever asks for it.');
   await askBack(code.split('-'));
   await folder.key.create(root, chosen);
   info(`your key is in ${folder.key.path}; "pbook set_secret" seals from now on`);

@@ -1,6 +1,6 @@
 import type { Client } from '../../client/client.ts';
 import type { Finder } from '../../masking/finder.ts';
-import { Refused, Unavailable, UnknownCall } from '../../protocol/errors.ts';
+import { Misconfigured, Refused, Unavailable, UnknownCall } from '../../protocol/errors.ts';
 import { splitWireName, type WireName } from '../../protocol/names.ts';
 import { readable, readOwnSecrets } from '../own-secrets.ts';
 import { warn } from '../reporting.ts';
@@ -24,7 +24,7 @@ export async function ownSecrets(client: Client): Promise<OwnSecrets | undefined
     return { names: [...secrets.keys()], finder: createFinder([...secrets].map(([name, value]) => ({ name, value }))) };
   } catch (error) {
     if (error instanceof UnknownCall) return undefined; // A server that keeps no secrets.
-    if (!(error instanceof Refused || error instanceof Unavailable)) throw error;
+    if (!(error instanceof Refused || error instanceof Unavailable || error instanceof Misconfigured)) throw error;
     warn(`the command and the files were not searched for values of your secrets: ${error.message}`);
     return undefined;
   }
