@@ -22,6 +22,8 @@ export interface DeliveredJob {
   ownerId: OwnerId;
   /** Which of the owner's secrets it asked for, or null for all. */
   secretIds: readonly string[] | null;
+  /** What its owner signed, for a job that gets sealed secrets alone. */
+  grant?: string | undefined;
 }
 
 /** The pilot that holds the attempt, as the server knows it. */
@@ -39,6 +41,8 @@ export interface SecretsForPilot {
   secretsMaskedWhole?: number[];
   /** The number of its owner's secrets that do not go to this queue; only where it asked for all of them and there is one. */
   secretsLeftOut?: number;
+  /** The number of its owner's secrets that it does not get because they are sealed; only where there is one. */
+  secretsSealedLeftOut?: number;
 }
 
 /** The rooms that a delivery joins. `clock` answers milliseconds since 1970 UTC. */
@@ -65,12 +69,19 @@ export async function deliver(
         'or an operator allow it for the queue',
     );
   }
-  const { secrets, leftOut } = await context.vault.getForJob(ownerId, { secretIds: job.secretIds, queue: pilot.queue });
-  const remark = leftOut > 0 ? { secretsLeftOut: leftOut } : undefined;
+  const { secrets, leftOut, sealedLeftOut } = await context.vault.getForJob(ownerId, {
+    secretIds: job.secretIds,
+    queue: pilot.queue,
+    sealed: job.grant !== undefined,
+  });
+  const remarks = {
+    ...(leftOut > 0 && { secretsLeftOut: leftOut }),
+    ...(sealedLeftOut > 0 && { secretsSealedLeftOut: sealedLeftOut }),
+  };
   const forPilot = await sealed(secretsText(secrets));
   // A job that asks for secrets and gets none finds an empty object; that is no delivery.
   if (secrets.length > 0) await record(context, job, pilot, secrets, forPilot.sealedSecrets?.kem ?? 'tls');
-  return { ...forPilot, ...remark };
+  return { ...forPilot, ...remarks };
 
   async function sealed(text: string): Promise<SecretsForPilot> {
     if (!offer) return { secrets: text };

@@ -30,6 +30,8 @@ export interface JobRequest {
   taskId?: number | undefined;
   /** Undefined from a pilot of PanDA's, which knows of none and reports more rarely than ours. */
   offer: Offer | undefined;
+  /** True when it may have jobs whose secrets are sealed by their owners: it has a key of its site. */
+  sealed?: boolean | undefined;
 }
 
 /** A job as a pilot gets it. */
@@ -44,7 +46,7 @@ const MOST_AT_ONCE = Math.floor(MAX_ACQUIRED_CHARS / MAX_JOB_PARAMETERS_CHARS);
 export async function giveJobs(
   context: DeliveryContext & { jobs: Jobs },
   asking: AskingPilot,
-  { queue: name, node, count, taskId, offer }: JobRequest,
+  { queue: name, node, count, taskId, offer, sealed = false }: JobRequest,
 ): Promise<{ jobs: GivenJob[] } | { none: string }> {
   const { store, jobs, tell } = context;
   const queue = await servedQueue(store, asking, name);
@@ -54,6 +56,7 @@ export async function giveJobs(
   const given: GivenJob[] = [];
   let room = MAX_ACQUIRED_CHARS;
   let withheld = 0;
+  let withheldSealed = 0;
   let undeliverable = 0;
   while (given.length < most && undeliverable < MAX_UNDELIVERABLE_PER_REQUEST) {
     // One by one where they may have secrets, and never more than surely fit: a job that does not fit into the answer is better not
@@ -67,8 +70,11 @@ export async function giveJobs(
       ...(taskId && { taskId }),
       ...(!offer && { leaseSeconds: PANDA_PILOT_LEASE_SECONDS }),
       mayHaveSecrets: withSecrets,
+      // What is sealed goes to a key that is proven besides: nothing of it is for whoever ends TLS.
+      mayHaveSealed: sealed && offer?.proven === true,
     });
     withheld = acquired.withheld;
+    withheldSealed = acquired.withheldSealed;
     undeliverable += acquired.refused;
     if (acquired.jobs.length === 0 && acquired.refused === 0) break;
     for (const leased of acquired.jobs) {
@@ -79,12 +85,15 @@ export async function giveJobs(
       }
       given.push(ready);
       const { secrets, sealedSecrets } = ready.secrets ?? {};
-      room -= leased.parameters.length + (secrets ?? sealedSecrets?.ciphertext ?? '').length;
+      room -=
+        leased.parameters.length +
+        (leased.grant?.word.length ?? 0) +
+        (secrets ?? sealedSecrets?.ciphertext ?? '').length;
     }
   }
   if (given.length > 0) return { jobs: given };
   if (withheld > 0) tell({ event: 'secrets.withheld', queue: queue.name, jobs: withheld });
-  return { none: noJobs(withheld, queue) };
+  return { none: noJobs({ withheld, withheldSealed }, queue) };
 
   /**
    * The job with its secrets; a job whose secrets cannot be had fails, with the reason for its owner. It waits for another try only where
@@ -92,9 +101,9 @@ export async function giveJobs(
    */
   async function complete(job: LeasedJob): Promise<GivenJob | undefined> {
     if (!job.usesSecrets) return { job, secrets: undefined };
-    const { jobId, attempt } = job;
+    const { jobId, attempt, grant } = job;
     try {
-      return { job, secrets: await deliver(context, job, pilot, offer) };
+      return { job, secrets: await deliver(context, { ...job, grant: grant?.word }, pilot, offer) };
     } catch (error) {
       const reason = error instanceof PandaError ? error.message : 'internal error';
       // No further attempt can mend these.
@@ -118,9 +127,15 @@ async function servedQueue(store: Store, { queues }: AskingPilot, name: string):
 }
 
 /** Begins with the words that PanDA's pilots look for. */
-function noJobs(withheld: number, { name: queue, state }: Queue): string {
+function noJobs(
+  { withheld, withheldSealed }: { withheld: number; withheldSealed: number },
+  { name: queue, state }: Queue,
+): string {
   const none = 'No jobs in PanDA';
   if (state === 'paused') return `${none} for this pilot: queue "${queue}" is paused`;
+  if (withheld === 0 && withheldSealed > 0) {
+    return `${none} for this pilot: ${withheldSealed} waiting have secrets sealed by their owners, and it has no key of its site (--site-key)`;
+  }
   if (withheld === 0) return none;
   return (
     `${none} for this pilot: ${withheld} waiting need secrets, and queue "${queue}" does not give secrets over TLS alone ` +

@@ -11,6 +11,7 @@ import {
   countWaiting,
   noteTurn,
   ownersInTurn,
+  type SecretNeeds,
   type TakenJob,
   takeJobsOf,
   takeJobsOfTask,
@@ -36,6 +37,8 @@ export interface Acquisition {
   leaseSeconds?: number | undefined;
   /** True when jobs that need secrets may go to it; otherwise they are withheld, and counted. */
   mayHaveSecrets: boolean;
+  /** True when it may have those too whose secrets are sealed by their owner. */
+  mayHaveSealed?: boolean | undefined;
 }
 
 /** A job that a pilot was given, with a lease. */
@@ -54,6 +57,8 @@ export interface LeasedJob {
   /** True for a job that may run on any queue. */
   anyQueue: boolean;
   usesSecrets: boolean;
+  /** Where its secrets are sealed by its owner: what the owner signed, and which attempt it is since then, from 1. */
+  grant?: { word: string; attempt: number } | undefined;
   /** The only secrets that it gets, or null for all of its owner's. */
   secretIds: readonly string[] | null;
   /** Where its sandbox is fetched from: an origin. */
@@ -81,12 +86,23 @@ const SPARE_OWNERS = 32;
 
 export async function acquireJobs(
   { store, clock, tell, leaseSeconds: usualSeconds = LEASE_SECONDS }: JobsContext,
-  { pilotId, queue, node, count, taskId, leaseSeconds = usualSeconds, mayHaveSecrets, state = 'open' }: Acquisition,
-): Promise<{ jobs: LeasedJob[]; withheld: number; refused: number }> {
-  if (state === 'paused') return { jobs: [], withheld: 0, refused: 0 };
+  {
+    pilotId,
+    queue,
+    node,
+    count,
+    taskId,
+    leaseSeconds = usualSeconds,
+    mayHaveSecrets,
+    mayHaveSealed = false,
+    state = 'open',
+  }: Acquisition,
+): Promise<{ jobs: LeasedJob[]; withheld: number; withheldSealed: number; refused: number }> {
+  if (state === 'paused') return { jobs: [], withheld: 0, withheldSealed: 0, refused: 0 };
   const limit = Math.min(count, MAX_JOBS_PER_ACQUIRE);
   const anyQueue = takesOfAny(state);
-  const wanted = { queue, withSecrets: mayHaveSecrets, anyQueue };
+  const secrets: SecretNeeds = !mayHaveSecrets ? [0] : mayHaveSealed ? [0, 1, 2] : [0, 1];
+  const wanted = { queue, secrets, anyQueue };
   // A pilot that asks in vain costs no write.
   const most = limit + SPARE_OWNERS;
   const owners = taskId === undefined ? await ownersInTurn(store.db, wanted, most) : [];
@@ -105,7 +121,7 @@ export async function acquireJobs(
                   queue,
                   anyQueue,
                   taskId,
-                  useSecrets: mayHaveSecrets ? undefined : 0,
+                  mostSecrets: secrets.length - 1,
                   limit,
                 });
           // Pilots that asked at the same moment may have had the last job of each of these.
@@ -125,6 +141,8 @@ export async function acquireJobs(
           return { given: good, refused: bad };
         });
   const withheld = mayHaveSecrets ? 0 : await countWaiting(store.db, { queue, anyQueue }, MAX_COUNTED_JOBS, [1]);
+  const withheldSealed =
+    mayHaveSealed || given.length > 0 ? 0 : await countWaiting(store.db, { queue, anyQueue }, MAX_COUNTED_JOBS, [2]);
 
   if (given.length > 0) tell({ event: 'jobs.acquired', queue, jobs: given.length });
   for (const { job, fault } of refused) {
@@ -132,7 +150,7 @@ export async function acquireJobs(
     tell({ event: 'attempt.ended', jobId: job.id, attempt: job.attempt, how: 'failed', retried: false });
   }
   const jobs = given.sort((a, b) => a.job.id - b.job.id).map(leasedJob);
-  return { jobs, withheld, refused: refused.length };
+  return { jobs, withheld, withheldSealed, refused: refused.length };
 }
 
 const NOTHING: { given: MadeJob[]; refused: UnbelievableJob[] } = { given: [], refused: [] };
@@ -228,7 +246,10 @@ function leasedJob({ job, task }: MadeJob): LeasedJob {
     name: `${task.name.slice(0, -1)}.${job.id}`,
     serial: job.serial,
     anyQueue: task.queue === null,
-    usesSecrets: task.use_secrets === 1,
+    usesSecrets: task.use_secrets !== 0,
+    ...(task.grant_word !== null && {
+      grant: { word: task.grant_word, attempt: job.attempt - (job.max_attempts - task.max_attempts) },
+    }),
     secretIds: task.secret_ids === null ? null : (JSON.parse(task.secret_ids) as string[]),
     sandboxSha256: template.sandboxSha256,
     sourceUrl: template.sourceUrl,

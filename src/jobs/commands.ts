@@ -3,6 +3,7 @@ import type { OwnerId } from '../protocol/ids.ts';
 import { HELD_JOB_STATES, isEndedTask } from '../protocol/states.ts';
 import { moveJobsOfTask, reviveJobs, wasStarted } from '../store/jobs.ts';
 import type { Database } from '../store/store.ts';
+import { awaitGrant, giveGrant, readGrant } from '../store/task-grants.ts';
 import {
   countOpenJobs,
   type LockedTask,
@@ -20,6 +21,8 @@ export interface ChangedTask {
   /** Null for any. */
   queue?: string | null;
   maxAttempts?: number;
+  /** True when its owner signs again: its jobs wait for that. */
+  sealed?: boolean;
 }
 
 /** An owner's acts on a task as a whole. Each is one transaction that has locked the task. */
@@ -54,7 +57,7 @@ export function retryTask(
   context: JobsContext,
   owner: OwnerId,
   taskId: number,
-  { queue, maxAttempts }: ChangedTask,
+  { queue, maxAttempts, sealed = false }: ChangedTask,
 ): Promise<void> {
   return changeTask(context, owner, taskId, async (tx, task, now) => {
     if (!isEndedTask(task.state)) {
@@ -65,12 +68,27 @@ export function retryTask(
       const [other] = await readTaskOfName(tx, { owner, name: task.name, other: task.id });
       if (other) throw new Conflict(`task ${other.id} has taken the name ${task.name}; kill it first`);
     }
+    checkSealed(task, sealed, maxAttempts);
     await checkQueue(tx, queue === undefined ? task.queue : queue, context.store.skipLocked);
     if (queue !== undefined) await moveTaskToQueue(tx, task.id, queue);
     const change = maxAttempts === undefined ? {} : { max_attempts: maxAttempts };
-    await reviveJobs(tx, task.id, { attempts: maxAttempts ?? task.max_attempts, queue }, now);
+    const attempts = maxAttempts ?? task.max_attempts;
+    await reviveJobs(tx, task.id, { attempts, queue, state: sealed ? 'throttled' : 'activated' }, now);
     checkOpenJobs(await countOpenJobs(tx, owner), task.job_count, context.maxOpenJobs);
-    await updateTask(tx, task.id, { ...change, state: 'ready', diagnosis: '', ended_at: null });
+    if (sealed) await awaitGrant(tx, { taskId: task.id });
+    await updateTask(tx, task.id, { ...change, state: sealed ? 'paused' : 'ready', diagnosis: '', ended_at: null });
+  });
+}
+
+/** See {@link Jobs.grant}. */
+export function grantTask(context: JobsContext, owner: OwnerId, taskId: number, grant: string): Promise<void> {
+  return changeTask(context, owner, taskId, async (tx, task, now) => {
+    if (!(await readGrant(tx, task.id))?.awaited) {
+      throw new Conflict(`task ${task.id} waits for no grant: it has one, or its secrets are not sealed`);
+    }
+    if (task.state !== 'paused') throw new Conflict(`task ${task.id} takes no grant any more: it is ${task.state}`);
+    await giveGrant(tx, task.id, grant);
+    await goOn(tx, task, now);
   });
 }
 
@@ -88,9 +106,32 @@ export function pauseTask(context: JobsContext, owner: OwnerId, taskId: number):
 export function resumeTask(context: JobsContext, owner: OwnerId, taskId: number): Promise<void> {
   return changeTask(context, owner, taskId, async (tx, task, now) => {
     if (task.state !== 'paused') throw new Conflict(`task ${task.id} is not paused: it is ${task.state}`);
-    await moveJobsOfTask(tx, task.id, ['throttled'], { state: 'activated', modified_at: now });
-    await updateTask(tx, task.id, { state: (await wasStarted(tx, task.id)) ? 'running' : 'ready' });
+    if ((await readGrant(tx, task.id))?.awaited) throw isAwaited(task);
+    await goOn(tx, task, now);
   });
+}
+
+async function goOn(tx: Database, task: LockedTask, now: number): Promise<void> {
+  await moveJobsOfTask(tx, task.id, ['throttled'], { state: 'activated', modified_at: now });
+  await updateTask(tx, task.id, { state: (await wasStarted(tx, task.id)) ? 'running' : 'ready' });
+}
+
+function checkSealed(task: LockedTask, sealed: boolean, maxAttempts: number | undefined): void {
+  const isSealed = task.use_secrets === 2;
+  if (isSealed && !sealed) throw isAwaited(task);
+  if (!isSealed && sealed) throw new Conflict(`task ${task.id} has no sealed secrets: it needs no grant`);
+  if (isSealed && maxAttempts !== undefined) {
+    throw new Conflict(
+      `task ${task.id} has sealed secrets: its owner signed for how many attempts. Submit it anew for more`,
+    );
+  }
+}
+
+function isAwaited({ id }: LockedTask): Conflict {
+  return new Conflict(
+    `task ${id} has sealed secrets, and its owner has not signed for these jobs: "pbook retry ${id}" signs, on a machine that ` +
+      'has your key',
+  );
 }
 
 async function changeTask(

@@ -1,14 +1,14 @@
 import { type Tell, tellNobody } from '../events/events.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { type Acquisition, acquireJobs, type LeasedJob } from './acquire.ts';
-import { type ChangedTask, finishTask, killTask, pauseTask, resumeTask, retryTask } from './commands.ts';
+import { type ChangedTask, finishTask, grantTask, killTask, pauseTask, resumeTask, retryTask } from './commands.ts';
 import type { JobsContext } from './context.ts';
 import { addFile, type BroughtFile, checkUpload, findFile, type JobFile, listFiles } from './files.ts';
 import { getJobs, getJobsOfPilot, type JobInfo, jobsOfTask } from './job-info.ts';
 import { expireLeases } from './leases.ts';
 import { failAttempt, type JobReport, reportJob } from './report.ts';
 import { type Submission, submitTask } from './submit.ts';
-import { getTask, listTasks, secretsOfTask, type TaskInfo, type TaskQuery } from './task-info.ts';
+import { getTask, grantOfTask, listTasks, secretsOfTask, type TaskInfo, type TaskQuery } from './task-info.ts';
 
 export type { JobTemplate, ParameterPiece } from '../protocol/job-split.ts';
 export type { Acquisition, LeasedJob } from './acquire.ts';
@@ -59,16 +59,30 @@ export interface Jobs {
   retry(owner: OwnerId, taskId: number, change?: ChangedTask): Promise<void>;
   /** Gives out no further job until {@link Jobs.resume}; what runs goes on. @throws {NotFound} @throws {Conflict} */
   pause(owner: OwnerId, taskId: number): Promise<void>;
+  /** @throws {NotFound} @throws {Conflict} also while it waits for a grant */
   resume(owner: OwnerId, taskId: number): Promise<void>;
+  /**
+   * Lets the jobs of a task with sealed secrets go, with what its owner signed for them.
+   *
+   * @throws {NotFound} @throws {Conflict} when it waits for none
+   */
+  grant(owner: OwnerId, taskId: number, grant: string): Promise<void>;
+  /** What the owner of a task with sealed secrets signed, null before that; undefined for another task. @throws {NotFound} */
+  grantOf(owner: OwnerId, taskId: number): Promise<string | null | undefined>;
 
   /**
    * Gives waiting jobs of a queue (and those for any queue) to a pilot, each with a lease: in turns one of each owner, the oldest of theirs
    * first. No job goes to two pilots.
    *
-   * @returns `withheld`: how many wait that may not go to it; `refused`: how many failed instead, because their rows were changed
+   * @returns `withheld`: how many wait that may not go to it as they need secrets, or, in `withheldSealed`, sealed ones; `refused`: how many failed instead, because their rows were changed
    * behind the server
    */
-  acquire(acquisition: Acquisition): Promise<{ jobs: LeasedJob[]; withheld: number; refused: number }>;
+  acquire(acquisition: Acquisition): Promise<{
+    jobs: LeasedJob[];
+    withheld: number;
+    withheldSealed: number;
+    refused: number;
+  }>;
   /**
    * Takes a pilot's report, which also renews the lease. A final report may be repeated.
    *
@@ -117,6 +131,8 @@ export function createJobs(dependencies: Omit<JobsContext, 'tell'> & { tell?: Te
     retry: (owner, taskId, change = {}) => retryTask(context, owner, taskId, change),
     pause: (owner, taskId) => pauseTask(context, owner, taskId),
     resume: (owner, taskId) => resumeTask(context, owner, taskId),
+    grant: (owner, taskId, grant) => grantTask(context, owner, taskId, grant),
+    grantOf: (owner, taskId) => grantOfTask(context.store, owner, taskId),
     acquire: (acquisition) => acquireJobs(context, acquisition),
     report: (pilotId, report) => reportJob(context, pilotId, report),
     failAttempt: (jobId, attempt, reason, options) => failAttempt(context, { jobId, attempt }, reason, options),

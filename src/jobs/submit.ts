@@ -7,6 +7,7 @@ import { insertJobs } from '../store/jobs.ts';
 import { holdQueue, readQueues } from '../store/queues.ts';
 import { readSandbox } from '../store/sandboxes.ts';
 import type { Database } from '../store/store.ts';
+import { awaitGrant } from '../store/task-grants.ts';
 import { countOpenJobs, insertTask, readTaskOfName } from '../store/tasks.ts';
 import type { JobsContext } from './context.ts';
 
@@ -25,6 +26,8 @@ export interface Submission {
   useSecrets: boolean;
   /** The only secrets that its jobs get, or null for all of its owner's. */
   secretIds: readonly string[] | null;
+  /** True when these are sealed by their owner: its jobs wait for what {@link Jobs.grant} is given. */
+  sealed?: boolean;
   template: JobTemplate;
 }
 
@@ -34,7 +37,17 @@ export async function submitTask(
   submission: Submission,
 ): Promise<{ taskId: number }> {
   const sandbox = checkThatItRuns(submission);
-  const { name, uniqueName, queue, jobCount, maxAttempts, useSecrets, secretIds, template } = submission;
+  const {
+    name,
+    uniqueName,
+    queue,
+    jobCount,
+    maxAttempts,
+    useSecrets,
+    secretIds,
+    sealed = false,
+    template,
+  } = submission;
   const now = clock();
   return store.grow(async (tx) => {
     const kept = sandbox === undefined ? undefined : await readSandbox(tx, sandbox);
@@ -49,9 +62,9 @@ export async function submitTask(
       owner_id: owner,
       name,
       unique_name: uniqueName ? 1 : 0,
-      state: 'ready',
+      state: sealed ? 'paused' : 'ready',
       queue,
-      use_secrets: useSecrets ? 1 : 0,
+      use_secrets: sealed ? 2 : useSecrets ? 1 : 0,
       secret_ids: secretIds && JSON.stringify(secretIds),
       parameters,
       sandbox: sandbox ?? null,
@@ -65,7 +78,8 @@ export async function submitTask(
       await checkName(tx, owner, name);
       throw new AlreadyExists(`outDS=${name} was submitted at the same moment; submit it once`);
     }
-    await insertJobs(tx, { taskId });
+    await insertJobs(tx, { taskId, state: sealed ? 'throttled' : 'activated' });
+    if (sealed) await awaitGrant(tx, { taskId });
     return { taskId };
   });
 }

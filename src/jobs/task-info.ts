@@ -3,6 +3,7 @@ import type { OwnerId } from '../protocol/ids.ts';
 import { isEndedJob, type TaskState } from '../protocol/states.ts';
 import { countJobsByState } from '../store/jobs.ts';
 import type { Database, Store } from '../store/store.ts';
+import { readGrant } from '../store/task-grants.ts';
 import { readTaskSecrets, readTasks, type TaskFilter } from '../store/tasks.ts';
 
 /** A task, for its owner. Times are milliseconds since 1970 UTC. */
@@ -68,6 +69,12 @@ export async function secretsOfTask(
   return { secretIds: found.secret_ids === null ? null : JSON.parse(found.secret_ids), queue: found.queue };
 }
 
+/** See {@link Jobs.grantOf}. */
+export async function grantOfTask(store: Store, owner: OwnerId, taskId: number): Promise<string | null | undefined> {
+  if (!(await readTaskSecrets(store.db, owner, taskId))) throw new NotFound(`you have no task ${taskId}`);
+  return (await readGrant(store.db, taskId))?.grant;
+}
+
 async function readTaskInfo(db: Database, owner: OwnerId, filter: TaskFilter, limit: number): Promise<TaskInfo[]> {
   if (Object.values(filter).some((values) => Array.isArray(values) && values.length === 0)) return [];
   const rows = await readTasks(db, owner, filter, limit);
@@ -83,7 +90,7 @@ async function readTaskInfo(db: Database, owner: OwnerId, filter: TaskFilter, li
     ownerName: row.display_name,
     state: row.state as TaskState,
     queue: row.queue,
-    usesSecrets: row.use_secrets === 1,
+    usesSecrets: row.use_secrets !== 0,
     maxAttempts: row.max_attempts,
     diagnosis: row.diagnosis,
     createdAt: row.created_at,

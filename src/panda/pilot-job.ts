@@ -19,6 +19,7 @@ export function toPilotJob(
     sealedSecrets?: SealedSecrets;
     secretsMaskedWhole?: number[];
     secretsLeftOut?: number;
+    secretsSealedLeftOut?: number;
   } = {},
 ): PandaJob {
   const files = [...job.outputs, job.logName];
@@ -77,6 +78,7 @@ export function toPilotJob(
     destinationDBlockToken: repeated('', files.length),
     dispatchDBlockTokenForOut: repeated('NULL', files.length),
     fileDestinationSE: repeated('NULL', files.length),
+    ...(job.grant && { grant: job.grant.word, serial: job.serial, grantAttempt: job.grant.attempt }),
     ...secrets,
   };
 }

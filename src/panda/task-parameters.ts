@@ -50,6 +50,8 @@ export function parseTaskParameters(parameters: Record<string, unknown>): TaskRe
     if (isGiven(parameters[name])) throw new InvalidArgument(`${name}: ${reason}`);
   }
   const secretNames = parseSecretNames(parameters['secretNames']);
+  const sealed = flag(parameters, 'sealed');
+  if (sealed && !secretNames) throw new InvalidArgument('sealed: the secrets must be named, in secretNames');
   return {
     name: parseTaskName(parameters['taskName']),
     uniqueName: flag(parameters, 'uniqueTaskName'),
@@ -60,11 +62,12 @@ export function parseTaskParameters(parameters: Record<string, unknown>): TaskRe
       : (count(parameters, 'maxAttempt', MAX_MAX_ATTEMPTS) ?? DEFAULT_MAX_ATTEMPTS),
     useSecrets: secretNames !== null || flag(parameters, 'useSecrets'),
     secretNames,
+    sealed,
     template: parseTemplate(parameters),
   };
 }
 
-const CHANGEABLE = ['site', 'includedSite', 'maxAttempt'];
+const CHANGEABLE = ['site', 'includedSite', 'maxAttempt', 'sealed'];
 
 /**
  * Reads the `new_parameters` of PanDA's `task/retry`: an object, or the JSON text of one. What a task runs stays as it was.
@@ -83,6 +86,7 @@ export function parseChangedParameters(given: string | Record<string, unknown>):
   return {
     ...(('site' in parameters || 'includedSite' in parameters) && { queue: parseQueue(parameters) }),
     ...(maxAttempts !== undefined && { maxAttempts }),
+    ...(flag(parameters, 'sealed') && { sealed: true }),
   };
 }
 

@@ -15,3 +15,6 @@ const BEGINNING = `${ARMOR_BEGIN}\n${FIRST_LINE}\n`;
 export function isSealedValue(value: string): boolean {
   return value.startsWith(BEGINNING);
 }
+
+/** The form of what somebody signed (a grant, a site's record), as far as the server looks at it: a pattern. */
+export const SIGNED_WORD = '^[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+$';

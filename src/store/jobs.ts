@@ -8,14 +8,14 @@ import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
 
 /** Makes a task's jobs, however many, serial 1 to `job_count`. */
-export const insertJobs = prepared<{ taskId: number }, never>((db, arg) => ({
+export const insertJobs = prepared<{ taskId: number; state: JobState }, never>((db, arg) => ({
   compile: () =>
     sql<never>`
     insert into jobs (task_id, owner_id, serial, state, queue, use_secrets, max_attempts, created_at, modified_at)
     with recursive serials (serial) as (
       select 1 union all select serial + 1 from serials
         where serial < (select job_count from tasks where id = ${arg('taskId')}))
-    select tasks.id, tasks.owner_id, serials.serial, 'activated', tasks.queue, tasks.use_secrets, tasks.max_attempts,
+    select tasks.id, tasks.owner_id, serials.serial, ${arg('state')}, tasks.queue, tasks.use_secrets, tasks.max_attempts,
       tasks.created_at, tasks.created_at
     from tasks, serials where tasks.id = ${arg('taskId')}`.compile(db),
 }));
@@ -59,13 +59,13 @@ export async function moveJobsOfTask(
 export async function reviveJobs(
   db: Database,
   taskId: number,
-  { attempts, queue }: { attempts: number; queue?: string | null | undefined },
+  { attempts, queue, state }: { attempts: number; queue?: string | null | undefined; state: JobState },
   now: number,
 ): Promise<number> {
   const result = await db
     .updateTable('jobs')
     .set((set) => ({
-      state: 'activated' satisfies JobState,
+      state,
       kill_requested: 0,
       max_attempts: set('attempt', '+', attempts),
       ...(queue !== undefined && { queue }),

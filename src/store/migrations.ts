@@ -33,6 +33,7 @@ export function migrationProvider(types: ColumnTypes): MigrationProvider {
         '0010-brought-files': statements(broughtFiles(types)),
         '0011-queue-states': statements(queueStates(types)),
         '0012-site-records': statements(siteRecords(types)),
+        '0013-sealed-secrets': statements(sealedSecrets(types)),
       };
     },
   };
@@ -405,5 +406,17 @@ function siteRecords({ int }: ColumnTypes): string[] {
       queue text primary key,
       record text not null,
       changed_at ${int} not null)`,
+  ];
+}
+
+/** Values that their owners' clients sealed, the grants of tasks that have such, and what a node says of a file that it made. */
+function sealedSecrets({ int }: ColumnTypes): string[] {
+  return [
+    `alter table secrets add column sealed ${int} not null default 0`,
+    'alter table job_files add column signature text',
+    `create table task_grants (
+      task_id ${int} primary key references tasks (id),
+      awaited ${int} not null,
+      grant_word text)`,
   ];
 }

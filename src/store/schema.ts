@@ -25,6 +25,7 @@ export interface Schema {
   pilot_proofs: PilotProofsTable;
   sandboxes: SandboxesTable;
   tasks: TasksTable;
+  task_grants: TaskGrantsTable;
   jobs: JobsTable;
   attempts: AttemptsTable;
   job_files: JobFilesTable;
@@ -79,6 +80,8 @@ interface SecretsTable extends AttributeColumns {
   current_version: number;
   /** Bytes of the current version's value. */
   size: number;
+  /** 1 when its owner's client sealed the value. */
+  sealed: Generated<number>;
   created_at: number;
   updated_at: number;
 }
@@ -287,7 +290,7 @@ interface TasksTable {
   state: string;
   /** The queue that it is for, or null for any. */
   queue: string | null;
-  /** 1 when its jobs get secrets. */
+  /** 1 when its jobs get secrets, 2 when they get sealed ones. */
   use_secrets: number;
   /** JSON list of secret ids when only those were asked for, else null: all. */
   secret_ids: string | null;
@@ -306,6 +309,15 @@ interface TasksTable {
   tag: Uint8Array | null;
 }
 
+/** What the owner of a task with sealed secrets signed: its jobs wait for it. */
+interface TaskGrantsTable {
+  task_id: number;
+  /** 1 while its owner has not signed, or not again after a retry. */
+  awaited: number;
+  /** The last one. */
+  grant_word: string | null;
+}
+
 interface JobsTable {
   id: Generated<number>;
   task_id: number;
@@ -314,7 +326,7 @@ interface JobsTable {
   serial: number;
   state: string;
   queue: string | null;
-  /** 1 when it gets secrets: as its task. */
+  /** As its task. */
   use_secrets: number;
   /** The attempt that runs, or ran last; 0 before the first. */
   attempt: Generated<number>;
@@ -362,6 +374,8 @@ interface JobFilesTable {
   location: string | null;
   size: number;
   created_at: number;
+  /** The statement of the node that made it, for its owner. */
+  signature: string | null;
   /** `TAGGED_COLUMNS` says what it covers. Null before the database had its installation key. */
   tag: Uint8Array | null;
 }

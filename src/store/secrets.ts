@@ -30,6 +30,7 @@ export interface SecretRow extends AttributeColumns {
   hashed_as: string;
   current_version: number;
   size: number;
+  sealed: number;
   updated_at: number;
   name_ciphertext: Uint8Array;
 }
@@ -40,6 +41,7 @@ const SECRET_COLUMNS = [
   'hashed_as',
   'current_version',
   'size',
+  'sealed',
   'updated_at',
   'name_ciphertext',
   ...ATTRIBUTE_NAMES,
@@ -75,6 +77,7 @@ export const insertSecret = prepared<
     nameCiphertext: Uint8Array;
     attributes: Attributes;
     size: number;
+    sealed: number;
     now: number;
   },
   never
@@ -89,16 +92,20 @@ export const insertSecret = prepared<
     hashed_as: 'string',
     current_version: 1,
     size: arg('size'),
+    sealed: arg('sealed'),
     created_at: arg('now'),
     updated_at: arg('now'),
   }),
 );
 
 /** Makes `version` the secret's current one. */
-export const advanceSecret = prepared<{ id: string; version: number; size: number; now: number }, never>((db, arg) =>
+export const advanceSecret = prepared<
+  { id: string; version: number; size: number; sealed: number; now: number },
+  never
+>((db, arg) =>
   db
     .updateTable('secrets')
-    .set({ current_version: arg('version'), size: arg('size'), updated_at: arg('now') })
+    .set({ current_version: arg('version'), size: arg('size'), sealed: arg('sealed'), updated_at: arg('now') })
     .where('id', '=', arg('id')),
 );
 

@@ -55,7 +55,7 @@ export async function lockTask(db: Database, owner: OwnerId, id: number, now: nu
     .set({ modified_at: now })
     .where('id', '=', id)
     .where('owner_id', '=', owner)
-    .returning(['id', 'owner_id', 'name', 'unique_name', 'state', 'queue', 'max_attempts', 'job_count'])
+    .returning(['id', 'owner_id', 'name', 'unique_name', 'state', 'queue', 'use_secrets', 'max_attempts', 'job_count'])
     .executeTakeFirst();
 }
 
@@ -112,6 +112,9 @@ export async function moveTaskToQueue(db: Database, id: number, queue: string | 
 export interface TemplateRow extends TaggedFields<'tasks'> {
   state: string;
   display_name: string;
+  max_attempts: number;
+  /** What its owner signed, where its secrets are sealed. */
+  grant_word: string | null;
 }
 
 /** @returns each with what is wrong with it, if something is: a job of such a task must not run */
@@ -135,6 +138,7 @@ const readTemplateRows = prepared<{ ids: readonly number[] }, TemplateRow & Pick
     db
       .selectFrom('tasks')
       .innerJoin('owners', 'owners.id', 'tasks.owner_id')
+      .leftJoin('task_grants', 'task_grants.task_id', 'tasks.id')
       .select([
         'tasks.id',
         'tasks.owner_id',
@@ -146,7 +150,9 @@ const readTemplateRows = prepared<{ ids: readonly number[] }, TemplateRow & Pick
         'tasks.job_count',
         'tasks.tag',
         'tasks.state',
+        'tasks.max_attempts',
         'owners.display_name',
+        'task_grants.grant_word',
       ])
       .where('tasks.id', 'in', arg('ids')),
 );

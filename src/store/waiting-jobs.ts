@@ -7,9 +7,12 @@ export interface Wanted {
   queue: string;
   /** 1 when it may have those that name no queue. */
   anyQueue: 0 | 1;
-  /** True for a pilot that may have jobs with secrets. */
-  withSecrets: boolean;
+  /** Which needs of secrets its jobs may have. */
+  secrets: SecretNeeds;
 }
+
+/** None; secrets that the server can open; those that it cannot. The column `use_secrets` says which a job has. */
+export type SecretNeeds = readonly (0 | 1 | 2)[];
 
 /** A job that was just taken. */
 export interface TakenJob {
@@ -20,7 +23,12 @@ export interface TakenJob {
   queue: string | null;
   attempt: number;
   use_secrets: number;
+  max_attempts: number;
 }
+
+/** A pilot may have the jobs of the first one, two or three needs. */
+const NEEDS: readonly SecretNeeds[] = [[0], [0, 1], [0, 1, 2]];
+const ALL: SecretNeeds = [0, 1, 2];
 
 /** Jobs that another transaction is taking at this moment are passed over: so many are looked at besides. */
 const PASSED_OVER = 16;
@@ -40,7 +48,7 @@ function placesFor({ queue, anyQueue }: Place): RawBuilder<unknown>[] {
 type Place = Pick<Wanted, 'queue' | 'anyQueue'>;
 
 /** Such ranges further divided by the need of secrets. */
-function listsFor(where: Place, secrets: readonly (0 | 1)[]): RawBuilder<unknown>[] {
+function listsFor(where: Place, secrets: SecretNeeds): RawBuilder<unknown>[] {
   return placesFor(where).flatMap((place) => secrets.map((use) => sql`${place} and use_secrets = ${sql.lit(use)}`));
 }
 
@@ -50,7 +58,7 @@ type OwnersArguments = { queue: string; anyQueue: 0 | 1; limit: number };
 function ownersQuery(
   db: Database,
   arg: <K extends keyof OwnersArguments>(name: K) => OwnersArguments[K],
-  withSecrets: boolean,
+  secrets: SecretNeeds,
 ) {
   const lists = placesFor({ queue: arg('queue'), anyQueue: arg('anyQueue') }).map((place, n) => {
     const name = sql.raw(`owners${n}`);
@@ -67,9 +75,9 @@ function ownersQuery(
   });
   const owners = lists.map(({ name, place }) => {
     const all = sql`select owner_id from ${name} where owner_id is not null`;
-    if (withSecrets) return all;
+    if (secrets.length === ALL.length) return all;
     return sql`${all} and exists (
-      select 1 from jobs where ${place} and jobs.owner_id = ${name}.owner_id and use_secrets = 0)`;
+      select 1 from jobs where ${place} and jobs.owner_id = ${name}.owner_id and use_secrets <= ${sql.lit(secrets.at(-1))})`;
   });
   return sql<{ owner_id: string }>`
     with recursive ${sql.join(lists.map(({ definition }) => definition))}
@@ -79,20 +87,17 @@ function ownersQuery(
     limit ${arg('limit')}`.compile(db);
 }
 
-const ownersOfAll = prepared<OwnersArguments, { owner_id: string }>((db, arg) => ({
-  compile: () => ownersQuery(db, arg, true),
-}));
-const ownersWithoutSecrets = prepared<OwnersArguments, { owner_id: string }>((db, arg) => ({
-  compile: () => ownersQuery(db, arg, false),
-}));
+const ownersBy = NEEDS.map((secrets) =>
+  prepared<OwnersArguments, { owner_id: string }>((db, arg) => ({ compile: () => ownersQuery(db, arg, secrets) })),
+);
 
 /** At most `limit` owners with waiting jobs for such a pilot: the one first whose turn in its queue was longest ago, or never. */
 export async function ownersInTurn(
   db: Database,
-  { queue, anyQueue, withSecrets }: Wanted,
+  { queue, anyQueue, secrets }: Wanted,
   limit: number,
 ): Promise<string[]> {
-  const find = withSecrets ? ownersOfAll : ownersWithoutSecrets;
+  const find = ownersBy[secrets.length - 1] as (typeof ownersBy)[0];
   return (await find(db, { queue, anyQueue, limit })).map(({ owner_id }) => owner_id);
 }
 
@@ -109,7 +114,7 @@ type TakeArguments = {
 function takeQuery(
   db: Database,
   arg: <K extends keyof TakeArguments>(name: K) => TakeArguments[K],
-  secrets: readonly (0 | 1)[],
+  secrets: SecretNeeds,
 ) {
   const lists = listsFor({ queue: arg('queue'), anyQueue: arg('anyQueue') }, secrets).map(
     (list) => sql`select id from (select id from jobs where ${list} and owner_id = ${arg('owner')}
@@ -121,11 +126,12 @@ function takeQuery(
       order by id limit ${arg('limit')} ${arg('skipLocked') === undefined ? sql`` : sql`for update skip locked`})
     update jobs set state = 'sent', attempt = attempt + 1, modified_at = ${arg('now')}
     where id in (select id from oldest) and state = 'activated'
-    returning id, task_id, owner_id, serial, queue, attempt, use_secrets`.compile(db);
+    returning id, task_id, owner_id, serial, queue, attempt, use_secrets, max_attempts`.compile(db);
 }
 
-const takeOfAll = prepared<TakeArguments, TakenJob>((db, arg) => ({ compile: () => takeQuery(db, arg, [0, 1]) }));
-const takeWithoutSecrets = prepared<TakeArguments, TakenJob>((db, arg) => ({ compile: () => takeQuery(db, arg, [0]) }));
+const takeBy = NEEDS.map((secrets) =>
+  prepared<TakeArguments, TakenJob>((db, arg) => ({ compile: () => takeQuery(db, arg, secrets) })),
+);
 
 /**
  * Takes an owner's oldest waiting jobs for their next attempt. Of two pilots that ask at the same moment, each job goes to one:
@@ -134,11 +140,12 @@ const takeWithoutSecrets = prepared<TakeArguments, TakenJob>((db, arg) => ({ com
 export async function takeJobsOf(
   db: Database,
   owner: string,
-  { queue, anyQueue, withSecrets }: Wanted,
+  { queue, anyQueue, secrets }: Wanted,
   { limit, now, skipLocked }: { limit: number; now: number; skipLocked: true | undefined },
 ): Promise<TakenJob[]> {
   const looked = skipLocked ? limit + PASSED_OVER : limit;
-  return (withSecrets ? takeOfAll : takeWithoutSecrets)(db, { queue, anyQueue, owner, limit, looked, now, skipLocked });
+  const take = takeBy[secrets.length - 1] as (typeof takeBy)[0];
+  return take(db, { queue, anyQueue, owner, limit, looked, now, skipLocked });
 }
 
 /** As {@link takeJobsOf}, of one task. */
@@ -147,7 +154,8 @@ export const takeJobsOfTask = prepared<
     queue: string;
     anyQueue: 0 | 1;
     taskId: number;
-    useSecrets: 0 | undefined;
+    /** The greatest of the needs that it may have. */
+    mostSecrets: number;
     limit: number;
     now: number;
     skipLocked: true | undefined;
@@ -159,11 +167,11 @@ export const takeJobsOfTask = prepared<
     with oldest as (
       select id from jobs where state = 'activated' and task_id = ${arg('taskId')}
         and (queue = ${arg('queue')} or (queue is null and ${arg('anyQueue')} = 1))
-        ${arg('useSecrets') === undefined ? sql`` : sql`and use_secrets = ${arg('useSecrets')}`}
+        and use_secrets <= ${arg('mostSecrets')}
       order by id limit ${arg('limit')} ${arg('skipLocked') === undefined ? sql`` : sql`for update skip locked`})
     update jobs set state = 'sent', attempt = attempt + 1, modified_at = ${arg('now')}
     where id in (select id from oldest) and state = 'activated'
-    returning id, task_id, owner_id, serial, queue, attempt, use_secrets`.compile(db),
+    returning id, task_id, owner_id, serial, queue, attempt, use_secrets, max_attempts`.compile(db),
 }));
 
 /** Puts an owner behind all others of a queue. Last in its transaction: pilots that give the same owner a turn wait for each other here. */
@@ -181,7 +189,7 @@ export async function countWaiting(
   db: Database,
   where: Pick<Wanted, 'queue' | 'anyQueue'>,
   limit: number,
-  secrets: readonly (0 | 1)[] = [0, 1],
+  secrets: SecretNeeds = ALL,
 ): Promise<number> {
   const lists = listsFor(where, secrets).map(
     (list) => sql`select 1 as one from (select id from jobs where ${list} limit ${limit}) list`,

@@ -1,5 +1,6 @@
 import { Forbidden, NotFound } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
+import { isSealedValue } from '../protocol/sealed-value.ts';
 import { isTrusted, trustedQueues } from '../protocol/trusted-queues.ts';
 import { secretIdOf } from '../sealing/data-key.ts';
 import { openName } from '../sealing/value-format.ts';
@@ -15,6 +16,8 @@ export interface JobSecretsRequest {
   secretIds: readonly string[] | null;
   /** Where it runs. */
   queue: string;
+  /** True for a job with a grant, which gets sealed secrets alone; others get those alone that are not. */
+  sealed?: boolean | undefined;
 }
 
 export interface JobSecrets {
@@ -22,6 +25,8 @@ export interface JobSecrets {
   secrets: OpenedSecret[];
   /** The number of its owner's secrets that do not go to that queue, where it asked for all. */
   leftOut: number;
+  /** The number of those that it does not get because they are sealed. */
+  sealedLeftOut: number;
 }
 
 /**
@@ -34,7 +39,7 @@ export interface JobSecrets {
 export async function openJobSecrets(
   reading: Reading,
   owner: OwnerId,
-  { secretIds: asked, queue }: JobSecretsRequest,
+  { secretIds: asked, queue, sealed = false }: JobSecretsRequest,
 ): Promise<JobSecrets> {
   const kept = await reading.current.of(owner);
   const secretIds = asked && (await currentIds(reading, owner, kept, asked));
@@ -51,7 +56,10 @@ export async function openJobSecrets(
   const wanted = secretIds && new Set(secretIds);
   const meant = kept.filter(({ id }) => !wanted || wanted.has(id));
   const given = meant.filter(({ id }) => goes.get(id));
-  return { secrets: await openAll(reading, owner, given), leftOut: meant.length - given.length };
+  const opened = await openAll(reading, owner, given);
+  const secrets = opened.filter(({ value }) => isSealedValue(value.reveal()) === sealed);
+  const sealedLeftOut = sealed ? 0 : opened.length - secrets.length;
+  return { secrets, leftOut: meant.length - given.length, sealedLeftOut };
 }
 
 /**

@@ -1,9 +1,10 @@
 import { appendAudit } from '../audit/audit.ts';
-import { DecryptionFailed, NotFound } from '../protocol/errors.ts';
+import { Conflict, DecryptionFailed, NotFound } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { KEPT_VERSIONS } from '../protocol/limits.ts';
 import type { WireName } from '../protocol/names.ts';
 import type { Plaintext } from '../protocol/plaintext.ts';
+import { isSealedValue } from '../protocol/sealed-value.ts';
 import {
   type AttributeChange,
   type Attributes,
@@ -49,6 +50,8 @@ export interface SecretInfo {
   version: number;
   /** Bytes of the value as sent. */
   size: number;
+  /** True when its owner's client sealed the value: this system cannot open it. */
+  sealed: boolean;
   createdAt: number;
   updatedAt: number;
 }
@@ -60,6 +63,7 @@ export interface SecretInfo {
  * from and the secret that must still be there; without it the secret is made when it is not there
  * @throws {InvalidValue} {@link checkValue}
  * @throws {DecryptionFailed} when the secret's row was changed behind the vault
+ * @throws {Conflict} when the value is plain and the secret's current one sealed: a program that does not seal took its place
  * @throws {QuotaExceeded} when the owner would keep too many secrets or too many bytes
  * @throws {NotFound} when the secret to restore was deleted meanwhile
  */
@@ -74,12 +78,14 @@ export async function setSecret(
   const { attributes: change = {}, restored } = options;
   checkValue(value.reveal());
   const size = utf8Length(value.reveal());
+  const sealed = isSealedValue(value.reveal()) ? 1 : 0;
 
   return underActiveKey(changing, owner, 'grow', async (tx, dataKey, head) => {
     const now = clock();
     const { found, replaced, nameHash } = await findSecret(tx, dataKey, name);
     if (restored && found?.id !== restored.id) throw new NotFound('the secret was deleted before it was restored');
     const rows = found ? [found, ...replaced] : [];
+    if (sealed === 0 && rows.some((row) => row.sealed === 1)) throw wasSealed();
     const sizeBefore = rows.reduce((sum, row) => sum + row.size, 0);
     await checkQuota(tx, owner, { added: 1 - rows.length, grown: size - sizeBefore });
     for (const row of replaced) await deleteSecretRow(tx, owner, row.id);
@@ -88,10 +94,20 @@ export async function setSecret(
     const version = (found?.current_version ?? 0) + 1;
     const attributes = found ? await bindAttributes(tx, dataKey, found, name, change) : { ...NO_ATTRIBUTES, ...change };
     if (found) {
-      await advanceSecret(tx, { id, version, size, now });
+      await advanceSecret(tx, { id, version, size, sealed, now });
     } else {
       const nameCiphertext = sealName(dataKey, { nameHash, attributes }, name);
-      const row = { id, ownerId: owner, dataKeyId: dataKey.id, nameHash, nameCiphertext, attributes, size, now };
+      const row = {
+        id,
+        ownerId: owner,
+        dataKeyId: dataKey.id,
+        nameHash,
+        nameCiphertext,
+        attributes,
+        size,
+        sealed,
+        now,
+      };
       await insertSecret(tx, row);
     }
     const ciphertext = sealValue(dataKey, { nameHash, version, attributes }, secret);
@@ -162,6 +178,7 @@ export async function listSecrets(
     attributes: row.attributes,
     version: row.current_version,
     size: row.size,
+    sealed: row.sealed === 1,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   }));
@@ -241,6 +258,13 @@ async function openEach(
 function ciphertextOf({ ciphertext }: SealedSecret): Uint8Array {
   if (ciphertext) return ciphertext;
   throw new DecryptionFailed('a secret does not open: its current version is missing from the database');
+}
+
+function wasSealed(): Conflict {
+  return new Conflict(
+    'the secret was sealed by its owner, and this value is not: nothing was changed. Set it with a pbook that has your key ' +
+      '("pbook keys import"), or delete the secret first',
+  );
 }
 
 /** For the audit: those that went because another of their name had replaced them. */

@@ -63,7 +63,7 @@ eachStore('jobs with secrets are withheld from a pilot that may not have them, a
   const acquisition = { pilotId: 'p', queue: 'default', node: 'n', count: 9, mayHaveSecrets: false };
   const first = await farm.jobs.acquire(acquisition);
   assert.deepEqual([first.jobs.map((job) => job.taskId), first.withheld], [[plain], 2]);
-  assert.deepEqual(await farm.jobs.acquire(acquisition), { jobs: [], withheld: 2, refused: 0 });
+  assert.deepEqual(await farm.jobs.acquire(acquisition), { jobs: [], withheld: 2, withheldSealed: 0, refused: 0 });
   const trusted = await farm.acquire('q');
   assert.deepEqual(
     trusted.map((job) => [job.usesSecrets, job.secretIds]),
@@ -81,5 +81,5 @@ eachStore('a pilot that asks while nothing waits writes nothing', async (t, data
     store: { ...farm.store, grow: () => assert.fail('a write') },
   });
   const acquisition = { pilotId: 'p', queue: 'default', node: 'n', count: 9, mayHaveSecrets: true };
-  assert.deepEqual(await jobs.acquire(acquisition), { jobs: [], withheld: 0, refused: 0 });
+  assert.deepEqual(await jobs.acquire(acquisition), { jobs: [], withheld: 0, withheldSealed: 0, refused: 0 });
 });

@@ -11,7 +11,12 @@ eachStore('a paused queue takes tasks and gives out no job until it is opened', 
   const { queue: paused } = await setQueue(store, clock, 'gpu', { state: 'paused' });
   const named = await submit({ queue: 'gpu' });
   const any = await submit();
-  assert.deepEqual(await jobs.acquire({ ...PILOT, state: paused.state }), { jobs: [], withheld: 0, refused: 0 });
+  assert.deepEqual(await jobs.acquire({ ...PILOT, state: paused.state }), {
+    jobs: [],
+    withheld: 0,
+    withheldSealed: 0,
+    refused: 0,
+  });
   assert.deepEqual(await queueLoad(store, paused), { waiting: 0, running: 0 });
 
   const { queue } = await setQueue(store, clock, 'gpu', { state: 'open' });

@@ -62,6 +62,8 @@ test('secrets are all, none, or those named, as files too', () => {
   const named = parse({ secretNames: ['A', '___file___:b', 'A'] });
   assert.deepEqual([named.useSecrets, named.secretNames], [true, ['A', '___file___:b']]);
   assert.throws(() => parse({ secretNames: [] }), /at least one/);
+  assert.deepEqual([named.sealed, parse({ secretNames: ['A'], sealed: true }).sealed], [false, true]);
+  assert.throws(() => parse({ useSecrets: true, sealed: true }), /sealed: the secrets must be named/);
   assert.throws(() => parse({ secretNames: ['a=b'] }), { code: 'ERR_INVALID_NAME' });
 });
 

@@ -121,6 +121,16 @@ async function submitTasks(user: Transport): Promise<[one: number, two: number]>
     const parameters = { ...taskParameters(name, 'true', ['out.txt']), useSecrets: true, site: queue };
     return (await user.post('task/submit', { task_parameters: parameters })).data;
   };
+  const sealed = {
+    ...taskParameters('user.alice.sealed', 'true', ['out.txt']),
+    secretNames: ['TOKEN'],
+    sealed: true,
+    site: 'default',
+  };
+  const { data: task_id } = await user.post('task/submit', { task_parameters: sealed });
+  await user.post('task/grant', { task_id, grant: 'eyJ9.c2ln' });
+  await user.get('task/get_details', { task_id, include_parameters: true });
+  await user.post('task/kill', { task_id });
   return [await submit('user.alice.one', 'trusted'), await submit('user.alice.two', 'default')];
 }
 

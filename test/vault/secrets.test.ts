@@ -53,12 +53,13 @@ eachStore('the list tells version, size and times without values', async (t, dat
   assert.deepEqual(
     listed.map(({ id, ...rest }) => rest),
     [
-      { name: 'A', attributes: NO_ATTRIBUTES, version: 2, size: 6, createdAt: 1000, updatedAt: 2000 },
+      { name: 'A', attributes: NO_ATTRIBUTES, version: 2, size: 6, sealed: false, createdAt: 1000, updatedAt: 2000 },
       {
         name: '___file___:key',
         attributes: NO_ATTRIBUTES,
         version: 1,
         size: 4,
+        sealed: false,
         createdAt: 1000,
         updatedAt: 1000,
       },

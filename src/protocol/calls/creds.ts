@@ -74,6 +74,9 @@ const ListedSecret = Type.Object({
   kind: Type.Enum(['string', 'file']),
   version: Version,
   size: Size,
+  sealed: Type.Boolean({
+    description: 'extension: true when its owner sealed the value, which this system cannot open',
+  }),
   ...AttributeAnswers,
   created_at: Time,
   updated_at: Time,

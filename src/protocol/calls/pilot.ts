@@ -54,6 +54,20 @@ const PilotJob = Type.Object(
           'the places, from 0, among the sorted names of its secrets, of those of which logs hide the value alone',
       }),
     ),
+    grant: Type.Optional(
+      Type.String({
+        description: "extension: the grant of the job's owner; with it the job gets sealed secrets alone",
+      }),
+    ),
+    serial: Type.Optional(
+      Type.Integer({ ...Id, description: 'extension, with a grant: which of its jobs it is, from 1' }),
+    ),
+    grantAttempt: Type.Optional(
+      Type.Integer({ description: 'extension, with a grant: which attempt it is since that was signed, from 1' }),
+    ),
+    secretsSealedLeftOut: Type.Optional(
+      Type.Integer({ description: "how many of its owner's secrets it does not get, as they are sealed" }),
+    ),
     secretsLeftOut: Type.Optional(
       Type.Integer({ description: "how many of its owner's secrets it does not get, as they do not go to this queue" }),
     ),
@@ -87,6 +101,11 @@ export const acquireJobs = call({
     job_type: Text,
     via_topic: Flag,
     remaining_time: Whole,
+    sealed: Type.Optional(
+      Type.Boolean({
+        description: 'extension: true of a pilot that has a key of its site, and may have jobs with grants',
+      }),
+    ),
     sealing_keys: Type.Optional(
       Type.Array(
         Type.Object({

@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
-import { MAX_JSON_BODY_BYTES } from '../limits.ts';
-import { call, type Data, Id, MAX_WHOLE, orNull } from './call.ts';
+import { MAX_GRANT_CHARS, MAX_JSON_BODY_BYTES } from '../limits.ts';
+import { SIGNED_WORD } from '../sealed-value.ts';
+import { call, type Data, Id, MAX_WHOLE, Nothing, orNull } from './call.ts';
 
 const TaskId = Type.Integer({ ...Id, description: 'jediTaskID' });
 const Time = Type.String({ description: 'UTC, YYYY-MM-DD HH:MM:SS' });
@@ -50,6 +51,11 @@ const TaskDetails = Type.Object({
       },
       { description: 'extension, with include_status: how many jobs are where' },
     ),
+  ),
+  grant: Type.Optional(
+    orNull(Type.String(), {
+      description: 'extension, with include_parameters, of a task with sealed secrets: the grant that it has, or null',
+    }),
   ),
 });
 
@@ -145,7 +151,7 @@ export const retryTask = call({
     task_id: TaskId,
     new_parameters: Type.Optional(
       Type.Union([Type.String(), Type.Record(Type.String(), Type.Any()), Type.Null()], {
-        description: 'site and maxAttempt: an object, or the JSON text of one',
+        description: 'site, maxAttempt and sealed: an object, or the JSON text of one',
       }),
     ),
     no_child_retry: Type.Optional(Type.Boolean()),
@@ -155,6 +161,23 @@ export const retryTask = call({
     ignore_hard_exhausted: Type.Optional(Type.Boolean()),
   }),
   answer: Done,
+});
+
+export const grantTask = call({
+  path: 'task/grant',
+  http: 'POST',
+  maxBodyBytes: MAX_GRANT_CHARS + 1024,
+  panda: false,
+  summary: 'Lets the jobs of a task with sealed secrets go, with what its owner signed for them.',
+  parameters: Type.Object({
+    task_id: TaskId,
+    grant: Type.String({
+      pattern: SIGNED_WORD,
+      maxLength: MAX_GRANT_CHARS,
+      description: 'payload.signature, each base64url',
+    }),
+  }),
+  answer: Nothing,
 });
 
 export const pauseTask = call({

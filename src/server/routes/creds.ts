@@ -77,6 +77,7 @@ export function credsRoutes(
       ...splitWireName(secret.name),
       version: secret.version,
       size: secret.size,
+      sealed: secret.sealed,
       ...toldAttributes(secret.attributes),
       created_at: isoTime(secret.createdAt),
       updated_at: isoTime(secret.updatedAt),

@@ -36,6 +36,7 @@ export async function pilotRoutes(
         count: args.n_jobs ?? 1,
         taskId: args.task_id ?? undefined,
         offer: keys && { keys, proven: caller.proven === true },
+        sealed: args.sealed === true,
       },
     );
     if ('none' in answer) return refused(answer.none);

@@ -36,10 +36,15 @@ export function taskRoutes(app: FastifyInstance, { jobs, vault }: { jobs: Jobs; 
     succeeded((await jobs.getTask(ownerOf(request), taskId)).state),
   );
 
-  route(app, calls.getTaskDetails, async ({ task_id: taskId, include_status }, request) => {
+  route(app, calls.getTaskDetails, async ({ task_id: taskId, include_parameters, include_status }, request) => {
     const owner = ownerOf(request);
     const [task, ofTask] = await Promise.all([jobs.getTask(owner, taskId), jobs.jobsOf(owner, taskId)]);
-    return succeeded({ ...toTaskDetails(task, ofTask), ...(include_status && { jobs: task.jobs }) });
+    const grant = include_parameters ? await jobs.grantOf(owner, taskId) : undefined;
+    return succeeded({
+      ...toTaskDetails(task, ofTask),
+      ...(include_status && { jobs: task.jobs }),
+      ...(grant !== undefined && { grant }),
+    });
   });
 
   route(app, calls.getTasksDetailedInfoSince, async ({ since, filters, n_tasks: limit }, request) => {
@@ -75,6 +80,11 @@ export function taskRoutes(app: FastifyInstance, { jobs, vault }: { jobs: Jobs; 
     }
     await jobs.retry(owner, taskId, change);
     return succeeded(Object.keys(change).length > 0 ? TAKEN_UP_AGAIN : DONE, 'the jobs that did not finish run again');
+  });
+
+  route(app, calls.grantTask, async ({ task_id: taskId, grant }, request) => {
+    await jobs.grant(ownerOf(request), taskId, grant);
+    return succeeded(null, 'the task has its grant');
   });
 
   route(app, calls.pauseTask, async ({ task_id: taskId }, request) => {
