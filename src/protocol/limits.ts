@@ -29,7 +29,7 @@ export const SHOWN_VALUE_CHARS = 50;
 export const MIN_MASKED_CHARS = 6;
 /**
  * The most bytes of a job's secrets and their encodings with which the log masker looks for every encoding: enough for
- * a megabyte of secrets, at 14 bytes of memory for each. Beyond it, values are masked as they are.
+ * a megabyte of secrets, at 14 bytes of memory for each that a text leads to. Beyond it, values are masked as they are.
  */
 export const MAX_MASKED_FORMS_BYTES = 24 * 1024 * 1024;
 

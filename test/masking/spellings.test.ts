@@ -54,6 +54,16 @@ test('a secret is hidden however each of its characters is written, in any piece
   );
 });
 
+test('an escape behind a backslash of the secret itself is read, near its beginning and far from it', () => {
+  for (const secret of ['ab\\cdefghij', 'correct-horse-battery-of-a-large-car\\staple']) {
+    const written = secret.replace(/\\(.)/, (_all, char: string) => `\\\\x${hexOf(char)}`);
+    assert.equal(
+      masked([named('S', secret)], Buffer.from(`some text <${written}> and more\n`), 100),
+      'some text <***> and more\n',
+    );
+  }
+});
+
 test('dumps in words of four and eight bytes, and of characters without offsets, show nothing, in any pieces', () => {
   const secret = 'pässw-rd:9';
   const dumps = [
