@@ -1,5 +1,5 @@
 import type { Automaton } from './automaton.ts';
-import { MOST_DUMP_COLUMNS, mayBecomeDump, readDumpLine } from './dump-lines.ts';
+import { type DumpLine, MOST_DUMP_COLUMNS, mayBecomeDump, type Reading, readDumpLine } from './dump-lines.ts';
 import { LINE_FEED, NOWHERE } from './signs.ts';
 
 /** Finds patterns in the bytes that dumps show (`dump-lines.ts`), over the lines of one dump. */
@@ -17,17 +17,23 @@ export interface DumpSearch {
 /** So many bytes of a dump are of a secret by chance only where secrets are very many: what is shown of it before is no more. */
 const LEAST_HELD_BYTES = 3;
 
+/** One dump in one reading, as far as a pattern may have begun in it. */
+interface Track {
+  /** Of the automaton. */
+  state: number;
+  /** By byte that the dump showed so far: where it stands, and in the other column (-1: in none), and on which line. */
+  starts: number[];
+  ends: number[];
+  others: number[];
+  lines: number[];
+}
+
 /** @param found is told of each stretch of a line that shows bytes of a match */
 export function createDumpSearch(
   { stepOver, depths, longestEnding }: Automaton,
   found: (start: number, end: number, state: number) => void,
 ): DumpSearch {
-  let state = 0;
-  /** By byte that the dump showed so far: where it stands, and in the other column (-1: in none), and on which line. */
-  let starts: number[] = [];
-  let ends: number[] = [];
-  let others: number[] = [];
-  let lines: number[] = [];
+  let tracks = new Map<Reading, Track>();
   let line = 0;
   /** A line begins there that is not read yet; -1: the next one is to be looked for, from `searched` on. */
   let next = 0;
@@ -35,15 +41,14 @@ export function createDumpSearch(
   let open: number = NOWHERE;
 
   function forget(): void {
-    state = 0;
-    starts = [];
-    ends = [];
-    others = [];
-    lines = [];
+    if (tracks.size > 0) tracks = new Map();
   }
 
-  function mark(length: number): void {
+  function mark({ state, starts, ends, others, lines }: Track, length: number): void {
     const last = starts.length;
+    const tell = (start: number, end: number) => {
+      if (end > 0) found(start, end, state);
+    };
     for (let first = last - length; first < last; ) {
       let after = first + 1;
       while (after < last && lines[after] === lines[first]) after++;
@@ -54,27 +59,31 @@ export function createDumpSearch(
     }
   }
 
-  function tell(start: number, end: number): void {
-    if (end > 0) found(start, end, state);
-  }
-
   /** @returns true when it is of a dump */
   function readLine(text: Buffer, from: number, to: number): boolean {
     if (to - from > MOST_DUMP_COLUMNS) return false;
-    const dump = readDumpLine(text.toString('latin1', from, to), state !== 0);
-    if (dump === undefined) return false;
+    const dumps = readDumpLine(text.toString('latin1', from, to), tracks.size > 0);
     line += 1;
-    for (let index = 0; index < dump.bytes.length; index++) {
-      state = stepOver(state, dump.bytes[index] as number);
-      starts.push(from + (dump.starts[index] as number));
-      ends.push(from + (dump.ends[index] as number));
-      others.push(dump.textColumn < 0 ? -1 : from + dump.textColumn + index);
-      lines.push(line);
-      const length = longestEnding[state] as number;
-      if (length > 0) mark(length);
+    const before = tracks;
+    tracks = new Map();
+    for (const dump of dumps) {
+      const track = before.get(dump.as) ?? { state: 0, starts: [], ends: [], others: [], lines: [] };
+      readBytes(track, dump, from);
+      if (depths[track.state] !== 0) tracks.set(dump.as, track);
     }
-    if (depths[state] === 0) forget();
-    return true;
+    return dumps.length > 0;
+  }
+
+  function readBytes(track: Track, dump: DumpLine, from: number): void {
+    for (const [index, byte] of dump.bytes.entries()) {
+      track.state = stepOver(track.state, byte);
+      track.starts.push(from + (dump.starts[index] as number));
+      track.ends.push(from + (dump.ends[index] as number));
+      track.others.push(dump.textColumn < 0 ? -1 : from + dump.textColumn + index);
+      track.lines.push(line);
+      const length = longestEnding[track.state] as number;
+      if (length > 0) mark(track, length);
+    }
   }
 
   return {
@@ -112,17 +121,21 @@ export function createDumpSearch(
         searched = to;
         if (lineFeed < 0) break;
       }
-      const depth = depths[state] as number;
-      if (depth >= LEAST_HELD_BYTES) open = Math.min(open, starts[starts.length - depth] as number);
+      for (const { state, starts } of tracks.values()) {
+        const depth = depths[state] as number;
+        if (depth >= LEAST_HELD_BYTES) open = Math.min(open, starts[starts.length - depth] as number);
+      }
     },
     open: () => open,
     needed: () => (next < 0 ? NOWHERE : next),
     shift(by) {
       if (next >= 0) next -= by;
       searched = Math.max(0, searched - by);
-      for (const places of [starts, ends])
-        for (let at = 0; at < places.length; at++) places[at] = (places[at] as number) - by;
-      others = others.map((place) => (place < 0 ? -1 : Math.max(-1, place - by)));
+      for (const track of tracks.values()) {
+        for (const places of [track.starts, track.ends])
+          for (let at = 0; at < places.length; at++) places[at] = (places[at] as number) - by;
+        track.others = track.others.map((place) => (place < 0 ? -1 : Math.max(-1, place - by)));
+      }
     },
     reset() {
       forget();

@@ -25,7 +25,7 @@ const SOURCE = [
   String.raw`\\`,
   '%(?=[0-9a-fA-F]{2}|u)',
   '&(?=[#a-zA-Z0-9]{2,10};)',
-  String.raw`\n(?:(?=0[0-9a-fA-F]{5}| +(?:0x|[0-9a-f]{2}[ \r\n])| (?: [ \\][!-~]|[0-3][0-7]{2}) [ 0-3])|(?<=${DIGIT.repeat(LEAST_DIGITS)}\r?\n))`,
+  String.raw`\n(?:(?=0[0-9a-fA-F]{3}(?:[0-9a-fA-F]{2}|[: ])| +(?:0x|-?[0-9a-f]{1,20}[ \r\n,])| (?: (?:[ \\][!-~]|[a-z]{2})|[0-3][0-7]{2}) [ 0-3])|(?<=${DIGIT.repeat(LEAST_DIGITS)}\r?\n))`,
 ].join('|');
 
 /** Where escapes are as dense as this, looking at each byte costs less than beginning a search. */
