@@ -3,6 +3,7 @@ import { createAutomaton } from './automaton.ts';
 import { createBlockFilter } from './block-filter.ts';
 import type { Pattern } from './forms.ts';
 import { createTail } from './held-tail.ts';
+import { linedValuesOf } from './lined-values.ts';
 import { collectPatterns, type NamedSecret } from './patterns.ts';
 import { createSearch } from './search.ts';
 
@@ -30,8 +31,10 @@ export interface FindStream {
 export function createFinder(secrets: Iterable<NamedSecret>): Finder {
   const all = [...secrets];
   const { patterns } = collectPatterns(all);
-  const automaton = createAutomaton(patterns);
-  const filter = createBlockFilter(patterns);
+  const lined = linedValuesOf(patterns);
+  const searched = lined.seen.size === 0 ? patterns : new Set([...patterns, ...lined.seen]);
+  const automaton = createAutomaton(searched);
+  const filter = createBlockFilter(searched);
   const namesOf = createOwners(all);
 
   function stream(): FindStream {
@@ -39,7 +42,7 @@ export function createFinder(secrets: Iterable<NamedSecret>): Finder {
     let finds: Find[] = [];
     /** Of the beginning of the held tail in the stream. */
     let offset = 0;
-    const search = createSearch(automaton, filter, (start, end, state) => {
+    const search = createSearch(automaton, filter, lined, (start, end, state) => {
       const names = new Set<WireName>();
       for (let each = state; each > 0; each = automaton.fallbackOf(each)) {
         for (const name of namesOf(automaton.patternOf(each))) names.add(name);

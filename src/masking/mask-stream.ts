@@ -1,6 +1,7 @@
 import type { Automaton } from './automaton.ts';
 import type { BlockFilter } from './block-filter.ts';
 import { createTail } from './held-tail.ts';
+import type { LinedValues } from './lined-values.ts';
 import { createRuns } from './runs.ts';
 import { createSearch } from './search.ts';
 
@@ -25,10 +26,10 @@ export interface MaskStream {
  * Every byte that belongs to a match of any pattern is masked, and each unbroken run of such bytes becomes one
  * {@link MASK}: of overlapping secrets nothing remains.
  */
-export function createMaskStream(automaton: Automaton, filter: BlockFilter): MaskStream {
+export function createMaskStream(automaton: Automaton, filter: BlockFilter, lined: LinedValues): MaskStream {
   const tail = createTail();
   const runs = createRuns();
-  const search = createSearch(automaton, filter, (start, end) => runs.add(Math.max(0, start), end));
+  const search = createSearch(automaton, filter, lined, (start, end) => runs.add(Math.max(0, start), end));
   /** The last thing shown was a mask, which a run that follows at once continues. */
   let masking = false;
 

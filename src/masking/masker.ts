@@ -2,6 +2,7 @@ import { Transform } from 'node:stream';
 import type { WireName } from '../protocol/names.ts';
 import { createAutomaton } from './automaton.ts';
 import { createBlockFilter } from './block-filter.ts';
+import { linedValuesOf } from './lined-values.ts';
 import { createMaskStream, type MaskStream } from './mask-stream.ts';
 import { collectPatterns, type NamedSecret } from './patterns.ts';
 
@@ -12,7 +13,7 @@ export type { NamedSecret } from './patterns.ts';
 export interface Masker {
   /** A new stream, with a state of its own: one for stdout, one for stderr. */
   stream(): MaskStream;
-  /** Secrets that are too short or too common to be masked as they are (`takeApart` finds nothing of them that stands in one line). */
+  /** Secrets that are too short or too common to be masked as they are (`takeApart` finds nothing of them, or lines that are too short). */
   readonly unmaskable: readonly WireName[];
   /** Secrets so large that they are masked as they are, but not in every encoding (`MAX_MASKED_FORMS_BYTES`). */
   readonly partlyMasked: readonly WireName[];
@@ -21,16 +22,17 @@ export interface Masker {
 /**
  * Prepares to mask `secrets`: once per job, as it takes a moment when they are many.
  *
- * Masked are the value itself, each line of it and each string inside a value that is a JSON document, where these have at
- * least `MIN_MASKED_CHARS` characters and are not such as `true` or `{`; all of them also JSON-escaped, quoted by Python or a shell, URL-encoded, in
- * base64 and base64url at any alignment, and in hex. A file is masked as it was sent and by its content. Everything else
- * passes byte for byte.
+ * Masked are the value itself, also where it was printed over lines, and those parts of it that `takeApart` chooses; all of them in each
+ * spelling of their characters, in base64 and base64url at any alignment, in hex and in dumps. A file is masked as it was sent and by its
+ * content. Everything else passes byte for byte.
  */
 export function createMasker(secrets: Iterable<NamedSecret>): Masker {
   const { patterns, unmaskable, partlyMasked } = collectPatterns(secrets);
-  const automaton = createAutomaton(patterns);
-  const filter = createBlockFilter(patterns);
-  return { stream: () => createMaskStream(automaton, filter), unmaskable, partlyMasked };
+  const lined = linedValuesOf(patterns);
+  const searched = lined.seen.size === 0 ? patterns : new Set([...patterns, ...lined.seen]);
+  const automaton = createAutomaton(searched);
+  const filter = createBlockFilter(searched);
+  return { stream: () => createMaskStream(automaton, filter, lined), unmaskable, partlyMasked };
 }
 
 /** A new stream of `masker` as a part of a `node:stream` pipeline. */

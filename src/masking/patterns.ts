@@ -114,21 +114,25 @@ function takeApart({ name, value, mask }: NamedSecret): TakenApart {
   const isFile = splitWireName(name).kind === 'file';
   const asSent = partsOf(sent, isFile ? 'whole' : mask);
   const parts: Part[] = asSent.hidden.map(({ part }) => part);
-  if (!isFile) return { name, size, parts, maskable: inOneLine(parts), isCut: asSent.isCut };
+  if (!isFile) return { name, size, parts, maskable: canBeHidden(parts), isCut: asSent.isCut };
   const content = Buffer.from(sent, 'base64');
   const text = asText(content);
   if (text !== undefined) {
     const inside = partsOf(text, mask);
     const found = inside.hidden.map(({ part }) => part);
-    return { name, size, parts: [...parts, ...found], maskable: inOneLine(found), isCut: inside.isCut };
+    return { name, size, parts: [...parts, ...found], maskable: canBeHidden(found), isCut: inside.isCut };
   }
   if (content.length >= MIN_MASKED_CHARS) parts.push(content);
-  return { name, size, parts, maskable: inOneLine(parts), isCut: false };
+  return { name, size, parts, maskable: canBeHidden(parts), isCut: false };
 }
 
-/** A text of several lines is in no line of a log as it is. */
-function inOneLine(parts: readonly Part[]): boolean {
-  return parts.some((part) => typeof part === 'string' && !hasLineEnd(part));
+/** A text of several lines is hidden line by line where all of it is printed, by those lines that are not too short. */
+function canBeHidden(parts: readonly Part[]): boolean {
+  return parts.some(
+    (part) =>
+      typeof part === 'string' &&
+      (!hasLineEnd(part) || part.split(/[\r\n]/).some((line) => line.trim().length >= MIN_MASKED_CHARS)),
+  );
 }
 
 function asText(bytes: Uint8Array): string | undefined {

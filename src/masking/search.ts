@@ -3,6 +3,7 @@ import { type BlockFilter, nextCandidate, viewOf } from './block-filter.ts';
 import { CONTEXT_BYTES } from './block-lines.ts';
 import { createDumpSearch } from './dump-search.ts';
 import { createLandmarks } from './landmarks.ts';
+import { createLineSearch, type LinedValues } from './lined-values.ts';
 import { KIND, LINE_END } from './signs.ts';
 import { createSpelledSearch, UNREAD } from './spelled-search.ts';
 
@@ -33,8 +34,10 @@ export type Found = (start: number, end: number, state: number) => void;
  * The filter leads over the parts of a text where no match begins, and the automaton reads the rest. Whatever the text, the
  * automaton takes at most two steps for each byte, and a bounded number for each escape: linear time.
  */
-export function createSearch(automaton: Automaton, filter: BlockFilter, found: Found): Search {
+export function createSearch(automaton: Automaton, filter: BlockFilter, lined: LinedValues, tell: Found): Search {
   const { step, depths, longestEnding } = automaton;
+  const lines = createLineSearch(automaton, lined, tell);
+  const found = lined.values.length > 0 ? lines.found : tell;
   const spelled = createSpelledSearch(automaton, filter, found);
   const dumps = createDumpSearch(automaton, found);
   const landmarks = createLandmarks(filter.sieve);
@@ -93,13 +96,15 @@ export function createSearch(automaton: Automaton, filter: BlockFilter, found: F
       }
       spelled.advance(last, end, ended);
       dumps.read(last, landmarks.dumpLines, ended);
+      lines.read(last, ended);
     },
-    open: () => Math.min(last.length - (depths[state] as number), spelled.earliest(), dumps.open()),
-    needed: () => Math.min(spelled.needed(), dumps.needed()),
+    open: () => Math.min(last.length - (depths[state] as number), spelled.earliest(), dumps.open(), lines.open()),
+    needed: () => Math.min(spelled.needed(), dumps.needed(), lines.needed()),
     shift(by) {
       if (by === 0) return;
       spelled.shift(by);
       dumps.shift(by);
+      lines.shift(by);
       before = Buffer.concat([before, last.subarray(Math.max(0, by - CONTEXT_BYTES), by)]).subarray(-CONTEXT_BYTES);
       spelled.follows(before);
       last = last.subarray(by);
@@ -110,6 +115,7 @@ export function createSearch(automaton: Automaton, filter: BlockFilter, found: F
       before = NOTHING_READ;
       spelled.reset();
       dumps.reset();
+      lines.reset();
     },
   };
 }

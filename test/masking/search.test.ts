@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { createAutomaton } from '../../src/masking/automaton.ts';
 import { createBlockFilter } from '../../src/masking/block-filter.ts';
 import type { Pattern } from '../../src/masking/forms.ts';
+import { linedValuesOf } from '../../src/masking/lined-values.ts';
 import { createMaskStream, type MaskStream } from '../../src/masking/mask-stream.ts';
 
 /** Few letters, so that patterns overlap each other, themselves, and what only begins like one. */
@@ -83,6 +84,7 @@ test('a chunk may be overwritten as soon as what was shown of it is taken', () =
   assert.equal(shown + Buffer.concat(stream.end()), 'text secre');
 });
 
+const NO_VALUES = linedValuesOf(new Set());
 const MILLION = 1_000_000;
 const worstCases: Record<string, { patterns: string[]; text: string }> = {
   'a long run of the byte that a long pattern repeats': {
@@ -118,7 +120,7 @@ for (const [name, { patterns, text }] of Object.entries(worstCases)) {
         return automaton.step(state, byte);
       },
     };
-    const stream = createMaskStream(counting, createBlockFilter(patterns as Pattern[]));
+    const stream = createMaskStream(counting, createBlockFilter(patterns as Pattern[]), NO_VALUES);
     for (const chunk of chunksOf(Buffer.from(text), [65_536])) stream.write(chunk);
     assert.ok(steps <= 2 * text.length + 65_536, `${steps / text.length} steps per byte`);
   });
@@ -138,7 +140,7 @@ test('the time per byte does not grow with the length of a pattern that the text
 });
 
 function streamOf(patterns: Pattern[]): MaskStream {
-  return createMaskStream(createAutomaton(new Set(patterns)), createBlockFilter(patterns));
+  return createMaskStream(createAutomaton(new Set(patterns)), createBlockFilter(patterns), NO_VALUES);
 }
 
 function* chunksOf(text: Uint8Array, sizes: number[]): Iterable<Uint8Array> {

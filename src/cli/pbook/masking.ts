@@ -88,7 +88,9 @@ export function maskingRemark(
     return hasMore ? remark(`all that is inside the value of ${key}, which is hidden as a whole alone`) : undefined;
   }
   if (!inLogs) {
-    return warning(`no line of ${key} looks like a secret by itself: a job that prints it shows its lines (${more})`);
+    return warning(
+      `no line of ${key} looks like a secret by itself: a job that prints some of them shows them (${more})`,
+    );
   }
   if (visible.length === 0) return undefined;
   const { names, others } = shownFields(visible, hidden, SHOWN_NAMES);
