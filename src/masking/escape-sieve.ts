@@ -1,10 +1,11 @@
 import { addBit, type Bits, createBits, hasBit } from './bits.ts';
 import { entityAt, isOfName } from './entities.ts';
-import { NAMED } from './escapes.ts';
+import { endOfColour, NAMED } from './escapes.ts';
 import { CHARACTER, NOTHING, type Readings } from './readings.ts';
 import {
   AMPERSAND,
   BACKSLASH,
+  ESCAPE,
   hexDigit,
   isIntroducer,
   KIND,
@@ -75,6 +76,8 @@ export function mayBeOfSecret(sieve: EscapeSieve, text: Buffer, at: number): boo
       return mayPercent(sieve, text, at);
     case BACKSLASH:
       return mayBackslash(sieve, text, at);
+    case ESCAPE:
+      return mayColour(sieve, text, at);
     default:
       return mayEntity(sieve, text, at);
   }
@@ -118,6 +121,17 @@ function mayBackslash(sieve: EscapeSieve, text: Buffer, at: number): boolean {
   }
   const named = AFTER_BACKSLASH[byte] as number;
   return fits(sieve, text, at, next + 1, byte) || (named !== 0 && fits(sieve, text, at, next + 1, named));
+}
+
+function mayColour(sieve: EscapeSieve, text: Buffer, at: number): boolean {
+  let end = at;
+  while (text[end] === ESCAPE) {
+    const after = endOfColour(text, end);
+    if (after <= 0) return after < 0;
+    end = after;
+  }
+  const byte = text[end];
+  return byte === undefined || KIND[byte] === MAY_SPELL || fits(sieve, text, at, end + 1, byte);
 }
 
 function mayEntity(sieve: EscapeSieve, text: Buffer, at: number): boolean {
@@ -166,6 +180,7 @@ function mayGoOn(sieve: EscapeSieve, text: Buffer, next: number, head: number, c
     } else {
       place++;
       const then = text[place] as number;
+      if (byte === ESCAPE) return true;
       if (KIND[byte] === MAY_SPELL) {
         if (
           byte === PLUS ? neighbours[last | SPACE] === 1 : byte === AMPERSAND ? isOfName(then) : KIND[then] !== ORDINARY

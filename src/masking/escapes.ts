@@ -35,6 +35,26 @@ export function readQuotes(text: Buffer, at: number, ended: boolean, out: Readin
   }
 }
 
+/** What sets colours and clears lines of a terminal, ECMA-48 5.4, shows nothing. */
+export function readColour(text: Buffer, at: number, ended: boolean, out: Readings): void {
+  const end = endOfColour(text, at);
+  if (end > 0) addReading(out, NOTHING, end - at);
+  else if (end < 0) out.cutShort ||= !ended;
+}
+
+/** Where a control sequence ends that begins at `at`; 0 where there is none, -1 where the text cuts it short. */
+export function endOfColour(text: Buffer, at: number): number {
+  const to = Math.min(text.length, at + MOST_COLOUR_BYTES);
+  let end = at + 1;
+  if (end < to && text[end++] !== BRACKET) return 0;
+  while (end < to && (text[end] as number) >= 0x20 && (text[end] as number) < 0x40) end++;
+  if (end >= to) return to === text.length ? -1 : 0;
+  return (text[end] as number) >= 0x40 && (text[end] as number) < 0x7f ? end + 1 : 0;
+}
+
+const BRACKET = 0x5b;
+const MOST_COLOUR_BYTES = 20;
+
 /** `%41`, and JavaScript's `%u0041`. */
 export function readPercent(text: Buffer, at: number, ended: boolean, out: Readings): boolean {
   if (text[at + 1] === SMALL_U) {

@@ -1,7 +1,7 @@
-import { endsInDigits, LEAST_DIGITS } from './block-lines.ts';
+import { endsInDigits, isBlockEnd, LEAST_DIGITS } from './block-lines.ts';
 import { looksLikeDump } from './dump-lines.ts';
 import { afterEscape, type EscapeSieve, mayBeOfSecret } from './escape-sieve.ts';
-import { INTRODUCERS, LINE_FEED, NOWHERE, RETURN } from './signs.ts';
+import { ESCAPE, INTRODUCERS, LINE_FEED, NOWHERE, RETURN } from './signs.ts';
 
 /** Places in a text that need a look: where an escape may begin, where a line of a block ends, and where lines of dumps begin. */
 export interface Landmarks {
@@ -18,13 +18,14 @@ export interface Landmarks {
 
 /**
  * All of them in one expression, as compiled expressions pass over text several times as fast as a loop here does. Each match is one sign
- * long: its end tells where it is. Fifty-six digits are written out: a count would be a loop for each line.
+ * long: its end tells where it is. The digits of a block are written out: a count would be a loop for each line.
  */
 const DIGIT = '[A-Za-z0-9+/_-]';
 const SOURCE = [
   String.raw`\\`,
   '%(?=[0-9a-fA-F]{2}|u)',
   '&(?=[#a-zA-Z0-9]{2,10};)',
+  String.raw`\x1b(?=\[)`,
   String.raw`\n(?:(?=0[0-9a-fA-F]{3}(?:[0-9a-fA-F]{2}|[: ])| +(?:0x|-?[0-9a-f]{1,20}[ \r\n,])| (?: (?:[ \\][!-~]|[a-z]{2})|[0-3][0-7]{2}) [ 0-3])|(?<=${DIGIT.repeat(LEAST_DIGITS)}\r?\n))`,
 ].join('|');
 
@@ -113,6 +114,7 @@ export function createLandmarks(sieve: EscapeSieve): Landmarks {
         dense = at - last < DENSE_BYTES;
         last = at;
         if (at >= until || LOOKED_AT[text[at] as number] === LINE || mayBeOfSecret(sieve, text, at)) return at;
+        if (isBlockEnd(text, before, at)) return at;
         start = afterEscape(sieve, text, at);
       }
     },
@@ -125,6 +127,6 @@ export function createLandmarks(sieve: EscapeSieve): Landmarks {
 const LOOKED_AT = new Uint8Array(256);
 const SIGN = 1;
 const LINE = 2;
-for (const sign of INTRODUCERS) LOOKED_AT[sign] = SIGN;
+for (const sign of [...INTRODUCERS, ESCAPE]) LOOKED_AT[sign] = SIGN;
 LOOKED_AT[LINE_FEED] = LINE;
 LOOKED_AT[RETURN] = LINE;

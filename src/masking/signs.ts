@@ -5,6 +5,7 @@ export const NOWHERE = 0x3fffffff;
 export const TAB = 0x09;
 export const LINE_FEED = 0x0a;
 export const RETURN = 0x0d;
+export const ESCAPE = 0x1b;
 export const SPACE = 0x20;
 export const QUOTE = 0x22;
 export const PERCENT = 0x25;
@@ -26,7 +27,7 @@ export const KIND = new Uint8Array(256);
 export const ORDINARY = 0;
 export const MAY_SPELL = 1;
 export const LINE_END = 2;
-for (const sign of [...INTRODUCERS, PLUS, APOSTROPHE, QUOTE]) KIND[sign] = MAY_SPELL;
+for (const sign of [...INTRODUCERS, ESCAPE, PLUS, APOSTROPHE, QUOTE]) KIND[sign] = MAY_SPELL;
 KIND[LINE_FEED] = LINE_END;
 KIND[RETURN] = LINE_END;
 

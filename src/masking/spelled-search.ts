@@ -1,6 +1,6 @@
 import type { Automaton } from './automaton.ts';
 import type { BlockFilter } from './block-filter.ts';
-import { endsInDigits, lengthOfLineEnd } from './block-lines.ts';
+import { endsInDigits, hasLineEnd, isBlockEnd, lengthOfLineEnd, prefixOfBlock } from './block-lines.ts';
 import { afterEscape, mayBeOfSecret, mayBeOfSecretAs } from './escape-sieve.ts';
 import { CHARACTER, NOTHING } from './readings.ts';
 import { KIND, LINE_END, LINE_FEED, leadByteOf, MAY_SPELL, NOWHERE, ORDINARY, SPACE, TAB } from './signs.ts';
@@ -39,13 +39,17 @@ interface Thread {
   /** Up to here the text is read. */
   at: number;
   start: number;
-  /** It came to the next line of a block, where the rest of the line end and blanks may stand first. */
-  indented: boolean;
+  /**
+   * It came to the next line of a block. `INDENTED`: the rest of the line end and blanks may stand there first; else so many bytes of the line
+   * stand before `at`, as in the line before, and are still to be seen.
+   */
+  skip: number;
   /** Nothing from here on may be shown yet. */
   holds: number;
 }
 
 export const UNREAD = -1;
+const INDENTED = -1;
 
 /** More come about where a secret repeats itself, and then the first of them cover what the others would find. */
 const MOST_THREADS = 64;
@@ -75,22 +79,26 @@ export function createSpelledSearch(
     put(reached, place, start);
   }
 
-  function put(state: number, at: number, start: number, indented = false, holds = start): void {
+  function put(state: number, at: number, start: number, skip = 0, holds = start): void {
     for (const thread of threads) {
-      if (thread.state !== state || thread.at !== at) continue;
+      if (thread.state !== state || thread.at !== at || thread.skip !== skip) continue;
       thread.start = Math.min(thread.start, start);
       thread.holds = Math.min(thread.holds, holds);
       return;
     }
     if (threads.length === MOST_THREADS) return;
-    threads.push({ state, at, start, indented, holds });
+    threads.push({ state, at, start, skip, holds });
     next = Math.min(next, at);
   }
 
   /** A finished line is shown but for what is almost surely of a secret; less is given up if that turns out to be of one. */
   function putInNextLine(text: Buffer, state: number, at: number, start: number): void {
+    if (threads.length === MOST_THREADS) return;
     const next = at + lengthOfLineEnd(text, at);
-    put(state, next, start, true, (depths[state] as number) < LEAST_HELD_DIGITS ? next : start);
+    const holds = (depths[state] as number) < LEAST_HELD_DIGITS ? next : start;
+    put(state, next, start, INDENTED, holds);
+    const prefix = prefixOfBlock(text, spellings.before, at);
+    if (prefix > 0) put(state, next + prefix, start, prefix, holds);
   }
 
   function followSpellings(text: Buffer, state: number, at: number, start: number): void {
@@ -113,12 +121,13 @@ export function createSpelledSearch(
     return after;
   }
 
-  function follow(text: Buffer, { state, at, start, indented, holds }: Thread, ended: boolean): void {
+  function follow(text: Buffer, { state, at, start, skip, holds }: Thread, ended: boolean): void {
     const byte = text[at] as number;
-    if (indented && (byte === SPACE || byte === TAB || byte === LINE_FEED)) {
-      put(state, at + 1, start, true, holds);
+    if (skip === INDENTED && (byte === SPACE || byte === TAB || byte === LINE_FEED)) {
+      put(state, at + 1, start, INDENTED, holds);
       return;
     }
+    if (skip > 0 && hasLineEnd(text, spellings.before, at - skip, at)) return;
     if (KIND[byte] === LINE_END) {
       if (lengthOfLineEnd(text, at) > 0 && endsInDigits(text, spellings.before, at))
         putInNextLine(text, state, at, start);
@@ -127,7 +136,7 @@ export function createSpelledSearch(
     if (KIND[byte] === MAY_SPELL) {
       readSpellings(text, at, ended, spellings);
       if (spellings.cutShort) {
-        put(state, at, start);
+        put(state, at, start, skip, holds);
         return;
       }
       followSpellings(text, state, at, start);
@@ -146,10 +155,11 @@ export function createSpelledSearch(
   return {
     enter(text, at, known, ended) {
       const after = known > 0 ? at + 1 : afterEscape(sieve, text, at);
-      if (known <= 0 && !mayBeOfSecret(sieve, text, at)) return after;
+      const isSure = known > 0 || isBlockEnd(text, spellings.before, at);
+      if (!isSure && !mayBeOfSecret(sieve, text, at)) return after;
       readSpellings(text, at, ended, spellings);
       if (spellings.count === 0 && !spellings.cutShort) return after;
-      if (known <= 0 && !mayBeOfSecretAs(sieve, text, at, spellings)) return after;
+      if (!isSure && !mayBeOfSecretAs(sieve, text, at, spellings)) return after;
       const state = known === UNREAD ? stateBefore(text, at) : known;
       for (let each = state, entered = 0; entered < MOST_THREADS; each = fallbackOf(each), entered++) {
         const start = at - (depths[each] as number);

@@ -1,6 +1,7 @@
-import { readBackslashes, readEntity, readHex, readPercent, readQuotes, readUnicode } from './escapes.ts';
+import { isBlockEnd } from './block-lines.ts';
+import { readBackslashes, readColour, readEntity, readHex, readPercent, readQuotes, readUnicode } from './escapes.ts';
 import { addReading, createReadings, NOTHING, type Readings } from './readings.ts';
-import { AMPERSAND, APOSTROPHE, BACKSLASH, PERCENT, PLUS, QUOTE, SPACE } from './signs.ts';
+import { AMPERSAND, APOSTROPHE, BACKSLASH, ESCAPE, LINE_FEED, PERCENT, PLUS, QUOTE, RETURN, SPACE } from './signs.ts';
 
 /** The readings of what stands at one place, also of a text that was encoded several times. */
 export interface Spellings extends Readings {
@@ -35,6 +36,12 @@ export function readSpellings(text: Buffer, at: number, ended: boolean, out: Spe
   out.count = 0;
   out.cutShort = false;
   read(text, at, ended, out, 0);
+  for (let index = out.count - 1; index >= 0; index--) {
+    const value = out.values[index];
+    // In a block of base64 or hex a line end is of no secret, also where it is escaped.
+    if ((value === LINE_FEED || value === RETURN) && isBlockEnd(text, out.before, at))
+      addReading(out, NOTHING, out.lengths[index] as number);
+  }
 }
 
 /** @param peels the number of encodings round `text` that were decoded */
@@ -56,6 +63,9 @@ function readOnce(text: Buffer, at: number, ended: boolean, out: Spellings): boo
     case APOSTROPHE:
     case QUOTE:
       readQuotes(text, at, ended, out);
+      return false;
+    case ESCAPE:
+      readColour(text, at, ended, out);
       return false;
     default:
       return false;
