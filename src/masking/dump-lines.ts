@@ -102,11 +102,17 @@ export function readDumpLine(line: string, continues = false): DumpLine[] {
     else if (offset === undefined) found.push(readFields(as, read, line, from, line.length));
     else found.push(withText(as, read, line, from, sign === undefined ? [] : gapsOf(line, from)));
   }
-  const dumps = found.filter((dump) => dump !== undefined);
+  const dumps = found
+    .filter((dump) => dump !== undefined)
+    .filter((dump) => continues || dump.as !== 'words' || hasWords(dump));
   // Without an offset only a longer line, one that goes on after it, and one of a list are sure to be of a dump.
   return offset !== undefined || continues || /,\s*$/.test(line)
     ? dumps
     : dumps.filter(({ bytes }) => bytes.length >= LEAST_BYTES_ALONE);
+}
+
+function hasWords({ starts, ends }: DumpLine): boolean {
+  return starts.some((start, at) => (ends[at] as number) - start > 2);
 }
 
 /** Its text begins behind one blank, and sixteen bytes with a blank each. */
@@ -158,7 +164,7 @@ type ReadNumber = (field: NumberField) => number[] | undefined;
 
 const NUMBERS: readonly (readonly [Reading, ReadNumber])[] = [
   ['bytes', ({ digits }) => bytesOfHex(digits.replace(/^0x/i, ''))],
-  ['words', ({ digits }) => (digits.length > 2 ? bytesOfHex(digits)?.reverse() : undefined)],
+  ['words', ({ digits }) => bytesOfHex(digits)?.reverse()],
   [
     'octal',
     ({ digits }) =>

@@ -54,7 +54,7 @@ export function rewritten(part: Part): Pattern[] {
     inMailHeader(bytes),
     ...withoutWhatTheLocaleLacks(part),
   ].filter((text) => text !== part && text.length >= MIN_MASKED_CHARS);
-  return [...texts.map(pattern), ...inLatin1(part)];
+  return [...texts.map(pattern), ...inLatin1(part), ...readAsLatin1(part)];
 }
 
 /** Nothing that any of these writes otherwise. */
@@ -99,6 +99,11 @@ function withoutWhatTheLocaleLacks(text: string): string[] {
 /** With `?` for what Latin-1 lacks. */
 function inLatin1(text: string): Pattern[] {
   return /[\x80-\xff]/.test(text) ? [text.replace(/[^\0-\xff]/gu, '?') as Pattern] : [];
+}
+
+/** UTF-8 that was read as Latin-1 and written as UTF-8 again. */
+function readAsLatin1(text: string): Pattern[] {
+  return /[^\0-\x7f]/.test(text) ? [pattern(pattern(text))] : [];
 }
 
 /** UTF-16 in both orders of bytes. */

@@ -1,7 +1,7 @@
 /**
  * Producers of the corpus (`test/vectors/masking/`) whose output the transformation for PanDA's own pilots does not read, for one secret
- * at least: dumps of bytes with offsets, base32, hex after a backslash, lines that sed breaks, zsh's own quotes, Latin-1, composed
- * characters. The pilot of this project masks them, but for those that the corpus calls gaps.
+ * at least: dumps of bytes with offsets, base32, hex after a backslash, lines that sed breaks, zsh's own quotes, colours, values and
+ * base64 with something before each line. The pilot of this project masks them, but for those that the corpus calls gaps.
  */
 export const TRANSFORMATION_GAPS: readonly RegExp[] = [
   /^od\b/,
@@ -12,9 +12,16 @@ export const TRANSFORMATION_GAPS: readonly RegExp[] = [
   /^zsh: (set -x|\$\{\(q\))/,
   /^LDAP/,
   /^sed -n l, (a long line|in the C locale)/,
-  /^java: println of an encodable text/,
-  /NFD and NFC/,
   /^node: a password in a URL/,
   /^base64 of base64/,
   /an unquoted word/,
+  /^curl --trace/,
+  /^grep --color/,
+  /^base64(,| at 20)/,
+  /json\.dumps of encodebytes/,
+  /^node: a (Uint8Array|Buffer of)/,
+  /^python: (a text with lines|logging, a time)/,
+  /^(uuencode|rev|fold|tr: in capitals)/,
+  /^python: (base85|UTF-16 in hex|a list of characters|gzip|textwrap|yaml, pprint)/,
+  /^bash: the first half/,
 ];

@@ -1,3 +1,5 @@
+import { gunzipSync } from 'node:zlib';
+
 /**
  * Decoders of what programs print, for a second opinion on the masker: nothing here is shared with it, and each works on a whole text
  * instead of a stream. Texts are bytes, one per character (latin1). A decoder answers the readings that a text may have; pieces that did
@@ -77,7 +79,7 @@ export const DECODERS: Readonly<Record<string, Decoder>> = {
     text.replace(/\r?\n[ \t]*/g, ''),
   ],
   base64: (text) => base64(text).concat(base64(joined(text))),
-  base32: (text) => base32(text).concat(base32(joined(text))),
+  base32: (text) => [BASE32, BASE32_HEX].flatMap((digits) => base32(text, digits).concat(base32(joined(text), digits))),
   hex: (text) => hex(text).concat(hex(joined(text))),
   'lists of numbers': (text) => [
     ...listsOf(text, /\d{1,3}(?:\s*[,\s]\s*\d{1,3}){3,}/g, /\d+/g, 10),
@@ -88,7 +90,26 @@ export const DECODERS: Readonly<Record<string, Decoder>> = {
       16,
     ),
   ],
-  dumps: (text) => [dump(text, false), dump(text, true), textColumn(text), charColumns(text)],
+  dumps: (text) => [
+    dump(text, false),
+    dump(text, true),
+    textColumn(text),
+    charColumns(text),
+    ...[1, 2, 4, 8].flatMap((size) => [words(text, size, 10), words(text, size, 16), words(text, size, 8)]),
+    words(text, 1, 2),
+  ],
+  'base85 and uuencode': (text) => [...base85(text), uudecoded(text)],
+  'colours of a terminal': (text) => [text.replace(COLOUR, '')],
+  'UTF-8 read as Latin-1': (text) => {
+    const read = Buffer.from(text, 'latin1').toString();
+    return /[^\0-\xff]/.test(read) ? [] : [read];
+  },
+  'cut, turned round, in capitals, compressed': (text) => [
+    text.replaceAll("', '", ''),
+    [...text].reverse().join(''),
+    text.toLowerCase(),
+    ...unzipped(text),
+  ],
   'UTF-16': (text) => {
     const bytes = Buffer.from(text, 'latin1');
     return [0, 1].flatMap((from) => {
@@ -100,6 +121,8 @@ export const DECODERS: Readonly<Record<string, Decoder>> = {
   'Latin-1': (text) => (/[\x80-\xff]/.test(text) ? [Buffer.from(text).toString('latin1')] : []),
   composed: (text) => [Buffer.from(Buffer.from(text, 'latin1').toString().normalize('NFC')).toString('latin1')],
 };
+
+const COLOUR = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*[A-Za-z]`, 'g');
 
 function byte(digits: string, base: number): string {
   const value = Number.parseInt(digits, base);
@@ -185,14 +208,16 @@ function base64(text: string): string[] {
 
 const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';
 
-function base32(text: string): string[] {
-  const runs = text.toLowerCase().match(/[a-z2-7]{10,}/g) ?? [];
+const BASE32_HEX = '0123456789abcdefghijklmnopqrstuv';
+
+function base32(text: string, digits: string): string[] {
+  const runs = text.toLowerCase().match(/[a-z0-9]{10,}/g) ?? [];
   return [0, 1, 2, 3, 4, 5, 6, 7].map((from) =>
     runs
       .map((run) => {
-        const bits = Array.from(run.slice(from), (digit) => BASE32.indexOf(digit).toString(2).padStart(5, '0')).join(
-          '',
-        );
+        const bits = Array.from(run.slice(from), (digit) =>
+          Math.max(0, digits.indexOf(digit)).toString(2).padStart(5, '0'),
+        ).join('');
         return (bits.match(/[01]{8}/g) ?? []).map((each) => byte(each, 2)).join('');
       })
       .join('\0'),
@@ -217,7 +242,7 @@ function dump(text: string, swapped: boolean): string {
     .split('\n')
     .map((line) => {
       const [, column = ''] =
-        /^\s*(?:[0-9a-f]{6,8}:?(?=\s)|)\s*((?:(?:[0-7]{6}|[0-9a-f]{4}|[0-9a-f]{2}|\*+)\s{1,2})*(?:[0-7]{6}|[0-9a-f]{4}|[0-9a-f]{2})?)/i.exec(
+        /^\s*(?:[0-9a-f]{6,8}:?(?=\s)|[0-9a-f]{4}:(?=\s)|)\s*((?:(?:[0-7]{6}|[0-9a-f]{4}|[0-9a-f]{2}|\*+)\s{1,2})*(?:[0-7]{6}|[0-9a-f]{4}|[0-9a-f]{2})?)/i.exec(
           line,
         ) ?? [];
       return (column.match(/\S+/g) ?? [])
@@ -230,6 +255,65 @@ function dump(text: string, swapped: boolean): string {
         .join('');
     })
     .join('');
+}
+
+/** Numbers to a base, each of `size` bytes, the lowest first. */
+function words(text: string, size: number, base: 2 | 8 | 10 | 16): string {
+  const bits = BigInt(8 * size);
+  return text
+    .split('\n')
+    .map((line) => {
+      const bytes: number[] = [];
+      for (const word of line.replace(/^[0-9a-f]{6,8}:?(?=\s)/, '').match(/\S+/g) ?? []) {
+        if (!DIGITS[base].test(word)) break;
+        const prefix = { 2: '0b', 8: '0o', 10: '', 16: '0x' }[base];
+        const number = BigInt.asUintN(Number(bits), BigInt(`${prefix}${word}`));
+        const known = base === 16 && word.length < 2 * size ? word.length / 2 : size;
+        for (let at = 0; at < known; at++) bytes.push(Number((number >> BigInt(8 * at)) & 0xffn));
+      }
+      return String.fromCharCode(...bytes);
+    })
+    .join('');
+}
+
+const DIGITS = { 2: /^[01]{8}$/, 8: /^[0-7]{3,22}$/, 10: /^\d{1,20}$|^-\d{1,19}$/, 16: /^(?:[0-9a-f]{2}){1,8}$/ };
+
+const BASE85 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~';
+
+/** Python's `b85encode` and Ascii85, of whole words. */
+function base85(text: string): string[] {
+  return text.split(/\s+/).flatMap((word) =>
+    [(sign: string) => BASE85.indexOf(sign), (sign: string) => sign.charCodeAt(0) - 33].map((digitOf) =>
+      (word.match(/.{5}/gs) ?? [])
+        .map((five) => [...five].reduce((sum, sign) => sum * 85 + digitOf(sign), 0))
+        .map((sum) => (sum >= 0 && sum < 2 ** 32 ? [24, 16, 8, 0].map((by) => (sum >>> by) & 0xff) : [0]))
+        .map((bytes) => String.fromCharCode(...bytes))
+        .join(''),
+    ),
+  );
+}
+
+function uudecoded(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => {
+      const bits = [...line.slice(1)].map((sign) => ((sign.charCodeAt(0) - 32) & 63).toString(2).padStart(6, '0'));
+      const bytes = bits.join('').match(/[01]{8}/g) ?? [];
+      return bytes
+        .slice(0, (line.charCodeAt(0) - 32) & 63)
+        .map((each) => byte(each, 2))
+        .join('');
+    })
+    .join('');
+}
+
+function unzipped(text: string): string[] {
+  const at = text.indexOf('\x1f\x8b\x08');
+  try {
+    return at < 0 ? [] : [gunzipSync(Buffer.from(text.slice(at), 'latin1')).toString('latin1')];
+  } catch {
+    return [];
+  }
 }
 
 /** The column of characters at the right of a dump. */
@@ -248,10 +332,12 @@ function charColumns(text: string): string {
   return text
     .split('\n')
     .map((line) => {
-      const columns = line.replace(/^[0-9a-f]{7,8}/i, '').match(/ {3}.| {2}\\.| [0-7]{3}|[* ]*\*[* ]*/g) ?? [];
+      const columns =
+        line.replace(/^[0-9a-f]{7,8}/i, '').match(/ {3}.| {2}\\.| [0-7]{3}| {2}sp| {2}nl|[* ]*\*[* ]*/g) ?? [];
       return columns
         .map((column) => {
           if (/\*{2}/.test(column)) return '\0';
+          if (/sp|nl/.test(column)) return column.includes('sp') ? ' ' : '\n';
           if (/^ [0-7]{3}$/.test(column)) return byte(column.trim(), 8);
           return column.includes('\\') && column.length === 4 && column[2] === '\\'
             ? escapes(column.slice(2), byteOrCharacter('byte'))

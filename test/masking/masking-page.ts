@@ -12,7 +12,8 @@ A character of a secret is known in each of its spellings, at its own place: as 
 octal, decimal and hex after a backslash, \`\\u0041\` and pairs of surrogates, \`\\u{41}\`, \`\\U00000041\`, \`\\M-A\`, entities of HTML and XML by name and
 number, \`+\` for a blank, quotes that are doubled or left and entered again; and all of these once more where a text was encoded twice.
 Base64 at its three alignments, hex and base32 are looked for as well, base64 and hex also over the line ends of a block of at least 56
-columns, and the bytes of dumps.
+columns, indented, quoted or with a time before each line, and the bytes of dumps in every base. Colours of a terminal are read over. A
+value of several lines is hidden where all of it is printed, whatever stands before each line.
 
 `;
 
@@ -22,13 +23,16 @@ const NOT_COVERED = `
 | | why |
 |---|---|
 | fewer than six characters, and what is as common as \`true\` | a log would not stay readable |
-| a value with several lines that is printed over several lines: its lines of fewer than six characters, and those that read as text, settings or addresses without a secret | a key hides its own lines, and a text would take each of its lines out of the log |
+| some lines of a value without the others: those of fewer than six characters, and those that read as text, settings or addresses without a secret | a key hides its own lines, and a text would take each of its lines out of the log |
+| a value of several lines with something else between them, or whose lines have fewer than six characters each | nothing tells them from other lines |
+| a value that a program breaks at a column of its own (\`fold\`, \`textwrap\`, folded YAML) | any line could be the beginning of one, and would be held back |
 | base64 of percent-encoding or of an encoding for HTML | rare, and each takes as much again |
 | base64 of base64 that was broken into lines before it was encoded again | the line ends are inside the second encoding |
 | base64 and hex in lines of fewer than 56 columns | such lines are too common to be held back |
 | UTF-16, base32, base64 of base64 and of JSON escapes, and lists of bytes, of parts of more than 256 bytes, and when these forms of all secrets come to more than 1 MiB | each takes many times the size of the secret, and they are rare |
 | a word that a shell breaks at blanks and quotes piece by piece (\`set -x\` with an unquoted variable) | nothing tells the pieces from other words |
-| what is compressed, encrypted, hashed, reversed or cut into pieces | it is another text |
+| base85, uuencode, base32 with other digits, UTF-16 in base64 and hex | rare, and each takes as much again |
+| what is compressed, encrypted, hashed, reversed, in other letters (capitals) or cut into pieces | it is another text |
 `;
 
 /** The page for people, of every producer whether all its cases are masked. */

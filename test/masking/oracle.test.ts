@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { createMasker } from '../../src/masking/masker.ts';
 import { wireName } from '../../src/protocol/names.ts';
@@ -75,7 +76,22 @@ test('each decoder reads the example that was written down for it', () => {
       ['secret', '0000000 6573 7263 7465'],
       ['secret', '0000000 062563 071143 072145'],
       ['secret', '0000000   s   e   c   r   e   t'],
+      ['secret', '0000000 72636573 00007465'],
+      ['secret', '0000000  115 101  99 114 101 116'],
+      ['secret', '00000000: 01110011 01100101 01100011 01110010 01100101 01110100  secret'],
       ['of-two-lines', '00000000  6f 66 2d 74  |of-t|\n00000004  77 6f 2d 6c 69 6e 65 73  |wo-lines|'],
+    ],
+    'base85 and uuencode': [
+      ['secret-1', 'b7f<4Wpphu'],
+      ['secret', '&<V5C<F5T'],
+    ],
+    'colours of a terminal': [['secret', 'se\x1b[01;31m\x1b[Kcr\x1b[m\x1b[Ket']],
+    'UTF-8 read as Latin-1': [['secrèt', Buffer.from('secrÃ¨t').toString('latin1')]],
+    'cut, turned round, in capitals, compressed': [
+      ['secret', "['s', 'e', 'c', 'r', 'e', 't']"],
+      ['secret', 'terces'],
+      ['secret', 'SECRET'],
+      ['secret', gzipSync('secret').toString('latin1')],
     ],
     'UTF-16': [['secrèt', Buffer.from('\ufeffsecrèt', 'utf16le').toString('latin1')]],
     'Latin-1': [['secrèt', 'secr\u00e8t']],

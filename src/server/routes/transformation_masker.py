@@ -6,6 +6,7 @@ A character is found in any of its spellings, each at its own place; base64 and 
 import base64
 import html.entities
 import re
+import unicodedata
 
 from transformation_parts import MIN_MASKED_CHARS, hidden_parts
 
@@ -183,8 +184,13 @@ def other_forms(raw):
         return
     yield text.encode('utf-16-le')
     yield text.encode('utf-16-be')
-    if any(0x80 <= ord(sign) < 0x100 for sign in text) and all(ord(sign) < 0x100 for sign in text):
-        yield text.encode('latin-1')
+    if any(0x80 <= ord(sign) < 0x100 for sign in text):
+        yield text.encode('latin-1', 'replace')
+    if any(ord(sign) >= 0x80 for sign in text):
+        for form in 'NFC', 'NFD':
+            yield unicodedata.normalize(form, text).encode('utf-8')
+        # UTF-8 that was read as Latin-1.
+        yield raw.decode('latin-1').encode('utf-8')
     if len(re.findall(r'[!-~]', text)) >= MIN_MASKED_CHARS:
         # For what the locale lacks.
         yield re.sub(r'[^\x00-\x7f]', '?', text).encode()
