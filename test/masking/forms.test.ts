@@ -143,7 +143,8 @@ test('a line of a value is masked that looks like a secret by itself', () => {
   const shown = masked([KEY_FILE], Buffer.from(`KEY:\n${KEY_FILE}9xK+/w== [MIIEvQIBADANBgkqhkiG9w0BAQEFAASC] ok\n`));
   assert.equal(shown.toString(), 'KEY:\n***\n***\n***\n***\n*** [***] ok\n');
   const lines = 'hunter2hunter2\r\n}\r\nsome words';
-  assert.equal(masked([lines], Buffer.from('hunter2hunter2\n}\nsome words\n')).toString(), '***\n}\nsome words\n');
+  assert.equal(masked([lines], Buffer.from('hunter2hunter2\n}\nsome words\n')).toString(), '***\n***\n***\n');
+  assert.equal(masked([lines], Buffer.from('some words\nhunter2hunter2\n}\n')).toString(), 'some words\n***\n}\n');
 });
 
 test('a string inside a JSON document is masked, at any depth, unless it is known to be harmless', () => {

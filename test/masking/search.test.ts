@@ -10,9 +10,12 @@ import { createMaskStream, type MaskStream } from '../../src/masking/mask-stream
 /** Few letters, so that patterns overlap each other, themselves, and what only begins like one. */
 const letters = (minLength: number, maxLength: number) =>
   fc.array(fc.constantFrom('a', 'b', 'ab', 'aaaa'), { minLength, maxLength }).map((parts) => parts.join(''));
+const ESCAPE = '\u001b';
 /** Without what begins an escape, a line of a dump, or ends a line, which have tests of their own. */
 const plain = (minLength: number, maxLength: number) =>
-  fc.string({ unit: 'binary-ascii', minLength, maxLength }).map((text) => text.replace(/[\\%&+'"\r\n 0]/g, 'x'));
+  fc
+    .string({ unit: 'binary-ascii', minLength, maxLength })
+    .map((text) => text.replace(/[\\%&+'"\r\n 0]/g, 'x').replaceAll(ESCAPE, 'x'));
 /** Patterns made of other patterns. */
 const nested = fc
   .array(letters(6, 7), { minLength: 1, maxLength: 3 })
