@@ -57,7 +57,7 @@ function byteAt(text: Buffer, before: Buffer, at: number): number | undefined {
 const MOST_PREFIX_BYTES = 120;
 
 /** True for an escape that may be of a line end behind a line of a block: `\n`, `%0A`, `&#10;`. */
-export function isBlockEnd(text: Buffer, before: Buffer, at: number): boolean {
+export function isEscapedBlockEnd(text: Buffer, before: Buffer, at: number): boolean {
   let next = at + 1;
   while (next < at + MOST_BACKSLASHES && text[next] === BACKSLASH) next++;
   if (MAY_END_LINE[text[next] as number] !== 1) return false;

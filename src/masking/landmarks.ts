@@ -1,4 +1,4 @@
-import { endsInDigits, isBlockEnd, LEAST_DIGITS } from './block-lines.ts';
+import { endsInDigits, isEscapedBlockEnd, LEAST_DIGITS } from './block-lines.ts';
 import { looksLikeDump } from './dump-lines.ts';
 import { afterEscape, type EscapeSieve, mayBeOfSecret } from './escape-sieve.ts';
 import { ESCAPE, INTRODUCERS, LINE_FEED, NOWHERE, RETURN } from './signs.ts';
@@ -114,7 +114,7 @@ export function createLandmarks(sieve: EscapeSieve): Landmarks {
         dense = at - last < DENSE_BYTES;
         last = at;
         if (at >= until || LOOKED_AT[text[at] as number] === LINE || mayBeOfSecret(sieve, text, at)) return at;
-        if (isBlockEnd(text, before, at)) return at;
+        if (isEscapedBlockEnd(text, before, at)) return at;
         start = afterEscape(sieve, text, at);
       }
     },

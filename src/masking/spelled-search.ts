@@ -1,6 +1,6 @@
 import type { Automaton } from './automaton.ts';
 import type { BlockFilter } from './block-filter.ts';
-import { endsInDigits, hasLineEnd, isBlockEnd, lengthOfLineEnd, prefixOfBlock } from './block-lines.ts';
+import { endsInDigits, hasLineEnd, isEscapedBlockEnd, lengthOfLineEnd, prefixOfBlock } from './block-lines.ts';
 import { afterEscape, mayBeOfSecret, mayBeOfSecretAs } from './escape-sieve.ts';
 import { CHARACTER, NOTHING } from './readings.ts';
 import { KIND, LINE_END, LINE_FEED, leadByteOf, MAY_SPELL, NOWHERE, ORDINARY, SPACE, TAB } from './signs.ts';
@@ -155,7 +155,7 @@ export function createSpelledSearch(
   return {
     enter(text, at, known, ended) {
       const after = known > 0 ? at + 1 : afterEscape(sieve, text, at);
-      const isSure = known > 0 || isBlockEnd(text, spellings.before, at);
+      const isSure = known > 0 || isEscapedBlockEnd(text, spellings.before, at);
       if (!isSure && !mayBeOfSecret(sieve, text, at)) return after;
       readSpellings(text, at, ended, spellings);
       if (spellings.count === 0 && !spellings.cutShort) return after;

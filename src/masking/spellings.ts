@@ -1,4 +1,4 @@
-import { isBlockEnd } from './block-lines.ts';
+import { isEscapedBlockEnd } from './block-lines.ts';
 import { readBackslashes, readColour, readEntity, readHex, readPercent, readQuotes, readUnicode } from './escapes.ts';
 import { addReading, createReadings, NOTHING, type Readings } from './readings.ts';
 import { AMPERSAND, APOSTROPHE, BACKSLASH, ESCAPE, LINE_FEED, PERCENT, PLUS, QUOTE, RETURN, SPACE } from './signs.ts';
@@ -39,7 +39,7 @@ export function readSpellings(text: Buffer, at: number, ended: boolean, out: Spe
   for (let index = out.count - 1; index >= 0; index--) {
     const value = out.values[index];
     // In a block of base64 or hex a line end is of no secret, also where it is escaped.
-    if ((value === LINE_FEED || value === RETURN) && isBlockEnd(text, out.before, at))
+    if ((value === LINE_FEED || value === RETURN) && isEscapedBlockEnd(text, out.before, at))
       addReading(out, NOTHING, out.lengths[index] as number);
   }
 }
