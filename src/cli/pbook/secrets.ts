@@ -131,7 +131,8 @@ export async function listSecrets(
 /** The value of the secret that a user knows by a name; that of a file in base64. @throws {NotFound} @throws {Forbidden} */
 export async function findSecret(key: string): Promise<[SecretKind, string]> {
   const names = [userName(key, 'string'), userName(key, 'file')];
-  const [found] = await withConnection(({ client }) => readOwnSecrets(client, { names }));
+  const secrets = await withConnection(({ client }) => readOwnSecrets(client, { names }));
+  const found = secrets.find(({ name }) => names.includes(name));
   if (!found) throw noSuchSecret([key]);
   if (!found.value) throw new Forbidden(`${key}: ${problemOf(found)}`);
   return [splitWireName(found.name).kind, found.value.reveal()];
