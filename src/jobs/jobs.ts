@@ -10,7 +10,6 @@ import { failAttempt, type JobReport, reportJob } from './report.ts';
 import { type Submission, submitTask } from './submit.ts';
 import { getTask, grantOfTask, listTasks, secretsOfTask, type TaskInfo, type TaskQuery } from './task-info.ts';
 
-export type { JobTemplate, ParameterPiece } from '../protocol/job-split.ts';
 export type { Acquisition, LeasedJob } from './acquire.ts';
 export type { ChangedTask } from './commands.ts';
 export type { BroughtFile, JobFile } from './files.ts';

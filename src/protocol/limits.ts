@@ -298,7 +298,7 @@ export const MIN_SEALED_BYTES = 1024;
 /** Longest grant, and site's record or result's signature, in characters. */
 export const MAX_GRANT_CHARS = 2 * 1024 * 1024;
 export const MAX_SIGNED_CHARS = 8 * 1024;
-/** The time that a grant is valid unless its user says otherwise (@awaitsCaller: prun), and at most. */
+/** The time that a grant is valid unless its user says otherwise, and at most. */
 export const GRANT_SECONDS = 7 * 24 * 3600;
 export const MAX_GRANT_SECONDS = 31 * 24 * 3600;
 /** The time that a site's record is valid at most. */

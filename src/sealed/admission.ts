@@ -69,7 +69,7 @@ export function admitJob(release: Release, node: AdmittingNode): AdmittedJob | u
   if (!grant.sites.includes(node.site)) throw new SealedRefusal('grant-other-site');
   const serial = placeOf(release.serial, grant.jobs);
   const attempt = placeOf(release.attempt, grant.attempts);
-  const job = readOr('grant-template', () => jobOf(grant, serial));
+  const job = grantedJob(grant, serial);
   if (release.taskId !== grant.task || release.parameters !== job.parameters) throw new SealedRefusal('job-changed');
   checkNames(
     delivered.map(([name]) => name),
@@ -98,6 +98,11 @@ export async function openGranted(
     opened.push(await openEnvelope(value, identities, { signer: grant.signer, name, atLeast, site }));
   }
   return opened;
+}
+
+/** One job as its grant says it is, and nobody else. @throws {SealedRefusal} `grant-template` when there can be none */
+export function grantedJob(grant: Grant, serial: number): SplitJob & { payload: JobParameters } {
+  return readOr('grant-template', () => jobOf(grant, serial));
 }
 
 function placeOf(given: unknown, most: number): number {

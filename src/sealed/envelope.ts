@@ -218,7 +218,7 @@ function takeApart(plaintext: Uint8Array): Parts {
   return { header, headerBytes, signature, value };
 }
 
-/** Padmé (Nikitin and others, PoPETs 2019): a size tells no more than the first few bits of it, and costs 12 % at most. */
+/** @internal Padmé (Nikitin and others, PoPETs 2019): a size tells no more than the first few bits of it, and costs 12 % at most. */
 export function paddedSize(size: number): number {
   if (size <= MIN_SEALED_BYTES) return MIN_SEALED_BYTES;
   const exponent = Math.floor(Math.log2(size));

@@ -1,5 +1,4 @@
 import { toBase64url } from '../protocol/base64url.ts';
-import type { SplitTemplate } from '../protocol/job-split.ts';
 import {
   MAX_ASKED_MEGABYTES,
   MAX_GRANT_CHARS,
@@ -71,7 +70,6 @@ const GRANT = where(
 
 /** The user's permission for one task: its command, for so many jobs, at these sites, with these secrets, until then. */
 export type Grant = Readout<typeof GRANT>;
-export type GrantTemplate = SplitTemplate & Readout<typeof TEMPLATE>;
 
 /** What a grant is made of; its signer, its order and, unless given, its nonce are seen to. */
 export type GrantContent = Omit<Grant, 'signer' | 'nonce'>;

@@ -89,7 +89,11 @@ export async function setSealed(
   value: Plaintext,
   options: SealOptions,
 ): Promise<{ message: string; queues: string[] }> {
-  return await own.exclusively(() => sealAndSet(client, own, name, value, options));
+  return await own.exclusively(async () => {
+    const { message, queues, version } = await sealAndSet(client, own, name, value, options);
+    await own.marks.take([{ name, version }]);
+    return { message, queues };
+  });
 }
 
 /** Only while nothing else of this device seals. */
@@ -110,7 +114,6 @@ async function sealAndSet(
   });
   const sealed = await sealEnvelope(own.keys, { name, version, value, sites });
   const message = await client.setSecret(name, sealed, attributes);
-  await own.marks.take([{ name, version }]);
   return { message, queues: sites.map(({ queue }) => queue), version };
 }
 
@@ -193,7 +196,9 @@ export async function resealSecret(
     const after = sites.map(({ identity, serial }) => `${identity} ${serial}`);
     if (before.join() === after.join()) return undefined;
     const { queues, version } = await sealAndSet(client, own, name, current.value, { now });
+    // The one before it is good until this one is there.
     await openNamed(client, own, name, version);
+    await own.marks.take([{ name, version }]);
     return queues;
   });
 }

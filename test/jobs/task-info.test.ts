@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import type { JobTemplate, TaskQuery } from '../../src/jobs/jobs.ts';
+import type { TaskQuery } from '../../src/jobs/jobs.ts';
+import type { JobTemplate } from '../../src/protocol/job-split.ts';
 import { eachStore } from '../stores.ts';
 import { openFarm, submission, taskParameters } from './farm.ts';
 

@@ -281,6 +281,17 @@ test('another device brings the key by its code, and says what it cannot prove',
   assert.equal((await pbook(['keys', 'export'], { env: second })).stdout.trim(), code);
 });
 
+test("Python's functions seal and open as the commands do", async (t) => {
+  const { done, pbook, kept } = await newDevice(t);
+  const code = `set_secret('SEALED', '${VALUE}'); set_secret('OPEN', 'plain-one', sealed=False); print(get_secret('SEALED'))`;
+  assert.match(await done('-c', code), new RegExp(`^${VALUE}$`, 'm'));
+  assert.ok(isSealedValue(await kept('SEALED')));
+  assert.equal(await kept('OPEN'), 'plain-one');
+  const { stdout, stderr } = await pbook(['-c', "set_secret('SEALED', 'plain-two', sealed=False)"]);
+  assert.match(stdout + stderr, /no plain value can take its place/);
+  assert.ok(isSealedValue(await kept('SEALED')));
+});
+
 test('ten thousand stanzas and values that are no text end a list with a word and not with a fault', async (t) => {
   const { done, pbook, middle, kept } = await newDevice(t);
   await done('set_secret', 'TOKEN', VALUE);

@@ -12,11 +12,12 @@ const tasks = () => import('../tasks.ts');
 
 /** The functions of `python/pbook/__init__.py` end here, in the same implementations as the commands of the command line. */
 export const COMMANDS: Record<string, Command> = {
-  async set_secret({ key, value, path, ...typed }) {
+  async set_secret({ key, value, path, sealed, ...typed }) {
     const { keepSecret } = await secrets();
     const { typedAttributes } = await import('../../../protocol/secret-attributes.ts');
     const content = path === undefined ? { value: String(value) } : { path: String(path) };
-    return await keepSecret(String(key), content, typedAttributes(typed));
+    const choice = { sealed: sealed === true, plain: sealed === false };
+    return await keepSecret(String(key), content, typedAttributes(typed), choice);
   },
   get_secret: async ({ key }) => await (await secrets()).findSecret(String(key)),
   list_secrets: async ({ full, names }) =>

@@ -41,7 +41,7 @@ __all__ = [
 failed = False
 
 
-def set_secret(key, value, is_file=False, queues=None, mask=None):
+def set_secret(key, value, is_file=False, queues=None, mask=None, sealed=None):
     """
     Keep a value under a name. A name that exists gets the new value.
 
@@ -57,6 +57,9 @@ def set_secret(key, value, is_file=False, queues=None, mask=None):
     With mask='whole' the logs of jobs hide the value alone; with mask='parts', as it is without it, also what is secret
     inside the value. masking(key) shows the choice.
 
+    Where this device has a key (pbook keys), the value is sealed with it: the server cannot read it. With sealed=False it is
+    sent as it is. In the making: no job gets sealed secrets yet.
+
     example:
       >>> set_secret('MY_SECRET', 'random_string')
       >>> set_secret('MY_SECRET_SER', json.dumps({'a_key': 'a_value'}))
@@ -65,6 +68,8 @@ def set_secret(key, value, is_file=False, queues=None, mask=None):
     """
     _check_key("set_secret", key)
     attributes = _attributes(queues=queues, mask=mask)
+    if sealed is not None:
+        attributes["sealed"] = bool(sealed)
     if is_file:
         try:
             path = os.path.abspath(os.fsdecode(value))
