@@ -1,23 +1,39 @@
 import { createHash } from 'node:crypto';
 import { type Html, html } from './html.ts';
+import { LOGO, TICK } from './icons.ts';
 import { STYLE } from './style.ts';
 
-/** A page that is ready to be sent. */
+/** A page, to be drawn in the frame that all have. */
 export interface Page {
+  title: string;
+  content: Html;
+  status: number;
+  /** Origins to which the answer to one of its forms may lead the browser on. */
+  formTargets: readonly string[];
+  /** For one question, or for reading. */
+  width: 'narrow' | 'wide';
+}
+
+/** A page that is ready to be sent. */
+export interface DrawnPage {
   status: number;
   headers: Record<string, string>;
   html: string;
 }
 
-/**
- * A page that works without JavaScript, and has none: the policy that goes with it forbids any, frames around it, and forms
- * that send to other servers than this one and `formTargets` (to which a form's answer may lead the browser on).
- */
 export function page(
   title: string,
   content: Html,
-  { status = 200, formTargets = [] }: { status?: number; formTargets?: readonly string[] } = {},
+  { status = 200, formTargets = [], width = 'narrow' }: Partial<Omit<Page, 'title' | 'content'>> = {},
 ): Page {
+  return { title, content, status, formTargets, width };
+}
+
+/**
+ * The page as HTML, under the name of the site. It works without JavaScript, and has none: the policy that goes with it forbids any,
+ * frames around it, and forms that send to other servers than this one and the page's `formTargets`.
+ */
+export function drawPage({ title, content, status, formTargets, width }: Page, siteName: string): DrawnPage {
   const document = html`<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -25,12 +41,12 @@ export function page(
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="robots" content="noindex">
-<title>${title} – PanDA secrets</title>
+<title>${title} – ${siteName}</title>
 <style>${{ text: STYLE }}</style>
 </head>
-<body>
+<body class="${width}">
+<header><a class="brand" href="/">${LOGO}<span>${siteName}</span></a></header>
 <main>
-<p class="brand">${LOGO}PanDA secrets</p>
 ${content}
 </main>
 </body>
@@ -40,13 +56,7 @@ ${content}
     status,
     headers: {
       'content-type': 'text/html; charset=utf-8',
-      'content-security-policy': [
-        "default-src 'none'",
-        `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`,
-        `form-action ${["'self'", ...formTargets].join(' ')}`,
-        "frame-ancestors 'none'",
-        "base-uri 'none'",
-      ].join('; '),
+      'content-security-policy': contentPolicy({ style: STYLE, forms: ["'self'", ...formTargets] }),
       'x-frame-options': 'DENY',
       'x-content-type-options': 'nosniff',
       // The addresses of these pages are secret. (With "no-referrer" the forms would come without their origin.)
@@ -58,25 +68,52 @@ ${content}
   };
 }
 
+/**
+ * What a page may do: have its own style, and nothing else but what is named here.
+ *
+ * @param forms where its forms may send
+ * @param images from where it may load images
+ */
+export function contentPolicy({
+  style,
+  forms = ["'none'"],
+  images,
+}: {
+  style: string;
+  forms?: readonly string[];
+  images?: "'self'";
+}): string {
+  return [
+    "default-src 'none'",
+    `style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'`,
+    ...(images ? [`img-src ${images}`] : []),
+    `form-action ${forms.join(' ')}`,
+    "frame-ancestors 'none'",
+    "base-uri 'none'",
+  ].join('; ');
+}
+
 /** The mistake, above a form; read out first. */
 export function complaint(text: string | undefined): Html {
   return text === undefined ? html`` : html`<p class="wrong" role="alert">${text}</p>`;
 }
 
-/** A page that tells something and asks for nothing. */
-export function notice(title: string, text: string, { good = false, status = 200 } = {}): Page {
-  return page(title, html`${good && TICK}<h1>${title}</h1><p class="lead" role="status">${text}</p>`, { status });
+/** A place to go on to. */
+export interface Link {
+  href: string;
+  text: string;
 }
 
-/** A sealed envelope with a keyhole. */
-const LOGO: Html = {
-  text:
-    '<svg viewBox="0 0 26 26" fill="none" stroke="currentColor" stroke-width="2" stroke-linejoin="round" aria-hidden="true">' +
-    '<rect x="3" y="6" width="20" height="15" rx="3"/><path d="M4 8l9 7 9-7"/><circle cx="13" cy="15" r="3.2" fill="currentColor" stroke="none"/></svg>',
-};
+export const START: Link = { href: '/', text: 'To the start page' };
 
-const TICK: Html = {
-  text:
-    '<svg class="done" viewBox="0 0 46 46" fill="none" stroke="currentColor" stroke-width="3" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">' +
-    '<circle cx="23" cy="23" r="20"/><path d="M14.5 23.5l6 6 11-12.5"/></svg>',
-};
+/** A page that tells something and asks for nothing; the first of its links is the one that most take. */
+export function notice(
+  title: string,
+  text: Html | string,
+  { good = false, status = 200, links = [START] }: { good?: boolean; status?: number; links?: readonly Link[] } = {},
+): Page {
+  const content = html`${good && TICK}<h1>${title}</h1>
+<p class="lead" role="status">${text}</p>
+<div class="buttons">${links.map(({ href, text }, place) => html`<a class="button${place > 0 && ' quiet'}" href="${href}">${text}</a>`)}</div>`;
+  return page(title, content, { status });
+}

@@ -1,16 +1,19 @@
-import { html } from './html.ts';
+import { type Html, html } from './html.ts';
 import { complaint, type Page, page } from './page.ts';
 
 /** Asks for name and password; the form goes to the page's own address. */
 export function signInPage({
-  client,
+  purpose,
+  cancel,
   name = '',
   wrong,
   status = 200,
   formTargets,
 }: {
-  /** The program that the person signs in to. */
-  client: string;
+  /** What follows: "to continue to pbook". */
+  purpose: string;
+  /** Where somebody goes who does not sign in; without it the form is sent, with `action=cancel`. */
+  cancel?: string;
   /** The name that was typed before. */
   name?: string;
   wrong?: string;
@@ -22,7 +25,7 @@ export function signInPage({
   return page(
     'Sign in',
     html`<h1>Sign in</h1>
-<p class="lead">to continue to ${client}</p>
+<p class="lead">${purpose}</p>
 ${complaint(wrong)}
 <form method="post">
 <div class="field"><label for="name">Name</label>
@@ -30,9 +33,14 @@ ${complaint(wrong)}
 <div class="field"><label for="password">Password</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required${invalid}${name !== '' && focus}></div>
 <div class="buttons"><button type="submit" name="action" value="sign-in">Sign in</button>
-<button class="quiet" type="submit" name="action" value="cancel" formnovalidate>Cancel</button></div>
+${cancelled(cancel)}</div>
 </form>
-<p class="hint">Forgotten? The operator of this server can give you a link to choose a new password.</p>`,
+<p class="hint">Forgot your password? The operator of this server can give you a link to choose a new one.</p>`,
     { status, ...(formTargets && { formTargets }) },
   );
+}
+
+function cancelled(href: string | undefined): Html {
+  if (href !== undefined) return html`<a class="button quiet" href="${href}">Cancel</a>`;
+  return html`<button class="quiet" type="submit" name="action" value="cancel" formnovalidate>Cancel</button>`;
 }

@@ -202,6 +202,9 @@ export const ISSUER_TIMEOUT_SECONDS = 5;
 export const DEFAULT_PORT = 25080;
 /** The VO that tokens are for, and that clients name, unless told otherwise. */
 export const DEFAULT_VO = 'panda';
+/** The name of a site on its pages, unless its operator gives it one. */
+export const DEFAULT_SITE_NAME = 'PanDA secrets';
+export const MAX_SITE_NAME_CHARS = 60;
 
 /**
  * Largest JSON body in bytes of a call that says no other limit; of one that carries a value, in which every byte may be a control

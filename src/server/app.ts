@@ -6,7 +6,7 @@ import type { JobLogs } from '../jobs/job-logs.ts';
 import type { Jobs } from '../jobs/jobs.ts';
 import type { Sandboxes } from '../jobs/sandboxes.ts';
 import type { Call } from '../protocol/calls/call.ts';
-import { BODY_SECONDS, IDLE_SECONDS, MAX_HEADER_BYTES } from '../protocol/limits.ts';
+import { BODY_SECONDS, DEFAULT_SITE_NAME, IDLE_SECONDS, MAX_HEADER_BYTES } from '../protocol/limits.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { LoginRooms } from './login-rooms.ts';
 import { setAnswerHeaders } from './plugins/answer-headers.ts';
@@ -57,6 +57,8 @@ export interface ServerOptions {
   /** Addresses or networks (CIDR) whose `X-Forwarded-*` headers are believed. */
   trustedProxies: readonly string[];
   logger: Logger;
+  /** Stands on the pages; `DEFAULT_SITE_NAME` unless set. */
+  siteName?: string | undefined;
   /** Milliseconds since 1970 UTC. */
   clock: () => number;
   /** Requests of one address that prove nothing; `MAX_FAILED_REQUESTS_PER_MINUTE` unless set. */
@@ -66,7 +68,7 @@ export interface ServerOptions {
 /** The HTTP server, not yet listening: plugins, then the calls, one group each, under the kind of caller they answer. */
 export async function createServer(
   rooms: Rooms,
-  { tls, trustedProxies, logger, clock, failedRequestsPerMinute }: ServerOptions,
+  { tls, trustedProxies, logger, siteName = DEFAULT_SITE_NAME, clock, failedRequestsPerMinute }: ServerOptions,
 ): Promise<FastifyInstance> {
   const http = { maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: BODY_SECONDS * 1000, requireHostHeader: false };
   const app = fastify({
@@ -86,6 +88,7 @@ export async function createServer(
   app.addHook('onRoute', ({ url, method }) => {
     methods.set(url, [...(methods.get(url) ?? []), method as Call['http']]);
   });
+  app.decorate('siteName', siteName);
   drainOnClose(app);
   setAnswerHeaders(app, { isTlsOurs: tls !== undefined });
   decorateCaller(app);

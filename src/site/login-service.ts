@@ -8,6 +8,7 @@ import { findOutsideUser } from '../identity/outside-users.ts';
 import { createIdentityProvider, removeEndedLogins } from '../identity/provider/provider.ts';
 import { createSignIn } from '../identity/sign-in.ts';
 import { createTokenVerifier, type TokenVerifier } from '../identity/tokens.ts';
+import { DEFAULT_SITE_NAME } from '../protocol/limits.ts';
 import type { LoginRooms } from '../server/login-rooms.ts';
 import { withoutMessage } from '../server/plugins/request-log.ts';
 import { countSignInTry } from '../store/sign-in-failures.ts';
@@ -26,7 +27,7 @@ export interface LoginService {
 /** @param url the server's public address, asked for when the first request has come */
 export function createLogin(
   { store, key, issuer }: Pick<Installation, 'store' | 'key' | 'issuer'>,
-  { vo, issuers }: Pick<Settings, 'vo' | 'issuers'>,
+  { vo, issuers, siteName = DEFAULT_SITE_NAME }: Pick<Settings, 'vo' | 'issuers' | 'siteName'>,
   { url, logger, clock, tell }: { url: () => string; logger: Logger; clock: () => number; tell: Tell },
 ): LoginService {
   const external = issuers.map((one) =>
@@ -37,6 +38,7 @@ export function createLogin(
     createIdentityProvider({
       url: url(),
       vo,
+      siteName,
       store,
       records: key,
       signingKeys: issuer.signingKeys,

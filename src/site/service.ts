@@ -114,6 +114,7 @@ export async function startService(
         ...(tls && { tls }),
         trustedProxies: settings.trustedProxies,
         logger,
+        siteName: settings.siteName,
         clock,
         failedRequestsPerMinute: settings.failedRequests,
       },

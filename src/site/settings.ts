@@ -7,7 +7,7 @@ import { parse } from 'smol-toml';
 import { homeFolder } from '../files/home-folder.ts';
 import type { ExternalIssuer } from '../identity/external-issuer.ts';
 import { Misconfigured } from '../protocol/errors.ts';
-import { DEFAULT_PORT, DEFAULT_VO } from '../protocol/limits.ts';
+import { DEFAULT_PORT, DEFAULT_VO, MAX_SITE_NAME_CHARS } from '../protocol/limits.ts';
 import { isLoopback } from '../protocol/loopback.ts';
 import { parseIssuers } from './issuer-settings.ts';
 
@@ -33,6 +33,8 @@ export interface Settings {
   publicUrl?: string;
   /** The VO that tokens of the embedded issuer are for. */
   vo: string;
+  /** Stands on the pages; `DEFAULT_SITE_NAME` unless set. */
+  siteName?: string;
   logLevel: string;
   /** A pilot that is silent for longer loses its jobs to others; several times what `panda-pilot --heartbeat` says. */
   leaseSeconds?: number;
@@ -63,6 +65,7 @@ const SETTINGS = {
   trusted_proxy: 'addresses',
   public_url: 'origin',
   vo: 'text',
+  site_name: 'name',
   log_level: 'text',
   lease_seconds: 'seconds',
   user_jobs: 'count',
@@ -103,6 +106,7 @@ export function readSettings(flags: Record<string, unknown>, environment: NodeJS
     vo: String(values.vo ?? DEFAULT_VO),
     logLevel,
     issuers: fromFile.issuers,
+    ...(values.site_name !== undefined && { siteName: String(values.site_name) }),
     ...(values.lease_seconds !== undefined && { leaseSeconds: Number(values.lease_seconds) }),
     ...(values.database_connections !== undefined && { databaseConnections: Number(values.database_connections) }),
     ...(values.database_wait_seconds !== undefined && { databaseWaitSeconds: Number(values.database_wait_seconds) }),
@@ -177,6 +181,16 @@ const READ: Record<(typeof SETTINGS)[keyof typeof SETTINGS], (value: unknown, wh
   text(value, where) {
     if (typeof value === 'string' && value !== '') return value;
     throw new Misconfigured(`${where} must be a text that is not empty`);
+  },
+  name(value, where) {
+    if (
+      typeof value === 'string' &&
+      /^\P{C}+$/u.test(value) &&
+      [...value].length <= MAX_SITE_NAME_CHARS &&
+      value.trim() === value
+    )
+      return value;
+    throw new Misconfigured(`${where} must be a name of 1 to ${MAX_SITE_NAME_CHARS} characters, in one line`);
   },
   port(value, where) {
     const port = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;

@@ -23,14 +23,17 @@ for (const javaScriptEnabled of [true, false]) {
     const { address, code, ended } = await home.startLogin();
     const page = await openPage(t, { javaScriptEnabled });
     await page.goto(address);
-    assert.ok(await page.getByText(code, { exact: true }).isVisible());
-    await page.getByRole('button', { name: 'Yes, connect it' }).click();
     await page.getByLabel('Name').fill('alice');
     await page.getByLabel('Password').fill('wrong');
     await page.getByRole('button', { name: 'Sign in' }).click();
     assert.equal(await page.getByRole('alert').textContent(), 'The name or the password is wrong.');
     await page.getByLabel('Password').fill(PASSWORD);
     await page.getByRole('button', { name: 'Sign in' }).click();
+    await page
+      .getByRole('heading', { name: 'Connect PanDA command line (pbook, prun) at 127.0.0.1 as Alice Doe?' })
+      .waitFor();
+    assert.ok(await page.getByText(code, { exact: true }).isVisible());
+    await page.getByRole('button', { name: 'Connect' }).click();
     await page.getByRole('heading', { name: 'You are logged in' }).waitFor();
     assert.equal((await ended).status, 0);
     assert.equal((await home.pbook('whoami')).stdout, 'alice (Alice Doe)\n');
@@ -42,17 +45,19 @@ test('somebody types the code, by keyboard alone', options, async (t) => {
   const begun = await site.beginLogin();
   const page = await openPage(t);
   await page.goto(begun.verification_uri);
-  await page.locator('#user_code:focus').waitFor();
-  await page.keyboard.type(begun.user_code.toLowerCase().replace('-', ' '));
-  await page.keyboard.press('Enter');
-  await page.getByRole('heading', { name: 'Is this your device?' }).waitFor();
-  await page.keyboard.press('Tab');
-  await page.keyboard.press('Enter');
-  await page.getByRole('heading', { name: 'Sign in' }).waitFor();
   await page.locator('#name:focus').waitFor();
   await page.keyboard.type('alice');
   await page.keyboard.press('Tab');
   await page.keyboard.type(PASSWORD);
+  await page.keyboard.press('Enter');
+  await page.locator('#user_code:focus').waitFor();
+  await page.keyboard.type(begun.user_code.toLowerCase().replace('-', ' '));
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: /^Connect PanDA command line/ }).waitFor();
+  for (const expected of ['', 'Connect']) {
+    await page.keyboard.press('Tab');
+    if (expected) assert.equal(await page.locator(':focus').textContent(), expected);
+  }
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { name: 'You are logged in' }).waitFor();
   assert.ok((await site.takeTokens(begun.device_code)).id_token);
@@ -64,12 +69,12 @@ test('who is signed in already confirms the code and is done', options, async (t
   for (let login = 1; login <= 2; login++) {
     const begun = await site.beginLogin();
     await page.goto(begun.verification_uri_complete);
-    await page.getByRole('button', { name: 'Yes, connect it' }).click();
     if (login === 1) {
       await page.getByLabel('Name').fill('alice');
       await page.getByLabel('Password').fill(PASSWORD);
       await page.getByRole('button', { name: 'Sign in' }).click();
     }
+    await page.getByRole('button', { name: 'Connect' }).click();
     await page.getByRole('heading', { name: 'You are logged in' }).waitFor();
     assert.ok((await site.takeTokens(begun.device_code)).id_token);
   }
@@ -81,8 +86,8 @@ test('a password is chosen at a link in Chromium', options, async (t) => {
   const page = await openPage(t, { javaScriptEnabled: false });
   await page.goto(`${site.url}/password/${await site.signIn.createPasswordLink('carol')}`);
   await page.getByLabel('New password').fill('a new long password');
-  await page.getByLabel('The same again').fill('a new long password');
-  await page.getByRole('button', { name: 'Set the password' }).click();
+  await page.getByLabel('Repeat password').fill('a new long password');
+  await page.getByRole('button', { name: 'Set password' }).click();
   await page.getByRole('heading', { name: 'Your password is set' }).waitFor();
   assert.equal((await site.signIn.signIn('carol', 'a new long password')).name, 'carol');
 });

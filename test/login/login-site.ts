@@ -94,11 +94,13 @@ export async function confirmDevice(
   name: string,
   password = PASSWORD,
 ): Promise<string> {
-  const page = await visitor.get(verification_uri_complete);
+  let page = await visitor.get(verification_uri_complete);
+  if (page.url.includes('/sign-in?')) {
+    page = await visitor.submit(page.url, { name, password });
+    if (page.url.includes('/sign-in?')) return page.html;
+  }
   const xsrf = hiddenField(page.html, 'xsrf');
-  const next = await visitor.submit('/device', { xsrf, user_code, confirm: 'yes' });
-  if (!next.url.includes('/oidc/interaction/')) return next.html;
-  return (await visitor.submit(next.url, { name, password, action: 'sign-in' })).html;
+  return (await visitor.submit('/device', { xsrf, user_code, confirm: 'yes' })).html;
 }
 
 /** The claims of a token. */

@@ -2,6 +2,8 @@
 export interface Visitor {
   get(address: string): Promise<Visit>;
   submit(address: string, form: Record<string, string>, headers?: Record<string, string>): Promise<Visit>;
+  /** The cookies that it keeps, as it sends them. */
+  cookies(): string[];
 }
 
 /** Where the visitor ended, and what is there. */
@@ -59,6 +61,7 @@ export function createVisitor(home: string): Visitor {
     get: (address) => visit(address, { headers: {} }),
     submit: (address, form, headers = {}) =>
       visit(address, { method: 'POST', body: new URLSearchParams(form), headers }),
+    cookies: () => [...cookies.values()].map(({ value }) => value),
   };
 }
 

@@ -21,6 +21,7 @@ export function addServeCommand(program: Command): void {
     .option('--trusted-proxy <addresses>', 'addresses or networks of the proxies in front that end TLS, with commas')
     .option('--public-url <url>', 'where people reach the server: https://HOST (default: the address it listens on)')
     .option('--vo <name>', 'the VO that tokens are for (default: panda)')
+    .option('--site-name <name>', 'stands on the pages (default: "PanDA secrets")')
     .option('--log-level <level>', 'error, warn, info or debug (default: info)')
     .addHelpText(
       'after',

@@ -19,8 +19,8 @@ import { AUDIENCE, COMMAND_LINE_CLIENT, ISSUED_AT_CLAIM, LOGIN_CLAIM } from '../
 import type { OwnRecords } from '../own-records.ts';
 import { createAdapters } from './adapter.ts';
 import { grantsByItself, interactionPolicy } from './consent.ts';
-import { INTERACTION_PATH, PATHS } from './paths.ts';
-import { deviceFlowPages, renderError, signOutPages } from './rendering.ts';
+import { INTERACTION_PATH, PATHS, SESSION_COOKIE } from './paths.ts';
+import type { ProviderPages } from './rendering.ts';
 
 /** The resource indicator (RFC 8707) of the API of the server at `url`: who names it is given a JWT access token for it. */
 function apiResource(url: string): string {
@@ -41,6 +41,7 @@ export function providerConfiguration({
   clock,
   keys,
   cookieKeys,
+  pages,
 }: {
   url: string;
   vo: string;
@@ -50,8 +51,8 @@ export function providerConfiguration({
   /** Private, the signing one first. */
   keys: readonly JWK[];
   cookieKeys: readonly string[];
+  pages: ProviderPages;
 }): Configuration {
-  const cookie = { signed: true, httpOnly: true, sameSite: 'lax', path: '/' } as const;
   return {
     adapter: createAdapters({ store, records, clock }),
     clients: CLIENTS,
@@ -82,7 +83,7 @@ export function providerConfiguration({
     responseTypes: ['code'],
     cookies: {
       keys: [...cookieKeys],
-      long: { ...cookie },
+      long: { ...SESSION_COOKIE },
       // The path of these is the page's own.
       short: { signed: true, httpOnly: true, sameSite: 'lax' },
       names: { session: 'panda_session', interaction: 'panda_interaction', resume: 'panda_interaction_resume' },
@@ -101,14 +102,14 @@ export function providerConfiguration({
       policy: interactionPolicy(),
       url: (_ctx, { uid }) => `${INTERACTION_PATH}/${uid}`,
     },
-    renderError,
+    renderError: pages.renderError,
     features: {
       devInteractions: { enabled: false },
       dPoP: { enabled: false },
       pushedAuthorizationRequests: { enabled: false },
       revocation: { enabled: true, allowedPolicy: async (_ctx, client, token) => token.clientId === client.clientId },
-      deviceFlow: { enabled: true, charset: 'base-20', mask: '****-****', ...deviceFlowPages },
-      rpInitiatedLogout: { enabled: true, ...signOutPages },
+      deviceFlow: { enabled: true, charset: 'base-20', mask: '****-****', ...pages.deviceFlow },
+      rpInitiatedLogout: { enabled: true, ...pages.signOut },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo(_ctx, resource) {

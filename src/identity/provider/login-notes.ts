@@ -3,6 +3,9 @@ import type { Store } from '../../store/store.ts';
 import { type LoginNote, noteLogin } from '../logins.ts';
 import type { OwnRecords } from '../own-records.ts';
 
+/** The program of a login that is a browser's. */
+export const BROWSER = 'a browser';
+
 /**
  * Notes of each login that is given tokens, and of each browser in which somebody signs in, who it is: its owner can tell by that
  * which one to end. A note that cannot be kept stops no login.
@@ -37,7 +40,7 @@ function browserOf(ctx: KoaContextWithOIDC): LoginNote | undefined {
   // The answer of a sign-in page, in the request that takes it up.
   if (!oidc?.result?.login || !session?.accountId) return undefined;
   const { accountId: subject, uid: of, exp = 0 } = session;
-  return { subject, of, program: 'a browser', ...whereFrom(ctx), expiresAt: exp * 1000 };
+  return { subject, of, program: BROWSER, ...whereFrom(ctx), expiresAt: exp * 1000 };
 }
 
 function whereFrom(ctx: KoaContextWithOIDC): { userAgent: string; address: string } {

@@ -12,3 +12,9 @@ export const PATHS = {
 
 /** Where a page waits for somebody to sign in or to allow something. */
 export const INTERACTION_PATH = '/oidc/interaction';
+
+/** Where somebody signs in who was not sent there by a program. */
+export const SIGN_IN_PATH = '/sign-in';
+
+/** The cookie that says which browser it is. Where the line is https it is for https alone. */
+export const SESSION_COOKIE = { signed: true, httpOnly: true, sameSite: 'lax', path: '/' } as const;

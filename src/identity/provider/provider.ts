@@ -7,11 +7,14 @@ import { deleteEndedPasswordLinks } from '../../store/password-links.ts';
 import { deleteEndedProviderRecords } from '../../store/provider-records.ts';
 import { deleteEndedSignInFailures } from '../../store/sign-in-failures.ts';
 import type { Store } from '../../store/store.ts';
+import { findActiveAccount } from '../accounts.ts';
+import { noteLogin } from '../logins.ts';
 import type { OwnRecords } from '../own-records.ts';
 import type { SigningKey, SigningKeySet, SigningKeys } from '../signing-keys.ts';
+import { type BrowserSession, beginBrowserSession, findBrowserSession } from './browser-session.ts';
 import { loadLibrary, takeSloppyScopes } from './library.ts';
-import { noteLogins } from './login-notes.ts';
-import { showLinkedCode, startOverWithoutSession } from './rendering.ts';
+import { BROWSER, noteLogins } from './login-notes.ts';
+import { providerPages } from './rendering.ts';
 
 /** The embedded OpenID provider. */
 export interface IdentityProvider {
@@ -21,6 +24,10 @@ export interface IdentityProvider {
   handle(request: IncomingMessage, response: ServerResponse, address: string): Promise<void>;
   /** The question that the page in this browser asks, or undefined when it has ended or is another browser's. */
   findInteraction(request: IncomingMessage, response: ServerResponse): Promise<PendingInteraction | undefined>;
+  /** The session of this browser, or undefined when nobody is signed in there. */
+  findSession(request: IncomingMessage, response: ServerResponse): Promise<BrowserSession | undefined>;
+  /** Signs somebody in, in this browser, which is at `address`. */
+  beginSession(request: IncomingMessage, response: ServerResponse, subject: string, address: string): Promise<void>;
 }
 
 /** Somebody has to sign in, or to allow something. */
@@ -49,6 +56,7 @@ export interface PendingInteraction {
 export function createIdentityProvider({
   url,
   vo,
+  siteName,
   store,
   records,
   signingKeys,
@@ -57,6 +65,8 @@ export function createIdentityProvider({
 }: {
   url: string;
   vo: string;
+  /** Stands on the pages. */
+  siteName: string;
   store: Store;
   records: OwnRecords;
   signingKeys: SigningKeys;
@@ -64,6 +74,7 @@ export function createIdentityProvider({
   /** Told of what the provider could not do through no fault of its caller's. */
   onFault: (error: unknown) => void;
 }): IdentityProvider {
+  const pages = providerPages({ siteName, findAccount: (subject) => findActiveAccount(store, subject) });
   let made: { from: SigningKeySet; provider: Promise<Provider> } | undefined;
 
   /** Made when first needed, and again for other keys: what it knows is in the store. */
@@ -78,15 +89,14 @@ export function createIdentityProvider({
     const { providerConfiguration } = await import('./configuration.ts'); // Imports the library as well.
     const provider = new Provider(
       url,
-      providerConfiguration({ url, vo, store, records, clock, keys, cookieKeys: keys.map(cookieKey) }),
+      providerConfiguration({ url, vo, store, records, clock, keys, cookieKeys: keys.map(cookieKey), pages }),
     );
     // It finds lifetimes by the names of its classes, which a bundler may change: codes and tokens would then never end.
     if (provider.DeviceCode.name !== 'DeviceCode')
       throw new Misconfigured('this build renamed the classes of oidc-provider');
     provider.proxy = true;
     takeSloppyScopes(provider);
-    provider.use(startOverWithoutSession);
-    provider.use(showLinkedCode);
+    for (const middleware of pages.middleware) provider.use(middleware);
     provider.use(noteLogins({ store, records, clock, onFault }));
     provider.on('server_error', (_ctx, error) => onFault(error));
     (provider as EventEmitter).on('error', (error: Error, ctx?: Partial<KoaContextWithOIDC>) => {
@@ -109,6 +119,15 @@ export function createIdentityProvider({
         if ((error as Error).name === 'SessionNotFound') return undefined;
         throw error;
       }
+    },
+    async findSession(request, response) {
+      return findBrowserSession(await current(), records, request, response);
+    },
+    async beginSession(request, response, subject, address) {
+      const { uid, expiresAt } = await beginBrowserSession(await current(), request, response, subject);
+      const userAgent = request.headers['user-agent'] ?? '';
+      const note = { subject, of: uid, program: BROWSER, userAgent, address, expiresAt };
+      await noteLogin({ store, records, clock }, note).catch(onFault);
     },
   };
 }

@@ -1,97 +1,173 @@
-import type { Configuration, KoaContextWithOIDC } from 'oidc-provider';
-import { confirmCodePage, deviceConnectedPage, deviceRefusedPage, enterCodePage } from '../../pages/device.ts';
-import { notice, type Page } from '../../pages/page.ts';
-import { signOutPage } from '../../pages/sign-out.ts';
+import type { Configuration, KoaContextWithOIDC, Provider } from 'oidc-provider';
+import {
+  confirmCodePage,
+  deviceConnectedPage,
+  devicePageExpired,
+  deviceRefusedPage,
+  enterCodePage,
+} from '../../pages/device.ts';
+import { drawPage, notice, type Page } from '../../pages/page.ts';
+import type { Person } from '../../pages/person.ts';
+import { signedOutPage, signOutPage } from '../../pages/sign-out.ts';
+import { PATHS, SIGN_IN_PATH } from './paths.ts';
 
 type Features = NonNullable<Configuration['features']>;
-type DeviceFlowPages = Required<
-  Pick<
-    NonNullable<Features['deviceFlow']>,
-    'userCodeInputSource' | 'userCodeConfirmSource' | 'successSource' | 'deviceInfo'
-  >
->;
-type SignOutPages = Required<
-  Pick<NonNullable<Features['rpInitiatedLogout']>, 'logoutSource' | 'postLogoutSuccessSource'>
->;
+type Middleware = (ctx: KoaContextWithOIDC, next: () => Promise<void>) => Promise<void>;
 
-/** The pages of the provider while a device is connected. */
-export const deviceFlowPages: DeviceFlowPages = {
-  userCodeInputSource(ctx, _form, _out, error) {
-    if (error?.name === 'AbortedError') return show(ctx, deviceRefusedPage());
-    const wrong = error && (CODE_PROBLEMS[error.name] ?? 'That did not work. Start the login again on your device.');
-    show(ctx, enterCodePage(formOf(ctx), { ...(wrong !== undefined && { wrong, status: 400 }) }));
-  },
-  userCodeConfirmSource(ctx, _form, client, device, userCode) {
-    show(ctx, confirmCodePage(formOf(ctx), { userCode, client: client.clientName, device }));
-  },
-  successSource: (ctx) => show(ctx, deviceConnectedPage()),
-  deviceInfo: (ctx) => ({ ip: ctx.ip, ua: ctx.get('user-agent') }),
-};
+/** The pages that the provider sends, under the name of the site. */
+export interface ProviderPages {
+  deviceFlow: Required<
+    Pick<
+      NonNullable<Features['deviceFlow']>,
+      'userCodeInputSource' | 'userCodeConfirmSource' | 'successSource' | 'deviceInfo'
+    >
+  >;
+  signOut: Required<Pick<NonNullable<Features['rpInitiatedLogout']>, 'logoutSource' | 'postLogoutSuccessSource'>>;
+  renderError: NonNullable<Configuration['renderError']>;
+  /** Goes before the provider's own, in this order. */
+  middleware: readonly Middleware[];
+}
+
+export function providerPages({
+  siteName,
+  findAccount,
+}: {
+  siteName: string;
+  /** The account with this `sub`, if it may be used. */
+  findAccount: (subject: string) => Promise<Person | undefined>;
+}): ProviderPages {
+  function show(ctx: KoaContextWithOIDC, page: Page): void {
+    const { status, headers, html } = drawPage(page, siteName);
+    ctx.status = status;
+    ctx.set(headers);
+    ctx.body = html;
+  }
+
+  /** The page that asks whether a program may be connected to the account that is signed in. */
+  async function showConfirmation(
+    ctx: KoaContextWithOIDC,
+    { userCode, client, address }: { userCode: string; client: string | undefined; address: string | undefined },
+  ): Promise<void> {
+    const person = await findAccount(ctx.oidc.session?.accountId ?? '');
+    if (!person) return signInFirst(ctx, userCode);
+    show(ctx, confirmCodePage(formOf(ctx), { userCode, client, address, browserAddress: ctx.ip, person }));
+  }
+
+  /**
+   * Somebody who connects a device signs in first, and is told then who would be connected. Before that nothing is done with a code, so
+   * that nobody learns which there are.
+   */
+  const signInBeforeDevice: Middleware = async (ctx, next) => {
+    if (ctx.path !== PATHS.code_verification) return next();
+    const { accountId } = await (ctx.app as unknown as Provider).Session.get(ctx);
+    if (accountId !== undefined && (await findAccount(accountId))) return next();
+    const { user_code: code } = ctx.query;
+    signInFirst(ctx, typeof code === 'string' ? code : '');
+  };
+
+  /**
+   * The link with the code in it: shows what the person has to compare at once. (The provider would send the code on by a script.)
+   */
+  const showLinkedCode: Middleware = async (ctx, next) => {
+    await next();
+    const { oidc } = ctx;
+    if (ctx.method !== 'GET' || oidc?.route !== 'code_verification' || ctx.status !== 200) return;
+    const typed = oidc.params?.['user_code'];
+    if (typeof typed !== 'string') return;
+    const code = await oidc.provider.DeviceCode.findByUserCode(typed.toUpperCase().replace(/\W/g, ''));
+    if (!code || code.accountId !== undefined || code.error !== undefined) {
+      const wrong = CODE_PROBLEMS[code ? 'AlreadyUsedError' : 'NotFoundError'] ?? '';
+      return show(ctx, enterCodePage(formOf(ctx), { wrong, status: 400 }));
+    }
+    const client = await oidc.provider.Client.find(code.clientId ?? '');
+    const userCode = code.userCode.replace(/^(.{4})(.{4})$/, '$1-$2');
+    await showConfirmation(ctx, { userCode, client: client?.clientName, address: addressOf(code.deviceInfo) });
+  };
+
+  /**
+   * A program may ask that the person signs in once more (`prompt=login`), after they confirmed its code: until they did, the code stays
+   * as good as it was.
+   */
+  const keepAbandonedCode: Middleware = async (ctx, next) => {
+    await next();
+    const { oidc } = ctx;
+    const code = oidc?.route === 'code_verification' ? oidc.entities.DeviceCode : undefined;
+    if (!code?.inFlight || code.accountId !== undefined || code.error !== undefined) return;
+    code.inFlight = false;
+    await code.save();
+  };
+
+  /** An address or a form of a login whose session has ended. (The provider begins a new session then and fails to save it.) */
+  const startOverWithoutSession: Middleware = async (ctx, next) => {
+    try {
+      await next();
+    } catch (error) {
+      const { oidc } = ctx;
+      if (oidc?.session?.exp !== undefined) throw error;
+      if (oidc?.route !== 'device_resume' && oidc?.route !== 'code_verification') throw error;
+      show(ctx, loginExpired());
+    }
+  };
+
+  return {
+    deviceFlow: {
+      userCodeInputSource(ctx, _form, _out, error) {
+        if (error?.name === 'AbortedError') return show(ctx, deviceRefusedPage());
+        // The form of another page, or of none: its mark is not that of the session.
+        if (error?.name === 'InvalidRequest') return show(ctx, devicePageExpired(ctx.oidc.params?.['user_code']));
+        const wrong =
+          error && (CODE_PROBLEMS[error.name] ?? 'That did not work. Start the login again in your terminal.');
+        show(ctx, enterCodePage(formOf(ctx), { ...(wrong !== undefined && { wrong, status: 400 }) }));
+      },
+      userCodeConfirmSource: (ctx, _form, client, device, userCode) =>
+        showConfirmation(ctx, { userCode, client: client.clientName, address: addressOf(device) }),
+      successSource: (ctx) => show(ctx, deviceConnectedPage(ctx.oidc.client?.clientName)),
+      deviceInfo: (ctx) => ({ ip: ctx.ip, ua: ctx.get('user-agent') }),
+    },
+    signOut: {
+      logoutSource(ctx) {
+        const action = ctx.oidc.urlFor('end_session_confirm');
+        show(ctx, signOutPage({ action, xsrf: xsrfOf(ctx) }));
+      },
+      postLogoutSuccessSource: (ctx) => show(ctx, signedOutPage()),
+    },
+    /** The page for a request that makes no sense. */
+    renderError(ctx, { error, error_description }) {
+      const text =
+        error === 'server_error'
+          ? 'Something is wrong with this server. Try again later.'
+          : `The program or page that sent you here asked for something that this server refuses: ${error_description ?? error}.`;
+      show(ctx, notice('Something went wrong', text, { status: ctx.status }));
+    },
+    middleware: [startOverWithoutSession, signInBeforeDevice, showLinkedCode, keepAbandonedCode],
+  };
+}
 
 const CODE_PROBLEMS: Record<string, string> = {
   NoCodeError: 'Enter the code.',
-  NotFoundError: 'There is no such code. Check each letter, or start the login again on your device.',
-  ExpiredError: 'This code has ended. Start the login again on your device.',
-  AlreadyUsedError: 'This code was used already. Start the login again on your device.',
+  NotFoundError: 'There is no such code. Check each letter, or start the login again in your terminal.',
+  ExpiredError: 'This code has expired. Start the login again in your terminal.',
+  AlreadyUsedError: 'This code was used already. Start the login again in your terminal.',
 };
 
-/**
- * The link with the code in it: shows what the person has to compare at once. (The provider would send the code on by a script.)
- */
-export async function showLinkedCode(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
-  await next();
-  const { oidc } = ctx;
-  if (ctx.method !== 'GET' || oidc?.route !== 'code_verification' || ctx.status !== 200) return;
-  const typed = oidc.params?.['user_code'];
-  if (typeof typed !== 'string') return;
-  const code = await oidc.provider.DeviceCode.findByUserCode(typed.toUpperCase().replace(/\W/g, ''));
-  if (!code || code.accountId !== undefined || code.error !== undefined) {
-    const wrong = CODE_PROBLEMS[code ? 'AlreadyUsedError' : 'NotFoundError'] ?? '';
-    return show(ctx, enterCodePage(formOf(ctx), { wrong, status: 400 }));
-  }
-  const client = await oidc.provider.Client.find(code.clientId ?? '');
-  const userCode = code.userCode.replace(/^(.{4})(.{4})$/, '$1-$2');
-  show(ctx, confirmCodePage(formOf(ctx), { userCode, client: client?.clientName, device: code.deviceInfo }));
+function loginExpired(): Page {
+  return notice(
+    'This link has expired',
+    'The login has ended, or began in another browser. Start it again in your terminal.',
+    {
+      status: 400,
+    },
+  );
 }
 
-/**
- * A form whose page is from a session that has ended, or that came without its cookie: the person starts over. (The provider
- * begins a new session then and fails to save it.) An address that leads back to such a form, and to no login, is answered as one
- * that has ended.
- */
-export async function startOverWithoutSession(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
-  try {
-    await next();
-  } catch (error) {
-    const { oidc } = ctx;
-    if (oidc?.session?.exp !== undefined) throw error;
-    if (oidc?.route === 'device_resume') {
-      return show(ctx, notice('Something went wrong', LOGIN_ENDED, { status: 400 }));
-    }
-    if (oidc?.route !== 'code_verification') throw error;
-    ctx.redirect(oidc.urlFor('code_verification'));
-    ctx.status = 303;
-  }
+function signInFirst(ctx: KoaContextWithOIDC, userCode: string): void {
+  ctx.redirect(`${SIGN_IN_PATH}?${new URLSearchParams({ device: userCode })}`);
+  ctx.status = 303;
 }
 
-const LOGIN_ENDED = 'This login has ended, or began in another browser. Start it again on your device.';
-
-export const signOutPages: SignOutPages = {
-  logoutSource(ctx) {
-    const action = ctx.oidc.urlFor('end_session_confirm');
-    show(ctx, signOutPage({ action, xsrf: xsrfOf(ctx) }));
-  },
-  postLogoutSuccessSource: (ctx) => show(ctx, notice('You are signed out', 'You can close this page.', { good: true })),
-};
-
-/** The page for a request that makes no sense. */
-export const renderError: NonNullable<Configuration['renderError']> = (ctx, { error, error_description }) => {
-  const text =
-    error === 'server_error'
-      ? 'Something is wrong with this server. Try again later.'
-      : `The program or page that sent you here asked for something that this server refuses: ${error_description ?? error}.`;
-  show(ctx, notice('Something went wrong', text, { status: ctx.status }));
-};
+function addressOf(device: Record<string, unknown> | undefined): string | undefined {
+  return typeof device?.['ip'] === 'string' ? device['ip'] : undefined;
+}
 
 function formOf(ctx: KoaContextWithOIDC): { action: string; xsrf: string } {
   return { action: ctx.oidc.urlFor('code_verification'), xsrf: xsrfOf(ctx) };
@@ -99,10 +175,4 @@ function formOf(ctx: KoaContextWithOIDC): { action: string; xsrf: string } {
 
 function xsrfOf({ oidc }: KoaContextWithOIDC): string {
   return String(oidc.session?.state?.['secret'] ?? '');
-}
-
-function show(ctx: KoaContextWithOIDC, { status, headers, html }: Page): void {
-  ctx.status = status;
-  ctx.set(headers);
-  ctx.body = html;
 }

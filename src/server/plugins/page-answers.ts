@@ -1,8 +1,15 @@
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
 import type { Logger } from 'pino';
-import { notice, type Page } from '../../pages/page.ts';
+import { drawPage, notice, type Page } from '../../pages/page.ts';
 import { Forbidden, InsecureTransport, NotFound, PandaError, TooManyTries } from '../../protocol/errors.ts';
 import { withoutMessage } from './request-log.ts';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Stands on the pages. */
+    siteName: string;
+  }
+}
 
 /** Errors of these routes are read by people, or by programs that speak OAuth: they have the status that they are. */
 export function answerWithPages(app: FastifyInstance, logger: Logger): void {
@@ -28,7 +35,7 @@ export function answerWithPages(app: FastifyInstance, logger: Logger): void {
         .type('application/json')
         .send(JSON.stringify({ error: code, error_description: message }));
     }
-    return sendPage(reply, notice('Something went wrong', sentence(message), { status }));
+    return sendPage(reply, notice(titleOf(error), sentence(message), { status }));
   });
 }
 
@@ -39,12 +46,18 @@ function statusOf(error: PandaError): number {
   return 400;
 }
 
+function titleOf(error: unknown): string {
+  if (error instanceof NotFound) return 'This link has expired';
+  return error instanceof TooManyTries ? 'Too many attempts' : 'Something went wrong';
+}
+
 /** A message as a sentence of a page. */
 export function sentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1).replace(/[.]$/, '')}.`;
 }
 
-/** Answers with a page. */
-export function sendPage(reply: FastifyReply, { status, headers, html }: Page): FastifyReply {
+/** Answers with a page, under the name of the site. */
+export function sendPage(reply: FastifyReply, page: Page): FastifyReply {
+  const { status, headers, html } = drawPage(page, reply.server.siteName);
   return reply.code(status).headers(headers).send(html);
 }

@@ -15,8 +15,11 @@ import type { LoginRooms } from '../login-rooms.ts';
 import { answerWithPages } from '../plugins/page-answers.ts';
 import { requireSameOrigin } from '../plugins/same-origin.ts';
 import { requireSecureTransport } from '../plugins/transport.ts';
+import { createSignInCheck } from '../sign-in-form.ts';
+import { accountRoutes } from './account.ts';
 import { interactionRoutes } from './interaction.ts';
 import { passwordRoutes } from './password.ts';
+import { signInRoutes } from './sign-in.ts';
 
 const MINUTE = 60_000;
 
@@ -28,7 +31,10 @@ export async function loginRoutes(app: FastifyInstance, login: LoginRooms, logge
     await pages.register(formBody, { bodyLimit: MAX_FORM_BYTES });
     await limitForms(pages, login);
     answerWithPages(pages, logger);
-    interactionRoutes(pages, login, logger);
+    const checkSignIn = createSignInCheck(login, logger);
+    accountRoutes(pages, login);
+    signInRoutes(pages, login, checkSignIn);
+    interactionRoutes(pages, login, checkSignIn);
     passwordRoutes(pages, login);
   });
 }

@@ -19,12 +19,8 @@ export function passwordRoutes(app: FastifyInstance, { signIn }: LoginRooms): vo
     async (request, reply) => {
       const { token } = request.params;
       const account = await signIn.accountOfPasswordLink(token);
-      const { password, again } = request.body;
       try {
-        if (typeof password !== 'string' || password !== again) {
-          throw new InvalidArgument('the two passwords differ: type the same twice');
-        }
-        await signIn.usePasswordLink(token, password);
+        await signIn.usePasswordLink(token, repeatedPassword(request.body));
         return sendPage(reply, passwordChosenPage());
       } catch (error) {
         if (!(error instanceof InvalidArgument)) throw error;
@@ -34,4 +30,10 @@ export function passwordRoutes(app: FastifyInstance, { signIn }: LoginRooms): vo
       }
     },
   );
+}
+
+/** The password of a form in which it is typed twice. @throws {InvalidArgument} */
+export function repeatedPassword({ password, again }: { password?: unknown; again?: unknown }): string {
+  if (typeof password === 'string' && password === again) return password;
+  throw new InvalidArgument('the two passwords differ: type the same twice');
 }
