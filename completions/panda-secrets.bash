@@ -48,6 +48,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets serve --site-name')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets serve --log-level')
       COMPREPLY=()
       return
@@ -491,7 +495,7 @@ _panda_secrets() {
       ;;
     'panda-secrets serve')
       if [[ $current == -* ]]; then
-        words='--data --database --config --port --host --tls-cert --tls-key --trusted-proxy --public-url --vo --log-level -h --help'
+        words='--data --database --config --port --host --tls-cert --tls-key --trusted-proxy --public-url --vo --site-name --log-level -h --help'
       fi
       ;;
     'panda-secrets user')

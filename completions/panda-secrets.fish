@@ -20,6 +20,7 @@ complete -c panda-secrets -n '__fish_seen_subcommand_from serve' -l tls-key -r -
 complete -c panda-secrets -n '__fish_seen_subcommand_from serve' -l trusted-proxy -r -F -d 'addresses or networks of the proxies in front that end TLS, with commas'
 complete -c panda-secrets -n '__fish_seen_subcommand_from serve' -l public-url -r -F -d 'where people reach the server: https://HOST (default: the address it listens on)'
 complete -c panda-secrets -n '__fish_seen_subcommand_from serve' -l vo -r -F -d 'the VO that tokens are for (default: panda)'
+complete -c panda-secrets -n '__fish_seen_subcommand_from serve' -l site-name -r -F -d 'stands on the pages (default: "PanDA secrets")'
 complete -c panda-secrets -n '__fish_seen_subcommand_from serve' -l log-level -r -F -d 'error, warn, info or debug (default: info)'
 complete -c panda-secrets -n '__fish_seen_subcommand_from serve' -s h -l help -d 'print help'
 complete -c panda-secrets -n '__fish_seen_subcommand_from user; and not __fish_seen_subcommand_from add password role list disable enable logout remove help' -f -a 'add' -d 'adds an account; asks for its password, or prints a link at which one is chosen'

@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { RENEWAL_SECONDS } from '../../src/protocol/limits.ts';
 import { LOOPBACK } from '../client/certificates.ts';
 import { type Home, makeHome } from './command-line.ts';
-import { claims, confirmDevice, type LoginSite, startLoginSite } from './login-site.ts';
+import { claims, confirmDevice, type LoginSite, PASSWORD, startLoginSite } from './login-site.ts';
 import { createVisitor } from './visitor.ts';
 
 /** The age of a login of an hour at which it has to be renewed. */
@@ -40,6 +40,7 @@ test('somebody who refuses in the browser is not logged in', async (t) => {
   const home = await makeHome(t, site.url);
   const { address, code, ended } = await home.startLogin();
   const visitor = createVisitor(site.url);
+  await visitor.submit('/sign-in', { name: 'alice', password: PASSWORD });
   const { html } = await visitor.get(address);
   const xsrf = /name="xsrf" value="([^"]*)"/.exec(html)?.[1] ?? '';
   await visitor.submit('/device', { xsrf, user_code: code, abort: 'yes' });

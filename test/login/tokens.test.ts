@@ -8,7 +8,7 @@ import { rotateSigningKey } from '../../src/identity/signing-keys.ts';
 import { getUserSecrets, setUserSecrets } from '../../src/protocol/calls/creds.ts';
 import { getUserAttributes } from '../../src/protocol/calls/system.ts';
 import { ACCOUNT_RECHECK_SECONDS, SIGNING_KEYS_RECHECK_SECONDS } from '../../src/protocol/limits.ts';
-import { claims, confirmDevice, startLoginSite } from './login-site.ts';
+import { claims, confirmDevice, PASSWORD, startLoginSite } from './login-site.ts';
 import { createVisitor } from './visitor.ts';
 
 test('who logs in with a browser owns what they kept with a token of the operator', async (t) => {
@@ -57,6 +57,7 @@ test('no token is given before somebody confirms, and none after somebody refuse
   const begun = await site.beginLogin();
   assert.equal((await site.takeTokens(begun.device_code)).error, 'authorization_pending');
   const visitor = createVisitor(site.url);
+  await visitor.submit('/sign-in', { name: 'alice', password: PASSWORD });
   const page = await visitor.get(begun.verification_uri_complete);
   const xsrf = /name="xsrf" value="([^"]*)"/.exec(page.html)?.[1] ?? '';
   const refused = await visitor.submit('/device', { xsrf, user_code: begun.user_code, abort: 'yes' });

@@ -75,7 +75,10 @@ export function accountRoutes(app: FastifyInstance, login: LoginRooms): void {
       if (isTooMany) reply.header('retry-after', error.retryAfterSeconds);
       request.outcome = error.code;
       const wrong = sentence(error.message);
-      return sendPage(reply, choosePasswordPage(account.name, { wrong, status: isTooMany ? 429 : 400, current: session }));
+      return sendPage(
+        reply,
+        choosePasswordPage(account.name, { wrong, status: isTooMany ? 429 : 400, current: session }),
+      );
     }
   });
 }
