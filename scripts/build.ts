@@ -24,6 +24,7 @@ for (const name of Object.keys(PROGRAMS)) {
 }
 // Files that `serve` reads at run time lie beside its bundle.
 writeFileSync(join(lib, 'transformation.py'), transformationScript(join(root, 'src/server/routes')));
+cpSync(join(root, 'docs'), join(lib, 'docs'), { recursive: true });
 writeFileSync(join(dist, 'THIRD-PARTY-LICENSES'), noticesOf(packages, root));
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 writeFileSync(join(dist, 'bom.cdx.json'), billOfMaterials(manifest, packages));

@@ -1,5 +1,8 @@
-import { createHash } from 'node:crypto';
+import { exampleOf, type Schema } from './examples.ts';
 import { type Html, html } from './html.ts';
+import { inlineMarkdown } from './markdown.ts';
+import type { DrawnPage } from './page.ts';
+import { drawReading } from './reading.ts';
 
 /** The parts of an OpenAPI document that the page shows. */
 export interface OpenApiDocument {
@@ -10,126 +13,243 @@ export interface OpenApiDocument {
 interface Operation {
   summary?: string;
   tags?: string[];
-  parameters?: { name: string; required?: boolean; description?: string; schema?: Schema }[];
+  parameters?: { name: string; required?: boolean; description?: string; example?: unknown; schema?: Schema }[];
   requestBody?: { content: Content };
   responses?: Record<string, { content?: Content }>;
   /** PanDA has the call too. */
   'x-panda'?: boolean;
+  /** Whose token it needs. */
+  'x-caller'?: CallerKind;
 }
+
+/** Who may make a call: anybody, or the holder of a token of that kind, or of any. */
+export type CallerKind = 'none' | 'user' | 'pilot' | 'operator' | 'any';
 
 type Content = Record<string, { schema?: Schema }>;
 
-interface Schema {
-  type?: string;
-  enum?: unknown[];
-  description?: string;
-  properties?: Record<string, Schema>;
-  required?: string[];
-  items?: Schema;
-  anyOf?: Schema[];
-  const?: unknown;
+/** A call, as the page knows it. */
+interface Described {
+  group: string;
+  /** `GROUP/NAME`. */
+  path: string;
+  method: string;
+  operation: Operation;
+  arguments: Argument[];
 }
 
-/** The document for people: one page without JavaScript, and nothing from any other place. */
-export function openApiPage(document: OpenApiDocument): { text: string; policy: string } {
-  const groups = new Map<string, Html[]>();
-  for (const [path, methods] of Object.entries(document.paths)) {
-    for (const [method, operation] of Object.entries(methods)) {
-      const [group = 'other'] = operation.tags ?? [];
-      groups.set(group, [...(groups.get(group) ?? []), call(path, method.toUpperCase(), operation)]);
-    }
-  }
-  const names = [...groups.keys()].sort();
-  const { text } = html`<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${document.info.title}: the API</title>
-<style>${{ text: STYLE }}</style>
-</head>
-<body>
-<header>
-<h1>${document.info.title}: the API</h1>
-<p>${document.info.description}</p>
-<p>Every call answers <code>{"success": …, "message": …, "data": …}</code> with HTTP status 200, errors included (files are
-answered as they are), and needs
-<code>Authorization: Bearer TOKEN</code>. For programs: <a href="openapi.json">openapi.json</a>.</p>
-<nav aria-label="Groups of calls">${names.map((name) => html`<a href="#${name}">${name}</a> `)}</nav>
-</header>
-<main>
-${names.map((name) => html`<section id="${name}"><h2>${name}</h2>${groups.get(name) ?? []}</section>`)}
-</main>
-</body>
-</html>
-`;
-  const digest = createHash('sha256').update(STYLE).digest('base64');
-  const policy = `default-src 'none'; style-src 'sha256-${digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
-  return { text, policy };
+interface Argument {
+  name: string;
+  schema: Schema;
+  required: boolean;
 }
 
-function call(path: string, method: string, operation: Operation): Html {
-  const rows = argumentsOf(operation);
-  const where = whereArgumentsAre(operation);
-  return html`<details>
-<summary><span class="method ${method.toLowerCase()}">${method}</span> <code>${path.replace('/api/v1/', '')}</code>
-<span class="what">${operation.summary}</span>${operation['x-panda'] === false && html` <span class="own">extension</span>`}</summary>
-<p><code>${method} ${path}</code>${where && `: ${where}`}.</p>
-${rows.length > 0 ? table('argument', rows) : html`<p class="none">No arguments.</p>`}
+/** So many calls of an answer to a search are shown open. */
+const MAX_OPEN = 5;
+
+/**
+ * The document for people: one page without JavaScript, and nothing from any other place.
+ *
+ * @param origin the server's public address, for the lines to copy
+ * @param search words that a call must have all of; every call without any
+ */
+export function openApiPage(
+  document: OpenApiDocument,
+  { siteName, origin, search = '' }: { siteName: string; origin: string; search?: string },
+): DrawnPage {
+  const all = callsOf(document);
+  const words = search.toLowerCase().split(/\s+/).filter(Boolean);
+  const found = all.filter((call) => words.every((word) => textOf(call).includes(word)));
+  const open = words.length > 0 && found.length <= MAX_OPEN;
+  const groups = Map.groupBy(found, ({ group }) => group);
+  return drawReading(
+    {
+      title: 'The API',
+      navigation: html`<nav aria-label="Calls">${[...groups].map(
+        ([group, calls]) => html`<section><a class="group" href="#${group}">${group}</a>
+<ul>${calls.map((call) => html`<li><a href="#${idOf(call)}">${nameOf(call)}</a></li>`)}</ul></section>`,
+      )}</nav>`,
+      content: html`<h1>The API</h1>
+<p>${document.info.description} For programs: <a href="/api/v1/openapi.json">openapi.json</a>.</p>
+<form class="search" method="get" action="/api/v1/docs" role="search"><label for="q">Search the calls</label>
+<div><input id="q" name="q" type="search" value="${search}" maxlength="100" placeholder="secret version"><button type="submit">Search</button></div></form>
+${words.length > 0 && html`<p role="status">${counted(found.length)} with “${search}”. <a href="/api/v1/docs">Show all ${all.length}</a></p>`}
+${words.length === 0 && howTo(origin)}
+${[...groups].map(([group, calls]) => html`<section id="${group}"><h2>${group}</h2>${calls.map((call) => card(call, open))}</section>`)}`,
+    },
+    siteName,
+  );
+}
+
+function counted(calls: number): string {
+  return calls === 1 ? '1 call' : `${calls === 0 ? 'No' : calls} calls`;
+}
+
+function howTo(origin: string): Html {
+  return html`<h2>How calls work</h2>
+<p>A <code>GET</code> has its arguments in the query string, where a list is its name repeated; a <code>POST</code> has them in a JSON body.
+Every call answers</p>
+<pre tabindex="0" aria-label="The form of every answer"><code>{"success": true, "message": "", "data": …}</code></pre>
+<p>with HTTP status 200, also when it refuses: then <code>success</code> is false and <code>message</code> says why. Files are answered
+as they are. While the server cannot do its work for now the status is 503.</p>
+<h2>Who calls</h2>
+<p>A token goes with each call, in the header <code>Authorization: Bearer TOKEN</code>. After <code>pbook login</code> yours is the
+<code>id_token</code> in <code>~/.pathena/.token</code>; an operator makes one for a script with <code>panda-secrets token NAME</code>.
+The lines below read the header from a file, so that no other user of the machine sees the token in the list of processes:</p>
+<pre tabindex="0" aria-label="How the header file is made"><code>export SERVER=${origin}
+(umask 077; echo "Authorization: Bearer $PANDA_AUTH_ID_TOKEN" > ~/.panda-header)</code></pre>`;
+}
+
+function callsOf(document: OpenApiDocument): Described[] {
+  const calls = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({
+      group: operation.tags?.[0] ?? 'other',
+      path: path.replace('/api/v1/', ''),
+      method: method.toUpperCase(),
+      operation,
+      arguments: argumentsOf(operation),
+    })),
+  );
+  return calls.sort((a, b) => placeOf(a) - placeOf(b));
+}
+
+/** What most people come for is first; others stand after them. */
+const ORDER = ['creds', 'task', 'job', 'file_server', 'login', 'system', 'admin', 'pilot'];
+
+function placeOf({ group }: Described): number {
+  return ORDER.includes(group) ? ORDER.indexOf(group) : ORDER.length;
+}
+
+/** All that a search looks at. */
+function textOf({ path, operation, arguments: args }: Described): string {
+  const pieces = args.flatMap(({ name, schema }) => [name, schema.description]);
+  return [path, operation.summary, CALLERS[operation['x-caller'] ?? 'any'], ...pieces].join(' ').toLowerCase();
+}
+
+function idOf({ path, method }: Described): string {
+  return `${method.toLowerCase()}-${path.replace('/', '-')}`;
+}
+
+function nameOf({ path }: Described): string {
+  return path.split('/')[1] ?? path;
+}
+
+function card(call: Described, open: boolean): Html {
+  const { path, method, operation, arguments: args } = call;
+  const caller = operation['x-caller'] ?? 'any';
+  return html`<details id="${idOf(call)}"${open && html` open`}>
+<summary><span class="method ${method.toLowerCase()}">${method}</span> <code>${path}</code>
+<span class="what">${inlineMarkdown(operation.summary ?? '')}</span>${caller === 'none' && html` <span class="mark">no token</span>`}${operation['x-panda'] === false && html` <span class="mark">extension</span>`}</summary>
+<p>${CALLERS[caller]} <a href="#${idOf(call)}">Link to this call</a></p>
+<h3>Arguments${where(operation)}</h3>
+${args.length > 0 ? table('argument', args.map(row)) : html`<p>None.</p>`}
+<h3>Line to copy</h3>
+<pre class="copy" tabindex="0" aria-label="A curl line"><code>${curlOf(call)}</code></pre>
 ${answerOf(operation)}
 </details>`;
 }
 
+const CALLERS: Record<CallerKind, string> = {
+  none: 'Needs no token.',
+  user: "Needs a user's token.",
+  pilot: 'Is for pilots: one that joined signs each request; others bring a token.',
+  operator: "Needs an operator's token.",
+  any: "Needs a token, a user's or a pilot's.",
+};
+
 function table(what: string, rows: readonly Html[]): Html {
-  return html`<table><thead><tr><th scope="col">${what}</th><th scope="col">type</th><th scope="col"></th></tr></thead>
-<tbody>${rows}</tbody></table>`;
+  return html`<div class="table" tabindex="0" role="group" aria-label="${what}s"><table><thead><tr><th scope="col">${what}</th><th scope="col">type</th><th scope="col">meaning</th></tr></thead>
+<tbody>${rows}</tbody></table></div>`;
 }
 
-function whereArgumentsAre({ parameters = [], requestBody }: Operation): string {
-  const body = Object.keys(requestBody?.content ?? {})[0] ?? JSON_BODY;
-  const where = parameters.length > 0 ? 'arguments in the query string; a list is its name repeated' : '';
-  if (body !== JSON_BODY) return [where, `the body is ${body}`].filter(Boolean).join('; ');
-  return requestBody ? 'arguments in a JSON body' : where;
+function row({ name, schema, required }: Argument): Html {
+  return html`<tr><th scope="row"><code>${name}</code>${required && html` <span class="required">required</span>`}</th><td>${typeOf(schema)}</td>
+<td>${inlineMarkdown(descriptionOf(schema) ?? '')}</td></tr>`;
 }
 
 const JSON_BODY = 'application/json';
 
-/** The rows of an object that is answered, or of those in a list. */
+function bodyOf({ requestBody }: Operation): string | undefined {
+  return Object.keys(requestBody?.content ?? {})[0];
+}
+
+function where(operation: Operation): string {
+  const body = bodyOf(operation);
+  if (body === JSON_BODY) return ', in a JSON body';
+  const query = (operation.parameters ?? []).length > 0 ? ', in the query string' : '';
+  return body === undefined ? query : `${query}; the body is ${body}`;
+}
+
+function argumentsOf({ parameters = [], requestBody }: Operation): Argument[] {
+  const inQuery = parameters.map(({ name, required = false, description, example, schema = {} }) => ({
+    name,
+    required,
+    schema: {
+      ...schema,
+      ...(description !== undefined && { description }),
+      ...(example !== undefined && { examples: [example] }),
+    },
+  }));
+  const content = requestBody?.content ?? {};
+  const { properties = {}, required = [] } = content[JSON_BODY]?.schema ?? {};
+  const inBody = Object.entries(properties).map(([name, schema]) => ({
+    name,
+    schema,
+    required: required.includes(name),
+  }));
+  return [...inQuery, ...inBody];
+}
+
+/** The call with its required arguments, as it is typed to a shell. */
+function curlOf({ path, operation, arguments: args }: Described): string {
+  const needed = args.filter(({ required }) => required).map(({ name, schema }) => [name, exampleOf(schema)] as const);
+  const body = bodyOf(operation);
+  const header = operation['x-caller'] === 'none' ? '' : ' -H @$HOME/.panda-header';
+  const address = `$SERVER/api/v1/${path}`;
+  const output = operation.responses?.['200']?.content?.['application/octet-stream'] ? ' -o FILE' : '';
+  const query = needed.map(([name, value]) => `${name}=${encodeURIComponent(textValue(value))}`).join('&');
+  if (body === JSON_BODY) {
+    const json = JSON.stringify(Object.fromEntries(needed));
+    return `curl "${address}"${header} \\\n  -H 'Content-Type: application/json' -d @- <<'END'\n${json}\nEND`;
+  }
+  if (body !== undefined) {
+    const data = body.startsWith('multipart/') ? '-F file=@FILE' : `-H 'Content-Type: ${body}' --data-binary @FILE`;
+    return `curl "${address}${query && `?${query}`}"${header} ${data}`;
+  }
+  const data = needed.map(([name, value]) => ` --data-urlencode '${name}=${textValue(value)}'`).join('');
+  return `curl${data && ' -G'} "${address}"${header}${data}${output}`;
+}
+
+function textValue(value: unknown): string {
+  const one = Array.isArray(value) ? value[0] : value;
+  return typeof one === 'object' ? JSON.stringify(one) : String(one);
+}
+
 function answerOf({ responses }: Operation): Html {
   const content = responses?.['200']?.content ?? {};
   const [success] = content[JSON_BODY]?.schema?.anyOf ?? [];
-  if (!success) return html`<p>Answers ${Object.keys(content)[0]}.</p>`;
+  if (!success) return html`<h3>Answer</h3>\n<p>The bytes of the file, or a refusal in JSON.</p>`;
   const data = success.properties?.['data'] ?? {};
-  const element = elementOf(data);
-  const rows = Object.entries(element.properties ?? {}).map(([name, schema]) =>
-    row(name, schema, element.required?.includes(name)),
-  );
-  const more = element.description ?? data.description;
-  return html`<p>Answers in <code>data</code>: ${typeOf(data)}${more !== undefined && html` (${more})`}.</p>
-${rows.length > 0 && table('answer', rows)}`;
+  const rows = fieldsOf(data, '').map(row);
+  const about = descriptionOf(data);
+  const example = JSON.stringify({ success: true, message: '', data: exampleOf(data) }, null, 2);
+  return html`<h3>Answer</h3>
+<p><code>data</code> is ${typeOf(data)}${about !== undefined && html`: ${inlineMarkdown(about)}`}.</p>
+${rows.length > 0 && table('field', rows)}
+<pre tabindex="0" aria-label="An answer"><code>${example}</code></pre>`;
 }
 
-function elementOf(schema: Schema): Schema {
-  const inside = schema.items ?? schema.anyOf?.find(({ properties }) => properties);
-  return inside ? { ...(schema.description && { description: schema.description }), ...elementOf(inside) } : schema;
+/** The fields of an object, and of those within it, by their paths: `changes[].queue`. */
+function fieldsOf(schema: Schema, path: string): Argument[] {
+  if (schema.items) return fieldsOf(schema.items, `${path}[]`);
+  if (schema.anyOf) return schema.anyOf.flatMap((one) => fieldsOf(one, path));
+  return Object.entries(schema.properties ?? {}).flatMap(([name, field]) => {
+    const at = path === '' || path === '[]' ? name : `${path}.${name}`;
+    return [{ name: at, schema: field, required: false }, ...fieldsOf(field, at)];
+  });
 }
 
-function argumentsOf({ parameters = [], requestBody }: Operation): Html[] {
-  const inQuery = parameters.map(({ name, required, description, schema = {} }) =>
-    row(name, { ...schema, ...(description !== undefined && { description }) }, required),
-  );
-  const [body] = Object.values(requestBody?.content ?? {});
-  const { properties = {}, required = [] } = body?.schema ?? {};
-  return [
-    ...inQuery,
-    ...Object.entries(properties).map(([name, schema]) => row(name, schema, required.includes(name))),
-  ];
-}
-
-function row(name: string, schema: Schema, required = false): Html {
-  return html`<tr><th scope="row"><code>${name}</code></th><td>${typeOf(schema)}${required && html` <b>required</b>`}</td>
-<td>${schema.description}</td></tr>`;
+function descriptionOf({ description, anyOf, items }: Schema): string | undefined {
+  return description ?? anyOf?.find((one) => one.description !== undefined)?.description ?? items?.description;
 }
 
 function typeOf({ type, items, anyOf, enum: words, const: constant }: Schema): string {
@@ -139,35 +259,3 @@ function typeOf({ type, items, anyOf, enum: words, const: constant }: Schema): s
   if (type === 'array') return `list of ${typeOf(items ?? {})}`;
   return type ?? 'any';
 }
-
-const STYLE = `
-:root { color-scheme: light dark; --page: #eef1f5; --card: #fff; --text: #18202b; --quiet: #556172; --line: #cfd6e0; --accent: #1f5fd0; --get: #17693c; --post: #8a4b00; }
-@media (prefers-color-scheme: dark) {
-  :root { --page: #10151c; --card: #19212c; --text: #e8edf4; --quiet: #a3b0c0; --line: #374353; --accent: #7fb0ff; --get: #7fdca6; --post: #ffc27a; }
-}
-* { box-sizing: border-box; }
-html { font: 16px/1.5 system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', sans-serif; scroll-behavior: smooth; }
-body { max-width: 60rem; margin: 0 auto; padding: 24px 16px 64px; background: var(--page); color: var(--text); }
-h1 { margin: 0 0 4px; font-size: 1.75rem; letter-spacing: -.01em; }
-h2 { margin: 36px 0 10px; font-size: 1.15rem; }
-p { margin: 0 0 12px; }
-a { color: var(--accent); }
-nav { display: flex; flex-wrap: wrap; gap: 8px; margin: 16px 0 0; }
-nav a { padding: 4px 12px; border: 1px solid var(--line); border-radius: 999px; background: var(--card); text-decoration: none; }
-code { font: .9em ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace; overflow-wrap: anywhere; }
-details { margin: 0 0 8px; padding: 0 14px; background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
-details[open] { padding-bottom: 12px; }
-summary { padding: 10px 0; cursor: pointer; }
-summary code { font-weight: 650; }
-.method { display: inline-block; min-width: 3.2rem; font: 700 .75rem/1 ui-monospace, monospace; }
-.get { color: var(--get); }
-.post { color: var(--post); }
-.what, .none { color: var(--quiet); }
-.own { margin-left: 6px; padding: 1px 8px; font-size: .75rem; color: var(--accent); border: 1px solid currentColor; border-radius: 999px; white-space: nowrap; }
-table { width: 100%; border-collapse: collapse; font-size: .9375rem; }
-th, td { padding: 6px 12px 6px 0; text-align: left; vertical-align: top; border-top: 1px solid var(--line); }
-thead th { color: var(--quiet); font-weight: 600; font-size: .8125rem; border-top: 0; }
-tbody th { font-weight: 500; }
-b { color: var(--accent); font-size: .8125rem; }
-:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; border-radius: 4px; }
-`;

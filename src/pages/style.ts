@@ -52,7 +52,7 @@ button:hover, .button:hover { background: var(--accent-strong); }
 .quiet { color: var(--text); background: transparent; border-color: var(--line); }
 .quiet:hover { background: var(--page); }
 .small { width: auto; min-height: 40px; padding: 7px 14px; font-size: .9375rem; }
-.buttons { display: grid; gap: 10px; margin-top: 4px; }
+.buttons { display: grid; gap: 10px; margin-top: 14px; }
 .buttons.row { display: flex; flex-wrap: wrap; margin-bottom: 10px; }
 .row .button { width: auto; min-width: 9rem; }
 :focus-visible { outline: 3px solid var(--focus); outline-offset: 2px; }
@@ -75,7 +75,7 @@ code { font: .9em ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', 
 pre { margin: 0 0 16px; padding: 14px 16px; overflow-x: auto; background: var(--code-page); border: 1px solid var(--line); border-radius: 9px; line-height: 1.6; }
 pre code { overflow-wrap: normal; }
 .comment { color: var(--quiet); }
-dl { margin: 0 0 20px; display: grid; grid-template-columns: auto 1fr; gap: 4px 14px; font-size: .9375rem; }
+dl { margin: 14px 0 20px; display: grid; grid-template-columns: auto 1fr; gap: 4px 14px; font-size: .9375rem; }
 dt { color: var(--quiet); }
 dd { margin: 0; overflow-wrap: anywhere; }
 ul { margin: 0 0 20px; padding-left: 1.2em; }

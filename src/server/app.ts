@@ -22,6 +22,7 @@ import { logRequests } from './plugins/request-log.ts';
 import { type AdministrationBy, adminRoutes } from './routes/admin.ts';
 import { cacheRoutes } from './routes/cache.ts';
 import { credsRoutes, type SecretRooms } from './routes/creds.ts';
+import { documentRoutes } from './routes/documents.ts';
 import { fileServerRoutes } from './routes/file-server.ts';
 import { jobRoutes } from './routes/job.ts';
 import { jobLogRoutes, pilotJobLogRoutes } from './routes/job-log.ts';
@@ -98,10 +99,11 @@ export async function createServer(
   answerErrors(app, logger);
   answerUnknownCalls(app, methods);
   readJsonBodies(app);
-  await describeCalls(app);
+  await describeCalls(app, () => new URL(rooms.login?.provider().url ?? 'http://localhost').origin);
 
   aliveRoute(app);
   transformationRoute(app);
+  documentRoutes(app);
   cacheRoutes(app, rooms);
   await app.register(async (joining) => joinRoute(joining, rooms.pilots, logger));
   if (rooms.login) await loginRoutes(app, rooms.login, logger);

@@ -5,12 +5,14 @@ import { call, type Data, Nothing, orNull } from './call.ts';
 
 /** The calls of an operator: for the command line, a console, and a launcher of pilots on another machine. */
 
-const Time = Type.String({ description: 'ISO 8601, UTC' });
-const AccountName = Type.String({ description: 'the login name of an account of this server' });
+const Time = Type.String({ description: 'ISO 8601, UTC', examples: ['2026-11-20T16:40:11.000Z'] });
+const AccountName = Type.String({ description: 'the login name of an account of this server', examples: ['alice'] });
 const UserName = Type.String({
-  description: 'the login name of an account of this server, or ISSUER#SUBJECT of a user of another issuer',
+  description: 'the login name of an account of this server, or `ISSUER#SUBJECT` of a user of another issuer',
+  examples: ['alice'],
 });
-const QueueName = Type.String({ description: 'the name of a queue' });
+const QueueName = Type.String({ description: 'the name of a queue', examples: ['SITE_A'] });
+const TlsSecrets = Type.Boolean({ description: 'pilots that offer no key get secrets too, over TLS alone' });
 
 /** An account of the embedded issuer, or a user of another one, whose role its tokens tell. */
 export type ListedUser = Data<typeof ListedUser>;
@@ -28,7 +30,9 @@ export const listUsers = call({
   http: 'GET',
   panda: false,
   summary: 'The accounts of this server, and with `all` the users of other issuers who called here.',
-  parameters: Type.Object({ all: Type.Optional(Type.Boolean()) }),
+  parameters: Type.Object({
+    all: Type.Optional(Type.Boolean({ description: 'with the users of other issuers who called here' })),
+  }),
   answer: Type.Array(ListedUser),
 });
 
@@ -37,7 +41,10 @@ export const addUser = call({
   http: 'POST',
   panda: false,
   summary: "Adds an account of a user. Operators are added at the server's machine.",
-  parameters: Type.Object({ name: AccountName, display_name: Type.Optional(Type.String()) }),
+  parameters: Type.Object({
+    name: AccountName,
+    display_name: Type.Optional(Type.String({ description: 'the name that is shown; the login name without it' })),
+  }),
   answer: ListedUser,
 });
 
@@ -76,7 +83,7 @@ export const createPasswordLink = call({
     'A link at which the password of an account that was never used is chosen, once. For one that was used, the link would give ' +
     "away what its owner keeps: it is made at the server's machine.",
   parameters: Type.Object({ name: AccountName }),
-  answer: Type.Object({ url: Type.String(), expires_at: Time }),
+  answer: Type.Object({ url: Type.String({ description: 'the link' }), expires_at: Time }),
 });
 
 const State = Type.Enum([...QUEUE_STATES], {
@@ -87,7 +94,7 @@ const State = Type.Enum([...QUEUE_STATES], {
 export type ListedQueue = Data<typeof ListedQueue>;
 const ListedQueue = Type.Object({
   name: QueueName,
-  allow_tls_secrets: Type.Boolean({ description: 'pilots that offer no key get secrets too, over TLS alone' }),
+  allow_tls_secrets: TlsSecrets,
   state: State,
 });
 
@@ -107,7 +114,7 @@ export const addQueue = call({
   http: 'POST',
   panda: false,
   summary: 'Adds a queue. One that is there stays as it is; asked for with other settings, it is refused.',
-  parameters: Type.Object({ name: QueueName, allow_tls_secrets: Type.Optional(Type.Boolean()) }),
+  parameters: Type.Object({ name: QueueName, allow_tls_secrets: Type.Optional(TlsSecrets) }),
   answer: Type.Object({
     queue: ListedQueue,
     is_new: Type.Boolean({ description: 'false when it was there' }),
@@ -122,7 +129,7 @@ export const setQueue = call({
   summary: 'Changes a queue. Owners whose secrets name it are told when it gives secrets over TLS alone from now on.',
   parameters: Type.Object({
     name: QueueName,
-    allow_tls_secrets: Type.Optional(Type.Boolean()),
+    allow_tls_secrets: Type.Optional(TlsSecrets),
     state: Type.Optional(State),
   }),
   answer: Type.Object({ queue: ListedQueue, was: ListedQueue, told: Told }),
@@ -159,13 +166,19 @@ export const createPilotToken = call({
   summary: 'A token with which one pilot joins a queue, once.',
   parameters: Type.Object({
     queue: QueueName,
-    ttl_seconds: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_PILOT_TOKEN_SECONDS })),
+    ttl_seconds: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: MAX_PILOT_TOKEN_SECONDS,
+        description: 'how long it is good; an hour without it, a bearer token 7 days',
+      }),
+    ),
     bearer: Type.Optional(
       Type.Boolean({ description: "a token that is sent with each request instead, as PanDA's own pilots need it" }),
     ),
     vo: Type.Optional(Type.String({ description: 'the VO that a bearer token is for' })),
   }),
-  answer: Type.Object({ token: Type.String(), expires_at: Time }),
+  answer: Type.Object({ token: Type.String({ description: 'for `panda-pilot --token-file`' }), expires_at: Time }),
 });
 
 /** A pilot that joined. */

@@ -10,7 +10,7 @@ export interface Call {
   http: 'GET' | 'POST';
   /** PanDA has the call too; the others are our extensions. */
   panda: boolean;
-  /** One line for the OpenAPI page. */
+  /** What it does, for the page of the API; Markdown of one paragraph. */
   summary: string;
   /** Query string of a GET, JSON body of a POST. */
   parameters: TObject;
@@ -48,8 +48,13 @@ export const Id = Type.Integer({ minimum: 1, maximum: MAX_WHOLE });
 export const Nothing = Type.Null();
 
 /** A schema's value, or null. */
-export function orNull<S extends TSchema>(schema: S, options: { description?: string } = {}) {
+export function orNull<S extends TSchema>(schema: S, options: { description?: string; examples?: unknown[] } = {}) {
   return Type.Union([schema, Type.Null()], options);
+}
+
+/** The same with examples of its value, which the page of the API shows. */
+export function example<S extends TSchema>(schema: S, ...examples: unknown[]): S {
+  return { ...schema, examples };
 }
 
 export function call<const C extends Call>(definition: C): C {

@@ -1,12 +1,15 @@
 import { type TArray, type TNull, type TOptional, type TString, type TUnion, Type } from 'typebox';
 import { MAX_JSON_BODY_BYTES } from '../limits.ts';
 import { ATTRIBUTE_NAMES, ATTRIBUTES, type AttributeName } from '../secret-attributes.ts';
-import { call, type Data, Id, orNull } from './call.ts';
+import { call, type Data, example, Id, orNull } from './call.ts';
 
-const Key = Type.String({ description: 'wire name of the secret; a file has ___file___: in front' });
-const Time = Type.String({ description: 'ISO 8601, UTC' });
-const Version = Type.Integer({ ...Id, description: 'from 1; each set counts on' });
-const Size = Type.Integer({ description: 'bytes of the value as it was sent' });
+const Key = example(
+  Type.String({ description: 'wire name of the secret: its name, with `___file___:` in front for a file' }),
+  'MY_SECRET',
+);
+const Time = example(Type.String({ description: 'ISO 8601, UTC' }), '2026-11-20T16:40:11.000Z');
+const Version = example(Type.Integer({ ...Id, description: 'from 1; each set counts on' }), 2);
+const Size = example(Type.Integer({ description: 'bytes of the value as it was sent' }), 13);
 
 type AttributeSchema<A extends AttributeName> = (typeof ATTRIBUTES)[A]['list'] extends true ? TArray<TString> : TString;
 
@@ -35,13 +38,18 @@ export const setUserSecrets = call({
   panda: true,
   summary: 'Sets a secret, whatever its name was before. A null value deletes it, a null key all of them.',
   parameters: Type.Object({
-    key: Type.Union([Key, Type.Null()]),
-    value: Type.Union([Type.String(), Type.Null()]),
+    key: orNull(Key, {
+      description: 'wire name of the secret, with `___file___:` in front for a file; null for all of them',
+    }),
+    value: orNull(example(Type.String(), 'random_string'), {
+      description: 'the value, of a file in base64; null to delete the secret',
+    }),
     ...AttributeArguments,
   }),
   // PanDA answers null, and what deletes nothing is a success there as well.
   answer: orNull(Type.Object({ found: Type.Boolean({ description: 'false' }) }), {
-    description: 'null, but {"found": false} where a secret was to be deleted that is not there (extension)',
+    description: 'null, but `{"found": false}` where a secret was to be deleted that is not there (extension)',
+    examples: [null],
   }),
 });
 
@@ -51,8 +59,13 @@ export const getUserSecrets = call({
   panda: true,
   summary:
     'The secrets of the caller, or those that `keys` names. Without `keys`, damaged ones are left out and the message tells of them.',
-  parameters: Type.Object({ keys: Type.Optional(Type.Array(Type.String())) }),
-  answer: Type.String({ description: 'the JSON text of an object: wire name -> value' }),
+  parameters: Type.Object({
+    keys: Type.Optional(Type.Array(Key, { description: 'wire names of the secrets that are wanted; all without it' })),
+  }),
+  answer: example(
+    Type.String({ description: 'the JSON text of an object: wire name -> value' }),
+    '{"MY_SECRET": "random_string"}',
+  ),
 });
 
 export const deleteSecret = call({
@@ -61,7 +74,10 @@ export const deleteSecret = call({
   panda: false,
   summary: 'Deletes a secret by its id, with all its versions: also one that is damaged, whose name may be unknown.',
   parameters: Type.Object({
-    id: Type.String({ description: 'as list_user_secrets tells it, or the message about a damaged secret' }),
+    id: example(
+      Type.String({ description: 'as `list_user_secrets` tells it, or the message about a damaged secret' }),
+      '3d1c8f0a-5b7e-4f0e-9a51-0c8d8a1f6e2b',
+    ),
   }),
   answer: Type.Null(),
 });
@@ -69,8 +85,8 @@ export const deleteSecret = call({
 /** One secret, without its value. */
 export type ListedSecret = Data<typeof ListedSecret>;
 const ListedSecret = Type.Object({
-  id: Type.String({ description: 'as delete_secret takes it' }),
-  name: Type.String({ description: 'without the mark of a file' }),
+  id: example(Type.String({ description: 'as `delete_secret` takes it' }), '3d1c8f0a-5b7e-4f0e-9a51-0c8d8a1f6e2b'),
+  name: example(Type.String({ description: 'without the mark of a file' }), 'MY_SECRET'),
   kind: Type.Enum(['string', 'file']),
   version: Version,
   size: Size,
@@ -124,7 +140,10 @@ export const restoreSecret = call({
   http: 'POST',
   panda: false,
   summary: 'Makes a kept version of a secret the current one again, as a new version.',
-  parameters: Type.Object({ key: Key, version: Id }),
+  parameters: Type.Object({
+    key: Key,
+    version: Type.Integer({ ...Id, description: 'the kept version, as `get_secret_versions` tells it', examples: [1] }),
+  }),
   answer: Type.Object({ version: Type.Integer({ ...Id, description: 'the new one' }) }),
 });
 
@@ -132,11 +151,11 @@ export const restoreSecret = call({
 export type ListedDelivery = Data<typeof ListedDelivery>;
 const ListedDelivery = Type.Object({
   at: Time,
-  task_id: Id,
-  job_id: Id,
-  attempt: Id,
+  task_id: Type.Integer({ ...Id, description: 'the task, `jediTaskID`' }),
+  job_id: Type.Integer({ ...Id, description: 'its job, `PandaID`' }),
+  attempt: Type.Integer({ ...Id, description: 'the attempt of the job, from 1', examples: [1] }),
   pilot: Type.String({ description: 'as the server knows it' }),
-  queue: Type.String(),
+  queue: Type.String({ description: 'the queue that the pilot serves', examples: ['SITE_A'] }),
   node: Type.String({ description: "the name of the pilot's machine, as it said" }),
   sealed_with: Type.String({ description: 'the KEM that it was sealed with, or tls' }),
   secrets: Type.Array(
@@ -154,7 +173,9 @@ export const getSecretDeliveries = call({
   summary: 'Lists the jobs and nodes that were given a secret (all secrets without `key`), newest first.',
   parameters: Type.Object({
     key: Type.Optional(Key),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
+    limit: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 1000, description: 'how many at most; 100 without it', examples: [20] }),
+    ),
   }),
   answer: Type.Array(ListedDelivery),
 });

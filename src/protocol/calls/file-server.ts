@@ -6,10 +6,14 @@ export const validateCacheFile = call({
   path: 'file_server/validate_cache_file',
   http: 'POST',
   panda: true,
-  summary: 'Asks for a sandbox of this size and checksum. If it is there, the message is FOUND:HOST:FILENAME.',
+  summary: 'Asks for a sandbox of this size and checksum. If it is there, the message is `FOUND:HOST:FILENAME`.',
   parameters: Type.Object({
-    file_size: Type.Integer({ minimum: 0, maximum: MAX_WHOLE }),
-    checksum: Type.Integer({ maximum: MAX_WHOLE, description: 'of the gzip file: see sandbox-checksum' }),
+    file_size: Type.Integer({ minimum: 0, maximum: MAX_WHOLE, description: 'bytes', examples: [1234] }),
+    checksum: Type.Integer({
+      maximum: MAX_WHOLE,
+      description: 'the CRC-32 that stands in the last eight bytes of the gzip file, before the length',
+      examples: [305419896],
+    }),
   }),
   answer: Nothing,
 });

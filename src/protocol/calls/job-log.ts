@@ -2,7 +2,13 @@ import { Type } from 'typebox';
 import { MAX_LIVE_LOG_PART_BYTES } from '../limits.ts';
 import { call, type Data, Id, MAX_WHOLE, orNull } from './call.ts';
 
-const Offset = Type.Integer({ minimum: 0, maximum: MAX_WHOLE, description: 'bytes from the start of the log' });
+const Offset = Type.Integer({
+  minimum: 0,
+  maximum: MAX_WHOLE,
+  description: 'bytes from the start of the log',
+  examples: [0],
+});
+const JobId = Type.Integer({ ...Id, description: 'the id of a job, `PandaID`', examples: [1] });
 
 /** The part of a running attempt's log that the server has. */
 export type KeptLog = Data<typeof KeptLog>;
@@ -22,7 +28,11 @@ export const appendJobLog = call({
   summary:
     "Adds to the log of the pilot's running attempt (body: the bytes from `offset` on; arguments: query string). What is there " +
     'already is not added again; the answer says how much there is.',
-  parameters: Type.Object({ job_id: Id, attempt_nr: Id, offset: Offset }),
+  parameters: Type.Object({
+    job_id: JobId,
+    attempt_nr: Type.Integer({ ...Id, description: 'the attempt that the pilot runs', examples: [1] }),
+    offset: Offset,
+  }),
   body: 'application/octet-stream',
   maxBodyBytes: MAX_LIVE_LOG_PART_BYTES,
   answer: KeptLog,
@@ -31,7 +41,7 @@ export const appendJobLog = call({
 /** Some bytes of the log of a running attempt. */
 export type JobLogPart = Data<typeof JobLogPart>;
 const JobLogPart = Type.Object({
-  job_id: Id,
+  job_id: JobId,
   attempt: Type.Integer({ description: 'from 1; 0 before the first' }),
   offset: Offset,
   content: Type.String({
@@ -50,7 +60,7 @@ export const getJobLog = call({
   summary:
     'Answers the log of a running attempt from a byte on, as far as it has come; and the name of the whole log once it is there.',
   parameters: Type.Object({
-    job_id: Id,
+    job_id: JobId,
     attempt: Type.Optional(Type.Integer({ ...Id, description: 'the one that runs, or ran last, when left out' })),
     offset: Type.Optional(Offset),
   }),

@@ -3,7 +3,7 @@ import { call, type Data, Nothing, orNull } from './call.ts';
 
 /** A person's own logins and password, where their account is one of this server. */
 
-const Time = Type.String({ description: 'ISO 8601, UTC' });
+const Time = Type.String({ description: 'ISO 8601, UTC', examples: ['2026-11-20T16:40:11.000Z'] });
 
 /** A program or a browser that the caller logged in. */
 export type ListedLogin = Data<typeof ListedLogin>;

@@ -1,12 +1,30 @@
 import { Type } from 'typebox';
 import { MAX_ASKED_JOBS, MAX_REPORT_BYTES } from '../limits.ts';
 import { KEMS } from '../sealed.ts';
-import { call, type Data, Id, MAX_WHOLE, Nothing } from './call.ts';
+import { call, type Data, Id, MAX_WHOLE, Nothing, orNull } from './call.ts';
 
-const Text = Type.Optional(Type.Union([Type.String(), Type.Null()]));
-const Whole = Type.Optional(Type.Union([Type.Integer({ minimum: -MAX_WHOLE, maximum: MAX_WHOLE }), Type.Null()]));
-const Real = Type.Optional(Type.Union([Type.Number(), Type.Null()]));
-const Flag = Type.Optional(Type.Union([Type.Boolean(), Type.Null()]));
+/** Of arguments that PanDA's pilots send and this server has no use for. */
+const UNUSED = "taken from PanDA's pilots, and not used";
+
+function text(description: string = UNUSED) {
+  return Type.Optional(orNull(Type.String(), { description }));
+}
+
+function whole(description: string = UNUSED) {
+  return Type.Optional(orNull(Type.Integer({ minimum: -MAX_WHOLE, maximum: MAX_WHOLE }), { description }));
+}
+
+function real(description: string = UNUSED) {
+  return Type.Optional(orNull(Type.Number(), { description }));
+}
+
+function flag(description: string = UNUSED) {
+  return Type.Optional(orNull(Type.Boolean(), { description }));
+}
+
+const [Text, Whole, Real, Flag] = [text(), whole(), real(), flag()];
+const JobId = Type.Integer({ ...Id, description: 'the id of a job, `PandaID`', examples: [1] });
+const Attempt = Type.Integer({ ...Id, description: 'the attempt of the job, from 1', examples: [1] });
 
 /** The sealed secrets of one job; binary parts are base64url without padding. */
 export type SealedSecrets = Data<typeof SealedSecrets>;
@@ -25,9 +43,9 @@ const SealedSecrets = Type.Object(
 export type PilotJob = Data<typeof PilotJob>;
 const PilotJob = Type.Object(
   {
-    PandaID: Id,
-    taskID: Id,
-    attemptNr: Id,
+    PandaID: JobId,
+    taskID: Type.Integer({ ...Id, description: 'the id of its task', examples: [10000000] }),
+    attemptNr: Attempt,
     jobName: Type.String(),
     transformation: Type.String({ description: 'address of the script that runs jobPars for pilots of PanDA' }),
     jobPars: Type.String(),
@@ -82,17 +100,17 @@ export const acquireJobs = call({
   panda: true,
   summary: 'Gives waiting jobs of a queue to a pilot, each with a lease.',
   parameters: Type.Object({
-    site_name: Type.String({ description: 'the queue' }),
+    site_name: Type.String({ description: 'the queue', examples: ['SITE_A'] }),
     timeout: Whole,
     memory: Whole,
     disk_space: Whole,
     prod_source_label: Text,
-    node: Text,
+    node: text('the name of the machine, which owners see'),
     computing_element: Text,
     prod_user_id: Text,
     get_proxy_key: Flag,
-    task_id: Whole,
-    n_jobs: Whole,
+    task_id: whole('jobs of this task alone'),
+    n_jobs: whole('how many jobs at most; 1 without it'),
     background: Flag,
     resource_type: Text,
     harvester_id: Text,
@@ -133,25 +151,25 @@ export const updateJob = call({
   panda: true,
   summary: "Reports a job's state; a report of a running job is its heartbeat. `command` tells the pilot what to do.",
   parameters: Type.Object({
-    job_id: Id,
-    job_status: Text,
+    job_id: JobId,
+    job_status: text('the state: `running`, `finished`, `failed`, ...; required'),
     job_sub_status: Text,
     start_time: Text,
     end_time: Text,
     pilot_timing: Text,
     site_name: Text,
-    node: Text,
+    node: text('the name of the machine'),
     scheduler_id: Text,
     pilot_id: Text,
     batch_id: Text,
-    trans_exit_code: Whole,
-    pilot_error_code: Whole,
-    pilot_error_diag: Text,
-    exe_error_code: Whole,
-    exe_error_diag: Text,
+    trans_exit_code: whole("the payload's exit status"),
+    pilot_error_code: whole('why the attempt failed, as a number of PanDA'),
+    pilot_error_diag: text('the same in words, for its owner'),
+    exe_error_code: whole('stands for `pilot_error_code` where that is not given'),
+    exe_error_diag: text('stands for `pilot_error_diag` where that is not given'),
     n_events: Whole,
     n_input_files: Whole,
-    attempt_nr: Whole,
+    attempt_nr: whole('the attempt that is reported; required'),
     cpu_consumption_time: Whole,
     cpu_consumption_unit: Text,
     cpu_conversion_factor: Real,
@@ -194,10 +212,15 @@ export const uploadJobFile = call({
   panda: false,
   summary: "Uploads a log or output of the pilot's attempt (body: the bytes; arguments: query string).",
   parameters: Type.Object({
-    job_id: Id,
-    attempt_nr: Id,
-    kind: Type.Union([Type.Literal('log'), Type.Literal('output')]),
-    name: Type.String({ minLength: 1, maxLength: 255 }),
+    job_id: JobId,
+    attempt_nr: Attempt,
+    kind: Type.Enum(['log', 'output'], { description: 'what it is' }),
+    name: Type.String({
+      minLength: 1,
+      maxLength: 255,
+      description: 'its name, one of those that the job was given',
+      examples: ['user.alice.first.000001.out.txt'],
+    }),
   }),
   body: 'application/octet-stream',
   answer: Nothing,
@@ -222,8 +245,13 @@ export const getPilotJobStatus = call({
   panda: true,
   summary: 'The states of jobs, for pilots.',
   parameters: Type.Object({
-    job_ids: Type.Array(Id, { minItems: 1, maxItems: MAX_ASKED_JOBS }),
-    timeout: Type.Optional(Type.Integer()),
+    job_ids: Type.Array(Id, {
+      minItems: 1,
+      maxItems: MAX_ASKED_JOBS,
+      description: 'ids of jobs, `PandaID`',
+      examples: [[1, 2]],
+    }),
+    timeout: Type.Optional(Type.Integer({ description: UNUSED })),
   }),
   answer: Type.Array(PilotJobStatus),
 });
@@ -234,9 +262,9 @@ export const updateWorkerStatus = call({
   panda: true,
   summary: 'Accepted and not kept.',
   parameters: Type.Object({
-    worker_id: Type.String(),
-    harvester_id: Type.String(),
-    status: Type.String(),
+    worker_id: Type.String({ description: UNUSED }),
+    harvester_id: Type.String({ description: UNUSED }),
+    status: Type.String({ description: UNUSED }),
     timeout: Whole,
     node_id: Text,
   }),
@@ -249,9 +277,9 @@ export const updateWorkerNode = call({
   panda: true,
   summary: 'Accepted and not kept.',
   parameters: Type.Object({
-    site: Type.String(),
-    host_name: Type.String(),
-    cpu_model: Type.String(),
+    site: Type.String({ description: UNUSED }),
+    host_name: Type.String({ description: UNUSED }),
+    cpu_model: Type.String({ description: UNUSED }),
     panda_queue: Text,
     n_logical_cpus: Whole,
     n_sockets: Whole,
@@ -273,11 +301,11 @@ export const updateWorkerNodeGpu = call({
   panda: true,
   summary: 'Accepted and not kept.',
   parameters: Type.Object({
-    site: Type.String(),
-    host_name: Type.String(),
-    vendor: Type.String(),
-    model: Type.String(),
-    count: Type.Integer(),
+    site: Type.String({ description: UNUSED }),
+    host_name: Type.String({ description: UNUSED }),
+    vendor: Type.String({ description: UNUSED }),
+    model: Type.String({ description: UNUSED }),
+    count: Type.Integer({ description: UNUSED }),
     vram: Whole,
     architecture: Text,
     framework: Text,

@@ -3,26 +3,27 @@ import { MAX_GRANT_CHARS, MAX_JSON_BODY_BYTES } from '../limits.ts';
 import { SIGNED_WORD } from '../sealed-value.ts';
 import { call, type Data, Id, MAX_WHOLE, Nothing, orNull } from './call.ts';
 
-const TaskId = Type.Integer({ ...Id, description: 'jediTaskID' });
-const Time = Type.String({ description: 'UTC, YYYY-MM-DD HH:MM:SS' });
+const TaskId = Type.Integer({ ...Id, description: 'the id of a task, `jediTaskID`', examples: [10000000] });
+const Time = Type.String({ description: 'UTC, YYYY-MM-DD HH:MM:SS', examples: ['2026-11-20 16:40:11'] });
 const Done = Type.Integer({ description: '0: done; 3: done, with other parameters than before' });
+const Unused = Type.Optional(Type.Boolean({ description: 'taken as PanDA has it, without effect' }));
 const OneTask = Type.Object({ task_id: TaskId });
 
 const LISTED = {
-  jediTaskID: Id,
-  reqID: Id,
-  taskName: Type.String({ description: 'with a / at its end' }),
+  jediTaskID: TaskId,
+  reqID: Type.Integer({ ...Id, description: 'the same' }),
+  taskName: Type.String({ description: 'with a / at its end', examples: ['user.alice.first/'] }),
   userName: Type.String({ description: 'the name of its owner that is shown' }),
   creationDate: Time,
   modificationTime: Time,
   superStatus: Type.String({ description: 'the state that it ended in, or ready, or running' }),
-  status: Type.String(),
+  status: Type.String({ description: 'the state', examples: ['done'] }),
   errorDialog: Type.String({ description: 'the reason why it ended, for its owner' }),
   pctfinished: Type.Integer({ description: 'percent of its jobs' }),
   pctfailed: Type.Integer({ description: 'percent of its jobs' }),
   nfiles: Type.Integer({ description: 'how many jobs it has' }),
-  nfilesfinished: Type.Integer(),
-  nfilesfailed: Type.Integer(),
+  nfilesfinished: Type.Integer({ description: 'how many of them finished' }),
+  nfilesfailed: Type.Integer({ description: 'how many of them failed' }),
   site: orNull(Type.String(), { description: 'the queue that it was submitted for; null for any' }),
 };
 
@@ -70,8 +71,13 @@ export const submitTask = call({
   panda: true,
   summary: 'Submits a task; `task_parameters` are those of PanDA.',
   parameters: Type.Object({
-    task_parameters: Type.Record(Type.String(), Type.Any()),
-    parent_tid: Type.Optional(Type.Union([Type.Integer(), Type.Null()])),
+    task_parameters: Type.Record(Type.String(), Type.Any(), {
+      description: "PanDA's parameters of a task, as `prun` makes them: `prun --dumpTaskParams FILE` writes one's own",
+      examples: [{ taskName: 'user.alice.first/', vo: 'panda', nEvents: 1 }],
+    }),
+    parent_tid: Type.Optional(
+      orNull(Type.Integer(), { description: 'a task that this one follows, as PanDA has it; not used' }),
+    ),
   }),
   answer: TaskId,
 });
@@ -82,7 +88,7 @@ export const getTaskStatus = call({
   panda: true,
   summary: 'The state of a task.',
   parameters: OneTask,
-  answer: Type.String(),
+  answer: Type.String({ description: 'the state', examples: ['running'] }),
 });
 
 export const getTaskDetails = call({
@@ -92,8 +98,8 @@ export const getTaskDetails = call({
   summary: 'A task with its parameters and states.',
   parameters: Type.Object({
     task_id: TaskId,
-    include_parameters: Type.Optional(Type.Boolean()),
-    include_status: Type.Optional(Type.Boolean()),
+    include_parameters: Type.Optional(Type.Boolean({ description: 'taken as PanDA has it: the answer is the same' })),
+    include_status: Type.Optional(Type.Boolean({ description: 'with `jobs`: how many are where' })),
   }),
   answer: TaskDetails,
 });
@@ -105,8 +111,12 @@ export const getTasksDetailedInfoSince = call({
   summary: "The caller's tasks that were modified since a time.",
   parameters: Type.Object({
     since: Type.Optional(Type.String({ description: 'UTC, "YYYY-MM-DD HH:MM:SS"; without it tasks of any age' })),
-    filters: Type.Optional(Type.String({ description: 'JSON object: column -> value' })),
-    n_tasks: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_WHOLE })),
+    filters: Type.Optional(
+      Type.String({ description: 'the JSON text of an object: column -> value', examples: ['{"status": "running"}'] }),
+    ),
+    n_tasks: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: MAX_WHOLE, description: 'how many at most, the newest' }),
+    ),
   }),
   answer: Type.Array(ListedTask),
 });
@@ -125,7 +135,7 @@ export const killTask = call({
   http: 'POST',
   panda: true,
   summary: 'Kills a task: its running jobs are stopped, the others cancelled.',
-  parameters: Type.Object({ task_id: TaskId, broadcast: Type.Optional(Type.Boolean()) }),
+  parameters: Type.Object({ task_id: TaskId, broadcast: Unused }),
   answer: Done,
 });
 
@@ -136,8 +146,8 @@ export const finishTask = call({
   summary: 'Ends a task early: what finished counts; with `soft`, what runs may still finish.',
   parameters: Type.Object({
     task_id: TaskId,
-    soft: Type.Optional(Type.Boolean()),
-    broadcast: Type.Optional(Type.Boolean()),
+    soft: Type.Optional(Type.Boolean({ description: 'lets what runs finish' })),
+    broadcast: Unused,
   }),
   answer: Done,
 });
@@ -151,14 +161,15 @@ export const retryTask = call({
     task_id: TaskId,
     new_parameters: Type.Optional(
       Type.Union([Type.String(), Type.Record(Type.String(), Type.Any()), Type.Null()], {
-        description: 'site, maxAttempt and sealed: an object, or the JSON text of one',
+        description: '`site`, `maxAttempt` and `sealed`: an object, or the JSON text of one',
+        examples: [{ site: 'SITE_B' }],
       }),
     ),
-    no_child_retry: Type.Optional(Type.Boolean()),
-    discard_events: Type.Optional(Type.Boolean()),
-    disable_staging_mode: Type.Optional(Type.Boolean()),
-    keep_gshare_priority: Type.Optional(Type.Boolean()),
-    ignore_hard_exhausted: Type.Optional(Type.Boolean()),
+    no_child_retry: Unused,
+    discard_events: Unused,
+    disable_staging_mode: Unused,
+    keep_gshare_priority: Unused,
+    ignore_hard_exhausted: Unused,
   }),
   answer: Done,
 });

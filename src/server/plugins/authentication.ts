@@ -14,6 +14,13 @@ declare module 'fastify' {
   }
 }
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Who may make the call that the route serves; anybody without it. */
+    caller?: Caller['kind'] | 'any';
+  }
+}
+
 export interface Identity {
   /** @throws {Unauthenticated} */
   verifyToken(token: string): Promise<Caller>;
@@ -34,6 +41,9 @@ export function decorateCaller(app: FastifyInstance): void {
  * operator is a user as well. A user becomes the owner of what it does under a user's calls.
  */
 export function requireCaller(app: FastifyInstance, identity: Identity, kind: Caller['kind'] | 'any'): void {
+  app.addHook('onRoute', (route) => {
+    route.config = { ...route.config, caller: kind };
+  });
   app.addHook('onRequest', async (request, reply) => {
     request.refuseFlood();
     requireSecureTransport(request);

@@ -1,14 +1,16 @@
 import swagger from '@fastify/swagger';
 import type { FastifyInstance, FastifySchema } from 'fastify';
-import { type OpenApiDocument, openApiPage } from '../../pages/openapi.ts';
+import { type CallerKind, type OpenApiDocument, openApiPage } from '../../pages/openapi.ts';
 import { BYTES, type Call } from '../../protocol/calls/call.ts';
 import { API } from '../route.ts';
 
 /**
  * The OpenAPI document of every call, made from the same schemas that check arguments and give answers their types, at
  * `/api/v1/openapi.json`; for people at `/api/v1/docs`.
+ *
+ * @param origin the server's public address, known once it listens
  */
-export async function describeCalls(app: FastifyInstance): Promise<void> {
+export async function describeCalls(app: FastifyInstance, origin: () => string): Promise<void> {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -22,7 +24,12 @@ export async function describeCalls(app: FastifyInstance): Promise<void> {
     },
     transform: ({ schema, url, route }) => {
       const call = route.config?.call;
-      return { url, schema: call ? describe(call, route.method as Call['http'], schema) : { hide: true } };
+      return {
+        url,
+        schema: call
+          ? describe(call, route.method as Call['http'], schema, route.config?.caller ?? 'none')
+          : { hide: true },
+      };
     },
   });
   let document: string | undefined;
@@ -30,19 +37,23 @@ export async function describeCalls(app: FastifyInstance): Promise<void> {
     document ??= JSON.stringify(app.swagger());
     return reply.type('application/json').send(document);
   });
-  let page: ReturnType<typeof openApiPage> | undefined;
-  app.get(`${API}/docs`, async (_request, reply) => {
-    page ??= openApiPage(app.swagger() as unknown as OpenApiDocument);
-    return reply
-      .type('text/html; charset=utf-8')
-      .header('content-security-policy', page.policy)
-      .header('referrer-policy', 'no-referrer')
-      .send(page.text);
+  app.get<{ Querystring: { q?: unknown } }>(`${API}/docs`, async (request, reply) => {
+    const { q } = request.query;
+    const search = typeof q === 'string' ? q.slice(0, MAX_SEARCH_CHARS) : '';
+    const { siteName } = app;
+    const { headers, html } = openApiPage(app.swagger() as unknown as OpenApiDocument, {
+      siteName,
+      origin: origin(),
+      search,
+    });
+    return reply.headers(headers).send(html);
   });
 }
 
+const MAX_SEARCH_CHARS = 100;
+
 /** @param http as it is served: one call goes both ways */
-function describe(call: Call, http: Call['http'], schema: FastifySchema): FastifySchema {
+function describe(call: Call, http: Call['http'], schema: FastifySchema, caller: CallerKind): FastifySchema {
   return {
     ...schema,
     ...(call.body && { body: BODIES[call.body], consumes: [call.body] }),
@@ -50,7 +61,8 @@ function describe(call: Call, http: Call['http'], schema: FastifySchema): Fastif
     operationId: `${http.toLowerCase()}_${call.path.replace('/', '_')}`,
     tags: [call.path.split('/', 1)[0] ?? ''],
     response: { 200: { description: 'the answer, errors included', content: answerOf(call) } },
-    ...{ 'x-panda': call.panda },
+    ...(caller === 'none' && { security: [] }),
+    ...{ 'x-panda': call.panda, 'x-caller': caller },
   };
 }
 

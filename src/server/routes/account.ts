@@ -29,10 +29,10 @@ export function accountRoutes(app: FastifyInstance, login: LoginRooms): void {
     const signedIn = await signedInTo(request, reply, login);
     if (!signedIn) return sendPage(reply, welcomePage({ url: new URL(login.provider().url).origin }));
     const { account, session } = signedIn;
-    const logins = (await login.logins.list(account.subject)).map((one) => ({
-      ...one,
-      isThis: one.claim === session.login,
-    }));
+    const listed = await login.logins.list(account.subject);
+    const logins = listed
+      .map((one) => ({ ...one, isThis: one.claim === session.login }))
+      .sort((a, b) => Number(b.isThis) - Number(a.isThis));
     const done = DONE.get(request.query.done);
     return sendPage(reply, homePage({ person: account, logins, formToken: session.formToken, done }));
   });
