@@ -19,9 +19,9 @@ export function markdown(text: string, link: (target: string) => string | undefi
       },
       table(token) {
         const cells = (row: typeof token.header, tag: string) =>
-          row.map(({ tokens }) => `<${tag}>${this.parser.parseInline(tokens)}</${tag}>`).join('');
+          row.map(({ tokens, text }) => cell(text === '' ? 'td' : tag, this.parser.parseInline(tokens))).join('');
         const isBare = token.header.every(({ text }) => text === '');
-        const head = isBare ? '' : `<thead><tr>${cells(token.header, 'th scope="col"')}</tr></thead>`;
+        const head = isBare ? '' : `<thead><tr>${cells(token.header, 'th')}</tr></thead>`;
         const body = token.rows.map((row) => `<tr>${cells(row, 'td')}</tr>`).join('\n');
         return `<div class="table" tabindex="0" role="group" aria-label="table"><table>${head}<tbody>${body}</tbody></table></div>\n`;
       },
@@ -47,6 +47,10 @@ export function headingsOf(text: string, depth: number): { title: string; anchor
     .lexer(text)
     .flatMap((token) => (token.type === 'heading' && token['depth'] === depth ? [token['text'] as string] : []))
     .map((title) => ({ title: title.replaceAll('`', ''), anchor: anchorOf(title) }));
+}
+
+function cell(tag: string, inside: string): string {
+  return `<${tag}${tag === 'th' ? ' scope="col"' : ''}>${inside}</${tag}>`;
 }
 
 /** As GitHub makes them of headings. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { after, type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { addAccount } from '../../src/identity/accounts.ts';
 import { makeHome } from './command-line.ts';
@@ -92,6 +93,90 @@ test('a password is chosen at a link in Chromium', options, async (t) => {
   assert.equal((await site.signIn.signIn('carol', 'a new long password')).name, 'carol');
 });
 
+test('somebody ends a login and goes to change their password, by keyboard alone', options, async (t) => {
+  const site = await startLoginSite(t);
+  const { refresh_token } = await site.logIn('alice');
+  const page = await openPage(t);
+  await page.goto(site.url);
+  await pressUntil(page, 'Sign in');
+  await page.locator('#name:focus').waitFor();
+  await page.keyboard.type('alice');
+  await page.keyboard.press('Tab');
+  await page.keyboard.type(PASSWORD);
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'Alice Doe' }).waitFor();
+  await pressUntil(page, 'End', 'End the login of PanDA command line (pbook, prun)');
+  await page.getByText('That login was ended').waitFor();
+  assert.equal((await site.renew(refresh_token)).error, 'invalid_grant');
+  await pressUntil(page, 'Change password');
+  await page.locator('#current:focus').waitFor();
+});
+
+test('axe finds nothing on any page, wide and narrow, light and dark', options, async (t) => {
+  const site = await startLoginSite(t);
+  const page = await openPage(t);
+  const axe = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
+  const found: string[] = [];
+  async function check(): Promise<void> {
+    await page.evaluate(axe); // Not through the page, which lets no script in.
+    for (const width of [1280, 375]) {
+      await page.setViewportSize({ width, height: 800 });
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.emulateMedia({ colorScheme });
+        const { violations } = (await page.evaluate("axe.run({ resultTypes: ['violations'] })")) as AxeResults;
+        for (const { id, nodes } of violations)
+          found.push(`${page.url()} ${width} ${colorScheme}: ${id} ${nodes[0]?.html}`);
+      }
+    }
+  }
+  const begun = await site.beginLogin();
+  const password = `/password/${await site.signIn.createPasswordLink('alice')}`;
+  for (const path of [
+    '/',
+    password,
+    '/password/none',
+    '/api/v1/docs',
+    '/api/v1/docs?q=restore',
+    '/docs/user',
+    '/sign-in',
+  ]) {
+    await page.goto(new URL(path, site.url).href);
+    await check();
+  }
+  await page.goto(begun.verification_uri_complete);
+  await page.getByLabel('Name').fill('alice');
+  for (const typed of ['wrong', PASSWORD]) {
+    await page.getByLabel('Password').fill(typed);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.locator(typed === 'wrong' ? '[role=alert]' : '.warning').waitFor();
+    await check();
+  }
+  await page.getByRole('button', { name: 'Connect' }).click();
+  await page.getByRole('heading', { name: 'You are logged in' }).waitFor();
+  await check();
+  for (const path of ['/', '/device', '/account/password', '/oidc/sign-out']) {
+    await page.goto(new URL(path, site.url).href);
+    await check();
+  }
+  assert.deepEqual(found, []);
+});
+
+interface AxeResults {
+  violations: { id: string; nodes: { html: string }[] }[];
+}
+
+/** Presses Tab until a button or link of that text, or of that label, has the focus, and then Enter. */
+async function pressUntil(page: Page, text: string, label: string | null = null): Promise<void> {
+  for (let presses = 0; presses < 40; presses++) {
+    await page.keyboard.press('Tab');
+    const focus = page.locator(':focus');
+    if ((await focus.textContent()) !== text) continue;
+    if (label !== null && (await focus.getAttribute('aria-label')) !== label) continue;
+    return page.keyboard.press('Enter');
+  }
+  assert.fail(`Tab does not come to "${text}"`);
+}
+
 test("no page breaks its own rules, and none is wider than a phone's screen", options, async (t) => {
   const site = await startLoginSite(t);
   const page = await openPage(t, { viewport: { width: 320, height: 600 }, colorScheme: 'dark' });
@@ -101,7 +186,10 @@ test("no page breaks its own rules, and none is wider than a phone's screen", op
   });
   const { verification_uri, verification_uri_complete } = await site.beginLogin();
   const link = `${site.url}/password/${await site.signIn.createPasswordLink('alice')}`;
-  for (const address of [verification_uri, verification_uri_complete, link, `${site.url}/oidc/authorize`]) {
+  const others = ['/', '/oidc/authorize', '/docs/using-secrets', '/api/v1/docs?q=deliveries'].map(
+    (path) => `${site.url}${path}`,
+  );
+  for (const address of [verification_uri, verification_uri_complete, link, ...others]) {
     await page.goto(address);
     const [width, background] = await page.evaluate(() => {
       const { document, getComputedStyle } = globalThis as unknown as {
