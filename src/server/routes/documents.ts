@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { documentPage } from '../../pages/document.ts';
 import { type DrawnPage, notice } from '../../pages/page.ts';
@@ -15,7 +15,9 @@ export function documentRoutes(app: FastifyInstance): void {
   app.get('/docs', async (_request, reply) => reply.redirect('/docs/user', 302));
   app.get<{ Params: { '*': string } }>('/docs/*', async (request, reply) => {
     const { '*': path } = request.params;
-    if (path.endsWith('.svg') && files.has(path)) return sendPicture(reply, await readFile(join(folder, path)));
+    const picture = PICTURES.get(extname(path));
+    if (picture !== undefined && files.has(path))
+      return sendPicture(reply, picture, await readFile(join(folder, path)));
     const name = path.replace(/\.md$/, '');
     const file = `${name}.md`;
     if (!files.has(file))
@@ -27,6 +29,11 @@ export function documentRoutes(app: FastifyInstance): void {
   });
 }
 
+const PICTURES = new Map([
+  ['.svg', 'image/svg+xml'],
+  ['.png', 'image/png'],
+]);
+
 const DOCUMENTS = [{ href: '/docs/user', text: 'To the documents' }];
 
 /** In a source tree they lie at its root; in a package beside the bundle. */
@@ -36,9 +43,9 @@ function documentFolder(): string {
 }
 
 /** A picture that was opened by itself has the rights of a picture. */
-function sendPicture(reply: FastifyReply, picture: Buffer): FastifyReply {
+function sendPicture(reply: FastifyReply, type: string, picture: Buffer): FastifyReply {
   return reply
-    .type('image/svg+xml')
+    .type(type)
     .header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'; sandbox")
     .send(picture);
 }
