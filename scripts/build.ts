@@ -3,11 +3,11 @@
 
 import { chmodSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { transformationScript } from '../src/server/routes/transformation-script.ts';
 import { billOfMaterials } from './build/bill-of-materials.ts';
 import { bundle } from './build/bundles.ts';
 import { noticesOf } from './build/notices.ts';
 import { PROGRAMS } from './build/programs.ts';
+import { writeServerFiles } from './build/server-files.ts';
 import { shippedPackages } from './build/shipped-packages.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -22,9 +22,7 @@ for (const name of Object.keys(PROGRAMS)) {
   writeFileSync(program, starter.replaceAll('PROGRAM', name));
   chmodSync(program, 0o755);
 }
-// Files that `serve` reads at run time lie beside its bundle.
-writeFileSync(join(lib, 'transformation.py'), transformationScript(join(root, 'src/server/routes')));
-cpSync(join(root, 'docs'), join(lib, 'docs'), { recursive: true });
+writeServerFiles(root, lib);
 writeFileSync(join(dist, 'THIRD-PARTY-LICENSES'), noticesOf(packages, root));
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 writeFileSync(join(dist, 'bom.cdx.json'), billOfMaterials(manifest, packages));

@@ -2,9 +2,9 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { transformationScript } from '../../src/server/routes/transformation-script.ts';
 import { bundleProgram } from './bundles.ts';
 import { PROGRAMS } from './programs.ts';
+import { writeServerFiles } from './server-files.ts';
 
 /** The programs as the tests of one run start them (`programPath` in `test/programs.ts`). */
 export interface TestPrograms {
@@ -23,7 +23,7 @@ export async function buildTestPrograms(root: string): Promise<TestPrograms> {
   const lib = join(folder, 'lib');
   const bundled = ['panda-secrets', 'panda-pilot'] as const;
   await Promise.all(bundled.map((name) => bundleProgram(name, root, lib)));
-  writeFileSync(join(lib, 'transformation.py'), transformationScript(join(root, 'src/server/routes')));
+  writeServerFiles(root, lib);
   const mains = { ...PROGRAMS, ...Object.fromEntries(bundled.map((name) => [name, join(lib, `${name}.js`)])) };
   for (const [name, main] of Object.entries(mains)) {
     const url = pathToFileURL(resolve(root, main));
