@@ -22,7 +22,9 @@ export function playedSvg(lines: readonly string[], title: string): string {
   }
   const total = time + LAST_SECONDS;
   const at = (row: number) => `transform:translateY(${(ROWS - 1 - row) * LINE_HEIGHT}px)`;
-  const steps = rows.map((_, row) => `${(((begins[row] ?? 0) / total) * 100).toFixed(2)}%{${at(row)}}`);
+  const steps = rows.flatMap(({ goesOn }, row) =>
+    goesOn ? [] : [`${(((begins[row] ?? 0) / total) * 100).toFixed(2)}%{${at(row)}}`],
+  );
   const texts = rows.map(
     ({ text, kind }, row) =>
       `<text x="${PADDING}" y="${PADDING + 15 + row * LINE_HEIGHT}" class="${kind}">${escaped(text)}</text>`,
