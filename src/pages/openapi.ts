@@ -47,37 +47,47 @@ interface Argument {
 const MAX_OPEN = 5;
 
 /**
- * The document for people: one page without JavaScript, and nothing from any other place.
- *
- * @param origin the server's public address, for the lines to copy
- * @param search words that a call must have all of; every call without any
+ * The document for people: one page without JavaScript, and nothing from any other place. What a call looks like is made once, and not for
+ * each reader.
  */
-export function openApiPage(
+export function createApiPage(
   document: OpenApiDocument,
-  { siteName, origin, search = '' }: { siteName: string; origin: string; search?: string },
-): DrawnPage {
-  const all = callsOf(document);
-  const words = search.toLowerCase().split(/\s+/).filter(Boolean);
-  const found = all.filter((call) => words.every((word) => textOf(call).includes(word)));
-  const open = words.length > 0 && found.length <= MAX_OPEN;
-  const groups = Map.groupBy(found, ({ group }) => group);
-  return drawReading(
-    {
-      title: 'The API',
-      navigation: html`<nav aria-label="Calls">${[...groups].map(
-        ([group, calls]) => html`<section><a class="group" href="#${group}">${group}</a>
+  siteName: string,
+): (options: {
+  /** The server's public address, for the lines to copy. */
+  origin: string;
+  /** Words that a call must have all of; every call without any. */
+  search?: string;
+}) => DrawnPage {
+  const all = callsOf(document).map((call) => ({ ...call, text: textOf(call), inside: inside(call) }));
+  return ({ origin, search = '' }) => {
+    const words = search.toLowerCase().split(/\s+/).filter(Boolean);
+    const found = all.filter(({ text }) => words.every((word) => text.includes(word)));
+    const open = words.length > 0 && found.length <= MAX_OPEN;
+    const groups = Map.groupBy(found, ({ group }) => group);
+    return drawReading(
+      {
+        title: 'The API',
+        navigation: html`<nav aria-label="Calls">${[...groups].map(
+          ([group, calls]) => html`<section><a class="group" href="#${group}">${group}</a>
 <ul>${calls.map((call) => html`<li><a href="#${idOf(call)}">${nameOf(call)}</a></li>`)}</ul></section>`,
-      )}</nav>`,
-      content: html`<h1>The API</h1>
+        )}</nav>`,
+        content: html`<h1>The API</h1>
 <p>${document.info.description} For programs: <a href="/api/v1/openapi.json">openapi.json</a>.</p>
 <form class="search" method="get" action="/api/v1/docs" role="search"><label for="q">Search the calls</label>
 <div><input id="q" name="q" type="search" value="${search}" maxlength="100" placeholder="secret version"><button type="submit">Search</button></div></form>
 ${words.length > 0 && html`<p role="status">${counted(found.length)} with “${search}”. <a href="/api/v1/docs">Show all ${all.length}</a></p>`}
 ${words.length === 0 && howTo(origin)}
-${[...groups].map(([group, calls]) => html`<section id="${group}"><h2>${group}</h2>${calls.map((call) => card(call, open))}</section>`)}`,
-    },
-    siteName,
-  );
+${[...groups].map(
+  ([group, calls]) =>
+    html`<section id="${group}"><h2>${group}</h2>${calls.map(
+      (call) => html`<details id="${idOf(call)}"${open && html` open`}>${call.inside}</details>`,
+    )}</section>`,
+)}`,
+      },
+      siteName,
+    );
+  };
 }
 
 function counted(calls: number): string {
@@ -133,19 +143,18 @@ function nameOf({ path }: Described): string {
   return path.split('/')[1] ?? path;
 }
 
-function card(call: Described, open: boolean): Html {
+/** The call, without the frame that is open or closed. */
+function inside(call: Described): Html {
   const { path, method, operation, arguments: args } = call;
   const caller = operation['x-caller'] ?? 'any';
-  return html`<details id="${idOf(call)}"${open && html` open`}>
-<summary><span class="method ${method.toLowerCase()}">${method}</span> <code>${path}</code>
+  return html`<summary><span class="method ${method.toLowerCase()}">${method}</span> <code>${path}</code>
 <span class="what">${inlineMarkdown(operation.summary ?? '')}</span>${caller === 'none' && html` <span class="mark">no token</span>`}${operation['x-panda'] === false && html` <span class="mark">extension</span>`}</summary>
 <p>${CALLERS[caller]} <a href="#${idOf(call)}">Link to this call</a></p>
 <h3>Arguments${where(operation)}</h3>
 ${args.length > 0 ? table('argument', args.map(row)) : html`<p>None.</p>`}
 <h3>Line to copy</h3>
 <pre class="copy" tabindex="0" aria-label="A curl line"><code>${curlOf(call)}</code></pre>
-${answerOf(operation)}
-</details>`;
+${answerOf(operation)}`;
 }
 
 const CALLERS: Record<CallerKind, string> = {

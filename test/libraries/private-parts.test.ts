@@ -2,8 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 import { test } from 'node:test';
 import { DummyDriver, Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
+import { loadLibrary } from '../../src/identity/provider/library.ts';
 
 const adapter = new SqliteAdapter();
 const db = new Kysely<{ things: { name: string; size: number } }>({
@@ -34,6 +37,26 @@ test('Kysely keeps an object that stands for a value, and its place among the pa
 test('Kysely runs a query that was compiled before (store/prepared.ts)', async () => {
   const query = db.selectFrom('things').selectAll().compile();
   assert.deepEqual((await db.executeQuery({ ...query, parameters: [] })).rows, []);
+});
+
+test('oidc-provider makes, finds and ends the session of a browser when asked to (identity/provider/browser-session.ts)', async () => {
+  const { Provider } = await loadLibrary();
+  const provider = new Provider('http://localhost', { cookies: { keys: ['key'] } });
+  const session = new provider.Session();
+  session.loginAccount({ accountId: 'somebody' });
+  const id = await session.save(60);
+  assert.equal((await provider.Session.find(id))?.accountId, 'somebody');
+  const { req, res } = {
+    req: new IncomingMessage(new Socket()),
+    res: new ServerResponse(new IncomingMessage(new Socket())),
+  };
+  const { cookies } = provider.createContext(req, res);
+  cookies.set(provider.cookieName('session'), id, { signed: true });
+  req.headers.cookie = (res.getHeader('set-cookie') as string[]).map((cookie) => cookie.split(';')[0]).join('; ');
+  const found = await provider.Session.get(provider.createContext(req, res) as never);
+  assert.deepEqual([found.accountId, found.jti], ['somebody', id]);
+  await found.destroy();
+  assert.equal(await provider.Session.find(id), undefined);
 });
 
 test('Node calls a function of the C library (files/process-memory.ts)', {

@@ -232,7 +232,12 @@ export const setSiteRecord = call({
   summary: "Publishes what the site of a queue says of its nodes' keys, which it signed: users seal secrets to them.",
   parameters: Type.Object({
     name: QueueName,
-    record: Type.String({ maxLength: MAX_SIGNED_CHARS, pattern: '^[\\w-]+\\.[\\w-]+$' }),
+    record: Type.String({
+      maxLength: MAX_SIGNED_CHARS,
+      pattern: '^[\\w-]+\\.[\\w-]+$',
+      description: 'the signed record: two parts in base64url with a dot between them',
+      examples: ['eyJ2IjoxfQ.AAAA'],
+    }),
   }),
   answer: Nothing,
 });

@@ -11,6 +11,12 @@ const Time = example(Type.String({ description: 'ISO 8601, UTC' }), '2026-11-20T
 const Version = example(Type.Integer({ ...Id, description: 'from 1; each set counts on' }), 2);
 const Size = example(Type.Integer({ description: 'bytes of the value as it was sent' }), 13);
 
+const KeptVersion = Type.Integer({
+  ...Id,
+  description: 'the kept version, as `get_secret_versions` tells it',
+  examples: [1],
+});
+
 type AttributeSchema<A extends AttributeName> = (typeof ATTRIBUTES)[A]['list'] extends true ? TArray<TString> : TString;
 
 /** The attributes of a secret, as arguments of a call. */
@@ -131,8 +137,8 @@ export const getSecretVersion = call({
   http: 'GET',
   panda: false,
   summary: 'The value of a kept version of a secret: a client seals a sealed one anew to restore it.',
-  parameters: Type.Object({ key: Key, version: Id }),
-  answer: Type.Object({ key: Key, value: Type.String() }),
+  parameters: Type.Object({ key: Key, version: KeptVersion }),
+  answer: Type.Object({ key: Key, value: Type.String({ description: 'as it was sent', examples: ['random_string'] }) }),
 });
 
 export const restoreSecret = call({
@@ -142,7 +148,7 @@ export const restoreSecret = call({
   summary: 'Makes a kept version of a secret the current one again, as a new version.',
   parameters: Type.Object({
     key: Key,
-    version: Type.Integer({ ...Id, description: 'the kept version, as `get_secret_versions` tells it', examples: [1] }),
+    version: KeptVersion,
   }),
   answer: Type.Object({ version: Type.Integer({ ...Id, description: 'the new one' }) }),
 });
@@ -217,7 +223,8 @@ export const getSiteRecord = call({
   path: 'creds/get_site_record',
   http: 'GET',
   panda: false,
-  summary: "What the site of a queue says of its nodes' keys, which it signed. Whoever seals to them has to check it.",
-  parameters: Type.Object({ queue: Type.String() }),
+  summary:
+    "What the site of a queue says of its nodes' keys, which it signed. A program that seals to them checks it first.",
+  parameters: Type.Object({ queue: Type.String({ description: 'the queue', examples: ['SITE_A'] }) }),
   answer: orNull(Type.String(), { description: 'null for a queue that has none, or is not there' }),
 });

@@ -1,6 +1,6 @@
 import swagger from '@fastify/swagger';
 import type { FastifyInstance, FastifySchema } from 'fastify';
-import { type CallerKind, type OpenApiDocument, openApiPage } from '../../pages/openapi.ts';
+import { type CallerKind, createApiPage, type OpenApiDocument } from '../../pages/openapi.ts';
 import { BYTES, type Call } from '../../protocol/calls/call.ts';
 import { API } from '../route.ts';
 
@@ -37,15 +37,12 @@ export async function describeCalls(app: FastifyInstance, origin: () => string):
     document ??= JSON.stringify(app.swagger());
     return reply.type('application/json').send(document);
   });
+  let draw: ReturnType<typeof createApiPage> | undefined;
   app.get<{ Querystring: { q?: unknown } }>(`${API}/docs`, async (request, reply) => {
     const { q } = request.query;
     const search = typeof q === 'string' ? q.slice(0, MAX_SEARCH_CHARS) : '';
-    const { siteName } = app;
-    const { headers, html } = openApiPage(app.swagger() as unknown as OpenApiDocument, {
-      siteName,
-      origin: origin(),
-      search,
-    });
+    draw ??= createApiPage(app.swagger() as unknown as OpenApiDocument, app.siteName);
+    const { headers, html } = draw({ origin: origin(), search });
     return reply.headers(headers).send(html);
   });
 }
