@@ -15,6 +15,13 @@ test('the start page tells a visitor what this is, and leads to signing in, the 
     assert.ok(html.includes(`href="${href}"`), href);
 });
 
+test('a browser at an address where nothing is gets a page that leads back', async (t) => {
+  const site = await startLoginSite(t, { users: [] });
+  const visit = await createVisitor(site.url).get('/none');
+  assert.equal(visit.status, 404);
+  assert.match(visit.html, /There is no page at this address.*href="\/"/s);
+});
+
 test('the name of the site stands on every page, and leads to its start', async (t) => {
   const site = await startLoginSite(t, { settings: { siteName: 'Our Cluster' } });
   const begun = await site.beginLogin();

@@ -81,7 +81,13 @@ test('the wrong HTTP method is named, and an unknown call is 404', async (t) => 
     assert.equal(success, false);
     assert.match(message, new RegExp(`expecting POST, received ${method}`));
   }
-  for (const path of ['/api/v1/creds/steal', '/api/v2/creds/get_user_secrets', '/', '/api/v1/%zz', '/../etc/passwd']) {
+  for (const path of [
+    '/api/v1/creds/steal',
+    '/api/v2/creds/get_user_secrets',
+    '/none',
+    '/api/v1/%zz',
+    '/../etc/passwd',
+  ]) {
     const response = await fetch(server.url + path);
     assert.equal(response.status, 404, path);
     assert.equal(((await response.json()) as Envelope).success, false);

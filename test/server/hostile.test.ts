@@ -192,7 +192,7 @@ test('bytes that are no request get a last word, and the server goes on', async 
   const requests = [
     'nonsense\r\n\r\n',
     'GET / HTTP/9.9\r\n\r\n',
-    'GET / HTTP/1.1\r\n\r\n',
+    'GET /none HTTP/1.1\r\n\r\n',
     'GET /api/v1/%zz HTTP/1.1\r\nHost: x\r\n\r\n',
     'GET /api/v1/creds/get_user_secrets HTTP/1.1\r\nHost: x\r\nHost: y\r\nAuthorization: Bearer \x01\r\n\r\n',
     'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n',

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
+import { notice } from '../../pages/page.ts';
 import type { Call } from '../../protocol/calls/call.ts';
 import { joinPilot } from '../../protocol/calls/pilot-session.ts';
 import { refused } from '../../protocol/envelope.ts';
@@ -9,6 +10,7 @@ import { NoSpace, PandaError, Unauthenticated } from '../../protocol/errors.ts';
 import { isFullDisk } from '../../protocol/full-disk.ts';
 import { dropBody } from './body.ts';
 import { sayLast } from './body-time.ts';
+import { sendPage } from './page-answers.ts';
 import { withoutMessage } from './request-log.ts';
 
 /** Faults of the server or its configuration, which its operator should see. */
@@ -66,6 +68,8 @@ function answerUnknownCall(
   const expected = calls.get(path);
   if (!expected) {
     request.outcome = 'ERR_UNKNOWN_CALL';
+    if (isForPage(request))
+      return sendPage(reply, notice('No such page', 'There is no page at this address.', { status: 404 }));
     return sendRefusal(reply.code(404), 'there is no such call; /api/v1/openapi.json lists them');
   }
   request.outcome = 'ERR_WRONG_METHOD';
@@ -73,6 +77,11 @@ function answerUnknownCall(
     reply.code(200),
     `wrong HTTP method: expecting ${expected.join(' or ')}, received ${request.method}`,
   );
+}
+
+/** A browser asks for something to look at, and not for a call. */
+function isForPage({ method, url, headers }: FastifyRequest): boolean {
+  return method === 'GET' && !url.startsWith('/api/') && headers.accept?.includes('text/html') === true;
 }
 
 /** A URL that cannot be read (`/%zz`): before there is a route, and so before the hooks. */
