@@ -185,7 +185,8 @@ export const grantTask = call({
     grant: Type.String({
       pattern: SIGNED_WORD,
       maxLength: MAX_GRANT_CHARS,
-      description: 'payload.signature, each base64url',
+      description: '`PAYLOAD.SIGNATURE`, each in base64url',
+      examples: ['eyJ2IjoxfQ.AAAA'],
     }),
   }),
   answer: Nothing,
