@@ -1,5 +1,5 @@
 import type { Jobs, LeasedJob } from '../jobs/jobs.ts';
-import { findQueue, type Queue } from '../jobs/queues.ts';
+import { findQueue, isAddedAfter, type Queue } from '../jobs/queues.ts';
 import { DecryptionFailed, Forbidden, NotFound, PandaError, Tampered } from '../protocol/errors.ts';
 import {
   MAX_ACQUIRED_CHARS,
@@ -19,6 +19,8 @@ export interface AskingPilot {
   pilotId: string;
   /** Those that it may serve. */
   queues: readonly string[];
+  /** When the token that names them was made, milliseconds since 1970 UTC: a queue that is newer is another one. */
+  tokenMadeAt?: number | undefined;
 }
 
 /** A pilot's request for jobs. */
@@ -116,13 +118,18 @@ export async function giveJobs(
   }
 }
 
-async function servedQueue(store: Store, { queues }: AskingPilot, name: string): Promise<Queue> {
+async function servedQueue(store: Store, { queues, tokenMadeAt }: AskingPilot, name: string): Promise<Queue> {
   if (!queues.includes(name)) {
     const served = queues.length > 0 ? queues.join(', ') : 'no queue';
     throw new Forbidden(`this pilot's token is for ${served}, not for "${name}"`);
   }
   const queue = await findQueue(store, name);
   if (!queue) throw new NotFound(`there is no queue "${name}" on this server`);
+  if (tokenMadeAt !== undefined && (await isAddedAfter(store, name, tokenMadeAt))) {
+    throw new Forbidden(
+      `queue "${name}" was removed and added again after this pilot's token was made: make a new one`,
+    );
+  }
   return queue;
 }
 

@@ -24,6 +24,8 @@ export interface Caller {
   readonly expiresAt: number;
   /** The queues that a pilot serves; none for a user. */
   readonly queues: readonly string[];
+  /** When its token was made, of a pilot whose token names its queue; milliseconds since 1970 UTC. */
+  readonly issuedAt?: number;
   /** The login that its token is of, where the embedded provider gave it: `logins.ts` knows it by that. */
   readonly login?: string;
   /** Each of its requests proves that it is the pilot's own, whatever lies between: what it offers to seal to is its own too. */

@@ -83,7 +83,7 @@ export async function openEmbeddedIssuer({
     queuesOf: pilotQueues,
     ...(findAccount && {
       async asOfNow(caller: Caller, claims: JWTPayload) {
-        if (caller.kind === 'pilot') return caller;
+        if (caller.kind === 'pilot') return { ...caller, issuedAt: issuedAt(claims) };
         const account = await findAccount(caller.subject);
         if (!account) return undefined;
         const login = claims[LOGIN_CLAIM];

@@ -1,8 +1,10 @@
 import { type AuditActor, appendAudit, SYSTEM } from '../audit/audit.ts';
 import { AlreadyExists, Conflict, InvalidArgument, NotFound } from '../protocol/errors.ts';
-import { MAX_COUNTED_JOBS } from '../protocol/limits.ts';
+import { CLOCK_TOLERANCE_SECONDS, MAX_COUNTED_JOBS } from '../protocol/limits.ts';
 import type { QueueState } from '../protocol/states.ts';
 import { checkQueueName } from '../protocol/trusted-queues.ts';
+import { deleteUnusedJoinTokensOf } from '../store/join-tokens.ts';
+import { endPilotsOf } from '../store/pilots.ts';
 import { countRunning } from '../store/queue-load.ts';
 import {
   countOpenTasks,
@@ -131,7 +133,11 @@ export async function findSiteRecord(store: Store, name: string): Promise<string
   return await readSiteRecord(store.db, name);
 }
 
-/** @throws {NotFound} @throws {Conflict} while tasks for it have not ended, or something runs there */
+/**
+ * Removes a queue, and with it what lets pilots in: a queue that gets its name later is another one.
+ *
+ * @throws {NotFound} @throws {Conflict} while tasks for it have not ended, or something runs there
+ */
 export async function removeQueue(
   store: Store,
   clock: () => number,
@@ -145,6 +151,8 @@ export async function removeQueue(
     const running = await countRunning(tx, name);
     if (tasks > 0 || running > 0) throw isInUse(name, { tasks, running });
     await deleteQueue(tx, name);
+    await deleteUnusedJoinTokensOf(tx, name);
+    await endPilotsOf(tx, name, clock());
     await appendAudit(tx, clock, SYSTEM, by, 'queue.remove', { queue: name });
   });
 }
@@ -157,6 +165,12 @@ export async function listQueues(store: Store): Promise<Queue[]> {
 export async function findQueue(store: Store, name: string): Promise<Queue | undefined> {
   const row = await readQueue(store.db, name);
   return row && toQueue(row);
+}
+
+/** True when a queue was added, perhaps again, after a token for one of its name was made. The servers' clocks may be apart. */
+export async function isAddedAfter(store: Store, name: string, time: number): Promise<boolean> {
+  const row = await readQueue(store.db, name);
+  return row !== undefined && row.created_at > time + CLOCK_TOLERANCE_SECONDS * 1000;
 }
 
 /** The jobs that a pilot of a queue would be given, counted up to `MAX_COUNTED_JOBS`, and the attempts that its pilots have. */

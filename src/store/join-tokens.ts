@@ -70,6 +70,11 @@ export async function listRefusedUses(db: Database) {
     .execute();
 }
 
+/** Those that no pilot has joined with. */
+export async function deleteUnusedJoinTokensOf(db: Database, queue: string): Promise<void> {
+  await db.deleteFrom('join_tokens').where('queue', '=', queue).where('used_at', 'is', null).execute();
+}
+
 export async function deleteJoinTokensEndedBefore(db: Database, time: number): Promise<void> {
   await db.deleteFrom('join_tokens').where('expires_at', '<', time).execute();
 }

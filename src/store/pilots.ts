@@ -49,6 +49,16 @@ export async function endPilot(
   );
 }
 
+/** Ends the sessions of a queue's pilots that have not ended. */
+export async function endPilotsOf(db: Database, queue: string, now: number): Promise<void> {
+  await db
+    .updateTable('pilots')
+    .set({ ended_at: now, ended_by: 'operator' })
+    .where('queue', '=', queue)
+    .where('ended_at', 'is', null)
+    .execute();
+}
+
 export const setPilotSeen = prepared<{ id: string; now: number }, never>((db, arg) =>
   db
     .updateTable('pilots')

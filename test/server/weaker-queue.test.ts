@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { verifyAudit } from '../../src/audit/audit.ts';
 import { type Client, createClient } from '../../src/client/client.ts';
+import { prepareJoin } from '../../src/client/pilot-session.ts';
 import { checkSecrets } from '../../src/client/task-secrets.ts';
 import { acquireJobs } from '../../src/protocol/calls/pilot.ts';
 import type { OwnerId } from '../../src/protocol/ids.ts';
+import { CLOCK_TOLERANCE_SECONDS } from '../../src/protocol/limits.ts';
 import { wireName } from '../../src/protocol/names.ts';
 import { startServer, type TestServer } from './start.ts';
 
@@ -95,6 +97,38 @@ test('no way of an operator to a weaker queue is silent', async (t) => {
     tx.deleteFrom('audit').where('owner_id', '=', id).where('action', '=', 'queue.tls_secrets').execute(),
   );
   assert.equal((await verifyAudit(store, id as OwnerId)).whole, false, 'a notice that was removed is missed');
+});
+
+test('who was let in to a queue that was removed is not let in to a new one of its name', async (t) => {
+  let now = Date.now();
+  const server = await startServer(t, { clock: () => now });
+  const administration = clientOf(t, server, await server.operatorToken()).administration;
+  await administration.addQueue({ name: 'SITE' });
+  const bearer = await server.pilotToken('SITE');
+  const token = await server.joinToken('SITE');
+  const { pilot } = await server.joinedPilot('SITE');
+  const { pilot: other } = await server.joinedPilot('default');
+  const ask = { site_name: 'SITE' };
+  assert.match((await server.ask(bearer, acquireJobs, { site_name: 'SITE' })).message, /^No jobs/);
+  await pilot.acquireJobs(ask);
+
+  now += (CLOCK_TOLERANCE_SECONDS + 1) * 1000;
+  await administration.removeQueue({ name: 'SITE' });
+  await administration.addQueue({ name: 'SITE' });
+  assert.match(
+    (await server.ask(bearer, acquireJobs, { site_name: 'SITE' })).message,
+    /queue "SITE" was removed and added again after this pilot's token was made/,
+  );
+  await assert.rejects(pilot.acquireJobs(ask), /session has ended: the operator ended it/);
+  const join = await prepareJoin({ url: server.url, vo: 'panda:pilot' }, { token, queue: 'SITE', node: 'n' });
+  await assert.rejects(join(), /unknown/);
+
+  assert.match(
+    (await server.ask(await server.pilotToken('SITE'), acquireJobs, { site_name: 'SITE' })).message,
+    /^No jobs/,
+  );
+  await (await server.joinedPilot('SITE')).pilot.acquireJobs(ask);
+  await other.acquireJobs({ site_name: 'default' });
 });
 
 test('a pilot of a paused queue is told so in words that a pilot of PanDA understands', async (t) => {

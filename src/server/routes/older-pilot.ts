@@ -38,7 +38,7 @@ export function olderPilotRoutes(app: FastifyInstance, { jobs, delivery }: Pilot
   call('getJob', async (args, request) => {
     const { queue, node, taskId } = readJobRequest(args);
     const caller = callerOf(request);
-    const pilot = { pilotId: callerId(caller), queues: caller.queues };
+    const pilot = { pilotId: callerId(caller), queues: caller.queues, tokenMadeAt: caller.issuedAt };
     const answer = await delivery.giveJobs(pilot, { queue, node, taskId, count: 1, offer: undefined });
     if ('none' in answer) return { StatusCode: STATUS.noJobs, errorDialog: answer.none };
     const [given] = answer.jobs;

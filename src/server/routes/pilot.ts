@@ -29,7 +29,7 @@ export async function pilotRoutes(
     const caller = callerOf(request);
     const keys = usableKeys(args.sealing_keys);
     const answer = await delivery.giveJobs(
-      { pilotId: callerId(caller), queues: caller.queues },
+      { pilotId: callerId(caller), queues: caller.queues, tokenMadeAt: caller.issuedAt },
       {
         queue: args.site_name,
         node: args.node ?? '',
