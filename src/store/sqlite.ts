@@ -4,6 +4,7 @@ import { Kysely } from 'kysely';
 import { Misconfigured } from '../protocol/errors.ts';
 import { isFullDisk } from '../protocol/full-disk.ts';
 import { groupCommit } from './group-commit.ts';
+import type { ColumnTypes } from './migrations.ts';
 import { NO_RESERVE, type Reserve } from './reserve.ts';
 import type { Schema } from './schema.ts';
 import { sqliteDialect } from './sqlite-dialect.ts';
@@ -11,6 +12,13 @@ import { migrate, type Store } from './store.ts';
 
 /** The longest that a statement waits for another process (an administration command, say) that writes. */
 const BUSY_MILLISECONDS = 10_000;
+
+export const SQLITE_TYPES: ColumnTypes = {
+  bytes: 'blob',
+  int: 'integer',
+  identity: 'integer primary key autoincrement',
+  startIdsAt: (table, first) => `insert into sqlite_sequence (name, seq) values ('${table}', ${first - 1})`,
+};
 
 /**
  * Opens the SQLite database at `path`, made with mode 0600 when it is not there, at this release's tables.
@@ -23,12 +31,7 @@ export async function openSqlite(path: string, reserve: Reserve = NO_RESERVE): P
   const writing = openFile(path, options, reserve);
   const writer = new Kysely<Schema>({ dialect: sqliteDialect(writing) });
   try {
-    await migrate(writer, {
-      bytes: 'blob',
-      int: 'integer',
-      identity: 'integer primary key autoincrement',
-      startIdsAt: (table, first) => `insert into sqlite_sequence (name, seq) values ('${table}', ${first - 1})`,
-    });
+    await migrate(writer, SQLITE_TYPES);
   } catch (error) {
     await writer.destroy();
     throw error;
