@@ -14,7 +14,7 @@ import { wireName } from '../../src/protocol/names.ts';
 import { Plaintext } from '../../src/protocol/plaintext.ts';
 import type { Fault } from './send.ts';
 
-const SLOW_MILLISECONDS = 20_000;
+const SLOW_MILLISECONDS = 60_000;
 
 /** Gives the masker and the reader of sandboxes what their formats allow, and what they do not, until `end`. */
 export async function fuzzReaders(end: number, seed: number, onFault: (fault: Fault) => void): Promise<string> {

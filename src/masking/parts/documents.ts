@@ -75,8 +75,31 @@ function parsed(parse: () => unknown): Field[] {
 }
 
 /** A document that is one scalar is any text at all. */
+/** Deeper in one line, or in brackets, is no file that somebody wrote: YAML's parser takes the square of the depth in time. */
+const MAX_YAML_DEPTH = 64;
+
+function isTooDeep(text: string): boolean {
+  let brackets = 0;
+  let inLine = 0;
+  for (let at = 0; at < text.length; at++) {
+    const sign = text[at];
+    if (sign === '[' || sign === '{') brackets += 1;
+    else if (sign === ']' || sign === '}') brackets = Math.max(0, brackets - 1);
+    else if (sign === '\n' || sign === ',') inLine = 0;
+    else if ((sign === ':' || sign === '-' || sign === '?') && /\s/.test(text[at + 1] ?? '')) inLine += 1;
+    if (brackets > MAX_YAML_DEPTH || inLine > MAX_YAML_DEPTH) return true;
+  }
+  return false;
+}
+
 function yamlDocuments(text: string): unknown {
-  const documents = parseAllDocuments(text, { schema: 'failsafe', logLevel: 'silent', uniqueKeys: false });
+  if (isTooDeep(text)) return [];
+  const documents = parseAllDocuments(text, {
+    schema: 'failsafe',
+    logLevel: 'silent',
+    uniqueKeys: false,
+    prettyErrors: false,
+  });
   if (!Array.isArray(documents)) return [];
   if (documents.some(({ errors }) => errors.length > 0)) return [];
   return documents.map((document) => document.toJS() as unknown).filter((node) => typeof node === 'object');

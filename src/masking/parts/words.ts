@@ -8,7 +8,29 @@ export const WORD_READERS: readonly Reader[] = [lines, pemBody, words, listItems
 /** Of a document only its words: the fields have the rest. */
 export const DOCUMENT_WORD_READERS: readonly Reader[] = [words];
 
-const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/g;
+const PEM_MARK = /-----(BEGIN|END) ([A-Z0-9 ]+)(?=-----)/g;
+
+/** Each block goes to the next end of its name. Found in one pass: a value may be nothing but beginnings. */
+function pemBlocks(text: string): { name: string; body: string }[] {
+  const marks = [...text.matchAll(PEM_MARK)];
+  const ends = new Map<string, RegExpExecArray>();
+  const endOf = new Map<RegExpExecArray, RegExpExecArray>();
+  for (const mark of marks.toReversed()) {
+    const [, kind, name = ''] = mark;
+    const end = ends.get(name);
+    if (kind === 'END') ends.set(name, mark);
+    else if (end) endOf.set(mark, end);
+  }
+  const blocks: { name: string; body: string }[] = [];
+  let from = 0;
+  for (const mark of marks) {
+    const end = endOf.get(mark);
+    if (!end || mark.index < from) continue;
+    blocks.push({ name: mark[2] ?? '', body: text.slice(mark.index + mark[0].length + 5, end.index) });
+    from = end.index + end[0].length;
+  }
+  return blocks;
+}
 
 /**
  * Lines of what stands under a telling name are hidden with it, and those of a list of values as fields are. Other lines are only when
@@ -36,7 +58,7 @@ function isHarmless(row: string): boolean {
 /** Each line of a body, and all of them together, which a program may print without their ends. */
 function pemBody(text: string): Field[] {
   if (!text.includes('-----BEGIN ')) return [];
-  return [...text.matchAll(PEM_BLOCK)].flatMap(([, name = '', body = '']) => {
+  return pemBlocks(text).flatMap(({ name, body }) => {
     const rows = body
       .split(LINE_END)
       .map((row) => row.trim())
@@ -55,7 +77,7 @@ const WITHIN_WORDS = /[:/?&=@#.,%$!*\\]+/;
 function words(text: string): Field[] {
   const found = new Set<string>();
   for (const word of text.split(BETWEEN_WORDS)) {
-    const bare = word.replace(/[.:]+$/, '');
+    const bare = word.replace(/(?<![.:])[.:]+$/, '');
     if (bare.includes('://') || bare.includes('\\n')) continue;
     found.add(bare);
     // The text behind a sign may be a token, and all of it may be base64.
