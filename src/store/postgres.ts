@@ -31,6 +31,7 @@ export interface PostgresOptions {
   lockSeconds?: number;
 }
 
+/** @internal */
 export const POSTGRES_TYPES: ColumnTypes = {
   bytes: 'bytea',
   int: 'bigint',

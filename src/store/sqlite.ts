@@ -13,6 +13,7 @@ import { migrate, type Store } from './store.ts';
 /** The longest that a statement waits for another process (an administration command, say) that writes. */
 const BUSY_MILLISECONDS = 10_000;
 
+/** @internal */
 export const SQLITE_TYPES: ColumnTypes = {
   bytes: 'blob',
   int: 'integer',
