@@ -1,3 +1,5 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { splitWireName, type WireName } from '../protocol/names.ts';
 import { WIRE_NAME } from './envelope.ts';
 import { flag, integer, list, object, orNull, text } from './exact-json.ts';
@@ -52,14 +54,24 @@ export interface Marks {
 }
 
 /** Tells if a name was ever sealed on this device, by whichever key. */
-export async function wasEverSealed(path: string, name: WireName): Promise<boolean> {
-  const content = await marksFile(path).read();
-  return content?.marks.some((mark) => isOf(mark, name)) ?? false;
+export async function wasEverSealed(folder: string, name: WireName): Promise<boolean> {
+  const files = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  for (const file of files.filter((one) => FILE_NAME.test(one))) {
+    const content = await marksFile(join(folder, file)).read();
+    if (content?.marks.some((mark) => isOf(mark, name))) return true;
+  }
+  return false;
 }
 
+/** Files of marks, each called after the key that they are of: those of a key that is gone stay. */
+const FILE_NAME = /^[\w-]{16}$/;
+
 /** @param signer the user's signing key: marks of another one are not used */
-export function marksOf(path: string, signer: string): Marks {
-  const file = marksFile(path);
+export function marksOf(folder: string, signer: string): Marks {
+  const file = marksFile(join(folder, signer.slice(0, 16)));
   const empty = { signer, marks: [] };
   const ofSigner = (content: { signer: string; marks: Mark[] } | undefined) =>
     content?.signer === signer ? content.marks : [];

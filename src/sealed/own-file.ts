@@ -14,7 +14,7 @@ export interface OwnFile<T> {
   path: string;
   /** @throws {Misconfigured} when others can read it, or it is damaged */
   read(): Promise<T | undefined>;
-  /** Makes it and its folder; answers whether it was not there. */
+  /** Makes it and its folder; false when it was there, or another command made it at the same moment. */
   create(content: T): Promise<boolean>;
   /** Changes it, from `empty` where it is not there; one command at a time. @throws {Conflict} */
   change(empty: T, edit: (content: T) => T): Promise<T>;
@@ -39,7 +39,7 @@ export function ownFile<T>(path: string, name: string, read: Read<T>): OwnFile<T
     if ((await file.read()) !== undefined) return false;
     await makeFolder(dirname(path), 0o700);
     await file.create(content);
-    return true;
+    return JSON.stringify(await file.read()) === JSON.stringify(content);
   };
   return {
     path,

@@ -30,6 +30,8 @@ interface Device {
   done(...args: readonly string[]): Promise<string>;
   /** Publishes a site's record, as its admin does. */
   publish(record: string): Promise<void>;
+  /** Has the server make the first version of TOKEN the current one. */
+  restoreAlone(): Promise<void>;
   /** What the server has under a name. */
   kept(name: string): Promise<string>;
 }
@@ -64,6 +66,7 @@ async function newDevice(t: TestContext): Promise<Device> {
       return stdout + stderr;
     },
     publish: (record) => ask(operator, 'admin/set_site_record', { name: 'default', record }),
+    restoreAlone: () => ask(token, 'creds/restore_secret', { key: 'TOKEN', version: 1 }),
     async kept(name) {
       const headers = { authorization: `Bearer ${token}` };
       const answer = await fetch(`${server.url}/api/v1/creds/get_user_secrets?keys=${name}`, { headers });
@@ -141,7 +144,7 @@ test("what a user seals is the user's and the site's alone, from set to restore"
 });
 
 test('a server that shows something else than what was sealed last shows no value', async (t) => {
-  const { done, pbook, kept, middle } = await newDevice(t);
+  const { done, pbook, kept, middle, restoreAlone } = await newDevice(t);
   await done('set_secret', 'TOKEN', 'the first one');
   const old = await kept('TOKEN');
   await done('set_secret', 'TOKEN', VALUE);
@@ -167,6 +170,10 @@ test('a server that shows something else than what was sealed last shows no valu
       assert.ok(!stdout.includes(value), what);
     }
   }
+  await restoreAlone();
+  answerSecrets(middle, undefined);
+  assert.match((await pbook(['list_secrets'])).stdout, /secret-old/, 'what the server restores by itself');
+
   const before = middle.exchanges.length;
   for (const secrets of [{ TOKEN: old }, { TOKEN: foreign }, { TOKEN: 'injected' }, { TOKEN: good.OTHER }, {}]) {
     answerSecrets(middle, { OTHER: good.OTHER, ...secrets });

@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { AlreadyExists, InvalidArgument, Misconfigured } from '../../src/protocol/errors.ts';
 import { wireName } from '../../src/protocol/names.ts';
-import { marksOf } from '../../src/sealed/marks.ts';
+import { marksOf, wasEverSealed } from '../../src/sealed/marks.ts';
 import { makeSiteRecord } from '../../src/sealed/site-record.ts';
 import { trustedSites } from '../../src/sealed/trusted-sites.ts';
 import { userKeyFile } from '../../src/sealed/user-key-file.ts';
@@ -119,4 +119,24 @@ test('ten commands at once each get a number of their own', async (t) => {
   const marks = marksOf(join(newFolder(t), 'marks'), publicKey);
   const made = await Promise.all(Array.from({ length: 10 }, () => marks.make(A, { queues: null, sites: [], now: 1 })));
   assert.equal(new Set(made).size, 10);
+});
+
+test('names that another key sealed stay known when there is a new one', async (t) => {
+  const folder = join(newFolder(t), 'marks');
+  const other = (await userNumber(2)).signer.publicKey;
+  assert.equal(await wasEverSealed(folder, A), false);
+  await marksOf(folder, publicKey).take([{ name: A, version: 7 }]);
+  await marksOf(folder, other).take([{ name: wireName('B'), version: 7 }]);
+  for (const name of [A, wireName('A', 'file'), wireName('B')]) assert.equal(await wasEverSealed(folder, name), true);
+  assert.equal(await wasEverSealed(folder, wireName('C')), false);
+  assert.equal(await marksOf(folder, other).of(A), undefined);
+});
+
+test('of two keys that are made at once, one is kept and the other is told', async (t) => {
+  const path = join(newFolder(t), 'key');
+  const roots = [newRoot(), newRoot(), newRoot()];
+  const made = await Promise.allSettled(roots.map((root) => userKeyFile(path).create(root)));
+  assert.deepEqual(made.map(({ status }) => status).sort(), ['fulfilled', 'rejected', 'rejected']);
+  const winner = roots[made.findIndex(({ status }) => status === 'fulfilled')];
+  assert.ok(winner && (await userKeyFile(path).read(nobodyAsked))?.equals(winner));
 });
