@@ -507,42 +507,42 @@ _panda_secrets() {
       ;;
     'panda-secrets user add')
       if [[ $current == -* ]]; then
-        words='--data --database --config --server --display-name --operator --password-stdin --public-url -h --help'
+        words='--data --database --config --json --server --display-name --operator --password-stdin --public-url -h --help'
       fi
       ;;
     'panda-secrets user password')
       if [[ $current == -* ]]; then
-        words='--data --database --config --server --password-stdin --public-url --link -h --help'
+        words='--data --database --config --json --server --password-stdin --public-url --link -h --help'
       fi
       ;;
     'panda-secrets user role')
       if [[ $current == -* ]]; then
-        words='--data --database --config -h --help'
+        words='--data --database --config --json -h --help'
       fi
       ;;
     'panda-secrets user list')
       if [[ $current == -* ]]; then
-        words='--data --database --config --server --all --json -h --help'
+        words='--data --database --config --json --server --all -h --help'
       fi
       ;;
     'panda-secrets user disable')
       if [[ $current == -* ]]; then
-        words='--data --database --config --server -h --help'
+        words='--data --database --config --json --server -h --help'
       fi
       ;;
     'panda-secrets user enable')
       if [[ $current == -* ]]; then
-        words='--data --database --config --server -h --help'
+        words='--data --database --config --json --server -h --help'
       fi
       ;;
     'panda-secrets user logout')
       if [[ $current == -* ]]; then
-        words='--data --database --config --server -h --help'
+        words='--data --database --config --json --server -h --help'
       fi
       ;;
     'panda-secrets user remove')
       if [[ $current == -* ]]; then
-        words='--data --database --config -h --help'
+        words='--data --database --config --json -h --help'
       fi
       ;;
     'panda-secrets user help')
@@ -552,12 +552,12 @@ _panda_secrets() {
       ;;
     'panda-secrets token')
       if [[ $current == -* ]]; then
-        words='--data --database --config --ttl --vo -h --help'
+        words='--data --database --config --json --ttl --vo -h --help'
       fi
       ;;
     'panda-secrets pilot-token')
       if [[ $current == -* ]]; then
-        words='--data --database --config --server --queue --ttl --bearer --vo -h --help'
+        words='--data --database --config --json --server --queue --ttl --bearer --vo -h --help'
       fi
       ;;
     'panda-secrets pilot')
@@ -569,12 +569,12 @@ _panda_secrets() {
       ;;
     'panda-secrets pilot list')
       if [[ $current == -* ]]; then
-        words='--data --database --config --server --json -h --help'
+        words='--data --database --config --json --server -h --help'
       fi
       ;;
     'panda-secrets pilot end')
       if [[ $current == -* ]]; then
-        words='--data --database --config --server -h --help'
+        words='--data --database --config --json --server -h --help'
       fi
       ;;
     'panda-secrets pilot help')
@@ -591,47 +591,47 @@ _panda_secrets() {
       ;;
     'panda-secrets queue add')
       if [[ $current == -* ]]; then
-        words='--data --database --config --server --allow-tls-secrets -h --help'
+        words='--data --database --config --json --server --allow-tls-secrets -h --help'
       fi
       ;;
     'panda-secrets queue set')
       if [[ $current == -* ]]; then
-        words='--data --database --config --server --allow-tls-secrets --no-allow-tls-secrets -h --help'
+        words='--data --database --config --json --server --allow-tls-secrets --no-allow-tls-secrets -h --help'
       fi
       ;;
     'panda-secrets queue pause')
       if [[ $current == -* ]]; then
-        words='--data --database --config --server -h --help'
+        words='--data --database --config --json --server -h --help'
       fi
       ;;
     'panda-secrets queue drain')
       if [[ $current == -* ]]; then
-        words='--data --database --config --server -h --help'
+        words='--data --database --config --json --server -h --help'
       fi
       ;;
     'panda-secrets queue resume')
       if [[ $current == -* ]]; then
-        words='--data --database --config --server -h --help'
+        words='--data --database --config --json --server -h --help'
       fi
       ;;
     'panda-secrets queue remove')
       if [[ $current == -* ]]; then
-        words='--data --database --config --server -h --help'
+        words='--data --database --config --json --server -h --help'
       fi
       ;;
     'panda-secrets queue site-key')
       if [[ $current == -* ]]; then
-        words='--data --database --config --server -h --help'
+        words='--data --database --config --json --server -h --help'
       fi
       ;;
     'panda-secrets queue list')
       if [[ $current == -* ]]; then
-        words='--data --database --config --server --json -h --help'
+        words='--data --database --config --json --server -h --help'
       fi
       ;;
     'panda-secrets queue load')
       if [[ $current == -* ]]; then
-        words='--data --database --config --server --json -h --help'
+        words='--data --database --config --json --server -h --help'
       fi
       ;;
     'panda-secrets queue help')
@@ -648,7 +648,7 @@ _panda_secrets() {
       ;;
     'panda-secrets signing-key rotate')
       if [[ $current == -* ]]; then
-        words='--data --database --config --forget-older -h --help'
+        words='--data --database --config --json --forget-older -h --help'
       fi
       ;;
     'panda-secrets signing-key help')
@@ -665,7 +665,7 @@ _panda_secrets() {
       ;;
     'panda-secrets audit verify')
       if [[ $current == -* ]]; then
-        words='--data --database --config --heads -h --help'
+        words='--data --database --config --json --heads -h --help'
       fi
       ;;
     'panda-secrets audit heads')
@@ -675,7 +675,7 @@ _panda_secrets() {
       ;;
     'panda-secrets audit tail')
       if [[ $current == -* ]]; then
-        words='--data --database --config -n --lines --chain -h --help'
+        words='--data --database --config --json -n --lines --chain -h --help'
       fi
       ;;
     'panda-secrets audit export')

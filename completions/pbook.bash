@@ -10,7 +10,7 @@ _pbook() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     word=${COMP_WORDS[index]}
     case "$at $word" in
-      'pbook login' | 'pbook logout' | 'pbook whoami' | 'pbook set_secret' | 'pbook list_secrets' | 'pbook masking' | 'pbook delete_secret' | 'pbook delete_all_secrets' | 'pbook secret_history' | 'pbook secret_versions' | 'pbook restore_secret' | 'pbook show' | 'pbook showl' | 'pbook kill' | 'pbook finish' | 'pbook retry' | 'pbook logs' | 'pbook get_outputs' | 'pbook keys' | 'pbook keys init' | 'pbook keys show' | 'pbook keys export' | 'pbook keys import' | 'pbook keys trust' | 'pbook keys untrust' | 'pbook keys reseal' | 'pbook keys help' | 'pbook completion' | 'pbook python-path' | 'pbook help') at="$at $word" ;;
+      'pbook login' | 'pbook logout' | 'pbook whoami' | 'pbook logins' | 'pbook logins end' | 'pbook password' | 'pbook set_secret' | 'pbook list_secrets' | 'pbook get_secret' | 'pbook masking' | 'pbook delete_secret' | 'pbook delete_all_secrets' | 'pbook secret_history' | 'pbook secret_versions' | 'pbook restore_secret' | 'pbook show' | 'pbook showl' | 'pbook kill' | 'pbook finish' | 'pbook retry' | 'pbook logs' | 'pbook get_outputs' | 'pbook keys' | 'pbook keys init' | 'pbook keys show' | 'pbook keys export' | 'pbook keys import' | 'pbook keys trust' | 'pbook keys untrust' | 'pbook keys reseal' | 'pbook keys help' | 'pbook completion' | 'pbook python-path' | 'pbook help') at="$at $word" ;;
     esac
   done
   case "$at ${COMP_WORDS[COMP_CWORD - 1]}" in
@@ -26,6 +26,10 @@ _pbook() {
       COMPREPLY=()
       return
       ;;
+    'pbook get_secret --output')
+      COMPREPLY=()
+      return
+      ;;
     'pbook get_outputs --dir')
       COMPREPLY=()
       return
@@ -36,22 +40,39 @@ _pbook() {
       if [[ $current == -* ]]; then
         words='--version -h --help'
       else
-        words='login logout whoami set_secret list_secrets masking delete_secret delete_all_secrets secret_history secret_versions restore_secret show showl kill finish retry logs get_outputs keys completion python-path help'
+        words='login logout whoami logins password set_secret list_secrets get_secret masking delete_secret delete_all_secrets secret_history secret_versions restore_secret show showl kill finish retry logs get_outputs keys completion python-path help'
       fi
       ;;
     'pbook login')
       if [[ $current == -* ]]; then
-        words='--no-browser -h --help'
+        words='--no-browser --json -h --help'
       fi
       ;;
     'pbook logout')
       if [[ $current == -* ]]; then
-        words='-h --help'
+        words='--json -h --help'
       fi
       ;;
     'pbook whoami')
       if [[ $current == -* ]]; then
         words='--json -h --help'
+      fi
+      ;;
+    'pbook logins')
+      if [[ $current == -* ]]; then
+        words='--json -h --help'
+      else
+        words='end'
+      fi
+      ;;
+    'pbook logins end')
+      if [[ $current == -* ]]; then
+        words='--all --json -h --help'
+      fi
+      ;;
+    'pbook password')
+      if [[ $current == -* ]]; then
+        words='--stdin --json -h --help'
       fi
       ;;
     'pbook set_secret')
@@ -64,7 +85,12 @@ _pbook() {
       ;;
     'pbook list_secrets')
       if [[ $current == -* ]]; then
-        words='--full --json -h --help'
+        words='--full --names --json -h --help'
+      fi
+      ;;
+    'pbook get_secret')
+      if [[ $current == -* ]]; then
+        words='--output --json -h --help'
       fi
       ;;
     'pbook masking')
@@ -124,17 +150,17 @@ _pbook() {
       ;;
     'pbook kill')
       if [[ $current == -* ]]; then
-        words='-h --help'
+        words='--json -h --help'
       fi
       ;;
     'pbook finish')
       if [[ $current == -* ]]; then
-        words='--soft -h --help'
+        words='--soft --json -h --help'
       fi
       ;;
     'pbook retry')
       if [[ $current == -* ]]; then
-        words='-h --help'
+        words='--json -h --help'
       fi
       ;;
     'pbook logs')

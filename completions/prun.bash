@@ -60,11 +60,15 @@ _prun() {
       COMPREPLY=()
       return
       ;;
+    'prun --timeout')
+      COMPREPLY=()
+      return
+      ;;
   esac
   case $at in
     'prun')
       if [[ $current == -* ]]; then
-        words='--version --exec --outDS --outputs --nJobs --useSecrets --secretsAs --leakedOutputs --site --maxAttempt --maxWalltime --memory --excludeFile --includeFile --noBuild --vo --allowSecretInCommand --yes --wait --json -h --help'
+        words='--version --exec --outDS --outputs --nJobs --useSecrets --secretsAs --leakedOutputs --site --maxAttempt --maxWalltime --memory --excludeFile --includeFile --noBuild --vo --allowSecretInCommand --yes --wait --timeout --json -h --help'
       fi
       ;;
   esac

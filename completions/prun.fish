@@ -18,5 +18,6 @@ complete -c prun -n 'true' -l vo -r -F -d 'the VO to submit for; PANDA_AUTH_VO o
 complete -c prun -n 'true' -l allowSecretInCommand -d 'submit an option that holds the value of one of your secrets; it is refused otherwise'
 complete -c prun -n 'true' -l yes -d 'do not ask, only warn, where files hold values of your secrets'
 complete -c prun -n 'true' -l wait -d 'wait for the task to end; exit status 0 only when every job finished'
+complete -c prun -n 'true' -l timeout -r -F -d 'give the waiting up after so long: 90s, 30m, 12h, 7d; exit status 124'
 complete -c prun -n 'true' -l json -d 'print the result for a program to read'
 complete -c prun -n 'true' -s h -l help -d 'print help'

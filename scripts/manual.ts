@@ -1,4 +1,4 @@
-// `npm run manual`: manual pages and completion scripts, made from the definitions of the command lines.
+// `npm run manual`: manual pages and completion scripts, made from the definitions of the command lines, and the list of messages.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

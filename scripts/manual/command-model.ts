@@ -63,6 +63,7 @@ function notesOf(command: Command): string {
   const write = (part: string) => {
     text += part;
   };
+  command.configureOutput({ getOutHelpWidth: () => 80 }); // Whatever the terminal of who makes the pages.
   (command as unknown as EventEmitter).emit('afterHelp', { error: false, command, write });
   return text.replace(/^\n+|\n+$/g, '');
 }

@@ -2,13 +2,14 @@ import { VERSION } from '../../src/protocol/version.ts';
 import { modelOf } from './command-model.ts';
 import { bashCompletion, fishCompletion, zshCompletion } from './completion.ts';
 import { manPage } from './man-page.ts';
+import { messagesPage } from './messages.ts';
 import { programs } from './programs.ts';
 
-/** Every file that is made from the definitions of the command lines: its path in the repository -> its text. */
+/** Every file that is made from the code: of the definitions of the command lines, and of all messages. Its path in the repository -> its text. */
 export function generatedFiles(): Map<string, string> {
   const models = programs().map((program) => modelOf(program));
   const names = models.map(({ path: [name = ''] }) => name);
-  return new Map(
+  const ofPrograms = new Map(
     models.flatMap((model) => {
       const [name = ''] = model.path;
       return [
@@ -19,4 +20,5 @@ export function generatedFiles(): Map<string, string> {
       ];
     }),
   );
+  return ofPrograms.set('docs/messages.md', messagesPage());
 }

@@ -1,7 +1,19 @@
 import { type Command, CommanderError } from 'commander';
 import type { Connection } from '../client/connect.ts';
 import { Unauthenticated } from '../protocol/errors.ts';
-import { EXIT_OK, EXIT_USAGE, endQuietlyOnClosedPipe, fail, reportFailure, warn } from './reporting.ts';
+import { REQUEST_TIMEOUT_SECONDS, SILENCE_SECONDS } from '../protocol/limits.ts';
+import {
+  EXIT_OK,
+  EXIT_USAGE,
+  endOnUnwritableOutput,
+  fail,
+  note,
+  printJsonFailure,
+  reportFailure,
+  UsageError,
+  wantsJson,
+  warn,
+} from './reporting.ts';
 
 /** A program's command line: a commander program, and the reading of its arguments. */
 export interface Program {
@@ -17,16 +29,23 @@ export interface Program {
  * @param args without the program's own name
  */
 export async function runProgram({ command, prepare }: Program, args: string[]): Promise<void> {
-  endQuietlyOnClosedPipe();
+  endOnUnwritableOutput();
   // Overwrites the arguments in the process list, where a value may stand.
   process.title = command.name();
   try {
     configure(command);
     await command.parseAsync(prepare ? prepare(args) : args, { from: 'user' });
   } catch (error) {
-    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
-    else process.exitCode = reportFailure(error, command.name());
+    process.exitCode = exitStatus(error, args, (unforeseen) => reportFailure(unforeseen, command.name()));
   }
+}
+
+/** The exit status of a command that threw, which it is said of here: commander has said what it found wrong by itself. */
+export function exitStatus(error: unknown, args: readonly string[], report: (error: unknown) => number): number {
+  const isUsage = error instanceof CommanderError;
+  if (isUsage && error.exitCode === 0) return EXIT_OK; // Help, or the version.
+  if (wantsJson(args)) printJsonFailure(isUsage ? new UsageError(error.message.replace(/^error: /, '')) : error);
+  return isUsage ? EXIT_USAGE : report(error);
 }
 
 /**
@@ -55,11 +74,16 @@ export async function withConnection<T>(
 /** Connects to the server of the user's environment, as the user that it names; the caller closes it. */
 export async function openConnection(env: NodeJS.ProcessEnv = process.env): Promise<Connection> {
   const { connect } = await import('../client/connect.ts');
-  const connection = await connect(env);
+  const connection = await connect(env, { onSilence: tellOfSilence });
   if (!connection.verified) {
     warn("the server's certificate is not checked (PANDA_VERIFY_HOST=off): anybody in between can read and change all");
   }
   return connection;
+}
+
+function tellOfSilence(origin: string): void {
+  const left = REQUEST_TIMEOUT_SECONDS - SILENCE_SECONDS;
+  note(`${origin} has not answered for ${SILENCE_SECONDS} seconds; waiting ${left} seconds more`);
 }
 
 /** Adds the way to a token: a server, or a file, that refuses one does not know it. */

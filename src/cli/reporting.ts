@@ -6,8 +6,14 @@ export const EXIT_OK = 0;
 export const EXIT_REFUSED = 1;
 export const EXIT_USAGE = 2;
 
+/** A process that Ctrl-C ended, as shells count it. */
+export const EXIT_INTERRUPTED = 130;
+
 /** A command line that makes no sense: exit status 2. */
 export class UsageError extends Error {}
+
+/** Somebody answered a question with no: nothing was done, and that is no success. */
+export class Declined extends Error {}
 
 /** A line as PanDA's tools print it, on standard output: `INFO : OK`. */
 export function info(message: string): void {
@@ -28,10 +34,55 @@ export function note(message: string): void {
   process.stderr.write(`${printable(message)}\n`);
 }
 
-/** The result for a program to read. */
-export function printJson(result: unknown): void {
-  process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+/**
+ * The result for a program to read. Every one has the shape of the server's answers (`docs/output.md`).
+ *
+ * @param success false where it did not go as it was asked for: the exit status is not 0 then
+ */
+export function printJson(data: unknown, { message = 'OK', success = true } = {}): void {
+  process.stdout.write(`${JSON.stringify({ success, message, data }, null, 2)}\n`);
 }
+
+/** The failure of a command, for a program to read. */
+export function printJsonFailure(error: unknown): void {
+  const { code, message } = failureOf(error);
+  process.stdout.write(`${JSON.stringify({ success: false, message, data: null, code }, null, 2)}\n`);
+}
+
+/** True when a command line asks for results that a program reads. */
+export function wantsJson(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  const words = end < 0 ? args : args.slice(0, end);
+  return words.includes('--json') || words.includes('format=json');
+}
+
+/** The stable code of a failure, and its message where that may be shown. */
+function failureOf(error: unknown): { code: string; message: string } {
+  if (error instanceof PandaError) return { code: error.code, message: error.message };
+  if (error instanceof UsageError) return { code: 'ERR_USAGE', message: error.message };
+  if (error instanceof Declined) return { code: 'ERR_DECLINED', message: error.message };
+  if (isInterrupted(error)) return { code: 'ERR_INTERRUPTED', message: 'interrupted' };
+  return { code: 'ERR_FAULT', message: `a fault (${faultOf(error)})` };
+}
+
+/** Ctrl-C at a question. */
+function isInterrupted(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ExitPromptError';
+}
+
+function faultOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? (error as Error)?.name ?? 'unknown';
+}
+
+/** The columns that output may take: those of the terminal, of `COLUMNS` where it goes elsewhere, or 80. */
+export function outputWidth(): number {
+  const { columns = 0 } = process.stdout;
+  const told = columns || Number(process.env['COLUMNS']);
+  return told > 0 ? Math.max(told, LEAST_WIDTH) : 80;
+}
+
+/** Below that nothing can be laid out. */
+const LEAST_WIDTH = 40;
 
 /** Text in a style where the stream is a terminal that shows it: `NO_COLOR`, pipes and dumb terminals are respected. */
 export function styled(style: Parameters<typeof styleText>[0], text: string, stream: NodeJS.WriteStream): string {
@@ -76,19 +127,26 @@ export function reportFailure(error: unknown, program: string, say = fail): numb
     say(error.message);
     return EXIT_REFUSED;
   }
-  const { code } = error as NodeJS.ErrnoException;
-  if (error instanceof Error && error.name === 'ExitPromptError') return 130; // Ctrl-C at a question, as shells count it
+  if (error instanceof Declined) {
+    note(error.message);
+    return EXIT_REFUSED;
+  }
+  if (isInterrupted(error)) return EXIT_INTERRUPTED;
   // The message of an unforeseen error may quote what it choked on, and that may be a secret: the place has to do.
   const place = error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line)) : [];
-  say(`${program} has a fault (${code ?? (error as Error)?.name}); please report it with these lines`);
+  say(`${program} has a fault (${faultOf(error)}); please report it with these lines`);
   process.stderr.write(`${place.join('\n')}\n`);
   return EXIT_REFUSED;
 }
 
-/** Ends quietly when the reader of a pipe has seen enough (`pbook show | head -1`). */
-export function endQuietlyOnClosedPipe(): void {
+/**
+ * Ends quietly when the reader of a pipe has seen enough (`pbook show | head -1`), and with one line when the result cannot be written
+ * otherwise: a full disk, say.
+ */
+export function endOnUnwritableOutput(say = fail): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit(EXIT_OK);
+    if (error.code === 'EPIPE') process.exit(EXIT_OK);
+    say(`the output cannot be written: ${error.code === 'ENOSPC' ? 'the disk is full' : error.code} (standard output)`);
+    process.exit(EXIT_REFUSED);
   });
 }

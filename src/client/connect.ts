@@ -32,17 +32,20 @@ const DEFAULT_VO = 'panda';
  *
  * @throws Misconfigured when a variable makes no sense
  */
-export async function connect(env: Environment, clock: () => number = Date.now): Promise<Connection> {
+export async function connect(
+  env: Environment,
+  { clock = Date.now, onSilence }: { clock?: () => number; onSilence?: (origin: string) => void } = {},
+): Promise<Connection> {
   const url = serverAddress(env);
   const cacheUrl = cacheAddress(env);
   const vo = env['PANDA_AUTH_VO'] || env['OIDC_AUTH_VO'] || DEFAULT_VO;
   const secure = [url, cacheUrl].some((address) => address.startsWith('https:'));
   const trust = secure ? (await import('./tls-trust.ts')).tlsTrust(env) : {};
-  const server = { url, vo, trust };
+  const server = { url, vo, trust, ...(onSilence && { onSilence }) };
   const token = tokenSource(env, clock, async (file) =>
     (await import('./login/renew-login.ts')).renewLogin(file, server, clock),
   );
-  const client = createClient({ url, cacheUrl, token, vo, ...trust });
+  const client = createClient({ url, cacheUrl, token, vo, ...trust, onSilence });
   return {
     client,
     token,

@@ -55,7 +55,7 @@ export function ownFiles(env: Environment): string[] {
 }
 
 const HOW_TO_GET_ONE =
-  'Log in with "pbook login"; a script on the machine of the embedded server may export PANDA_AUTH_ID_TOKEN="$(panda-secrets token NAME)"';
+  'Log in with "pbook login"; in a script on the machine of the server: export PANDA_AUTH_ID_TOKEN="$(panda-secrets token NAME)"';
 
 /** A token that ended longer ago than this by this machine's clock is not even tried: clocks differ. */
 const CLOCK_SKEW_SECONDS = 60;
@@ -115,7 +115,7 @@ async function loginToken(file: string, now: number, renew: RenewLogin | undefin
 
 function checkToken(token: string, from: string, now: number, advice: string): void {
   if (!/^[\w-]+\.[\w-]+\.[\w-]*$/.test(token)) {
-    throw new Unauthenticated(`what ${from} holds is not a token (three parts with dots between). ${advice}`);
+    throw new Unauthenticated(`${from} does not hold a token (three parts with dots between). ${advice}`);
   }
   const { exp } = unprovenClaims(token);
   if (typeof exp === 'number' && (exp + CLOCK_SKEW_SECONDS) * 1000 < now) {

@@ -25,8 +25,10 @@ export interface LeftOut {
   private: readonly PrivateFile[];
   /** The folders of history and installed packages that were met. */
   always: readonly string[];
-  /** The count of what the user's own patterns name. */
-  asked: number;
+  /** What the user's own patterns name. */
+  asked: readonly string[];
+  /** Pipes, sockets and devices. */
+  special: readonly string[];
 }
 
 /** Files to leave out besides history and installed packages. */
@@ -53,11 +55,17 @@ const PACKED_TIME = new Date('2000-01-01T00:00:00Z');
 export async function packDirectory(directory: string, rules: PackRules): Promise<PackedDirectory> {
   const ignored = await ignoreRules(directory, rules.exclude);
   const privacy = await privacyOf(directory, rules);
-  const found: Found = { paths: [], links: new Map(), linksOut: [], private: [], always: [], asked: 0 };
+  const found: Found = { paths: [], links: new Map(), linksOut: [], private: [], always: [], asked: [], special: [] };
   try {
     await walk(directory, '', { ignored, privacy }, found);
-    const { linksOut, always, asked } = found;
-    const leftOut: LeftOut = { linksOut, always, asked, private: [...found.private, ...linksToPrivate(found)] };
+    const { linksOut, always, asked, special } = found;
+    const leftOut: LeftOut = {
+      linksOut,
+      always,
+      asked,
+      special,
+      private: [...found.private, ...linksToPrivate(found)],
+    };
     const hidden = new Set(leftOut.private.map(({ path }) => path));
     const paths = found.paths.filter((path) => !hidden.has(path)).sort();
     const archive = await pack(directory, paths);
@@ -78,7 +86,8 @@ interface Found {
   linksOut: string[];
   private: PrivateFile[];
   always: string[];
-  asked: number;
+  asked: string[];
+  special: string[];
 }
 
 interface Rules {
@@ -100,7 +109,7 @@ async function walk(root: string, inside: string, rules: Rules, found: Found): P
     const path = inside + entry.name + (entry.isDirectory() ? '/' : '');
     if (!rules.ignored.ignores(path)) return true;
     if (NEVER_PACKED.includes(entry.name)) found.always.push(path);
-    else found.asked += 1;
+    else found.asked.push(path);
     return false;
   });
   if (kept.length === 0 && inside !== '') found.paths.push(inside.slice(0, -1));
@@ -114,6 +123,7 @@ async function walk(root: string, inside: string, rules: Rules, found: Found): P
     else if (entry.isDirectory()) await walk(root, `${path}/`, rules, found);
     else if (entry.isFile()) found.paths.push(path);
     else if (entry.isSymbolicLink()) addLink(path, await readlink(join(root, path)), found);
+    else found.special.push(path);
   }
 }
 

@@ -52,7 +52,7 @@ export async function prepareJoin(
       const answer = { pilotId, queue: data.queue, expiresAt, serverTime };
       if (data.queue !== queue || !isSameMac(String(data.mac), answerMac(joinKey, mac, answer))) {
         throw new Unauthenticated(
-          `what answers at ${transport.origin} does not know this join token: something between has taken the server's place`,
+          `the server at ${transport.origin} does not know this join token: something else answers in its place`,
         );
       }
       const answerKey = createSecretKey(answerKeyOf(joinKey, mac, pilotId));
@@ -112,7 +112,7 @@ function createPilotSession(opened: OpenedSession): PilotSession {
           clock.set(serverTime);
           if (status !== REFUSED_STATUS) return;
           if (Math.abs(serverTime - claims.iat * 1000) > PROOF_SECONDS * 1000) {
-            throw new Unavailable(`${url.origin} has another time than before; this pilot has it now, too`);
+            throw new Unavailable(`${url.origin} has changed its clock; this pilot follows it`);
           }
           throw new Unauthenticated(`${url.origin} does not accept this pilot: ${messageOfRefusal(body)}`);
         },

@@ -2,7 +2,7 @@ import type { Agent, ClientRequest, IncomingMessage, RequestOptions, request } f
 import type { AgentOptions } from 'node:https';
 import type { Readable } from 'node:stream';
 import { Misconfigured } from '../protocol/errors.ts';
-import { REQUEST_TIMEOUT_SECONDS } from '../protocol/limits.ts';
+import { REQUEST_TIMEOUT_SECONDS, SILENCE_SECONDS } from '../protocol/limits.ts';
 import { isLoopback } from '../protocol/loopback.ts';
 import { explainFailure } from './failures.ts';
 import { explainProxyFailure, proxyVariables } from './proxy.ts';
@@ -34,6 +34,10 @@ export interface ConnectionOptions {
   vo: string;
   /** Certificates (PEM) to trust; Node's own list when left out. */
   ca?: readonly string[] | undefined;
+  /** Told when the server has a request and has not answered it for `SILENCE_SECONDS`. */
+  onSilence?: ((origin: string) => void) | undefined;
+  /** Both times, in seconds, where they are not those of `limits.ts`. */
+  patience?: { silence: number; timeout: number } | undefined;
   /** `false` turns the check of the server's certificate off, as `PANDA_VERIFY_HOST=off` does. */
   verifyHost?: boolean | undefined;
 }
@@ -60,6 +64,7 @@ export interface Started {
 export function createRequester(options: ConnectionOptions): Requester {
   const { origin } = new URL(options.url);
   const protocols = new Map<string, Protocol>();
+  const { patience = { silence: SILENCE_SECONDS, timeout: REQUEST_TIMEOUT_SECONDS } } = options;
 
   function protocolOf(name: string): Protocol {
     const known = protocols.get(name) ?? loadProtocol(name, options);
@@ -79,10 +84,12 @@ export function createRequester(options: ConnectionOptions): Requester {
       const outgoing = request(url, {
         ...message,
         agent,
-        timeout: REQUEST_TIMEOUT_SECONDS * 1000,
+        timeout: patience.timeout * 1000,
         headers: { ...message.headers, ...caller.headers },
       });
+      const stopListening = tellOfSilence(outgoing, patience.silence, () => options.onSilence?.(url.origin));
       outgoing.on('response', (response) => resolve({ response, check: (content) => caller.check(response, content) }));
+      for (const event of ['response', 'close']) outgoing.on(event, stopListening);
       outgoing.on('timeout', () => outgoing.destroy(new SilentServer()));
       outgoing.on('error', (error: NodeJS.ErrnoException) => {
         const repeatable = message.method === 'GET' && outgoing.reusedSocket && error.code === 'ECONNRESET';
@@ -151,6 +158,19 @@ async function authorize(
   if (digest === undefined) throw new Error('a stream without its digest cannot be signed');
   const { headers, check } = await signer.sign({ method, url, bodyDigest: digest });
   return { headers: { ...headers, Origin: vo }, check };
+}
+
+/** @returns what ends it */
+function tellOfSilence(outgoing: ClientRequest, seconds: number, tell: () => void): () => void {
+  // A body that is still on its way is no silence.
+  const look = () => (outgoing.writableFinished || !outgoing.socket?.bytesWritten ? tell() : arm());
+  let timer: NodeJS.Timeout;
+  const arm = () => {
+    timer = setTimeout(look, seconds * 1000);
+    timer.unref();
+  };
+  arm();
+  return () => clearTimeout(timer);
 }
 
 class SilentServer extends Error {

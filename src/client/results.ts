@@ -39,7 +39,7 @@ export async function fetchOutput(
       return 'written';
     }
     if (there === (await digest(part))) return 'present';
-    throw new AlreadyExists(`${path} is there already and is something else; use --force to replace it`);
+    throw new AlreadyExists(`${path} is there already and differs; --force replaces it`);
   } catch (error) {
     throw explain(error, path);
   } finally {

@@ -20,8 +20,8 @@ export interface SecretCalls {
   /** Deletes the one of that id, also when it is damaged (our extension). @throws Refused when there is none */
   deleteSecretById(id: string): Promise<string>;
   deleteAllSecrets(): Promise<string>;
-  /** Names, sizes, attributes and dates, without values (our extension). */
-  listSecrets(): Promise<readonly ListedSecret[]>;
+  /** Names, sizes, attributes and dates, without values (our extension). @param remark as above */
+  listSecrets(remark?: (text: string) => void): Promise<readonly ListedSecret[]>;
   /** The attributes of each secret; none on a server that knows no attributes. */
   getAttributes(): Promise<Map<WireName, Partial<ToldAttributes>>>;
   getSecretVersions(name: WireName): Promise<readonly ListedVersion[]>;
@@ -39,7 +39,11 @@ export interface SecretCalls {
 export function secretCalls(transport: Transport): SecretCalls {
   const set = async (key: WireName | null, value: string | null, attributes: GivenAttributes = {}) =>
     (await transport.post('creds/set_user_secrets', { key, value, ...attributes })).message;
-  const list = async () => (await transport.get('creds/list_user_secrets', {})).data;
+  const list = async (remark?: (text: string) => void) => {
+    const { data, message } = await transport.get('creds/list_user_secrets', {});
+    if (message !== '' && message !== 'OK') remark?.(message);
+    return data;
+  };
 
   return {
     async setSecret(name, value, attributes = {}) {

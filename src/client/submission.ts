@@ -1,4 +1,4 @@
-import { Unauthenticated } from '../protocol/errors.ts';
+import { Unauthenticated, UnknownCall } from '../protocol/errors.ts';
 import { SECRETS_FILE } from '../protocol/names.ts';
 import { shownText } from '../protocol/text.ts';
 import type { Client } from './client.ts';
@@ -16,6 +16,8 @@ export interface SubmissionOptions extends Omit<TaskOptions, 'secretNames'>, Wan
   exclude: readonly string[];
   /** Patterns of credentials that are to be in it all the same. */
   include?: readonly string[];
+  /** Called when the options make sense, before anything is sent. @throws to end the submission */
+  prepare?: (() => Promise<void>) | undefined;
   /** Looks at what was packed, paths relative to the directory, before it is sent; answers whether to go on. */
   examine?: ((paths: readonly string[]) => Promise<boolean>) | undefined;
 }
@@ -40,15 +42,26 @@ export async function submitDirectory(
 ): Promise<{ taskId: number; message: string; sandbox: string } | undefined> {
   checkOutDataset(options.outDataset, nicknameOf(await token()));
   const plainVo = vo.split(/[.:]/, 1)[0] ?? vo;
+  buildTaskParameters(options, plainVo, { origin: client.origin, fileName: 'jobO.tar.gz' });
+  await options.prepare?.();
+  if (options.site !== undefined) await checkSite(client, options.site);
   const { names, files } = await checkSecrets(client, options, progress.warning);
   const task: TaskOptions = { ...options, secretNames: names };
-  buildTaskParameters(task, plainVo, { origin: client.origin, fileName: 'jobO.tar.gz' });
 
   const sandbox = await storeDirectory(client, { ...options, own: ownFiles }, files, progress);
   if (!sandbox) return undefined;
   progress.step(`submit ${task.outDataset.replace(/\/?$/, '/')}`);
   const { taskId, message } = await client.submitTask(buildTaskParameters(task, plainVo, sandbox));
   return { taskId, message, sandbox: sandbox.fileName };
+}
+
+/** A server of PanDA's, which has no such call, checks it when the task is submitted. */
+async function checkSite(client: Client, site: string): Promise<void> {
+  try {
+    await client.checkSite(site);
+  } catch (error) {
+    if (!(error instanceof UnknownCall)) throw error;
+  }
 }
 
 async function storeDirectory(
@@ -76,13 +89,22 @@ async function storeDirectory(
   return await client.uploadSandbox(`jobO.${crypto.randomUUID()}.tar.gz`, packed.archive);
 }
 
+/** So many of what the user's own patterns name are named. */
+const SHOWN_ASKED = 5;
 /** So many private files have a line each; the others share one, of at most so many characters of names. */
 const SHOWN_PRIVATE = 20;
 const MAX_OTHERS_CHARS = 4000;
 
-function tellLeftOut({ linksOut, always, asked, private: hidden }: LeftOut, { step, warning }: Progress): void {
-  const unasked = asked > 0 ? [`${asked} that --excludeFile or .prunignore name`] : [];
-  if (always.length + unasked.length > 0) step(`left out ${[...always, ...unasked].join(', ')}`);
+function tellLeftOut(
+  { linksOut, always, asked, special, private: hidden }: LeftOut,
+  { step, warning }: Progress,
+): void {
+  const named = asked.length > SHOWN_ASKED ? `${asked.slice(0, SHOWN_ASKED).join(', ')}, ...` : asked.join(', ');
+  const unasked = asked.length > 0 ? [`${asked.length} that --excludeFile or .prunignore name (${named})`] : [];
+  if (always.length + unasked.length > 0) {
+    step(`left out ${shownText([...always, ...unasked].join(', '), MAX_OTHERS_CHARS)}`);
+  }
+  for (const path of special) warning(`${path} is a pipe, a socket or a device: left out`);
   for (const link of linksOut) warning(`${link} is a link that leads out of this directory: left out`);
   for (const { path, what, never } of hidden.slice(0, SHOWN_PRIVATE)) {
     warning(`${path} (${what}) is ${never ? 'never packed: left out' : `left out; --includeFile ${path} packs it`}`);

@@ -16,6 +16,12 @@ export interface TaskQuery {
 export interface TaskCalls {
   /** `parameters` are PanDA's task parameters (see `task-parameters.ts`). */
   submitTask(parameters: object, parentTaskId?: number): Promise<{ taskId: number; message: string }>;
+  /**
+   * Checks a queue, or any, before something is submitted for it (our extension).
+   *
+   * @throws Refused as a submission would be @throws UnknownCall from a server of PanDA's
+   */
+  checkSite(site: string | undefined): Promise<{ pilots: number; running: number }>;
   listTasks(query?: TaskQuery): Promise<ListedTask[]>;
   getTaskStatus(taskId: number): Promise<string>;
   getTaskDetails(taskId: number, include?: { parameters?: boolean; status?: boolean }): Promise<TaskDetails>;
@@ -40,6 +46,7 @@ export function taskCalls(transport: Transport): TaskCalls {
       });
       return { taskId: submittedTaskId(message, data), message };
     },
+    checkSite: async (site) => (await transport.get('task/check_site', { site })).data,
     async listTasks({ since, filters, limit } = {}) {
       const { data } = await transport.get('task/get_tasks_detailed_info_since', {
         since: since && pandaTime(since),

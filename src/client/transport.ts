@@ -171,8 +171,8 @@ function parseEnvelope<T>(text: string, url: URL): Envelope<T> {
 
 function notPanda(url: URL): Unavailable {
   return new Unavailable(
-    `what ${where(url)} answered is not an answer of PanDA: is PANDA_URL_SSL the address of a PanDA server, ` +
-      'with no login page or proxy in between?',
+    `${where(url)} did not answer as a PanDA server does: check that PANDA_URL_SSL is the address of one, ` +
+      'with no login page or proxy in between',
   );
 }
 
@@ -185,13 +185,13 @@ function unexpectedStatus(
   if (status === 401) return new Unauthenticated(`${where(url)} does not accept this token (HTTP 401)`);
   if (status === 404)
     return new UnknownCall(
-      `${where(url)} does not know this call (HTTP 404): is it a PanDA server of this API version?`,
+      `${where(url)} does not know this call (HTTP 404): check that it is a PanDA server with API v1`,
     );
   if (location !== undefined)
     return new Unavailable(
-      `${where(url)} sends elsewhere (HTTP ${status}): is PANDA_URL_SSL the server's own address?`,
+      `${where(url)} answered with a redirect to another address (HTTP ${status}): PANDA_URL_SSL must be the server's own address`,
     );
-  const advice = status >= 500 ? (reason ?? TRY_LATER) : 'is PANDA_URL_SSL the address of a PanDA server?';
+  const advice = status >= 500 ? (reason ?? TRY_LATER) : 'check that PANDA_URL_SSL is the address of a PanDA server';
   return new Unavailable(`${where(url)} answered HTTP ${status}: ${advice}`);
 }
 

@@ -23,7 +23,7 @@ export async function* watchTask(
   const query = { filters: { jediTaskID: String(taskId) } };
   for (;;) {
     const [task] = await repeatUnanswered(() => client.listTasks(query), { everySeconds, onTrouble });
-    if (!task) throw new NotFound(`there is no task ${taskId} of yours`);
+    if (!task) throw new NotFound(`you have no task ${taskId}`);
     yield task;
     if (isEndedTask(task.status)) return;
     await delay(everySeconds * 1000);

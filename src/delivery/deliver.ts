@@ -66,7 +66,7 @@ export async function deliver(
     if (!(await hasSecrets(context.vault, job))) return sealed(secretsText([]));
     throw new Forbidden(
       `queue "${pilot.queue}" gives no secrets over TLS alone: the pilot must offer a public key that it proves to be its own, ` +
-        'or an operator allow it for the queue',
+        'or an operator must allow it for the queue',
     );
   }
   const { secrets, leftOut, sealedLeftOut } = await context.vault.getForJob(ownerId, {

@@ -106,6 +106,6 @@ function outsideUserOf(row: OwnerRow): OutsideUser {
 
 function noSuchUser(name: OutsideName): NotFound {
   return new NotFound(
-    `nobody called here as "${formatOutsideName(name)}"; "panda-secrets user list --all" shows those who did`,
+    `no user of another issuer has used this server as "${formatOutsideName(name)}"; "panda-secrets user list --all" shows those who did`,
   );
 }

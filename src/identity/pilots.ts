@@ -27,8 +27,8 @@ export async function listedPilots(store: Store, clock: () => number): Promise<L
   }));
 }
 
-/** The pilots of a queue that are active: {@link stateOf}. */
-export async function activePilots(store: Store, clock: () => number, queue: string): Promise<number> {
+/** The pilots of a queue, or of any, that are active: {@link stateOf}. */
+export async function activePilots(store: Store, clock: () => number, queue: string | null): Promise<number> {
   const now = clock();
   return countActivePilots(store.db, queue, { now, seenAfter: now - PILOT_IDLE_SECONDS * 1000 });
 }

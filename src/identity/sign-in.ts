@@ -27,10 +27,10 @@ export interface SignIn {
    */
   setPassword(name: string, password: string, by?: AuditActor): Promise<void>;
   /**
-   * Replaces the password of the account with this `sub` by one that its owner, who knows the present one, chose; ends all its logins
-   * and makes its tokens void. A wrong present password counts as a try to sign in.
+   * Replaces the password of the account with this `sub` by one that its owner, who knows the current one, chose; ends all its logins
+   * and makes its tokens void. A wrong current password counts as a try to sign in.
    *
-   * @throws {Forbidden} when the present password is wrong, or none was ever chosen
+   * @throws {Forbidden} when the current password is wrong, or none was ever chosen
    * @throws {TooManyTries} {InvalidArgument} as above
    */
   changePassword(subject: string, current: string, password: string): Promise<void>;
@@ -124,11 +124,12 @@ export function createSignIn({
         throw new Forbidden('your account has no password so far: ask an operator for a link at which you choose one');
       }
       checkNewPassword(password, row.name);
-      if (password === current) throw new InvalidArgument('the new password is the present one: choose another');
+      if (password === current)
+        throw new InvalidArgument('the new password is the same as the current one: choose another');
       try {
         await signIn(row.name, current);
       } catch (error) {
-        throw error instanceof Unauthenticated ? new Forbidden('this is not your present password') : error;
+        throw error instanceof Unauthenticated ? new Forbidden('the current password is wrong') : error;
       }
       const hash = await hashPassword(password);
       await store.write((tx) => replacePassword(tx, subject, row.name, hash, `account:${subject}`));

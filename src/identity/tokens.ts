@@ -7,7 +7,7 @@ import {
   ISSUER_KEYS_REFRESH_SECONDS,
   MAX_REMEMBERED_TOKENS,
 } from '../protocol/limits.ts';
-import { type Caller, callerFromClaims, type IssuerClaims } from './caller.ts';
+import { type Caller, callerFromClaims, EMBEDDED_ISSUER_ID, type IssuerClaims } from './caller.ts';
 
 /** An issuer whose tokens this server takes. */
 export interface TrustedIssuer extends IssuerClaims {
@@ -129,7 +129,7 @@ function issuerOf(token: string, trusted: Map<string, TrustedIssuer>): TrustedIs
     throw new Unauthenticated(`the token is signed with ${shown(alg)}; taken are ${ALGORITHMS.join(', ')}`);
   }
   if (typ !== undefined && !TYPES.includes(String(typ).toLowerCase().replace('application/', ''))) {
-    throw new Unauthenticated(`the token is not for calling a server: its type is ${shown(typ)}`);
+    throw new Unauthenticated(`a token of the type ${shown(typ)} gives no access to a server`);
   }
   if (iss === undefined) throw new Unauthenticated('the token does not say who issued it: no "iss"');
   const issuer = typeof iss === 'string' ? trusted.get(iss) : undefined;
@@ -192,7 +192,8 @@ function refuseOtherAudience(claims: JWTPayload, { audience }: TrustedIssuer): v
   );
 }
 
-function refusal(error: unknown, { issuer }: TrustedIssuer): unknown {
+function refusal(error: unknown, { issuer, id }: TrustedIssuer): unknown {
+  const maker = id === EMBEDDED_ISSUER_ID ? 'this server' : issuer;
   if (error instanceof PandaError) return error;
   if (error instanceof errors.JWTExpired) {
     return new Unauthenticated(`the token has expired (at ${moment(error.payload.exp)}); get a new one`);
@@ -200,7 +201,7 @@ function refusal(error: unknown, { issuer }: TrustedIssuer): unknown {
   if (error instanceof errors.JWTClaimValidationFailed) {
     if (error.claim === 'nbf' && error.reason === 'check_failed') {
       return new Unauthenticated(
-        `the token is not valid yet (from ${moment(error.payload.nbf)} on); are the clocks right?`,
+        `the token is not valid yet (from ${moment(error.payload.nbf)} on); check the clocks of both machines`,
       );
     }
     if (error.claim === 'exp' && error.reason === 'missing') {
@@ -209,10 +210,12 @@ function refusal(error: unknown, { issuer }: TrustedIssuer): unknown {
     return new Unauthenticated(`the token's "${error.claim}" is not usable`);
   }
   if (error instanceof errors.JWSSignatureVerificationFailed) {
-    return new Unauthenticated(`the token's signature is not ${issuer}'s, or the token was changed`);
+    return new Unauthenticated(`the token's signature is wrong: ${maker} did not make it, or it was changed`);
   }
   if (error instanceof errors.JWKSNoMatchingKey) {
-    return new Unauthenticated(`the token's signature is not ${issuer}'s: it is by a key that ${issuer} does not have`);
+    return new Unauthenticated(
+      `the token was signed with a key that ${maker} does not have: it was made elsewhere, or before the keys were replaced`,
+    );
   }
   return error instanceof errors.JOSEError ? malformed() : error;
 }

@@ -26,7 +26,7 @@ export async function withRoom<T>(
     const brought = await lockBroughtBytes(tx, owner, day - OWNER_FILES_DAYS + 1);
     if (brought + most > maxFileBytes) {
       throw new QuotaExceeded(
-        `file: within ${OWNER_FILES_DAYS} days you and your jobs have brought ${brought} bytes of sandboxes, logs and outputs; at most ` +
+        `file: within ${OWNER_FILES_DAYS} days you and your jobs have uploaded ${brought} bytes of sandboxes, logs and outputs; at most ` +
           `${maxFileBytes} are allowed, and this file may have ${most}. Leave large data out of what you submit and bring back`,
       );
     }

@@ -7,7 +7,7 @@ import { addFile, type BroughtFile, checkUpload, findFile, type JobFile, listFil
 import { getJobs, getJobsOfPilot, type JobInfo, jobsOfTask } from './job-info.ts';
 import { expireLeases } from './leases.ts';
 import { failAttempt, type JobReport, reportJob } from './report.ts';
-import { type Submission, submitTask } from './submit.ts';
+import { checkSite, type Submission, submitTask } from './submit.ts';
 import { getTask, grantOfTask, listTasks, secretsOfTask, type TaskInfo, type TaskQuery } from './task-info.ts';
 
 export type { Acquisition, LeasedJob } from './acquire.ts';
@@ -32,6 +32,12 @@ export interface Jobs {
    * @throws {QuotaExceeded} when its owner has too many jobs under way
    */
   submit(owner: OwnerId, submission: Submission): Promise<{ taskId: number }>;
+  /**
+   * Checks a queue, or any, for somebody who is about to submit; answers how many attempts run there.
+   *
+   * @throws {InvalidArgument} {Conflict} in the words of `submit`
+   */
+  checkSite(queue: string | null): Promise<{ running: number }>;
 
   /** The newest first. */
   listTasks(owner: OwnerId, query?: TaskQuery): Promise<TaskInfo[]>;
@@ -119,6 +125,7 @@ export function createJobs(dependencies: Omit<JobsContext, 'tell'> & { tell?: Te
   const context = { tell: tellNobody, ...dependencies };
   return {
     submit: (owner, submission) => submitTask(context, owner, submission),
+    checkSite: (queue) => checkSite(context.store, queue),
     listTasks: (owner, query = {}) => listTasks(context.store, owner, query),
     getTask: (owner, taskId) => getTask(context.store, owner, taskId),
     secretsOf: (owner, taskId) => secretsOfTask(context.store, owner, taskId),

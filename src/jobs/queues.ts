@@ -200,8 +200,8 @@ export async function checkQueues(store: Store, names: readonly string[]): Promi
 
 /** Refuses a queue that is not there, naming those that are. @throws {NotFound} */
 export function noSuchQueue(queue: string, names: readonly string[]): NotFound {
-  const known = names.length > 0 ? `known are ${names.join(', ')}` : 'there is none yet';
-  return new NotFound(`there is no queue "${queue}": ${known}. Add it with "panda-secrets queue add ${queue}"`);
+  const known = names.length > 0 ? `the queues are ${names.join(', ')}` : 'there is none yet';
+  return new NotFound(`there is no queue "${queue}"; ${known}. Add it with "panda-secrets queue add ${queue}"`);
 }
 
 async function existing(tx: Database, name: string): Promise<QueueRow> {

@@ -4,9 +4,10 @@ import { parseJobParameters } from '../protocol/job-parameters.ts';
 import { type JobTemplate, splitJob } from '../protocol/job-split.ts';
 import { FIRST_TASK_ID, MAX_OPEN_JOBS_PER_OWNER } from '../protocol/limits.ts';
 import { insertJobs } from '../store/jobs.ts';
-import { holdQueue, readQueues } from '../store/queues.ts';
+import { countRunning } from '../store/queue-load.ts';
+import { holdQueue, type QueueRow, readQueue, readQueues } from '../store/queues.ts';
 import { readSandbox } from '../store/sandboxes.ts';
-import type { Database } from '../store/store.ts';
+import type { Database, Store } from '../store/store.ts';
 import { awaitGrant } from '../store/task-grants.ts';
 import { countOpenJobs, insertTask, readTaskOfName } from '../store/tasks.ts';
 import type { JobsContext } from './context.ts';
@@ -120,8 +121,20 @@ export function checkOpenJobs(open: number, more: number, most = MAX_OPEN_JOBS_P
  * @throws {InvalidArgument} when there is no such queue @throws {Conflict} when it takes no new tasks
  */
 export async function checkQueue(tx: Database, queue: string | null, share: true | undefined): Promise<void> {
-  if (queue === null) return;
-  const found = await holdQueue(tx, queue, share);
+  if (queue !== null) await refuseQueue(tx, queue, await holdQueue(tx, queue, share));
+}
+
+/**
+ * Checks a queue as {@link checkQueue}, for somebody who is about to submit a task.
+ *
+ * @returns the number of attempts that its pilots, or those of any queue, have now
+ */
+export async function checkSite(store: Store, queue: string | null): Promise<{ running: number }> {
+  if (queue !== null) await refuseQueue(store.db, queue, await readQueue(store.db, queue));
+  return { running: await countRunning(store.db, queue) };
+}
+
+async function refuseQueue(tx: Database, queue: string, found: QueueRow | undefined): Promise<void> {
   if (found && found.state !== 'draining') return;
   const names = (await readQueues(tx)).filter(({ state }) => state !== 'draining').map(({ name }) => name);
   const others = names.length > 0 ? `the queues are ${names.join(', ')}` : 'there is none yet';

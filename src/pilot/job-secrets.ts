@@ -31,7 +31,7 @@ export interface SecretFile {
 export function parseDelivery(bytes: Uint8Array, maskedWhole?: readonly number[]): JobSecrets {
   const delivered = parseJson(bytes);
   if (!delivered?.entries.every(([, value]) => typeof value === 'string')) {
-    throw new DecryptionFailed('what was delivered is not a JSON object of strings');
+    throw new DecryptionFailed('the secrets that were delivered are not a JSON object of strings');
   }
   const choices = maskChoices(
     delivered.entries.map(([name]) => name),

@@ -34,7 +34,7 @@ export async function joinServer(
         forSeconds,
         stopping,
         onFailure(error) {
-          if (!isToldOf) say(`no answer, trying on: ${error.message}`);
+          if (!isToldOf) say(`cannot join so far, trying on: ${error.message}`);
           isToldOf = true;
         },
       },

@@ -15,9 +15,7 @@ export async function readJoinToken(file: string, input: AsyncIterable<Buffer> =
   try {
     return parseJoinToken(text);
   } catch {
-    throw new Misconfigured(
-      `what ${source} holds is not a join token: "panda-secrets pilot-token --queue Q" prints one`,
-    );
+    throw new Misconfigured(`${source} does not hold a join token: "panda-secrets pilot-token --queue Q" prints one`);
   }
 }
 

@@ -105,7 +105,7 @@ async function runSlot(
 
 /** @returns `undefined` when the pilot is to end instead */
 async function waitForJob(options: PilotOptions): Promise<{ job: PilotJob; recipient: Recipient } | undefined> {
-  const { server, node, policy, stopping, say } = options;
+  const { server, node, policy, stopping } = options;
   const giveUpAt = Date.now() + (policy.idleExitSeconds ?? Number.POSITIVE_INFINITY) * 1000;
   let unanswered = 0;
   for (let asked = 0; !stopping.aborted; asked++) {
@@ -123,7 +123,6 @@ async function waitForJob(options: PilotOptions): Promise<{ job: PilotJob; recip
       unanswered = 0;
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;
-      if (unanswered === 0) say(`no answer, trying on: ${error.message}`);
       seconds = backoffSeconds(unanswered++);
     }
     if (Date.now() + seconds * 1000 > giveUpAt) return undefined;

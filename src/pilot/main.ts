@@ -17,6 +17,7 @@ import { runPilot } from './loop.ts';
 import { preparePilotFolder, removeLeftovers } from './pilot-home.ts';
 import { type CleanOptions, createPilotProgram, type RunOptions } from './program.ts';
 import { chooseSecretsFolder } from './secrets-directory.ts';
+import { tellOfLine } from './server-line.ts';
 
 /** The longest that a pilot that ends waits for the answer to its farewell. */
 const LEAVE_MILLISECONDS = 5000;
@@ -73,10 +74,11 @@ async function run(options: RunOptions): Promise<void> {
     say,
   });
   if (!session) return;
+  say(`joined ${connection.url} as ${session.pilotId}, queue ${options.queue}: waiting for jobs`);
   const client = createClient({ ...connection, signer: session });
   try {
     const done = await runPilot({
-      server: client,
+      server: tellOfLine(client, say),
       pilotId: session.pilotId,
       node: {
         name: hostname(),

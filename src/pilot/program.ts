@@ -42,6 +42,7 @@ export function createPilotProgram(actions: PilotActions): Command {
     .version(VERSION, '--version', 'print the version')
     .helpOption('-h, --help', 'print help')
     .exitOverride()
+    .configureHelp({ minWidthToWrap: 12 })
     .enablePositionalOptions()
     .configureOutput({ outputError: (text, write) => write(usageError(text)) })
     .option('--queue <name>', 'the queue whose jobs to run')

@@ -281,8 +281,9 @@ export const MAX_BACKOFF_SECONDS = 60;
 /** A pilot on a machine that cannot be looked into, whose mark is older than this, is taken for dead. */
 export const PILOT_SILENCE_SECONDS = 24 * 3600;
 
-/** The time that a client waits for a server that sends nothing. */
-export const REQUEST_TIMEOUT_SECONDS = 120;
+/** A client says after this time that a server, which has its request, is silent, and gives it up after the longer one. */
+export const SILENCE_SECONDS = 10;
+export const REQUEST_TIMEOUT_SECONDS = 60;
 /** Largest answer in bytes that a client reads: an owner's values, each byte of which takes up to eight in JSON that is sealed. */
 export const MAX_ANSWER_BYTES = 10 * MAX_OWNER_BYTES;
 /** Longest name of a task or output container, as PanDA's prun checks it: the `/` at the end is counted. */

@@ -9,9 +9,9 @@ interface Attribute {
   example: string;
   /** One line for the option and for the API's document. */
   about: string;
-  /** Lines that `pbook help set_secret` prints behind the option, under `heading`. */
+  /** Printed by `pbook help set_secret` behind the option, under `heading`. */
   heading: string;
-  help: readonly string[];
+  help: string;
   /**
    * Reads what its owner gives, one word unless `list`.
    *
@@ -34,10 +34,7 @@ export const ATTRIBUTES = {
     example: 'Q1,Q2',
     about: 'the only queues whose jobs get it, "*" for any; without it those it has stay',
     heading: 'Where it may go',
-    help: [
-      'only jobs on these queues get it; "*" lifts that again. A new value',
-      'without --queues leaves it as it was',
-    ],
+    help: 'only jobs on these queues get it; "*" lifts that again. A new value without --queues leaves it as it was',
     parse: (names) => parseTrustedQueues(names)?.join(',') ?? null,
     remark: (names) => `queues ${names.join(', ')}`,
   },
@@ -46,10 +43,9 @@ export const ATTRIBUTES = {
     example: 'whole|parts',
     about: 'how much of it the logs of jobs hide; without it that stays as it was, and is "parts" for a new one',
     heading: 'What logs hide',
-    help: [
-      'parts: the value, and what is secret inside it ("pbook masking KEY" shows the',
-      'choice); whole: the value alone, nothing inside it',
-    ],
+    help:
+      'parts: the value, and what is secret inside it ("pbook masking KEY" shows the choice); whole: the value alone, ' +
+      'nothing inside it',
     parse: ([word]) => {
       if (word === 'parts') return null;
       if (word === 'whole') return word;

@@ -32,7 +32,7 @@ import { loginRoutes } from './routes/openid.ts';
 import { pilotRoutes } from './routes/pilot.ts';
 import { joinRoute, leaveRoute } from './routes/pilot-session.ts';
 import { aliveRoute, systemRoutes } from './routes/system.ts';
-import { taskRoutes } from './routes/task.ts';
+import { type TaskRooms, taskRoutes } from './routes/task.ts';
 import { transformationRoute } from './routes/transformation.ts';
 
 /** The rooms behind the routes: each call ends in one function of one of these. */
@@ -45,6 +45,7 @@ export interface Rooms extends Identity {
   jobFiles: JobFiles;
   checkQueues: SecretRooms['checkQueues'];
   siteRecord: SecretRooms['siteRecord'];
+  activePilots: TaskRooms['activePilots'];
   administrationBy: AdministrationBy;
   /** True when a token was found good before, and has not ended. */
   isKnownToken(token: string): boolean;

@@ -9,6 +9,7 @@ import { createEvents, type RoomEvent } from '../events/events.ts';
 import { callerId } from '../identity/caller.ts';
 import { createOwners } from '../identity/owners.ts';
 import { createPilotSessions } from '../identity/pilot-sessions.ts';
+import { activePilots } from '../identity/pilots.ts';
 import { createJobFiles } from '../jobs/file-contents.ts';
 import { createJobLogs } from '../jobs/job-logs.ts';
 import { createJobs } from '../jobs/jobs.ts';
@@ -109,6 +110,7 @@ export async function startService(
         jobFiles: createJobFiles({ ...room, jobs, blobs, jobLogs }),
         checkQueues: (names) => checkQueues(store, names),
         siteRecord: (queue) => findSiteRecord(store, queue),
+        activePilots: (queue) => activePilots(store, clock, queue),
       },
       {
         ...(tls && { tls }),

@@ -24,12 +24,11 @@ export async function listPilots(db: Database, limit: number): Promise<PilotRow[
 /** Pilots of a queue that were seen since a time and whose session goes on. */
 export async function countActivePilots(
   db: Database,
-  queue: string,
+  queue: string | null,
   { now, seenAfter }: { now: number; seenAfter: number },
 ): Promise<number> {
-  const { count } = await db
-    .selectFrom('pilots')
-    .where('queue', '=', queue)
+  const pilots = db.selectFrom('pilots');
+  const { count } = await (queue === null ? pilots : pilots.where('queue', '=', queue))
     .where('ended_at', 'is', null)
     .where('expires_at', '>', now)
     .where('seen_at', '>', seenAfter)

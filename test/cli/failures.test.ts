@@ -13,7 +13,7 @@ const NO_TOKEN = { PANDA_AUTH_ID_TOKEN: '' };
 const FAILURES: Record<string, { url?: string; env?: Record<string, string>; says: RegExp[] }> = {
   'nothing listens at the address': {
     url: 'http://127.0.0.1:1',
-    says: [/nothing listens there/, /Is the server running .*PANDA_URL_SSL/],
+    says: [/nothing listens there/, /Check that the server is running .*PANDA_URL_SSL/],
   },
   'the host name does not exist': { url: 'https://panda.invalid', says: [/no such host name/, /Check PANDA_URL_SSL/] },
   'the address is no address': { url: 'panda', says: [/PANDA_URL_SSL must be an address like https:/] },
@@ -28,11 +28,11 @@ const FAILURES: Record<string, { url?: string; env?: Record<string, string>; say
   },
   'the token is something else': {
     env: { PANDA_AUTH_ID_TOKEN: 'hello' },
-    says: [/is not a token/, /unset PANDA_AUTH_ID_TOKEN and log in with "pbook login"/],
+    says: [/does not hold a token/, /unset PANDA_AUTH_ID_TOKEN and log in with "pbook login"/],
   },
   'the file of the token holds something else': {
     env: { ...NO_TOKEN, OIDC_AUTH_TOKEN_FILE: '/dev/null' },
-    says: [/what \/dev\/null holds is not a token/, /OIDC_AUTH_TOKEN_FILE names the file.*unset OIDC_AUTH_TOKEN_FILE/],
+    says: [/\/dev\/null does not hold a token/, /OIDC_AUTH_TOKEN_FILE names the file.*unset OIDC_AUTH_TOKEN_FILE/],
   },
   'the file of the token is not there': {
     env: { ...NO_TOKEN, OIDC_AUTH_TOKEN_FILE: '/nowhere/token' },
@@ -76,14 +76,14 @@ test('where something else answers, pbook says that it is no PanDA server', asyn
   const { port } = server.address() as AddressInfo;
   try {
     await fails(await run('pbook', ['list_secrets'], `http://127.0.0.1:${port}`), [
-      /is not an answer of PanDA/,
+      /did not answer as a PanDA server does/,
       /login page/,
     ]);
   } finally {
     server.close();
   }
   await using stub = await startStub({});
-  await fails(await run('pbook', ['list_secrets'], stub.url), [/HTTP 404/, /is it a PanDA server/]);
+  await fails(await run('pbook', ['list_secrets'], stub.url), [/HTTP 404/, /check that it is a PanDA server/]);
 });
 
 test('where the queue does not exist, prun says which there are', async () => {

@@ -48,7 +48,7 @@ test('accounts, tokens and queues are administered while the server runs', async
     /REFUSED: join-[0-9a-f]{16} of queue SLURM, .* used again once, last at .* on "thief", with another key/,
   );
   assert.deepEqual((await program.run(['pilot', 'end', session.pilotId])).stdout, `ended ${session.pilotId}\n`);
-  const { pilots: listed, refused } = JSON.parse((await program.run(['pilot', 'list', '--json'])).stdout);
+  const { pilots: listed, refused } = JSON.parse((await program.run(['pilot', 'list', '--json'])).stdout).data;
   assert.deepEqual([listed[0].state, refused.length], ['ended by operator', 1]);
   const ended = createClient({ ...connection, signer: session });
   await assert.rejects(ended.acquireJobs({ site_name: 'SLURM' }), /session has ended: the operator ended it/);
@@ -60,7 +60,7 @@ test('accounts, tokens and queues are administered while the server runs', async
   assert.match((await program.run(['user', 'list'])).stdout, /alice +Alice Doe +operator/);
   assert.match((await program.run(['user', 'disable', 'alice'])).stdout, /disabled alice/);
   assert.match((await program.run(['token', 'alice'])).stderr, /"alice" is disabled/);
-  const [account] = JSON.parse((await program.run(['user', 'list', '--json'])).stdout);
+  const [account] = JSON.parse((await program.run(['user', 'list', '--json'])).stdout).data;
   assert.deepEqual([account.name, account.disabled], ['alice', true]);
   await program.run(['user', 'remove', 'alice']);
   assert.match((await program.run(['user', 'list'])).stdout, /no accounts/);
@@ -92,7 +92,7 @@ test('every misuse is told, with the way out', async (t) => {
     [['user', 'role', 'alice', 'root'], 2, /Allowed choices are user, operator/],
     [['user', 'role', 'nobody', 'operator'], 1, /no account "nobody"/],
     [['user', 'rename', 'x'], 2, /unknown command 'rename'/],
-    [['pilot-token', '--queue', 'nowhere'], 1, /no queue "nowhere": known are default.*queue add nowhere/],
+    [['pilot-token', '--queue', 'nowhere'], 1, /no queue "nowhere"; the queues are default.*queue add nowhere/],
     [['pilot-token'], 2, /required option '--queue <name>'/],
     [['pilot', 'end', 'pilot-nobody'], 1, /no pilot "pilot-nobody"/],
     [['queue', 'add', 'a b'], 1, /cannot be a queue's name/],
@@ -102,7 +102,7 @@ test('every misuse is told, with the way out', async (t) => {
       /already, .*nothing was changed.*queue set default --allow/,
     ],
     [['queue', 'set', 'default'], 2, /--allow-tls-secrets or --no-allow-tls-secrets/],
-    [['queue', 'drain', 'nowhere'], 1, /no queue "nowhere": known are default/],
+    [['queue', 'drain', 'nowhere'], 1, /no queue "nowhere"; the queues are default/],
     [['queue', 'remove', 'nowhere'], 1, /no queue "nowhere"/],
     [
       ['server'],

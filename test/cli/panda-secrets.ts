@@ -42,7 +42,7 @@ export function pandaSecrets(t: TestContext): PandaSecrets {
 
   function start(args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
     const child = spawn(process.execPath, [MAIN, ...args], {
-      env: { PATH: process.env['PATH'], HOME: folder, PANDA_SECRETS_DATA: data, ...environment },
+      env: { PATH: process.env['PATH'], HOME: folder, PANDA_SECRETS_DATA: data, COLUMNS: '250', ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     running.add(child);

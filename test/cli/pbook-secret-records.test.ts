@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Handler, no, ok, startStub } from '../client/stub-server.ts';
-import { run } from './run.ts';
+import { dataOf, run } from './run.ts';
 
 const LISTED = [
   { name: 'TOKEN', kind: 'string', version: 3, size: 5, queues: ['Q1', 'Q2'] },
@@ -52,7 +52,7 @@ test('secret_history shows when, for which job and where secrets were given, wit
     /^ 2026-03-01 12:30:45 +10000001 +7 +2 {2}Q1 +node\\x1b\[7m +pilot:Q1:abc +TOKEN \(3\), key\.pem \(1\), \(deleted since\) \(1\)$/,
   );
   assert.equal(end, '');
-  assert.deepEqual(JSON.parse((await run('pbook', ['secret_history', '--json'], stub.url)).stdout), [delivery]);
+  assert.deepEqual(dataOf(await run('pbook', ['secret_history', '--json'], stub.url)), [delivery]);
 });
 
 test('secret_history of one secret asks for that one, by the name of a file as well', async () => {
@@ -72,7 +72,10 @@ test('secret_history of one secret asks for that one, by the name of a file as w
 
 test('a history with nothing in it says so', async () => {
   await using stub = await startStub(keeping({ 'creds/get_secret_deliveries': () => ok([]) }));
-  assert.equal((await run('pbook', ['secret_history'], stub.url)).stdout, 'No job was given such a secret so far\n');
+  assert.equal(
+    (await run('pbook', ['secret_history'], stub.url)).stdout,
+    'No job has been given any of your secrets so far\n',
+  );
 });
 
 test('secret_versions lists what is kept, and restore_secret takes one of them again', async () => {
@@ -136,7 +139,7 @@ test('list_secrets shows the queues of those that have some', async () => {
   await using stub = await startStub(keeping());
   const { stdout } = await run('pbook', ['list_secrets'], stub.url);
   assert.match(stdout, /\n {4}TOKEN {3}: value \(queues Q1, Q2\)\n {4}key\.pem : AAECAwQF \(file, 6 bytes\)\n$/);
-  assert.deepEqual(JSON.parse((await run('pbook', ['list_secrets', '--json'], stub.url)).stdout), [
+  assert.deepEqual(dataOf(await run('pbook', ['list_secrets', '--json'], stub.url)), [
     { name: 'TOKEN', kind: 'string', value: 'value', queues: ['Q1', 'Q2'] },
     { name: 'key.pem', kind: 'file', value: 'AAECAwQF' },
   ]);
@@ -164,9 +167,9 @@ test('list_secrets remarks on a secret that names a queue which gives it over TL
   const { stdout } = await run('pbook', ['list_secrets'], stub.url);
   assert.match(stdout, /TOKEN +: value \(queues Q1, Q2; over TLS alone too on Q1 \(since 2026-03-02\)\)\n/);
   assert.match(stdout, /key\.pem +: \S+ \(file, 6 bytes\)\n/);
-  const listed = JSON.parse((await run('pbook', ['list_secrets', '--json'], stub.url)).stdout);
+  const listed = dataOf(await run('pbook', ['list_secrets', '--json'], stub.url)) as { tls_queues?: string[] }[];
   assert.deepEqual(
-    listed.map(({ tls_queues }: { tls_queues?: string[] }) => tls_queues),
+    listed.map(({ tls_queues }) => tls_queues),
     [['Q1'], undefined],
   );
 });

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { type Handler, no, ok, type StubServer, startStub } from '../client/stub-server.ts';
 import { programPath } from '../programs.ts';
-import { environment, run } from './run.ts';
+import { dataOf, environment, run } from './run.ts';
 
 test('set_secret sends what it is given and says OK', async () => {
   await using stub = await startStub(keeping());
@@ -212,8 +212,8 @@ test('masking tells how much of a secret is hidden, for which reason and of whic
     [''],
   ]);
   assert.doesNotMatch(stdout, /alice|example|tomatoes|q7#Lm2/);
-  const json = JSON.parse((await run('pbook', ['masking', 'DB', '--json'], stub.url)).stdout);
-  assert.deepEqual(json[0].visible, { fields: 2, names: ['host', 'user'] });
+  const [described] = dataOf(await run('pbook', ['masking', 'DB', '--json'], stub.url)) as [{ visible: object }];
+  assert.deepEqual(described.visible, { fields: 2, names: ['host', 'user'] });
   const unknown = await run('pbook', ['masking', 'NONE'], stub.url);
   assert.deepEqual([unknown.status, unknown.stdout], [1, '']);
 });
@@ -263,8 +263,7 @@ test('a shown value cannot drive the terminal', async () => {
 test('--json gives values whole and as they are', async () => {
   const secrets = { K: 'x'.repeat(100), '___file___:F': 'AP8K' };
   await using stub = await startStub({ 'creds/get_user_secrets': () => ok(JSON.stringify(secrets)) });
-  const { stdout } = await run('pbook', ['list_secrets', '--json'], stub.url);
-  assert.deepEqual(JSON.parse(stdout), [
+  assert.deepEqual(dataOf(await run('pbook', ['list_secrets', '--json'], stub.url)), [
     { name: 'K', kind: 'string', value: 'x'.repeat(100) },
     { name: 'F', kind: 'file', value: 'AP8K' },
   ]);
@@ -322,7 +321,7 @@ test('bin/pbook is the program', { skip: process.platform === 'win32' }, () => {
 test('help tells about each command', async () => {
   const { status, stdout } = await run('pbook', ['help', 'set_secret'], 'http://127.0.0.1:1');
   assert.equal(status, 0);
-  assert.match(stdout, /process list/);
+  assert.match(stdout, /which other users of this machine can see/);
   assert.equal((await run('pbook', ['set_secret', '-h'], 'http://127.0.0.1:1')).stdout, stdout);
 });
 
@@ -387,6 +386,16 @@ test('a secret that does not exist is no deletion: it is named, and the exit sta
   assert.deepEqual({ status: prompt.status, stdout: prompt.stdout, stderr: prompt.stderr }, said);
 });
 
+test('a name that no file of a job can have is refused for a file, before anything is read or sent', async () => {
+  await using stub = await startStub({ 'creds/set_user_secrets': () => ok() });
+  for (const name of ['../../x', 'a/key.pem', 'a\\b', '..', 'panda_secrets.json', '.panda_secrets']) {
+    const { status, stderr } = await run('pbook', ['set_secret', name, '--file', '/no/such/file'], stub.url);
+    assert.equal(status, 1, name);
+    assert.match(stderr, /cannot be the name of a file in a job's directory/);
+  }
+  assert.deepEqual(stub.seen, []);
+});
+
 test('a name that reaches jobs in panda_secrets.json alone is said when it is set', async () => {
   await using stub = await startStub({ 'creds/set_user_secrets': () => ok() });
   using folder = mkdtempDisposableSync(join(tmpdir(), 'names-'));
@@ -397,13 +406,10 @@ test('a name that reaches jobs in panda_secrets.json alone is said when it is se
     assert.equal(status, 0);
     return stderr;
   };
-  const alone = (name: string, what: string) =>
-    `WARNING : ${name} cannot be the name of ${what}: it reaches jobs in panda_secrets.json alone\n`;
+  const alone = (name: string) =>
+    `WARNING : ${name} cannot be the name of an environment variable: it reaches jobs in panda_secrets.json alone\n`;
   for (const name of ['db-password', 'PATH', '1ST', 'PANDAID', 'TAR_OPTIONS', 'OPTIND']) {
-    assert.equal(await said(name, 'correct-horse'), alone(name, 'an environment variable'));
-  }
-  for (const name of ['a/key.pem', 'panda_secrets.json', '.panda_secrets']) {
-    assert.equal(await said(name, '--file', file), alone(name, 'a file'));
+    assert.equal(await said(name, 'correct-horse'), alone(name));
   }
   for (const words of [
     ['DB_PASSWORD', 'correct-horse'],

@@ -8,7 +8,7 @@ import { create } from 'tar';
 import type { JobDescription } from '../../src/protocol/calls/job.ts';
 import type { ListedTask } from '../../src/protocol/calls/task.ts';
 import { type Handler, no, ok, startStub } from '../client/stub-server.ts';
-import { run } from './run.ts';
+import { dataOf, run } from './run.ts';
 
 const TASK: ListedTask = {
   jediTaskID: 10000001,
@@ -48,8 +48,8 @@ test('show lists tasks in columns', async () => {
 test('show run and show fin choose by state', async () => {
   await using stub = await startStub(tasks([TASK, FAILED]));
   const shown = async (...args: string[]) => {
-    const { stdout } = await run('pbook', ['show', ...args, '--json'], stub.url);
-    return JSON.parse(stdout).map(({ jediTaskID }: ListedTask) => jediTaskID);
+    const shownTasks = dataOf(await run('pbook', ['show', ...args, '--json'], stub.url)) as ListedTask[];
+    return shownTasks.map(({ jediTaskID }) => jediTaskID);
   };
   assert.deepEqual(await shown('run'), [10000001]);
   assert.deepEqual(await shown('fin'), [10000002]);
@@ -92,7 +92,7 @@ test('a task that does not exist is refused', async () => {
   await using stub = await startStub(tasks([]));
   const { status, stderr } = await run('pbook', ['show', '10000009'], stub.url);
   assert.equal(status, 1);
-  assert.match(stderr, /there is no task 10000009/);
+  assert.match(stderr, /you have no task 10000009/);
 });
 
 test('the name of a task cannot drive the terminal', async () => {
@@ -115,7 +115,7 @@ test('show ID lists the jobs with their state, attempt, place and reason', async
     '   2        2    failed      3/3     3  default  node1  exit status 3',
     '',
   ]);
-  const [task] = JSON.parse((await run('pbook', ['show', '10000002', '--json'], stub.url)).stdout);
+  const [task] = dataOf(await run('pbook', ['show', '10000002', '--json'], stub.url)) as [{ jobs: unknown }];
   assert.deepEqual(task.jobs, jobs);
 });
 
@@ -246,7 +246,7 @@ test('get_outputs does not replace another file of the same name unless it is to
   await using stub = await startStub(outputs(['one.txt']));
   const refused = await run('pbook', ['get_outputs', '10000001'], stub.url, { cwd: folder.path });
   assert.equal(refused.status, 1);
-  assert.match(refused.stderr, /use --force/);
+  assert.match(refused.stderr, /--force replaces it/);
   assert.equal(readFileSync(path, 'utf8'), 'my own');
   await run('pbook', ['get_outputs', '10000001', '--force'], stub.url, { cwd: folder.path });
   assert.equal(readFileSync(path, 'utf8'), 'result');
@@ -278,7 +278,7 @@ test('an output that breaks off leaves nothing behind', async () => {
 const SAID: Record<string, { before: string[]; done: string[]; failed: string }> = {
   kill: {
     before: ['INFO : Sending killTask command ...'],
-    done: ['INFO : Done, jediTaskID=10000002 will be killed within the next 30 min'],
+    done: ["INFO : Done, jediTaskID=10000002 will be killed within 8 seconds, on a pilot of PanDA's own within 30 min"],
     failed: 'Failed to kill jediTaskID=10000001',
   },
   finish: {

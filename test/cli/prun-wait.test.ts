@@ -58,7 +58,9 @@ test('--wait ends with status 1 and the reason when a job did not finish', async
   );
   const json = await run('prun', [...LINE, '--json'], stub.url, { cwd: folder.path });
   assert.equal(json.status, 1);
-  const { status: state, jediTaskID, nfilesfailed } = JSON.parse(json.stdout);
+  const { success, message, data } = JSON.parse(json.stdout);
+  assert.deepEqual([success, message], [false, 'the task is finished']);
+  const { status: state, jediTaskID, nfilesfailed } = data;
   assert.deepEqual([state, jediTaskID, nfilesfailed], ['finished', 10000001, 1]);
 });
 
@@ -97,4 +99,40 @@ test('a dumb terminal gets lines in place of a bar, without a control sequence',
   assert.equal(await terminal.status(), 0);
   assert.match(terminal.raw(), /task 10000001 is running: 1 of 3 jobs finished\r\n/);
   assert.ok(!terminal.raw().includes('\x1b'));
+});
+
+const READY = { ...RUNNING, status: 'ready', superStatus: 'ready', nfilesfinished: 0, site: 'Q' };
+
+test('--wait says that no pilot serves the queue of the task, once', async () => {
+  using folder = elsewhere();
+  await using stub = await startStub({
+    ...accepting(READY, READY, DONE),
+    'task/check_site': () => ok({ pilots: 0, running: 0 }),
+  });
+  const { status, stderr } = await run('prun', [...LINE, '--site', 'Q'], stub.url, { cwd: folder.path });
+  assert.equal(status, 0);
+  assert.equal(stderr.match(/no pilot serves queue Q: the task waits until one joins\n/g)?.length, 1);
+});
+
+test('--wait says nothing of pilots where one is, or where the server does not tell', async () => {
+  using folder = elsewhere();
+  for (const handlers of [{ 'task/check_site': () => ok({ pilots: 1, running: 0 }) }, {}]) {
+    await using stub = await startStub({ ...accepting(READY, DONE), ...handlers });
+    const { stderr } = await run('prun', [...LINE, '--site', 'Q'], stub.url, { cwd: folder.path });
+    assert.doesNotMatch(stderr, /no pilot/);
+  }
+});
+
+test('--timeout gives the waiting up with status 124, and not the task', async () => {
+  using folder = elsewhere();
+  await using stub = await startStub(accepting(RUNNING));
+  const line = [...LINE, '--timeout', '1s'];
+  const { status, stderr } = await run('prun', line, stub.url, { cwd: folder.path });
+  assert.equal(status, 124);
+  assert.match(stderr, /the task has not ended after 1 seconds; the task goes on\. "pbook show 10000001"/);
+  assert.ok(!stub.seen.some(({ path }) => path === 'task/kill'));
+  const json = await run('prun', [...line, '--json'], stub.url, { cwd: folder.path });
+  const { success, data } = JSON.parse(json.stdout);
+  assert.deepEqual([json.status, success, data.status], [124, false, 'running']);
+  assert.equal((await run('prun', ['--exec', 'x', '--outDS', 'y', '--timeout', '1s'], stub.url)).status, 2);
 });

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempDisposableSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { type Handler, no, ok, type StubServer, startStub, unsignedToken } from '../client/stub-server.ts';
-import { type RunOptions, run } from './run.ts';
+import { dataOf, type RunOptions, run } from './run.ts';
 
 const LINE = ['--exec', 'python3 my.py %RNDM:5', '--outDS', 'user.adoe.test1'];
 
@@ -158,8 +159,7 @@ test("a name of outputs that is not the user's, and a token without a nickname, 
   assert.match(foreign.stderr, /must begin with "user\.adoe\."/);
   const env = { PANDA_AUTH_ID_TOKEN: unsignedToken({ preferred_username: undefined }) };
   assert.match((await prun(LINE, stub, { env })).stderr, /no preferred_username/);
-  const asked = new Set(stub.seen.map(({ path }) => path));
-  assert.deepEqual([...asked], ['creds/get_user_secrets'], 'nothing was sent');
+  assert.deepEqual(stub.seen, [], 'nothing was sent');
 });
 
 test('a refused task is exit status 1 with the reason', async () => {
@@ -193,7 +193,7 @@ test('submitted from a home directory, the login and credentials stay there, and
   await using stub = await startStub(accepting());
   const args = [...LINE, '--excludeFile', '*.log', '--includeFile', '.env,.pathena'];
   const { stdout, stderr } = await prun(args, stub, { cwd: home.path, env: { HOME: home.path } });
-  assert.match(stdout, /INFO : left out \.git\/, 1 that --excludeFile or \.prunignore name\n/);
+  assert.match(stdout, /INFO : left out \.git\/, 1 that --excludeFile or \.prunignore name \(run\.log\)\n/);
   assert.match(stdout, /upload sandbox \(2 files/);
   assert.equal(
     stderr,
@@ -244,8 +244,8 @@ test('what has the name of a file with secrets is told before it is submitted, a
 
 test('--json prints the task for a program to read, and nothing else', async () => {
   await using stub = await startStub(accepting());
-  const { stdout } = await prun([...LINE, '--json'], stub);
-  const { jediTaskID, sandbox } = JSON.parse(stdout);
+  const submission = dataOf(await prun([...LINE, '--json'], stub));
+  const { jediTaskID, sandbox } = submission as { jediTaskID: number; sandbox: string };
   assert.equal(jediTaskID, 10000001);
   assert.match(sandbox, /^jobO\./);
 });
@@ -280,3 +280,37 @@ async function prun(args: readonly string[], stub: StubServer, options: RunOptio
   writeFileSync(join(folder.path, 'my.py'), 'print()');
   return await run('prun', args, stub.url, { cwd: folder.path, ...options });
 }
+
+test('--site is checked before anything is packed or uploaded, in the words of a submission', async () => {
+  await using stub = await startStub({
+    ...accepting(),
+    'task/check_site': () => no('site: there is no queue "TYPO"; the queues are default'),
+  });
+  const { status, stdout, stderr } = await prun([...LINE, '--site', 'TYPO'], stub);
+  assert.deepEqual([status, stdout], [1, '']);
+  assert.equal(stderr, 'ERROR : site: there is no queue "TYPO"; the queues are default\n');
+  assert.ok(!stub.seen.some(({ path }) => path.startsWith('file_server/')));
+});
+
+test('what is wrong with an option is said before the secrets are fetched', async () => {
+  await using stub = await startStub(accepting());
+  for (const args of [
+    ['--exec', 'true', '--outDS', 'user.somebody_else.x'],
+    ['--exec', 'true', '--outDS', 'user.adoe.test1', '--outputs', '*.txt'],
+  ]) {
+    assert.equal((await prun(args, stub)).status, 1);
+  }
+  assert.deepEqual(stub.seen, []);
+});
+
+test('what is left out of the sandbox is said: by name, and pipes as well', {
+  skip: process.platform === 'win32',
+}, async () => {
+  await using stub = await startStub(accepting());
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'prun-left-out-'));
+  for (const name of ['kept.py', 'a.log', 'b.log']) writeFileSync(join(folder.path, name), '');
+  execFileSync('mkfifo', [join(folder.path, 'pipe')]);
+  const { stdout, stderr } = await prun([...LINE, '--excludeFile', '*.log'], stub, { cwd: folder.path });
+  assert.match(stdout, /INFO : left out 2 that --excludeFile or \.prunignore name \(a\.log, b\.log\)\n/);
+  assert.match(stderr, /WARNING : pipe is a pipe, a socket or a device: left out\n/);
+});

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -29,6 +30,7 @@ export function environment(url: string): Record<string, string> {
     PANDA_URL_SSL: url,
     PANDA_AUTH_ID_TOKEN: unsignedToken(),
     PANDA_CONFIG_ROOT: CONFIG_FOLDER,
+    COLUMNS: '250', // Rows stay whole.
   };
 }
 
@@ -58,4 +60,11 @@ export async function run(
     child.on('error', reject);
   });
   return outcome;
+}
+
+/** The `data` of a result of `--json`. */
+export function dataOf({ stdout }: Outcome): unknown {
+  const { success, data } = JSON.parse(stdout) as { success: boolean; data: unknown };
+  assert.equal(success, true);
+  return data;
 }

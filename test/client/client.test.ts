@@ -248,7 +248,7 @@ test('a redirection is not followed', async () => {
       response.writeHead(302, { Location: `${other.url}/api/v1/creds/get_user_secrets` }).end(),
   });
   using client = connect(stub.url);
-  await assert.rejects(client.getSecrets(), /sends elsewhere/);
+  await assert.rejects(client.getSecrets(), /redirect to another address/);
   assert.equal(other.seen.length, 0);
 });
 
@@ -294,7 +294,7 @@ test('an answer without end is not read to the end of memory', async () => {
     'creds/get_user_secrets': (_r, response) => void pipeline(Readable.from(endless()), response, () => {}),
   });
   using client = connect(stub.url);
-  await assert.rejects(client.getSecrets(), /is not an answer of PanDA/);
+  await assert.rejects(client.getSecrets(), /did not answer as a PanDA server does/);
 });
 
 test('a kept connection that was closed meanwhile is made anew for a read, and for nothing that changes something', async () => {

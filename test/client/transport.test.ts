@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { test } from 'node:test';
-import type { Transport } from '../../src/client/transport.ts';
+import { createTransport, type Transport } from '../../src/client/transport.ts';
+import { ok, startStub } from './stub-server.ts';
 
 // The compiler is the test: a line that it lets through below is an error of its own ("unused @ts-expect-error").
 test('a client that misspells a call, an argument or a field of an answer does not compile', () => {
@@ -24,4 +26,42 @@ test('a client that misspells a call, an argument or a field of an answer does n
     return data[0]?.createdAt;
   };
   assert.ok(misspelt);
+});
+
+test('a server that takes a request and never answers is said, and then given up', async () => {
+  await using stub = await startStub({ 'system/is_alive': () => new Promise(() => {}) });
+  const silent: string[] = [];
+  const transport = createTransport({
+    url: stub.url,
+    vo: 'panda',
+    onSilence: (origin) => silent.push(origin),
+    patience: { silence: 0.05, timeout: 0.5 },
+  });
+  await assert.rejects(transport.get('system/is_alive', {}), /did not answer within 60 seconds/);
+  assert.deepEqual(silent, [stub.url]);
+  transport.close();
+});
+
+test('a body that is still on its way is no silence', async () => {
+  await using stub = await startStub({ 'file_server/upload_cache_file': () => ok() });
+  const silent: string[] = [];
+  const transport = createTransport({
+    url: stub.url,
+    vo: 'panda',
+    onSilence: (origin) => silent.push(origin),
+    patience: { silence: 1, timeout: 30 },
+  });
+  async function* slowly() {
+    for (let part = 0; part < 4; part++) {
+      yield Buffer.alloc(1024);
+      await new Promise((resolve) => setTimeout(resolve, 600));
+    }
+  }
+  await transport.send(
+    'file_server/upload_cache_file',
+    {},
+    { type: 'application/octet-stream', body: Readable.from(slowly()) },
+  );
+  assert.deepEqual(silent, []);
+  transport.close();
 });

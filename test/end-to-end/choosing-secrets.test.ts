@@ -129,7 +129,7 @@ test('a secret goes to the queues that its owner trusts, and nowhere else', asyn
   const trusted = taskOf(await submit(user, 'trusted', '--useSecrets=GAMMA', '--site', 'TRUSTED'));
   assert.equal((await site.pilot({ queue: 'TRUSTED', idleExit: 10 })).status, 0);
   await user.pbook('get_outputs', trusted, '--dir', 'trusted');
-  const history = JSON.parse((await user.pbook('secret_history', 'GAMMA', '--json')).stdout);
+  const history = JSON.parse((await user.pbook('secret_history', 'GAMMA', '--json')).stdout).data;
   assert.deepEqual(
     history.map(({ task_id, queue, attempt, secrets }: Record<string, unknown>) => [task_id, queue, attempt, secrets]),
     [[Number(trusted), 'TRUSTED', 1, [{ name: 'GAMMA', version: 1 }]]],

@@ -76,6 +76,7 @@ export async function startSite(t: TestContext): Promise<Site> {
       const token = await printed('token', name);
       const env = {
         PATH: process.env['PATH'],
+        COLUMNS: '250', // Rows stay whole.
         HOME: home,
         PANDA_CONFIG_ROOT: join(home, '.pathena'),
         PANDA_URL: url,

@@ -95,14 +95,14 @@ test('a key that the issuer changed to is fetched, and one that it withdrew is r
   remote.keys = [next.jwk];
   remote.now += 30_000;
   await remote.verify(await next.sign());
-  await assert.rejects(remote.verify(await remote.signer.sign({ sub: 'late' })), /a key that .* does not have$/);
+  await assert.rejects(remote.verify(await remote.signer.sign({ sub: 'late' })), /a key that .* does not have:/);
 });
 
 test('tokens that name unknown keys do not make the server hammer the issuer', async (t) => {
   const remote = await site(t);
   await remote.verify(await remote.signer.sign());
   for (let n = 0; n < 5; n++) {
-    await assert.rejects(remote.verify(await remote.signer.sign({}, { kid: `unknown${n}` })), /does not have$/);
+    await assert.rejects(remote.verify(await remote.signer.sign({}, { kid: `unknown${n}` })), /does not have:/);
   }
   assert.equal(remote.asked, 1);
 });

@@ -54,5 +54,5 @@ eachStore('a change of a queue answers what it was, and an unknown one is refuse
   const weaker = await setQueue(store, Date.now, 'Q', { allowTlsSecrets: true });
   assert.deepEqual(weaker.queue, { name: 'Q', allowTlsSecrets: true, state: 'paused' });
   await assert.rejects(setQueue(store, Date.now, 'R', { state: 'open' }), { code: 'ERR_NOT_FOUND' });
-  await assert.rejects(removeQueue(store, Date.now, 'R'), { message: /no queue "R": known are Q/ });
+  await assert.rejects(removeQueue(store, Date.now, 'R'), { message: /no queue "R"; the queues are Q/ });
 });

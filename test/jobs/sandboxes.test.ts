@@ -156,7 +156,7 @@ eachStore(
     );
     await assert.rejects(
       sandboxes.put(farm.alice, nameOf(), stream(file)),
-      /within 30 days you and your jobs have brought/,
+      /within 30 days you and your jobs have uploaded/,
     );
     await sandboxes.put(farm.bob, nameOf(), stream(file));
     now += (OWNER_FILES_DAYS + 1) * 24 * 3600_000;

@@ -17,6 +17,8 @@ export interface Home {
   age(seconds: number): void;
   /** Runs `pbook` to its end. */
   pbook(...args: string[]): Promise<Outcome>;
+  /** The same with something on its standard input. */
+  pbookWith(input: string, ...args: string[]): Promise<Outcome>;
   /** Starts `pbook login` and answers the address to confirm at, and how it ends. */
   startLogin(): Promise<{ address: string; code: string; ended: Promise<Outcome> }>;
 }
@@ -27,7 +29,7 @@ export async function makeHome(t: TestContext, url: string, env: Record<string, 
   t.after(() => rm(folder, { recursive: true, force: true }));
   const tokenFile = join(folder, 'config', '.token');
 
-  function start(args: readonly string[]): ChildProcess {
+  function start(args: readonly string[], stdin: 'ignore' | 'pipe' = 'ignore'): ChildProcess {
     return spawn(process.execPath, ['--disable-warning=ExperimentalWarning', programPath('pbook'), ...args], {
       env: {
         PATH: process.env['PATH'] ?? '',
@@ -35,7 +37,7 @@ export async function makeHome(t: TestContext, url: string, env: Record<string, 
         PANDA_CONFIG_ROOT: join(folder, 'config'),
         ...env,
       },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [stdin, 'pipe', 'pipe'],
     });
   }
 
@@ -47,6 +49,11 @@ export async function makeHome(t: TestContext, url: string, env: Record<string, 
       utimesSync(tokenFile, then, then);
     },
     pbook: (...args) => outcomeOf(start(args)),
+    pbookWith(input, ...args) {
+      const child = start(args, 'pipe');
+      child.stdin?.end(input);
+      return outcomeOf(child);
+    },
     async startLogin() {
       const child = start(['login']);
       const ended = outcomeOf(child);

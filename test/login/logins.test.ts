@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
+import { hostname } from 'node:os';
 import { test } from 'node:test';
 import type { ListedLogin } from '../../src/protocol/calls/login.ts';
 import * as calls from '../../src/protocol/calls/login.ts';
 import { getUserAttributes } from '../../src/protocol/calls/system.ts';
 import { ACCOUNT_RECHECK_SECONDS, MAX_SIGN_IN_FAILURES } from '../../src/protocol/limits.ts';
-import { type LoginSite, PASSWORD, startLoginSite } from './login-site.ts';
+import { makeHome } from './command-line.ts';
+import { confirmDevice, type LoginSite, PASSWORD, startLoginSite } from './login-site.ts';
+import { createVisitor } from './visitor.ts';
 
 const NEW_PASSWORD = 'another long password';
 
@@ -77,11 +80,11 @@ test('all logins end at once, with every token', async (t) => {
   for (const token of [id_token, printed]) assert.match((await site.ask(token, getUserAttributes, {})).message, /void/);
 });
 
-test('somebody changes their password with the present one, and all logins end', async (t) => {
+test('somebody changes their password with the current one, and all logins end', async (t) => {
   const site = await startLoginSite(t);
   const { id_token, refresh_token } = await site.logIn('alice');
   const change = (current: string, password: string) => site.ask(id_token, calls.changePassword, { current, password });
-  assert.match((await change('not the password', NEW_PASSWORD)).message, /not your present password/);
+  assert.match((await change('not the password', NEW_PASSWORD)).message, /the current password is wrong/);
   assert.match((await change(PASSWORD, 'short')).message, /at least/);
   assert.match((await change(PASSWORD, PASSWORD)).message, /choose another/);
   assert.ok((await change(PASSWORD, NEW_PASSWORD)).success);
@@ -110,3 +113,47 @@ test('a token alone sets no password where none was chosen', async (t) => {
 async function listOf(site: LoginSite, token: string): Promise<ListedLogin[]> {
   return (await site.ask(token, calls.listLogins, {})).data as ListedLogin[];
 }
+
+test('pbook shows logins, ends one, and changes the password', async (t) => {
+  const site = await startLoginSite(t);
+  const { id_token } = await site.logIn('alice');
+  const home = await makeHome(t, site.url, { PANDA_AUTH_ID_TOKEN: id_token, COLUMNS: '200' });
+  const { stdout } = await home.pbook('logins');
+  assert.match(stdout, /PanDA command line \(pbook, prun\) \(this one\) .*127\.0\.0\.1/);
+  const logins = JSON.parse((await home.pbook('logins', '--json')).stdout).data as ListedLogin[];
+  const browser = logins.find(({ kind }) => kind === 'browser')?.id ?? '';
+  assert.equal((await home.pbook('logins', 'end', browser)).stdout, `INFO : ended ${browser}\n`);
+  assert.match((await home.pbook('logins', 'end', browser)).stderr, /you have no login/);
+  for (const args of [[], [browser, '--all']]) assert.equal((await home.pbook('logins', 'end', ...args)).status, 2);
+  assert.equal((await home.pbook('password')).status, 2);
+  const wrong = await home.pbookWith('wrong password\nanother long password\n', 'password', '--stdin');
+  assert.match(wrong.stderr, /the current password is wrong/);
+  const done = await home.pbookWith(`${PASSWORD}\nanother long password\n`, 'password', '--stdin');
+  assert.equal(done.stdout, 'INFO : your password is changed\n');
+  await site.signIn.signIn('alice', 'another long password');
+});
+
+test('a program is listed with the name of its machine', async (t) => {
+  const site = await startLoginSite(t);
+  const home = await makeHome(t, site.url);
+  const { address, ended } = await home.startLogin();
+  const code = new URL(address).searchParams.get('user_code') ?? '';
+  await confirmDevice(createVisitor(site.url), { verification_uri_complete: address, user_code: code }, 'alice');
+  assert.equal((await ended).status, 0);
+  const logins = JSON.parse((await home.pbook('logins', '--json')).stdout).data as ListedLogin[];
+  assert.equal(logins.find(({ current }) => current)?.device, hostname());
+});
+
+test('pbook login says when its code was used elsewhere', async (t) => {
+  const site = await startLoginSite(t);
+  const home = await makeHome(t, site.url);
+  const { address, ended } = await home.startLogin();
+  await site.store.write((tx) =>
+    tx.updateTable('provider_records').set({ consumed_at: Date.now() }).where('model', '=', 'DeviceCode').execute(),
+  );
+  const code = new URL(address).searchParams.get('user_code') ?? '';
+  await confirmDevice(createVisitor(site.url), { verification_uri_complete: address, user_code: code }, 'alice');
+  const { status, stderr } = await ended;
+  assert.equal(status, 1);
+  assert.match(stderr, /the code of this login was used by another program/);
+});

@@ -265,8 +265,29 @@ test('a pilot whose server is away waits for it', async (t) => {
   const { stderr } = pilot.child;
   await new Promise((resolve) => stderr.on('data', (line) => String(line).includes('trying on') && resolve(line)));
   panda.broken = false;
-  assert.equal((await pilot.ended).status, 0);
+  const { status, said } = await pilot.ended;
+  assert.equal(status, 0);
+  assert.match(said, /joined http\S+ as \S+, queue q: waiting for jobs\n/);
   await panda.reported('finished');
+});
+
+test('a pilot says once that it lost the server, and that it found it again', async (t) => {
+  const { panda, run } = await node(t);
+  const pilot = run('--jobs', '1');
+  const { stderr } = pilot.child;
+  const heard = (what: string) =>
+    new Promise<void>((resolve) => stderr.on('data', (line) => String(line).includes(what) && resolve()));
+  await heard('joined');
+  const lost = heard('lost the server');
+  panda.broken = true;
+  await lost;
+  const found = heard('found the server again');
+  panda.broken = false;
+  panda.add({ command: 'true' });
+  await found;
+  const { status, said } = await pilot.ended;
+  assert.equal(status, 0);
+  assert.equal(said.match(/lost the server, trying on/g)?.length, 1);
 });
 
 test('a pilot that the server refuses ends with status 1 and says why', async (t) => {

@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { PROGRAMS, type Program } from '../../scripts/build/programs.ts';
 import { generatedFiles } from '../../scripts/manual/generated.ts';
+import { messagesPage } from '../../scripts/manual/messages.ts';
 import { programWords } from '../programs.ts';
 
 const root = join(import.meta.dirname, '../..');
 
-test('the manual pages and completion scripts are those that "npm run manual" makes from the code', () => {
+test('the manual pages, completion scripts and the list of messages are those that "npm run manual" makes from the code', () => {
   const files = generatedFiles();
   for (const [path, text] of files) {
     assert.equal(readFileSync(join(root, path), 'utf8'), text, `${path} is out of date: npm run manual`);
@@ -17,7 +18,27 @@ test('the manual pages and completion scripts are those that "npm run manual" ma
   const there = ['man', 'completions'].flatMap((folder) =>
     readdirSync(join(root, folder)).map((name) => `${folder}/${name}`),
   );
-  assert.deepEqual(there.sort(), [...files.keys()].sort());
+  assert.deepEqual([...there, 'docs/messages.md'].sort(), [...files.keys()].sort());
+});
+
+test('the list of messages has errors, printed lines, questions and pages, whole and with their ways', () => {
+  const page = messagesPage();
+  for (const text of [
+    '- you have no secret named {join}; "pbook list\\_secrets" lists them', // an error
+    '- Delete all your secrets?', // a question
+    '- [logged out \\| you were not logged in]', // a printed line of two
+    '- found the server again after {round} seconds', // a pilot's line
+  ]) {
+    assert.ok(page.includes(text), text);
+  }
+  assert.ok(page.split('\n').length > 500);
+});
+
+test('no message is a riddle: none begins with a question word where a noun would do', () => {
+  const riddles = messagesPage()
+    .split('\n')
+    .filter((line) => /^- (what|whether|whoever|how|which) /i.test(line));
+  assert.deepEqual(riddles, []);
 });
 
 for (const program of Object.keys(PROGRAMS) as Program[]) {

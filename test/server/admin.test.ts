@@ -216,6 +216,6 @@ test('a launcher sees what waits for a queue, gets a token for it, and a pilot t
   await administration.endPilot({ pilot: session.pilotId });
   await assert.rejects(pilot.acquireJobs({ site_name: 'default' }), /the operator ended it/);
   assert.equal((await load()).pilots, 0);
-  await assert.rejects(administration.getQueueLoad({ queue: 'nowhere' }), /no queue "nowhere": known are default/);
+  await assert.rejects(administration.getQueueLoad({ queue: 'nowhere' }), /no queue "nowhere"; the queues are default/);
   await assert.rejects(administration.createPilotToken({ queue: 'nowhere' }), /no queue "nowhere"/);
 });

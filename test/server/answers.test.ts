@@ -29,6 +29,7 @@ test('every call answers what its schema says, and nothing beside it', async (t)
   await runJob(user, sealedPilot, { site_name: 'default', sealing_keys: (await newRecipient()).offers });
   await endTasks(user, taskIds);
   await sealedPilot.post('pilot/leave', {});
+  await user.get('task/check_site', { site: 'trusted' });
   await user.get('system/is_alive', {});
   await user.get('system/get_attributes', {});
   await user.get('system/get_user_attributes', {});

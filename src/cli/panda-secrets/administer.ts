@@ -5,6 +5,7 @@ import { openInstallation } from '../../site/installation.ts';
 import { lastAddress } from '../../site/last-address.ts';
 import { originOf, readSettings } from '../../site/settings.ts';
 import { withConnection } from '../command.ts';
+import { EXIT_REFUSED, printJson } from '../reporting.ts';
 
 /** The options of every command that works on a data folder. */
 export function addInstallationOptions(command: Command): Command {
@@ -14,26 +15,41 @@ export function addInstallationOptions(command: Command): Command {
     .option('--config <file>', 'configuration file (TOML)');
 }
 
+/** The same, for a command that has a result. */
+export function addLocalOptions(command: Command): Command {
+  return addInstallationOptions(command).option('--json', 'print the result for a program to read');
+}
+
+/** The result of a command. */
+export interface Result {
+  /** For people, without the end of its last line. */
+  text: string;
+  /** For a program. */
+  data?: unknown;
+  /** Where it did not go as it was asked for: why, for a program. */
+  failure?: string;
+}
+
 /** Options of a command that make no sense at a server elsewhere. */
 const HERE_ALONE = ['data', 'database', 'config', 'operator', 'passwordStdin', 'publicUrl'];
 
 /** The options of a command that works on a data folder, or at a server elsewhere. */
 export function addAdministrationOptions(command: Command): Command {
   const server = new Option('--server <url>', 'works at this server instead, with the token or login of an operator');
-  return addInstallationOptions(command).addOption(server.conflicts(HERE_ALONE));
+  return addLocalOptions(command).addOption(server.conflicts(HERE_ALONE));
 }
 
 /** Runs a command on the data folder that its options name, at the server's machine; the server may be running. */
 export async function administerHere(
   command: Command,
-  work: (administration: LocalAdministration) => Promise<void>,
+  work: (administration: LocalAdministration) => Promise<Result | undefined>,
 ): Promise<void> {
   const clock = Date.now;
   const settings = readSettings(command.opts(), process.env);
   const installation = await openInstallation(settings, { create: false, clock });
   const origin = async () => settings.publicUrl ?? (await lastAddress(settings.data)) ?? originOf(settings);
   try {
-    await work(createLocalAdministration({ ...installation, vo: settings.vo, origin, clock }));
+    tell(command, await work(createLocalAdministration({ ...installation, vo: settings.vo, origin, clock })));
   } finally {
     await installation.close();
   }
@@ -42,10 +58,19 @@ export async function administerHere(
 /** Runs a command at the server that `--server` names, as the operator of the user's environment, and else on the data folder. */
 export async function administer(
   command: Command,
-  work: (administration: Administration) => Promise<void>,
+  work: (administration: Administration) => Promise<Result>,
 ): Promise<void> {
   const { server } = command.opts<{ server?: string }>();
   if (server === undefined) return administerHere(command, work);
   const env = { ...process.env, PANDA_URL_SSL: server };
-  return withConnection(({ client }) => work(client.administration), undefined, env);
+  return withConnection(async ({ client }) => tell(command, await work(client.administration)), undefined, env);
+}
+
+/** Prints a result as it was asked for; one that a command printed by itself is none. */
+function tell(command: Command, result: Result | undefined): void {
+  if (!result) return;
+  const { text, data = null, failure } = result;
+  if (command.opts()['json']) printJson(data, failure === undefined ? {} : { success: false, message: failure });
+  else if (text !== '') process.stdout.write(`${text}\n`);
+  if (failure !== undefined) process.exitCode = EXIT_REFUSED;
 }

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { type AuditEntry, type KeptHead, SYSTEM } from '../../audit/audit.ts';
 import { InvalidArgument, Misconfigured } from '../../protocol/errors.ts';
-import { EXIT_REFUSED, printable } from '../reporting.ts';
-import { addInstallationOptions, administerHere } from './administer.ts';
+import { printable } from '../reporting.ts';
+import { addInstallationOptions, addLocalOptions, administerHere } from './administer.ts';
 
 const TAIL_ENTRIES = 20;
 
@@ -11,7 +11,7 @@ const TAIL_ENTRIES = 20;
 export function addAuditCommands(program: Command): void {
   const audit = program.command('audit').description('the records of what users, operators and pilots did');
 
-  addInstallationOptions(audit.command('verify'))
+  addLocalOptions(audit.command('verify'))
     .description('checks every chain of records; status 1 and the place when something was changed, removed or added')
     .option('--heads <file>', 'also against heads that were kept, which shows a chain that was made anew')
     .action(({ heads }: { heads?: string }, command: Command) =>
@@ -19,15 +19,20 @@ export function addAuditCommands(program: Command): void {
         const kept = heads === undefined ? [] : await readHeads(heads);
         const checks = await administration.verifyAudit(kept);
         let entries = 0;
+        const broken: { chain: string; seq: number; reason: string }[] = [];
         for (const { chain, check } of checks) {
-          if (check.whole) entries += check.entries;
-          else {
-            const where = `the audit of ${nameOf(chain)} breaks at entry ${check.seq}`;
-            console.error(printable(`panda-secrets: ${where}: ${check.reason}`));
-            process.exitCode = EXIT_REFUSED;
+          if (check.whole) {
+            entries += check.entries;
+            continue;
           }
+          const { seq, reason } = check;
+          broken.push({ chain, seq, reason });
+          console.error(printable(`panda-secrets: the audit of ${nameOf(chain)} breaks at entry ${seq}: ${reason}`));
         }
-        if (process.exitCode === undefined) console.log(`whole: ${entries} entries in ${checks.length} chains`);
+        const data = { chains: checks.length, entries, broken };
+        if (broken.length > 0)
+          return { data, text: '', failure: `${broken.length} of ${checks.length} chains are broken` };
+        return { data, text: `whole: ${entries} entries in ${checks.length} chains` };
       }),
     );
 
@@ -38,10 +43,11 @@ export function addAuditCommands(program: Command): void {
     .action((_options: unknown, command: Command) =>
       administerHere(command, async (administration) => {
         for (const head of await administration.auditHeads()) console.log(JSON.stringify(head));
+        return undefined;
       }),
     );
 
-  addInstallationOptions(audit.command('tail'))
+  addLocalOptions(audit.command('tail'))
     .description("prints the last entries of the system's chain: what operators did, and what was refused")
     .option('-n, --lines <n>', 'how many', String(TAIL_ENTRIES))
     .option('--chain <id>', "an owner's chain instead, by its id", SYSTEM)
@@ -50,7 +56,9 @@ export function addAuditCommands(program: Command): void {
         if (!/^[1-9]\d{0,8}$/.test(lines)) throw new InvalidArgument('--lines must be a whole number from 1');
         const head = (await administration.auditHeads()).find((one) => one.chain === chain);
         const after = Math.max(0, (head?.seq ?? 0) - Number(lines));
-        for await (const entry of administration.auditEntries(chain, after)) console.log(lineOf(entry));
+        const entries: AuditEntry[] = [];
+        for await (const entry of administration.auditEntries(chain, after)) entries.push(entry);
+        return { data: entries.map(withIsoTime), text: entries.map(lineOf).join('\n') };
       }),
     );
 
@@ -59,12 +67,15 @@ export function addAuditCommands(program: Command): void {
     .action((_options: unknown, command: Command) =>
       administerHere(command, async (administration) => {
         for (const { chain } of await administration.auditHeads()) {
-          for await (const { at, ...entry } of administration.auditEntries(chain)) {
-            console.log(JSON.stringify({ ...entry, at: new Date(at).toISOString() }));
-          }
+          for await (const entry of administration.auditEntries(chain)) console.log(JSON.stringify(withIsoTime(entry)));
         }
+        return undefined;
       }),
     );
+}
+
+function withIsoTime({ at, ...entry }: AuditEntry) {
+  return { ...entry, at: new Date(at).toISOString() };
 }
 
 function lineOf({ seq, at, actor, action, detail }: AuditEntry): string {

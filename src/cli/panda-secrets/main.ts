@@ -1,11 +1,10 @@
-import { CommanderError } from 'commander';
-import { EXIT_OK, EXIT_USAGE, reportFailure } from '../reporting.ts';
+import { exitStatus } from '../command.ts';
+import { endOnUnwritableOutput, reportFailure } from '../reporting.ts';
 import { createPandaSecrets, say } from './program.ts';
 
+endOnUnwritableOutput(say);
 try {
   await createPandaSecrets().parseAsync();
 } catch (error) {
-  // Commander has said what was wrong; asking for help is no mistake.
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
-  else process.exitCode = reportFailure(error, 'panda-secrets', say);
+  process.exitCode = exitStatus(error, process.argv.slice(2), (one) => reportFailure(one, 'panda-secrets', say));
 }

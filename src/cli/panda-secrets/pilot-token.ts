@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
+import { parseDuration } from '../duration.ts';
 import { addAdministrationOptions, administer } from './administer.ts';
-import { parseDuration } from './duration.ts';
 
 interface Options {
   queue: string;
@@ -19,8 +19,8 @@ export function addPilotTokenCommand(program: Command): void {
     .option('--vo <name>', 'the VO that a bearer token is for')
     .action(({ queue, ttl, bearer, vo }: Options, command: Command) =>
       administer(command, async (administration) => {
-        const { token } = await administration.createPilotToken({ queue, ttl_seconds: ttl, bearer, vo });
-        console.log(token);
+        const made = await administration.createPilotToken({ queue, ttl_seconds: ttl, bearer, vo });
+        return { data: made, text: made.token };
       }),
     );
 }

@@ -9,13 +9,11 @@ export function addPilotCommands(program: Command): void {
 
   addAdministrationOptions(pilot.command('list'))
     .description('lists the pilots, and the join tokens that somebody tried to use a second time')
-    .option('--json', 'as JSON')
-    .action(({ json }: { json?: boolean }, command: Command) =>
+    .action((_options: unknown, command: Command) =>
       administer(command, async (administration) => {
         const { pilots, refused } = await administration.listPilots({});
-        if (json) return console.log(JSON.stringify({ pilots, refused }));
-        process.stdout.write(pilots.length > 0 ? tableOfPilots(pilots) : 'no pilots\n');
-        for (const use of refused) console.log(warning(use));
+        const table = pilots.length > 0 ? tableOfPilots(pilots).trimEnd() : 'no pilots';
+        return { data: { pilots, refused }, text: [table, ...refused.map(warning)].join('\n') };
       }),
     );
 
@@ -24,7 +22,7 @@ export function addPilotCommands(program: Command): void {
     .action((id: string, _options: unknown, command: Command) =>
       administer(command, async (administration) => {
         await administration.endPilot({ pilot: id });
-        console.log(`ended ${id}`);
+        return { text: `ended ${id}` };
       }),
     );
 }
@@ -38,7 +36,7 @@ function tableOfPilots(pilots: readonly ListedPilot[]): string {
     minute(seen_at),
     state,
   ]);
-  return columns(['PILOT', 'QUEUE', 'NODE', 'JOINED', 'SEEN', 'STATE'], rows);
+  return columns([{ title: 'PILOT', isWhole: true }, 'QUEUE', 'NODE', 'JOINED', 'SEEN', 'STATE'], rows);
 }
 
 function warning({ token_id, queue, pilot_id, times, at, node, same_key }: RefusedToken): string {

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { VERSION } from '../../protocol/version.ts';
+import { fitHelp } from '../help-notes.ts';
 import { printable } from '../reporting.ts';
 import { addAuditCommands } from './audit.ts';
 import { addPilotCommands } from './pilot.ts';
@@ -12,7 +13,7 @@ import { addUserCommands } from './user.ts';
 
 /** The command line of `panda-secrets`; what goes wrong is thrown. */
 export function createPandaSecrets(): Command {
-  const program = new Command('panda-secrets')
+  const program = fitHelp(new Command('panda-secrets'))
     .description('keeps the secrets of batch and grid users and gets them into their jobs')
     .version(VERSION, '--version', 'print the version')
     .helpOption('-h, --help', 'print help')

@@ -16,10 +16,13 @@ export function addQueueCommands(program: Command): void {
     .action((name: string, { allowTlsSecrets = false }: TlsSecretsOption, command: Command) =>
       administer(command, async (administration) => {
         const added = await administration.addQueue({ name, allow_tls_secrets: allowTlsSecrets });
-        if (!added.is_new) return console.log(`${name} exists already, unchanged: ${settings(added.queue)}`);
-        console.log(`added ${name}; a token for its pilots: panda-secrets pilot-token --queue ${name}`);
-        console.log(`${name}: ${settings(added.queue)}`);
-        tellOfOwners(added.told, name);
+        if (!added.is_new) return { data: added, text: `${name} exists already, unchanged: ${settings(added.queue)}` };
+        const lines = [
+          `added ${name}; a token for its pilots: panda-secrets pilot-token --queue ${name}`,
+          `${name}: ${settings(added.queue)}`,
+          ...remarkOnOwners(added.told, name),
+        ];
+        return { data: added, text: lines.join('\n') };
       }),
     );
 
@@ -29,7 +32,7 @@ export function addQueueCommands(program: Command): void {
     .option('--no-allow-tls-secrets', 'gives secrets sealed only')
     .action((name: string, { allowTlsSecrets }: TlsSecretsOption, command: Command) => {
       if (allowTlsSecrets === undefined) {
-        throw new UsageError('queue set changes what you name: --allow-tls-secrets or --no-allow-tls-secrets');
+        throw new UsageError('queue set needs --allow-tls-secrets or --no-allow-tls-secrets');
       }
       return change(command, { name, allow_tls_secrets: allowTlsSecrets });
     });
@@ -54,7 +57,7 @@ export function addQueueCommands(program: Command): void {
     .action((name: string, _options: unknown, command: Command) =>
       administer(command, async (administration) => {
         await administration.removeQueue({ name });
-        console.log(`removed ${name}`);
+        return { text: `removed ${name}` };
       }),
     );
 
@@ -67,35 +70,29 @@ export function addQueueCommands(program: Command): void {
         const { publishedRecord } = await import('./site-key.ts');
         const { record, until, site } = await publishedRecord(name, given);
         await administration.setSiteRecord({ name, record });
-        console.log(
-          `${name}: the record of site ${site} until ${until}; its users trust it by that ID, from the page of the site`,
-        );
+        const text = `${name}: the record of site ${site} until ${until}; its users trust it by that ID, from the page of the site`;
+        return { data: { queue: name, site, until }, text };
       }),
     );
 
   addAdministrationOptions(queue.command('list'))
     .description('lists the queues')
-    .option('--json', 'as JSON')
-    .action(({ json }: { json?: boolean }, command: Command) =>
+    .action((_options: unknown, command: Command) =>
       administer(command, async (administration) => {
         const queues = await administration.listQueues({});
-        if (json) return console.log(JSON.stringify(queues));
         const rows = queues.map((one) => [one.name, one.state, givenSecrets(one)]);
-        process.stdout.write(columns(['NAME', 'STATE', 'SECRETS'], rows));
+        return { data: queues, text: columns(['NAME', 'STATE', 'SECRETS'], rows).trimEnd() };
       }),
     );
 
   addAdministrationOptions(queue.command('load <name>'))
     .description('tells how many jobs wait for pilots of a queue, and what runs there')
-    .option('--json', 'as JSON')
-    .action((name: string, { json }: { json?: boolean }, command: Command) =>
+    .action((name: string, _options: unknown, command: Command) =>
       administer(command, async (administration) => {
         const load = await administration.getQueueLoad({ queue: name });
-        if (json) return console.log(JSON.stringify(load));
         const waiting = load.waiting < MAX_COUNTED_JOBS ? `${load.waiting}` : `${MAX_COUNTED_JOBS} or more`;
-        process.stdout.write(
-          columns(['WAITING', 'RUNNING', 'PILOTS'], [[waiting, `${load.running}`, `${load.pilots}`]]),
-        );
+        const rows = [[waiting, `${load.running}`, `${load.pilots}`]];
+        return { data: load, text: columns(['WAITING', 'RUNNING', 'PILOTS'], rows).trimEnd() };
       }),
     );
 }
@@ -126,9 +123,10 @@ function change(
         ? []
         : [`secrets ${givenSecrets(was)} -> ${givenSecrets(queue)}`]),
     ];
-    if (changes.length === 0) return console.log(`${name} is unchanged: ${settings(queue)}`);
-    console.log(`changed ${name}: ${changes.join('; ')}`);
-    tellOfOwners(told, name);
+    const data = { queue, was, told };
+    if (changes.length === 0) return { data, text: `${name} is unchanged: ${settings(queue)}` };
+    const lines = [`changed ${name}: ${changes.join('; ')}`, ...remarkOnOwners(told, name)];
+    return { data, text: lines.join('\n') };
   });
 }
 
@@ -140,6 +138,7 @@ function givenSecrets({ allow_tls_secrets }: ListedQueue): string {
   return allow_tls_secrets ? 'sealed, or over TLS alone' : 'sealed only';
 }
 
-function tellOfOwners(told: number, name: string): void {
-  if (told > 0) console.log(`${told} ${told === 1 ? 'owner' : 'owners'} with secrets that name ${name} can read of it`);
+function remarkOnOwners(told: number, name: string): string[] {
+  if (told === 0) return [];
+  return [`${told} ${told === 1 ? 'owner' : 'owners'} whose secrets name ${name} can read about this change`];
 }

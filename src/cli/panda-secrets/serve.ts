@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { protectMemory } from '../../files/process-memory.ts';
 import type { Service } from '../../site/service.ts';
 import { readSettings, type Settings } from '../../site/settings.ts';
+import { addNotes } from '../help-notes.ts';
 import { addInstallationOptions } from './administer.ts';
 
 /** One Ctrl-C may arrive twice, from the terminal and from a program that started this one. */
@@ -12,7 +13,10 @@ const FAULT_STATUS = 70;
 
 /** `panda-secrets serve`: runs until SIGTERM or SIGINT. */
 export function addServeCommand(program: Command): void {
-  addInstallationOptions(program.command('serve'))
+  addNotes(
+    addInstallationOptions(program.command('serve')),
+    'Each option may also be a variable, PANDA_SECRETS_PORT, or a line of the file, port = 25080.',
+  )
     .description('runs the server')
     .option('--port <n>', 'port to listen on, 0 for any free one (default: 25080)')
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
@@ -23,10 +27,6 @@ export function addServeCommand(program: Command): void {
     .option('--vo <name>', 'the VO that tokens are for (default: panda)')
     .option('--site-name <name>', 'stands on the pages (default: "PanDA secrets")')
     .option('--log-level <level>', 'error, warn, info or debug (default: info)')
-    .addHelpText(
-      'after',
-      '\nEach option may also be a variable, PANDA_SECRETS_PORT, or a line of the file, port = 25080.',
-    )
     .action((options: Record<string, unknown>) => serve(options));
 }
 

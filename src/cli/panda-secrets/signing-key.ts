@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
 import { SIGNING_KEYS_RECHECK_SECONDS } from '../../protocol/limits.ts';
-import { addInstallationOptions, administerHere } from './administer.ts';
+import { addLocalOptions, administerHere } from './administer.ts';
 
 /** `panda-secrets signing-key rotate`: another key signs tokens, while the servers run. */
 export function addSigningKeyCommands(program: Command): void {
   const signingKey = program.command('signing-key').description('the key that signs the tokens of this installation');
 
-  addInstallationOptions(signingKey.command('rotate'))
+  addLocalOptions(signingKey.command('rotate'))
     .description('makes a new signing key; all running servers take it up')
     .option('--forget-older', 'refuses what older keys signed: for when somebody may have read the key')
     .action(({ forgetOlder = false }: { forgetOlder?: boolean }, command: Command) =>
@@ -15,7 +15,7 @@ export function addSigningKeyCommands(program: Command): void {
         const older = forgetOlder
           ? 'all tokens, those of pilots included, must be made anew'
           : `${count - 1} older kept, so that what they signed stays good`;
-        console.log(`a new key signs within ${SIGNING_KEYS_RECHECK_SECONDS} seconds; ${older}`);
+        return { text: `a new key signs within ${SIGNING_KEYS_RECHECK_SECONDS} seconds; ${older}` };
       }),
     );
 }

@@ -27,11 +27,20 @@ export async function readPassword(
   return password;
 }
 
-/** Prints a link at which the owner of an account chooses its password. @throws {NotFound} */
-export async function printPasswordLink(administration: Administration, name: string): Promise<void> {
-  const { url } = await administration.createPasswordLink({ name });
-  console.log(`its owner chooses a password, once, within ${PASSWORD_LINK_SECONDS / 3600} hours, at`);
-  console.log(`  ${url}`);
+/** A password that was set, or a link at which one is chosen. */
+export interface PasswordResult {
+  text: string;
+  data?: { password_link: { url: string; expires_at: string } };
+}
+
+/** Makes a link at which the owner of an account chooses its password. @throws {NotFound} */
+export async function passwordLink(administration: Administration, name: string): Promise<PasswordResult> {
+  const link = await administration.createPasswordLink({ name });
+  const hours = PASSWORD_LINK_SECONDS / 3600;
+  return {
+    data: { password_link: link },
+    text: `send this link to its owner, who can choose a password there once, within ${hours} hours:\n  ${link.url}`,
+  };
 }
 
 /** An empty answer asks for a link instead. */
@@ -41,7 +50,7 @@ async function askTwice(): Promise<string | undefined> {
   const message = `Password (at least ${MIN_PASSWORD_CHARS} characters; empty: print a link to choose one)`;
   const first = await password({ message, mask: '*' }, output);
   if (first === '') return undefined;
-  const again = await password({ message: 'The same again', mask: '*' }, output);
+  const again = await password({ message: 'Repeat the password', mask: '*' }, output);
   if (first === again) return first;
-  throw new InvalidArgument('the two passwords differ');
+  throw new InvalidArgument('the two passwords differ: type the same twice');
 }

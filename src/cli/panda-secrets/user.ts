@@ -2,8 +2,8 @@ import { Argument, type Command } from 'commander';
 import type { AccountRole } from '../../identity/accounts.ts';
 import type { LocalAdministration } from '../../site/administration.ts';
 import { columns } from '../columns.ts';
-import { addAdministrationOptions, addInstallationOptions, administer, administerHere } from './administer.ts';
-import { type PasswordOptions, printPasswordLink, readPassword } from './user-password.ts';
+import { addAdministrationOptions, addLocalOptions, administer, administerHere } from './administer.ts';
+import { type PasswordOptions, type PasswordResult, passwordLink, readPassword } from './user-password.ts';
 
 const AT_THE_MACHINE = "; at the server's machine alone";
 
@@ -26,21 +26,20 @@ export function addUserCommands(program: Command): void {
     .option('--link', 'prints a link, also at a terminal')
     .action(changePassword);
 
-  addInstallationOptions(user.command('role'))
+  addLocalOptions(user.command('role'))
     .description(`makes an account an operator, or a user again${AT_THE_MACHINE}`)
     .argument('<name>')
     .addArgument(new Argument('<role>').choices(['user', 'operator']))
     .action((name: string, role: AccountRole, _options: unknown, command: Command) =>
       administerHere(command, async (administration) => {
         await administration.setRole(name, role);
-        console.log(`${name.toLowerCase()} is ${role === 'operator' ? 'an operator' : 'a user'}`);
+        return { text: `${name.toLowerCase()} is ${role === 'operator' ? 'an operator' : 'a user'}` };
       }),
     );
 
   addAdministrationOptions(user.command('list'))
     .description('lists the accounts')
     .option('--all', 'also the users of other issuers who called here: other commands know them as ISSUER#SUBJECT')
-    .option('--json', 'as JSON')
     .action(listUsers);
 
   addAdministrationOptions(user.command('disable <name>'))
@@ -48,7 +47,7 @@ export function addUserCommands(program: Command): void {
     .action((name: string, _options: unknown, command: Command) =>
       administer(command, async (administration) => {
         await administration.disableUser({ name });
-        console.log(`disabled ${shownName(name)}`);
+        return { text: `disabled ${shownName(name)}` };
       }),
     );
 
@@ -57,7 +56,7 @@ export function addUserCommands(program: Command): void {
     .action((name: string, _options: unknown, command: Command) =>
       administer(command, async (administration) => {
         await administration.enableUser({ name });
-        console.log(`enabled ${shownName(name)}`);
+        return { text: `enabled ${shownName(name)}` };
       }),
     );
 
@@ -66,11 +65,11 @@ export function addUserCommands(program: Command): void {
     .action((name: string, _options: unknown, command: Command) =>
       administer(command, async (administration) => {
         await administration.logOutUser({ name });
-        console.log(`logged out ${shownName(name)}`);
+        return { text: `logged out ${shownName(name)}` };
       }),
     );
 
-  addInstallationOptions(user.command('remove <name>'))
+  addLocalOptions(user.command('remove <name>'))
     .description(
       'removes an account; a person who gets the name later starts with nothing. Of a user of another issuer it destroys the ' +
         `secrets, and refuses the tokens${AT_THE_MACHINE}`,
@@ -78,7 +77,7 @@ export function addUserCommands(program: Command): void {
     .action((name: string, _options: unknown, command: Command) =>
       administerHere(command, async (administration) => {
         await administration.removeUser(name);
-        console.log(`removed ${shownName(name)}`);
+        return { text: `removed ${shownName(name)}` };
       }),
     );
 }
@@ -94,34 +93,37 @@ function addUser(name: string, { displayName, operator, server, ...options }: Ad
   if (server !== undefined) {
     return administer(command, async (administration) => {
       const added = await administration.addUser(person);
-      console.log(`added ${added.name}`);
-      await printPasswordLink(administration, added.name);
+      const link = await passwordLink(administration, added.name);
+      return { data: { ...added, ...link.data }, text: `added ${added.name}\n${link.text}` };
     });
   }
   return administerHere(command, async (administration) => {
     const password = await readPassword(name, options);
     const added = await (operator ? administration.addOperator(person) : administration.addUser(person));
-    console.log(`added ${added.name}; a token for it: panda-secrets token ${added.name}`);
-    await givePassword(administration, added.name, password);
+    const { data, text } = await givePassword(administration, added.name, password);
+    return {
+      data: { ...added, ...data },
+      text: `added ${added.name}; a token for it: panda-secrets token ${added.name}\n${text}`,
+    };
   });
 }
 
 function changePassword(name: string, { server, ...options }: PasswordOptions & { server?: string }, command: Command) {
-  if (server !== undefined) return administer(command, (administration) => printPasswordLink(administration, name));
+  if (server !== undefined) return administer(command, (administration) => passwordLink(administration, name));
   return administerHere(command, async (administration) =>
     givePassword(administration, name, await readPassword(name, options)),
   );
 }
 
-/** Sets the password of an account that is there, or prints a link at which its owner chooses one. @throws {NotFound} */
+/** Sets the password of an account that is there, or makes a link at which its owner chooses one. @throws {NotFound} */
 async function givePassword(
   administration: LocalAdministration,
   name: string,
   password: string | undefined,
-): Promise<void> {
-  if (password === undefined) return printPasswordLink(administration, name);
+): Promise<PasswordResult> {
+  if (password === undefined) return passwordLink(administration, name);
   await administration.setPassword(name, password);
-  console.log(`the password of ${name.toLowerCase()} is set`);
+  return { text: `the password of ${name.toLowerCase()} is set` };
 }
 
 /** Names of accounts are in lower case; those of others are as their issuer has them. */
@@ -129,11 +131,12 @@ function shownName(name: string): string {
   return name.includes('#') ? name : name.toLowerCase();
 }
 
-function listUsers({ all, json }: { all?: boolean; json?: boolean }, command: Command) {
+function listUsers({ all }: { all?: boolean }, command: Command) {
   return administer(command, async (administration) => {
     const accounts = await administration.listUsers({ ...(all && { all }) });
-    if (json) return console.log(JSON.stringify(accounts));
-    if (accounts.length === 0) return console.log('no accounts; add one with "panda-secrets user add NAME"');
+    if (accounts.length === 0) {
+      return { data: accounts, text: 'no accounts; add one with "panda-secrets user add NAME"' };
+    }
     const rows = accounts.map(({ name, issuer, display_name, role, disabled, created_at }) => [
       name,
       display_name,
@@ -141,6 +144,6 @@ function listUsers({ all, json }: { all?: boolean; json?: boolean }, command: Co
       created_at.slice(0, 10),
       disabled ? 'disabled' : '',
     ]);
-    process.stdout.write(columns(['NAME', 'SHOWN AS', 'ROLE', 'SINCE', ''], rows));
+    return { data: accounts, text: columns(['NAME', 'SHOWN AS', 'ROLE', 'SINCE', ''], rows).trimEnd() };
   });
 }

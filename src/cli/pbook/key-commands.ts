@@ -37,7 +37,7 @@ export async function init({ passphrase, yes }: { passphrase?: boolean; yes?: bo
   if (yes) {
     await folder.key.create(root, chosen);
     process.stdout.write(`${code}\n`);
-    return note(`the key is in ${folder.key.path}; whoever has the code above has the key`);
+    return note(`the key is in ${folder.key.path}; the code above is the key for everybody who has it`);
   }
   process.stderr.write(`\nYour recovery code, which is shown once:\n\n    ${code}\n\n`);
   note(
@@ -99,7 +99,7 @@ export async function exportKey(file: string | undefined): Promise<void> {
   const root = await neededRoot(folder);
   if (file === undefined) {
     const { recoveryCodeOf } = await roots();
-    if (process.stdout.isTTY) note('Whoever has this code has your key. No web page ever asks for it.');
+    if (process.stdout.isTTY) note('This code is your key for everybody who has it. No web page ever asks for it.');
     process.stdout.write(`${recoveryCodeOf(root)}\n`);
     return;
   }

@@ -25,7 +25,7 @@ export interface Masking {
 
 const REASONS: Record<HiddenAs, string> = {
   whole: 'the whole value',
-  decoded: 'what it decodes to',
+  decoded: 'the decoded value',
   named: 'under a telling name',
   random: 'looks random',
   unknown: 'not known to be harmless',

@@ -2,8 +2,9 @@ import { Argument, Command } from 'commander';
 import { ATTRIBUTE_NAMES, ATTRIBUTES } from '../../protocol/secret-attributes.ts';
 import { VERSION } from '../../protocol/version.ts';
 import type { Program } from '../command.ts';
+import { addNotes, fitHelp } from '../help-notes.ts';
 import { EXIT_REFUSED, UsageError } from '../reporting.ts';
-import { attributeUsage, COMPLETION_HELP, ENVIRONMENT_HELP, SET_SECRET_HELP, SHELL_HELP } from './help.ts';
+import { attributeUsage, COMPLETION_NOTES, PBOOK_NOTES, SET_SECRET_NOTES } from './help.ts';
 import { addKeyCommands } from './keys.ts';
 import { type LiteralCommand, literalArguments } from './literal-arguments.ts';
 import { addLoginCommands } from './login.ts';
@@ -11,6 +12,7 @@ import { addLoginCommands } from './login.ts';
 // A command loads its own modules when it runs: a command line has to start fast.
 const secrets = () => import('./secrets.ts');
 const maskings = () => import('./masking.ts');
+const values = () => import('./get-secret.ts');
 const records = () => import('./secret-records.ts');
 const shows = () => import('./show.ts');
 const tasks = () => import('./tasks.ts');
@@ -23,6 +25,7 @@ const LITERAL: Record<string, LiteralCommand> = {
     flags: ['--json', '--help', '--sealed', '--plain'],
     valued: ['--file', ...ATTRIBUTE_NAMES.map((name) => `--${name}`)],
   },
+  get_secret: { flags: ['--json', '--help'], valued: ['--output'] },
   delete_secret: { flags: ['--json', '--help'], valued: [] },
 };
 
@@ -49,14 +52,13 @@ function checkHelp({ commands }: Command, [about]: readonly string[]): void {
 }
 
 function createCommand(): Command {
-  const pbook = new Command('pbook')
+  const pbook = fitHelp(new Command('pbook'), { subcommandTerm: (command) => command.name() })
     .description('Keeps the secrets that your jobs need, and looks after your tasks.')
     .version(VERSION, '--version', 'print the version')
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [command]', 'tell about a command')
-    .enablePositionalOptions()
-    .configureHelp({ subcommandTerm: (command) => command.name() })
-    .addHelpText('after', SHELL_HELP + ENVIRONMENT_HELP);
+    .enablePositionalOptions();
+  addNotes(pbook, ...PBOOK_NOTES);
   addLoginCommands(pbook);
   addSecretCommands(pbook);
   addTaskCommands(pbook);
@@ -67,13 +69,11 @@ function createCommand(): Command {
 }
 
 function addSecretCommands(pbook: Command): void {
-  const set = pbook
-    .command('set_secret')
+  const set = addNotes(pbook.command('set_secret'), ...SET_SECRET_NOTES)
     .description('Keep a value under a name. A name that exists gets the new value.')
     .usage(`KEY [VALUE] [--file PATH] ${attributeUsage()} [--sealed|--plain] [--json]`)
     .argument('[words...]')
     .option('--file <path>', "keep a file's bytes; the job finds a file of that name")
-    .addHelpText('after', SET_SECRET_HELP)
     .action(async (words, options) => void (await (await secrets()).setSecret(words, options)));
   for (const name of ATTRIBUTE_NAMES) set.option(`--${name} <${name}>`, ATTRIBUTES[name].about);
   set.option('--sealed', 'seal it with your key, as is done anyway where this device has one');
@@ -82,11 +82,20 @@ function addSecretCommands(pbook: Command): void {
   pbook
     .command('list_secrets')
     .description('List your secrets. Long values are cut unless full=True.')
-    .usage('[full=True] [--json]')
+    .usage('[full=True] [--names] [--json]')
     .argument('[words...]')
     .option('--full', 'the same as full=True')
+    .option('--names', 'show no values; PBOOK_LIST=names makes it the default')
     .option(...JSON_OPTION)
     .action(async (words, options) => void (await (await secrets()).listSecrets(words, options)));
+  pbook
+    .command('get_secret')
+    .description('Print the value of a secret as it is, or write it to a file.')
+    .usage('KEY [--output FILE] [--json]')
+    .argument('[words...]')
+    .option('--output <file>', 'write it to this file, which only you can read')
+    .option(...JSON_OPTION)
+    .action(async (words, options) => (await values()).getSecret(words, options));
   pbook
     .command('masking')
     .description(
@@ -144,23 +153,26 @@ function addTaskCommands(pbook: Command): void {
   show('showl', true).description('The same with dates and numbers of files.');
   pbook
     .command('kill')
-    .usage('ID...')
+    .usage('ID... [--json]')
     .description('Kill tasks: what runs is stopped.')
     .argument('<id...>')
-    .action(async (ids) => endWith(await (await tasks()).kill(ids)));
+    .option(...JSON_OPTION)
+    .action(async (ids, options) => endWith(await tasks(), 'kill', ids, options));
   pbook
     .command('finish')
-    .usage('ID... [--soft]')
+    .usage('ID... [--soft] [--json]')
     .description('End tasks early: what has finished counts.')
     .argument('<id...>')
     .option('--soft', 'let what runs come to its end')
-    .action(async (ids, options) => endWith(await (await tasks()).finish(ids, options)));
+    .option(...JSON_OPTION)
+    .action(async (ids, options) => endWith(await tasks(), 'finish', ids, options));
   pbook
     .command('retry')
-    .usage('ID...')
+    .usage('ID... [--json]')
     .description('Run the failed jobs of ended tasks again.')
     .argument('<id...>')
-    .action(async (ids) => endWith(await (await tasks()).retry(ids)));
+    .option(...JSON_OPTION)
+    .action(async (ids, options) => endWith(await tasks(), 'retry', ids, options));
   pbook
     .command('logs')
     .usage('TASKID [--follow]')
@@ -181,12 +193,10 @@ function addTaskCommands(pbook: Command): void {
 }
 
 function addCompletionCommands(pbook: Command): void {
-  pbook
-    .command('completion')
+  addNotes(pbook.command('completion'), ...COMPLETION_NOTES)
     .usage('bash|zsh|fish')
     .description('Print what makes a shell complete the commands of pbook, prun, panda-secrets and panda-pilot.')
     .addArgument(new Argument('<shell>').choices(['bash', 'zsh', 'fish']))
-    .addHelpText('after', COMPLETION_HELP)
     .action(async (name) => (await completion()).printCompletion(name));
   pbook
     .command('secret_names', { hidden: true })
@@ -205,7 +215,12 @@ function addPythonCommands(pbook: Command): void {
     .action(async () => (await import('./shell/functions.ts')).serveFunctions());
 }
 
-/** @param results true for each task that was told so */
-function endWith(results: readonly boolean[]): void {
-  if (results.length === 0 || results.includes(false)) process.exitCode = EXIT_REFUSED;
+/** Status 0 only when there were tasks, and each was told so. */
+async function endWith(
+  commands: Awaited<ReturnType<typeof tasks>>,
+  name: 'kill' | 'finish' | 'retry',
+  ids: readonly string[],
+  options: { json?: boolean; soft?: boolean },
+): Promise<void> {
+  if (!commands.isDone(await commands[name](ids, options))) process.exitCode = EXIT_REFUSED;
 }

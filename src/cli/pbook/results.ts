@@ -3,7 +3,7 @@ import type { ListedJobFile } from '../../protocol/calls/job.ts';
 import { NotFound } from '../../protocol/errors.ts';
 import { isEndedTask } from '../../protocol/states.ts';
 import { withConnection } from '../command.ts';
-import { info, note, printJson } from '../reporting.ts';
+import { info, note, printJson, UsageError } from '../reporting.ts';
 import { parseId } from './task-ids.ts';
 
 /** `logs TASKID`: the logs of the last attempt of each job, one after another; of jobs that run, as far as they have come. */
@@ -12,6 +12,8 @@ export async function logs(
   { json, follow = false }: { json?: boolean; follow?: boolean },
 ): Promise<readonly ListedJobFile[]> {
   const taskId = parseId(word);
+  if (follow && json)
+    throw new UsageError('--follow prints what comes, and --json lists what is there: give one of the two');
   if (follow) {
     await (await import('./follow-logs.ts')).follow(taskId);
     return [];
@@ -50,7 +52,7 @@ export async function getOutputs(
     for (const file of files) {
       const fetched = await fetchOutput(client, file, dir, { overwrite: force });
       if (!json)
-        info(fetched === 'written' ? `got ${file.name} (${file.size} bytes)` : `${file.name} is there already`);
+        info(fetched === 'written' ? `fetched ${file.name} (${file.size} bytes)` : `${file.name} is there already`);
     }
     if (json) printJson(files);
     return files;

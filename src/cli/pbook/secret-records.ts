@@ -23,8 +23,9 @@ export async function secretHistory(words: readonly string[], { json }: Options)
   const [deliveries, notices] = await findHistory(plain[0], limit);
   for (const notice of notices) warn(noticeText(notice));
   if (json) printJson(deliveries);
-  else if (deliveries.length === 0) process.stdout.write('No job was given such a secret so far\n');
-  else process.stdout.write(historyTable(deliveries));
+  else if (deliveries.length === 0) {
+    process.stdout.write(`No job has been given ${plain[0] ?? 'any of your secrets'} so far\n`);
+  } else process.stdout.write(historyTable(deliveries));
   if (!json && deliveries.length === limit)
     note(`Showing the last ${limit}. One can set limit=N to see more, up to 1000`);
   return deliveries;
@@ -80,9 +81,8 @@ export async function restoreSecret(words: readonly string[], { json }: Options)
     const name = await existingName(client, key);
     return (await restoreSealed(client, name, number)) ?? (await client.restoreSecret(name, number));
   });
-  const message = restored.message || 'OK';
-  if (json) printJson({ success: true, message });
-  else info(message);
+  if (json) printJson({ version: restored.version ?? null });
+  else info(restored.message || 'OK');
   return restored.version;
 }
 

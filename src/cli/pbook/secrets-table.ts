@@ -1,18 +1,12 @@
+import stringWidth from 'string-width';
+import wrapAnsi from 'wrap-ansi';
 import { SHOWN_VALUE_CHARS } from '../../protocol/limits.ts';
-import { splitWireName, type WireName } from '../../protocol/names.ts';
+import { type SecretKind, splitWireName } from '../../protocol/names.ts';
 import { attributeRemarks, type ToldAttributes } from '../../protocol/secret-attributes.ts';
 import { type ToldTlsQueue, tlsQueueRemark } from '../../protocol/tls-queues.ts';
 import type { OwnSecret } from '../../sealed/own-secrets.ts';
 import { problemOf } from '../own-secrets.ts';
-import { printable } from '../reporting.ts';
-
-interface Shown {
-  full: boolean;
-  names: boolean;
-  weak: readonly ToldTlsQueue[];
-  /** When the records of the sites last, by a site's id and the record's number. */
-  until: ReadonlyMap<string, string>;
-}
+import { outputWidth, printable } from '../reporting.ts';
 
 /**
  * The list of secrets in two columns, as PanDA's pbook shows it: sorted, the mark of a file left out, values cut at
@@ -23,8 +17,13 @@ interface Shown {
  */
 export function secretsTable(
   secrets: readonly OwnSecret[],
-  carried: ReadonlyMap<WireName, Partial<ToldAttributes>>,
-  { full, names, weak, until }: Shown,
+  carried: ReadonlyMap<OwnSecret['name'], Partial<ToldAttributes>>,
+  {
+    full,
+    weak,
+    until,
+    width = outputWidth(),
+  }: { full: boolean; weak: readonly ToldTlsQueue[]; until: ReadonlyMap<string, string>; width?: number },
 ): string {
   const rows = secrets
     .map((secret) => ({
@@ -33,28 +32,103 @@ export function secretsTable(
       value: secret.value?.reveal() ?? '',
       told: carried.get(secret.name) ?? {},
     }))
-    .sort((a, b) => compare(a.name, b.name) || compare(b.kind, a.kind))
-    .map(({ name, kind, secret, value, told }) => {
-      const shown = names ? '' : printable(full ? value : cut(value));
-      const remarks = [
+    .sort(byName)
+    .map(({ name, kind, secret, value, told }) => ({
+      name: printable(name),
+      text: printable(full ? value : cut(value)),
+      remarks: [
         ...(kind === 'file' && secret.value ? [`file, ${fileSize(value)} bytes`] : []),
         ...sealRemarks(secret, until),
-        ...[...attributeRemarks(told), ...tlsQueueRemark(told.queues ?? null, weak)].map(printable),
-      ];
-      return [printable(name), remarks.length > 0 ? `${shown} (${remarks.join('; ')})`.trimStart() : shown] as const;
-    });
-  const nameWidth = widest(
-    'Key',
-    rows.map(([name]) => name),
-  );
-  const valueWidth = widest(
-    'Value',
-    rows.map(([, value]) => value),
-  );
-  const lines = [['Key', 'Value'], ['-'.repeat(nameWidth), '-'.repeat(valueWidth)], ...rows].map(
-    ([name = '', value]) => `    ${name}${' '.repeat(nameWidth - width(name))} : ${value}\n`,
-  );
-  return `\n${lines.join('')}`;
+        ...remarksOn(told, weak),
+      ],
+    }));
+  return twoColumns('Value', rows, { width, isWhole: full });
+}
+
+/** A secret without its value. `size`: of the value as it was sent, where it is known. */
+export interface NamedSecret {
+  name: string;
+  kind: SecretKind;
+  size?: number;
+  told: Partial<ToldAttributes>;
+  /** Of one that was opened: its sealing, and the size of a file. */
+  remarks?: readonly string[];
+}
+
+/** The secrets of a list, without their values. */
+export function namedSecrets(
+  secrets: readonly OwnSecret[],
+  carried: ReadonlyMap<OwnSecret['name'], Partial<ToldAttributes>>,
+  until: ReadonlyMap<string, string>,
+): NamedSecret[] {
+  return secrets.map((secret) => ({
+    ...splitWireName(secret.name),
+    told: carried.get(secret.name) ?? {},
+    remarks: sealRemarks(secret, until),
+  }));
+}
+
+/** The same without values. */
+export function namesTable(
+  secrets: readonly NamedSecret[],
+  weak: readonly ToldTlsQueue[],
+  width = outputWidth(),
+): string {
+  const rows = secrets.toSorted(byName).map(({ name, kind, told, remarks = [] }) => ({
+    name: printable(name),
+    text: kind,
+    remarks: [...remarks, ...remarksOn(told, weak)],
+  }));
+  return twoColumns('Kind', rows, { width, isWhole: false });
+}
+
+interface Row {
+  name: string;
+  text: string;
+  remarks: string[];
+}
+
+const INDENT = '    ';
+/** The widest that the column of names is for all rows: a longer name has a line of its own. */
+const MAX_NAME_WIDTH = 32;
+
+/** @param isWhole texts are not broken, so that they can be copied as they are */
+function twoColumns(
+  title: string,
+  rows: readonly Row[],
+  { width, isWhole }: { width: number; isWhole: boolean },
+): string {
+  const most = Math.min(MAX_NAME_WIDTH, Math.floor(width / 3));
+  const fitting = rows.map(({ name }) => stringWidth(name)).filter((one) => one <= most);
+  const nameWidth = Math.max('Key'.length, ...fitting);
+  const indent = INDENT + ' '.repeat(nameWidth + ' : '.length);
+  const room = Math.max(MAX_NAME_WIDTH, width - indent.length);
+  const texts = rows.map(({ text, remarks }) => {
+    const shown = remarks.length > 0 ? `${text} (${remarks.join('; ')})` : text;
+    if (isWhole || stringWidth(shown) <= room) return [shown];
+    return wrapAnsi(shown, room, { hard: true }).split('\n');
+  });
+  const ruled = Math.min(room, Math.max(title.length, ...texts.flat().map((text) => stringWidth(text))));
+  const lines = rows.flatMap(({ name }, n) => {
+    const [first = '', ...others] = texts[n] ?? [];
+    const padding = nameWidth - stringWidth(name);
+    const start =
+      padding >= 0 ? [`${INDENT}${name}${' '.repeat(padding)} : ${first}`] : ownLine(name, nameWidth, first);
+    return [...start, ...others.map((text) => indent + text)];
+  });
+  const head = [
+    `${INDENT}Key${' '.repeat(nameWidth - 3)} : ${title}`,
+    `${INDENT}${'-'.repeat(nameWidth)} : ${'-'.repeat(ruled)}`,
+  ];
+  return `\n${[...head, ...lines].map((line) => `${line}\n`).join('')}`;
+}
+
+function ownLine(name: string, nameWidth: number, text: string): string[] {
+  return [`${INDENT}${name}`, `${INDENT}${' '.repeat(nameWidth)} : ${text}`];
+}
+
+function remarksOn(told: Partial<ToldAttributes>, weak: readonly ToldTlsQueue[]): string[] {
+  return [...attributeRemarks(told), ...tlsQueueRemark(told.queues ?? null, weak)].map(printable);
 }
 
 function sealRemarks(secret: OwnSecret, until: ReadonlyMap<string, string>): string[] {
@@ -72,6 +146,10 @@ function sealRemarks(secret: OwnSecret, until: ReadonlyMap<string, string>): str
 }
 
 /** By code point, as Python sorts. */
+function byName(a: { name: string; kind: SecretKind }, b: { name: string; kind: SecretKind }): number {
+  return compare(a.name, b.name) || compare(b.kind, a.kind);
+}
+
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
@@ -83,12 +161,4 @@ function cut(value: string): string {
 
 function fileSize(base64: string): number {
   return Buffer.byteLength(base64, 'base64');
-}
-
-function widest(header: string, texts: readonly string[]): number {
-  return texts.reduce((most, text) => Math.max(most, width(text)), header.length);
-}
-
-function width(text: string): number {
-  return [...text].length;
 }

@@ -1,6 +1,16 @@
+import type { Client } from '../../client/client.ts';
 import { noSuchSecret } from '../../client/secrets.ts';
-import { Forbidden, InvalidName, NotFound } from '../../protocol/errors.ts';
-import { parseWireName, type SecretKind, splitWireName, type WireName, wireName } from '../../protocol/names.ts';
+import { Forbidden, InvalidName, NotFound, UnknownCall } from '../../protocol/errors.ts';
+import {
+  isFileName,
+  parseWireName,
+  SECRETS_DIRECTORY,
+  SECRETS_FILE,
+  type SecretKind,
+  splitWireName,
+  type WireName,
+  wireName,
+} from '../../protocol/names.ts';
 import { Plaintext } from '../../protocol/plaintext.ts';
 import {
   ATTRIBUTE_NAMES,
@@ -13,11 +23,11 @@ import type { ToldTlsQueue } from '../../protocol/tls-queues.ts';
 import type { OwnKeys } from '../../sealed/own-keys.ts';
 import { withConnection } from '../command.ts';
 import { existingKeyFolder, ownKeys } from '../own-keys.ts';
-import { problemOf, readOwnSecrets } from '../own-secrets.ts';
-import { EXIT_REFUSED, info, note, printJson, UsageError, warn } from '../reporting.ts';
+import { problemOf, readable, readOwnSecrets } from '../own-secrets.ts';
+import { Declined, EXIT_REFUSED, info, note, printJson, UsageError, warn } from '../reporting.ts';
 import { keywordArguments, truthValue } from './keyword-arguments.ts';
 import { secretValue } from './secret-value.ts';
-import { secretsTable } from './secrets-table.ts';
+import type { NamedSecret } from './secrets-table.ts';
 
 interface Options {
   json?: boolean;
@@ -66,10 +76,9 @@ export async function keepSecret(
   if (queues) tellWhoOpens(key, queues);
   (await import('./masking.ts')).remarkOnMasking(name, value, attributes.mask === 'whole' ? 'whole' : 'parts');
   if (formsOf({ name: key, kind }).length === 1) {
-    const what = isFile ? 'a file' : 'an environment variable';
-    warn(`${key} cannot be the name of ${what}: it reaches jobs in panda_secrets.json alone`);
+    warn(`${key} cannot be the name of an environment variable: it reaches jobs in panda_secrets.json alone`);
   }
-  done(message, json);
+  done(message, json, { name: key, kind });
 }
 
 /** Said by the user; without it a value is sealed where there is a key. */
@@ -101,38 +110,102 @@ function tellWhoOpens(key: string, queues: readonly string[]): void {
     warn(`${key} is sealed for you alone: no job can open it until you trust a site (pbook keys trust QUEUE=SITE-ID)`);
 }
 
-/** `list_secrets [full=True]` */
+/** A secret as `--json` has it; `value` is base64 for a file, and not there where names alone were asked for. */
+export type ShownSecret = {
+  name: string;
+  kind: SecretKind;
+  value?: string | null;
+  sealed?: true;
+  sealed_at?: string;
+  problem?: string;
+  tls_queues?: string[];
+} & GivenAttributes;
+
+/** `list_secrets [full=True] [--names]` */
 export async function listSecrets(
   words: readonly string[],
-  { full, names, json }: Options & { full?: boolean /** The table has no values. */; names?: boolean },
-): Promise<readonly object[]> {
+  { full, names, json, hidden }: Options & { full?: boolean; names?: boolean; hidden?: boolean },
+): Promise<ShownSecret[]> {
   const { plain, named } = keywordArguments(words, ['full']);
   if (plain.length > 1) throw new UsageError('list_secrets takes full=True and nothing else');
   const whole = full === true || truthValue('full', named.full ?? plain[0]);
+  if (names && whole)
+    throw new UsageError('--names shows no values, and full=True shows them whole: give one of the two');
+  // A list that was asked for whole, or for a program, is not of names alone because of a setting.
+  const isSet = !whole && !json && isNamesOnly(process.env);
+  if (names || (isSet && hidden === undefined)) return await listNames({ ...(json && { json }) });
   const [secrets, carried, { tls_queues: weak }] = await withConnection(({ client }) =>
     Promise.all([readOwnSecrets(client, { remark: warn }), client.getAttributes(), client.getQueueNotices()]),
   );
-  for (const { problem } of secrets) if (problem) process.exitCode = EXIT_REFUSED;
+  const { problems } = readable(secrets);
   const until = secrets.some(({ sealed }) => sealed) ? await recordEnds() : new Map<string, string>();
-  const listed = secrets.map(({ name, value, sealed, problem }) => ({
-    ...splitWireName(name),
-    value: value?.reveal() ?? null,
-    ...(sealed && { sealed: true, sealed_at: new Date(sealed.version).toISOString() }),
-    ...(problem && { problem }),
-    ...setAttributes(carried.get(name)),
-    ...weakAmong(carried.get(name)?.queues ?? null, weak),
-  }));
-  if (json) printJson(listed);
+  const listed = secrets.map(
+    ({ name, value, sealed, problem }): ShownSecret => ({
+      ...splitWireName(name),
+      value: value?.reveal() ?? null,
+      ...(sealed && { sealed: true, sealed_at: new Date(sealed.version).toISOString() }),
+      ...(problem && { problem }),
+      ...setAttributes(carried.get(name)),
+      ...weakAmong(carried.get(name)?.queues ?? null, weak),
+    }),
+  );
+  if (problems.length > 0) process.exitCode = EXIT_REFUSED;
+  if (json) printJson(listed, problems.length > 0 ? { success: false, message: problems.join('; ') } : {});
   else if (secrets.length === 0) process.stdout.write('No secrets\n');
-  else process.stdout.write(secretsTable(secrets, carried, { full: whole, names: names === true, weak, until }));
+  else {
+    const { namedSecrets, namesTable, secretsTable } = await table();
+    const text =
+      hidden || isSet
+        ? namesTable(namedSecrets(secrets, carried, until), weak)
+        : secretsTable(secrets, carried, { full: whole, weak, until });
+    process.stdout.write(text);
+  }
   return listed;
+}
+
+/** Loaded when there is something to show. */
+const table = () => import('./secrets-table.ts');
+
+/** The setting that keeps values off the screen unless they are asked for. */
+function isNamesOnly(env: NodeJS.ProcessEnv): boolean {
+  const setting = env['PBOOK_LIST'] || 'values';
+  if (setting === 'names' || setting === 'values') return setting === 'names';
+  throw new UsageError(`PBOOK_LIST is "${setting}"; it may be names or values`);
+}
+
+/** Without values, which are not even fetched from a server that tells names without them. */
+async function listNames({ json }: Options): Promise<ShownSecret[]> {
+  const [listed, { tls_queues: weak }] = await withConnection(({ client }) =>
+    Promise.all([namesOf(client), client.getQueueNotices()]),
+  );
+  const secrets = listed
+    .map(({ name, kind, told }) => ({ name, kind, ...setAttributes(told), ...weakAmong(told.queues ?? null, weak) }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  if (json) printJson(secrets);
+  else if (listed.length === 0) process.stdout.write('No secrets\n');
+  else process.stdout.write((await table()).namesTable(listed, weak));
+  return secrets;
+}
+
+async function namesOf(client: Client): Promise<NamedSecret[]> {
+  try {
+    return (await client.listSecrets(warn)).map((told) => ({
+      name: told.name,
+      kind: told.kind,
+      size: told.size,
+      told,
+    }));
+  } catch (error) {
+    if (!(error instanceof UnknownCall)) throw error;
+    return [...(await client.getSecrets()).keys()].map((wire) => ({ ...splitWireName(wire), told: {} }));
+  }
 }
 
 /** The value of the secret that a user knows by a name; that of a file in base64. @throws {NotFound} @throws {Forbidden} */
 export async function findSecret(key: string): Promise<[SecretKind, string]> {
-  const names = [userName(key, 'string'), userName(key, 'file')];
+  const names = [wireName(key, 'string'), wireName(key, 'file')];
   const secrets = await withConnection(({ client }) => readOwnSecrets(client, { names }));
-  const found = secrets.find(({ name }) => names.includes(name));
+  const found = secrets.find((one) => names.includes(one.name)); // A server may answer more than it was asked for.
   if (!found) throw noSuchSecret([key]);
   if (!found.value) throw new Forbidden(`${key}: ${problemOf(found)}`);
   return [splitWireName(found.name).kind, found.value.reveal()];
@@ -164,12 +237,12 @@ export async function deleteSecret(words: readonly string[], { json }: Options):
   // No name has "=".
   const id = /^id=(.*)$/s.exec(key)?.[1];
   if (id !== undefined) {
-    return done(await withConnection(({ client }) => client.deleteSecretById(id)), json);
+    return done(await withConnection(({ client }) => client.deleteSecretById(id)), json, { id });
   }
   const name = parseWireName(key);
   const message = await withConnection(({ client }) => client.deleteSecret(name));
   await noteDeleted(name);
-  done(message, json);
+  done(message, json, { name: splitWireName(name).name });
 }
 
 /** A deleted name stays known as one that was sealed. @param name of one, or all */
@@ -180,10 +253,10 @@ async function noteDeleted(name: WireName | undefined): Promise<void> {
 
 /** `delete_all_secrets` */
 export async function deleteAllSecrets({ yes, json }: Options & { yes?: boolean }): Promise<void> {
-  if (!yes && !(await isConfirmed())) return info('nothing was deleted');
+  if (!yes && !(await isConfirmed())) throw new Declined('nothing was deleted');
   const message = await withConnection(({ client }) => client.deleteAllSecrets());
   await noteDeleted(undefined);
-  done(message, json);
+  done(message, json, null);
 }
 
 /** The path of the file to upload, if one is meant: `--file PATH`, or VALUE with `is_file=True`. */
@@ -196,12 +269,19 @@ function filePath(given: string | undefined, isFile: string | undefined, file: s
   return marked ? given : undefined;
 }
 
-/** @throws InvalidName also for the mark of a file, which `--file` puts there */
+/** @throws InvalidName also for the mark of a file, which `--file` puts there, and for a file that no job could be given as one */
 function userName(key: string, kind: SecretKind): WireName {
   if (splitWireName(key as WireName).kind === 'file') {
     throw new InvalidName('a secret name may not start with "___file___:"; to store a file use --file PATH');
   }
-  return wireName(key, kind);
+  const name = wireName(key, kind);
+  if (kind === 'file' && !isFileName(key)) {
+    throw new InvalidName(
+      `"${key}" cannot be the name of a file in a job's directory: choose one without "/" or "\\", ` +
+        `other than ${SECRETS_FILE} and ${SECRETS_DIRECTORY}`,
+    );
+  }
+  return name;
 }
 
 async function readFile(path: string): Promise<string> {
@@ -217,7 +297,7 @@ async function isConfirmed(): Promise<boolean> {
   return await confirm({ message: 'Delete all your secrets?', default: false }, { output: process.stderr });
 }
 
-function done(message: string, json: boolean | undefined): void {
-  if (json) printJson({ success: true, message: message || 'OK' });
+function done(message: string, json: boolean | undefined, data: unknown): void {
+  if (json) printJson(data);
   else info(message || 'OK');
 }

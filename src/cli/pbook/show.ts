@@ -42,7 +42,7 @@ export async function show(
   return found.tasks;
 }
 
-/** @param words as `show` takes them */
+/** @param words as `show` takes them @throws NotFound when there is none with the ids */
 async function findTasks(words: readonly string[], options: { json?: boolean; long?: boolean }): Promise<FoundTasks> {
   const { plain, named } = keywordArguments(words, SHOW_ARGUMENTS);
   const format = options.json ? 'json' : options.long ? 'long' : parseFormat(named.format ?? 'standard');
@@ -67,13 +67,14 @@ async function findTasks(words: readonly string[], options: { json?: boolean; lo
         ? await tasksWithIds(client, ids, query)
         : await client.listTasks({ ...query, since: daysAgo(days) });
     const chosen = found.filter(({ status }) => state === undefined || isEndedTask(status) === (state === 'fin'));
+    // Also for a program: what is not there is no result.
+    if (ids.length > 0 && found.length === 0) throw new NotFound(`you have no task ${ids.join(', ')}`);
     const tasks = ids.length > 0 ? await Promise.all(chosen.map((task) => withJobs(client, task))) : chosen;
     const elsewhere = ids.length > 0 && format !== 'json' ? await filesElsewhere(client, tasks) : [];
     return { tasks, elsewhere, format, ids, days, limit };
   });
 }
 
-/** @throws NotFound when there is none with the ids */
 function printTasks({ tasks, elsewhere, format, ids, days, limit }: FoundTasks): void {
   if (format === 'json') {
     printJson(tasks);
@@ -82,7 +83,6 @@ function printTasks({ tasks, elsewhere, format, ids, days, limit }: FoundTasks):
   if (ids.length === 0) {
     note(`Showing only max ${limit} tasks in last ${days} days. One can set days=N and limit=M to see more`);
   }
-  if (tasks.length === 0 && ids.length > 0) throw new NotFound(`there is no task ${ids.join(', ')} of yours`);
   process.stdout.write(tasks.length === 0 ? 'No tasks\n' : tasksTable(tasks, { long: format === 'long' }));
   for (const task of tasks) if (task.jobs) showJobs(task, task.jobs);
   for (const file of elsewhere) showPlace(file);

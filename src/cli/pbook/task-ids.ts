@@ -9,7 +9,7 @@ import { fail, UsageError } from '../reporting.ts';
  */
 export function parseIds(words: readonly string[]): number[] {
   const ids = words.flatMap((word) => word.split(',')).filter((word) => word !== '');
-  if (ids.length === 0) throw new UsageError('which task? Give its jediTaskID; "pbook show" lists them');
+  if (ids.length === 0) throw new UsageError('no task is named: give its jediTaskID; "pbook show" lists them');
   return ids.map(parseId);
 }
 
@@ -33,7 +33,7 @@ export async function taskIdsOf(client: TaskCalls, ids: readonly number[]): Prom
     ids.map(async (id) => {
       if (!isRequestId(id)) return [id];
       const tasks = await client.listTasks({ filters: { reqID: String(id) } });
-      if (tasks.length === 0) fail(`there is no task with the request id ${id}`);
+      if (tasks.length === 0) fail(`you have no task with the request id ${id}`);
       return tasks.map((task) => task.jediTaskID);
     }),
   );

@@ -1,22 +1,37 @@
 import type { Client } from '../../client/client.ts';
 import { Refused } from '../../protocol/errors.ts';
+import { KILL_GRACE_SECONDS, KILL_POLL_SECONDS } from '../../protocol/limits.ts';
 import { withConnection } from '../command.ts';
-import { fail, info } from '../reporting.ts';
+import { fail, info, printJson } from '../reporting.ts';
 import { parseIds, taskIdsOf } from './task-ids.ts';
 
-/** Like the two below: answers for each task whether it was told so. */
-export async function kill(words: readonly string[]): Promise<boolean[]> {
-  return await forEachTask(words, KILL);
+interface Options {
+  json?: boolean;
+}
+
+/** The server's answer about one task. */
+export interface TaskResult {
+  jediTaskID: number;
+  success: boolean;
+  message: string;
+}
+
+/** Like the two below: answers for each task how it went. */
+export async function kill(words: readonly string[], options: Options = {}): Promise<TaskResult[]> {
+  return await forEachTask(words, KILL, options);
 }
 
 /** `finish ID... [soft=True]` */
-export async function finish(words: readonly string[], { soft = false }: { soft?: boolean }): Promise<boolean[]> {
+export async function finish(
+  words: readonly string[],
+  { soft = false, ...options }: { soft?: boolean } & Options,
+): Promise<TaskResult[]> {
   const work = { ...FINISH, ask: (client: Client, id: number) => client.finishTask(id, { soft }) };
-  return await forEachTask(words, work);
+  return await forEachTask(words, work, options);
 }
 
-export async function retry(words: readonly string[]): Promise<boolean[]> {
-  return await forEachTask(words, RETRY);
+export async function retry(words: readonly string[], options: Options = {}): Promise<TaskResult[]> {
+  return await forEachTask(words, RETRY, options);
 }
 
 /** The acts on a task, in the words that PanDA's pbook prints. */
@@ -30,7 +45,8 @@ interface TaskWork {
 const KILL: TaskWork = {
   ask: (client, id) => client.killTask(id),
   before: 'Sending killTask command ...',
-  done: (id) => `Done, jediTaskID=${id} will be killed within the next 30 min`,
+  done: (id) =>
+    `Done, jediTaskID=${id} will be killed within ${KILL_POLL_SECONDS + KILL_GRACE_SECONDS} seconds, on a pilot of PanDA's own within 30 min`,
   failed: (id) => `Failed to kill jediTaskID=${id}`,
 };
 const FINISH = {
@@ -44,23 +60,39 @@ const RETRY: TaskWork = {
 };
 
 /** Does it to all of them, also when one is refused, and says of each how it went. */
-async function forEachTask(words: readonly string[], { ask, before, done, failed }: TaskWork): Promise<boolean[]> {
+async function forEachTask(
+  words: readonly string[],
+  { ask, before, done, failed }: TaskWork,
+  { json = false }: Options,
+): Promise<TaskResult[]> {
   const ids = parseIds(words);
-  return await withConnection(async ({ client }) => {
-    const results: boolean[] = [];
+  const say = json ? () => {} : info;
+  const results = await withConnection(async ({ client }) => {
+    const answers: TaskResult[] = [];
     for (const id of await taskIdsOf(client, ids)) {
-      if (before) info(before);
+      if (before) say(before);
       try {
-        info((await ask(client, id)) || 'OK');
-        if (done) info(done(id));
-        results.push(true);
+        const message = (await ask(client, id)) || 'OK';
+        say(message);
+        if (done) say(done(id));
+        answers.push({ jediTaskID: id, success: true, message });
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
         fail(error.message);
         fail(failed(id));
-        results.push(false);
+        answers.push({ jediTaskID: id, success: false, message: error.message });
       }
     }
-    return results;
+    return answers;
   });
+  if (json) {
+    const refused = results.find(({ success }) => !success);
+    printJson(results, { success: isDone(results), ...(refused && { message: refused.message }) });
+  }
+  return results;
+}
+
+/** True when there were tasks, and each was told so. */
+export function isDone(results: readonly TaskResult[]): boolean {
+  return results.length > 0 && results.every(({ success }) => success);
 }

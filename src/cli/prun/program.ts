@@ -4,6 +4,8 @@ import { MAX_ASKED_MEGABYTES, MAX_JOBS_PER_TASK, MAX_MAX_ATTEMPTS, MAX_WALLTIME_
 import { parseSecretForms, SECRET_FORMS, type SecretForm } from '../../protocol/secret-forms.ts';
 import { VERSION } from '../../protocol/version.ts';
 import type { Program } from '../command.ts';
+import { parseDuration } from '../duration.ts';
+import { addNotes, fitHelp, type Note } from '../help-notes.ts';
 import { UsageError } from '../reporting.ts';
 
 /** A command line as {@link createPrun} reads it. */
@@ -26,6 +28,8 @@ export interface PrunOptions {
   allowSecretInCommand?: boolean;
   yes?: boolean;
   wait?: boolean;
+  /** Seconds. */
+  timeout?: number;
   json?: boolean;
 }
 
@@ -34,7 +38,7 @@ export function createPrun(
   run: (options: PrunOptions, args: readonly string[]) => Promise<void>,
   args: readonly string[],
 ): Program {
-  const command = new Command('prun')
+  const command = addNotes(fitHelp(new Command('prun')), ...NOTES)
     .description('Packs the current directory and submits a task that runs a command in it.')
     .usage('--exec COMMAND --outDS user.NICKNAME.NAME [options]')
     .version(VERSION, '--version', 'print the version')
@@ -77,29 +81,28 @@ export function createPrun(
     )
     .option('--yes', 'do not ask, only warn, where files hold values of your secrets')
     .option('--wait', 'wait for the task to end; exit status 0 only when every job finished')
+    .option('--timeout <time>', 'give the waiting up after so long: 90s, 30m, 12h, 7d; exit status 124', parseDuration)
     .option('--json', 'print the result for a program to read')
     .addOption(new Option('--bexec <command>').hideHelp().argParser(refuseBuild))
     .allowExcessArguments(false)
-    .addHelpText('after', HELP)
     .action(({ exec, outDS, ...options }: Partial<PrunOptions> & { nJobs: number }) => {
       // Looked at here, after commander has named options that it does not know: --outds, say.
-      if (!exec?.trim()) throw new UsageError('what shall run? Give --exec "COMMAND"');
-      if (!outDS) throw new UsageError('how shall it be called? Give --outDS user.NICKNAME.SOMETHING');
+      if (!exec?.trim()) throw new UsageError('--exec is missing: the command that each job runs');
+      if (!outDS) throw new UsageError('--outDS is missing: the name of the task, user.NICKNAME.SOMETHING');
       if (options.secretsAs && !options.useSecrets) throw new UsageError('--secretsAs goes with --useSecrets');
       if (options.leakedOutputs && !options.useSecrets) throw new UsageError('--leakedOutputs goes with --useSecrets');
+      if (options.timeout !== undefined && !options.wait) throw new UsageError('--timeout goes with --wait');
       return run({ exec, outDS, ...options }, args);
     });
   return { command };
 }
 
-const HELP = `
-The current directory is what a job starts in: at most 10 MB packed, without .git,
-node_modules and what a .prunignore in it names (the rules of a .gitignore). Files in
-which programs keep credentials are left out and named; your login is never packed.
-
-  prun --exec "python3 my_job.py %RNDM:1" --outDS user.adoe.test1 --outputs out.txt --nJobs 3 --useSecrets
-
-"pbook help" tells how the server and your token are found.`;
+const NOTES: readonly Note[] = [
+  'The current directory is what a job starts in: at most 10 MB packed, without .git, node_modules and what a .prunignore in it ' +
+    'names (the rules of a .gitignore). Files in which programs keep credentials are left out and named; your login is never packed.',
+  '  prun --exec "python3 my_job.py %RNDM:1" --outDS user.adoe.test1 \\\n    --outputs out.txt --nJobs 3 --useSecrets',
+  '"pbook help" tells how the server and your token are found.',
+];
 
 function list(text: string, before: string[] | true = []): string[] {
   const items = text.split(',').map((item) => item.trim());

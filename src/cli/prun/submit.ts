@@ -1,6 +1,6 @@
 import { submitDirectory } from '../../client/submission.ts';
 import { withConnection } from '../command.ts';
-import { EXIT_REFUSED, info, note, printJson, warn } from '../reporting.ts';
+import { Declined, info, printJson, warn } from '../reporting.ts';
 import { type OwnSecrets, ownSecrets } from './own-secrets.ts';
 import type { PrunOptions } from './program.ts';
 
@@ -23,8 +23,7 @@ export async function submit(options: PrunOptions, args: readonly string[]): Pro
   const ask = !options.yes && process.stdin.isTTY && process.stderr.isTTY;
   const directory = process.cwd();
   const submitted = await withConnection(async (connection) => {
-    const secrets = await ownSecrets(connection.client);
-    if (secrets) await checkOptions(options, secrets);
+    let secrets: OwnSecrets | undefined;
     return await submitDirectory(
       { ...connection, vo: options.vo ?? connection.vo },
       {
@@ -44,21 +43,26 @@ export async function submit(options: PrunOptions, args: readonly string[]): Pro
         directory,
         exclude: excludeFile,
         include: includeFile,
+        async prepare() {
+          secrets = await ownSecrets(connection.client);
+          if (secrets) await checkOptions(options, secrets);
+        },
         examine: async (paths) =>
           !secrets || (await (await sandboxCheck()).checkSandbox(secrets, directory, paths, { ask })),
       },
       { step: json ? () => {} : info, warning: warn },
     );
   });
-  if (!submitted) {
-    note('nothing was submitted');
-    process.exitCode = EXIT_REFUSED;
-    return;
-  }
+  if (!submitted) throw new Declined('nothing was submitted');
   const { taskId, message, sandbox } = submitted;
   if (!json) info(message || `succeeded. new jediTaskID=${taskId}`);
-  const ended = options.wait ? await (await import('./wait.ts')).waitForTask(taskId, { json }) : undefined;
-  if (json) printJson({ jediTaskID: taskId, message, sandbox, ...ended });
+  const { wait, timeout } = options;
+  const ended = wait ? await (await import('./wait.ts')).waitForTask(taskId, { json, timeout }) : undefined;
+  if (json) {
+    const failed = ended !== undefined && ended.status !== 'done';
+    const outcome = { success: !failed, message: failed ? `the task is ${ended.status}` : message || 'OK' };
+    printJson({ jediTaskID: taskId, sandbox, ...ended }, outcome);
+  }
 }
 
 /** Both are loaded only for a user with secrets. */

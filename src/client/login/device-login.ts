@@ -60,11 +60,21 @@ async function whileReachable<T>(signal: AbortSignal, poll: () => Promise<T>): P
     try {
       return await poll();
     } catch (error) {
-      if (signal.aborted) throw new Unauthenticated('the code has ended before somebody confirmed it: log in again');
+      if (signal.aborted) throw new Unauthenticated('nobody confirmed the code in time: log in again');
+      if (isUsedUp(error)) throw new Unauthenticated(USED_ELSEWHERE);
       if (!isUnavailable(error)) throw error;
     }
   }
 }
+
+/** The issuer gave the tokens of this login away already (RFC 6749, 5.2). */
+function isUsedUp(error: unknown): boolean {
+  return error instanceof Error && 'error' in error && error.error === 'invalid_grant';
+}
+
+const USED_ELSEWHERE =
+  'the code of this login was used by another program, and you are not logged in here: end what you do not know with "pbook logins" ' +
+  'after you have logged in again';
 
 function isUnavailable(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) if (cause instanceof Unavailable) return true;

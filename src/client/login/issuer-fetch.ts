@@ -17,9 +17,12 @@ const MAX_ANSWER_BYTES = 1024 * 1024;
  *
  * Throws Misconfigured for plain http to another machine, which would show the login to the network, and Unavailable.
  */
-export function createIssuerFetch(trust: Partial<TlsTrust>): { fetch: CustomFetch; close(): void } {
+export function createIssuerFetch(
+  trust: Partial<TlsTrust>,
+  onSilence?: (origin: string) => void,
+): { fetch: CustomFetch; close(): void } {
   // Nothing is sent to the server of `url`, a name that nobody has (RFC 2606), and nobody's token to others.
-  const requester = createRequester({ url: 'https://nobody.invalid', vo: '', ...trust });
+  const requester = createRequester({ url: 'https://nobody.invalid', vo: '', ...trust, onSilence });
 
   return {
     async fetch(address, { method, headers, body, signal }) {

@@ -11,6 +11,8 @@ export interface LoginServer {
   /** The VO, with its role if any. */
   vo: string;
   trust: Partial<TlsTrust>;
+  /** Told of a server, or an issuer, that is silent (`ConnectionOptions`). */
+  onSilence?: (origin: string) => void;
 }
 
 /** An issuer that was found, and this client of it. */
@@ -30,7 +32,7 @@ export interface Issuer {
  * @throws {Unauthenticated} when the issuer refuses
  */
 export async function withIssuer<T>(server: LoginServer, work: (issuer: Issuer) => Promise<T>): Promise<T> {
-  const { fetch, close } = createIssuerFetch(server.trust);
+  const { fetch, close } = createIssuerFetch(server.trust, server.onSilence);
   try {
     const { clientId, clientSecret, address, audience } = await fetchAuthConfig(server, fetch);
     const openid = await import('openid-client');
@@ -102,6 +104,6 @@ function explained(error: unknown): unknown {
 
 const REFUSALS: Record<string, string> = {
   access_denied: 'the login was cancelled in the browser',
-  expired_token: 'the code has ended before somebody confirmed it: log in again with "pbook login"',
+  expired_token: 'nobody confirmed the code in time: log in again with "pbook login"',
   invalid_grant: 'your login has ended: log in again with "pbook login"',
 };

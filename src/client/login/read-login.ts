@@ -36,7 +36,7 @@ export async function readLogin(file: string, now: number): Promise<FoundLogin |
     throw new Unauthenticated(`${file} cannot be read (${reason})`);
   }
   const login = parseLogin(text);
-  if (!login) throw new Unauthenticated(`${file} holds no id_token; log in anew with "pbook login"`);
+  if (!login) throw new Unauthenticated(`${file} holds no id_token; log in again with "pbook login"`);
   return { login, secondsLeft: secondsLeft(login.id_token, writtenAt, now) };
 }
 

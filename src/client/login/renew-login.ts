@@ -18,7 +18,7 @@ import { writeLogin } from './write-login.ts';
 export async function renewLogin(file: string, server: LoginServer, clock: () => number): Promise<string> {
   return withLockFile(`${file}.lock`, async () => {
     const found = await readLogin(file, clock());
-    if (!found) throw new Unauthenticated('you have logged out meanwhile; log in with "pbook login"');
+    if (!found) throw new Unauthenticated('you were logged out meanwhile: log in again with "pbook login"');
     if (found.secondsLeft > RENEWAL_SECONDS) return found.login.id_token;
     const renewed = await refresh(found.login, server, file, clock);
     return renewed.id_token;

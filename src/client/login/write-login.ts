@@ -19,7 +19,7 @@ export async function writeLogin(file: string, login: StoredLogin): Promise<void
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code;
     throw new Misconfigured(
-      `the login cannot be kept in ${file} (${reason}): is its folder yours? PANDA_CONFIG_ROOT names it`,
+      `the login cannot be kept in ${file} (${reason}): check that its folder is yours; PANDA_CONFIG_ROOT names it`,
     );
   }
 }

@@ -174,7 +174,7 @@ async function pendingInteraction(provider: Provider, interaction: Interaction):
       }
       return finish({ consent: { grantId: await grant.save() } });
     },
-    cancelled: () => finish({ error: 'access_denied', error_description: 'the person said no' }),
+    cancelled: () => finish({ error: 'access_denied', error_description: 'the login was declined' }),
   };
 
   function newGrant() {

@@ -52,7 +52,7 @@ export const changePassword = call({
   panda: false,
   summary: "Changes the caller's password. That ends all logins and makes all tokens void.",
   parameters: Type.Object({
-    current: Type.String({ description: 'the present password' }),
+    current: Type.String({ description: 'the password as it is now' }),
     password: Type.String({ description: 'the new one' }),
   }),
   answer: Nothing,

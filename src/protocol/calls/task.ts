@@ -27,6 +27,20 @@ const LISTED = {
   site: orNull(Type.String(), { description: 'the queue that it was submitted for; null for any' }),
 };
 
+export const checkSite = call({
+  path: 'task/check_site',
+  http: 'GET',
+  panda: false,
+  summary: 'Refuses a queue that a submission would be refused for, and tells if somebody serves it.',
+  parameters: Type.Object({ site: Type.Optional(Type.String({ description: 'a queue; any when it is left out' })) }),
+  answer: Type.Object({
+    pilots: Type.Integer({
+      description: "pilots that joined it and are active; PanDA's own, which do not join, are not counted",
+    }),
+    running: Type.Integer({ description: 'attempts that run there' }),
+  }),
+});
+
 /** A task as PanDA's `pbook` prints it. */
 export type ListedTask = Data<typeof ListedTask>;
 const ListedTask = Type.Object(LISTED);

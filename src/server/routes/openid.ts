@@ -48,7 +48,7 @@ function authConfigRoute(app: FastifyInstance, { authConfig }: LoginRooms): void
     return reply
       .code(404)
       .type('application/json')
-      .send(JSON.stringify(refused('nobody logs in here for this VO: check PANDA_AUTH_VO')));
+      .send(JSON.stringify(refused('this server has no login for this VO: check PANDA_AUTH_VO')));
   });
 }
 

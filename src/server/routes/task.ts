@@ -17,8 +17,16 @@ const DONE = 0;
 /** Done with other parameters than before. */
 const TAKEN_UP_AGAIN = 3;
 
+/** The rooms that these calls work on. */
+export interface TaskRooms {
+  jobs: Jobs;
+  vault: Vault;
+  /** The number of pilots that joined a queue, or any, and are active. */
+  activePilots(queue: string | null): Promise<number>;
+}
+
 /** A user's tasks. */
-export function taskRoutes(app: FastifyInstance, { jobs, vault }: { jobs: Jobs; vault: Vault }): void {
+export function taskRoutes(app: FastifyInstance, { jobs, vault, activePilots }: TaskRooms): void {
   route(app, calls.submitTask, async ({ task_parameters: parameters }, request) => {
     const owner = ownerOf(request);
     const task = parseTaskParameters(parameters);
@@ -30,6 +38,11 @@ export function taskRoutes(app: FastifyInstance, { jobs, vault }: { jobs: Jobs; 
       if (error instanceof AlreadyExists) return refused(error.message, DUPLICATE_NAME);
       throw error;
     }
+  });
+
+  route(app, calls.checkSite, async ({ site = null }) => {
+    const [{ running }, pilots] = await Promise.all([jobs.checkSite(site), activePilots(site)]);
+    return succeeded({ running, pilots });
   });
 
   route(app, calls.getTaskStatus, async ({ task_id: taskId }, request) =>

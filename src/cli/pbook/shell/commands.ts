@@ -1,3 +1,5 @@
+import type { TaskResult } from '../tasks.ts';
+
 type Given = Record<string, unknown>;
 
 /** Prints as on the command line, and answers what a program needs of it. */
@@ -21,7 +23,7 @@ export const COMMANDS: Record<string, Command> = {
   },
   get_secret: async ({ key }) => await (await secrets()).findSecret(String(key)),
   list_secrets: async ({ full, names }) =>
-    await (await secrets()).listSecrets([], { full: full === true, names: names === true }),
+    await (await secrets()).listSecrets([], { full: full === true, hidden: names === true }),
   delete_secret: async ({ key, id }) =>
     await (await secrets()).deleteSecret([id === undefined ? String(key) : `id=${id}`], {}),
   // As in PanDA's pbook, who types it at the prompt is not asked again.
@@ -32,9 +34,9 @@ export const COMMANDS: Record<string, Command> = {
   secret_versions: async ({ key }) => await (await records()).secretVersions([String(key)], {}),
   restore_secret: async ({ key, version }) => await (await records()).restoreSecret([String(key), String(version)], {}),
   show: async ({ words }) => await (await import('../show.ts')).show(words as string[], {}),
-  kill: async ({ ids }) => await (await tasks()).kill(wordsOf(ids)),
-  finish: async ({ ids, soft }) => await (await tasks()).finish(wordsOf(ids), { soft: soft === true }),
-  retry: async ({ ids }) => await (await tasks()).retry(wordsOf(ids)),
+  kill: async ({ ids }) => told(await (await tasks()).kill(wordsOf(ids))),
+  finish: async ({ ids, soft }) => told(await (await tasks()).finish(wordsOf(ids), { soft: soft === true })),
+  retry: async ({ ids }) => told(await (await tasks()).retry(wordsOf(ids))),
   logs: async ({ id, follow }) => await (await results()).logs(String(id), { follow: follow === true }),
   get_outputs: async ({ id, dir, force }) =>
     await (await results()).getOutputs(String(id), { dir: String(dir), force: force === true }),
@@ -44,6 +46,11 @@ export const COMMANDS: Record<string, Command> = {
   whoami: async () => await (await logins()).whoAmI({}),
   secret_names: async () => await (await import('../completion.ts')).secretNames(),
 };
+
+/** PanDA's functions answer truth values. */
+function told(results: readonly TaskResult[]): boolean[] {
+  return results.map(({ success }) => success);
+}
 
 function wordsOf(ids: unknown): string[] {
   return (ids as number[]).map(String);
