@@ -57,15 +57,15 @@ export function percentDecoded(text: string): string {
 function authorization(text: string): Field[] {
   const fields: Field[] = [];
   for (const [, value = ''] of text.matchAll(
-    /\b(?:Bearer|Basic|Token|ApiKey|Api-Key|Splunk|GenieKey|Digest)\s+([\w+/=.~:!$-]{6,})/gi,
+    /\b(?:Bearer|Basic|Token|ApiKey|Api-Key|Splunk|GenieKey|Digest)[ \t]+([\w+/=.~:!$-]{6,})/gi,
   )) {
     const isSure =
-      /^(?:(?:proxy-)?authorization\s*:\s*)?\w[\w-]*\s+\S+$/i.test(text.trim()) || !/^[a-z]+[.:,]?$/i.test(value);
+      /^(?:(?:proxy-)?authorization\s*:\s*)?\w[\w-]*[ \t]+\S+$/i.test(text.trim()) || !/^[a-z]+[.:,]?$/i.test(value);
     if (isSure) fields.push(namedField('authorization', value));
   }
   // In a header, an option of curl or a field, the scheme may be any word, and the value too.
   for (const [, value = ''] of text.matchAll(
-    /\bauthorization["']?\s{0,3}[:=]\s{0,3}["']?[a-z][\w-]{2,30}\s{1,3}([\w+/=.~:!$-]{6,})(?=["'`\r\n]|\s*$)/gi,
+    /\bauthorization["']?\s{0,3}[:=]\s{0,3}["']?[a-z][\w-]{2,30}[ \t]{1,3}([\w+/=.~:!$-]{6,})(?=["'`\r\n]|\s*$)/gi,
   )) {
     fields.push(namedField('authorization', value));
   }

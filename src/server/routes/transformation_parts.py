@@ -508,13 +508,13 @@ def read_addresses(text):
              for password in re.findall(r'''(?:^|[\s:"'])[\w$#.]+/([^\s/@"']+)@(?=//|[\w.-]+[:/]|[\w.-]+\Z)''', text)]
     for match in re.finditer(r'''[A-Za-z][A-Za-z0-9+.-]{1,30}://((?:(?![,;|][A-Za-z][A-Za-z0-9+.-]{1,30}://)[^\s"'<>`\\])+)''', text):
         found += read_address(match.group(1))
-    schemes = r'\b(?:Bearer|Basic|Token|ApiKey|Api-Key|Splunk|GenieKey|Digest)\s+([\w+/=.~:!$-]{6,})'
-    is_header = re.match(r'(?:(?:proxy-)?authorization\s*:\s*)?\w[\w-]*\s+\S+\Z', text.strip(), re.I)
+    schemes = r'\b(?:Bearer|Basic|Token|ApiKey|Api-Key|Splunk|GenieKey|Digest)[ \t]+([\w+/=.~:!$-]{6,})'
+    is_header = re.match(r'(?:(?:proxy-)?authorization\s*:\s*)?\w[\w-]*[ \t]+\S+\Z', text.strip(), re.I)
     for value in re.findall(schemes, text, re.I):
         if is_header or not re.match(r'[a-z]+[.:,]?\Z', value, re.I):
             found.append(field('authorization', value))
     # In a header, an option of curl or a field, the scheme may be any word, and the value too.
-    for value in re.findall(r'''\bauthorization["']?\s{0,3}[:=]\s{0,3}["']?[a-z][\w-]{2,30}\s{1,3}'''
+    for value in re.findall(r'''\bauthorization["']?\s{0,3}[:=]\s{0,3}["']?[a-z][\w-]{2,30}[ \t]{1,3}'''
                             r'''([\w+/=.~:!$-]{6,})(?=["'`\r\n]|\s*\Z)''', text, re.I):
         found.append(field('authorization', value))
     return found
