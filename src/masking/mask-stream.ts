@@ -15,7 +15,8 @@ const MASK = Buffer.from('***');
 export interface MaskStream {
   /**
    * Takes the next bytes of the stream and returns those that may be shown now, masked: all but the tail that may still
-   * become a secret. A finished line is never held back. They come in pieces, in order, which may share memory with `chunk`.
+   * become a secret. A finished line is held back only where a secret may go on in the next: one of several lines, in a block or in a
+   * dump. They come in pieces, in order, which may share memory with `chunk`.
    */
   write(chunk: Uint8Array): Uint8Array[];
   /** The held tail, when nothing more comes. The stream may then be used anew. */

@@ -35,17 +35,22 @@ export function createMasker(secrets: Iterable<NamedSecret>): Masker {
   return { stream: () => createMaskStream(automaton, filter, lined), unmaskable, partlyMasked };
 }
 
-/** A new stream of `masker` as a part of a `node:stream` pipeline. */
+/**
+ * A new stream of `masker` as a part of a `node:stream` pipeline. The lines of a chunk go on together: in a log with several streams those of
+ * another do not come between them.
+ */
 export function maskTransform(masker: Masker): Transform {
   const stream = masker.stream();
   return new Transform({
     transform(chunk: Uint8Array, _encoding, done) {
-      for (const piece of stream.write(chunk)) this.push(piece);
-      done();
+      done(null, joined(stream.write(chunk)));
     },
     flush(done) {
-      for (const piece of stream.end()) this.push(piece);
-      done();
+      done(null, joined(stream.end()));
     },
   });
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array | undefined {
+  return pieces.length > 1 ? Buffer.concat(pieces) : pieces[0];
 }

@@ -124,6 +124,12 @@ test('the stream adapter masks a pipeline', async () => {
   assert.equal(text(await buffer(source.pipe(maskTransform(maskerOf('correct-horse'))))), 'a *** correct-');
 });
 
+test('the stream adapter gives on what it shows of a chunk in one piece, between which nothing of another stream can come', async () => {
+  const source = Readable.from([Buffer.from('1 correct-horse\n2 correct-horse\n3\n')]);
+  const pieces = await Array.fromAsync(source.pipe(maskTransform(maskerOf('correct-horse'))) as AsyncIterable<Buffer>);
+  assert.deepEqual(pieces.map(text), ['1 ***\n2 ***\n3\n']);
+});
+
 test('the masker names the secrets that it cannot mask', () => {
   const masker = createMasker([secret('LONG', 'correct-horse'), secret('SHORT', 'abc'), secret('FLAG', '[true, {}]')]);
   assert.deepEqual(masker.unmaskable, ['SHORT', 'FLAG']);
