@@ -43,6 +43,22 @@ test('with hold such outputs stay here, and the job finishes', async (t) => {
   );
 });
 
+test('an output that is not searched to its end is brought back with a note, or held back, or fails the job', async (t) => {
+  const nest = 'echo fine > a; for each in 1 2 3 4 5 6 7; do gzip -c a > b; mv b a; done';
+  for (const leakedOutputs of ['warn', 'hold', 'fail'] as const) {
+    await t.test(leakedOutputs, async (t) => {
+      const { panda, run, log } = await pilotFor(t);
+      panda.add({ command: nest, outputs: { a: 'u.a' }, secrets: { MY_SECRET: VALUE }, leakedOutputs });
+      assert.equal(await run(), 1);
+      const end = await panda.reported(leakedOutputs === 'fail' ? 'failed' : 'finished');
+      assert.match(log(), /the output "a" is too large to be searched for secrets/);
+      if (leakedOutputs !== 'warn') assert.match(String(end['pilot_error_diag']), /"a" is too large to be searched/);
+      const isUploaded = [...panda.uploads.keys()].some((key) => key.startsWith('output/'));
+      assert.equal(isUploaded, leakedOutputs === 'warn');
+    });
+  }
+});
+
 test('with fail the job fails with that reason, and brings no output back', async (t) => {
   const { panda, run } = await pilotFor(t);
   panda.add({ ...JOB, leakedOutputs: 'fail' });
