@@ -2,6 +2,7 @@ import type { Client } from '../client/client.ts';
 import { splitWireName, type WireName } from '../protocol/names.ts';
 import { SEALED_REFUSALS } from '../protocol/sealed-refusal.ts';
 import { isSealedValue } from '../protocol/sealed-value.ts';
+import type { OwnKeys } from '../sealed/own-keys.ts';
 import type { OwnSecret } from '../sealed/own-secrets.ts';
 import { ownKeys } from './own-keys.ts';
 
@@ -9,12 +10,14 @@ import { ownKeys } from './own-keys.ts';
  * The user's secrets, sealed ones opened.
  *
  * @param remark is told what the server says of damaged ones
+ * @param keys what they are opened with; the user's on this device when left out
  */
 export async function readOwnSecrets(
   client: Client,
   { names, remark }: { names?: readonly WireName[]; remark?: (text: string) => void } = {},
+  keys: Promise<OwnKeys | undefined> = ownKeys(),
 ): Promise<OwnSecret[]> {
-  const [values, own] = await Promise.all([client.getSecrets(names, remark), ownKeys()]);
+  const [values, own] = await Promise.all([client.getSecrets(names, remark), keys]);
   const isPlain = [...values.values()].every((value) => !isSealedValue(value.reveal()));
   if (!own && isPlain) return [...values].map(([name, value]) => ({ name, value }));
   const { openOwnSecrets } = await import('../sealed/own-secrets.ts');

@@ -1,12 +1,13 @@
+import { createHash } from 'node:crypto';
 import { Unauthenticated, UnknownCall } from '../protocol/errors.ts';
-import { SECRETS_FILE } from '../protocol/names.ts';
+import { SECRETS_FILE, type WireName } from '../protocol/names.ts';
 import { shownText } from '../protocol/text.ts';
 import type { Client } from './client.ts';
 import type { Connection } from './connect.ts';
 import { type LeftOut, type PackRules, packDirectory } from './pack.ts';
 import type { StoredSandbox } from './sandboxes.ts';
 import { buildTaskParameters, checkOutDataset, type TaskOptions } from './task-parameters.ts';
-import { checkSecrets, type WantedSecrets } from './task-secrets.ts';
+import { checkForms, checkSecrets, type WantedSecrets } from './task-secrets.ts';
 import { unprovenClaims } from './unproven-claims.ts';
 
 export interface SubmissionOptions extends Omit<TaskOptions, 'secretNames'>, WantedSecrets {
@@ -16,10 +17,24 @@ export interface SubmissionOptions extends Omit<TaskOptions, 'secretNames'>, Wan
   exclude: readonly string[];
   /** Patterns of credentials that are to be in it all the same. */
   include?: readonly string[];
-  /** Called when the options make sense, before anything is sent. @throws to end the submission */
-  prepare?: (() => Promise<void>) | undefined;
+  /**
+   * Called when the options make sense, before anything is sent; answers who signs, for a task whose secrets are sealed. @throws to end
+   * the submission
+   */
+  prepare?: (() => Promise<TaskSigner | undefined>) | undefined;
   /** Looks at what was packed, paths relative to the directory, before it is sent; answers whether to go on. */
   examine?: ((paths: readonly string[]) => Promise<boolean>) | undefined;
+}
+
+/** A user who signs for the jobs of a task, because its secrets are sealed. */
+export interface TaskSigner {
+  /** All the secrets that its jobs get. */
+  names: readonly WireName[];
+  /**
+   * @param task its number @param parameters as they are sent @param sandboxSha256 hex
+   * @returns the grant
+   */
+  sign(task: { task: number; parameters: Record<string, unknown>; sandboxSha256: string }): Promise<string>;
 }
 
 /** A submission tells its steps and warnings while it goes on. */
@@ -43,15 +58,27 @@ export async function submitDirectory(
   checkOutDataset(options.outDataset, nicknameOf(await token()));
   const plainVo = vo.split(/[.:]/, 1)[0] ?? vo;
   buildTaskParameters(options, plainVo, { origin: client.origin, fileName: 'jobO.tar.gz' });
-  await options.prepare?.();
+  const signer = await options.prepare?.();
   if (options.site !== undefined) await checkSite(client, options.site);
-  const { names, files } = await checkSecrets(client, options, progress.warning);
-  const task: TaskOptions = { ...options, secretNames: names };
+  const { names, files } = signer
+    ? checkForms(signer.names, options, progress.warning)
+    : await checkSecrets(client, options, progress.warning);
+  const task: TaskOptions = { ...options, secretNames: names, sealed: signer !== undefined };
+  const parameters = buildTaskParameters(task, plainVo, { origin: client.origin, fileName: 'jobO.tar.gz' });
+  // One that is never sent, or a task that cannot be signed for would be known as such only when it is held.
+  await signer?.sign({ task: 1, parameters, sandboxSha256: '0'.repeat(64) });
 
-  const sandbox = await storeDirectory(client, { ...options, own: ownFiles }, files, progress);
+  const sandbox = await storeDirectory(
+    client,
+    { ...options, own: ownFiles, signed: signer !== undefined },
+    files,
+    progress,
+  );
   if (!sandbox) return undefined;
   progress.step(`submit ${task.outDataset.replace(/\/?$/, '/')}`);
-  const { taskId, message } = await client.submitTask(buildTaskParameters(task, plainVo, sandbox));
+  const sent = buildTaskParameters(task, plainVo, sandbox);
+  const { taskId, message } = await client.submitTask(sent);
+  if (signer) await grant(client, signer, { task: taskId, parameters: sent, sandboxSha256: sandbox.sha256 }, progress);
   return { taskId, message, sandbox: sandbox.fileName };
 }
 
@@ -64,12 +91,27 @@ async function checkSite(client: Client, site: string): Promise<void> {
   }
 }
 
+async function grant(
+  client: Client,
+  signer: TaskSigner,
+  task: Parameters<TaskSigner['sign']>[0],
+  { step, warning }: Progress,
+): Promise<void> {
+  try {
+    step(`sign for task ${task.task}`);
+    await client.grantTask(task.task, await signer.sign(task));
+  } catch (error) {
+    warning(`task ${task.task} has no grant, and starts nothing: "pbook kill ${task.task}" ends it; then submit again`);
+    throw error;
+  }
+}
+
 async function storeDirectory(
   client: Client,
-  options: SubmissionOptions & PackRules,
+  { signed, ...options }: SubmissionOptions & PackRules & { signed: boolean },
   fileSecrets: readonly string[],
   progress: Progress,
-): Promise<StoredSandbox | undefined> {
+): Promise<(StoredSandbox & { sha256: string }) | undefined> {
   progress.step(`gathering files under ${options.directory}`);
   const packed = await packDirectory(options.directory, options);
   tellLeftOut(packed.leftOut, progress);
@@ -79,14 +121,17 @@ async function storeDirectory(
     progress.warning(`${name} in this directory has the name of ${namesake}: jobs find the secret there, not this`);
   }
   if (options.examine && !(await options.examine(packed.paths))) return undefined;
+  const sha256 = createHash('sha256').update(packed.archive).digest('hex');
   const known = await client.findSandbox(packed.archive.length, packed.checksum);
-  if (known) {
+  // No server chooses where the nodes fetch the sandbox of a task that its user signs for.
+  if (known && (!signed || known.origin === client.origin)) {
     progress.step('the sandbox is on the server already');
-    return known;
+    return { ...known, sha256 };
   }
   const files = `${packed.paths.length} ${packed.paths.length === 1 ? 'file' : 'files'}`;
   progress.step(`upload sandbox (${files}, ${packed.archive.length} bytes)`);
-  return await client.uploadSandbox(`jobO.${crypto.randomUUID()}.tar.gz`, packed.archive);
+  const stored = await client.uploadSandbox(`jobO.${crypto.randomUUID()}.tar.gz`, packed.archive);
+  return { ...stored, sha256 };
 }
 
 /** So many of what the user's own patterns name are named. */

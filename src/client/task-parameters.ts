@@ -21,6 +21,8 @@ export interface TaskOptions {
   useSecrets: boolean;
   /** The only secrets that the jobs get; all of them when left out. */
   secretNames?: readonly WireName[] | undefined;
+  /** They are sealed: the task waits for its grant. */
+  sealed?: boolean;
   /** In which forms jobs find them; in every one when left out. */
   secretForms?: readonly SecretForm[] | undefined;
   /** The treatment of outputs that hold secrets; `warn` when left out. */
@@ -68,6 +70,7 @@ export function buildTaskParameters(options: TaskOptions, vo: string, sandbox: S
     ...(options.memory === undefined ? {} : { ramCount: options.memory, ramCountUnit: 'MBPerCore' }),
     ...(options.useSecrets ? { useSecrets: true } : {}),
     ...(options.secretNames === undefined ? {} : { secretNames: options.secretNames }),
+    ...(options.sealed ? { sealed: true } : {}),
     ...(options.secretForms === undefined ? {} : { secretsAs: options.secretForms }),
     ...(options.leakedOutputs === undefined ? {} : { leakedOutputs: options.leakedOutputs }),
     sourceURL: sandbox.origin,

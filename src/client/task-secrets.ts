@@ -1,7 +1,7 @@
 import type { ListedSecret } from '../protocol/calls/creds.ts';
 import { InvalidArgument, UnknownCall } from '../protocol/errors.ts';
 import type { LeakedOutputs } from '../protocol/leaked-outputs.ts';
-import { SECRETS_FILE, type WireName, wireName } from '../protocol/names.ts';
+import { SECRETS_FILE, splitWireName, type WireName, wireName } from '../protocol/names.ts';
 import { formsOf, SECRET_FORMS, type SecretForm } from '../protocol/secret-forms.ts';
 import { tlsQueueWarning } from '../protocol/tls-queues.ts';
 import { checkTrusted, isTrusted } from '../protocol/trusted-queues.ts';
@@ -45,6 +45,8 @@ export async function checkSecrets(
   });
   if (!listed) return { names: undefined, files: filesOf([]) };
   if (!names) {
+    const sealed = listed.filter((secret) => secret.sealed).map(({ name }) => name);
+    if (sealed.length > 0) warn(`${sealed.join(', ')}: sealed, and not with a key of this device: jobs do not get it`);
     if (listed.length === 0) warn(`you have no secrets: ${noneFound(secretForms)}`);
     for (const secret of listed) warnWhereLeftOut(secret, site, warn);
     for (const secret of withoutForm(listed, secretForms)) warn(inNoForm(secret, secretForms));
@@ -55,17 +57,45 @@ export async function checkSecrets(
   if (missing.length > 0) {
     throw noSuchSecret(missing);
   }
+  const sealed = names.filter((name) => listed.some((secret) => secret.name === name && secret.sealed));
+  if (sealed.length > 0) {
+    throw new InvalidArgument(
+      `${sealed.join(', ')}: sealed, and not with a key of this device: "pbook keys import" brings yours`,
+    );
+  }
   const chosen = [...new Set(names.flatMap((name) => listed.filter((secret) => secret.name === name)))];
   const given = chosen.map(({ name, kind, queues = null }) => ({ name: wireName(name, kind), queues }));
   checkTrusted(given, site ?? null);
+  checkReached(chosen, secretForms, warn);
+  await warnOfTls(client, chosen, site, warn);
+  return { names: given.map(({ name }) => name), files: filesOf(chosen, secretForms) };
+}
+
+/** The same for secrets that are sealed, of which their owner's device knows, and no server is asked. */
+export function checkForms(
+  names: readonly WireName[],
+  { secretForms }: Pick<WantedSecrets, 'secretForms'>,
+  warn: (text: string) => void,
+): { names: WireName[]; files: string[] } {
+  const chosen = names.map(splitWireName);
+  checkReached(chosen, secretForms, warn);
+  return { names: [...names], files: filesOf(chosen, secretForms) };
+}
+
+/** A secret, as far as the forms in which a job finds it depend on it. */
+type Formed = Parameters<typeof formsOf>[0];
+
+function checkReached(
+  chosen: readonly Formed[],
+  secretForms: readonly SecretForm[] | undefined,
+  warn: (text: string) => void,
+): void {
   const lost = withoutForm(chosen, secretForms);
   if (lost.length === chosen.length) {
     const each = lost.map((secret) => inNoForm(secret, secretForms));
     throw new InvalidArgument(`none of the secrets that the task names would reach its jobs: ${each.join('; ')}`);
   }
   for (const secret of lost) warn(inNoForm(secret, secretForms));
-  await warnOfTls(client, chosen, site, warn);
-  return { names: given.map(({ name }) => name), files: filesOf(chosen, secretForms) };
 }
 
 async function warnOfTls(
@@ -81,7 +111,7 @@ async function warnOfTls(
   if (text !== undefined) warn(text);
 }
 
-function filesOf(secrets: readonly ListedSecret[], forms: readonly SecretForm[] = SECRET_FORMS): string[] {
+function filesOf(secrets: readonly Formed[], forms: readonly SecretForm[] = SECRET_FORMS): string[] {
   const json = forms.includes('json') ? [SECRETS_FILE] : [];
   if (!forms.includes('files')) return json;
   return [...json, ...secrets.filter((secret) => formsOf(secret).includes('files')).map(({ name }) => name)];
@@ -91,11 +121,11 @@ function noneFound(forms: readonly SecretForm[] = SECRET_FORMS): string {
   return forms.includes('json') ? `jobs find {} in ${SECRETS_FILE}` : 'jobs get none';
 }
 
-function withoutForm(secrets: readonly ListedSecret[], forms: readonly SecretForm[] = SECRET_FORMS): ListedSecret[] {
+function withoutForm(secrets: readonly Formed[], forms: readonly SecretForm[] = SECRET_FORMS): Formed[] {
   return secrets.filter((secret) => !formsOf(secret).some((form) => forms.includes(form)));
 }
 
-function inNoForm(secret: ListedSecret, forms: readonly SecretForm[] = SECRET_FORMS): string {
+function inNoForm(secret: Formed, forms: readonly SecretForm[] = SECRET_FORMS): string {
   return `${secret.name} does not reach the jobs with --secretsAs ${forms.join(',')}: add ${formsOf(secret).join(' or ')}`;
 }
 

@@ -29,7 +29,10 @@ export interface TaskCalls {
   killTask(taskId: number): Promise<string>;
   /** `soft`: running jobs may still finish. */
   finishTask(taskId: number, options?: { soft?: boolean }): Promise<string>;
-  retryTask(taskId: number): Promise<string>;
+  /** `sealed`: its owner signs again, and its jobs wait for that (our extension). */
+  retryTask(taskId: number, options?: { sealed?: boolean }): Promise<string>;
+  /** Gives a task with sealed secrets what its owner signed for it (our extension). */
+  grantTask(taskId: number, grant: string): Promise<string>;
   pauseTask(taskId: number): Promise<string>;
   resumeTask(taskId: number): Promise<string>;
 }
@@ -67,7 +70,9 @@ export function taskCalls(transport: Transport): TaskCalls {
     },
     killTask: (taskId) => command('task/kill', { task_id: taskId }),
     finishTask: (taskId, { soft = false } = {}) => command('task/finish', { task_id: taskId, soft }),
-    retryTask: (taskId) => command('task/retry', { task_id: taskId }),
+    retryTask: (taskId, { sealed = false } = {}) =>
+      command('task/retry', { task_id: taskId, ...(sealed && { new_parameters: { sealed } }) }),
+    grantTask: (taskId, grant) => command('task/grant', { task_id: taskId, grant }),
     pauseTask: (taskId) => command('task/pause', { task_id: taskId }),
     resumeTask: (taskId) => command('task/resume', { task_id: taskId }),
   };

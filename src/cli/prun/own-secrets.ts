@@ -2,6 +2,7 @@ import type { Client } from '../../client/client.ts';
 import type { Finder } from '../../masking/finder.ts';
 import { Misconfigured, Refused, Unavailable, UnknownCall } from '../../protocol/errors.ts';
 import { splitWireName, type WireName } from '../../protocol/names.ts';
+import type { OwnKeys } from '../../sealed/own-keys.ts';
 import { readable, readOwnSecrets } from '../own-secrets.ts';
 import { warn } from '../reporting.ts';
 
@@ -15,9 +16,9 @@ export interface OwnSecrets {
  * Fetches the user's secrets, to look for them in what `prun` sends. Without them, or a server that has them, there is nothing to
  * look for; a server that does not tell them is warned of.
  */
-export async function ownSecrets(client: Client): Promise<OwnSecrets | undefined> {
+export async function ownSecrets(client: Client, keys: Promise<OwnKeys | undefined>): Promise<OwnSecrets | undefined> {
   try {
-    const { values: secrets, problems } = readable(await readOwnSecrets(client));
+    const { values: secrets, problems } = readable(await readOwnSecrets(client, {}, keys));
     for (const problem of problems) warn(`the command and the files were not searched for ${problem}`);
     if (secrets.size === 0) return undefined;
     const { createFinder } = await import('../../masking/finder.ts');

@@ -1,5 +1,6 @@
 import { submitDirectory } from '../../client/submission.ts';
 import { withConnection } from '../command.ts';
+import { existingKeyFolder, ownKeys } from '../own-keys.ts';
 import { Declined, info, printJson, warn } from '../reporting.ts';
 import { type OwnSecrets, ownSecrets } from './own-secrets.ts';
 import type { PrunOptions } from './program.ts';
@@ -24,6 +25,7 @@ export async function submit(options: PrunOptions, args: readonly string[]): Pro
   const directory = process.cwd();
   const submitted = await withConnection(async (connection) => {
     let secrets: OwnSecrets | undefined;
+    const progress = { step: json ? () => {} : info, warning: warn };
     return await submitDirectory(
       { ...connection, vo: options.vo ?? connection.vo },
       {
@@ -44,13 +46,17 @@ export async function submit(options: PrunOptions, args: readonly string[]): Pro
         exclude: excludeFile,
         include: includeFile,
         async prepare() {
-          secrets = await ownSecrets(connection.client);
+          const keys = ownKeys();
+          secrets = await ownSecrets(connection.client, keys);
           if (secrets) await checkOptions(options, secrets);
+          const folder = await existingKeyFolder();
+          if (!folder) return undefined;
+          return await (await sealedTask()).signerFor(connection.client, folder, await keys, options, progress);
         },
         examine: async (paths) =>
           !secrets || (await (await sandboxCheck()).checkSandbox(secrets, directory, paths, { ask })),
       },
-      { step: json ? () => {} : info, warning: warn },
+      progress,
     );
   });
   if (!submitted) throw new Declined('nothing was submitted');
@@ -65,7 +71,8 @@ export async function submit(options: PrunOptions, args: readonly string[]): Pro
   }
 }
 
-/** Both are loaded only for a user with secrets. */
+/** These are loaded only for a user with secrets, or with a key. */
+const sealedTask = () => import('./sealed-task.ts');
 const sandboxCheck = () => import('./sandbox-check.ts');
 
 async function checkOptions(options: PrunOptions, secrets: OwnSecrets): Promise<void> {

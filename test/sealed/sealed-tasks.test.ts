@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { type TestContext, test } from 'node:test';
+import type { PilotJob } from '../../src/protocol/calls/pilot.ts';
+import { type AdmittedJob, admitJob, openGranted } from '../../src/sealed/admission.ts';
+import { readGrant } from '../../src/sealed/grant.ts';
+import { newRecipient } from '../../src/sealing/delivery.ts';
+import type { Outcome } from '../cli/run.ts';
+import type { Exchange } from '../server/middle.ts';
+import { answerSecrets, type Device, NOW, newDevice, siteOf } from './device.ts';
+
+/** Looks like a secret, and is found wherever it stands. */
+const VALUE = 'w7Kq-needle-Zt93xP';
+type Site = Awaited<ReturnType<typeof siteOf>>;
+
+/** A user with a sealed secret, at a server in whose queue a site runs that the user trusts. */
+interface Submitter extends Device {
+  site: Site;
+  /** Submits a task with a name of its own. */
+  submit(...args: string[]): Promise<Outcome>;
+  /** Jobs that a pilot with the site's key gets, and what came with them. */
+  acquire(sealed?: boolean): Promise<{ job: PilotJob; delivered: [string, string][] }[]>;
+  /** What the site's pilot makes of it. */
+  admit(given: { job: PilotJob; delivered: [string, string][] }): AdmittedJob | undefined;
+  /** Requests of the client to a call. */
+  sent(call: string): Exchange[];
+  grants(): string[];
+}
+
+async function newSubmitter(t: TestContext): Promise<Submitter> {
+  const device = await newDevice(t);
+  const site = await siteOf(1);
+  await device.publish(site.word);
+  await device.done('keys', 'trust', `default=${site.id}`);
+  await device.done('set_secret', 'TOKEN', VALUE);
+  const work = join(device.folder, 'work');
+  mkdirSync(work);
+  writeFileSync(join(work, 'run.sh'), 'echo hello');
+  const { pilot, session } = await device.server.joinedPilot();
+  let tasks = 0;
+  const sent = (call: string) =>
+    device.middle.exchanges.filter(({ path }) => path.split('?', 1)[0] === `/api/v1/${call}`);
+  return {
+    ...device,
+    site,
+    sent,
+    grants: () => sent('task/grant').map(({ body }) => JSON.parse(body.toString()).grant),
+    async submit(...args) {
+      tasks += 1;
+      const task = ['--exec', 'sh run.sh %RNDM:1', '--outDS', `user.alice.t${tasks}`, ...args];
+      return await device.prun(task, { cwd: work });
+    },
+    async acquire(sealed = true) {
+      const recipient = await newRecipient();
+      const request = { site_name: 'default', node: 'n', n_jobs: 10, sealed, sealing_keys: recipient.offers };
+      const jobs = await pilot.acquireJobs(request);
+      return await Promise.all(
+        jobs.map(async (job) => {
+          if (!job.sealedSecrets) return { job, delivered: [] };
+          const { owner: ownerId } = job.sealedSecrets;
+          const context = { jobId: job.PandaID, attempt: job.attemptNr, ownerId, pilotId: session.pilotId };
+          const text = Buffer.from(await recipient.open(job.sealedSecrets, context)).toString();
+          return { job, delivered: Object.entries(JSON.parse(text)) as [string, string][] };
+        }),
+      );
+    },
+    admit: ({ job, delivered }) =>
+      admitJob(
+        {
+          grant: job.grant,
+          taskId: job.taskID,
+          serial: job.serial,
+          attempt: job.grantAttempt,
+          parameters: job.jobPars,
+          delivered,
+        },
+        { site: site.id, now: NOW },
+      ),
+  };
+}
+
+test('prun signs for a task with sealed secrets, and its jobs are admitted with them', async (t) => {
+  const { submit, acquire, admit, site, server, middle, grants, done } = await newSubmitter(t);
+  const { status, stdout, stderr } = await submit(
+    ...['--useSecrets=TOKEN', '--site', 'default', '--nJobs', '2', '--outputs', 'out.txt', '--secretsAs', 'env,json'],
+  );
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /the jobs get TOKEN, sealed for default/);
+  const jobs = await acquire();
+  assert.equal(jobs.length, 2);
+  for (const given of jobs) {
+    const admitted = admit(given);
+    assert.ok(admitted);
+    const opened = await openGranted(admitted, [site.node.age.identity], site.id);
+    assert.deepEqual(
+      opened.map(({ name, value }) => [name, value.reveal()]),
+      [['TOKEN', VALUE]],
+    );
+    assert.deepEqual(admitted.payload.secretForms, ['json', 'env']);
+    assert.equal(admitted.grant.results, null);
+  }
+  const grant = readGrant(grants()[0] ?? '');
+  assert.deepEqual([grant.sites, grant.jobs], [[site.id], 2]);
+  const { pilot } = await server.joinedPilot();
+  const { sandbox, sourceUrl } = admit(jobs[0] as (typeof jobs)[0])?.payload ?? {};
+  assert.equal(sourceUrl, middle.url, 'the server that the user named, whatever it calls itself');
+  const content = await buffer(await pilot.downloadSandbox(`${server.url}/cache/${sandbox}`));
+  assert.equal(createHash('sha256').update(content).digest('hex'), grant.template.sandboxSha256);
+
+  await done('set_secret', 'SECOND', 'another value');
+  const all = await submit('--useSecrets', '--site', 'default');
+  assert.equal(all.status, 0, all.stderr);
+  assert.match(all.stdout, /the jobs get (TOKEN, SECOND|SECOND, TOKEN), sealed/);
+  assert.deepEqual(
+    readGrant(grants()[1] ?? '').secrets.map(({ name }) => name),
+    ['SECOND', 'TOKEN'],
+  );
+});
+
+test('a task has sealed secrets or plain ones, whatever the server calls sealed', async (t) => {
+  const { submit, acquire, done, middle, sent } = await newSubmitter(t);
+  await done('set_secret', 'PLAIN', 'a-plain-one', '--plain');
+  middle.onAnswer = (answer, { path }) => {
+    if (!path.startsWith('/api/v1/creds/list_user_secrets')) return;
+    const envelope = JSON.parse(answer.body.toString());
+    for (const secret of envelope.data) secret.sealed = false;
+    answer.body = Buffer.from(JSON.stringify(envelope));
+  };
+  const both = await submit('--useSecrets=TOKEN,PLAIN', '--site', 'default');
+  assert.equal(both.status, 1);
+  assert.match(both.stderr, /TOKEN: sealed, and PLAIN is not.*"pbook set_secret PLAIN" seals/);
+  const nowhere = await submit('--useSecrets=TOKEN');
+  assert.equal(nowhere.status, 1);
+  assert.match(nowhere.stderr, /--site QUEUE/);
+  const untrusted = await submit('--useSecrets=TOKEN', '--site', 'elsewhere');
+  assert.match(untrusted.stderr, /the site of elsewhere is not trusted/);
+  const taken = await submit('--useSecrets=TOKEN', '--site', 'default', '--outputs', 'panda_secrets.json');
+  assert.equal(taken.status, 1, 'an output that would bring the secrets back');
+  assert.deepEqual(sent('task/submit'), [], 'nothing was submitted');
+
+  const sealed = await submit('--useSecrets', '--site', 'default');
+  assert.equal(sealed.status, 0, sealed.stderr);
+  assert.match(sealed.stderr, /PLAIN: not sealed, and left out/);
+  const task = JSON.parse(sent('task/submit')[0]?.body.toString() ?? '').task_parameters;
+  assert.deepEqual([task.sealed, task.secretNames], [true, ['TOKEN']], 'its own mark counts');
+  const plain = await submit('--useSecrets=PLAIN');
+  assert.equal(plain.status, 0, plain.stderr);
+  assert.deepEqual(
+    (await acquire(false)).map(({ delivered }) => delivered),
+    [[['PLAIN', 'a-plain-one']]],
+  );
+
+  await done('delete_secret', 'TOKEN');
+  middle.onAnswer = () => {};
+  const gone = await submit('--useSecrets=TOKEN', '--site', 'default');
+  assert.equal(gone.status, 1);
+  assert.match(gone.stderr, /no plain one can take its place/);
+});
+
+test('a device without the key gives no sealed secret, and says so', async (t) => {
+  const { prun, folder, sent } = await newSubmitter(t);
+  const env = { PANDA_CONFIG_ROOT: join(folder, 'second') };
+  const cwd = join(folder, 'work');
+  const task = ['--exec', 'true', '--outDS', 'user.alice.other', '--site', 'default'];
+  const named = await prun([...task, '--useSecrets=TOKEN'], { env, cwd });
+  assert.equal(named.status, 1);
+  assert.match(named.stderr, /TOKEN: sealed.*"pbook keys import"/);
+  const all = await prun([...task, '--useSecrets'], { env, cwd });
+  assert.equal(all.status, 0, all.stderr);
+  assert.match(all.stderr, /TOKEN: sealed.*jobs do not get it/);
+  assert.deepEqual(sent('task/grant'), []);
+});
+
+test('secrets are sealed anew for a site that renewed its key, and what the server shows otherwise stops the task', async (t) => {
+  const { submit, publish, site, acquire, admit, middle, sent, done, kept } = await newSubmitter(t);
+  const old = await kept('TOKEN');
+  const renewed = await siteOf(1, { serial: 2 });
+  await publish(renewed.word);
+  const good = await submit('--useSecrets=TOKEN', '--site', 'default');
+  assert.equal(good.status, 0, good.stderr);
+  assert.match(good.stdout, /TOKEN is sealed anew for default/);
+  const [given] = await acquire();
+  assert.ok(given);
+  const admitted = admit(given);
+  assert.ok(admitted);
+  const [opened] = await openGranted(admitted, [site.node.age.identity], site.id);
+  assert.deepEqual(opened?.sites, [{ id: site.id, serial: 2 }]);
+
+  const before = sent('task/submit').length;
+  for (const [what, secrets, code] of [
+    ['the one before', { TOKEN: old }, /older than what was sealed later/],
+    ['a plain one', { TOKEN: 'injected' }, /the server has something else/],
+    ['none', {}, /has no secret TOKEN/],
+  ] as const) {
+    answerSecrets(middle, secrets);
+    const { status, stderr } = await submit('--useSecrets=TOKEN', '--site', 'default');
+    assert.equal(status, 1, what);
+    assert.match(stderr, code, what);
+  }
+  answerSecrets(middle, undefined);
+  const other = await siteOf(2, { serial: 9 });
+  await publish(other.word);
+  const { status, stderr } = await submit('--useSecrets=TOKEN', '--site', 'default');
+  assert.equal(status, 1);
+  assert.match(stderr, /another site than the one that is trusted/);
+  assert.equal(sent('task/submit').length, before);
+  await done('keys', 'untrust', 'default');
+  assert.match((await submit('--useSecrets=TOKEN', '--site', 'default')).stderr, /is not trusted on this device/);
+});
+
+test('a task whose grant never came runs nothing, and its user is told the way on', async (t) => {
+  const { submit, acquire, middle } = await newSubmitter(t);
+  middle.onRequest = (request) => {
+    if (request.path === '/api/v1/task/grant') request.path = '/api/v1/task/nothing';
+  };
+  const { status, stderr } = await submit('--useSecrets=TOKEN', '--site', 'default');
+  assert.equal(status, 1);
+  assert.match(stderr, /task \d+ has no grant, and starts nothing: "pbook kill \d+"/);
+  assert.deepEqual(await acquire(), []);
+});
