@@ -2,13 +2,15 @@
 // runs the demo with the programs from there, on the pinned Node and on the oldest one that is supported.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, delimiter, dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { list, type ReadEntry } from 'tar';
 import { type PackedFile, problemsOf } from './package/contents.ts';
 
+/** The most that the tarball may take. */
+const MAX_PACKAGE_BYTES = 5_000_000;
 /** A demo that takes longer hangs. */
 const DEMO_MILLISECONDS = 300_000;
 
@@ -46,9 +48,13 @@ async function check(tarball: string): Promise<void> {
   await list({ file: tarball, onReadEntry });
   const files = await Promise.all(reading);
   const problems = problemsOf(files, root);
+  const { size } = statSync(tarball);
+  if (size > MAX_PACKAGE_BYTES) problems.push(`it has ${size} bytes, and may have ${MAX_PACKAGE_BYTES}`);
   if (problems.length > 0) throw new Error(`the tarball is not what it should be:\n${problems.join('\n')}`);
   const bytes = files.reduce((sum, { content }) => sum + content.length, 0);
-  console.log(`${basename(tarball)}: ${files.length} files, ${bytes} bytes unpacked, nothing else in it`);
+  console.log(
+    `${basename(tarball)}: ${size} bytes; ${files.length} files, ${bytes} bytes unpacked, nothing else in it`,
+  );
 }
 
 /** Installs the tarball without a registry. @returns the folder of the installed programs */

@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
+import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -36,7 +37,8 @@ const child = spawn(node, ['--disable-warning=ExperimentalWarning', ...process.a
     PATH: dirname(node) + delimiter + (process.env.PATH ?? ''),
   },
 });
-for (const signal of SIGNALS) process.on(signal, () => child.kill(signal));
+// Ctrl-C at a terminal goes to all processes there: a second one would interrupt what the first one led to.
+for (const signal of SIGNALS) process.on(signal, () => (signal === 'SIGINT' && isatty(0)) || child.kill(signal));
 child.on('exit', (code, signal) => {
   process.exitCode = code ?? (signal ? 1 : 0);
 });

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type BuildOptions, build } from 'esbuild';
+import { type BuildOptions, build, type Plugin } from 'esbuild';
 import { PROGRAMS, type Program } from './programs.ts';
 
 /** Packages of the older kind call `require` for what Node has. `createRequire` would cost each chunk time at its start. */
@@ -31,8 +31,31 @@ export async function bundle(root: string, lib?: string): Promise<ReadonlySet<st
   for (const program of Object.keys(PROGRAMS) as Program[]) {
     for (const file of await bundleProgram(program, root, lib)) inputs.add(file);
   }
+  for (const file of await bundlePrompt(root, lib)) inputs.add(file);
   return inputs;
 }
+
+/** What `pbook` without a command begins with, in one file: each further one would cost the prompt a millisecond. */
+async function bundlePrompt(root: string, lib?: string): Promise<string[]> {
+  const { metafile } = await build({
+    ...COMMON,
+    absWorkingDir: root,
+    write: lib !== undefined,
+    entryPoints: [{ in: join(root, PROMPT), out: 'pbook-python' }],
+    outdir: lib ?? join(root, 'dist/lib'),
+  });
+  return Object.keys(metafile.inputs);
+}
+
+const PROMPT = 'src/cli/pbook/shell/start.ts';
+const promptApart: Plugin = {
+  name: 'prompt-apart',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/shell\/start\.ts$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: './pbook-python.js', external: true } : undefined,
+    );
+  },
+};
 
 /**
  * Bundles one program by itself: what two programs share would otherwise be cut into many small files, each of which takes time to load.
@@ -51,6 +74,7 @@ export async function bundleProgram(name: Program, root: string, lib?: string): 
     // `oidc-provider` finds its records' lifetimes by the names of its classes.
     keepNames: name === 'panda-secrets',
     banner: { js: REQUIRE },
+    plugins: [promptApart],
   });
   return Object.keys(metafile.inputs);
 }

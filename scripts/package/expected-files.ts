@@ -8,7 +8,7 @@ const documents = globSync('docs/**/*.*', { cwd: join(import.meta.dirname, '../.
 /** The files of the package, besides the chunks of the bundles. */
 export const EXPECTED: readonly string[] = [
   ...['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'],
-  ...['dist/THIRD-PARTY-LICENSES', 'dist/bom.cdx.json', 'dist/lib/transformation.py'],
+  ...['dist/THIRD-PARTY-LICENSES', 'dist/bom.cdx.json', 'dist/lib/transformation.py', 'dist/lib/pbook-python.js'],
   ...documents.map((path) => `dist/lib/${path}`),
   ...names.flatMap((name) => [`dist/${name}.js`, `dist/lib/${name}.js`, `man/${name}.1`]),
   ...names.flatMap((name) => [`completions/_${name}`, `completions/${name}.bash`, `completions/${name}.fish`]),

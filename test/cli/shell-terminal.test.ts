@@ -299,8 +299,8 @@ test('input() and getpass() ask at the terminal, the latter unseen, and are not 
   assert.doesNotMatch(terminal.text(), /hunter2/);
   assert.equal(await answer(terminal, 'given[0], len(given[1])'), "('adoe', 7)\n>>> ");
   assert.doesNotMatch(readFileSync(join(folder.path, '.pbook_history'), 'utf8'), /^adoe|hunter2/m);
-  terminal.type('input()\r');
-  await terminal.sees(/input\(\)\n/);
+  terminal.type("input('again? ')\r");
+  await terminal.sees(/\nagain\? $/);
   terminal.type(CTRL_D);
   await terminal.sees(/EOFError[\s\S]*>>> $/);
 });

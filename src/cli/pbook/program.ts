@@ -210,6 +210,10 @@ function addPythonCommands(pbook: Command): void {
     .description('Print the folder of the Python module "pbook", for sys.path of any Python.')
     .action(async () => void process.stdout.write(`${(await import('./shell/python-folder.ts')).PYTHON_FOLDER}\n`));
   pbook
+    .command('greet', { hidden: true })
+    .description('For the prompt: who is known as whom, after a login if need be.')
+    .action(async () => (await import('./shell/greet.ts')).greet());
+  pbook
     .command('functions', { hidden: true })
     .description('For the Python module: carries out what comes on standard input.')
     .action(async () => (await import('./shell/functions.ts')).serveFunctions());

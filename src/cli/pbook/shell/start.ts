@@ -1,58 +1,63 @@
-import { accessSync, constants, statSync } from 'node:fs';
+import { accessSync, constants, statSync, writeSync } from 'node:fs';
 import module from 'node:module';
 import { delimiter, join, resolve } from 'node:path';
-import { isatty } from 'node:tty';
 import { configFolder, tokenSource } from '../../../client/credentials.ts';
-import { unprovenClaims } from '../../../client/unproven-claims.ts';
 import { VERSION } from '../../../protocol/version.ts';
-import { EXIT_REFUSED, fail, note } from '../../reporting.ts';
+import { EXIT_REFUSED, printable } from '../../reporting.ts';
 import type { PythonInvocation } from './invocation.ts';
+import { nameIn } from './name-in.ts';
 import { PYTHON_FOLDER } from './python-folder.ts';
 
-/** Where `python/pbook/_shell.py` finds the code of `-c`: other users can read the arguments of a process, its environment not. */
+/** `python/pbook/_shell.py` finds the code of `-c` here: other users can read the arguments of a process, its environment not. */
 const CODE_VARIABLE = '_PBOOK_CODE';
+/** The name that the prompt greets. */
+const USER_VARIABLE = '_PBOOK_USER';
 
 /**
  * Becomes the user's Python, with pbook's functions: this process goes on as that program, so that the terminal, its signals
- * and the exit status are Python's own (docs/decisions/0026-the-users-python.md).
+ * and the exit status are Python's own (docs/decisions/0026-the-users-python.md). A prompt has to be there at once, so nothing is
+ * loaded here that could be left out, such as what writes to a terminal.
  *
  * @returns the exit status where that is not possible
  */
 export async function startPython(invocation: PythonInvocation): Promise<number> {
   const { env } = process;
   const python = findPython(invocation.python, env);
-  if (python === undefined) return EXIT_REFUSED;
+  if (typeof python !== 'string') return refuse(python.problem);
   if (!process.execve) {
-    fail('a process cannot become Python on this system: use "pbook python-path" and "import pbook" there');
-    return EXIT_REFUSED;
+    return refuse('a process cannot become Python on this system: use "pbook python-path" and "import pbook" there');
   }
-  const run = invocation.run === 'prompt-or-input' ? (isatty(0) ? 'prompt' : 'input') : invocation.run;
-  if (run === 'prompt') await greet();
   const [program = ''] = process.argv.slice(1);
-  const words = [process.execPath, program, VERSION, configFolder(env), run, ...invocation.arguments];
+  const words = [process.execPath, program, VERSION, configFolder(env), invocation.run, ...invocation.arguments];
+  const user = invocation.run === 'prompt-or-input' ? await userName() : undefined;
   module.flushCompileCache?.();
   return process.execve(python, [python, join(PYTHON_FOLDER, 'pbook', '_start.py'), ...words], {
     ...env,
     ...(invocation.code !== undefined && { [CODE_VARIABLE]: invocation.code }),
+    ...(user !== undefined && { [USER_VARIABLE]: user }),
   });
 }
 
-/** The one that was named, that of an active venv, or the first on the PATH. Says so where there is none. */
-function findPython(named: string | undefined, env: NodeJS.ProcessEnv): string | undefined {
+function refuse(problem: string): number {
+  writeSync(2, `ERROR : ${printable(problem)}\n`);
+  return EXIT_REFUSED;
+}
+
+/** The one that was named, that of an active venv, or the first on the PATH. */
+function findPython(named: string | undefined, env: NodeJS.ProcessEnv): string | { problem: string } {
   if (named !== undefined) {
     const found = named.includes('/') ? (isProgram(named) ? resolve(named) : undefined) : onPath(named, env);
-    if (found === undefined) fail(`--python ${named}: there is no such program`);
-    return found;
+    return found ?? { problem: `--python ${named}: there is no such program` };
   }
   const ofVenv = env['VIRTUAL_ENV'] ? join(env['VIRTUAL_ENV'], 'bin', 'python3') : '';
   const found = isProgram(ofVenv) ? ofVenv : onPath('python3', env);
-  if (found === undefined) {
-    fail(
-      'pbook without a command is Python, and there is no python3 on the PATH: install it, or name one with --python PATH. ' +
+  return (
+    found ?? {
+      problem:
+        'pbook without a command is Python, and there is no python3 on the PATH: install it, or name one with --python PATH. ' +
         'Commands need none: pbook set_secret, pbook list_secrets; "pbook help" lists them',
-    );
-  }
-  return found;
+    }
+  );
 }
 
 function onPath(name: string, env: NodeJS.ProcessEnv): string | undefined {
@@ -69,22 +74,11 @@ function isProgram(path: string): boolean {
   }
 }
 
-/** Says who is known as whom, or why nobody is: the prompt opens all the same. Nothing is asked of the server while a token is good. */
-async function greet(): Promise<void> {
+/** Who is known as whom while a token is good; undefined where the prompt has to ask first (`greet.ts`). */
+async function userName(): Promise<string | undefined> {
   try {
-    tellName(await tokenSource(process.env, Date.now)());
+    return nameIn(await tokenSource(process.env, Date.now)());
   } catch {
-    // It has to be renewed, or the user has to log in.
-    try {
-      const { withConnection } = await import('../../command.ts');
-      tellName(await withConnection(({ token }) => token()));
-    } catch (error) {
-      (await import('../../reporting.ts')).reportFailure(error, 'pbook');
-    }
+    return undefined;
   }
-}
-
-function tellName(token: string): void {
-  const { name, preferred_username: nickname, sub } = unprovenClaims(token);
-  note(`PBook user: ${name ?? nickname ?? sub}`);
 }

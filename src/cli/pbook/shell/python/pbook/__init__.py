@@ -7,10 +7,11 @@ A function prints how it went, as the command does, and returns it for a program
 refused. In a notebook nothing is shown that holds a value, unless it is asked for.
 """
 
-import base64
+import binascii
 import os
 
 from . import _link, _results
+from ._library import Library
 from ._link import Error
 
 __all__ = [
@@ -92,7 +93,7 @@ def get_secret(key):
     """
     _check_key("get_secret", key)
     kind, content = _link.call("get_secret", key=key)
-    return _results.value(content if kind == "string" else base64.b64decode(content))
+    return _results.value(content if kind == "string" else binascii.a2b_base64(content))
 
 
 def list_secrets(full=False):
@@ -326,7 +327,8 @@ def help(*about):
     if not about:
         print(_OVERVIEW)
         return
-    import pydoc
+    with Library():
+        import pydoc
 
     (thing,) = about
     if isinstance(thing, str) and thing in __all__:

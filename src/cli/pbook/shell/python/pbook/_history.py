@@ -6,8 +6,6 @@ No line that set a secret is kept, and none that gave a value to a name which su
 import os
 import re
 
-_MAX_LINES = 1000
-
 
 class History:
     """keeps_all: also what sets a secret, since the user wants it so."""
@@ -16,16 +14,6 @@ class History:
         self._file = file
         self._keeps_all = keeps_all
         self._held = []  # statements that assign names: a later one may use them to set a secret
-
-    def earlier_lines(self):
-        """Those of earlier sessions, oldest first."""
-        try:
-            os.chmod(self._file, 0o600)
-            with open(self._file, encoding="utf-8", errors="replace") as file:
-                lines = file.read().split("\n")
-        except OSError:
-            return []
-        return [line for line in lines if line != ""][-_MAX_LINES:]
 
     def add(self, lines, set_secret):
         """A statement that was run. set_secret: it set one, by whatever name it called the function."""

@@ -4,17 +4,18 @@ The two ends of a socket without a name connect the processes. Nobody else can o
 inherit it. A line in JSON is a message: one request at a time, then what is to be shown, then the result.
 """
 
-import _socket
+import _thread
 import codecs
-import json
 import os
 import sys
-import threading
+
+from ._library import Library
 
 #: The descriptor of the program's end in the shell that starts it. In the program it is standard input.
 _PASSED_ON = 3
-#: Starts the program so that it is no child of this process, whose wait() would find it; no core file will have its memory.
-_LAUNCH = 'ulimit -c 0 2>/dev/null; "$@" <&3 3<&- >/dev/null &'
+#: Starts the program so that it is no child of this process, whose wait() would find it; no core file will have its memory. It has
+#: no terminal: at its end Node puts one back to how it was at its start, while a line is being edited there.
+_LAUNCH = 'ulimit -c 0 2>/dev/null; [ -t 2 ] && exec 2>/dev/null; "$@" <&3 3<&- >/dev/null &'
 
 
 class Error(Exception):
@@ -34,7 +35,7 @@ program = None
 #: Counts the secrets that were set, for the history.
 secrets_set = 0
 
-_lock = threading.RLock()
+_lock = _thread.RLock()
 _connection = None
 
 
@@ -46,6 +47,7 @@ def call(name, **arguments):
     global secrets_set
     secrets_set += name == "set_secret"
     with _lock:
+        import_rest()
         if _connection is not None and _connection.busy:
             raise RuntimeError("a function of pbook is running in this thread already")
         start()
@@ -60,6 +62,13 @@ def call(name, **arguments):
         except BaseException:
             _drop()
             raise
+
+
+def import_rest():
+    """Imports what only a command needs."""
+    global json
+    with Library():
+        import json
 
 
 def start():
@@ -162,6 +171,8 @@ class _Screen:
 
 
 def _launch(environment):
+    with Library():
+        import _socket
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
         end = theirs.fileno()
@@ -194,7 +205,8 @@ def _command_line():
 
 def _installed_program():
     """The program beside this module, for a Python that pbook did not start."""
-    import shutil
+    with Library():
+        import shutil
 
     folder = os.path.dirname(os.path.abspath(__file__))
     up = lambda count, *names: os.path.normpath(os.path.join(folder, *[".."] * count, *names))
@@ -230,7 +242,7 @@ def _terminal():
 def _forget():
     """In a child of fork(): the connection is the parent's."""
     global _lock, _connection
-    _lock = threading.RLock()
+    _lock = _thread.RLock()
     if _connection is not None:
         _connection.close()
         _connection = None

@@ -8,41 +8,57 @@ import types
 
 import pbook
 
-from . import _link, _report, _text_bytes
+from . import _link
 
 #: The environment brings code here: unlike the arguments of a process, other users cannot read it.
 _CODE = "_PBOOK_CODE"
+_USER = "_PBOOK_USER"
 _EXIT_REFUSED = 1
 _EXIT_USAGE = 2
 
 
-def run(words, finds_beside):
-    """words: the command line behind the name of _start.py. finds_beside: modules beside the script can be imported."""
+def prepare(words, finds_beside):
+    """Imports what is needed, and answers a function that runs. words: the command line behind the name of _start.py."""
     node, program, version, config_folder, kind, *arguments = words
     _link.program = [node, "--disable-warning=ExperimentalWarning", program]
     # A crash must not leave values on a disk. Who wants core files can raise the limit again.
     _, most = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, most))
-    # Behind everything of the user's, for processes that multiprocessing starts.
-    sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    _text_bytes.install()
     code = os.environ.pop(_CODE, "")
-    if kind == "prompt":
-        _start_main([""], "" if finds_beside else None)
+    user = os.environ.pop(_USER, None)
+    if kind == "prompt-or-input" and os.isatty(0):
         from . import _prompt
 
-        _prompt.run(sys.modules["__main__"], version, config_folder)
-    elif kind == "code":
-        _start_main(["-c", *arguments], "" if finds_beside else None)
-        _run_script(code.encode("utf-8", "surrogateescape"), "<string>")
-    elif kind == "input":
-        _start_main(arguments or [""], "" if finds_beside else None)
-        _run_script(sys.stdin.buffer.read(), "<stdin>")
-    else:
-        path = arguments[0]
-        _start_main(arguments, os.path.dirname(os.path.realpath(path)) if finds_beside else None)
-        sys.modules["__main__"].__file__ = path
-        _run_script(_read(path), path)
+        read_statements = _prompt.find_editor()
+
+        def run():
+            _start_main([""], "" if finds_beside else None)
+            _prompt.run(sys.modules["__main__"], version, user, config_folder, read_statements)
+
+        return run
+    from . import _report, _text_bytes
+
+    _link.import_rest()
+    _text_bytes.install()
+
+    def run_script():
+        if kind == "code":
+            _start_main(["-c", *arguments], "" if finds_beside else None)
+            source, name = code.encode("utf-8", "surrogateescape"), "<string>"
+        elif kind in ("input", "prompt-or-input"):
+            _start_main(arguments or [""], "" if finds_beside else None)
+            source, name = sys.stdin.buffer.read(), "<stdin>"
+        else:
+            name = arguments[0]
+            _start_main(arguments, os.path.dirname(os.path.realpath(name)) if finds_beside else None)
+            sys.modules["__main__"].__file__ = name
+            source = _read(name)
+        sys.excepthook = _report.in_script(name, source)
+        exec(compile(source, name, "exec", dont_inherit=True), sys.modules["__main__"].__dict__)
+        if pbook.failed:
+            sys.exit(_EXIT_REFUSED)
+
+    return run_script
 
 
 def _start_main(arguments, folder):
@@ -55,6 +71,8 @@ def _start_main(arguments, folder):
     builtins.help = pbook.help
     sys.modules["__main__"] = main
     sys.argv = arguments
+    # Behind everything of the user's, for processes that multiprocessing starts.
+    sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     if folder is not None:
         sys.path.insert(0, folder)
 
@@ -66,11 +84,3 @@ def _read(path):
     except OSError as error:
         print("ERROR : %s cannot be read: %s" % (path, error.strerror), file=sys.stderr)
         sys.exit(_EXIT_USAGE)
-
-
-def _run_script(source, file_name):
-    sys.excepthook = _report.in_script(file_name, source)
-    code = compile(source, file_name, "exec", dont_inherit=True)
-    exec(code, sys.modules["__main__"].__dict__)
-    if pbook.failed:
-        sys.exit(_EXIT_REFUSED)
