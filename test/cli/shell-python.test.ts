@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { PYTHON_FOLDER } from '../../src/cli/pbook/shell/python-folder.ts';
 import { no, ok, startStub } from '../client/stub-server.ts';
+import { programPath } from '../programs.ts';
 import { environment, type RunOptions, run } from './run.ts';
 import { startSecretsStub } from './secrets-stub.ts';
 import { noTerminal, openTerminal } from './terminal.ts';
@@ -289,6 +290,33 @@ test('at the prompt a result that was printed is not shown again, a refusal is o
     const shown = await terminal.sees(/\n(?:[\s\S]*)>>> $/);
     assert.match(shown.slice(shown.indexOf('\n') + 1), answer, typed);
   }
+});
+
+test('Ctrl-Z stops the prompt and what runs in it, and fg goes on', { skip: noTerminal }, async () => {
+  await using terminal = openTerminal(['--norc', '-i'], NOWHERE, { program: 'bash' });
+  await terminal.sees(/[#$] $/);
+  terminal.type("PS1='she''ll$ '\r");
+  await terminal.sees(/shell\$ $/);
+  terminal.type(`${process.execPath} --disable-warning=ExperimentalWarning ${programPath('pbook')}\r`);
+  await terminal.sees(PROMPT);
+  terminal.type('x = 41\r');
+  await terminal.sees(PROMPT);
+  for (const busy of ['', "import time; print('on'); time.sleep(60)\r"]) {
+    terminal.type(busy);
+    if (busy) await terminal.sees(/\non\n/);
+    terminal.type('\u001a');
+    await terminal.sees(/Stopped[\s\S]*shell\$ $/);
+    terminal.type('fg\r');
+    await terminal.sees(/main\.ts|pbook\.js/);
+    if (busy) terminal.type('\u0003');
+    if (busy) await terminal.sees(/KeyboardInterrupt\n>>> $/);
+    terminal.type('x + 1\r');
+    await terminal.sees(/\n42\n>>> $/);
+  }
+  terminal.type('exit(3)\r');
+  await terminal.sees(/shell\$ $/);
+  terminal.type('echo $?\r');
+  await terminal.sees(/\n3\n/);
 });
 
 test("the prompt runs the user's startup file", { skip: noTerminal }, async () => {

@@ -31,9 +31,10 @@ export function openTerminal(
     env = {},
     cwd = process.cwd(),
     program = 'pbook',
-  }: { env?: Record<string, string>; cwd?: string; program?: 'pbook' | 'prun' } = {},
+  }: { env?: Record<string, string>; cwd?: string; program?: 'pbook' | 'prun' | 'bash' } = {},
 ): Terminal {
-  const command = [join(import.meta.dirname, 'terminal.py'), process.execPath, programPath(program), ...args];
+  const words = program === 'bash' ? ['bash'] : [process.execPath, programPath(program)];
+  const command = [join(import.meta.dirname, 'terminal.py'), ...words, ...args];
   const child = spawn('python3', command, { cwd, env: { ...environment(url), TERM: 'xterm', ...env } });
   const closed = once(child, 'close');
   let shown = '';
