@@ -53,6 +53,7 @@ test('a notebook does the same, and shows no value unless it is asked', { skip }
     'pbook.list_secrets()',
     'rows = pbook.list_secrets()',
     'rows',
+    "rows[0]['value'], dict(rows[0])",
     "pbook.get_secret('SUM')",
     'pbook.list_secrets(full=True)',
     "print(pbook.get_secret('SUM'), rows[0]['value'])",
@@ -63,21 +64,22 @@ except pbook.Error as error: print(error.code, error)`,
     "pbook.set_secret('SUM', 'another value')",
   ];
   const shown = await runCells(cells, folder.path, stub.url);
-  const names = '\n    Key : Value\n    --- : -----\n    SUM : \n';
-  assert.deepEqual(shown.slice(0, 11), [
+  const names = '\n    Key : Kind\n    --- : ------\n    SUM : string\n';
+  assert.deepEqual(shown.slice(0, 12), [
     '',
     '',
     'INFO : OK\n',
     names,
     names,
     "[{'name': 'SUM', 'kind': 'string', 'value': <hidden>}]\n",
+    "(<the value of a secret: print() shows it>,\n {'name': 'SUM',\n  'kind': 'string',\n  'value': <the value of a secret: print() shows it>})",
     '<the value of a secret: print() shows it>',
     '\n    Key : Value\n    --- : --------\n    SUM : sum 10.0\n',
     'sum 10.0 sum 10.0\n',
     "b'from a process\\n'",
     'ERR_REFUSED too many\n',
   ]);
-  assert.match(shown[11] ?? '', /too many/);
+  assert.match(shown[12] ?? '', /too many/);
   assert.equal(stub.secrets.get('SUM'), 'sum 10.0');
 });
 

@@ -71,6 +71,8 @@ class _Row(_Shown, dict):
 
     def __init__(self, given):
         super().__init__(given)
+        if isinstance(given.get("value"), str):
+            self["value"] = _Value(given["value"])
         self._printed_in = _cell()
 
     def __repr__(self):
