@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempDisposableSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempDisposableSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -327,6 +327,100 @@ test("the prompt runs the user's startup file", { skip: noTerminal }, async () =
   await terminal.sees(/own> $/);
   terminal.type('kept\r');
   await terminal.sees(/\n42\nown> $/);
+});
+
+for (const { version, path } of [{ version: 'first on the PATH', path: 'python3' }, ...otherPythons()].filter(
+  hasReadline,
+)) {
+  test(`what pbook does not remember is in no history of the user's own either (${version})`, {
+    skip: noTerminal,
+  }, async () => {
+    using folder = temporaryFolder();
+    await using stub = await startSecretsStub();
+    const startup = join(folder.path, 'startup.py');
+    writeFileSync(
+      startup,
+      `import atexit, readline
+readline.add_history('of earlier')
+atexit.register(readline.write_history_file, '${folder.path}/own-history')
+`,
+    );
+    const env = { HOME: folder.path, PANDA_CONFIG_ROOT: folder.path, PYTHONSTARTUP: startup, PYTHONINSPECT: '1' };
+    await using terminal = openTerminal(['--python', path], stub.url, { env });
+    await terminal.sees(PROMPT);
+    for (const line of [
+      "x = 'leaks by a name'",
+      "set_secret('A', x)",
+      "set_secret('B', 'leaks at once')",
+      "set_secret('C', input())",
+      'leaks when asked',
+      "'stays'",
+    ]) {
+      terminal.type(`${line}\r`);
+      await terminal.sees(line.includes('input') ? /input\(\)\)\n$/ : PROMPT);
+    }
+    terminal.type('exit()\r');
+    await terminal.sees(PROMPT); // PYTHONINSPECT
+    terminal.type('\u0004');
+    await terminal.status();
+    const histories = ['own-history', '.python_history', '.pbook_history']
+      .map((name) => join(folder.path, name))
+      .filter((file) => existsSync(file))
+      .map((file) => readFileSync(file, 'utf8'));
+    assert.equal(stub.secrets.get('C'), 'leaks when asked');
+    assert.match(histories.join(), /stays/);
+    assert.doesNotMatch(histories.join(), /leaks/);
+  });
+}
+
+function hasReadline({ path }: { path: string }): boolean {
+  return spawnSync(path, ['-c', 'import readline, sys; assert sys.version_info >= (3, 8)']).status === 0;
+}
+
+test("an error that a signal's handler raises ends a command, also a TimeoutError", async () => {
+  await using stuck = await startStub({ 'creds/get_user_secrets': () => undefined });
+  const code = `
+import signal
+def handler(*_): raise TimeoutError('too long')
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 1)
+try: get_secret('A')
+except TimeoutError as error: print(error)
+`;
+  assert.equal((await python(code, stuck.url)).stdout, 'too long\n');
+});
+
+test('a command leaves the path alone by which other threads import', async () => {
+  await using stub = await startSecretsStub();
+  const code = `
+import sys
+set_secret('A', 'a value')
+class Path(list):
+    def __setitem__(self, *given):
+        print('changed')
+        super().__setitem__(*given)
+sys.path = Path(sys.path)
+set_secret('B', 'a value')
+`;
+  assert.equal((await python(code, stub.url)).stdout, 'INFO : OK\nINFO : OK\n');
+});
+
+test('the Node beside an installed package is taken, and no other that happens to lie near', () => {
+  using folder = temporaryFolder();
+  mkdirSync(join(folder.path, 'bin'));
+  const near = join(folder.path, 'bin/node');
+  writeFileSync(near, '', { mode: 0o755 });
+  const chosen = (place: string) => {
+    const dist = join(folder.path, place, 'panda-secrets/dist');
+    cpSync(PYTHON_FOLDER, join(dist, 'lib/python'), { recursive: true });
+    writeFileSync(join(dist, 'pbook.js'), '');
+    const code =
+      'import sys; sys.path.append(sys.argv[1]); from pbook import _link; print(_link._installed_program()[0])';
+    return spawnSync('python3', ['-c', code, join(dist, 'lib/python')], { encoding: 'utf8' }).stdout.trim();
+  };
+  assert.equal(chosen('lib/node_modules'), near);
+  assert.notEqual(chosen('opt/programs'), near);
+  assert.notEqual(chosen('project/node_modules'), near);
 });
 
 function temporaryFolder() {

@@ -14,6 +14,8 @@ class History:
         self._file = file
         self._keeps_all = keeps_all
         self._held = []  # statements that assign names: a later one may use them to set a secret
+        #: Lines of this session that are kept, without the blanks around them.
+        self.kept = set()
 
     def add(self, lines, set_secret):
         """A statement that was run. set_secret: it set one, by whatever name it called the function."""
@@ -48,6 +50,7 @@ class History:
         lines = [line for statement in statements for line in statement if line.strip() != ""]
         if not lines:
             return
+        self.kept.update(line.strip() for line in lines)
         try:
             os.makedirs(os.path.dirname(self._file), mode=0o700, exist_ok=True)
             descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

@@ -10,9 +10,11 @@ class Library:
     """While it is entered, sys.path has the standard library and pbook alone."""
 
     def __enter__(self):
-        self._users = sys.path[:]
+        self._users = None
         if path is not None:
+            self._users = sys.path[:]
             sys.path[:] = path
 
     def __exit__(self, *_error):
-        sys.path[:] = self._users
+        if self._users is not None:
+            sys.path[:] = self._users

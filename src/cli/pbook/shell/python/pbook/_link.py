@@ -35,6 +35,9 @@ program = None
 #: Counts the secrets that were set, for the history.
 secrets_set = 0
 
+#: The module, from the first command on.
+json = None
+
 _lock = _thread.RLock()
 _connection = None
 
@@ -67,8 +70,9 @@ def call(name, **arguments):
 def import_rest():
     """Imports what only a command needs."""
     global json
-    with Library():
-        import json
+    if json is None:  # other threads of the user's may import at this moment
+        with Library():
+            import json
 
 
 def start():
@@ -99,7 +103,7 @@ class _Connection:
         request = json.dumps({"call": name, "arguments": arguments, **self._surroundings()})
         try:
             self._socket.sendall(request.encode() + b"\n")
-        except OSError:
+        except ConnectionError:  # no other OSError: the TimeoutError of a signal's handler is one
             return False
         return True
 
@@ -143,7 +147,7 @@ class _Connection:
                 return json.loads(line)
             try:
                 chunk = self._socket.recv(65536)
-            except OSError:
+            except ConnectionError:
                 chunk = b""
             if not chunk:
                 return None
@@ -214,7 +218,8 @@ def _installed_program():
     if not os.path.exists(built):
         return [up(6, "bin", "pbook")]  # in a source tree
     # npm puts a package's folder below lib/node_modules of the Node that it belongs to.
-    nodes = [up(6, "..", "bin", "node"), shutil.which("node")]
+    belongs = os.path.basename(up(6)) == "lib" and os.path.basename(up(5)) == "node_modules"
+    nodes = [belongs and up(7, "bin", "node"), shutil.which("node")]
     node = next((node for node in nodes if node and os.access(node, os.X_OK)), None)
     if node is None:
         raise Error("pbook needs Node, and there is no node on the PATH", "ERR_UNAVAILABLE")

@@ -49,6 +49,11 @@ def without_prompt(line):
     return (line[prompt.end() :], True) if prompt else (line, False)
 
 
+def without_any_prompt(line):
+    """A line without a >>> or a ... before it."""
+    return without_more_prompt(without_prompt(line)[0])
+
+
 def without_more_prompt(line):
     """The same for the ... of a line that goes on."""
     prompt = _MORE_PROMPT.match(line)

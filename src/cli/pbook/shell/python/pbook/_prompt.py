@@ -113,6 +113,7 @@ class _Session:
         """editor: the module readline, or another with its functions."""
         for line in self._earlier_lines():
             editor.add_history(line)
+        self._known = {item for _, item in _items(editor)}
         self._editor = editor
         self._namespace = namespace
         editor.set_completer(self._complete)
@@ -151,12 +152,26 @@ class _Session:
     def close(self):
         self.wait()
         self._history.close()
+        if self._editor:
+            self._forget_in_editor()
+
+    def _forget_in_editor(self):
+        """Takes what is not kept from the editor: Python may write its lines to another file (PYTHONSTARTUP, PYTHONINSPECT)."""
+        for number, item in reversed(_items(self._editor)):
+            lines = [_paste.without_any_prompt(line).strip() for line in item.split("\n")]
+            if item not in self._known and any(line and line not in self._history.kept for line in lines):
+                self._editor.remove_history_item(number - 1)
 
     def _start_link(self):
         try:
             _link.start()
         except _link.Error:
             pass  # the first command says it
+
+
+def _items(editor):
+    """The statements that an editor remembers, with their numbers."""
+    return [(number, editor.get_history_item(number) or "") for number in range(1, editor.get_current_history_length() + 1)]
 
 
 def _run_startup_file(path, main):
