@@ -207,6 +207,37 @@ test('no core file has the memory', async () => {
   assert.equal((await python('import resource; print(resource.getrlimit(resource.RLIMIT_CORE)[0])')).stdout, '0\n');
 });
 
+test("nor has a core file that of pbook's own process", {
+  skip: process.platform === 'linux' ? false : 'looks into /proc',
+}, async () => {
+  await using stub = await startSecretsStub({ A: 'a value' });
+  const code = `
+import os, resource
+resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
+get_secret('A')
+for pid in filter(str.isdecimal, os.listdir('/proc')):
+    try: found = b'MARK=' + os.environ['MARK'].encode() in open(f'/proc/{pid}/environ', 'rb').read()
+    except OSError: continue
+    if found and int(pid) != os.getpid():
+        print(next(line for line in open(f'/proc/{pid}/limits') if 'core' in line).split()[4])
+`;
+  assert.equal((await python(code, stub.url, { env: { MARK: `${process.pid} ${Math.random()}` } })).stdout, '0\n');
+});
+
+test('a child of fork and its parent use the functions at the same moment, each over its own connection', async () => {
+  await using stub = await startSecretsStub({ A: 'of the parent', B: 'of the child' });
+  const code = `
+import os
+get_secret('A')
+pid = os.fork()
+name, value = ('B', 'of the child') if pid == 0 else ('A', 'of the parent')
+right = all(get_secret(name) == value for _ in range(20))
+if pid == 0: os._exit(0 if right else 1)
+print(right, os.waitpid(pid, 0)[1])
+`;
+  assert.equal((await python(code, stub.url)).stdout, 'True 0\n');
+});
+
 test('threads, and a child of fork, use the functions without a mix-up', async () => {
   await using stub = await startSecretsStub();
   const code = `
