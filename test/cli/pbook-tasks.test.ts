@@ -142,6 +142,13 @@ test("kill, finish and retry say what PanDA's pbook says, and go on after a task
   assert.deepEqual(JSON.parse(String(stub.seen.at(-1)?.body)), { task_id: 10000002, soft: true });
 });
 
+test('a request id without tasks is a failure with its reason, also for a program', async () => {
+  await using stub = await startStub(tasks([]));
+  const { status, stdout } = await run('pbook', ['kill', '7', '--json'], stub.url);
+  const result = { success: false, message: 'you have no task with the request id 7', data: [] };
+  assert.deepEqual([status, JSON.parse(stdout)], [1, result]);
+});
+
 test('a small number is a request, and stands for its tasks', async () => {
   await using stub = await startStub({ ...tasks([TASK]), 'task/kill': () => ok() });
   const { stdout } = await run('pbook', ['kill', '7'], stub.url);

@@ -86,10 +86,17 @@ async function forEachTask(
     return answers;
   });
   if (json) {
-    const refused = results.find(({ success }) => !success);
-    printJson(results, { success: isDone(results), ...(refused && { message: refused.message }) });
+    const reason =
+      results.length === 0
+        ? `you have no task with the request id ${ids.join(', ')}`
+        : results.find(isRefused)?.message;
+    printJson(results, { success: isDone(results), ...(reason !== undefined && { message: reason }) });
   }
   return results;
+}
+
+function isRefused({ success }: TaskResult): boolean {
+  return !success;
 }
 
 /** True when there were tasks, and each was told so. */
