@@ -129,8 +129,8 @@ function checkSealed(task: LockedTask, sealed: boolean, maxAttempts: number | un
 
 function isAwaited({ id }: LockedTask): Conflict {
   return new Conflict(
-    `task ${id} has sealed secrets, and its owner has not signed for these jobs: "pbook retry ${id}" signs, on a machine that ` +
-      'has your key',
+    `task ${id} has sealed secrets, and its owner has not signed for these jobs: "pbook retry ${id}" signs again, or says how to ` +
+      'go on, on a machine that has your key',
   );
 }
 

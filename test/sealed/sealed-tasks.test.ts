@@ -9,8 +9,9 @@ import { type AdmittedJob, admitJob, openGranted } from '../../src/sealed/admiss
 import { readGrant } from '../../src/sealed/grant.ts';
 import { newRecipient } from '../../src/sealing/delivery.ts';
 import type { Outcome } from '../cli/run.ts';
-import type { Exchange } from '../server/middle.ts';
+import type { Exchange, Middle } from '../server/middle.ts';
 import { answerSecrets, type Device, NOW, newDevice, siteOf } from './device.ts';
+import { grantOf, userNumber } from './samples.ts';
 
 /** Looks like a secret, and is found wherever it stands. */
 const VALUE = 'w7Kq-needle-Zt93xP';
@@ -221,3 +222,61 @@ test('a task whose grant never came runs nothing, and its user is told the way o
   assert.match(stderr, /task \d+ has no grant, and starts nothing: "pbook kill \d+"/);
   assert.deepEqual(await acquire(), []);
 });
+
+test('pbook retry signs again only for what its user signed for that task before', async (t) => {
+  const { submit, acquire, admit, middle, grants, sent, done, pbook, publish, site } = await newSubmitter(t);
+  for (const more of [[], ['--nJobs', '2']]) {
+    const { status, stderr } = await submit('--useSecrets=TOKEN', '--site', 'default', ...more);
+    assert.equal(status, 0, stderr);
+  }
+  const [first = '', second = ''] = grants();
+  const [{ task }, { task: other }] = [readGrant(first), readGrant(second)];
+  await done('kill', String(task), String(other));
+  assert.match(await done('show', String(task)), new RegExp(`${task}: its grant ends on 20\\d\\d-`));
+
+  const [payload = '', signature = ''] = first.split('.');
+  const changed = Buffer.from(payload, 'base64url').toString().replace('run.sh', 'evil.sh');
+  const foreign = grantOf(await userNumber(9), [site.id], { task });
+  const cases: [string, string | undefined, RegExp][] = [
+    ['another template', `${Buffer.from(changed).toString('base64url')}.${signature}`, /not signed by the key/],
+    ["another task's", second, new RegExp(`is for task ${other}, not ${task}`)],
+    ["somebody else's", foreign, /is not yours/],
+    ['no word', 'AAAA.BBBB', /malformed/],
+    ['none', undefined, /never had a grant.*pbook kill/],
+  ];
+  for (const [what, grant = null, message] of cases) {
+    answerGrant(middle, grant);
+    const { status, stderr } = await pbook(['retry', String(task)]);
+    assert.equal(status, 1, what);
+    assert.match(stderr, message, what);
+  }
+  assert.equal(grants().length, 2);
+  assert.deepEqual(sent('task/retry'), [], 'nothing is revived either');
+
+  middle.onAnswer = () => {};
+  await publish((await siteOf(1, { serial: 2 })).word);
+  const said = await done('retry', String(task));
+  assert.match(said, new RegExp(`TOKEN is sealed anew[^]*runs: sh run.sh[^]*at default \\(${site.id}\\), with TOKEN`));
+  const [again] = await acquire();
+  assert.ok(again);
+  assert.equal(admit(again)?.grant.task, task);
+  const { nonce, end, ...rest } = readGrant(grants()[2] ?? '');
+  const { nonce: before, end: ended, ...same } = readGrant(first);
+  assert.deepEqual(rest, same);
+  assert.notEqual(nonce, before);
+  assert.ok(end >= ended);
+
+  await done('keys', 'untrust', 'default');
+  const distrusted = await pbook(['retry', String(other)]);
+  assert.match(distrusted.stderr, /do not trust any more/);
+  assert.equal(grants().length, 3);
+});
+
+function answerGrant(middle: Middle, grant: string | null): void {
+  middle.onAnswer = (answer, { path }) => {
+    if (!path.startsWith('/api/v1/task/get_details')) return;
+    const envelope = JSON.parse(answer.body.toString());
+    envelope.data.grant = grant;
+    answer.body = Buffer.from(JSON.stringify(envelope));
+  };
+}

@@ -5,8 +5,10 @@ import type { JobDescription, ListedJobFile } from '../../protocol/calls/job.ts'
 import type { ListedTask } from '../../protocol/calls/task.ts';
 import { NotFound, Refused, Unavailable } from '../../protocol/errors.ts';
 import { SHOWN_TASK_DAYS, SHOWN_TASKS } from '../../protocol/limits.ts';
+import { SealedRefusal } from '../../protocol/sealed-refusal.ts';
 import { isEndedTask, TASK_STATES } from '../../protocol/states.ts';
 import { withConnection } from '../command.ts';
+import { existingKeyFolder } from '../own-keys.ts';
 import { note, printable, printJson, UsageError } from '../reporting.ts';
 import { jobsTable } from './jobs-table.ts';
 import { keywordArguments } from './keyword-arguments.ts';
@@ -17,8 +19,8 @@ const FILTERS = { taskname: 'taskName', status: 'status', superstatus: 'superSta
 const SHOW_ARGUMENTS = ['days', 'limit', 'format', 'taskname', 'status', 'superstatus', 'username'] as const;
 const FORMATS = ['standard', 'long', 'json'] as const;
 
-/** A task, with its jobs when it was asked for by its id. */
-type ShownTask = ListedTask & { jobs?: JobDescription[] };
+/** A task; when it was asked for by its id, with its jobs, and with the end of the grant that its user signed, where there is one. */
+type ShownTask = ListedTask & { jobs?: JobDescription[]; grantEnds?: string };
 
 /** The tasks that `show` was asked for, and how. */
 interface FoundTasks {
@@ -100,7 +102,27 @@ async function tasksWithIds(client: Client, ids: readonly number[], query: TaskQ
 
 /** Without them on a server that tells nothing of jobs. */
 async function withJobs(client: Client, task: ListedTask): Promise<ShownTask> {
-  return { ...task, jobs: await orNone(async () => describeJobs(client, await client.getJobIds(task.jediTaskID))) };
+  const [jobs, grantEnds] = await Promise.all([
+    orNone(async () => describeJobs(client, await client.getJobIds(task.jediTaskID))),
+    grantEnd(client, task.jediTaskID),
+  ]);
+  return { ...task, jobs, ...(grantEnds !== undefined && { grantEnds }) };
+}
+
+/** For those who seal; nothing of a task without a grant. */
+async function grantEnd(client: Client, task: number): Promise<string | undefined> {
+  if (!(await existingKeyFolder())) return undefined;
+  const [{ detailsOf, endOf }, { readGrant }] = await Promise.all([
+    import('./sealed-retry.ts'),
+    import('../../sealed/grant.ts'),
+  ]);
+  const grant = (await detailsOf(client, task))?.grant;
+  try {
+    return grant ? endOf(readGrant(grant)) : undefined;
+  } catch (error) {
+    if (error instanceof SealedRefusal) return undefined; // Said where it matters: at a retry.
+    throw error;
+  }
 }
 
 async function filesElsewhere(client: Client, tasks: readonly ListedTask[]): Promise<ListedJobFile[]> {
@@ -123,8 +145,9 @@ function showPlace({ serial, kind, name, location = '' }: ListedJobFile): void {
 }
 
 /** Why it ended, and what became of each job. */
-function showJobs({ jediTaskID, errorDialog }: ListedTask, jobs: readonly JobDescription[]): void {
+function showJobs({ jediTaskID, errorDialog, grantEnds }: ShownTask, jobs: readonly JobDescription[]): void {
   if (errorDialog) process.stdout.write(`\n ${jediTaskID}: ${printable(errorDialog)}\n`);
+  if (grantEnds) process.stdout.write(`\n ${jediTaskID}: its grant ends on ${grantEnds}\n`);
   if (jobs.length > 0) process.stdout.write(`\n${jobsTable(jobs)}`);
 }
 

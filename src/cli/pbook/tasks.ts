@@ -1,7 +1,9 @@
 import type { Client } from '../../client/client.ts';
-import { Refused } from '../../protocol/errors.ts';
+import { Conflict, InvalidArgument, PandaError, Refused } from '../../protocol/errors.ts';
 import { KILL_GRACE_SECONDS, KILL_POLL_SECONDS } from '../../protocol/limits.ts';
+import { SealedRefusal } from '../../protocol/sealed-refusal.ts';
 import { withConnection } from '../command.ts';
+import { existingKeyFolder } from '../own-keys.ts';
 import { fail, info, printJson } from '../reporting.ts';
 import { parseIds, taskIdsOf } from './task-ids.ts';
 
@@ -31,7 +33,10 @@ export async function finish(
 }
 
 export async function retry(words: readonly string[], options: Options = {}): Promise<TaskResult[]> {
-  return await forEachTask(words, RETRY, options);
+  if (!(await existingKeyFolder())) return await forEachTask(words, RETRY, options);
+  const { retryTask } = await import('./sealed-retry.ts');
+  const say = options.json ? () => {} : info;
+  return await forEachTask(words, { ...RETRY, ask: (client, id) => retryTask(client, id, say) }, options);
 }
 
 /** The acts on a task, in the words that PanDA's pbook prints. */
@@ -59,6 +64,9 @@ const RETRY: TaskWork = {
   failed: (id) => `Failed to retry TaskID=${id}`,
 };
 
+/** Of one task alone: the next one may go. */
+const REFUSALS = [Refused, SealedRefusal, InvalidArgument, Conflict];
+
 /** Does it to all of them, also when one is refused, and says of each how it went. */
 async function forEachTask(
   words: readonly string[],
@@ -77,7 +85,7 @@ async function forEachTask(
         if (done) say(done(id));
         answers.push({ jediTaskID: id, success: true, message });
       } catch (error) {
-        if (!(error instanceof Refused)) throw error;
+        if (!(error instanceof PandaError && REFUSALS.some((kind) => error instanceof kind))) throw error;
         fail(error.message);
         fail(failed(id));
         answers.push({ jediTaskID: id, success: false, message: error.message });
