@@ -144,7 +144,10 @@ test('help tells about everything, a command by name or as it is, and about Pyth
     "help(); help(set_secret); help('set_secret'); help('json'); help('nothing_of_that')",
   );
   assert.match(stdout, /list_secrets\(full=False\)[\s\S]*encode\(\), which gives text/);
-  assert.equal(stdout.match(/set_secret\(key, value, is_file=False, queues=None, mask=None\)\n/g)?.length, 2);
+  assert.equal(
+    stdout.match(/set_secret\(key, value, is_file=False, queues=None, mask=None, sealed=None\)\n/g)?.length,
+    2,
+  );
   assert.match(stdout, /Help on package json[\s\S]*no command or module 'nothing_of_that'/);
 });
 
