@@ -78,6 +78,8 @@ export interface PilotSessions {
    * @throws {Unauthenticated} saying what else is wrong
    */
   authenticate(pilotId: string, proof: string | undefined, request: ReceivedRequest): Promise<ProvenRequest>;
+  /** True when a request of that session was found good before by this server, or it was opened here, and has not ended by time. */
+  isKnown(pilotId: string): boolean;
   /** The pilot's own farewell. */
   leave(pilotId: string): Promise<void>;
   /** Removes what has ended. */
@@ -101,10 +103,13 @@ export function createPilotSessions({
   /** By all that they are bound to, so that a row that was changed meanwhile is opened, and refused, anew. */
   const keys = new LRUCache<string, { proofKey: ProofKey; answerKey: KeyObject }>({ max: MAX_REMEMBERED_PILOTS });
 
+  /** Sessions that proved themselves here, and when each ends. */
+  const known = new LRUCache<string, number>({ max: MAX_REMEMBERED_PILOTS });
+
   async function keysOf(pilot: PilotRow) {
     const place = placeOfAnswerKey(pilot);
-    const known = keys.get(place.join());
-    if (known) return known;
+    const remembered = keys.get(place.join());
+    if (remembered) return remembered;
     const answerKey = createSecretKey(await unwrapKey(rootKeys, pilot, place));
     const found = { proofKey: await importProofKey(pilot.public_key), answerKey };
     keys.set(place.join(), found);
@@ -141,6 +146,7 @@ export function createPilotSessions({
         return true;
       });
       if (!isFirst) throw await secondUse(request, now);
+      known.set(pilotId, pilot.expires_at);
       const answer = { pilotId, queue: pilot.queue, expiresAt: pilot.expires_at, serverTime: now };
       return { ...answer, mac: answerMac(joinKey, mac, answer) };
     },
@@ -166,6 +172,7 @@ export function createPilotSessions({
         return true;
       });
       if (!isFirst) throw new Unauthenticated('the proof on this request was used already: a request is taken once');
+      known.set(pilotId, pilot.expires_at);
       return {
         caller: pilotCaller(pilot),
         bodyDigest,
@@ -173,7 +180,12 @@ export function createPilotSessions({
       };
     },
 
+    isKnown(pilotId) {
+      return (known.get(pilotId) ?? 0) > clock();
+    },
+
     async leave(pilotId) {
+      known.delete(pilotId);
       await store.write((tx) => endPilot(tx, pilotId, { now: clock(), by: 'pilot' }));
     },
 

@@ -52,7 +52,7 @@ export const MAX_PARSED_PART_CHARS = 64 * 1024;
 /** Sandbox size limits in bytes, those of PanDA's prun: without and with a build step. */
 export const MAX_SANDBOX_BYTES = 10 * 1024 * 1024;
 export const MAX_SOURCES_BYTES = 768 * 1024 * 1024;
-/** Bytes of sandboxes, logs and outputs that one owner may bring within a time, unless the server is told otherwise; sandboxes at once. */
+/** Bytes of sandboxes, logs and outputs that one owner may bring within a time, unless the server is told otherwise; sandboxes at once to one server. */
 export const MAX_OWNER_FILE_BYTES = 256 * 1024 * 1024 * 1024;
 export const OWNER_FILES_DAYS = 30;
 export const MAX_SANDBOXES_AT_ONCE = 4;

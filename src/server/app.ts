@@ -96,7 +96,12 @@ export async function createServer(
   decorateCaller(app);
   logRequests(app, logger);
   limitBodyTime(app);
-  countFailedRequests(app, { isKnown: rooms.isKnownToken, clock, perMinute: failedRequestsPerMinute });
+  countFailedRequests(app, {
+    isKnownToken: rooms.isKnownToken,
+    isKnownPilot: rooms.pilots.isKnown,
+    clock,
+    perMinute: failedRequestsPerMinute,
+  });
   answerErrors(app, logger);
   answerUnknownCalls(app, methods);
   readJsonBodies(app);

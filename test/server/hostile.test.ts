@@ -311,8 +311,10 @@ test('an address that sends nothing but failures is refused for a minute, and go
   let now = Date.now();
   const server = await startServer(t, { clock: () => now });
   const token = await server.userToken('alice');
-  const ask = async (path: string, authorization?: string) => {
-    const answer = await fetch(`${server.url}${path}`, { headers: { ...(authorization && { authorization }) } });
+  const { pilot: joined } = await server.joinedPilot();
+  const ask = async (path: string, authorization?: string, dpop?: string) => {
+    const headers = { ...(authorization && { authorization }), ...(dpop && { dpop }) };
+    const answer = await fetch(`${server.url}${path}`, { headers });
     return (await answer.json()) as { success: boolean; message: string };
   };
   const secrets = '/api/v1/creds/get_user_secrets';
@@ -325,8 +327,13 @@ test('an address that sends nothing but failures is refused for a minute, and go
       /too many requests without a good token.*try again in \d+ seconds/,
     );
   }
+  for (const authorization of ['Bearer y', 'DPoP y', undefined]) {
+    const { message } = await ask(secrets, authorization, 'x');
+    assert.match(message, /too many requests without a good token/, 'a header of a pilot is no proof');
+  }
   const { pilot } = await server.joinedPilot().catch((error) => ({ pilot: String(error) }));
   assert.match(String(pilot), /too many requests|HTTP 429/);
+  assert.deepEqual(await joined.acquireJobs({ site_name: 'default' }), [], 'a pilot that joined before goes on');
   assert.equal((await ask(secrets, `Bearer ${token}`)).success, true);
   assert.equal(
     (await fetch(`${server.url}/.well-known/openid-configuration`)).status,

@@ -17,16 +17,17 @@ const MINUTE = 60_000;
 
 /**
  * Counts the requests of each address that prove nothing, for calls to refuse those from an address that has sent many within a minute,
- * before anything of them is looked at. Whole sites share an address, so that a request is still taken whose token was found good before
- * (`isKnown`), and one that is signed by a pilot's session.
+ * before anything of them is looked at. Whole sites share an address, so that a request is still taken whose token, or whose pilot's
+ * session, was found good before.
  */
 export function countFailedRequests(
   app: FastifyInstance,
   {
-    isKnown,
+    isKnownToken,
+    isKnownPilot,
     clock,
     perMinute = MAX_FAILED_REQUESTS_PER_MINUTE,
-  }: { isKnown: (token: string) => boolean; clock: () => number; perMinute?: number | undefined },
+  }: Known & { clock: () => number; perMinute?: number | undefined },
 ): void {
   const counted = new LRUCache<string, { failures: number; until: number }>({ max: MAX_COUNTED_ADDRESSES });
 
@@ -41,7 +42,8 @@ export function countFailedRequests(
   app.decorateRequest('refuseFlood', function (this: FastifyRequest) {
     const counts = counted.get(networkOf(this.ip));
     const now = clock();
-    if (!counts || counts.failures < perMinute || counts.until <= now || provesItself(this, isKnown)) return;
+    if (!counts || counts.failures < perMinute || counts.until <= now) return;
+    if (provesItself(this, { isKnownToken, isKnownPilot })) return;
     const seconds = Math.ceil((counts.until - now) / 1000);
     throw new TooManyTries(
       `too many requests without a good token from your address: try again in ${seconds} seconds`,
@@ -50,10 +52,16 @@ export function countFailedRequests(
   });
 }
 
-function provesItself({ headers }: FastifyRequest, isKnown: (token: string) => boolean): boolean {
-  if (headers.dpop !== undefined) return true;
-  const [, token] = /^bearer +(\S+) *$/i.exec(headers.authorization ?? '') ?? [];
-  return token !== undefined && isKnown(token);
+interface Known {
+  isKnownToken(token: string): boolean;
+  isKnownPilot(pilotId: string): boolean;
+}
+
+/** A header alone is no proof: anybody can send one of any name. */
+function provesItself({ headers }: FastifyRequest, { isKnownToken, isKnownPilot }: Known): boolean {
+  const [, scheme, token] = /^(bearer|dpop) +(\S+) *$/i.exec(headers.authorization ?? '') ?? [];
+  if (!scheme || !token) return false;
+  return scheme.toLowerCase() === 'bearer' ? isKnownToken(token) : isKnownPilot(token);
 }
 
 /** An IPv4 address; of IPv6 the first 64 bits, which one machine may have to itself. */
