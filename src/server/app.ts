@@ -98,7 +98,7 @@ export async function createServer(
   limitBodyTime(app);
   countFailedRequests(app, {
     isKnownToken: rooms.isKnownToken,
-    isKnownPilot: rooms.pilots.isKnown,
+    isKnownPilot: (pilotId) => rooms.pilots.isKnown(pilotId),
     clock,
     perMinute: failedRequestsPerMinute,
   });
