@@ -4,7 +4,7 @@ _panda_pilot() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     word=${COMP_WORDS[index]}
     case "$at $word" in
-      'panda-pilot clean') at="$at $word" ;;
+      'panda-pilot clean' | 'panda-pilot site-identity' | 'panda-pilot site-identity new' | 'panda-pilot site-identity sign' | 'panda-pilot site-identity help' | 'panda-pilot site-key' | 'panda-pilot site-key new' | 'panda-pilot site-key renew' | 'panda-pilot site-key help') at="$at $word" ;;
     esac
   done
   case "$at ${COMP_WORDS[COMP_CWORD - 1]}" in
@@ -56,6 +56,10 @@ _panda_pilot() {
       COMPREPLY=()
       return
       ;;
+    'panda-pilot --site-key')
+      COMPREPLY=()
+      return
+      ;;
     'panda-pilot --max-walltime')
       COMPREPLY=()
       return
@@ -80,18 +84,94 @@ _panda_pilot() {
       COMPREPLY=()
       return
       ;;
+    'panda-pilot site-identity new --out')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot site-identity sign --identity')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot site-key new --queue')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot site-key new --out')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot site-key new --identity')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot site-key renew --queue')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot site-key renew --out')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot site-key renew --identity')
+      COMPREPLY=()
+      return
+      ;;
   esac
   case $at in
     'panda-pilot')
       if [[ $current == -* ]]; then
-        words='--version --queue --token-file --server --vo --jobs --slots --idle-exit --workdir --secrets-dir --pass-env --isolate --share --allow-root --max-walltime --max-memory --max-disk --heartbeat -h --help'
+        words='--version --queue --token-file --server --vo --jobs --slots --idle-exit --workdir --secrets-dir --pass-env --isolate --share --site-key --allow-root --max-walltime --max-memory --max-disk --heartbeat -h --help'
       else
-        words='clean'
+        words='clean site-identity site-key'
       fi
       ;;
     'panda-pilot clean')
       if [[ $current == -* ]]; then
         words='--workdir --secrets-dir -h --help'
+      fi
+      ;;
+    'panda-pilot site-identity')
+      if [[ $current == -* ]]; then
+        words='-h --help'
+      else
+        words='new sign help'
+      fi
+      ;;
+    'panda-pilot site-identity new')
+      if [[ $current == -* ]]; then
+        words='--out -h --help'
+      fi
+      ;;
+    'panda-pilot site-identity sign')
+      if [[ $current == -* ]]; then
+        words='--identity -h --help'
+      fi
+      ;;
+    'panda-pilot site-identity help')
+      if [[ $current == -* ]]; then
+        words=''
+      fi
+      ;;
+    'panda-pilot site-key')
+      if [[ $current == -* ]]; then
+        words='-h --help'
+      else
+        words='new renew help'
+      fi
+      ;;
+    'panda-pilot site-key new')
+      if [[ $current == -* ]]; then
+        words='--queue --out --identity -h --help'
+      fi
+      ;;
+    'panda-pilot site-key renew')
+      if [[ $current == -* ]]; then
+        words='--queue --out --identity -h --help'
+      fi
+      ;;
+    'panda-pilot site-key help')
+      if [[ $current == -* ]]; then
+        words=''
       fi
       ;;
   esac

@@ -11,6 +11,13 @@ export function programs(): Command[] {
     createPbook().command,
     createPrun(nothing, []).command,
     createPandaSecrets(),
-    createPilotProgram({ run: nothing, clean: nothing }),
+    createPilotProgram({
+      run: nothing,
+      clean: nothing,
+      newSiteIdentity: nothing,
+      signRequest: nothing,
+      newSiteKey: nothing,
+      renewSiteKey: nothing,
+    }),
   ];
 }

@@ -79,7 +79,10 @@ const OWN_FILES: readonly { what: string; test: (content: string) => boolean }[]
   },
   { what: 'root keys', test: (content) => /^\{\s*"format": \d+,\s*"active": "[^"]+",\s*"keys": \[/.test(content) },
   { what: 'signing keys', test: (content) => /"issuer": "urn:panda-secrets:/.test(content) && /"d": "/.test(content) },
-  { what: 'a key that seals secrets', test: (content) => content.includes('"kind": "panda-secrets user key"') },
+  {
+    what: 'a key that seals secrets',
+    test: (content) => /"kind": "panda-secrets (user key|site key|site identity)"/.test(content),
+  },
   { what: 'a join token', test: isJoinToken },
   { what: 'a token', test: isOwnToken },
 ];

@@ -22,7 +22,7 @@ export interface JobFiles {
    */
   keep(
     pilotId: string,
-    file: Pick<JobFile, 'jobId' | 'attempt' | 'kind' | 'name'>,
+    file: Pick<JobFile, 'jobId' | 'attempt' | 'kind' | 'name'> & { signature?: string | undefined },
     content: Readable,
     size?: number,
   ): Promise<void>;

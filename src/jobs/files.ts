@@ -23,10 +23,13 @@ export interface JobFile {
   sha256: string | null;
   /** Where it is then, as that pilot wrote it: a URL, or a path that the site knows. */
   location: string | null;
+  /** The node's word for its bytes, which its owner can check; null when it gave none. */
+  signature: string | null;
 }
 
 /** A file that a pilot brought back, or put elsewhere. */
-export type BroughtFile = Omit<JobFile, 'serial' | 'sha256' | 'location'> & ({ sha256: string } | { location: string });
+export type BroughtFile = Omit<JobFile, 'serial' | 'sha256' | 'location' | 'signature'> &
+  ({ sha256: string; signature?: string | undefined } | { location: string });
 
 /** See {@link Jobs.checkUpload}. */
 export async function checkUpload(
@@ -43,7 +46,10 @@ export async function checkUpload(
 export async function addFile({ store, clock }: JobsContext, pilotId: string, file: BroughtFile): Promise<void> {
   checkFileName(file.name, 'name');
   const { jobId, attempt, name, kind, size } = file;
-  const place = 'sha256' in file ? { sha256: file.sha256, location: null } : { sha256: null, location: file.location };
+  const place =
+    'sha256' in file
+      ? { sha256: file.sha256, location: null, signature: file.signature ?? null }
+      : { sha256: null, location: file.location, signature: null };
   await store.grow(async (tx) => {
     await checkDeclared(tx, await checkHeld(tx, pilotId, file), file);
     await upsertJobFile(tx, { job_id: jobId, attempt, name, kind, ...place, size, created_at: clock() });
@@ -84,6 +90,7 @@ export async function listFiles(store: Store, owner: OwnerId, taskId: number): P
     size: row.size,
     sha256: row.sha256,
     location: row.location,
+    signature: row.signature,
   }));
 }
 
@@ -95,6 +102,6 @@ export async function findFile(
   checkFileName(name, 'name');
   const row = await readJobFile(store.db, owner, jobId, attempt, name);
   if (!row) throw new NotFound(`attempt ${attempt} of job ${jobId} has no file "${name}"`);
-  const { kind, size, sha256, location } = row;
-  return { jobId, attempt, name, kind: kind as JobFile['kind'], size, sha256, location };
+  const { kind, size, sha256, location, signature } = row;
+  return { jobId, attempt, name, kind: kind as JobFile['kind'], size, sha256, location, signature };
 }

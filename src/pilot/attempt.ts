@@ -4,6 +4,7 @@ import type { Masker } from '../masking/masker.ts';
 import type { PilotJob } from '../protocol/calls/pilot.ts';
 import { AttemptFailed } from '../protocol/errors.ts';
 import { KILL_GRACE_SECONDS } from '../protocol/limits.ts';
+import { SealedRefusal } from '../protocol/sealed-refusal.ts';
 import { type AttemptDirectory, attemptName, makeAttemptDirectory } from './attempt-directory.ts';
 import { passedSecrets } from './environment.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
@@ -17,6 +18,7 @@ import { followLog } from './live-log.ts';
 import type { Output } from './outputs.ts';
 import { type PayloadEnd, startPayload } from './payload.ts';
 import type { PilotHome } from './pilot-home.ts';
+import type { ReadyJob } from './ready-job.ts';
 import { removeTree } from './remove-tree.ts';
 import { type AttemptEnd, createReporter, type PilotServer } from './reporter.ts';
 import type { SecretsPlace } from './secret-files.ts';
@@ -46,8 +48,8 @@ export interface JobPolicy {
 export interface AttemptOptions {
   server: PilotServer;
   job: PilotJob;
-  /** Opens the job's secrets; `undefined` when it has none. */
-  openSecrets(): Promise<JobSecrets | undefined>;
+  /** Decides if and as what it is run. */
+  makeReady(): Promise<ReadyJob>;
   node: JobNode;
   policy: JobPolicy;
   /** Aborted, with an `AttemptFailed`, when the pilot is told to stop. */
@@ -80,23 +82,24 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
   let directory: AttemptDirectory | undefined;
   try {
     reporter.is('starting');
+    const ready = await options.makeReady();
     directory = await makeAttemptDirectory(node.home.path, attemptName(job));
     const log = await openJobLog(directory.log);
-    const live = followLog(directory.log, reporter.appendLog);
+    const live = ready.results?.areSealed ? undefined : followLog(directory.log, reporter.appendLog);
     let outputs: Output[];
     const exceeded = new AbortController();
     const stop = AbortSignal.any([stopping, killed.signal, exceeded.signal]);
-    ({ end, outputs } = await work(options, directory, log, stop, {
+    ({ end, outputs } = await work(options, ready, directory, log, stop, {
       onStart: () => reporter.is('running'),
       onExceeded: (failure) => exceeded.abort(failure),
-    }).finally(live.stop));
+    }).finally(() => live?.stop()));
     unwatch();
     reporter.is('holding');
-    await uploadOutputs(outputs, reporter).catch((error) => {
+    await uploadOutputs(outputs, ready.results, reporter).catch((error) => {
       end = { ...end, failure: failureOf(error) };
     });
     // A job that did its work is not lost with its log.
-    await uploadLog(job, directory, reporter).catch((error: Error) => say(`job ${job.PandaID}: ${error.message}`));
+    await uploadLog(ready, directory, reporter).catch((error: Error) => say(`job ${job.PandaID}: ${error.message}`));
   } catch (error) {
     end = { ...end, failure: end.failure ?? failureOf(error) };
   }
@@ -110,6 +113,7 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
 /** From the secrets until nothing but the log and the outputs is left. The log is closed when it resolves or throws. */
 async function work(
   options: AttemptOptions,
+  ready: ReadyJob,
   directory: AttemptDirectory,
   log: JobLog,
   stop: AbortSignal,
@@ -124,18 +128,31 @@ async function work(
   if (job.secretsLeftOut) {
     log.note(`secrets that are not here because they may not go to queue ${node.queue}: ${job.secretsLeftOut}`);
   }
+  if (job.secretsSealedLeftOut) {
+    log.note(
+      `secrets that are not here because their owner sealed them, and not for this job: ${job.secretsSealedLeftOut}`,
+    );
+  }
   try {
-    delivered = await options.openSecrets();
     staged = await stageIn({
       server,
-      input: { job, delivered },
+      ready,
       place: { directory, secrets: secretsPlace(node, attemptName(job)), isolation: node.isolation },
       variables: { own: node.environment, passOn: policy.passOn },
       log,
       signal: stop,
     });
+    ({ delivered } = staged);
     onStart();
-    const payload = await runPayload(options, directory, staged, delivered, log, stop, onExceeded);
+    const payload = await runPayload(
+      { ...options, job: ready.job },
+      directory,
+      staged,
+      delivered,
+      log,
+      stop,
+      onExceeded,
+    );
     if (!payload.allGone) options.say(`job ${job.PandaID}: processes that it started could not be ended`);
     end = { exitCode: payload.exitCode };
     if (stop.aborted) throw stop.reason;
@@ -254,6 +271,8 @@ function describe({ exitCode, signal }: PayloadEnd): string {
 /** The message of an unexpected error may name a file, and so a secret: only its code is passed on. */
 function failureOf(error: unknown): AttemptFailed {
   if (error instanceof AttemptFailed) return error;
+  // The server gets the code alone.
+  if (error instanceof SealedRefusal) return new AttemptFailed(PILOT_ERRORS.missingCredentials, error.code);
   const { code, name } = error as NodeJS.ErrnoException;
   const isFull = code === 'ENOSPC' || code === 'EDQUOT';
   return new AttemptFailed(

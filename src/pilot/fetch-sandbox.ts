@@ -18,6 +18,8 @@ export interface SandboxSource {
   name: string;
   /** SHA-256, hex, of what it must be; `undefined`: not known. */
   sha256: string | undefined;
+  /** Thrown in the place of what says that it is another, or damaged. */
+  refusal?: () => Error;
 }
 
 /**
@@ -28,7 +30,7 @@ export interface SandboxSource {
  * @throws {Unavailable} when it does not come, is another, or takes longer than `downloadSeconds`
  */
 export async function fetchSandbox(
-  { server, origin, name, sha256 }: SandboxSource,
+  { server, origin, name, sha256, refusal }: SandboxSource,
   directory: string,
   signal: AbortSignal,
   downloadSeconds = DOWNLOAD_SECONDS,
@@ -45,7 +47,9 @@ export async function fetchSandbox(
   try {
     await unpackSandbox(checked(archive, sha256), directory, AbortSignal.any([signal, tooLong]));
   } catch (error) {
-    throw tooLong.aborted ? new Unavailable(`it did not come within ${downloadSeconds} s`) : error;
+    if (tooLong.aborted) throw new Unavailable(`it did not come within ${downloadSeconds} s`);
+    const isOther = error instanceof Unavailable || error instanceof InvalidArgument;
+    throw isOther && refusal ? refusal() : error;
   }
 }
 

@@ -24,36 +24,59 @@ export interface SecretFile {
   bytes: Uint8Array;
 }
 
+/** Names and values as they were delivered, in the order of the text: a name that came twice is there twice. */
+export type DeliveredPairs = readonly (readonly [name: string, value: string])[];
+
 /**
  * @param maskedWhole as the job has it (`maskChoices`)
  * @throws {DecryptionFailed} when the opened bytes are not a JSON object of strings
  */
-export function parseDelivery(bytes: Uint8Array, maskedWhole?: readonly number[]): JobSecrets {
+export function parseDelivery(
+  bytes: Uint8Array,
+  maskedWhole?: readonly number[],
+): JobSecrets & { pairs: DeliveredPairs } {
   const delivered = parseJson(bytes);
-  if (!delivered?.entries.every(([, value]) => typeof value === 'string')) {
-    throw new DecryptionFailed('the secrets that were delivered are not a JSON object of strings');
-  }
-  const choices = maskChoices(
-    delivered.entries.map(([name]) => name),
-    maskedWhole,
-  );
+  if (!delivered) throw new DecryptionFailed('the secrets that were delivered are not a JSON object of strings');
+  const values = new Map(delivered.pairs);
+  const choices = maskChoices([...values.keys()], maskedWhole);
   return {
     json: Buffer.from(inAscii(delivered.text), 'latin1'),
-    secrets: delivered.entries.map(([name, value]) => ({
+    secrets: Array.from(values, ([name, value]) => ({
       name: name as WireName,
-      value: new Plaintext(value as string),
+      value: new Plaintext(value),
       mask: choices.get(name) ?? 'parts',
     })),
+    pairs: delivered.pairs,
   };
 }
 
+/** Of secrets that were sealed by their owner: nothing of a server's says what is hidden of them. */
+export function jobSecretsOf(opened: readonly { name: WireName; value: Plaintext }[]): JobSecrets {
+  const fields = opened.map(({ name, value }) => `${JSON.stringify(name)}: ${JSON.stringify(value.reveal())}`);
+  return {
+    json: Buffer.from(inAscii(`{${fields.join(', ')}}`), 'latin1'),
+    secrets: opened.map(({ name, value }) => ({ name, value, mask: 'parts' })),
+  };
+}
+
+/** A string of JSON (RFC 8259, section 7). */
+const JSON_STRING = /"(?:[^"\\]|\\.)*"/g;
+/** The rest of an object of strings, each of them a quotation mark. */
+const OBJECT_OF_STRINGS = /^\s*\{\s*(?:"\s*:\s*"\s*(?:,\s*"\s*:\s*"\s*)*)?\}\s*$/;
+
 /** Never with the parser's own message: it quotes the text. */
-function parseJson(bytes: Uint8Array): { text: string; entries: [string, unknown][] } | undefined {
+function parseJson(bytes: Uint8Array): { text: string; pairs: [string, string][] } | undefined {
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    const parsed: unknown = JSON.parse(text);
-    if (parsed === null || typeof parsed !== 'object' || Array.isArray(parsed)) return undefined;
-    return { text, entries: Object.entries(parsed) };
+    // The parser says that it is JSON, and keeps one of two fields of a name.
+    JSON.parse(text);
+    if (!OBJECT_OF_STRINGS.test(text.replace(JSON_STRING, '"'))) return undefined;
+    const strings = Array.from(text.matchAll(JSON_STRING), ([string]): string => JSON.parse(string));
+    const pairs = Array.from({ length: strings.length / 2 }, (_, place): [string, string] => [
+      strings[2 * place] ?? '',
+      strings[2 * place + 1] ?? '',
+    ]);
+    return { text, pairs };
   } catch {
     return undefined;
   }

@@ -1,15 +1,15 @@
 import type { PilotJob } from '../protocol/calls/pilot.ts';
-import { AttemptFailed, DecryptionFailed, Unavailable } from '../protocol/errors.ts';
+import { Unavailable } from '../protocol/errors.ts';
 import { MAX_IDLE_POLL_SECONDS } from '../protocol/limits.ts';
 import { newRecipient, type Recipient } from '../sealing/delivery.ts';
 import { type JobPolicy, runAttempt } from './attempt.ts';
-import { PILOT_ERRORS } from './error-codes.ts';
 import type { Isolation } from './isolation.ts';
-import { type JobSecrets, parseDelivery } from './job-secrets.ts';
 import { createKillWatch, type KillWatch } from './kill-watch.ts';
 import { openPilotHome, type PilotHome, removeLeftovers } from './pilot-home.ts';
+import { readyJob } from './ready-job.ts';
 import type { PilotServer } from './reporter.ts';
 import { backoffSeconds, pause } from './retry.ts';
+import type { NodeSiteKey } from './site-key.ts';
 
 export interface PilotOptions {
   server: PilotServer;
@@ -24,6 +24,8 @@ export interface PilotOptions {
     secretsFolder: string | undefined;
     /** `undefined`: payloads run beside everything else on the node. */
     isolation: Isolation | undefined;
+    /** The key of its site, for jobs whose secrets are sealed by their owners. */
+    siteKey?: NodeSiteKey | undefined;
     /** The pilot's own environment. */
     environment: Readonly<Record<string, string | undefined>>;
   };
@@ -91,7 +93,7 @@ async function runSlot(
     const { failure } = await runAttempt({
       server,
       job,
-      openSecrets: () => openSecrets(job, recipient, options.pilotId),
+      makeReady: () => readyJob({ job, recipient, pilotId: options.pilotId, siteKey: node.siteKey }),
       node: { ...node, home },
       policy,
       stopping,
@@ -118,6 +120,7 @@ async function waitForJob(options: PilotOptions): Promise<{ job: PilotJob; recip
         node: node.name,
         n_jobs: 1,
         sealing_keys: recipient.offers.map((offer) => ({ ...offer })),
+        ...((await node.siteKey?.isValid()) && { sealed: true }),
       });
       if (job) return { job, recipient };
       unanswered = 0;
@@ -129,17 +132,4 @@ async function waitForJob(options: PilotOptions): Promise<{ job: PilotJob; recip
     await pause(seconds, stopping);
   }
   return undefined;
-}
-
-/** @throws {AttemptFailed} when they do not open */
-async function openSecrets(job: PilotJob, recipient: Recipient, pilotId: string): Promise<JobSecrets | undefined> {
-  const { sealedSecrets: sealed, secrets } = job;
-  if (!sealed && secrets === undefined) return undefined;
-  try {
-    if (!sealed) throw new DecryptionFailed('they came unsealed, though the request offered keys');
-    const context = { jobId: job.PandaID, attempt: job.attemptNr, ownerId: sealed.owner, pilotId };
-    return parseDelivery(await recipient.open(sealed, context), job.secretsMaskedWhole);
-  } catch (error) {
-    throw new AttemptFailed(PILOT_ERRORS.missingCredentials, `the secrets do not open: ${(error as Error).message}`);
-  }
 }

@@ -5,7 +5,7 @@ import { createClient } from '../client/client.ts';
 import { serverAddress } from '../client/server-address.ts';
 import { tlsTrust } from '../client/tls-trust.ts';
 import { protectMemory } from '../files/process-memory.ts';
-import { AttemptFailed, PandaError } from '../protocol/errors.ts';
+import { AttemptFailed, Misconfigured, PandaError } from '../protocol/errors.ts';
 import { KILL_POLL_SECONDS } from '../protocol/limits.ts';
 import { shownText } from '../protocol/text.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
@@ -18,6 +18,7 @@ import { preparePilotFolder, removeLeftovers } from './pilot-home.ts';
 import { type CleanOptions, createPilotProgram, type RunOptions } from './program.ts';
 import { chooseSecretsFolder } from './secrets-directory.ts';
 import { tellOfLine } from './server-line.ts';
+import type { IdentityOptions, SiteKeyOptions } from './site-commands.ts';
 
 /** The longest that a pilot that ends waits for the answer to its farewell. */
 const LEAVE_MILLISECONDS = 5000;
@@ -29,7 +30,7 @@ process.exitCode = await main(process.argv);
 
 async function main(argv: string[]): Promise<number> {
   closeInheritedDescriptors();
-  const program = createPilotProgram({ run, clean });
+  const program = createPilotProgram({ run, clean, ...siteCommands() });
   try {
     await program.parseAsync(argv);
     return Number(process.exitCode ?? 0);
@@ -42,7 +43,12 @@ async function main(argv: string[]): Promise<number> {
 }
 
 async function run(options: RunOptions): Promise<void> {
-  if (!(await protectMemory())) {
+  const isMemoryProtected = await protectMemory();
+  const siteKey =
+    options.siteKey === undefined
+      ? undefined
+      : await (await import('./site-key.ts')).openSiteKey(options.siteKey, { ...options, isMemoryProtected });
+  if (!isMemoryProtected) {
     say(
       'this Node cannot keep its memory from other processes of its user (Node 26 can): let no others of them run here',
     );
@@ -55,10 +61,18 @@ async function run(options: RunOptions): Promise<void> {
     mode: options.isolate,
     allowRoot: options.allowRoot,
     shared: options.share,
-    hidden: [options.workdir, secretsFolder ?? [], options.tokenFile === '-' ? [] : options.tokenFile].flat(),
+    hidden: [
+      options.workdir,
+      secretsFolder ?? [],
+      options.tokenFile === '-' ? [] : options.tokenFile,
+      siteKey?.folder ?? [],
+    ].flat(),
     own: process.env,
     say,
   });
+  if (siteKey && !isolation) {
+    throw new Misconfigured('--site-key: jobs must be isolated on this node, and are not: install bubblewrap (bwrap)');
+  }
   const stopping = stopOnSignals();
   const connection = {
     url: options.server ?? serverAddress(process.env),
@@ -86,6 +100,7 @@ async function run(options: RunOptions): Promise<void> {
         folder: options.workdir,
         secretsFolder,
         isolation,
+        siteKey,
         environment: process.env,
       },
       policy: {
@@ -119,6 +134,19 @@ async function clean({ workdir, secretsDir }: CleanOptions): Promise<void> {
   };
   const removed = await removeLeftovers(workdir, await chooseSecretsFolder(secretsDir), trouble);
   say(`cleaned up after ${removed} ${removed === 1 ? 'pilot' : 'pilots'}`);
+}
+
+/** Loaded when they are used: a pilot that runs jobs needs none of them. */
+function siteCommands() {
+  const output = { print: (line: string) => console.log(line), say };
+  const commands = () => import('./site-commands.ts');
+  return {
+    newSiteIdentity: async (options: IdentityOptions) => (await commands()).newSiteIdentity(options, output),
+    signRequest: async (request: string, options: { identity?: string }) =>
+      (await commands()).signRequest(request, options, output),
+    newSiteKey: async (options: SiteKeyOptions) => (await commands()).makeSiteKey('new', options, output),
+    renewSiteKey: async (options: SiteKeyOptions) => (await commands()).makeSiteKey('renew', options, output),
+  };
 }
 
 /** Aborted when a batch system, a terminal or the terminal's end tells the pilot to stop. */

@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { HEARTBEAT_SECONDS } from '../protocol/limits.ts';
 import { VERSION } from '../protocol/version.ts';
 import { ISOLATION_MODES, type IsolationMode } from './isolation.ts';
+import type { IdentityOptions, SiteKeyOptions } from './site-commands.ts';
 
 /** The command line of a pilot that runs jobs. */
 export interface RunOptions {
@@ -20,6 +21,7 @@ export interface RunOptions {
   heartbeat: number;
   isolate: IsolationMode;
   share: string[];
+  siteKey?: string;
   allowRoot: boolean;
   maxWalltime?: number;
   maxMemory?: number;
@@ -32,6 +34,10 @@ export type CleanOptions = Pick<RunOptions, 'workdir' | 'secretsDir'>;
 interface PilotActions {
   run(options: RunOptions): Promise<void>;
   clean(options: CleanOptions): Promise<void>;
+  newSiteIdentity(options: IdentityOptions): Promise<void>;
+  signRequest(request: string, options: { identity?: string }): Promise<void>;
+  newSiteKey(options: SiteKeyOptions): Promise<void>;
+  renewSiteKey(options: SiteKeyOptions): Promise<void>;
 }
 
 /** The command line of `panda-pilot`; what goes wrong is thrown. */
@@ -66,6 +72,7 @@ export function createPilotProgram(actions: PilotActions): Command {
     .addOption(
       listOption('--share <path...>', 'what isolated jobs see besides the system, read-only; a device as it is'),
     )
+    .option('--site-key <file>', "the key of the site's nodes for this queue: jobs with sealed secrets run here too")
     .option('--allow-root', 'run as root also where jobs cannot be isolated, and so are root too', false)
     .option('--max-walltime <seconds>', 'that a job may run (default: what its owner asked for)', wholeNumber)
     .option('--max-memory <MB>', "of a job's processes together (default: twice what its owner asked for)", wholeNumber)
@@ -88,7 +95,42 @@ export function createPilotProgram(actions: PilotActions): Command {
     .addOption(workdir("where jobs' directories were made"))
     .addOption(secretsDirectory('where secrets were kept'))
     .action(actions.clean);
+  addSiteCommands(program, actions);
   return program;
+}
+
+/** The commands of a site's admin, for sealed secrets. */
+function addSiteCommands(program: Command, actions: PilotActions): void {
+  const identity = program
+    .command('site-identity')
+    .description(
+      "the site's identity, which vouches for the keys of its nodes: for a machine of the admin's, off the nodes",
+    );
+  identity
+    .command('new')
+    .description('make it, and print the site ID, which users pin')
+    .option('--out <file>', 'where to keep it (default: ~/.panda-pilot/site-identity.json)')
+    .action(actions.newSiteIdentity);
+  identity
+    .command('sign')
+    .description("sign a node's request (FILE.req), and print the record")
+    .argument('<request>', 'the file that "site-key new" or "renew" wrote')
+    .option('--identity <file>', 'the identity (default: ~/.panda-pilot/site-identity.json)')
+    .action(actions.signRequest);
+  const key = program
+    .command('site-key')
+    .description("the key of the site's nodes for a queue, which opens sealed secrets that were sealed for them");
+  const options = [
+    new Option('--queue <name>', 'the queue').makeOptionMandatory(),
+    new Option('--out <file>', 'the file of the key, in a folder of its own (default: ~/.panda-pilot/QUEUE.key)'),
+    new Option('--identity <file>', 'sign the record at once, where the identity is at hand'),
+  ];
+  const make = (name: string, what: string, action: (options: SiteKeyOptions) => Promise<void>) => {
+    const command = key.command(name).description(what).action(action);
+    for (const option of options) command.addOption(option);
+  };
+  make('new', 'make the key', actions.newSiteKey);
+  make('renew', 'add a new key, every 30 days: older ones are kept for 90', actions.renewSiteKey);
 }
 
 /** One line, as everything else that the pilot says. */

@@ -43,7 +43,7 @@ export interface Reporter {
   /** Adds to the log that the job's owner sees while it runs; one try. */
   appendLog(offset: number, bytes: Uint8Array): Promise<KeptLog>;
   /** Uploads a file, and repeats it until the server has it. @throws {Refused} when it does not want it */
-  upload(kind: 'log' | 'output', name: string, path: string): Promise<void>;
+  upload(kind: 'log' | 'output', name: string, file: { path: string; signature?: string }): Promise<void>;
   /** Reports the end, and repeats it until the server has it. @returns the reason when it does not want it */
   ended(end: AttemptEnd): Promise<string | undefined>;
 }
@@ -86,8 +86,10 @@ export function createReporter(options: ReporterOptions): Reporter {
     },
     appendLog: (offset, bytes) =>
       server.appendJobLog({ job_id: job.PandaID, attempt_nr: job.attemptNr, offset }, bytes),
-    upload: (kind, name, path) =>
-      insist(() => server.uploadJobFile({ job_id: job.PandaID, attempt_nr: job.attemptNr, kind, name }, path)),
+    upload: (kind, name, { path, ...signature }) =>
+      insist(() =>
+        server.uploadJobFile({ job_id: job.PandaID, attempt_nr: job.attemptNr, kind, name, ...signature }, path),
+      ),
     async ended(end) {
       beating.abort();
       await last;

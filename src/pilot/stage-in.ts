@@ -1,11 +1,11 @@
 import { writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import type { PilotJob } from '../protocol/calls/pilot.ts';
 import { AttemptFailed } from '../protocol/errors.ts';
 import { parseJobParameters } from '../protocol/job-parameters.ts';
 import type { LeakedOutputs } from '../protocol/leaked-outputs.ts';
 import { MAX_VARIABLE_BYTES } from '../protocol/limits.ts';
 import { SECRETS_DIRECTORY, SECRETS_FILE } from '../protocol/names.ts';
+import { SealedRefusal } from '../protocol/sealed-refusal.ts';
 import { utf8Length } from '../protocol/text.ts';
 import { type AttemptDirectory, enterRunDirectory } from './attempt-directory.ts';
 import { argumentsRoom, type EnvironmentOptions, payloadEnvironment } from './environment.ts';
@@ -15,13 +15,14 @@ import { ISOLATED_PATHS, type IsolatedPayload, type Isolation } from './isolatio
 import type { JobLog } from './job-log.ts';
 import { filesOf, type JobSecrets, type SecretFile } from './job-secrets.ts';
 import { giveTo } from './payload-user.ts';
+import type { ReadyJob } from './ready-job.ts';
 import type { PilotServer } from './reporter.ts';
 import { type PlacedSecrets, placeSecrets, type SecretsPlace } from './secret-files.ts';
 import { arrivals } from './secret-notes.ts';
 
 export interface StageInOptions {
   server: Pick<PilotServer, 'origin' | 'downloadSandbox'>;
-  input: { job: PilotJob; delivered: JobSecrets | undefined };
+  ready: ReadyJob;
   place: {
     directory: AttemptDirectory;
     secrets: SecretsPlace;
@@ -34,6 +35,8 @@ export interface StageInOptions {
   signal: AbortSignal;
 }
 
+const SANDBOX_CHANGED = () => new SealedRefusal('sandbox-changed');
+
 /** A payload that is ready to start. */
 export interface StagedIn {
   /** The words after `/bin/sh`. */
@@ -41,6 +44,8 @@ export interface StagedIn {
   runDirectory: string;
   /** The place at which the payload sees the directory that it is in. */
   seenWork: string;
+  /** The job's secrets; `undefined` when it has none. */
+  delivered: JobSecrets | undefined;
   /** Local name -> the name to keep it under. */
   outputs: Readonly<Record<string, string>>;
   leakedOutputs: LeakedOutputs;
@@ -53,13 +58,14 @@ export interface StagedIn {
 
 /**
  * Makes a job's working directory ready: the sandbox first, so that it can be nothing over the secrets; the secrets last, so
- * that they are there no longer than needed.
+ * that they are there no longer than needed. Secrets of a job with a grant are not opened before its sandbox is proven.
  *
  * @throws {AttemptFailed} with the step that failed
+ * @throws {SealedRefusal} of a job with a grant
  */
 export async function stageIn(options: StageInOptions): Promise<StagedIn> {
   const { server, place, variables, log, signal } = options;
-  const { job, delivered } = options.input;
+  const { job, results, openSecrets } = options.ready;
   const { directory, isolation } = place;
   const parameters = await step(PILOT_ERRORS.setupFailure, 'the job cannot be understood', () =>
     parseJobParameters(job.jobPars),
@@ -67,7 +73,11 @@ export async function stageIn(options: StageInOptions): Promise<StagedIn> {
   const { sourceUrl: origin = server.origin, sandbox: name } = parameters;
   if (name !== undefined) {
     await step(PILOT_ERRORS.stageInFailed, 'the sandbox cannot be fetched', () =>
-      fetchSandbox({ server, origin, name, sha256: job.sandboxSha256 }, directory.work, signal),
+      fetchSandbox(
+        { server, origin, name, sha256: job.sandboxSha256, ...(results && { refusal: SANDBOX_CHANGED }) },
+        directory.work,
+        signal,
+      ),
     );
   }
   const runDirectory = await step(PILOT_ERRORS.setupFailure, 'the working directory cannot be made', () =>
@@ -75,6 +85,8 @@ export async function stageIn(options: StageInOptions): Promise<StagedIn> {
   );
   signal.throwIfAborted();
 
+  const delivered = await openSecrets();
+  signal.throwIfAborted();
   const secrets = delivered?.secrets ?? [];
   const forms = parameters.secretForms;
   const seenWork = isolation ? ISOLATED_PATHS.work : directory.work;
@@ -111,6 +123,7 @@ export async function stageIn(options: StageInOptions): Promise<StagedIn> {
     command,
     runDirectory,
     seenWork,
+    delivered,
     outputs: parameters.outputs,
     leakedOutputs: parameters.leakedOutputs,
     environment,
@@ -156,6 +169,7 @@ async function step<T>(pilotErrorCode: number, what: string, work: () => T | Pro
   try {
     return await work();
   } catch (error) {
+    if (error instanceof SealedRefusal) throw error;
     throw new AttemptFailed(pilotErrorCode, `${what}: ${(error as Error).message}`);
   }
 }

@@ -5,6 +5,7 @@ import { PILOT_ERRORS } from './error-codes.ts';
 import { packJobLog } from './job-log.ts';
 import { collectOutputs, type MissingOutput, type Output } from './outputs.ts';
 import type { Reporter } from './reporter.ts';
+import type { Results } from './results.ts';
 import type { StagedIn } from './stage-in.ts';
 
 const ERROR_CODES: Record<MissingOutput['kind'], number> = {
@@ -24,24 +25,35 @@ export async function takeOutputs(
 }
 
 /** Uploads them under their final names. @throws {AttemptFailed} when the server does not take one */
-export async function uploadOutputs(outputs: readonly Output[], reporter: Reporter): Promise<void> {
-  for (const { name, path } of outputs) await uploadAs('output', name, path, reporter);
+export async function uploadOutputs(
+  outputs: readonly Output[],
+  results: Results | undefined,
+  reporter: Reporter,
+): Promise<void> {
+  for (const { name, path } of outputs) await uploadAs('output', name, path, results, reporter);
 }
 
 /** Packs the log, when nothing secret is left in the attempt's directory, and uploads it. @throws {AttemptFailed} */
 export async function uploadLog(
-  job: Pick<PilotJob, 'logFile'>,
+  { job, results }: { job: Pick<PilotJob, 'logFile'>; results: Results | undefined },
   directory: AttemptDirectory,
   reporter: Reporter,
 ): Promise<void> {
   if (!job.logFile) return;
   await packJobLog(directory.log, directory.logArchive);
-  await uploadAs('log', job.logFile, directory.logArchive, reporter);
+  await uploadAs('log', job.logFile, directory.logArchive, results, reporter);
 }
 
-async function uploadAs(kind: 'log' | 'output', name: string, path: string, reporter: Reporter): Promise<void> {
+async function uploadAs(
+  kind: 'log' | 'output',
+  name: string,
+  path: string,
+  results: Results | undefined,
+  reporter: Reporter,
+): Promise<void> {
   try {
-    await reporter.upload(kind, name, path);
+    const sent = await (results?.prepare(kind, name, path) ?? { path });
+    await reporter.upload(kind, name, sent);
   } catch (error) {
     throw new AttemptFailed(
       PILOT_ERRORS.stageOutFailed,

@@ -37,6 +37,11 @@ const SYSTEM = [
   '/cvmfs',
   '/sys',
 ];
+/** Tells if a folder is one that payloads cannot do without, so that it cannot be hidden from them as a whole. */
+export function isSystemFolder(folder: string): boolean {
+  return SYSTEM.some((path) => !isOutside(folder, path));
+}
+
 /** Settings that are often links to where a payload does not see. */
 const LINKED_SETTINGS = ['/etc/resolv.conf', '/etc/hosts', '/etc/localtime'];
 

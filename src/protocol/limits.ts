@@ -307,3 +307,8 @@ export const GRANT_SECONDS = 7 * 24 * 3600;
 export const MAX_GRANT_SECONDS = 31 * 24 * 3600;
 /** The time that a site's record is valid at most. */
 export const MAX_SITE_RECORD_SECONDS = 31 * 24 * 3600;
+/** The time that a site's key is kept after another took its place, and how many are kept. */
+export const SITE_KEY_KEPT_SECONDS = 90 * 24 * 3600;
+export const MAX_KEPT_SITE_KEYS = 32;
+/** A record is valid from so long before it was signed: clocks differ. */
+export const SITE_RECORD_EARLY_SECONDS = 3600;

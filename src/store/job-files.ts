@@ -10,12 +10,14 @@ type NewJobFile = Omit<Insertable<Schema['job_files']>, 'tag'> & TaggedFields<'j
 /** Notes a file of an attempt; one that is uploaded again takes the place of the first. */
 export async function upsertJobFile(db: Database, file: NewJobFile): Promise<void> {
   const row = tagged(db, 'job_files', file);
-  const { kind, sha256, location, size, created_at, tag } = row;
+  const { kind, sha256, location, size, created_at, signature, tag } = row;
   await db
     .insertInto('job_files')
     .values(row)
     .onConflict((conflict) =>
-      conflict.columns(['job_id', 'attempt', 'name']).doUpdateSet({ kind, sha256, location, size, created_at, tag }),
+      conflict
+        .columns(['job_id', 'attempt', 'name'])
+        .doUpdateSet({ kind, sha256, location, size, created_at, signature, tag }),
     )
     .execute();
 }
@@ -57,6 +59,7 @@ function filesOf(db: Database, owner: OwnerId) {
       'job_files.sha256',
       'job_files.location',
       'job_files.size',
+      'job_files.signature',
       'job_files.tag as file_tag',
     ])
     .where('jobs.owner_id', '=', owner);

@@ -88,7 +88,7 @@ async function siteInVirtualTime(t: TestContext) {
     },
     async finish(reporter: ReturnType<typeof createReporter>) {
       reporter.is('holding');
-      await reporter.upload('output', 'u.out', output).catch(() => {});
+      await reporter.upload('output', 'u.out', { path: output }).catch(() => {});
       return await reporter.ended({ exitCode: 0 });
     },
     async stateOf(jobId: number) {

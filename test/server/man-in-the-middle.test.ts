@@ -232,7 +232,7 @@ test('a delivery that is sent to another pilot is not taken by it, and does not 
   const recipients = [await newRecipient(), await newRecipient()] as const;
   await one.pilot.acquireJobs({ ...TO_DEFAULT, sealing_keys: recipients[0].offers });
   const { answer } = middle.last('pilot/acquire_jobs');
-  middle.onAnswer = (other) => Object.assign(other, answer);
+  middle.onAnswer = (other) => void Object.assign(other, answer);
   await assert.rejects(two.pilot.acquireJobs({ ...TO_DEFAULT, sealing_keys: recipients[1].offers }), Unavailable);
 
   const [job] = JSON.parse(answer.body.toString()).data.jobs as PilotJob[];

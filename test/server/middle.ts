@@ -16,13 +16,13 @@ export interface Exchange {
   answer: Answer;
 }
 
-interface Answer {
+export interface Answer {
   status: number;
   headers: IncomingHttpHeaders;
   body: Buffer;
 }
 
-type Request = Omit<Exchange, 'answer'>;
+export type Request = Omit<Exchange, 'answer'>;
 
 /** A proxy that ends TLS, and does what it likes. */
 export interface Middle {
@@ -34,7 +34,7 @@ export interface Middle {
   /** Changes a request on its way. */
   onRequest: (request: Request) => void;
   /** Changes an answer on its way back, or answers for the server. */
-  onAnswer: (answer: Answer, request: Request) => void;
+  onAnswer: (answer: Answer, request: Request) => void | Promise<void>;
   /** Sends a request of its own making, or one that it recorded. @returns the envelope */
   send(request: Request): Promise<{ success: boolean; message: string; data: unknown }>;
   /** The last request to a call. */
@@ -68,7 +68,7 @@ export async function startMiddle(t: TestContext, url: string): Promise<Middle> 
     middle.onRequest(message);
     const answer = await forward(url, message);
     middle.exchanges.push({ ...recorded, answer: { ...answer } });
-    middle.onAnswer(answer, message);
+    await middle.onAnswer(answer, message);
     const { 'transfer-encoding': _chunked, connection: _connection, ...headers } = answer.headers;
     outgoing.writeHead(answer.status, { ...headers, 'content-length': answer.body.length });
     outgoing.end(answer.body);

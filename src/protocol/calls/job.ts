@@ -78,6 +78,9 @@ const ListedJobFile = Type.Object({
   name: Type.String({ description: 'its name', examples: ['user.alice.first.000001.out.txt'] }),
   kind: Type.Enum(['log', 'output']),
   size: Type.Integer({ description: 'bytes' }),
+  signature: Type.Optional(
+    Type.String({ description: "extension, of a job with a grant: its node's word for the bytes, payload.signature" }),
+  ),
   location: Type.Optional(
     Type.String({
       description: 'where it is, when it is not kept here: a pilot of PanDA puts its files where its site wants them',

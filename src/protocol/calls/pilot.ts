@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
-import { MAX_ASKED_JOBS, MAX_REPORT_BYTES } from '../limits.ts';
+import { MAX_ASKED_JOBS, MAX_REPORT_BYTES, MAX_SIGNED_CHARS } from '../limits.ts';
 import { KEMS } from '../sealed.ts';
+import { SIGNED_WORD } from '../sealed-value.ts';
 import { call, type Data, Id, MAX_WHOLE, Nothing, orNull } from './call.ts';
 
 /** Of arguments that PanDA's pilots send and this server has no use for. */
@@ -221,6 +222,13 @@ export const uploadJobFile = call({
       description: 'its name, one of those that the job was given',
       examples: ['user.alice.first.000001.out.txt'],
     }),
+    signature: Type.Optional(
+      Type.String({
+        pattern: SIGNED_WORD,
+        maxLength: MAX_SIGNED_CHARS,
+        description: "of a job with a grant: the node's word for the bytes, payload.signature",
+      }),
+    ),
   }),
   body: 'application/octet-stream',
   answer: Nothing,

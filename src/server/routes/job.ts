@@ -44,15 +44,18 @@ export function jobRoutes(app: FastifyInstance, { jobs, jobFiles }: { jobs: Jobs
 
   route(app, calls.getJobFiles, async ({ task_id: taskId }, request) => {
     const files = await jobs.listFiles(ownerOf(request), taskId);
-    const listed: calls.ListedJobFile[] = files.map(({ jobId, serial, attempt, name, kind, size, location }) => ({
-      job_id: jobId,
-      serial,
-      attempt,
-      name,
-      kind,
-      size,
-      ...(location !== null && { location }),
-    }));
+    const listed: calls.ListedJobFile[] = files.map(
+      ({ jobId, serial, attempt, name, kind, size, location, signature }) => ({
+        job_id: jobId,
+        serial,
+        attempt,
+        name,
+        kind,
+        size,
+        ...(location !== null && { location }),
+        ...(signature !== null && { signature }),
+      }),
+    );
     return succeeded(listed);
   });
 

@@ -71,16 +71,20 @@ export async function pilotRoutes(
 
   await app.register(async (uploads) => {
     streamBodies(uploads);
-    route(uploads, calls.uploadJobFile, async ({ job_id: jobId, attempt_nr: attempt, kind, name }, request) => {
-      const size = request.headers['content-length'];
-      await jobFiles.keep(
-        callerId(callerOf(request)),
-        { jobId, attempt, kind, name },
-        request.body as Readable,
-        size === undefined ? undefined : Number(size),
-      );
-      return succeeded(null, 'OK');
-    });
+    route(
+      uploads,
+      calls.uploadJobFile,
+      async ({ job_id: jobId, attempt_nr: attempt, kind, name, signature }, request) => {
+        const size = request.headers['content-length'];
+        await jobFiles.keep(
+          callerId(callerOf(request)),
+          { jobId, attempt, kind, name, signature },
+          request.body as Readable,
+          size === undefined ? undefined : Number(size),
+        );
+        return succeeded(null, 'OK');
+      },
+    );
   });
 
   // A worker's words about itself and its node are not kept; a pilot must not fail on saying them.

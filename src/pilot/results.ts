@@ -1,0 +1,65 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { ReadableStream } from 'node:stream/web';
+import { Encrypter } from 'age-encryption';
+import { makeResult, type Result } from '../sealed/result.ts';
+import type { Signer } from '../sealed/signed.ts';
+import { ageRecipient } from '../sealing/hybrid-age.ts';
+
+/** A file as it is sent. */
+export interface SentFile {
+  path: string;
+  /** What the node says of it: who knows the site's record can tell that it is what the job brought back. */
+  signature: string;
+}
+
+/** The node's word for what a job with a grant brings back. */
+export interface Results {
+  /** True when nobody but the owner can read them: then nothing is shown of the log while the job runs. */
+  areSealed: boolean;
+  /** Seals a file where its owner wants that, and signs it. The file at `path` is gone then. */
+  prepare(kind: 'log' | 'output', name: string, path: string): Promise<SentFile>;
+}
+
+/**
+ * @param attempt the grant's nonce, and which attempt at which of its jobs it is
+ * @param recipient age's, from the grant; null: results are sent as they are
+ */
+export function resultsOf(
+  signer: Signer,
+  attempt: Pick<Result, 'nonce' | 'serial' | 'attempt'>,
+  recipient: string | null,
+): Results {
+  return {
+    areSealed: recipient !== null,
+    async prepare(kind, name, path) {
+      const sent = recipient === null ? path : await sealFile(path, recipient);
+      const sha256 = await digestOf(sent);
+      const signature = makeResult(signer, { ...attempt, kind, name, seq: 0, last: true, sha256 });
+      return { path: sent, signature };
+    },
+  };
+}
+
+async function sealFile(path: string, recipient: string): Promise<string> {
+  const sealed = `${path}.age`;
+  const encrypter = new Encrypter();
+  encrypter.addRecipient(await ageRecipient(recipient));
+  const content = Readable.toWeb(createReadStream(path)) as ReadableStream<Uint8Array>;
+  const encrypted = await encrypter.encrypt(content as Parameters<typeof encrypter.encrypt>[0] & ReadableStream);
+  await pipeline(
+    Readable.fromWeb(encrypted as unknown as ReadableStream),
+    createWriteStream(sealed, { flags: 'wx', mode: 0o600 }),
+  );
+  await rm(path);
+  return sealed;
+}
+
+async function digestOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk);
+  return hash.digest('hex');
+}
