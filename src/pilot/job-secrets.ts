@@ -52,7 +52,7 @@ export function parseDelivery(
 
 /** Of secrets that were sealed by their owner: nothing of a server's says what is hidden of them. */
 export function jobSecretsOf(opened: readonly { name: WireName; value: Plaintext }[]): JobSecrets {
-  const fields = opened.map(({ name, value }) => `${JSON.stringify(name)}: ${JSON.stringify(value.reveal())}`);
+  const fields = opened.map(({ name, value }) => [name, value.reveal()].map((text) => JSON.stringify(text)).join(': '));
   return {
     json: Buffer.from(inAscii(`{${fields.join(', ')}}`), 'latin1'),
     secrets: opened.map(({ name, value }) => ({ name, value, mask: 'parts' })),

@@ -9,7 +9,7 @@ export type SiteId = string;
 
 const LABEL = 'panda-secrets/v1/site-id';
 
-/** @param publicKey base64url @awaitsCaller panda-pilot's site-identity */
+/** @param publicKey base64url */
 export function siteIdOf(publicKey: string): SiteId {
   const bytes = fromBase64url(publicKey);
   if (!bytes || !isPublicKey(publicKey)) throw new InvalidArgument('this is no public key of a site');

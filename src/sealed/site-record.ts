@@ -32,7 +32,7 @@ const RECORD = where(
 /** What a site says of the keys of its nodes for a queue, signed by its identity. */
 export type SiteRecord = Readout<typeof RECORD>;
 
-/** @param identity the site's, whose id the record has @awaitsCaller panda-pilot's site-key */
+/** @param identity the site's, whose id the record has */
 export function makeSiteRecord(identity: Signer, record: SiteRecord): string {
   return signed(identity, 'site', writeExact(record, RECORD));
 }
