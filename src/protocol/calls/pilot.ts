@@ -227,6 +227,7 @@ export const uploadJobFile = call({
         pattern: SIGNED_WORD,
         maxLength: MAX_SIGNED_CHARS,
         description: "of a job with a grant: the node's word for the bytes, payload.signature",
+        examples: ['eyJub25jZSI6Ii4uLiJ9.c2lnbmF0dXJl'],
       }),
     ),
   }),
