@@ -115,6 +115,17 @@ test('prun signs for a task with sealed secrets, and its jobs are admitted with 
   const all = await submit('--useSecrets', '--site', 'default');
   assert.equal(all.status, 0, all.stderr);
   assert.match(all.stdout, /the jobs get (TOKEN, SECOND|SECOND, TOKEN), sealed/);
+  middle.onAnswer = (answer, { path }) => {
+    if (!path.startsWith('/api/v1/file_server/validate_cache_file')) return;
+    const envelope = JSON.parse(answer.body.toString());
+    answer.body = Buffer.from(
+      JSON.stringify({ ...envelope, message: 'FOUND:https://elsewhere.example:jobO.x.tar.gz' }),
+    );
+  };
+  const elsewhere = await submit('--useSecrets=TOKEN', '--site', 'default');
+  assert.equal(elsewhere.status, 0, elsewhere.stderr);
+  const { sourceUrl: origin } = readGrant(grants()[2] ?? '').template;
+  assert.equal(origin, middle.url, 'no server chooses from where nodes fetch');
   assert.deepEqual(
     readGrant(grants()[1] ?? '').secrets.map(({ name }) => name),
     ['SECOND', 'TOKEN'],
