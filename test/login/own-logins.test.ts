@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { auditEntries, SYSTEM } from '../../src/audit/audit.ts';
 import { MAX_SIGN_IN_FAILURES } from '../../src/protocol/limits.ts';
+import { findAccount } from '../../src/store/accounts.ts';
 import { PASSWORD, startLoginSite } from './login-site.ts';
 import { createVisitor, hiddenField, type Visit, type Visitor } from './visitor.ts';
 
@@ -24,6 +26,12 @@ test('somebody sees what is logged in as them, and ends one of it', async (t) =>
   assert.equal((await site.renew(lost.refresh_token)).error, 'invalid_grant');
   // Sent twice, by a double click: the second finds it ended.
   assert.equal((await visitor.submit('/logins/end', form)).status, 200);
+  const entries = await Array.fromAsync(auditEntries(site.store, SYSTEM));
+  const subject = (await findAccount(site.store.db, 'alice'))?.subject;
+  assert.deepEqual(
+    entries.filter(({ action }) => action === 'login.end').map(({ actor, detail }) => [actor, detail]),
+    [[`account:${subject}`, { account: subject, login: form.login }]],
+  );
 });
 
 test('all logins end at once, this browser too', async (t) => {
@@ -45,7 +53,7 @@ test('somebody changes their password, which ends every login', async (t) => {
   const page = await visitor.get('/account/password');
   const form = { form_token: hiddenField(page.html, 'form_token'), password: NEW_PASSWORD, again: NEW_PASSWORD };
   for (const [changes, said] of [
-    [{ current: 'not it at all' }, /alert">This is not your present password/],
+    [{ current: 'not it at all' }, /alert">The current password is wrong/],
     [{ current: PASSWORD, again: 'x' }, /alert">The two passwords differ/],
     [{ current: PASSWORD, password: 'short', again: 'short' }, /alert">A password needs at least 12/],
   ] as [Record<string, string>, RegExp][]) {
