@@ -157,11 +157,11 @@ test('modules in the current folder that have names of the library are none of p
   }
   const options = { cwd: folder.path, env: { PYTHONPATH: '' } };
   const { stdout } = await python(
-    "import sys; set_secret('K', 'random_string'); print(repr(sys.path[0]))",
+    "import sys; set_secret('K', 'random_string'); help('no_such'); print(repr(sys.path[0]))",
     stub.url,
     options,
   );
-  assert.equal(stdout, "INFO : OK\n''\n");
+  assert.equal(stdout, "INFO : OK\nThere is no command or module 'no_such'; help() lists the commands.\n''\n");
 });
 
 test('what the prompt starts can neither see the connection nor open it, and waits for no process but its own', {

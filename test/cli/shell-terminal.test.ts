@@ -215,6 +215,15 @@ test('Tab completes functions, their parameters, attributes, secrets and paths',
   await terminal.sees(/MY_SECRET' +MY_SECRET_SER'/);
 });
 
+test('a history that others could read is closed to them', { skip }, async () => {
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'pbook-'));
+  const file = join(folder.path, '.pbook_history');
+  writeFileSync(file, '6 * 7\n', { mode: 0o644 });
+  await using terminal = openTerminal([], NOWHERE, { env: { PANDA_CONFIG_ROOT: folder.path } });
+  await terminal.sees(PROMPT);
+  assert.equal(statSync(file).mode & 0o777, 0o600);
+});
+
 test('history is kept for the next session, for its owner alone, without the lines that set a secret', {
   skip,
 }, async () => {
