@@ -87,7 +87,7 @@ function checkCommand(program: string, words: string, where: string): void {
       break;
     }
   }
-  const flags = [...flagsOf(command), '--help', '--version'];
+  const flags = [...flagsOf(command), '--help', '--version', ...(program === 'pbook' ? ['--python'] : [])];
   for (const [, flag = ''] of words.matchAll(/\s(--[a-zA-Z][\w-]*)/g)) {
     assert.ok(flags.includes(flag), `${where}: ${command.name()} has no ${flag}`);
   }
