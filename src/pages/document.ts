@@ -25,6 +25,8 @@ export function documentPage(text: string, { name, siteName }: { name: string; s
 function placeOf(target: string, name: string): string | undefined {
   if (target.startsWith('#')) return target;
   const here = new URL(`${DOCUMENTS}${name}`, 'http://here');
+  // Markdown takes `http://HOST:PORT` in a text for a link.
+  if (!URL.canParse(target, here)) return undefined;
   const { origin, pathname, hash } = new URL(target, here);
   if (origin !== here.origin) return target;
   return pathname.startsWith(DOCUMENTS) ? `${pathname.replace(/\.md$/, '')}${hash}` : undefined;

@@ -221,9 +221,9 @@ test('a token is never sent over plain http to another machine', async () => {
 
 test("an answer that is not PanDA's is named as such, and nothing of it is shown", async () => {
   const bodies: [status: number, body: string, message: RegExp][] = [
-    [200, '<html>log in here</html>', /not an answer of PanDA/],
-    [200, '[1]', /not an answer of PanDA/],
-    [200, 'null', /not an answer of PanDA/],
+    [200, '<html>log in here</html>', /did not answer as a PanDA server does/],
+    [200, '[1]', /did not answer as a PanDA server does/],
+    [200, 'null', /did not answer as a PanDA server does/],
     [502, 'bad gateway', /HTTP 502: it has a problem/],
     [403, 'no', /HTTP 403/],
   ];

@@ -267,7 +267,7 @@ test('a pilot whose server is away waits for it', async (t) => {
   panda.broken = false;
   const { status, said } = await pilot.ended;
   assert.equal(status, 0);
-  assert.match(said, /joined http\S+ as \S+, queue q: waiting for jobs\n/);
+  assert.match(said, /joined http\S+ as \S+, queue \S+: waiting for jobs\n/);
   await panda.reported('finished');
 });
 

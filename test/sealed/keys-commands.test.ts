@@ -34,7 +34,7 @@ test("what a user seals is the user's and the site's alone, from set to restore"
   assert.match(await done('masking', 'TOKEN'), /the whole value/);
   await done('set_secret', 'TOKEN', `${VALUE}-2`, '--queues', 'default');
   assert.match(await done('restore_secret', 'TOKEN', '1'), /sealed anew/);
-  const [restored] = JSON.parse((await pbook(['list_secrets', '--json'])).stdout);
+  const [restored] = JSON.parse((await pbook(['list_secrets', '--json'])).stdout).data;
   assert.deepEqual([restored.value, restored.sealed, restored.problem], [VALUE, true, undefined]);
 
   await done('set_secret', 'PLAIN', 'plain-needle-55', '--plain');
@@ -98,7 +98,7 @@ test('of values that are set at once, the one that the server keeps last is the 
   const values = ['one', 'two', 'three', 'four'];
   const outcomes = await Promise.all(values.map((value) => pbook(['set_secret', 'TOKEN', value])));
   for (const { status, stderr } of outcomes) assert.equal(status, 0, stderr);
-  const [{ value, problem }] = JSON.parse(await done('list_secrets', '--json'));
+  const [{ value, problem }] = JSON.parse(await done('list_secrets', '--json')).data;
   assert.equal(problem, undefined);
   assert.ok(values.includes(value));
 });

@@ -207,7 +207,7 @@ test('an answer to a join that the server did not make is refused by the pilot',
     const send = await joining(middle, await server.joinToken());
     middle.onAnswer = (answer) =>
       changeJson(answer, ({ data, ...rest }) => ({ ...rest, data: Object.assign({}, data, forged) }));
-    await assert.rejects(send(), (error) => error instanceof Unauthenticated && /server's place/.test(error.message));
+    await assert.rejects(send(), (error) => error instanceof Unauthenticated && /in its place/.test(error.message));
   }
 });
 

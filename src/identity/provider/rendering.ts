@@ -133,6 +133,7 @@ export function providerPages({
     },
     /** The page for a request that makes no sense. */
     renderError(ctx, { error, error_description }) {
+      if (error_description === NO_SUCH_LOGIN) return show(ctx, loginExpired());
       const text =
         error === 'server_error'
           ? 'Something is wrong with this server. Try again later.'
@@ -142,6 +143,9 @@ export function providerPages({
     middleware: [startOverWithoutSession, signInBeforeDevice, showLinkedCode, keepAbandonedCode],
   };
 }
+
+/** The library's words for an address behind a page of a login of which the browser has no session. */
+const NO_SUCH_LOGIN = 'authorization request has expired';
 
 const CODE_PROBLEMS: Record<string, string> = {
   NoCodeError: 'Enter the code.',
