@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { PROGRAMS } from '../build/programs.ts';
 
 const names = Object.keys(PROGRAMS);
-const documents = globSync('docs/**/*.*', { cwd: join(import.meta.dirname, '../..') });
+const root = join(import.meta.dirname, '../..');
+const documents = globSync('docs/**/*.*', { cwd: root });
+const modules = globSync('*.py', { cwd: join(root, 'src/cli/pbook/shell/python/pbook') });
 
 /** The files of the package, besides the chunks of the bundles. */
 export const EXPECTED: readonly string[] = [
@@ -12,17 +14,5 @@ export const EXPECTED: readonly string[] = [
   ...documents.map((path) => `dist/lib/${path}`),
   ...names.flatMap((name) => [`dist/${name}.js`, `dist/lib/${name}.js`, `man/${name}.1`]),
   ...names.flatMap((name) => [`completions/_${name}`, `completions/${name}.bash`, `completions/${name}.fish`]),
-  ...[
-    '__init__',
-    '_completion',
-    '_history',
-    '_link',
-    '_paste',
-    '_prompt',
-    '_report',
-    '_results',
-    '_shell',
-    '_start',
-  ].map((name) => `dist/lib/python/pbook/${name}.py`),
-  'dist/lib/python/pbook/_text_bytes.py',
+  ...modules.map((name) => `dist/lib/python/pbook/${name}`),
 ];
