@@ -47,7 +47,6 @@ export async function init({ passphrase, yes }: { passphrase?: boolean; yes?: bo
   await askBack(code.split('-'));
   await folder.key.create(root, chosen);
   info(`your key is in ${folder.key.path}; "pbook set_secret" seals from now on`);
-  warn('sealed secrets are in the making: no job gets them yet, and --plain sets one that jobs get');
   note('Next: pbook keys trust QUEUE=SITE-ID, with the ID from the page of the site where your jobs run.');
 }
 

@@ -10,7 +10,7 @@ export function addKeyCommands(pbook: Command): void {
   const keys = pbook
     .command('keys')
     .description(
-      'The key that seals your secrets, and the sites that may open them. In the making: no job gets sealed secrets yet.',
+      'The key that seals your secrets, and the sites that may open them.',
     );
   keys
     .command('init')

@@ -59,7 +59,7 @@ def set_secret(key, value, is_file=False, queues=None, mask=None, sealed=None):
     inside the value. masking(key) shows the choice.
 
     Where this device has a key (pbook keys), the value is sealed with it: the server cannot read it. With sealed=False it is
-    sent as it is. In the making: no job gets sealed secrets yet.
+    sent as it is.
 
     example:
       >>> set_secret('MY_SECRET', 'random_string')
