@@ -1,4 +1,5 @@
 import { Conflict } from '../protocol/errors.ts';
+import { explainedReason } from '../protocol/sealed-refusal.ts';
 import { HELD_JOB_STATES, isEndedTask, type JobState, type TaskState } from '../protocol/states.ts';
 import { readLastFailure } from '../store/attempts.ts';
 import { countJobsByState, hasJobsIn, moveJob, readJob } from '../store/jobs.ts';
@@ -60,7 +61,7 @@ export async function settleTask(tx: Database, task: LockedTask, now: number): P
   const failed = counts.get('failed') ?? 0;
   const failure = failed > 0 ? await readLastFailure(tx, task.id) : undefined;
   const diagnosis = failure
-    ? `${failed} of ${task.job_count} jobs failed; job ${failure.id}: ${failure.diagnosis}`
+    ? `${failed} of ${task.job_count} jobs failed; job ${failure.id}: ${explainedReason(failure.diagnosis)}`
     : '';
   await updateTask(tx, task.id, { state, diagnosis, ended_at: now });
 }

@@ -43,6 +43,12 @@ export const SEALED_REFUSALS = {
 
 export type SealedRefusalCode = keyof typeof SEALED_REFUSALS;
 
+/** The reason why a job ended, for its owner: a pilot tells the code alone. Any other reason stays as it is. */
+export function explainedReason(reason: string): string {
+  const sentence = Object.hasOwn(SEALED_REFUSALS, reason) ? SEALED_REFUSALS[reason as SealedRefusalCode] : undefined;
+  return sentence === undefined ? reason : `${sentence} (${reason})`;
+}
+
 /** Something that was sealed or signed is not accepted; `code` says why, in one word for programs. */
 export class SealedRefusal extends PandaError {
   declare readonly code: SealedRefusalCode;

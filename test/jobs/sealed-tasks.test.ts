@@ -89,6 +89,19 @@ eachStore('a retry waits for a new grant, and counts attempts from it', async (t
   assert.equal(await jobs.grantOf(alice, plain), undefined);
 });
 
+eachStore('a task whose jobs were refused by their pilot tells its owner why', async (t, database) => {
+  const { jobs, alice, taskId, ask } = await sealedTask(t, database);
+  await jobs.grant(alice, taskId, 'a.b');
+  for (const job of (await ask(true)).jobs) {
+    await jobs.failAttempt(job.jobId, job.attempt, 'grant-ended', { retriable: false });
+  }
+  const { diagnosis } = await jobs.getTask(alice, taskId);
+  assert.match(
+    diagnosis,
+    /^2 of 2 jobs failed; job \d+: its grant has ended: "pbook retry" signs again \(grant-ended\)$/,
+  );
+});
+
 eachStore('a task that waits for its grant can be killed, and takes none then', async (t, database) => {
   const { jobs, alice, taskId } = await sealedTask(t, database);
   await jobs.kill(alice, taskId);

@@ -1,4 +1,5 @@
 import type { JobDescription } from '../../protocol/calls/job.ts';
+import { explainedReason } from '../../protocol/sealed-refusal.ts';
 import { type Column, columns } from '../columns.ts';
 import { printable } from '../reporting.ts';
 import { styledState } from './state-styles.ts';
@@ -33,7 +34,7 @@ export function jobsTable(jobs: readonly JobDescription[]): string {
       job.transExitCode ?? '',
       job.computingSite ?? '',
       job.modificationHost ?? '',
-      job.pilotErrorDiag ?? '',
+      explainedReason(String(job.pilotErrorDiag ?? '')),
     ].map((cell, column) => (column === STATUS ? String(cell) : printable(String(cell)))),
   );
   const left = jobs.length - chosen.length;

@@ -7,11 +7,7 @@ const JSON_OPTION = ['--json', 'print the result for a program to read'] as cons
 
 /** `pbook keys`: the key that seals secrets, and the sites that may open them. */
 export function addKeyCommands(pbook: Command): void {
-  const keys = pbook
-    .command('keys')
-    .description(
-      'The key that seals your secrets, and the sites that may open them.',
-    );
+  const keys = pbook.command('keys').description('The key that seals your secrets, and the sites that may open them.');
   keys
     .command('init')
     .description('Make your key, on the first of your devices. It shows a recovery code, once.')
