@@ -21,7 +21,7 @@ interface Schema {
   properties?: Record<string, Schema>;
   required?: string[];
   pattern?: string;
-  /** What `enum` has is known to mean something; other texts are allowed as well. */
+  /** The texts of `enum` are known to mean something; others are allowed as well. */
   isOpen?: boolean;
 }
 

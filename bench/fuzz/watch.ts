@@ -1,7 +1,7 @@
 import { setInterval } from 'node:timers/promises';
 import { cpuSeconds } from '../server/process-usage.ts';
 
-/** What the server did until a moment. */
+/** The server's work up to a moment. */
 interface Seen {
   time: number;
   cpuSeconds: number;

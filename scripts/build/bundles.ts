@@ -35,7 +35,7 @@ export async function bundle(root: string, lib?: string): Promise<ReadonlySet<st
   return inputs;
 }
 
-/** What `pbook` without a command begins with, in one file: each further one would cost the prompt a millisecond. */
+/** The beginning of `pbook` without a command, in one file: each further one would cost the prompt a millisecond. */
 async function bundlePrompt(root: string, lib?: string): Promise<string[]> {
   const { metafile } = await build({
     ...COMMON,

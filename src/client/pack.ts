@@ -25,7 +25,7 @@ export interface LeftOut {
   private: readonly PrivateFile[];
   /** The folders of history and installed packages that were met. */
   always: readonly string[];
-  /** What the user's own patterns name. */
+  /** Files that the user's own patterns name. */
   asked: readonly string[];
   /** Pipes, sockets and devices. */
   special: readonly string[];

@@ -32,7 +32,7 @@ export interface SecretCalls {
   getSecretDeliveries(query?: { name?: WireName; limit?: number }): Promise<readonly ListedDelivery[]>;
   /** Queues that give secrets over TLS alone; none from a server that does not tell. */
   getQueueNotices(): Promise<ListedQueueNotices>;
-  /** What the site of a queue says of its nodes' keys, as the server shows it; null where there is nothing (our extension). */
+  /** The site record of a queue, as the server shows it; null where there is nothing (our extension). */
   getSiteRecord(queue: string): Promise<string | null>;
 }
 

@@ -22,7 +22,7 @@ export interface DeliveredJob {
   ownerId: OwnerId;
   /** Which of the owner's secrets it asked for, or null for all. */
   secretIds: readonly string[] | null;
-  /** What its owner signed, for a job that gets sealed secrets alone. */
+  /** The grant that its owner signed, for a job that gets sealed secrets alone. */
   grant?: string | undefined;
 }
 

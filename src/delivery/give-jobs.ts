@@ -72,7 +72,7 @@ export async function giveJobs(
       ...(taskId && { taskId }),
       ...(!offer && { leaseSeconds: PANDA_PILOT_LEASE_SECONDS }),
       mayHaveSecrets: withSecrets,
-      // What is sealed goes to a key that is proven besides: nothing of it is for whoever ends TLS.
+      // Sealed secrets go to a key that is proven besides: nothing of them is for a proxy that ends TLS.
       mayHaveSealed: sealed && offer?.proven === true,
     });
     withheld = acquired.withheld;

@@ -113,7 +113,7 @@ export async function noteLogin(
   await store.write((tx) => rows.upsertProviderRecord(tx, record));
 }
 
-/** What the provider keeps of a grant or a session; `iat` and `loginTs` in seconds. */
+/** The provider's record of a grant or a session; `iat` and `loginTs` in seconds. */
 interface Kept {
   iat: number;
   loginTs?: number;

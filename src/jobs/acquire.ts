@@ -42,7 +42,11 @@ export interface Acquisition {
 }
 
 /** A job that a pilot was given, with a lease. */
-export interface LeasedJob {
+export interface LeasedJob
+  extends Pick<
+    JobTemplate,
+    'maxWalltimeSeconds' | 'coreCount' | 'memory' | 'disk' | 'processingType' | 'prodSourceLabel'
+  > {
   jobId: number;
   taskId: number;
   /** From 1. */
@@ -70,15 +74,6 @@ export interface LeasedJob {
   /** The file names under which outputs are brought back. */
   outputs: readonly string[];
   logName: string;
-  /** 0 when there is no limit. */
-  maxWalltimeSeconds: number;
-  coreCount: number;
-  /** MB, 0 when none was asked for. */
-  memory: number;
-  /** MB that its working directory may take, 0 for no limit. */
-  disk: number;
-  processingType: string;
-  prodSourceLabel: string;
 }
 
 /** Owners that are looked at beside those who get jobs: others may have taken the last jobs of the first ones. */

@@ -72,7 +72,7 @@ export interface Jobs {
    * @throws {NotFound} @throws {Conflict} when it waits for none
    */
   grant(owner: OwnerId, taskId: number, grant: string): Promise<void>;
-  /** What the owner of a task with sealed secrets signed, null before that; undefined for another task. @throws {NotFound} */
+  /** The grant of a task with sealed secrets, null before its owner signed; undefined for another task. @throws {NotFound} */
   grantOf(owner: OwnerId, taskId: number): Promise<string | null | undefined>;
 
   /**

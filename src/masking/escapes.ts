@@ -35,7 +35,7 @@ export function readQuotes(text: Buffer, at: number, ended: boolean, out: Readin
   }
 }
 
-/** What sets colours and clears lines of a terminal, ECMA-48 5.4, shows nothing. */
+/** Sequences that set colours and clear lines of a terminal, ECMA-48 5.4, show nothing. */
 export function readColour(text: Buffer, at: number, ended: boolean, out: Readings): void {
   const end = endOfColour(text, at);
   if (end > 0) addReading(out, NOTHING, end - at);

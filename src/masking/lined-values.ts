@@ -76,7 +76,7 @@ interface Begun {
   runs: { start: number; end: number }[];
 }
 
-/** What a log puts before a line is no longer. */
+/** The text that a log puts before a line is no longer. */
 const MOST_PREFIX_BYTES = 256;
 const MOST_BEGUN = 64;
 

@@ -135,7 +135,7 @@ function reasonToHide({ text, as, tells }: Piece): HiddenAs | undefined {
 
 /** The rest of JSON without its strings and numbers. */
 const JSON_STRUCTURE = /[\s{}[\]",:]+|true|false|null/g;
-/** What is in none of it. */
+/** The rest, which is in none of it. */
 const NOT_OF_JSON_STRUCTURE = /[^\s{}[\]",:aeflnrstu]/;
 /** A ruler, a row of stars or dots. */
 const REPEATED_SIGN = /^([^\p{L}\p{N}])\1*$/u;

@@ -1,4 +1,4 @@
-/** What the page of the API reads of a JSON schema. */
+/** The fields of a JSON schema that the page of the API reads. */
 export interface Schema {
   type?: string;
   enum?: unknown[];

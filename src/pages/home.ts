@@ -43,7 +43,7 @@ export function homePage({
   person: Person;
   logins: readonly ShownLogin[];
   formToken: string;
-  /** What the form that led here did. */
+  /** The outcome of the form that led here. */
   done: string | undefined;
 }): Page {
   return page(

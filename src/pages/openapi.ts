@@ -122,7 +122,7 @@ function callsOf(document: OpenApiDocument): Described[] {
   return calls.sort((a, b) => placeOf(a) - placeOf(b));
 }
 
-/** What most people come for is first; others stand after them. */
+/** The groups that most people come for are first; others stand after them. */
 const ORDER = ['creds', 'task', 'job', 'file_server', 'login', 'system', 'admin', 'pilot'];
 
 function placeOf({ group }: Described): number {

@@ -69,7 +69,7 @@ ${content}
 }
 
 /**
- * What a page may do: have its own style, and nothing else but what is named here.
+ * The rights of a page: its own style, and nothing else but what is named here.
  *
  * @param forms where its forms may send
  * @param images from where it may load images

@@ -10,7 +10,7 @@ export function signInPage({
   status = 200,
   formTargets,
 }: {
-  /** What follows: "to continue to pbook". */
+  /** The next step: "to continue to pbook". */
   purpose: string;
   /** Where somebody goes who does not sign in; without it the form is sent, with `action=cancel`. */
   cancel?: string;

@@ -15,7 +15,7 @@ export interface ReadyJob {
   job: PilotJob;
   /** Opens its secrets, when its sandbox is there. @throws {AttemptFailed} @throws {SealedRefusal} */
   openSecrets(): Promise<JobSecrets | undefined>;
-  /** What the node says of what it brings back; undefined for a job without a grant. */
+  /** The node's statement on a file that it brings back; undefined for a job without a grant. */
   results: Results | undefined;
 }
 

@@ -12,7 +12,7 @@ import { ageRecipient } from '../sealing/hybrid-age.ts';
 /** A file as it is sent. */
 export interface SentFile {
   path: string;
-  /** What the node says of it: who knows the site's record can tell that it is what the job brought back. */
+  /** The node's statement on it: who knows the site's record can tell that it is what the job brought back. */
   signature: string;
 }
 

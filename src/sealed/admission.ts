@@ -21,7 +21,7 @@ export interface Release {
   attempt: unknown;
   /** PanDA's `jobPars`. */
   parameters: unknown;
-  /** What was delivered, in the order of the text, doubled names too: wire name and value. */
+  /** The delivered secrets, in the order of the text, doubled names too: wire name and value. */
   delivered: readonly (readonly [name: string, value: string])[];
 }
 

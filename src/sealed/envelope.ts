@@ -59,7 +59,7 @@ export interface OpenedSecret {
   value: Plaintext;
 }
 
-/** What its opener knows of a secret. */
+/** The opener's knowledge of a secret. */
 export interface ExpectedSecret {
   /** The owner's signing key. */
   signer: string;

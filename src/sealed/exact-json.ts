@@ -4,7 +4,7 @@
  */
 export type Read<T> = (value: unknown) => T;
 
-/** What a reader reads. */
+/** The type that a reader reads. */
 export type Readout<R> = R extends Read<infer T> ? T : never;
 
 /** The text is not what its reader wants. It holds nothing of the text. */

@@ -71,7 +71,7 @@ const GRANT = where(
 /** The user's permission for one task: its command, for so many jobs, at these sites, with these secrets, until then. */
 export type Grant = Readout<typeof GRANT>;
 
-/** What a grant is made of; its signer, its order and, unless given, its nonce are seen to. */
+/** The content of a grant; its signer, its order and, unless given, its nonce are seen to. */
 export type GrantContent = Omit<Grant, 'signer' | 'nonce'>;
 
 /** @param randomness 16 random bytes, never used before */

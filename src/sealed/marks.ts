@@ -22,7 +22,7 @@ const MARK = object({
 const MAX_MARKS = 100_000;
 export const MARKS = object({ signer: PUBLIC_KEY, marks: list(MARK, MAX_MARKS) });
 
-/** What this device knows of a secret that was sealed: no server can lower it. */
+/** The mark of a secret that was sealed on this device: no server can lower it. */
 export interface Mark {
   /** As on the wire: of a string or of a file, as it was sealed last. One name is one secret. */
   name: string;

@@ -17,7 +17,7 @@ export interface OwnSecret {
   name: WireName;
   /** Not there when it is not what its owner sealed, or cannot be opened here. */
   value: Plaintext | undefined;
-  /** What is known of it when it was sealed, and opened. */
+  /** Its mark, as of when it was sealed and opened. */
   sealed?: Pick<OpenedSecret, 'version' | 'sites'> & {
     /** This device never saw it before: an older one could be shown in its place. */
     unproven: boolean;

@@ -24,7 +24,7 @@ const RESULT = object({
   sha256: text(64, /^[0-9a-f]{64}$/),
 });
 
-/** What a node says of something that a job brought back. */
+/** A node's statement on something that a job brought back. */
 export type Result = Readout<typeof RESULT>;
 
 export function makeResult(signer: Signer, result: Result): string {

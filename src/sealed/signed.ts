@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 
 import { fromBase64url, toBase64url } from '../protocol/base64url.ts';
 import { lengthPrefixed } from '../protocol/length-prefixed.ts';
 
-/** What a signature is for: one of one type proves nothing of another. */
+/** The purpose of a signature: one of one type proves nothing of another. */
 export type SignedType = 'value' | 'grant' | 'site' | 'result';
 
 /** An Ed25519 key pair. */
@@ -15,7 +15,7 @@ export interface Signer {
 const LABEL = 'panda-secrets/v1/signed';
 const PUBLIC_KEY_BYTES = 32;
 const SIGNATURE_BYTES = 64;
-/** What stands before the seed in PKCS #8 (RFC 8410, section 7). */
+/** The bytes before the seed in PKCS #8 (RFC 8410, section 7). */
 const PRIVATE_KEY_HEAD = Buffer.from('302e020100300506032b657004220420', 'hex');
 
 /** @param seed 32 secret bytes (RFC 8032, section 5.1.5) */

@@ -11,7 +11,7 @@ import { type SiteId, siteIdOf } from './site-id.ts';
 import { AGE_RECIPIENT, makeSiteRecord, PUBLIC_KEY, readSiteRecord, type SiteRecord } from './site-record.ts';
 import { importRoot, type NodeKeys, nodeKeysOf, ROOT_BYTES } from './user-root.ts';
 
-/** What the files say they are, so that no sandbox takes them along (`client/private-files.ts`). */
+/** The types that the files name, so that no sandbox takes them along (`client/private-files.ts`). */
 const KEY_KIND = 'panda-secrets site key';
 const IDENTITY_KIND = 'panda-secrets site identity';
 
@@ -29,7 +29,7 @@ const KEY = where(
 );
 type KeyContent = Readout<typeof KEY>;
 
-/** What an identity is asked to sign: public. */
+/** The request to an identity for its signature: public. */
 const REQUEST = object({ queue: QUEUE, serial: NUMBER, recipient: AGE_RECIPIENT, resultSigner: PUBLIC_KEY });
 type RecordRequest = Readout<typeof REQUEST>;
 

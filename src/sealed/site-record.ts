@@ -29,7 +29,7 @@ const RECORD = where(
   ({ from, end }) => from < end && end - from <= MAX_SITE_RECORD_SECONDS,
 );
 
-/** What a site says of the keys of its nodes for a queue, signed by its identity. */
+/** A site's statement on the keys of its nodes for a queue, signed by its identity. */
 export type SiteRecord = Readout<typeof RECORD>;
 
 /** @param identity the site's, whose id the record has */
@@ -52,7 +52,7 @@ export function readSiteRecord(word: string): SiteRecord {
   return record;
 }
 
-/** What the reader of a record knows. */
+/** The reader's knowledge of a site. */
 export interface KnownSite {
   queue: string;
   id: SiteId;

@@ -5,7 +5,7 @@ import { object, orNull, text } from './exact-json.ts';
 import { type OwnFile, ownFile } from './own-file.ts';
 import { importRoot, type Root } from './user-root.ts';
 
-/** What the file says it is, so that no sandbox takes it along (`client/private-files.ts`). */
+/** The type that the file names, so that no sandbox takes it along (`client/private-files.ts`). */
 const KIND = 'panda-secrets user key';
 
 const CONTENT = object({

@@ -41,7 +41,7 @@ export function isAgeRecipient(text: string): boolean {
   return recipientBytes(text) !== undefined;
 }
 
-/** What an age file is made to; the text itself where Node has no ML-KEM. @throws {TypeError} when it is not one */
+/** The recipient of an age file; the text itself where Node has no ML-KEM. @throws {TypeError} when it is not one */
 export async function ageRecipient(text: string): Promise<Recipient | string> {
   const bytes = recipientBytes(text);
   if (!bytes) throw new TypeError('not a hybrid age recipient');

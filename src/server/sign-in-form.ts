@@ -11,7 +11,7 @@ export interface SignInForm {
   password?: unknown;
 }
 
-/** What the page says about a sign-in that was refused. */
+/** The page's words about a sign-in that was refused. */
 export interface RefusedSignIn {
   name: string;
   wrong: string;

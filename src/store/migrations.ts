@@ -399,7 +399,7 @@ function queueStates({ int }: ColumnTypes): string[] {
   ];
 }
 
-/** What the site of a queue says of its nodes' keys, signed by the site. */
+/** The record of a queue's site: its nodes' keys, signed by the site. */
 function siteRecords({ int }: ColumnTypes): string[] {
   return [
     `create table site_records (

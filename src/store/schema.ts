@@ -309,7 +309,7 @@ interface TasksTable {
   tag: Uint8Array | null;
 }
 
-/** What the owner of a task with sealed secrets signed: its jobs wait for it. */
+/** The grant of a task with sealed secrets, signed by its owner: its jobs wait for it. */
 interface TaskGrantsTable {
   task_id: number;
   /** 1 while its owner has not signed, or not again after a retry. */

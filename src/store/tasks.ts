@@ -113,7 +113,7 @@ export interface TemplateRow extends TaggedFields<'tasks'> {
   state: string;
   display_name: string;
   max_attempts: number;
-  /** What its owner signed, where its secrets are sealed. */
+  /** The grant that its owner signed, where its secrets are sealed. */
   grant_word: string | null;
 }
 

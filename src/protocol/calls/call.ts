@@ -10,7 +10,7 @@ export interface Call {
   http: 'GET' | 'POST';
   /** PanDA has the call too; the others are our extensions. */
   panda: boolean;
-  /** What it does, for the page of the API; Markdown of one paragraph. */
+  /** Its effect, for the page of the API; Markdown of one paragraph. */
   summary: string;
   /** Query string of a GET, JSON body of a POST. */
   parameters: TObject;

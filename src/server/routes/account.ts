@@ -83,7 +83,7 @@ export function accountRoutes(app: FastifyInstance, login: LoginRooms): void {
   });
 }
 
-/** What a form that led to the start page did. */
+/** The outcome of a form that led to the start page. */
 const DONE = new Map<unknown, string>([['ended', 'That login was ended. Its program must log in again.']]);
 
 /** Who is signed in, unless the account may not be used any more. */

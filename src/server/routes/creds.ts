@@ -25,7 +25,7 @@ export interface SecretRooms {
   delivery: Delivery;
   /** @throws {InvalidArgument} naming the queues that are not there, and those that are */
   checkQueues(names: readonly string[]): Promise<void>;
-  /** What the site of a queue says of its nodes' keys. */
+  /** The site record of a queue. */
   siteRecord(queue: string): Promise<string | undefined>;
 }
 

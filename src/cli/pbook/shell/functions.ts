@@ -6,7 +6,7 @@ import { PandaError } from '../../../protocol/errors.ts';
 import { reportFailure, UsageError } from '../../reporting.ts';
 import { COMMANDS } from './commands.ts';
 
-/** What `python/pbook/_link.py` sends. */
+/** A request of `python/pbook/_link.py`. */
 interface Request {
   call: string;
   arguments: Record<string, unknown>;
@@ -20,7 +20,7 @@ interface Request {
 
 /**
  * Carries out what a Python asks for, the process that has the other end of standard input: one request at a time, each a line of JSON.
- * What a command prints goes back as it comes, since Python's output may be a notebook. It ends with its Python, and in the middle of a command when that is
+ * The output of a command goes back as it comes, since Python's output may be a notebook. It ends with its Python, and in the middle of a command when that is
  * interrupted.
  */
 export function serveFunctions(): void {

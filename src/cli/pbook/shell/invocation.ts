@@ -1,4 +1,4 @@
-/** What Python is to do. `prompt-or-input`: a prompt where somebody sits at a terminal; otherwise, and for `input`, standard input is a script. */
+/** The work for Python. `prompt-or-input`: a prompt where somebody sits at a terminal; otherwise, and for `input`, standard input is a script. */
 export interface PythonInvocation {
   run: 'prompt-or-input' | 'input' | 'code' | 'file';
   /** Of `code`. */
