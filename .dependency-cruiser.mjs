@@ -14,6 +14,7 @@ const floors = {
   audit: 2,
   client: 2,
   masking: 2,
+  payload: 2,
   sealing: 2,
   events: 1,
   files: 1,

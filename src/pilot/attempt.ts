@@ -1,6 +1,9 @@
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Masker } from '../masking/masker.ts';
+import type { JobSecrets } from '../payload/job-secrets.ts';
+import { removeTree } from '../payload/remove-tree.ts';
+import type { SecretsPlace } from '../payload/secret-files.ts';
 import type { PilotJob } from '../protocol/calls/pilot.ts';
 import { AttemptFailed } from '../protocol/errors.ts';
 import { KILL_GRACE_SECONDS } from '../protocol/limits.ts';
@@ -11,7 +14,6 @@ import { PILOT_ERRORS } from './error-codes.ts';
 import type { Isolation } from './isolation.ts';
 import { enforceLimits, type JobLimits, limitsOf } from './job-limits.ts';
 import { type JobLog, openJobLog } from './job-log.ts';
-import type { JobSecrets } from './job-secrets.ts';
 import type { KillWatch } from './kill-watch.ts';
 import { searchOutputs } from './leaked-outputs.ts';
 import { followLog } from './live-log.ts';
@@ -19,9 +21,7 @@ import type { Output } from './outputs.ts';
 import { type PayloadEnd, startPayload } from './payload.ts';
 import type { PilotHome } from './pilot-home.ts';
 import type { ReadyJob } from './ready-job.ts';
-import { removeTree } from './remove-tree.ts';
 import { type AttemptEnd, createReporter, type PilotServer } from './reporter.ts';
-import type { SecretsPlace } from './secret-files.ts';
 import { type StagedIn, stageIn } from './stage-in.ts';
 import { takeOutputs, uploadLog, uploadOutputs } from './stage-out.ts';
 

@@ -1,21 +1,13 @@
-import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { delimiter } from 'node:path';
 import { ADDRESS_READERS } from '../masking/parts/addresses.ts';
 import { tellsOf } from '../masking/parts/names.ts';
 import { looksRandom } from '../masking/parts/randomness.ts';
-import {
-  MAX_ARGUMENTS_BYTES,
-  MAX_SECRET_VARIABLES_BYTES,
-  MAX_VARIABLE_BYTES,
-  MIN_ARGUMENTS_BYTES,
-  MIN_MASKED_CHARS,
-  SPARE_ARGUMENTS_BYTES,
-} from '../protocol/limits.ts';
-import { isEnvironmentName, splitWireName, type WireName } from '../protocol/names.ts';
+import type { JobSecret } from '../payload/job-secrets.ts';
+import { type LeftOut, secretVariables } from '../payload/secret-variables.ts';
+import { MIN_MASKED_CHARS } from '../protocol/limits.ts';
+import type { WireName } from '../protocol/names.ts';
 import { Plaintext } from '../protocol/plaintext.ts';
-import { utf8Length } from '../protocol/text.ts';
-import type { JobSecret } from './job-secrets.ts';
 
 /** Variables of the node that a payload needs: places of programs and certificates, the language, the batch system's. */
 const PASSED_ON =
@@ -41,16 +33,9 @@ export interface EnvironmentOptions {
   room: number;
 }
 
-/** A string secret that is no variable: its name cannot be one or the pilot sets it, or its value has a NUL or no room. */
-export interface LeftOut {
-  name: string;
-  why: 'name' | 'value';
-}
-
 /**
- * The payload's environment. String secrets become variables as they are, no shell sees them, and win over what the node
- * has of the same name, so that a job finds the same everywhere. A name must be one that a shell can use and that would not
- * break the job (`isEnvironmentName`). All together the secrets take at most half of the room.
+ * The payload's environment. String secrets become variables (`secretVariables`) and win over what the node has
+ * of the same name, so that a job finds the same everywhere.
  *
  * @returns the variables, and which of `secrets` are none
  */
@@ -71,26 +56,9 @@ export function payloadEnvironment(options: EnvironmentOptions): {
   };
   Object.assign(environment, fixed);
 
-  const others = Object.entries(environment).reduce((sum, [name, value]) => sum + sizeOf(name, value), 0);
-  let room = Math.min(MAX_SECRET_VARIABLES_BYTES, options.room / 2, options.room - others - SPARE_ARGUMENTS_BYTES);
-  const leftOut: LeftOut[] = [];
-  for (const { name: wireName, value } of options.secrets) {
-    const { name, kind } = splitWireName(wireName);
-    if (kind !== 'string') continue;
-    if (!isEnvironmentName(name) || Object.hasOwn(fixed, name)) {
-      leftOut.push({ name, why: 'name' });
-      continue;
-    }
-    const text = value.reveal();
-    const bytes = sizeOf(name, text);
-    if (text.includes('\0') || bytes - POINTER_BYTES > MAX_VARIABLE_BYTES || bytes > room) {
-      leftOut.push({ name, why: 'value' });
-      continue;
-    }
-    room -= bytes;
-    environment[name] = text;
-  }
-  return { environment, leftOut };
+  const { secrets, room } = options;
+  const { variables, leftOut } = secretVariables(secrets, { environment, fixed, room });
+  return { environment: { ...environment, ...variables }, leftOut };
 }
 
 /** The values among what the node passes on that look like secrets, which a job's log is not to show: by name, by looks, in addresses. */
@@ -115,31 +83,6 @@ function passedOn({ own, passOn }: Pick<EnvironmentOptions, 'own' | 'passOn'>): 
     if (PASSED_ON.test(name) || passOn.includes(name)) passed[name] = value;
   }
   return passed;
-}
-
-/** Of the stack, the part that arguments and environment may take (execve(2)). */
-const SHARE_OF_STACK = 1 / 4;
-
-/** The bytes that the kernel lets arguments and environment of a program have: they follow the stack limit of this process. */
-export function argumentsRoom(limits = ownLimits()): number {
-  const [, soft = 'unlimited'] = /^Max stack size\s+(\S+)/m.exec(limits) ?? [];
-  const bytes = soft === 'unlimited' ? MAX_ARGUMENTS_BYTES : Number(soft) * SHARE_OF_STACK;
-  return Math.min(Math.max(bytes, MIN_ARGUMENTS_BYTES), MAX_ARGUMENTS_BYTES);
-}
-
-function ownLimits(): string {
-  try {
-    return readFileSync('/proc/self/limits', 'latin1');
-  } catch {
-    return '';
-  }
-}
-
-const POINTER_BYTES = 8;
-
-/** With `=`, NUL and the pointer to it, which counts as well. */
-function sizeOf(name: string, value: string): number {
-  return utf8Length(name) + utf8Length(value) + 2 + POINTER_BYTES;
 }
 
 function ownName(): string | undefined {

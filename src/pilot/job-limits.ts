@@ -1,10 +1,10 @@
+import { membersOf, type ProcessTree } from '../payload/process-tree.ts';
+import { memoryOf } from '../payload/processes.ts';
 import type { PilotJob } from '../protocol/calls/pilot.ts';
 import { AttemptFailed } from '../protocol/errors.ts';
 import { DISK_POLL_SECONDS, MEMORY_GRACE, MEMORY_POLL_SECONDS } from '../protocol/limits.ts';
 import { diskUsage } from './disk-usage.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
-import { membersOf, type ProcessTree } from './process-tree.ts';
-import { memoryOf } from './processes.ts';
 
 /** The most that a payload may use; 0 for no limit. */
 export interface JobLimits {

@@ -1,6 +1,6 @@
+import type { JobSecret } from '../payload/job-secrets.ts';
 import type { LeakedOutputs } from '../protocol/leaked-outputs.ts';
 import { LEAK_SEARCH_SECONDS, MAX_SEARCHED_BYTES } from '../protocol/limits.ts';
-import type { JobSecret } from './job-secrets.ts';
 import type { Output } from './outputs.ts';
 
 /** The result of a search for secrets in the outputs of a job. */

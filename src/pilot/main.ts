@@ -5,6 +5,7 @@ import { createClient } from '../client/client.ts';
 import { serverAddress } from '../client/server-address.ts';
 import { tlsTrust } from '../client/tls-trust.ts';
 import { protectMemory } from '../files/process-memory.ts';
+import { chooseSecretsFolder } from '../payload/secrets-directory.ts';
 import { AttemptFailed, Misconfigured, PandaError } from '../protocol/errors.ts';
 import { KILL_POLL_SECONDS } from '../protocol/limits.ts';
 import { shownText } from '../protocol/text.ts';
@@ -16,7 +17,6 @@ import { readJoinToken } from './join-token.ts';
 import { runPilot } from './loop.ts';
 import { preparePilotFolder, removeLeftovers } from './pilot-home.ts';
 import { type CleanOptions, createPilotProgram, type RunOptions } from './program.ts';
-import { chooseSecretsFolder } from './secrets-directory.ts';
 import { tellOfLine } from './server-line.ts';
 import type { IdentityOptions, SiteKeyOptions } from './site-commands.ts';
 

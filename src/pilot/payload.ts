@@ -3,9 +3,9 @@ import { constants } from 'node:os';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import { endProcesses, MARK_VARIABLE, type ProcessTree } from '../payload/process-tree.ts';
 import { LEFTOVER_GRACE_SECONDS } from '../protocol/limits.ts';
 import { type Launch, startLaunch } from './launch.ts';
-import { endProcesses, MARK_VARIABLE, type ProcessTree } from './process-tree.ts';
 
 export interface PayloadOptions {
   /** The words after `/bin/sh`: `-c` and a command, or a file. */

@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { lstat, mkdir, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { makeFolder } from '../files/make-folder.ts';
+import { guardSecrets } from '../payload/guard.ts';
+import { isHeld, renewLock, takeLock } from '../payload/process-lock.ts';
+import { endProcesses } from '../payload/process-tree.ts';
+import { removeTree } from '../payload/remove-tree.ts';
+import { abandonedSecrets, makeSecretsDirectory, removeSecretsDirectory } from '../payload/secrets-directory.ts';
 import { Misconfigured } from '../protocol/errors.ts';
-import { guardSecrets } from './guard.ts';
-import { isHeld, renewLock, takeLock } from './pilot-lock.ts';
-import { endProcesses } from './process-tree.ts';
-import { removeTree } from './remove-tree.ts';
-import { abandonedSecrets, makeSecretsDirectory, removeSecretsDirectory } from './secrets-directory.ts';
 
 const PREFIX = 'pilot-';
 

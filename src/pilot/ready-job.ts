@@ -1,3 +1,4 @@
+import { type DeliveredPairs, type JobSecrets, jobSecretsOf, parseDelivery } from '../payload/job-secrets.ts';
 import type { PilotJob } from '../protocol/calls/pilot.ts';
 import { AttemptFailed, DecryptionFailed } from '../protocol/errors.ts';
 import { SealedRefusal } from '../protocol/sealed-refusal.ts';
@@ -5,7 +6,6 @@ import { admitJob, openGranted } from '../sealed/admission.ts';
 import { noteRun } from '../sealed/ledger.ts';
 import type { Recipient } from '../sealing/delivery.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
-import { type DeliveredPairs, type JobSecrets, jobSecretsOf, parseDelivery } from './job-secrets.ts';
 import { type Results, resultsOf } from './results.ts';
 import { type NodeSiteKey, nodeSeconds } from './site-key.ts';
 

@@ -1,5 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import { filesOf, type JobSecrets, type SecretFile } from '../payload/job-secrets.ts';
+import { type PlacedSecrets, placeSecrets, type SecretsPlace } from '../payload/secret-files.ts';
+import { arrivals } from '../payload/secret-notes.ts';
+import { argumentsRoom } from '../payload/secret-variables.ts';
 import { AttemptFailed } from '../protocol/errors.ts';
 import { parseJobParameters } from '../protocol/job-parameters.ts';
 import type { LeakedOutputs } from '../protocol/leaked-outputs.ts';
@@ -8,17 +12,14 @@ import { SECRETS_DIRECTORY, SECRETS_FILE } from '../protocol/names.ts';
 import { SealedRefusal } from '../protocol/sealed-refusal.ts';
 import { utf8Length } from '../protocol/text.ts';
 import { type AttemptDirectory, enterRunDirectory } from './attempt-directory.ts';
-import { argumentsRoom, type EnvironmentOptions, payloadEnvironment } from './environment.ts';
+import { type EnvironmentOptions, payloadEnvironment } from './environment.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
 import { fetchSandbox } from './fetch-sandbox.ts';
 import { ISOLATED_PATHS, type IsolatedPayload, type Isolation } from './isolation.ts';
 import type { JobLog } from './job-log.ts';
-import { filesOf, type JobSecrets, type SecretFile } from './job-secrets.ts';
 import { giveTo } from './payload-user.ts';
 import type { ReadyJob } from './ready-job.ts';
 import type { PilotServer } from './reporter.ts';
-import { type PlacedSecrets, placeSecrets, type SecretsPlace } from './secret-files.ts';
-import { arrivals } from './secret-notes.ts';
 
 export interface StageInOptions {
   server: Pick<PilotServer, 'origin' | 'downloadSandbox'>;

@@ -4,7 +4,7 @@ import { chmodSync, chownSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
-import { livingProcesses } from '../../src/pilot/processes.ts';
+import { livingProcesses } from '../../src/payload/processes.ts';
 import { programPath } from '../programs.ts';
 import { temporaryFolder, until, whereIs } from './folders.ts';
 import { asNobody, bubblewrap, canBeNobody, isRoot } from './isolated.ts';

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { argumentsRoom, passedSecrets, payloadEnvironment } from '../../src/pilot/environment.ts';
+import { argumentsRoom } from '../../src/payload/secret-variables.ts';
+import { passedSecrets, payloadEnvironment } from '../../src/pilot/environment.ts';
 import { wireName } from '../../src/protocol/names.ts';
 import { Plaintext } from '../../src/protocol/plaintext.ts';
 

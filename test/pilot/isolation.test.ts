@@ -6,7 +6,7 @@ import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
-import { livingProcesses } from '../../src/pilot/processes.ts';
+import { livingProcesses } from '../../src/payload/processes.ts';
 import { programPath } from '../programs.ts';
 import { temporaryFolder, until } from './folders.ts';
 import { asNobody, bubblewrap, canBeNobody, isRoot } from './isolated.ts';

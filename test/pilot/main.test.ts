@@ -5,8 +5,8 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, wr
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
-import { takeLock } from '../../src/pilot/pilot-lock.ts';
-import { startTimeOf } from '../../src/pilot/processes.ts';
+import { takeLock } from '../../src/payload/process-lock.ts';
+import { startTimeOf } from '../../src/payload/processes.ts';
 import { LOOPBACK } from '../client/certificates.ts';
 import { no, startStub } from '../client/stub-server.ts';
 import { programPath } from '../programs.ts';

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
+import { startTimeOf } from '../../src/payload/processes.ts';
 import { startPayload } from '../../src/pilot/payload.ts';
-import { startTimeOf } from '../../src/pilot/processes.ts';
 import { temporaryFolder } from './folders.ts';
 
 async function start(t: TestContext, command: string, environment: Record<string, string> = {}) {

@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { removeTree } from '../../src/pilot/remove-tree.ts';
-import { temporaryFolder } from './folders.ts';
+import { removeTree } from '../../src/payload/remove-tree.ts';
+import { temporaryFolder } from '../pilot/folders.ts';
 
 test('a tree goes whole that is deeper than a path may be long, and closed', async (t) => {
   const folder = await temporaryFolder(t);

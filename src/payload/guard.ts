@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { LOCK } from './pilot-lock.ts';
+import { LOCK } from './process-lock.ts';
 
 /**
  * Waits for the end of its standard input, which the pilot holds and no payload: it comes when the pilot ends, also by

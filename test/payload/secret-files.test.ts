@@ -12,9 +12,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { placeSecrets, type SecretsPlace } from '../../src/pilot/secret-files.ts';
-import { temporaryFolder } from './folders.ts';
-import { asNobody, isRoot } from './isolated.ts';
+import { placeSecrets, type SecretsPlace } from '../../src/payload/secret-files.ts';
+import { temporaryFolder } from '../pilot/folders.ts';
+import { asNobody, isRoot } from '../pilot/isolated.ts';
 
 const FILES = [
   { name: 'panda_secrets.json', bytes: Buffer.from('{"A": "x"}') },

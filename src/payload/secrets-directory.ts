@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { access, lstat, mkdir, readdir, readlink, statfs, symlink } from 'node:fs/promises';
 import { basename, isAbsolute, join } from 'node:path';
 import { Misconfigured } from '../protocol/errors.ts';
-import { isHeld, takeLock } from './pilot-lock.ts';
+import { isHeld, takeLock } from './process-lock.ts';
 import { removeTree } from './remove-tree.ts';
 
 /** File systems that are memory (linux/magic.h): tmpfs and ramfs. */

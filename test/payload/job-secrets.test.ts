@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { filesOf, parseDelivery } from '../../src/pilot/job-secrets.ts';
+import { filesOf, parseDelivery } from '../../src/payload/job-secrets.ts';
 import { DecryptionFailed } from '../../src/protocol/errors.ts';
 
 const deliver = (secrets: object) => parseDelivery(Buffer.from(JSON.stringify(secrets)));

@@ -1,7 +1,7 @@
 import { SECRETS_FILE, splitWireName } from '../protocol/names.ts';
 import { shownText } from '../protocol/text.ts';
-import type { LeftOut } from './environment.ts';
 import type { JobSecret } from './job-secrets.ts';
+import type { LeftOut } from './secret-variables.ts';
 
 export interface Arrivals {
   secrets: readonly JobSecret[];

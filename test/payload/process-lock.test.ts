@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { isHeld, renewLock, takeLock } from '../../src/pilot/pilot-lock.ts';
-import { temporaryFolder } from './folders.ts';
+import { isHeld, renewLock, takeLock } from '../../src/payload/process-lock.ts';
+import { temporaryFolder } from '../pilot/folders.ts';
 
 const DAY = 24 * 3600 * 1000;
 
