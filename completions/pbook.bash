@@ -26,6 +26,14 @@ _pbook() {
       COMPREPLY=()
       return
       ;;
+    'pbook set_secret --expires')
+      COMPREPLY=()
+      return
+      ;;
+    'pbook list_secrets --unused')
+      COMPREPLY=()
+      return
+      ;;
     'pbook get_secret --output')
       COMPREPLY=()
       return
@@ -77,7 +85,7 @@ _pbook() {
       ;;
     'pbook set_secret')
       if [[ $current == -* ]]; then
-        words='--file --queues --mask --sealed --plain --json -h --help'
+        words='--file --queues --mask --expires --sealed --plain --json -h --help'
       else
         _pbook_secrets
         return
@@ -85,7 +93,7 @@ _pbook() {
       ;;
     'pbook list_secrets')
       if [[ $current == -* ]]; then
-        words='--full --names --json -h --help'
+        words='--full --names --unused --json -h --help'
       fi
       ;;
     'pbook get_secret')

@@ -22,8 +22,8 @@ export interface SecretCalls {
   deleteAllSecrets(): Promise<string>;
   /** Names, sizes, attributes and dates, without values (our extension). @param remark as above */
   listSecrets(remark?: (text: string) => void): Promise<readonly ListedSecret[]>;
-  /** The attributes of each secret; none on a server that knows no attributes. */
-  getAttributes(): Promise<Map<WireName, Partial<ToldAttributes>>>;
+  /** What each secret carries; nothing on a server that knows no attributes. */
+  getAttributes(): Promise<Map<WireName, ToldSecret>>;
   getSecretVersions(name: WireName): Promise<readonly ListedVersion[]>;
   /** The name, of a string or a file, and the value that a kept version had (our extension). */
   getSecretVersion(name: WireName, version: number): Promise<{ name: WireName; value: Plaintext }>;
@@ -35,6 +35,10 @@ export interface SecretCalls {
   /** The site record of a queue, as the server shows it; null where there is nothing (our extension). */
   getSiteRecord(queue: string): Promise<string | null>;
 }
+
+/** A secret as the server tells of it, as far as it does. */
+export type ToldSecret = Partial<ToldAttributes> &
+  Partial<Pick<ListedSecret, 'updated_at' | 'last_used_at' | 'expired'>>;
 
 export function secretCalls(transport: Transport): SecretCalls {
   const set = async (key: WireName | null, value: string | null, attributes: GivenAttributes = {}) =>
@@ -49,7 +53,14 @@ export function secretCalls(transport: Transport): SecretCalls {
     async setSecret(name, value, attributes = {}) {
       checkValue(value);
       // A server that knows no attributes might take the value and leave them out: it does not know this call either.
-      if (ATTRIBUTE_NAMES.some((attribute) => attributes[attribute] !== undefined)) await list();
+      const given = ATTRIBUTE_NAMES.filter((attribute) => attributes[attribute] !== undefined);
+      const [known] = given.length > 0 ? await list() : [];
+      const unknown = known && given.filter((attribute) => !(attribute in known));
+      if (unknown && unknown.length > 0) {
+        throw new UnknownCall(
+          `the server is of an earlier release and knows no ${unknown.join(' or ')} of a secret: nothing was sent`,
+        );
+      }
       return set(name, value, attributes);
     },
     async getSecrets(names, remark) {

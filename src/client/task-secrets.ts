@@ -1,11 +1,12 @@
 import type { ListedSecret } from '../protocol/calls/creds.ts';
-import { InvalidArgument, UnknownCall } from '../protocol/errors.ts';
+import { InvalidArgument, NotFound, UnknownCall } from '../protocol/errors.ts';
 import type { LeakedOutputs } from '../protocol/leaked-outputs.ts';
 import { SECRETS_FILE, splitWireName, type WireName, wireName } from '../protocol/names.ts';
 import { formsOf, SECRET_FORMS, type SecretForm } from '../protocol/secret-forms.ts';
 import { tlsQueueWarning } from '../protocol/tls-queues.ts';
 import { checkTrusted, isTrusted } from '../protocol/trusted-queues.ts';
 import type { Client } from './client.ts';
+import { expiryWarnings, isOver } from './expiry-warnings.ts';
 import { noSuchSecret } from './secrets.ts';
 
 /** The secrets of its owner that a task asks for. */
@@ -19,6 +20,8 @@ export interface WantedSecrets {
   leakedOutputs?: LeakedOutputs | undefined;
   /** The queue; any when left out. */
   site?: string | undefined;
+  /** Milliseconds since 1970; this moment when left out. */
+  now?: number | undefined;
 }
 
 /**
@@ -29,12 +32,12 @@ export interface WantedSecrets {
  * @param warn of secrets that some jobs do not get
  * @returns `names`: those on the wire, in the order given; undefined for all. `files`: the names of the files among them that jobs
  *   find in their working directory, and `panda_secrets.json` where they find that
- * @throws NotFound for secrets that do not exist; Forbidden for those that may not go to the task's queue; InvalidArgument when
+ * @throws NotFound for secrets that do not exist or have expired; Forbidden for those that may not go to the task's queue; InvalidArgument when
  * none of those named would reach its jobs in the forms that it asks for
  */
 export async function checkSecrets(
   client: Client,
-  { useSecrets, secrets: names, secretForms, leakedOutputs, site }: WantedSecrets,
+  { useSecrets, secrets: names, secretForms, leakedOutputs, site, now = Date.now() }: WantedSecrets,
   warn: (text: string) => void,
 ): Promise<{ names: WireName[] | undefined; files: string[] }> {
   if (!useSecrets) return { names: undefined, files: [] };
@@ -49,9 +52,11 @@ export async function checkSecrets(
     if (sealed.length > 0) warn(`${sealed.join(', ')}: sealed, and not with a key of this device: jobs do not get it`);
     if (listed.length === 0) warn(`you have no secrets: ${noneFound(secretForms)}`);
     for (const secret of listed) warnWhereLeftOut(secret, site, warn);
-    for (const secret of withoutForm(listed, secretForms)) warn(inNoForm(secret, secretForms));
-    await warnOfTls(client, listed, site, warn);
-    return { names: undefined, files: filesOf(listed, secretForms) };
+    for (const text of expiryWarnings(listed, now)) warn(text);
+    const good = listed.filter((secret) => !isOver(secret, now));
+    for (const secret of withoutForm(good, secretForms)) warn(inNoForm(secret, secretForms));
+    await warnOfTls(client, good, site, warn);
+    return { names: undefined, files: filesOf(good, secretForms) };
   }
   const missing = names.filter((name) => !listed.some((secret) => secret.name === name));
   if (missing.length > 0) {
@@ -64,6 +69,9 @@ export async function checkSecrets(
     );
   }
   const chosen = [...new Set(names.flatMap((name) => listed.filter((secret) => secret.name === name)))];
+  const warnings = expiryWarnings(chosen, now);
+  if (chosen.some((secret) => isOver(secret, now))) throw new NotFound(warnings.join('; '));
+  for (const text of warnings) warn(text);
   const given = chosen.map(({ name, kind, queues = null }) => ({ name: wireName(name, kind), queues }));
   checkTrusted(given, site ?? null);
   checkReached(chosen, secretForms, warn);

@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { appendAudit } from '../audit/audit.ts';
 import type { Tell } from '../events/events.ts';
 import { findQueue } from '../jobs/queues.ts';
-import type { SealedSecrets } from '../protocol/calls/pilot.ts';
+import type { ExpiringSecret, SealedSecrets } from '../protocol/calls/pilot.ts';
 import { Forbidden } from '../protocol/errors.ts';
+import { expiringSecrets } from '../protocol/expiring-secrets.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { wholeMasks } from '../protocol/whole-masks.ts';
 import { sealDelivery } from '../sealing/delivery.ts';
@@ -43,6 +44,10 @@ export interface SecretsForPilot {
   secretsLeftOut?: number;
   /** The number of its owner's secrets that it does not get because they are sealed; only where there is one. */
   secretsSealedLeftOut?: number;
+  /** The number of its owner's secrets whose end has come; only where it asked for all of them and there is one. */
+  secretsExpired?: number;
+  /** Those that expire soon: see `expiringSecrets`. Only with `sealedSecrets`, and where there is one. */
+  secretsExpiring?: ExpiringSecret[];
 }
 
 /** The rooms that a delivery joins. `clock` answers milliseconds since 1970 UTC. */
@@ -69,7 +74,7 @@ export async function deliver(
         'or an operator must allow it for the queue',
     );
   }
-  const { secrets, leftOut, sealedLeftOut } = await context.vault.getForJob(ownerId, {
+  const { secrets, leftOut, sealedLeftOut, expiredLeftOut } = await context.vault.getForJob(ownerId, {
     secretIds: job.secretIds,
     queue: pilot.queue,
     sealed: job.grant !== undefined,
@@ -77,11 +82,16 @@ export async function deliver(
   const remarks = {
     ...(leftOut > 0 && { secretsLeftOut: leftOut }),
     ...(sealedLeftOut > 0 && { secretsSealedLeftOut: sealedLeftOut }),
+    ...(expiredLeftOut > 0 && { secretsExpired: expiredLeftOut }),
   };
+  const expiring = expiringSecrets(
+    secrets.map(({ name, attributes: { expires } }) => ({ name, expires })),
+    context.clock(),
+  );
   const forPilot = await sealed(secretsText(secrets));
   // A job that asks for secrets and gets none finds an empty object; that is no delivery.
   if (secrets.length > 0) await record(context, job, pilot, secrets, forPilot.sealedSecrets?.kem ?? 'tls');
-  return { ...forPilot, ...remarks };
+  return { ...forPilot, ...remarks, ...(offer && expiring.length > 0 && { secretsExpiring: expiring }) };
 
   async function sealed(text: string): Promise<SecretsForPilot> {
     if (!offer) return { secrets: text };
@@ -100,7 +110,7 @@ async function hasSecrets(vault: Vault, { ownerId, secretIds }: DeliveredJob): P
 }
 
 async function record(
-  { store, clock, tell }: DeliveryContext,
+  { store, vault, clock, tell }: DeliveryContext,
   { jobId, taskId, attempt, ownerId }: DeliveredJob,
   { pilotId, queue, node }: ReceivingPilot,
   opened: readonly OpenedSecret[],
@@ -108,6 +118,7 @@ async function record(
 ): Promise<void> {
   // Beginning with the job's number, deliveries of one time lie together in the database.
   const id = `${jobId}-${attempt}-${randomUUID()}`;
+  const use = vault.useOf(opened.map((secret) => secret.id));
   const versions = opened.map((secret) => [secret.id, secret.version]);
   await store.write(async (tx) => {
     await insertDelivery(tx, {
@@ -127,6 +138,8 @@ async function record(
     });
     const detail = { delivery: id, task: taskId, job: jobId, attempt, queue, node, sealedWith, secrets: versions };
     await appendAudit(tx, clock, ownerId, `pilot:${pilotId}`, 'secret.deliver', detail);
+    await use.note(tx);
   });
+  use.noted();
   tell({ event: 'secrets.delivered', jobId, attempt, queue, secrets: opened.length, sealedWith });
 }

@@ -1,5 +1,5 @@
 import type { LeasedJob } from '../jobs/jobs.ts';
-import type { PilotJob, SealedSecrets } from '../protocol/calls/pilot.ts';
+import type { ExpiringSecret, PilotJob, SealedSecrets } from '../protocol/calls/pilot.ts';
 
 /** Where a server serves the script that runs a job's parameters for pilots other than ours, below its own address. */
 export const TRANSFORMATION_PATH = '/trf/user/runPandaSecrets';
@@ -20,6 +20,8 @@ export function toPilotJob(
     secretsMaskedWhole?: number[];
     secretsLeftOut?: number;
     secretsSealedLeftOut?: number;
+    secretsExpired?: number;
+    secretsExpiring?: ExpiringSecret[];
   } = {},
 ): PandaJob {
   const files = [...job.outputs, job.logName];

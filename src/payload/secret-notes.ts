@@ -1,3 +1,5 @@
+import type { ExpiringSecret } from '../protocol/calls/pilot.ts';
+import { shownExpiry } from '../protocol/expiry.ts';
 import { SECRETS_FILE, splitWireName } from '../protocol/names.ts';
 import { shownText } from '../protocol/text.ts';
 import type { JobSecret } from './job-secrets.ts';
@@ -13,6 +15,18 @@ export interface Arrivals {
   notWritten: readonly string[];
   /** Names of secrets that took the place of something in the sandbox. */
   replaced: readonly string[];
+}
+
+/** The lines on secrets that expire soon. @param told as the server sent them with the job */
+export function expiring(told: readonly ExpiringSecret[] | undefined, secrets: readonly JobSecret[]): string[] {
+  const names = secrets.map(({ name }) => name).toSorted();
+  return (told ?? []).flatMap(({ place, expires }) => {
+    const name = names[place];
+    // A server may say anything.
+    if (name === undefined || Number.isNaN(Date.parse(expires))) return [];
+    const end = shownExpiry(new Date(expires).toISOString());
+    return [shownText(`${splitWireName(name).name} expires ${end}: no job gets it after that`, MAX_NOTE_CHARS)];
+  });
 }
 
 const MAX_NOTE_CHARS = 8000;

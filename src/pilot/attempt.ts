@@ -4,6 +4,7 @@ import type { Masker } from '../masking/masker.ts';
 import type { JobSecrets } from '../payload/job-secrets.ts';
 import { removeTree } from '../payload/remove-tree.ts';
 import type { SecretsPlace } from '../payload/secret-files.ts';
+import { expiring } from '../payload/secret-notes.ts';
 import type { PilotJob } from '../protocol/calls/pilot.ts';
 import { AttemptFailed } from '../protocol/errors.ts';
 import { KILL_GRACE_SECONDS } from '../protocol/limits.ts';
@@ -133,6 +134,7 @@ async function work(
       `secrets that are not here because their owner sealed them, and not for this job: ${job.secretsSealedLeftOut}`,
     );
   }
+  if (job.secretsExpired) log.note(`secrets that are not here because they have expired: ${job.secretsExpired}`);
   try {
     staged = await stageIn({
       server,
@@ -143,6 +145,7 @@ async function work(
       signal: stop,
     });
     ({ delivered } = staged);
+    for (const text of expiring(job.secretsExpiring, delivered?.secrets ?? [])) log.note(text);
     onStart();
     const payload = await runPayload(
       { ...options, job: ready.job },

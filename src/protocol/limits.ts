@@ -4,6 +4,17 @@
 
 /** Largest value of a secret in bytes of UTF-8, as PanDA's client checks it: 1000 kB of 1024 bytes. */
 export const MAX_VALUE_BYTES = 1000 * 1024;
+/** Its owner is warned so long before a secret expires. */
+export const EXPIRY_WARNING_SECONDS = 7 * 24 * 3600;
+/** The time between two looks for secrets that have expired, and how many of them one look ends, and removes, at most. */
+export const EXPIRY_CHECK_SECONDS = 60;
+export const MAX_EXPIRED_AT_ONCE = 500;
+/** An expired secret is kept so long, for its owner to see and to give a new value. */
+export const EXPIRED_SECRETS_DAYS = 30;
+/** A secret's last use is noted again after this time: a job that gets it costs no further write until then. */
+export const USE_NOTED_SECONDS = 3600;
+/** Secrets whose last use one server remembers. */
+export const MAX_REMEMBERED_USES = 100_000;
 /** Longest name of a secret in bytes of UTF-8, without the mark of a file. */
 export const MAX_NAME_BYTES = 255;
 /** Secrets that one owner may keep. */

@@ -1,4 +1,5 @@
 import { InvalidArgument } from './errors.ts';
+import { parseExpiry, shownExpiry, typedExpiry } from './expiry.ts';
 import { parseTrustedQueues } from './trusted-queues.ts';
 
 /** One thing that a secret may carry beside its value. */
@@ -19,6 +20,8 @@ interface Attribute {
    * @throws {InvalidArgument} naming the attribute and what is allowed
    */
   parse(words: readonly string[]): string | null;
+  /** Reads what is typed into what `parse` takes, where people may type more. @throws {InvalidArgument} as `parse` */
+  typed?(word: string, now: number): string;
   /** Its words in the list of secrets. */
   remark(words: readonly string[]): string;
 }
@@ -52,6 +55,18 @@ export const ATTRIBUTES = {
       throw new InvalidArgument('mask: must be "whole" or "parts"');
     },
     remark: () => 'masked as a whole',
+  },
+  expires: {
+    list: false,
+    example: '30d|DATE|never',
+    about: 'no job gets it after that; without it that stays as it was',
+    heading: 'When it ends',
+    help:
+      'how long from now on (12h, 30d), a date (its end) or a time (2027-01-31T12:00:00Z), in UTC; no job gets it afterwards, and ' +
+      'the server removes it later. "never" lifts that again',
+    parse: ([word = '']) => parseExpiry(word),
+    typed: typedExpiry,
+    remark: ([expires = '']) => `expires ${shownExpiry(expires)}`,
   },
 } as const satisfies Record<string, Attribute>;
 
@@ -102,15 +117,17 @@ export function parseAttributes(given: GivenAttributes): AttributeChange {
  * is asked for.
  *
  * @param typed may have other properties: only attributes are read
+ * @param now milliseconds since 1970, for what is typed as a time from now on
  * @throws {InvalidArgument} as {@link parseAttributes}
  */
-export function typedAttributes(typed: { readonly [name: string]: unknown }): GivenAttributes {
+export function typedAttributes(typed: { readonly [name: string]: unknown }, now: number): GivenAttributes {
   const given = Object.fromEntries(
     ATTRIBUTE_NAMES.flatMap((name) => {
       const text = typed[name];
       if (text === undefined) return [];
       if (typeof text !== 'string') throw new InvalidArgument(`${name}: must be text`);
-      return [[name, ATTRIBUTES[name].list ? wordsOf(text) : text.trim()]];
+      const { list, typed: read = (word: string) => word }: Attribute = ATTRIBUTES[name];
+      return [[name, list ? wordsOf(text) : read(text.trim(), now)]];
     }),
   ) as GivenAttributes;
   return { ...given, ...withoutNull(toldAttributes(parseAttributes(given))) };

@@ -31,7 +31,7 @@ export interface NamedValue {
  *
  * @internal for its test
  */
-export const BOUND_ATTRIBUTES: readonly AttributeName[] = ['queues', 'mask'];
+export const BOUND_ATTRIBUTES: readonly AttributeName[] = ['queues', 'mask', 'expires'];
 
 const NAME_LENGTH_BYTES = 2;
 const VERSION_BYTES = 4;

@@ -5,6 +5,7 @@ import type { JobLogs } from '../jobs/job-logs.ts';
 import type { Jobs } from '../jobs/jobs.ts';
 import {
   DATA_KEY_SECONDS,
+  EXPIRY_CHECK_SECONDS,
   LEASE_SECONDS,
   LEASES_CHECK_SECONDS,
   LIVE_LOGS_CLEANING_SECONDS,
@@ -39,7 +40,7 @@ export function housekeepingTasks({
 }: {
   jobs: Pick<Jobs, 'expireLeases'>;
   pilots: Pick<PilotSessions, 'removeEnded'>;
-  vault: Pick<Vault, 'forgetOldKeys'>;
+  vault: Pick<Vault, 'forgetOldKeys'> & { endSecrets(): Promise<unknown> };
   login: { removeEnded(): Promise<void> };
   jobLogs: Pick<JobLogs, 'removeOld'>;
   files: Parameters<typeof removeOrphans>[0];
@@ -56,6 +57,12 @@ export function housekeepingTasks({
     },
     { name: 'pilots', everySeconds: PROOFS_CLEANING_SECONDS, run: () => pilots.removeEnded() },
     { name: 'data keys', everySeconds: DATA_KEY_SECONDS / 10, run: async () => vault.forgetOldKeys() },
+    {
+      name: 'expired secrets',
+      everySeconds: EXPIRY_CHECK_SECONDS,
+      firstAfterSeconds: 0,
+      run: () => vault.endSecrets(),
+    },
     { name: 'logins', everySeconds: PROVIDER_CLEANING_SECONDS, run: () => login.removeEnded() },
     {
       name: 'live logs',

@@ -34,6 +34,7 @@ export function migrationProvider(types: ColumnTypes): MigrationProvider {
         '0011-queue-states': statements(queueStates(types)),
         '0012-site-records': statements(siteRecords(types)),
         '0013-sealed-secrets': statements(sealedSecrets(types)),
+        '0014-secret-expiry': statements(secretExpiry(types)),
       };
     },
   };
@@ -418,5 +419,20 @@ function sealedSecrets({ int }: ColumnTypes): string[] {
       task_id ${int} primary key references tasks (id),
       awaited ${int} not null,
       grant_word text)`,
+  ];
+}
+
+/** The end of a secret, when it was found to have come, and when a job last got the secret: of before, as the deliveries tell. */
+function secretExpiry({ int }: ColumnTypes): string[] {
+  return [
+    'alter table secrets add column expires text',
+    `alter table secrets add column expired_at ${int}`,
+    `alter table secrets add column last_used_at ${int}`,
+    'create index secrets_to_expire on secrets (expires) where expires is not null and expired_at is null',
+    'create index secrets_expired on secrets (expired_at) where expired_at is not null',
+    `update secrets set last_used_at = uses.at from
+      (select secret_id, max(at) as at from delivered_secrets
+        join deliveries on deliveries.id = delivered_secrets.delivery_id group by secret_id) as uses
+      where uses.secret_id = secrets.id`,
   ];
 }

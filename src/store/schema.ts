@@ -84,6 +84,10 @@ interface SecretsTable extends AttributeColumns {
   sealed: Generated<number>;
   created_at: number;
   updated_at: number;
+  /** When this system found that its end (`expires`) had come: it stays ended, also when the clock is set back. */
+  expired_at: number | null;
+  /** When a job last got it, to `USE_NOTED_SECONDS`. */
+  last_used_at: number | null;
 }
 
 interface SecretVersionsTable {

@@ -65,6 +65,7 @@ export interface CurrentVersionRow extends AttributeColumns {
   name_ciphertext: Uint8Array | null;
   hashed_as: string | null;
   updated_at: number | null;
+  expired_at: number | null;
   version: number | null;
   data_key_id: string | null;
   /** Null as well when the secret's current version is missing. */
@@ -86,6 +87,7 @@ export const findCurrentVersions = prepared<{ ownerId: string }, CurrentVersionR
       's.name_ciphertext',
       's.hashed_as',
       's.updated_at',
+      's.expired_at',
       's.current_version as version',
       ...ATTRIBUTE_COLUMNS,
       's.data_key_id',

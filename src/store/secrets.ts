@@ -32,6 +32,7 @@ export interface SecretRow extends AttributeColumns {
   size: number;
   sealed: number;
   updated_at: number;
+  expired_at: number | null;
   name_ciphertext: Uint8Array;
 }
 
@@ -43,6 +44,7 @@ const SECRET_COLUMNS = [
   'size',
   'sealed',
   'updated_at',
+  'expired_at',
   'name_ciphertext',
   ...ATTRIBUTE_NAMES,
 ] as const;
@@ -98,14 +100,20 @@ export const insertSecret = prepared<
   }),
 );
 
-/** Makes `version` the secret's current one. */
+/** Makes `version` the secret's current one. Its end is to come: the caller looked. */
 export const advanceSecret = prepared<
   { id: string; version: number; size: number; sealed: number; now: number },
   never
 >((db, arg) =>
   db
     .updateTable('secrets')
-    .set({ current_version: arg('version'), size: arg('size'), sealed: arg('sealed'), updated_at: arg('now') })
+    .set({
+      current_version: arg('version'),
+      size: arg('size'),
+      sealed: arg('sealed'),
+      updated_at: arg('now'),
+      expired_at: null,
+    })
     .where('id', '=', arg('id')),
 );
 

@@ -22,6 +22,8 @@ export interface SealedSecret {
   nameCiphertext: Uint8Array;
   version: number;
   attributes: Attributes;
+  /** When its end was noted. */
+  expiredAt: number | null;
   /** Null when the current version is missing from the database. */
   ciphertext: Uint8Array | null;
 }
@@ -78,6 +80,7 @@ export function createCurrentSecrets(options: {
       nameCiphertext: row.name_ciphertext,
       version: row.version,
       attributes: attributesOf(row),
+      expiredAt: row.expired_at,
       ciphertext: row.ciphertext,
       hashed_as: row.hashed_as,
       updated_at: row.updated_at,
@@ -92,5 +95,6 @@ export function createCurrentSecrets(options: {
 
 /** The secret's own columns are null together, for an owner without secrets. */
 type WholeRow = AttributeColumns & {
-  [C in Exclude<keyof CurrentVersionRow, AttributeName | 'ciphertext'>]: NonNullable<CurrentVersionRow[C]>;
-} & Pick<CurrentVersionRow, 'ciphertext'>;
+  [C in Exclude<keyof CurrentVersionRow, AttributeName | Nullable>]: NonNullable<CurrentVersionRow[C]>;
+} & Pick<CurrentVersionRow, Nullable>;
+type Nullable = 'ciphertext' | 'expired_at';

@@ -6,6 +6,7 @@ import { secretIdOf } from '../sealing/data-key.ts';
 import { openName } from '../sealing/value-format.ts';
 import type { SealedSecret } from './current-secrets.ts';
 import { keyOf, keysOf, openOrDamage } from './damaged-secrets.ts';
+import { hasEnded } from './expiry.ts';
 import { nameHashes } from './one-name.ts';
 import type { Reading } from './owners.ts';
 import { type OpenedSecret, openAll } from './secrets.ts';
@@ -27,12 +28,14 @@ export interface JobSecrets {
   leftOut: number;
   /** The number of those that it does not get because they are sealed. */
   sealedLeftOut: number;
+  /** The number of those whose end has come. */
+  expiredLeftOut: number;
 }
 
 /**
  * Opens a job's secrets as they are now, and no others.
  *
- * @throws {NotFound} when one that it names was deleted @throws {Forbidden} when one that it names may not go to that queue:
+ * @throws {NotFound} when one that it names was deleted, or has expired @throws {Forbidden} when one that it names may not go to that queue:
  * the message counts them by their place in the list, as it is kept where no name may be
  * @throws {DecryptionFailed} when one does not open, with its id; none is answered then
  */
@@ -40,6 +43,7 @@ export async function openJobSecrets(
   reading: Reading,
   owner: OwnerId,
   { secretIds: asked, queue, sealed = false }: JobSecretsRequest,
+  now: number,
 ): Promise<JobSecrets> {
   const kept = await reading.current.of(owner);
   const secretIds = asked && (await currentIds(reading, owner, kept, asked));
@@ -48,6 +52,11 @@ export async function openJobSecrets(
     const places = (which: (id: string) => boolean) => secretIds.flatMap((id, n) => (which(id) ? [n + 1] : []));
     const gone = places((id) => !goes.has(id));
     if (gone.length > 0) throw new NotFound(`${named(gone, secretIds.length)} deleted since it was submitted`);
+    const ended = new Set(kept.filter((secret) => hasEnded(secret, now)).map(({ id }) => id));
+    const over = places((id) => ended.has(id));
+    if (over.length > 0) {
+      throw new NotFound(`${named(over, secretIds.length, { one: 'has', many: 'have' })} expired; give it another end`);
+    }
     const elsewhere = places((id) => goes.get(id) === false);
     if (elsewhere.length > 0) {
       throw new Forbidden(`${named(elsewhere, secretIds.length)} restricted to other queues than ${queue}`);
@@ -55,11 +64,17 @@ export async function openJobSecrets(
   }
   const wanted = secretIds && new Set(secretIds);
   const meant = kept.filter(({ id }) => !wanted || wanted.has(id));
-  const given = meant.filter(({ id }) => goes.get(id));
+  const going = meant.filter(({ id }) => goes.get(id));
+  const given = going.filter((secret) => !hasEnded(secret, now));
   const opened = await openAll(reading, owner, given);
   const secrets = opened.filter(({ value }) => isSealedValue(value.reveal()) === sealed);
   const sealedLeftOut = sealed ? 0 : opened.length - secrets.length;
-  return { secrets, leftOut: meant.length - given.length, sealedLeftOut };
+  return {
+    secrets,
+    leftOut: meant.length - going.length,
+    sealedLeftOut,
+    expiredLeftOut: going.length - given.length,
+  };
 }
 
 /**
@@ -88,8 +103,8 @@ async function currentIds(
 }
 
 /** `of the 3 secrets that the task names, number 2 was` */
-function named(places: readonly number[], of: number): string {
-  if (of === 1) return 'the secret that the task names was';
-  const which = places.length === 1 ? `number ${places[0]} was` : `numbers ${places.join(', ')} were`;
+function named(places: readonly number[], of: number, { one, many } = { one: 'was', many: 'were' }): string {
+  if (of === 1) return `the secret that the task names ${one}`;
+  const which = places.length === 1 ? `number ${places[0]} ${one}` : `numbers ${places.join(', ')} ${many}`;
   return `of the ${of} secrets that the task names, ${which}`;
 }

@@ -1,4 +1,5 @@
 import { NotFound } from '../protocol/errors.ts';
+import { shownExpiry } from '../protocol/expiry.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { splitWireName, type WireName } from '../protocol/names.ts';
 import { attributesOf } from '../protocol/secret-attributes.ts';
@@ -8,26 +9,31 @@ import { openName } from '../sealing/value-format.ts';
 import { findSecretNames, findSecretRows } from '../store/secrets.ts';
 import type { Database } from '../store/store.ts';
 import { keyOf, keysOf, openOrDamage } from './damaged-secrets.ts';
+import { type Ending, hasEnded } from './expiry.ts';
 import { nameHashes, withoutReplaced } from './one-name.ts';
 import type { Reading } from './owners.ts';
 
 /**
  * The ids of an owner's secrets, in the order of `names`.
  *
- * @param task the queue of a task that names them, null for any; they must be allowed to go there
- * @throws {NotFound} naming all that are not there @throws {Forbidden} naming all that may not go there
+ * @param task the queue of a task that names them, null for any, and when it was submitted: they must be allowed to go there then
+ * @throws {NotFound} naming all that are not there, or have expired @throws {Forbidden} naming all that may not go there
  */
 export async function idsOfNames(
   { store, dataKeys }: Reading,
   owner: OwnerId,
   names: readonly WireName[],
-  task?: { queue: string | null },
+  task?: { queue: string | null; now: number },
 ): Promise<string[]> {
   if (names.length === 0) return [];
   const dataKey = await dataKeys.active(owner);
   const found = dataKey ? await findAll(store.db, dataKey, names) : [];
   if (found.length < names.length) throw noSuchSecret(names.filter((name) => !found.some((one) => one.name === name)));
-  if (task) checkTrusted(found, task.queue);
+  if (task) {
+    const over = found.filter((secret) => hasEnded(secret, task.now));
+    if (over.length > 0) throw expired(over);
+    checkTrusted(found, task.queue);
+  }
   return found.map(({ id }) => id);
 }
 
@@ -54,13 +60,28 @@ export function noSuchSecret(names: readonly WireName[]): NotFound {
   return new NotFound(`you have no secret named ${quoted.join(', ')}`);
 }
 
+function expired(secrets: readonly (Ending & { name: WireName })[]): NotFound {
+  const which = secrets.map(({ name, attributes: { expires } }) => {
+    return `"${splitWireName(name).name}" expired at ${shownExpiry(expires ?? '')}`;
+  });
+  return new NotFound(
+    `${which.join('; ')}: no job gets it any more. Give it a new value and another end (set_secret --expires)`,
+  );
+}
+
 async function findAll(db: Database, dataKey: DataKey, names: readonly WireName[]) {
   const hashes = names.map((name) => nameHashes(dataKey, name));
   const rows = await findSecretRows(db, dataKey.ownerId, hashes.flat());
   const byHash = new Map(rows.map((row) => [asText(row.name_hash), row]));
   return names.flatMap((name, n) => {
     const ofName = (hashes[n] ?? []).flatMap((hash) => byHash.get(asText(hash)) ?? []);
-    return withoutReplaced(ofName, () => name).map(({ id, queues }) => ({ id, name, queues: trustedQueues(queues) }));
+    return withoutReplaced(ofName, () => name).map((row) => ({
+      id: row.id,
+      name,
+      queues: trustedQueues(row.queues),
+      attributes: attributesOf(row),
+      expiredAt: row.expired_at,
+    }));
   });
 }
 

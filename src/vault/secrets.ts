@@ -28,6 +28,7 @@ import {
   openOrDamage,
   wholeOrNone,
 } from './damaged-secrets.ts';
+import { checkEnding, hasEnded } from './expiry.ts';
 import { findSecret, nameHashes, withoutReplaced } from './one-name.ts';
 import { type Changing, lockOwner, type Reading, underActiveKey } from './owners.ts';
 import { checkQuota } from './quota.ts';
@@ -54,6 +55,10 @@ export interface SecretInfo {
   sealed: boolean;
   createdAt: number;
   updatedAt: number;
+  /** Its end has come: no job gets it. */
+  expired: boolean;
+  /** When a job last got it, to `USE_NOTED_SECONDS`; null when none did. */
+  lastUsedAt: number | null;
 }
 
 /**
@@ -66,6 +71,7 @@ export interface SecretInfo {
  * @throws {Conflict} when the value is plain and the secret's current one sealed: a program that does not seal took its place
  * @throws {QuotaExceeded} when the owner would keep too many secrets or too many bytes
  * @throws {NotFound} when the secret to restore was deleted meanwhile
+ * @throws {InvalidArgument} when its end has come, and the change names no later one
  */
 export async function setSecret(
   changing: Changing,
@@ -86,6 +92,9 @@ export async function setSecret(
     if (restored && found?.id !== restored.id) throw new NotFound('the secret was deleted before it was restored');
     const rows = found ? [found, ...replaced] : [];
     if (sealed === 0 && rows.some((row) => row.sealed === 1)) throw wasSealed();
+    const named = change.expires !== undefined;
+    const expires = change.expires ?? (named ? null : ((found?.expires as Attributes['expires']) ?? null));
+    checkEnding({ attributes: { expires }, expiredAt: named ? null : (found?.expired_at ?? null) }, { named, now });
     const sizeBefore = rows.reduce((sum, row) => sum + row.size, 0);
     await checkQuota(tx, owner, { added: 1 - rows.length, grown: size - sizeBefore });
     for (const row of replaced) await deleteSecretRow(tx, owner, row.id);
@@ -159,6 +168,7 @@ export async function openReadable(
 export async function listSecrets(
   reading: Reading,
   owner: OwnerId,
+  now: number,
 ): Promise<{ secrets: SecretInfo[]; damaged: DamagedSecret[] }> {
   const rows = (await listSecretRows(reading.store.db, owner)).map((row) => ({ ...row, dataKeyId: row.data_key_id }));
   const keys = await keysOf(reading.dataKeys, owner, rows);
@@ -181,6 +191,8 @@ export async function listSecrets(
     sealed: row.sealed === 1,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
+    expired: hasEnded({ attributes: row.attributes, expiredAt: row.expired_at }, now),
+    lastUsedAt: row.last_used_at,
   }));
   return { secrets: listed.sort(byName), damaged: await describeDamaged(reading, owner, damages) };
 }

@@ -1,5 +1,5 @@
 import type { OwnerId } from '../protocol/ids.ts';
-import { CIPHERTEXT_CACHE_BYTES } from '../protocol/limits.ts';
+import { CIPHERTEXT_CACHE_BYTES, EXPIRED_SECRETS_DAYS } from '../protocol/limits.ts';
 import type { WireName } from '../protocol/names.ts';
 import { Plaintext } from '../protocol/plaintext.ts';
 import type { AttributeChange } from '../protocol/secret-attributes.ts';
@@ -8,7 +8,9 @@ import type { Store } from '../store/store.ts';
 import { createCurrentSecrets } from './current-secrets.ts';
 import type { DamagedSecret } from './damaged-secrets.ts';
 import { createDataKeys } from './data-keys.ts';
+import { endSecrets } from './expiry.ts';
 import { type JobSecrets, type JobSecretsRequest, openJobSecrets } from './job-secrets.ts';
+import { createLastUses, type Use } from './last-uses.ts';
 import { destroyOwner } from './owners.ts';
 import { idsOfNames, namesOfIds } from './secret-names.ts';
 import { listVersions, openVersion, restoreVersion, type VersionInfo } from './secret-versions.ts';
@@ -49,7 +51,7 @@ export interface Vault {
   /**
    * Opens what a job gets of its owner's secrets on its queue.
    *
-   * @throws {NotFound} when one that it names was deleted, {Forbidden} when one that it names may not go to that queue;
+   * @throws {NotFound} when one that it names was deleted or has expired, {Forbidden} when one that it names may not go to that queue;
    * without names, as the message is kept
    */
   getForJob(owner: OwnerId, request: JobSecretsRequest): Promise<JobSecrets>;
@@ -73,7 +75,7 @@ export interface Vault {
    * The ids that stand for secrets in a task, in the order of `names`. A secret that is deleted and set anew has its id again.
    *
    * @param task the queue of the task that names them, or null for any
-   * @throws {NotFound} naming all that are not there, {Forbidden} naming all that may not go to that queue
+   * @throws {NotFound} naming all that are not there or have expired, {Forbidden} naming all that may not go to that queue
    */
   idsOf(owner: OwnerId, names: readonly WireName[], task?: { queue: string | null }): Promise<string[]>;
   /** The names of those of the secrets that are still there, by id. */
@@ -84,6 +86,10 @@ export interface Vault {
    * @awaitsCaller the command that destroys what a removed user kept
    */
   destroyOwner(owner: OwnerId): Promise<void>;
+  /** The use of these secrets by a job, to be noted with its delivery. */
+  useOf(secretIds: readonly string[]): Use;
+  /** Notes the ends of secrets that have come, and removes those secrets `EXPIRED_SECRETS_DAYS` later. A part of them, where there are many. */
+  endSecrets(): Promise<{ ended: number; removed: number }>;
   /** Removes data keys from memory whose time there is over. */
   forgetOldKeys(): void;
   /** Forgets everything that was remembered. The store and the root keys stay open. */
@@ -97,33 +103,46 @@ export interface VaultDependencies {
   clock: () => number;
   /** Bytes of ciphertext to remember, at least 1. */
   cacheBytes?: number;
+  /** An expired secret is kept so long; `EXPIRED_SECRETS_DAYS` unless set. */
+  expiredSecretsDays?: number | undefined;
 }
 
-export function createVault({ store, rootKeys, clock, cacheBytes = CIPHERTEXT_CACHE_BYTES }: VaultDependencies): Vault {
+const DAY_SECONDS = 24 * 3600;
+
+export function createVault({
+  store,
+  rootKeys,
+  clock,
+  cacheBytes = CIPHERTEXT_CACHE_BYTES,
+  expiredSecretsDays = EXPIRED_SECRETS_DAYS,
+}: VaultDependencies): Vault {
   const dataKeys = createDataKeys({ store, rootKeys, clock });
   const current = createCurrentSecrets({ store, dataKeys, cacheBytes });
   const reading = { store, dataKeys, current };
   const changing = { store, dataKeys, clock };
+  const lastUses = createLastUses();
 
   return {
     set: (owner, name, value, attributes = {}) =>
       setSecret(changing, owner, { name, value: new Plaintext(value) }, { attributes }),
     get: (owner, names) => openSecrets(reading, owner, names),
     readable: (owner) => openReadable(reading, owner),
-    getForJob: (owner, request) => openJobSecrets(reading, owner, request),
-    list: (owner) => listSecrets(reading, owner),
+    getForJob: (owner, request) => openJobSecrets(reading, owner, request, clock()),
+    list: (owner) => listSecrets(reading, owner, clock()),
     delete: (owner, name) => deleteSecret(changing, owner, name),
     deleteById: (owner, id) => deleteSecretById(changing, owner, id),
     deleteAll: (owner) => deleteAllSecrets(changing, owner),
     versions: (owner, name) => listVersions(changing, owner, name),
     version: (owner, name, version) => openVersion(changing, owner, name, version),
     restore: (owner, name, version) => restoreVersion(changing, owner, name, version),
-    idsOf: (owner, names, task) => idsOfNames(reading, owner, names, task),
+    idsOf: (owner, names, task) => idsOfNames(reading, owner, names, task && { ...task, now: clock() }),
     namesOf: (owner, secretIds) => namesOfIds(reading, owner, secretIds),
     async destroyOwner(owner) {
       await destroyOwner(changing, owner);
       current.forget(owner);
     },
+    useOf: (secretIds) => lastUses(secretIds, clock()),
+    endSecrets: () => endSecrets(changing, expiredSecretsDays * DAY_SECONDS),
     forgetOldKeys: () => dataKeys.forgetOld(),
     close() {
       dataKeys.close();

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { until } from '../pilot/folders.ts';
 import { filesBelow, type Ran, startSite, type User } from './site.ts';
 
 /** Writes what a job finds of its secrets, without the mask that would stand in its log. */
@@ -138,3 +139,26 @@ test('a secret goes to the queues that its owner trusts, and nowhere else', asyn
   assert.match(all.stdout, / TRUSTED .* GAMMA \(1\)\n.* default .* ALPHA \(1\), BETA \(1\), key\.pem \(1\)\n/);
   assert.doesNotMatch(all.stdout, /value of/);
 });
+
+test('the log of a job names the secret that expires soon, and tells of one that is not there any more', async (t) => {
+  const site = await startSite(t);
+  const user = await userWithSecrets(site);
+  await user.pbook('set_secret', 'ALPHA', 'value of ALPHA', '--expires', '3d');
+  await user.pbook('set_secret', 'BETA', 'value of BETA', '--expires', '1s');
+  const task = taskOf(await submit(user, 'ends', '--useSecrets'));
+  const end = (await namesOf(user)).find(({ name }) => name === 'BETA')?.expires ?? '';
+  await until(Date.now, (now) => now > Date.parse(end));
+  assert.equal((await site.pilot({ idleExit: 10 })).status, 0);
+  await user.pbook('get_outputs', task);
+  assert.deepEqual(Object.keys(outputOf(user).json), ['ALPHA', '___file___:key.pem']);
+  const { stdout } = await user.pbook('logs', task);
+  assert.match(stdout, /secrets that are not here because they have expired: 1/);
+  assert.match(stdout, /ALPHA expires \d{4}-\d\d-\d\d \d\d:\d\d UTC: no job gets it after that/);
+  const listed = await namesOf(user);
+  const used = (wanted: string) => listed.find(({ name }) => name === wanted)?.last_used_at;
+  assert.deepEqual([typeof used('ALPHA'), used('BETA')], ['string', null]);
+});
+
+async function namesOf(user: User): Promise<{ name: string; expires?: string; last_used_at: string | null }[]> {
+  return JSON.parse((await user.pbook('list_secrets', '--names', '--json')).stdout).data;
+}

@@ -99,7 +99,7 @@ test('pilots that no server could hear have the time of a lease to come back', a
   const tasks = housekeepingTasks({
     jobs: { expireLeases: async () => ++looked },
     pilots: { removeEnded: async () => {} },
-    vault: { forgetOldKeys: () => {} },
+    vault: { forgetOldKeys: () => {}, endSecrets: async () => {} },
     login: { removeEnded: async () => {} },
     jobLogs: { removeOld: async () => 0 },
     files: noFiles,
@@ -120,7 +120,7 @@ test('short leases are looked at more often', () => {
   const [leases] = housekeepingTasks({
     jobs: { expireLeases: async () => 0 },
     pilots: never,
-    vault: { forgetOldKeys: () => {} },
+    vault: { forgetOldKeys: () => {}, endSecrets: async () => {} },
     login: never,
     jobLogs,
     files: noFiles,

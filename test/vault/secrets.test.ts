@@ -41,6 +41,9 @@ eachStore('a new owner has nothing, and asking makes no data key', async (t, dat
   assert.deepEqual(await store.db.selectFrom('data_keys').selectAll().execute(), []);
 });
 
+/** Of a secret that neither ended nor went to a job. */
+const UNUSED = { expired: false, lastUsedAt: null };
+
 eachStore('the list tells version, size and times without values', async (t, database) => {
   let now = 1000;
   const { vault, newOwner } = await openVault(t, database, { clock: () => now });
@@ -53,7 +56,16 @@ eachStore('the list tells version, size and times without values', async (t, dat
   assert.deepEqual(
     listed.map(({ id, ...rest }) => rest),
     [
-      { name: 'A', attributes: NO_ATTRIBUTES, version: 2, size: 6, sealed: false, createdAt: 1000, updatedAt: 2000 },
+      {
+        name: 'A',
+        attributes: NO_ATTRIBUTES,
+        version: 2,
+        size: 6,
+        sealed: false,
+        createdAt: 1000,
+        updatedAt: 2000,
+        ...UNUSED,
+      },
       {
         name: '___file___:key',
         attributes: NO_ATTRIBUTES,
@@ -62,6 +74,7 @@ eachStore('the list tells version, size and times without values', async (t, dat
         sealed: false,
         createdAt: 1000,
         updatedAt: 1000,
+        ...UNUSED,
       },
     ],
   );

@@ -82,10 +82,11 @@ function addSecretCommands(pbook: Command): void {
   pbook
     .command('list_secrets')
     .description('List your secrets. Long values are cut unless full=True.')
-    .usage('[full=True] [--names] [--json]')
+    .usage('[full=True] [--names] [--unused 90d] [--json]')
     .argument('[words...]')
     .option('--full', 'the same as full=True')
     .option('--names', 'show no values; PBOOK_LIST=names makes it the default')
+    .option('--unused <time>', 'only those that no job got, and nobody set, for so long: 12h, 90d')
     .option(...JSON_OPTION)
     .action(async (words, options) => void (await (await secrets()).listSecrets(words, options)));
   pbook

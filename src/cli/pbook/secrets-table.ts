@@ -1,5 +1,6 @@
 import stringWidth from 'string-width';
 import wrapAnsi from 'wrap-ansi';
+import type { ToldSecret } from '../../client/secrets.ts';
 import { SHOWN_VALUE_CHARS } from '../../protocol/limits.ts';
 import { type SecretKind, splitWireName } from '../../protocol/names.ts';
 import { attributeRemarks, type ToldAttributes } from '../../protocol/secret-attributes.ts';
@@ -17,13 +18,21 @@ import { outputWidth, printable } from '../reporting.ts';
  */
 export function secretsTable(
   secrets: readonly OwnSecret[],
-  carried: ReadonlyMap<OwnSecret['name'], Partial<ToldAttributes>>,
+  carried: ReadonlyMap<OwnSecret['name'], ToldSecret>,
   {
     full,
     weak,
     until,
+    withUse = false,
     width = outputWidth(),
-  }: { full: boolean; weak: readonly ToldTlsQueue[]; until: ReadonlyMap<string, string>; width?: number },
+  }: {
+    full: boolean;
+    weak: readonly ToldTlsQueue[];
+    until: ReadonlyMap<string, string>;
+    /** Tells when a job last got each. */
+    withUse?: boolean;
+    width?: number;
+  },
 ): string {
   const rows = secrets
     .map((secret) => ({
@@ -40,6 +49,7 @@ export function secretsTable(
         ...(kind === 'file' && secret.value ? [`file, ${fileSize(value)} bytes`] : []),
         ...sealRemarks(secret, until),
         ...remarksOn(told, weak),
+        ...(withUse ? useRemark(told) : []),
       ],
     }));
   return twoColumns('Value', rows, { width, isWhole: full });
@@ -50,7 +60,7 @@ export interface NamedSecret {
   name: string;
   kind: SecretKind;
   size?: number;
-  told: Partial<ToldAttributes>;
+  told: ToldSecret;
   /** Of one that was opened: its sealing, and the size of a file. */
   remarks?: readonly string[];
 }
@@ -58,7 +68,7 @@ export interface NamedSecret {
 /** The secrets of a list, without their values. */
 export function namedSecrets(
   secrets: readonly OwnSecret[],
-  carried: ReadonlyMap<OwnSecret['name'], Partial<ToldAttributes>>,
+  carried: ReadonlyMap<OwnSecret['name'], ToldSecret>,
   until: ReadonlyMap<string, string>,
 ): NamedSecret[] {
   return secrets.map((secret) => ({
@@ -77,7 +87,7 @@ export function namesTable(
   const rows = secrets.toSorted(byName).map(({ name, kind, told, remarks = [] }) => ({
     name: printable(name),
     text: kind,
-    remarks: [...remarks, ...remarksOn(told, weak)],
+    remarks: [...remarks, ...remarksOn(told, weak), ...useRemark(told)],
   }));
   return twoColumns('Kind', rows, { width, isWhole: false });
 }
@@ -129,6 +139,12 @@ function ownLine(name: string, nameWidth: number, text: string): string[] {
 
 function remarksOn(told: Partial<ToldAttributes>, weak: readonly ToldTlsQueue[]): string[] {
   return [...attributeRemarks(told), ...tlsQueueRemark(told.queues ?? null, weak)].map(printable);
+}
+
+/** A server of an earlier release tells nothing. */
+function useRemark({ last_used_at: at }: ToldSecret): string[] {
+  if (at === undefined) return [];
+  return [at === null ? 'never used' : `last used ${at.slice(0, 10)}`];
 }
 
 function sealRemarks(secret: OwnSecret, until: ReadonlyMap<string, string>): string[] {

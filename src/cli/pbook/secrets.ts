@@ -1,5 +1,7 @@
 import type { Client } from '../../client/client.ts';
-import { noSuchSecret } from '../../client/secrets.ts';
+import { expiryWarnings } from '../../client/expiry-warnings.ts';
+import { noSuchSecret, type ToldSecret } from '../../client/secrets.ts';
+import { durationSeconds } from '../../protocol/duration.ts';
 import { Forbidden, InvalidName, NotFound, UnknownCall } from '../../protocol/errors.ts';
 import {
   isFileName,
@@ -44,7 +46,7 @@ export async function setSecret(
     throw new UsageError('set_secret takes one KEY and one VALUE: put quotes round a value that has spaces');
   }
   const path = filePath(given, isFile, file);
-  const attributes = typedAttributes(typed);
+  const attributes = typedAttributes(typed, Date.now());
   if (sealed && plain) throw new UsageError('give --sealed or --plain, not both');
   const options = {
     ...(json && { json }),
@@ -119,24 +121,43 @@ export type ShownSecret = {
   sealed_at?: string;
   problem?: string;
   tls_queues?: string[];
+  last_used_at?: string | null;
 } & GivenAttributes;
 
-/** `list_secrets [full=True] [--names]` */
+/**
+ * `list_secrets [full=True] [--names] [--unused 90d]`
+ *
+ * @param options `unused`: only those that no job got, and nobody set, within that time
+ */
 export async function listSecrets(
   words: readonly string[],
-  { full, names, json, hidden }: Options & { full?: boolean; names?: boolean; hidden?: boolean },
+  {
+    full,
+    names,
+    unused,
+    json,
+    hidden,
+  }: Options & {
+    full?: boolean;
+    names?: boolean;
+    unused?: string;
+    hidden?: boolean;
+  },
 ): Promise<ShownSecret[]> {
-  const { plain, named } = keywordArguments(words, ['full']);
-  if (plain.length > 1) throw new UsageError('list_secrets takes full=True and nothing else');
+  const { plain, named } = keywordArguments(words, ['full', 'unused']);
+  if (plain.length > 1) throw new UsageError('list_secrets takes full=True, unused=90d and nothing else');
+  const now = Date.now();
+  const idle = unusedSince(unused ?? named.unused, now);
   const whole = full === true || truthValue('full', named.full ?? plain[0]);
   if (names && whole)
     throw new UsageError('--names shows no values, and full=True shows them whole: give one of the two');
   // A list that was asked for whole, or for a program, is not of names alone because of a setting.
   const isSet = !whole && !json && isNamesOnly(process.env);
-  if (names || (isSet && hidden === undefined)) return await listNames({ ...(json && { json }) });
-  const [secrets, carried, { tls_queues: weak }] = await withConnection(({ client }) =>
+  if (names || (isSet && hidden === undefined)) return await listNames({ ...(json && { json }), idle, now });
+  const [all, carried, { tls_queues: weak }] = await withConnection(({ client }) =>
     Promise.all([readOwnSecrets(client, { remark: warn }), client.getAttributes(), client.getQueueNotices()]),
   );
+  const secrets = all.filter(({ name }) => isIdle(carried.get(name) ?? {}, idle));
   const { problems } = readable(secrets);
   const until = secrets.some(({ sealed }) => sealed) ? await recordEnds() : new Map<string, string>();
   const listed = secrets.map(
@@ -147,9 +168,14 @@ export async function listSecrets(
       ...(problem && { problem }),
       ...setAttributes(carried.get(name)),
       ...weakAmong(carried.get(name)?.queues ?? null, weak),
+      ...lastUse(carried.get(name)),
     }),
   );
   if (problems.length > 0) process.exitCode = EXIT_REFUSED;
+  warnOfEnds(
+    secrets.map(({ name }) => ({ name, told: carried.get(name) ?? {} })),
+    now,
+  );
   if (json) printJson(listed, problems.length > 0 ? { success: false, message: problems.join('; ') } : {});
   else if (secrets.length === 0) process.stdout.write('No secrets\n');
   else {
@@ -157,7 +183,7 @@ export async function listSecrets(
     const text =
       hidden || isSet
         ? namesTable(namedSecrets(secrets, carried, until), weak)
-        : secretsTable(secrets, carried, { full: whole, weak, until });
+        : secretsTable(secrets, carried, { full: whole, weak, until, withUse: idle !== undefined });
     process.stdout.write(text);
   }
   return listed;
@@ -174,12 +200,27 @@ function isNamesOnly(env: NodeJS.ProcessEnv): boolean {
 }
 
 /** Without values, which are not even fetched from a server that tells names without them. */
-async function listNames({ json }: Options): Promise<ShownSecret[]> {
-  const [listed, { tls_queues: weak }] = await withConnection(({ client }) =>
+async function listNames({
+  json,
+  idle,
+  now,
+}: Options & { idle: number | undefined; now: number }): Promise<ShownSecret[]> {
+  const [all, { tls_queues: weak }] = await withConnection(({ client }) =>
     Promise.all([namesOf(client), client.getQueueNotices()]),
   );
+  const listed = all.filter(({ told }) => isIdle(told, idle));
+  warnOfEnds(
+    listed.map(({ name, kind, told }) => ({ name: wireName(name, kind), told })),
+    now,
+  );
   const secrets = listed
-    .map(({ name, kind, told }) => ({ name, kind, ...setAttributes(told), ...weakAmong(told.queues ?? null, weak) }))
+    .map(({ name, kind, told }) => ({
+      name,
+      kind,
+      ...setAttributes(told),
+      ...weakAmong(told.queues ?? null, weak),
+      ...lastUse(told),
+    }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   if (json) printJson(secrets);
   else if (listed.length === 0) process.stdout.write('No secrets\n');
@@ -199,6 +240,30 @@ async function namesOf(client: Client): Promise<NamedSecret[]> {
     if (!(error instanceof UnknownCall)) throw error;
     return [...(await client.getSecrets()).keys()].map((wire) => ({ ...splitWireName(wire), told: {} }));
   }
+}
+
+/** @returns milliseconds since 1970; undefined without a time @throws {UsageError} */
+function unusedSince(text: string | undefined, now: number): number | undefined {
+  if (text === undefined) return undefined;
+  const seconds = durationSeconds(text);
+  if (seconds === undefined) throw new UsageError('unused is a number and s, m, h or d: 12h, 90d');
+  return now - seconds * 1000;
+}
+
+/** True for a secret that no job got, and nobody set, since that time; for all without one. @throws {UnknownCall} */
+function isIdle({ updated_at, last_used_at }: ToldSecret, since: number | undefined): boolean {
+  if (since === undefined) return true;
+  if (last_used_at === undefined) throw new UnknownCall('the server does not tell when secrets were last used');
+  return Date.parse(updated_at ?? '') < since && (last_used_at === null || Date.parse(last_used_at) < since);
+}
+
+function lastUse(told: ToldSecret | undefined): { last_used_at?: string | null } {
+  return told?.last_used_at === undefined ? {} : { last_used_at: told.last_used_at };
+}
+
+function warnOfEnds(secrets: readonly { name: WireName; told: ToldSecret }[], now: number): void {
+  const listed = secrets.map(({ name, told }) => ({ ...told, name: splitWireName(name).name }));
+  for (const text of expiryWarnings(listed, now)) warn(text);
 }
 
 /** The value of the secret that a user knows by a name; that of a file in base64. @throws {NotFound} @throws {Forbidden} */

@@ -1,5 +1,7 @@
 import type { Client } from '../../client/client.ts';
+import { expiryWarnings } from '../../client/expiry-warnings.ts';
 import type { Progress, TaskSigner } from '../../client/submission.ts';
+import type { ListedSecret } from '../../protocol/calls/creds.ts';
 import { Conflict, InvalidArgument } from '../../protocol/errors.ts';
 import { splitWireName, type WireName, wireName } from '../../protocol/names.ts';
 import { checkTrusted } from '../../protocol/trusted-queues.ts';
@@ -46,7 +48,13 @@ export async function signerFor(
     const queues = await resealSecret(client, own, mark, now());
     if (queues) progress.step(`${shown([mark])} is sealed anew for ${queues.join(', ')}`);
   }
-  if (useSecrets === true) await tellOthers(client, known, progress);
+  const listed = await client.listSecrets();
+  if (useSecrets === true) tellOthers(listed, known, progress);
+  const ending = expiryWarnings(
+    listed.filter(({ name }) => marks.some((mark) => shown([mark]) === name)),
+    Date.now(),
+  );
+  for (const text of ending) progress.warning(text);
   progress.step(`the jobs get ${shown(marks)}, sealed for ${site}`);
   const names = marks.map(({ name }) => name as WireName);
   const sites = record ? [record.identity] : [];
@@ -77,8 +85,8 @@ async function checkPlain(folder: KeyFolder, name: string): Promise<void> {
 }
 
 /** Without names, a task gets what is sealed: the others are said. */
-async function tellOthers(client: Client, known: readonly Mark[], { warning }: Progress): Promise<void> {
-  const others = (await client.listSecrets()).filter(({ name }) => !known.some((mark) => shown([mark]) === name));
+function tellOthers(listed: readonly ListedSecret[], known: readonly Mark[], { warning }: Progress): void {
+  const others = listed.filter(({ name }) => !known.some((mark) => shown([mark]) === name));
   if (others.length === 0) return;
   const names = others.map(({ name }) => name).join(', ');
   warning(

@@ -102,6 +102,10 @@ const ListedSecret = Type.Object({
   ...AttributeAnswers,
   created_at: Time,
   updated_at: Time,
+  expired: Type.Boolean({ description: 'extension: true when its end has come, and no job gets it' }),
+  last_used_at: orNull(Time, {
+    description: 'extension: when a job last got it, to the hour; null when none did',
+  }),
 });
 
 export const listUserSecrets = call({

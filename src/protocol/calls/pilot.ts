@@ -40,6 +40,13 @@ const SealedSecrets = Type.Object(
   { description: 'extension: the secrets, sealed to one of the offered keys' },
 );
 
+/** A secret of a job that expires soon. */
+export type ExpiringSecret = Data<typeof ExpiringSecret>;
+const ExpiringSecret = Type.Object({
+  place: Type.Integer({ description: 'among the sorted names of its secrets, from 0' }),
+  expires: Type.String({ description: 'its end, ISO 8601, UTC', examples: ['2027-01-31T12:00:00Z'] }),
+});
+
 /** A job as a pilot gets it: the fields of PanDA's that this project's pilot reads, and the sealed secrets. */
 export type PilotJob = Data<typeof PilotJob>;
 const PilotJob = Type.Object(
@@ -86,6 +93,12 @@ const PilotJob = Type.Object(
     ),
     secretsSealedLeftOut: Type.Optional(
       Type.Integer({ description: "how many of its owner's secrets it does not get, as they are sealed" }),
+    ),
+    secretsExpired: Type.Optional(
+      Type.Integer({ description: "how many of its owner's secrets it does not get, as they have expired" }),
+    ),
+    secretsExpiring: Type.Optional(
+      Type.Array(ExpiringSecret, { description: 'those of its secrets that expire soon, for the log' }),
     ),
     secretsLeftOut: Type.Optional(
       Type.Integer({ description: "how many of its owner's secrets it does not get, as they do not go to this queue" }),

@@ -81,6 +81,8 @@ export function credsRoutes(
       ...toldAttributes(secret.attributes),
       created_at: isoTime(secret.createdAt),
       updated_at: isoTime(secret.updatedAt),
+      expired: secret.expired,
+      last_used_at: secret.lastUsedAt === null ? null : isoTime(secret.lastUsedAt),
     }));
     return succeeded(listed, remarkOn(damaged));
   });

@@ -19,11 +19,15 @@ export const COMMANDS: Record<string, Command> = {
     const { typedAttributes } = await import('../../../protocol/secret-attributes.ts');
     const content = path === undefined ? { value: String(value) } : { path: String(path) };
     const choice = { sealed: sealed === true, plain: sealed === false };
-    return await keepSecret(String(key), content, typedAttributes(typed), choice);
+    return await keepSecret(String(key), content, typedAttributes(typed, Date.now()), choice);
   },
   get_secret: async ({ key }) => await (await secrets()).findSecret(String(key)),
-  list_secrets: async ({ full, names }) =>
-    await (await secrets()).listSecrets([], { full: full === true, hidden: names === true }),
+  list_secrets: async ({ full, names, unused }) =>
+    await (await secrets()).listSecrets([], {
+      full: full === true,
+      hidden: names === true,
+      ...(unused !== undefined && { unused: String(unused) }),
+    }),
   delete_secret: async ({ key, id }) =>
     await (await secrets()).deleteSecret([id === undefined ? String(key) : `id=${id}`], {}),
   // As in PanDA's pbook, who types it at the prompt is not asked again.

@@ -8,6 +8,7 @@ refused. In a notebook nothing is shown that holds a value, unless it is asked f
 """
 
 import binascii
+import datetime
 import os
 
 from . import _link, _results
@@ -42,7 +43,7 @@ __all__ = [
 failed = False
 
 
-def set_secret(key, value, is_file=False, queues=None, mask=None, sealed=None):
+def set_secret(key, value, is_file=False, queues=None, mask=None, expires=None, sealed=None):
     """
     Keep a value under a name. A name that exists gets the new value.
 
@@ -58,6 +59,9 @@ def set_secret(key, value, is_file=False, queues=None, mask=None, sealed=None):
     With mask='whole' the logs of jobs hide the value alone; with mask='parts', as it is without it, also what is secret
     inside the value. masking(key) shows the choice.
 
+    With expires='30d', a date or a datetime no job gets it after that, and the server removes it later; 'never' lifts that
+    again. A date is its end in UTC.
+
     Where this device has a key (pbook keys), the value is sealed with it: the server cannot read it. With sealed=False it is
     sent as it is.
 
@@ -68,7 +72,7 @@ def set_secret(key, value, is_file=False, queues=None, mask=None, sealed=None):
       >>> set_secret('DB_PASSWORD', 'random_string', queues='Q1,Q2')
     """
     _check_key("set_secret", key)
-    attributes = _attributes(queues=queues, mask=mask)
+    attributes = _attributes(queues=queues, mask=mask, expires=_end(expires))
     if sealed is not None:
         attributes["sealed"] = bool(sealed)
     if is_file:
@@ -96,10 +100,10 @@ def get_secret(key):
     return _results.value(content if kind == "string" else binascii.a2b_base64(content))
 
 
-def list_secrets(full=False):
+def list_secrets(full=False, unused=None):
     """
     List your secrets. Values are cut after 50 characters; full=True shows them whole. A notebook shows values only with
-    full=True.
+    full=True. With unused='90d' only those that no job got, and nobody set, for so long.
 
     Returns a list of dicts with 'name', 'kind' ('string' or 'file', whose value is in base64), 'value', and what else a secret
     carries.
@@ -107,10 +111,12 @@ def list_secrets(full=False):
     example:
       >>> list_secrets()
       >>> list_secrets(full=True)
+      >>> list_secrets(unused='90d')
       >>> names = [secret['name'] for secret in list_secrets()]
     """
     full = bool(full)
-    return _call("list_secrets", full=full, names=_results.in_notebook() and not full)
+    named = {} if unused is None else {"unused": str(unused)}
+    return _call("list_secrets", full=full, names=_results.in_notebook() and not full, **named)
 
 
 def delete_secret(key=None, id=None):
@@ -403,6 +409,19 @@ def _id(given):
 
 def _attributes(**given):
     return {name: _words(name, value) for name, value in given.items() if value is not None}
+
+
+def _end(given):
+    """The end of a secret as text: a datetime without a time zone is local, as everywhere in Python."""
+    if isinstance(given, datetime.datetime):
+        return given.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if isinstance(given, datetime.date):
+        return given.isoformat()
+    if isinstance(given, datetime.timedelta):
+        return f"{int(given.total_seconds())}s"
+    if given is None or isinstance(given, str):
+        return given
+    raise TypeError(f"expires must be a str such as '30d' or '2027-01-31', a date or a datetime, not {_type(given)}")
 
 
 def _words(name, given):
