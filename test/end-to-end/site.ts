@@ -18,16 +18,31 @@ export interface Site {
   url: string;
   /** The server's data folder. */
   data: string;
+  /** Of the server's process. */
+  pid: number;
   /** Everything that the server has printed. */
   serverOutput(): string;
-  user(name: string): Promise<User>;
+  /** @param env variables that the user's programs have besides */
+  user(name: string, env?: Record<string, string>): Promise<User>;
   /** Adds a queue; `default` is there. */
   queue(name: string): Promise<void>;
+  /** Runs `panda-secrets` as the operator, and expects that it succeeds. @returns what it prints */
+  operator(...args: string[]): Promise<string>;
   /**
    * Runs one pilot on a node of its own until it ran `jobs` jobs, or none was there for `idleExit` seconds; answers what it
    * printed and its folder.
    */
-  pilot(options?: { queue?: string; jobs?: number; idleExit?: number }): Promise<Ran & { folder: string }>;
+  pilot(options?: PilotRun): Promise<Ran & { folder: string }>;
+}
+
+interface PilotRun {
+  queue?: string;
+  jobs?: number;
+  idleExit?: number;
+  /** Further arguments. */
+  args?: readonly string[];
+  /** Variables that it has besides. */
+  env?: Record<string, string>;
 }
 
 /** A user of the site, at work in a directory. */
@@ -40,16 +55,25 @@ export interface User {
   prun(...args: string[]): Promise<Ran>;
 }
 
-/** Starts a site with `panda-secrets serve`; it is stopped and removed at the test's end. */
-export async function startSite(t: TestContext): Promise<Site> {
+/**
+ * Starts a site with `panda-secrets serve`; it is stopped and removed at the test's end.
+ *
+ * @param settings variables of the server
+ * @param nodeOptions arguments of the Node that runs it
+ */
+export async function startSite(
+  t: TestContext,
+  { settings = {}, nodeOptions = [] }: { settings?: Record<string, string>; nodeOptions?: readonly string[] } = {},
+): Promise<Site> {
   const root = mkdtempSync(join(tmpdir(), 'panda-site-'));
   const data = join(root, 'data');
   const environment: NodeJS.ProcessEnv = {
     PATH: process.env['PATH'],
     HOME: join(root, 'nobody'),
     PANDA_SECRETS_DATA: data,
+    ...settings,
   };
-  const { server, url, output } = await serve(environment);
+  const { server, url, output } = await serve(environment, nodeOptions);
   t.after(async () => {
     const ended = new Promise((resolve) => server.once('exit', resolve));
     if (server.kill('SIGTERM')) await ended;
@@ -66,9 +90,11 @@ export async function startSite(t: TestContext): Promise<Site> {
   return {
     url,
     data,
+    pid: server.pid ?? 0,
     serverOutput: output,
+    operator: printed,
 
-    async user(name) {
+    async user(name, more = {}) {
       const home = join(root, name);
       const directory = join(home, 'work');
       mkdirSync(directory, { recursive: true });
@@ -82,6 +108,7 @@ export async function startSite(t: TestContext): Promise<Site> {
         PANDA_URL: url,
         PANDA_URL_SSL: url,
         PANDA_AUTH_ID_TOKEN: token,
+        ...more,
       };
       const as = (program: Program, args: string[], input = '') => run(program, args, { cwd: directory, env, input });
       return {
@@ -97,15 +124,15 @@ export async function startSite(t: TestContext): Promise<Site> {
       await printed('queue', 'add', name);
     },
 
-    async pilot({ queue = 'default', jobs = 1, idleExit } = {}) {
+    async pilot({ queue = 'default', jobs = 1, idleExit, args: given = [], env: more = {} } = {}) {
       const folder = join(root, `node${nodes++}`);
       mkdirSync(folder, { mode: 0o700 });
       const token = join(root, `pilot${nodes}.token`);
       writeFileSync(token, await printed('pilot-token', '--queue', queue), { mode: 0o600 });
-      const args = ['--queue', queue, '--token-file', token, '--jobs', String(jobs), '--workdir', folder];
+      const args = ['--queue', queue, '--token-file', token, '--jobs', String(jobs), '--workdir', folder, ...given];
       args.push('--allow-root'); // Where jobs cannot be isolated, the tests' own may be root as well.
       if (idleExit !== undefined) args.push('--idle-exit', String(idleExit));
-      const env = { PATH: process.env['PATH'], HOME: folder, PANDA_URL: url, PANDA_URL_SSL: url };
+      const env = { PATH: process.env['PATH'], HOME: folder, PANDA_URL: url, PANDA_URL_SSL: url, ...more };
       return { ...(await run('panda-pilot', args, { cwd: folder, env })), folder };
     },
   };
@@ -121,8 +148,8 @@ export function filesBelow(folder: string): { path: string; bytes: Buffer }[] {
 }
 
 /** The forms in which text would be found again in a file: as it is, and its base64 at each of the three alignments. */
-export function tracesOf(text: string): Buffer[] {
-  const bytes = Buffer.from(text);
+export function tracesOf(text: string | Uint8Array): Buffer[] {
+  const bytes = Buffer.from(text as string);
   const cores = [0, 1, 2].map((shift) => {
     // The first and last digits mix with the neighbours' bits; what stands between does not.
     const base64 = Buffer.concat([Buffer.alloc(shift), bytes])
@@ -133,9 +160,15 @@ export function tracesOf(text: string): Buffer[] {
   return [bytes, Buffer.from(bytes.toString('hex')), ...cores];
 }
 
-async function serve(env: NodeJS.ProcessEnv): Promise<{ server: ChildProcess; url: string; output(): string }> {
+async function serve(
+  env: NodeJS.ProcessEnv,
+  nodeOptions: readonly string[],
+): Promise<{ server: ChildProcess; url: string; output(): string }> {
   const [node, ...words] = programWords('panda-secrets');
-  const server = spawn(node, [...words, 'serve', '--port', '0'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const server = spawn(node, [...nodeOptions, ...words, 'serve', '--port', '0'], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let output = '';
   const url = await new Promise<string>((resolve, reject) => {
     for (const stream of [server.stdout, server.stderr]) {
