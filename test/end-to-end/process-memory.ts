@@ -3,13 +3,11 @@ import { open, readFile } from 'node:fs/promises';
 const CHUNK_BYTES = 4 * 1024 * 1024;
 
 /**
- * Arguments of a Node that starts one of the programs as it would start where it cannot close its memory: otherwise root alone could
- * search it.
+ * An option of a Node that starts one of the programs as one would start that cannot close its memory, before Node 26: root alone could
+ * search it otherwise.
  */
-export const OPEN_MEMORY: readonly string[] = [
-  '--import',
-  `data:text/javascript,Object.defineProperty(process, 'allowedNodeEnvironmentFlags', { value: new Set() })`,
-];
+export const OPEN_MEMORY =
+  "--import=data:text/javascript,Object.defineProperty(process,'allowedNodeEnvironmentFlags',{value:new%20Set()})";
 
 /**
  * Looks for texts in all that a process has in its memory, while it goes on.

@@ -21,7 +21,7 @@ test('a job finds a sealed secret as any other, and nothing that the server has,
   const sealedValue = `sealed-${randomBytes(18).toString('base64url')}`;
   const plainValue = `plain-${randomBytes(18).toString('base64url')}`;
   const settings = { PANDA_SECRETS_TRUSTED_PROXY: '127.0.0.1' };
-  const site = await startSite(t, { settings, nodeOptions: OPEN_MEMORY });
+  const site = await startSite(t, { settings, nodeOptions: [OPEN_MEMORY] });
   const middle = await startMiddle(t, site.url);
   const folder = temporaryFolder(t);
   const ca = join(folder, 'ca.pem');

@@ -5,6 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
+import { PROGRAMS } from '../../scripts/build/programs.ts';
 import { type Client, createClient } from '../../src/client/client.ts';
 import { buildTaskParameters, type TaskOptions } from '../../src/client/task-parameters.ts';
 import { createTransport } from '../../src/client/transport.ts';
@@ -79,27 +80,35 @@ export interface HostileServer {
   ): Promise<string>;
   submit(submission?: Submission): Promise<SealedTask>;
   /** Runs `panda-pilot` as a process until it ran so many jobs. */
-  runPilot(jobs: number, options?: readonly string[]): Promise<{ status: number | null; said: string }>;
+  runPilot(
+    jobs: number,
+    options?: readonly string[],
+    env?: Record<string, string>,
+  ): Promise<{ status: number | null; said: string }>;
   /** The reason that the server was told for the first job of a task; empty where it finished. */
   diagnosisOf(taskId: number): Promise<string>;
   filesOf(taskId: number): Promise<{ listed: ListedJobFile; content: Buffer }[]>;
 }
 
-/** Runs `panda-pilot` with arguments. */
+/** Runs `panda-pilot` with arguments. @param node another Node than this one, which runs the source */
 export async function pilot(
   args: readonly string[],
-  { input = '', env = {} }: { input?: string; env?: Record<string, string> } = {},
+  { input = '', env = {}, node }: { input?: string; env?: Record<string, string>; node?: string } = {},
 ): Promise<{ status: number | null; said: string; printed: string }> {
-  const [node, ...words] = programWords('panda-pilot');
-  const child = spawn(node, [...words, ...args], { env: { PATH: process.env['PATH'], ...env } });
+  const words = node === undefined ? programWords('panda-pilot') : ([node, PROGRAMS['panda-pilot']] as const);
+  const child = spawn(words[0], [...words.slice(1), ...args], { env: { PATH: process.env['PATH'], ...env } });
   child.stdin.end(input);
   const output = [text(child.stderr), text(child.stdout)] as const;
   const status = await new Promise<number | null>((resolve) => child.on('close', resolve));
   return { status, said: await output[0], printed: await output[1] };
 }
 
-export async function openHostileServer(t: TestContext): Promise<HostileServer> {
-  const server = await startServer(t, { settings: { trustedProxies: ['127.0.0.1'] } });
+/** @param clock the server's */
+export async function openHostileServer(
+  t: TestContext,
+  { clock = Date.now }: { clock?: () => number } = {},
+): Promise<HostileServer> {
+  const server = await startServer(t, { settings: { trustedProxies: ['127.0.0.1'] }, clock });
   const middle = await startMiddle(t, server.url);
   const folder = await temporaryFolder(t);
   const ca = join(folder, 'ca.pem');
@@ -171,7 +180,7 @@ export async function openHostileServer(t: TestContext): Promise<HostileServer> 
       Buffer.from(String(request.headers['dpop']).split('.')[1] ?? '', 'base64url').toString(),
     );
     const proof = { jti, status: answer.status, body: answer.body };
-    answer.headers[ANSWER_HEADER] = proveAnswer(key, proof, Date.now());
+    answer.headers[ANSWER_HEADER] = proveAnswer(key, proof, clock());
   }
 
   return {
@@ -193,7 +202,7 @@ export async function openHostileServer(t: TestContext): Promise<HostileServer> 
     } = {}) {
       const content = archive(
         { path: './', type: 'Directory', mode: 0o755 },
-        { path: './run.sh', content: RUN },
+        { path: './run.sh', content: RUN_SCRIPT },
         { path: './nonce', content: randomUUID() },
       );
       const sandbox = await alice.uploadSandbox(`jobO.${randomUUID()}.tar.gz`, content);
@@ -243,7 +252,7 @@ export async function openHostileServer(t: TestContext): Promise<HostileServer> 
       return { taskId, grant, content: granted };
     },
 
-    async runPilot(jobs, options = []) {
+    async runPilot(jobs, options = [], env = {}) {
       const joinToken = await server.joinToken();
       joinTokens.set(joinToken.id, joinToken);
       const { status, said } = await pilot(
@@ -251,7 +260,7 @@ export async function openHostileServer(t: TestContext): Promise<HostileServer> 
           ...['--queue', 'default', '--token-file', '-', '--server', middle.url, '--jobs', String(jobs)],
           ...['--workdir', join(folder, 'pilots'), '--site-key', keyFile, '--idle-exit', '60', ...options],
         ],
-        { input: formatJoinToken(joinToken), env: { NODE_EXTRA_CA_CERTS: ca } },
+        { input: formatJoinToken(joinToken), env: { NODE_EXTRA_CA_CERTS: ca, ...env } },
       );
       return { status, said };
     },
@@ -274,7 +283,7 @@ export async function openHostileServer(t: TestContext): Promise<HostileServer> 
 }
 
 /** It looks for the site's key in $1, tells the digests of what it was given, and prints a value. */
-const RUN = `
+export const RUN_SCRIPT = `
 { ls -A "$1"; cat "$1/site.key" "$1/site.key.pub"; sha256sum < panda_secrets.json; sha256sum < cert.pem; } > out.txt 2>&1
 echo "the value is $TOKEN"
 sleep "\${SLEEP:-0}"

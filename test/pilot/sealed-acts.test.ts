@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { gunzipSync } from 'node:zlib';
 import { wireName } from '../../src/protocol/names.ts';
+import { sandboxChecksum } from '../../src/protocol/sandbox-checksum.ts';
 import type { SealedRefusalCode } from '../../src/protocol/sealed-refusal.ts';
+import { RELEASED_SECONDS } from '../../src/protocol/version.ts';
 import { makeGrant } from '../../src/sealed/grant.ts';
 import { readResult } from '../../src/sealed/result.ts';
 import { signed } from '../../src/sealed/signed.ts';
+import { readSiteIdentity, renewSiteKey, signSiteRecord, writeRecord } from '../../src/sealed/site-key-file.ts';
 import { siteNumber, userNumber } from '../sealed/samples.ts';
 import {
   type Act,
@@ -14,11 +18,14 @@ import {
   type Given,
   type HostileServer,
   openHostileServer,
+  RUN_SCRIPT,
   type Submission,
   TOKEN_VALUE,
 } from './hostile-server.ts';
 import { bubblewrap } from './isolated.ts';
+import { withSameChecksum } from './same-checksum.ts';
 
+const DAY_SECONDS = 24 * 3600;
 const TOKEN = wireName('TOKEN');
 const FILE = wireName('cert.pem', 'file');
 
@@ -31,6 +38,12 @@ function replacing(name: string, value: () => string | Promise<string>): Act {
     const other = await value();
     given.delivered = given.delivered.map(([each, old]) => [each, each === name ? other : old]);
   };
+}
+
+function checksumOf(archive: Buffer): number | undefined {
+  const checksum = sandboxChecksum();
+  checksum.update(archive);
+  return checksum.value();
 }
 
 const changing =
@@ -88,6 +101,17 @@ async function attacks({ keys, record, seal }: HostileServer): Promise<Attack[]>
     { what: '8 other forms', code: 'job-changed', act: inParameters('-p "', '--secretsAs env -p "') },
     { what: '10 another sandbox', code: 'sandbox-changed', sandbox: () => randomBytes(500) },
     { what: '10 a sandbox that ends early', code: 'sandbox-changed', sandbox: (bytes) => bytes.subarray(0, -20) },
+    {
+      what: '10 a sandbox that runs something else and has the same size and CRC-32',
+      code: 'sandbox-changed',
+      sandbox: (bytes) => {
+        const [nonce = ''] = /[\da-f]{8}-[\da-f-]{27}/.exec(gunzipSync(bytes).toString('latin1')) ?? [];
+        const other = withSameChecksum(bytes, RUN_SCRIPT, 'cp panda_secrets.json out.txt\n', nonce);
+        assert.deepEqual([other.length, checksumOf(other)], [bytes.length, checksumOf(bytes)]);
+        assert.match(gunzipSync(other).toString('latin1'), /cp panda_secrets/);
+        return other;
+      },
+    },
     {
       what: '11 no digest',
       code: 'grant-template',
@@ -291,3 +315,31 @@ test(
     }
   },
 );
+
+test('21 the clock of the server makes no grant last longer', bubblewrap, async (t) => {
+  const site = await openHostileServer(t, { clock: () => Date.now() - DAY_SECONDS * 1000 });
+  const ended = await site.submit({ grant: (content) => ({ ...content, end: nowSeconds() - 60 }) });
+  const { status, said } = await site.runPilot(1, ['--share', dirname(site.keyFolder)]);
+  assert.equal(status, 0, said);
+  assert.equal(await site.diagnosisOf(ended.taskId), 'grant-ended');
+});
+
+test('21 a clock of the node that says less than the day of the release is not believed', bubblewrap, async (t) => {
+  const site = await openHostileServer(t);
+  const identity = await readSiteIdentity(join(site.keyFolder, '../../identity.json'));
+  const request = await renewSiteKey(site.keyFile, 'default', nowSeconds());
+  await writeRecord(site.keyFile, signSiteRecord(identity, request, RELEASED_SECONDS - DAY_SECONDS));
+  const until = async (end: number) => (await site.submit({ grant: (content) => ({ ...content, end }) })).taskId;
+  const [ended, lasting] = [await until(RELEASED_SECONDS - 60), await until(RELEASED_SECONDS + 60)];
+  const behind = nowSeconds() - RELEASED_SECONDS + 30 * DAY_SECONDS;
+  const clock = `const now=Date.now;Date.now=()=>now()-${behind * 1000}`;
+  const { status, said } = await site.runPilot(2, ['--share', dirname(site.keyFolder)], {
+    NODE_OPTIONS: `--import=data:text/javascript,${clock.replace(' ', '%20')}`,
+  });
+  assert.equal(status, 0, said);
+  assert.deepEqual([await site.diagnosisOf(ended), await site.diagnosisOf(lasting)], ['grant-ended', '']);
+});
+
+function nowSeconds(): number {
+  return Math.floor(Date.now() / 1000);
+}
