@@ -260,7 +260,7 @@ test(
 );
 
 test(
-  "a job with a grant runs as its owner signed it, finds its secrets and not the site's key, and its node signs what it brings",
+  "9, 22, 38 a job with a grant runs as its owner signed it, finds its secrets and not the site's key, and its node signs what it brings",
   bubblewrap,
   async (t) => {
     const site = await openHostileServer(t);
@@ -268,7 +268,7 @@ test(
     const honest = await site.submit({
       act: (given) => {
         first = structuredClone(given);
-        // 9, 11: none of this is the server's to say.
+        // None of this is the server's to say.
         Object.assign(given.job, {
           maxWalltime: 1,
           logFile: 'other.log.tgz',
@@ -281,7 +281,7 @@ test(
       },
       task: { exec: `SLEEP=1.5 sh run.sh ${site.keyFolder}` },
     });
-    // 22: the same once more, as the job of another task.
+    // The same once more, as the job of another task.
     const replayed = await site.submit({
       act: (given) => {
         assert.ok(first);

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { isSealedValue } from '../../src/protocol/sealed-value.ts';
 import { openEnvelope } from '../../src/sealed/envelope.ts';
+import { signed } from '../../src/sealed/signed.ts';
 import { answerSecrets, NOW, newDevice, siteOf } from './device.ts';
-import { sealedFor, userNumber } from './samples.ts';
+import { sealedFor, siteNumber, userNumber } from './samples.ts';
 
 /** Looks like a secret, and is found wherever it stands. */
 const VALUE = 'w7Kq-needle-Zt93xP';
@@ -51,7 +53,7 @@ test("what a user seals is the user's and the site's alone, from set to restore"
   }
 });
 
-test('a server that shows something else than what was sealed last shows no value', async (t) => {
+test('29, 30, 31 a server that shows something else than what was sealed last shows no value', async (t) => {
   const { done, pbook, kept, middle, restoreAlone } = await newDevice(t);
   await done('set_secret', 'TOKEN', 'the first one');
   const old = await kept('TOKEN');
@@ -103,9 +105,15 @@ test('of values that are set at once, the one that the server keeps last is the 
   assert.ok(values.includes(value));
 });
 
-test('a name that was sealed takes no plain value, whatever the server says', async (t) => {
-  const { done, pbook, middle, folder } = await newDevice(t);
+test('25 a name that was sealed takes no plain value, whatever the server says', async (t) => {
+  const { done, pbook, kept, middle, folder } = await newDevice(t);
+  middle.onAnswer = (answer, { path }) => {
+    if (!path.startsWith('/api/v1/creds/list_user_secrets')) return;
+    answer.body = Buffer.from(answer.body.toString().replaceAll('"sealed":true', '"sealed":false'));
+  };
   await done('set_secret', 'TOKEN', VALUE);
+  await done('set_secret', 'TOKEN', `${VALUE}-2`);
+  assert.ok(isSealedValue(await kept('TOKEN')), 'with its mark dropped it is sealed as before');
   await done('delete_secret', 'TOKEN');
   const refused = await pbook(['set_secret', 'TOKEN', 'plain-one', '--plain']);
   assert.equal(refused.status, 1);
@@ -117,15 +125,19 @@ test('a name that was sealed takes no plain value, whatever the server says', as
   assert.equal((await pbook(['set_secret', 'OTHER', 'x', '--sealed'])).status, 1);
 });
 
-test("a record that is not the trusted site's newest is a hard stop", async (t) => {
+test("24 a record that is not the trusted site's newest is a hard stop", async (t) => {
   const { done, pbook, publish, middle } = await newDevice(t);
   const site = await siteOf(1, { serial: 5 });
+  const recipient = await identityToRecipient(await generateX25519Identity());
+  const classical = JSON.stringify({ ...site.record, serial: 6, recipient });
+  const x25519 = signed((await siteNumber(1)).identity, 'site', Buffer.from(classical));
   const cases: [string, string, RegExp][] = [
     ['another identity', (await siteOf(2, { serial: 9 })).word, /another site than the one that is trusted/],
     ['an older serial', (await siteOf(1, { serial: 4 })).word, /older/],
     ['the same serial forked', (await siteOf(1, { serial: 5, from: NOW - 10 })).word, /two different records/],
     ['ended', (await siteOf(1, { serial: 6, from: NOW - 200_000, end: NOW - 10 })).word, /has ended/],
     ['of another queue', (await siteOf(1, { serial: 6, queue: 'elsewhere' })).word, /another queue's/],
+    ['a recipient that is not post-quantum', x25519, /malformed/],
     ['no record', 'AAAA.BBBB', /malformed/],
   ];
   await publish(site.word);
@@ -155,7 +167,7 @@ test("a record that is not the trusted site's newest is a hard stop", async (t) 
   await done('keys', 'trust', `default=${other.id}`);
 });
 
-test('a site that the server puts in is never sealed for', async (t) => {
+test('32 a site that the server puts in is never sealed for', async (t) => {
   const { done, publish, kept, keys, middle, pbook } = await newDevice(t);
   const site = await siteOf(1);
   await publish(site.word);
@@ -176,7 +188,7 @@ test('a site that the server puts in is never sealed for', async (t) => {
   assert.match(stderr, /the site of evil is not trusted on this device/);
 });
 
-test('another device brings the key by its code, and says what it cannot prove', async (t) => {
+test('41 another device brings the key by its code, and says what it cannot prove', async (t) => {
   const { done, pbook, code, middle, kept, folder } = await newDevice(t);
   await done('set_secret', 'TOKEN', 'an older value');
   const old = await kept('TOKEN');
@@ -207,7 +219,7 @@ test("Python's functions seal and open as the commands do", async (t) => {
   assert.ok(isSealedValue(await kept('SEALED')));
 });
 
-test('ten thousand stanzas and values that are no text end a list with a word and not with a fault', async (t) => {
+test('37 ten thousand stanzas and values that are no text end a list with a word and not with a fault', async (t) => {
   const { done, pbook, middle, kept } = await newDevice(t);
   await done('set_secret', 'TOKEN', VALUE);
   const good = await kept('TOKEN');

@@ -132,7 +132,7 @@ test('prun signs for a task with sealed secrets, and its jobs are admitted with 
   );
 });
 
-test('a task has sealed secrets or plain ones, whatever the server calls sealed', async (t) => {
+test('26 a task has sealed secrets or plain ones, whatever the server calls sealed', async (t) => {
   const { submit, acquire, done, middle, sent } = await newSubmitter(t);
   await done('set_secret', 'PLAIN', 'a-plain-one', '--plain');
   middle.onAnswer = (answer, { path }) => {
@@ -234,7 +234,7 @@ test('a task whose grant never came runs nothing, and its user is told the way o
   assert.deepEqual(await acquire(), []);
 });
 
-test('pbook retry signs again only for what its user signed for that task before', async (t) => {
+test('27, 28 pbook retry signs again only for what its user signed for that task before', async (t) => {
   const { submit, acquire, admit, middle, grants, sent, done, pbook, publish, site } = await newSubmitter(t);
   for (const more of [[], ['--nJobs', '2']]) {
     const { status, stderr } = await submit('--useSecrets=TOKEN', '--site', 'default', ...more);
