@@ -4,7 +4,7 @@ _panda_secrets() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     word=${COMP_WORDS[index]}
     case "$at $word" in
-      'panda-secrets serve' | 'panda-secrets user' | 'panda-secrets user add' | 'panda-secrets user password' | 'panda-secrets user role' | 'panda-secrets user list' | 'panda-secrets user disable' | 'panda-secrets user enable' | 'panda-secrets user logout' | 'panda-secrets user remove' | 'panda-secrets user help' | 'panda-secrets token' | 'panda-secrets pilot-token' | 'panda-secrets pilot' | 'panda-secrets pilot list' | 'panda-secrets pilot end' | 'panda-secrets pilot help' | 'panda-secrets queue' | 'panda-secrets queue add' | 'panda-secrets queue set' | 'panda-secrets queue pause' | 'panda-secrets queue drain' | 'panda-secrets queue resume' | 'panda-secrets queue remove' | 'panda-secrets queue site-key' | 'panda-secrets queue list' | 'panda-secrets queue load' | 'panda-secrets queue help' | 'panda-secrets signing-key' | 'panda-secrets signing-key rotate' | 'panda-secrets signing-key help' | 'panda-secrets audit' | 'panda-secrets audit verify' | 'panda-secrets audit heads' | 'panda-secrets audit tail' | 'panda-secrets audit export' | 'panda-secrets audit help' | 'panda-secrets help') at="$at $word" ;;
+      'panda-secrets serve' | 'panda-secrets user' | 'panda-secrets user add' | 'panda-secrets user password' | 'panda-secrets user role' | 'panda-secrets user list' | 'panda-secrets user disable' | 'panda-secrets user enable' | 'panda-secrets user logout' | 'panda-secrets user remove' | 'panda-secrets user help' | 'panda-secrets token' | 'panda-secrets pilot-token' | 'panda-secrets pilot' | 'panda-secrets pilot list' | 'panda-secrets pilot end' | 'panda-secrets pilot help' | 'panda-secrets queue' | 'panda-secrets queue add' | 'panda-secrets queue set' | 'panda-secrets queue pause' | 'panda-secrets queue drain' | 'panda-secrets queue resume' | 'panda-secrets queue remove' | 'panda-secrets queue site-key' | 'panda-secrets queue list' | 'panda-secrets queue load' | 'panda-secrets queue help' | 'panda-secrets launcher' | 'panda-secrets launcher add' | 'panda-secrets launcher renew' | 'panda-secrets launcher list' | 'panda-secrets launcher remove' | 'panda-secrets launcher help' | 'panda-secrets signing-key' | 'panda-secrets signing-key rotate' | 'panda-secrets signing-key help' | 'panda-secrets audit' | 'panda-secrets audit verify' | 'panda-secrets audit heads' | 'panda-secrets audit tail' | 'panda-secrets audit export' | 'panda-secrets audit help' | 'panda-secrets help') at="$at $word" ;;
     esac
   done
   case "$at ${COMP_WORDS[COMP_CWORD - 1]}" in
@@ -412,6 +412,82 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets launcher add --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets launcher add --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets launcher add --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets launcher add --server')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets launcher add --queue')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets launcher add --ttl')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets launcher renew --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets launcher renew --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets launcher renew --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets launcher renew --server')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets launcher renew --ttl')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets launcher list --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets launcher list --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets launcher list --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets launcher list --server')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets launcher remove --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets launcher remove --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets launcher remove --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets launcher remove --server')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets signing-key rotate --data')
       COMPREPLY=()
       return
@@ -490,7 +566,7 @@ _panda_secrets() {
       if [[ $current == -* ]]; then
         words='--version -h --help'
       else
-        words='serve user token pilot-token pilot queue signing-key audit help'
+        words='serve user token pilot-token pilot queue launcher signing-key audit help'
       fi
       ;;
     'panda-secrets serve')
@@ -635,6 +711,38 @@ _panda_secrets() {
       fi
       ;;
     'panda-secrets queue help')
+      if [[ $current == -* ]]; then
+        words=''
+      fi
+      ;;
+    'panda-secrets launcher')
+      if [[ $current == -* ]]; then
+        words='-h --help'
+      else
+        words='add renew list remove help'
+      fi
+      ;;
+    'panda-secrets launcher add')
+      if [[ $current == -* ]]; then
+        words='--data --database --config --json --server --queue --ttl -h --help'
+      fi
+      ;;
+    'panda-secrets launcher renew')
+      if [[ $current == -* ]]; then
+        words='--data --database --config --json --server --ttl -h --help'
+      fi
+      ;;
+    'panda-secrets launcher list')
+      if [[ $current == -* ]]; then
+        words='--data --database --config --json --server -h --help'
+      fi
+      ;;
+    'panda-secrets launcher remove')
+      if [[ $current == -* ]]; then
+        words='--data --database --config --json --server -h --help'
+      fi
+      ;;
+    'panda-secrets launcher help')
       if [[ $current == -* ]]; then
         words=''
       fi

@@ -25,7 +25,7 @@ export type Chain = OwnerId | typeof SYSTEM;
 
 /**
  * Who did it. `operator` works on the installation itself, `operator:ID` over the network; `account:ID` is a person at the
- * embedded issuer, `pilot:ID` a pilot; `server` acts by itself, and notes what it refused to callers that it does not know.
+ * embedded issuer, `pilot:ID` a pilot, `launcher:ID` a launcher; `server` acts by itself, and notes what it refused to callers that it does not know.
  */
 export type AuditActor =
   | 'owner'
@@ -33,7 +33,8 @@ export type AuditActor =
   | 'server'
   | `operator:${string}`
   | `account:${string}`
-  | `pilot:${string}`;
+  | `pilot:${string}`
+  | `launcher:${string}`;
 
 /** An act and its object, as `secret.set`: the room that does it names it. */
 export type AuditAction = `${string}.${string}`;

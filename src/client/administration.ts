@@ -19,5 +19,9 @@ export function administrationCalls(transport: Transport): Administration {
     createPilotToken: async (args) => (await transport.post('admin/create_pilot_token', args)).data,
     listPilots: async (args) => (await transport.get('admin/list_pilots', args)).data,
     endPilot: async (args) => (await transport.post('admin/end_pilot', args)).data,
+    addLauncher: async (args) => (await transport.post('admin/add_launcher', args)).data,
+    renewLauncher: async (args) => (await transport.post('admin/renew_launcher', args)).data,
+    removeLauncher: async (args) => (await transport.post('admin/remove_launcher', args)).data,
+    listLaunchers: async (args) => (await transport.get('admin/list_launchers', args)).data,
   };
 }

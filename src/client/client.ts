@@ -1,7 +1,9 @@
 import type { Administration } from '../protocol/administration.ts';
+import type { Launching } from '../protocol/launching.ts';
 import { administrationCalls } from './administration.ts';
 import { type JobLogCalls, jobLogCalls } from './job-logs.ts';
 import { type JobCalls, jobCalls, type PilotCalls, pilotCalls } from './jobs.ts';
+import { launchingCalls } from './launching.ts';
 import { type LoginCalls, loginCalls } from './logins.ts';
 import type { ConnectionOptions } from './requester.ts';
 import { type SandboxCalls, sandboxCalls } from './sandboxes.ts';
@@ -29,6 +31,8 @@ export interface Client
   readonly origin: string;
   /** The calls of an operator. */
   readonly administration: Administration;
+  /** The calls of a launcher. */
+  readonly launching: Launching;
   /** Closes the connections; running calls fail. */
   close(): void;
 }
@@ -51,6 +55,7 @@ export function createClient(options: ClientOptions): Client {
   return {
     origin: transport.origin,
     administration: administrationCalls(transport),
+    launching: launchingCalls(transport),
     ...secretCalls(transport),
     ...taskCalls(transport),
     ...jobCalls(transport),

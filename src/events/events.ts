@@ -30,7 +30,7 @@ export type RoomEvent =
   /** Something that the server does by itself failed, `failures` times in a row. Of `error` a listener shows the code alone. */
   | { event: 'housekeeping.failed'; task: string; failures: number; error: unknown };
 
-/** `lost`: its pilot was silent for longer than its lease. */
+/** `lost`: its pilot was silent for longer than its lease, or its batch job ended. */
 export type AttemptEnd = 'finished' | 'failed' | 'lost';
 
 /** A room tells what it did by this: after it is durable, never in a transaction, which may run twice. It does not throw. */

@@ -8,8 +8,11 @@ export const EMBEDDED_ISSUER_ID = 'embedded';
 
 /** The sender of a request, as its token proves. */
 export interface Caller {
-  /** A pilot may acquire jobs; a user keeps secrets and submits tasks; an operator is a user who also administers. */
-  readonly kind: 'user' | 'operator' | 'pilot';
+  /**
+   * A pilot may acquire jobs; a user keeps secrets and submits tasks; an operator is a user who also administers; a launcher starts pilots of
+   * its queues, and nothing else.
+   */
+  readonly kind: 'user' | 'operator' | 'pilot' | 'launcher';
   /** {@link IssuerClaims.id} of the issuer. */
   readonly issuer: string;
   /** `sub`: with `issuer`, who it is. */
@@ -22,7 +25,7 @@ export interface Caller {
   readonly groups: readonly string[];
   /** When its token ends, milliseconds since 1970 UTC. */
   readonly expiresAt: number;
-  /** The queues that a pilot serves; none for a user. */
+  /** The queues that a pilot serves, or a launcher starts pilots for; none for a user. */
   readonly queues: readonly string[];
   /** When its token was made, of a pilot whose token names its queue; milliseconds since 1970 UTC. */
   readonly issuedAt?: number;
@@ -42,6 +45,8 @@ export interface IssuerClaims {
   readonly groupsClaim?: string;
   /** The queues that a pilot with these claims and groups serves, or undefined for a user. Without it all are users. */
   queuesOf?(claims: JWTPayload, groups: readonly string[]): readonly string[] | undefined;
+  /** Tells a launcher by its claims and groups. Without it no token of the issuer makes one. */
+  isLauncher?(claims: JWTPayload, groups: readonly string[]): boolean;
   /** Tells an operator by their groups. Without it no token of the issuer makes one. */
   isOperator?(groups: readonly string[]): boolean;
 }
@@ -58,8 +63,9 @@ export function callerFromClaims(claims: JWTPayload & { exp: number }, issuer: I
     : groupsOf(claims['groups'] ?? claims['wlcg.groups']);
   const nickname = shownClaim(claims['preferred_username']);
   const queues = issuer.queuesOf?.(claims, groups);
+  const kind = queues ? 'pilot' : issuer.isLauncher?.(claims, groups) ? 'launcher' : 'user';
   return {
-    kind: queues ? 'pilot' : issuer.isOperator?.(groups) ? 'operator' : 'user',
+    kind: kind === 'user' && issuer.isOperator?.(groups) ? 'operator' : kind,
     issuer: issuer.id,
     subject,
     displayName: shownClaim(claims[issuer.nameClaim ?? 'name']) ?? nickname ?? subject,

@@ -3,6 +3,7 @@ import { createLocalJWKSet, errors, importJWK, type JWK, type JWTPayload, type J
 import { InvalidArgument } from '../protocol/errors.ts';
 import type { Account } from './accounts.ts';
 import { type Caller, EMBEDDED_ISSUER_ID } from './caller.ts';
+import { type Launcher, launcherIdOf, launcherSubject } from './launchers.ts';
 import type { SigningKey, SigningKeySet, SigningKeys } from './signing-keys.ts';
 import { type TrustedIssuer, voidToken } from './tokens.ts';
 
@@ -11,6 +12,7 @@ export const AUDIENCE = 'panda-secrets';
 /** The client of the OpenID provider that `pbook`, `prun` and PanDA's own clients are: the `aud` of their ID tokens. */
 export const COMMAND_LINE_CLIENT = 'pbook';
 const PILOT_ROLE = 'pilot';
+const LAUNCHER_ROLE = 'launcher';
 /**
  * When a token was issued, in milliseconds. `iat` has seconds: a token that is made in the second of a new password, after it, would
  * not be told from one before.
@@ -39,6 +41,11 @@ export interface EmbeddedIssuer {
   ): Promise<string>;
   /** A token for pilots of one queue; each token is another pilot. @throws {InvalidArgument} as `mintUserToken` */
   mintPilotToken(options: { queue: string; ttlSeconds: number; vo: string }): Promise<string>;
+  /** A launcher's token. Its queues are looked up, not carried. @throws {InvalidArgument} as `mintUserToken` */
+  mintLauncherToken(
+    launcher: Pick<Launcher, 'id' | 'name'>,
+    options: { ttlSeconds: number; vo: string },
+  ): Promise<string>;
 }
 
 /**
@@ -49,11 +56,14 @@ export async function openEmbeddedIssuer({
   signingKeys,
   clock,
   findAccount,
+  findLauncher = async () => undefined,
   isLoginThere = async () => true,
 }: {
   signingKeys: SigningKeys;
   clock: () => number;
   findAccount?: (subject: string) => Promise<Pick<Account, 'role' | 'tokensFrom'> | undefined>;
+  /** The launcher with an id; without it there is none. */
+  findLauncher?: (id: string) => Promise<Launcher | undefined>;
   /** False when a login was ended: its tokens are void. */
   isLoginThere?: (login: string) => Promise<boolean>;
 }): Promise<EmbeddedIssuer> {
@@ -75,15 +85,24 @@ export async function openEmbeddedIssuer({
       .sign(key);
   }
 
+  async function launcherAsOfNow(caller: Caller, claims: JWTPayload): Promise<Caller | undefined> {
+    const launcher = await findLauncher(launcherIdOf(caller));
+    if (!launcher) return undefined;
+    if (issuedAt(claims) < launcher.tokensFrom) throw voidToken();
+    return { ...caller, queues: launcher.queues };
+  }
+
   const trusted: TrustedIssuer = {
     issuer,
     id: EMBEDDED_ISSUER_ID,
     audience: [AUDIENCE],
     keys: verifyingKeys(signingKeys),
     queuesOf: pilotQueues,
+    isLauncher: (_claims, groups) => groups.some((group) => group.endsWith(`/${LAUNCHER_ROLE}`)),
     ...(findAccount && {
       async asOfNow(caller: Caller, claims: JWTPayload) {
         if (caller.kind === 'pilot') return { ...caller, issuedAt: issuedAt(claims) };
+        if (caller.kind === 'launcher') return launcherAsOfNow(caller, claims);
         const account = await findAccount(caller.subject);
         if (!account) return undefined;
         const login = claims[LOGIN_CLAIM];
@@ -108,6 +127,11 @@ export async function openEmbeddedIssuer({
           queues: [queue],
           groups: [`${voName(vo)}/${PILOT_ROLE}`],
         },
+        ttlSeconds,
+      ),
+    mintLauncherToken: ({ id, name }, { ttlSeconds, vo }) =>
+      mint(
+        { sub: launcherSubject(id), name: `launcher ${name}`, groups: [`${voName(vo)}/${LAUNCHER_ROLE}`] },
         ttlSeconds,
       ),
   };

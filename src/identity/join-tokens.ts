@@ -1,8 +1,17 @@
 import { type AuditActor, appendAudit, SYSTEM } from '../audit/audit.ts';
-import { InvalidArgument } from '../protocol/errors.ts';
+import { Conflict, InvalidArgument } from '../protocol/errors.ts';
 import { formatJoinToken, joinKeyOf, newJoinToken } from '../protocol/join.ts';
-import { insertJoinToken, listRefusedUses } from '../store/join-tokens.ts';
-import type { Store } from '../store/store.ts';
+import {
+  type BatchJob,
+  deleteUnusedJoinToken,
+  deleteUnusedJoinTokensOfBatch,
+  insertJoinToken,
+  listRefusedUses,
+} from '../store/join-tokens.ts';
+import { listPilotsOfBatch } from '../store/pilots.ts';
+import type { Database, Store } from '../store/store.ts';
+import { countLauncherToken } from './launchers.ts';
+import { stateOf } from './pilots.ts';
 import { type KeyWrapping, type Place, wrapKey } from './wrapped-key.ts';
 
 /**
@@ -17,23 +26,89 @@ export async function createJoinToken(
   { queue, ttlSeconds }: { queue: string; ttlSeconds: number },
   by: AuditActor = 'operator',
 ): Promise<string> {
-  if (!Number.isFinite(ttlSeconds) || ttlSeconds <= 0) {
-    throw new InvalidArgument(`a token's lifetime must be more than 0 seconds, not ${ttlSeconds}`);
-  }
-  const token = newJoinToken();
-  const now = clock();
-  const row = { id: token.id, queue, expires_at: now + Math.ceil(ttlSeconds * 1000) };
-  const wrapped = await wrapKey(rootKeys, joinKeyOf(token), placeOfJoinKey(row));
+  const launcher = { launcher_id: null, batch_id: null };
+  const { token, row, insert } = await prepareJoinToken(rootKeys, { queue, ttlSeconds, now: clock(), launcher });
   await store.write(async (tx) => {
-    await insertJoinToken(tx, { ...row, ...wrapped, created_at: now });
+    await insert(tx);
     await appendAudit(tx, clock, SYSTEM, by, 'join_token.make', { token: row.id, queue, expiresAt: row.expires_at });
   });
   return formatJoinToken(token);
 }
 
-/** A token moved to another queue, or made to last longer, no longer opens. */
-export function placeOfJoinKey({ id, queue, expires_at }: { id: string; queue: string; expires_at: number }): Place {
-  return ['join token', id, queue, String(expires_at)];
+/**
+ * Makes a one-time join token for the pilot in a batch job of a launcher. Earlier ones of that batch job that no pilot has used are void.
+ *
+ * @throws {Conflict} when a pilot joined from that batch job and is active @throws {InvalidArgument} when the time is not positive
+ * @throws {QuotaExceeded} when the launcher has made too many @throws {Unauthenticated} when it was removed
+ */
+export async function createJoinTokenForBatch(
+  { store, rootKeys, clock }: { store: Store; rootKeys: KeyWrapping; clock: () => number },
+  { ttlSeconds, ...batch }: BatchJob & { ttlSeconds: number },
+): Promise<{ token: string; tokenId: string; expiresAt: number }> {
+  const { launcherId, queue, batchId } = batch;
+  const { token, row, insert } = await prepareJoinToken(rootKeys, {
+    queue,
+    ttlSeconds,
+    now: clock(),
+    launcher: { launcher_id: launcherId, batch_id: batchId },
+  });
+  await store.write(async (tx) => {
+    await countLauncherToken(tx, launcherId, clock());
+    const active = (await listPilotsOfBatch(tx, batch)).find((pilot) => stateOf(pilot, clock()) === 'active');
+    if (active) {
+      throw new Conflict(
+        `the pilot ${active.id} joined from batch job ${batchId} and is active: each batch job has one pilot. Report its end first`,
+      );
+    }
+    await deleteUnusedJoinTokensOfBatch(tx, batch);
+    await insert(tx);
+    const detail = { token: row.id, queue, expiresAt: row.expires_at, batch: batchId };
+    await appendAudit(tx, clock, SYSTEM, `launcher:${launcherId}`, 'join_token.make', detail);
+  });
+  return { token: formatJoinToken(token), tokenId: row.id, expiresAt: row.expires_at };
+}
+
+/** Takes back a token that a launcher made and no pilot has used. @returns false when there is none such any more */
+export async function withdrawJoinToken(
+  store: Store,
+  clock: () => number,
+  { launcherId, queue, tokenId }: { launcherId: string; queue: string; tokenId: string },
+): Promise<boolean> {
+  return store.write(async (tx) => {
+    if (!(await deleteUnusedJoinToken(tx, { id: tokenId, launcherId, queue }))) return false;
+    const detail = { token: tokenId, queue };
+    await appendAudit(tx, clock, SYSTEM, `launcher:${launcherId}`, 'join_token.withdraw', detail);
+    return true;
+  });
+}
+
+/** A token, and what puts it into the database. Its key is wrapped before: a transaction waits for nothing else. */
+async function prepareJoinToken(
+  rootKeys: KeyWrapping,
+  { queue, ttlSeconds, now, launcher }: { queue: string; ttlSeconds: number; now: number; launcher: LauncherColumns },
+) {
+  if (!Number.isFinite(ttlSeconds) || ttlSeconds <= 0) {
+    throw new InvalidArgument(`a token's lifetime must be more than 0 seconds, not ${ttlSeconds}`);
+  }
+  const token = newJoinToken();
+  const row = { id: token.id, queue, expires_at: now + Math.ceil(ttlSeconds * 1000), ...launcher };
+  const wrapped = await wrapKey(rootKeys, joinKeyOf(token), placeOfJoinKey(row));
+  return { token, row, insert: (tx: Database) => insertJoinToken(tx, { ...row, ...wrapped, created_at: now }) };
+}
+
+interface LauncherColumns {
+  launcher_id: string | null;
+  batch_id: string | null;
+}
+
+/** A token moved to another queue or batch job, or made to last longer, no longer opens. */
+export function placeOfJoinKey(row: { id: string; queue: string; expires_at: number } & LauncherColumns): Place {
+  return ['join token', row.id, row.queue, String(row.expires_at), ...batchFields(row)];
+}
+
+/** Of a row of a launcher's, the columns that say whose it is; none of one that an operator made. */
+export function batchFields({ launcher_id, batch_id }: LauncherColumns): string[] {
+  return launcher_id === null ? [] : [launcher_id, batch_id ?? ''];
 }
 
 /** Somebody proved to hold a token after a pilot had joined with it. */

@@ -26,7 +26,7 @@ import {
 } from '../store/pilots.ts';
 import type { Store } from '../store/store.ts';
 import { type Caller, EMBEDDED_ISSUER_ID } from './caller.ts';
-import { placeOfJoinKey } from './join-tokens.ts';
+import { batchFields, placeOfJoinKey } from './join-tokens.ts';
 import { checkProof, importProofKey, type ProofKey, type ReceivedRequest } from './pilot-proof.ts';
 import { type ListedPilot, stateOf } from './pilots.ts';
 import { type KeyWrapping, type Place, unwrapKey, wrapKey } from './wrapped-key.ts';
@@ -138,6 +138,8 @@ export function createPilotSessions({
         created_at: now,
         seen_at: now,
         expires_at: now + PILOT_SESSION_SECONDS * 1000,
+        launcher_id: token.launcher_id,
+        batch_id: token.batch_id,
       };
       const wrapped = await wrapKey(rootKeys, answerKeyOf(joinKey, mac, pilotId), placeOfAnswerKey(pilot));
       const isFirst = await store.write(async (tx) => {
@@ -229,6 +231,7 @@ const ENDS: Record<Exclude<ListedPilot['state'], 'active'>, string> = {
   silent: 'it was silent for too long',
   expired: 'it was opened long ago',
   'ended by operator': 'the operator ended it',
+  'ended by launcher': 'its launcher found that its batch job had ended',
   'ended by pilot': 'the pilot left',
 };
 
@@ -247,11 +250,11 @@ function pilotCaller({ id, queue, node, expires_at }: PilotRow): Caller {
 }
 
 /** The row's own columns that say what the pilot may do: changed in the database, its keys no longer open. */
-export function placeOfAnswerKey({ id, queue, public_key, expires_at }: KeyPlace): Place {
-  return ['pilot session', id, queue, public_key, String(expires_at)];
+export function placeOfAnswerKey(row: KeyPlace): Place {
+  return ['pilot session', row.id, row.queue, row.public_key, String(row.expires_at), ...batchFields(row)];
 }
 
-type KeyPlace = Pick<PilotRow, 'id' | 'queue' | 'public_key' | 'expires_at'>;
+type KeyPlace = Pick<PilotRow, 'id' | 'queue' | 'public_key' | 'expires_at' | 'launcher_id' | 'batch_id'>;
 
 /** The same words whether there is no such token or the proof is wrong. */
 function unknownToken(): Unauthenticated {

@@ -1,7 +1,15 @@
 import { type AuditActor, appendAudit, SYSTEM } from '../audit/audit.ts';
 import { Conflict, NotFound } from '../protocol/errors.ts';
 import { MAX_PILOTS_SHOWN, PILOT_IDLE_SECONDS } from '../protocol/limits.ts';
-import { countActivePilots, endPilot, findPilot, listPilots, type PilotRow } from '../store/pilots.ts';
+import { type BatchJob, deleteUnusedJoinTokensOfBatch } from '../store/join-tokens.ts';
+import {
+  countActivePilots,
+  endPilot,
+  findPilot,
+  listPilots,
+  listPilotsOfBatch,
+  type PilotRow,
+} from '../store/pilots.ts';
 import type { Store } from '../store/store.ts';
 
 /** A pilot as its operator sees it. */
@@ -10,7 +18,7 @@ export interface ListedPilot extends Pick<PilotRow, 'id' | 'queue' | 'node'> {
   joinedAt: number;
   seenAt: number;
   expiresAt: number;
-  state: 'active' | 'silent' | 'expired' | 'ended by operator' | 'ended by pilot';
+  state: 'active' | 'silent' | 'expired' | 'ended by operator' | 'ended by launcher' | 'ended by pilot';
 }
 
 /** The last `MAX_PILOTS_SHOWN` pilots that joined, the last first. */
@@ -51,9 +59,35 @@ export async function endPilotSession(
   throw new Conflict(`the session of ${pilotId} has ended already (${stateOf(pilot, clock())})`);
 }
 
+/**
+ * Ends what lets pilots in from a batch job that has ended: tokens that were not used, and sessions.
+ *
+ * @returns the pilots that ever joined from it, also those whose session had ended before
+ */
+export async function endPilotsOfBatch(store: Store, clock: () => number, batch: BatchJob): Promise<string[]> {
+  const { launcherId, queue, batchId } = batch;
+  return store.write(async (tx) => {
+    await deleteUnusedJoinTokensOfBatch(tx, batch);
+    const pilots = await listPilotsOfBatch(tx, batch);
+    const ended: string[] = [];
+    for (const { id } of pilots) if (await endPilot(tx, id, { now: clock(), by: 'launcher' })) ended.push(id);
+    if (ended.length > 0) {
+      const detail = { queue, batch: batchId, pilots: ended };
+      await appendAudit(tx, clock, SYSTEM, `launcher:${launcherId}`, 'pilot.end', detail);
+    }
+    return pilots.map(({ id }) => id);
+  });
+}
+
+const ENDED_BY = {
+  operator: 'ended by operator',
+  launcher: 'ended by launcher',
+  pilot: 'ended by pilot',
+} as const;
+
 /** The state of a session now. */
 export function stateOf({ ended_at, ended_by, expires_at, seen_at }: PilotRow, now: number): ListedPilot['state'] {
-  if (ended_at !== null) return ended_by === 'operator' ? 'ended by operator' : 'ended by pilot';
+  if (ended_at !== null) return ENDED_BY[ended_by as keyof typeof ENDED_BY];
   if (expires_at <= now) return 'expired';
   return seen_at + PILOT_IDLE_SECONDS * 1000 <= now ? 'silent' : 'active';
 }

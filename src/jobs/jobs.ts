@@ -5,7 +5,7 @@ import { type ChangedTask, finishTask, grantTask, killTask, pauseTask, resumeTas
 import type { JobsContext } from './context.ts';
 import { addFile, type BroughtFile, checkUpload, findFile, type JobFile, listFiles } from './files.ts';
 import { getJobs, getJobsOfPilot, type JobInfo, jobsOfTask } from './job-info.ts';
-import { expireLeases } from './leases.ts';
+import { expireLeases, losePilot } from './leases.ts';
 import { failAttempt, type JobReport, reportJob } from './report.ts';
 import { checkSite, type Submission, submitTask } from './submit.ts';
 import { getTask, grantOfTask, listTasks, secretsOfTask, type TaskInfo, type TaskQuery } from './task-info.ts';
@@ -102,6 +102,8 @@ export interface Jobs {
   failAttempt(jobId: number, attempt: number, reason: string, options: { retriable: boolean }): Promise<void>;
   /** Takes jobs from pilots that have been silent for too long; how many. */
   expireLeases(): Promise<number>;
+  /** Takes from a pilot that has ended the jobs that it has, each with that reason for its owner; how many. */
+  losePilot(pilot: { queue: string; pilotId: string }, reason: string): Promise<number>;
 
   /**
    * Checks that a pilot may upload for this attempt, and this file where one is named: before the bytes are taken.
@@ -143,6 +145,7 @@ export function createJobs(dependencies: Omit<JobsContext, 'tell'> & { tell?: Te
     report: (pilotId, report) => reportJob(context, pilotId, report),
     failAttempt: (jobId, attempt, reason, options) => failAttempt(context, { jobId, attempt }, reason, options),
     expireLeases: () => expireLeases(context),
+    losePilot: (pilot, reason) => losePilot(context, pilot, reason),
     checkUpload: (pilotId, attempt) => checkUpload(context.store, pilotId, attempt),
     addFile: (pilotId, file) => addFile(context, pilotId, file),
     listFiles: (owner, taskId) => listFiles(context.store, owner, taskId),

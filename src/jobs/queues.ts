@@ -18,7 +18,7 @@ import {
 } from '../store/queues.ts';
 import { readSiteRecord, writeSiteRecord } from '../store/site-records.ts';
 import type { Database, Store } from '../store/store.ts';
-import { countWaiting } from '../store/waiting-jobs.ts';
+import { countWaiting, countWaitingByNeeds, type WaitingNeeds } from '../store/waiting-jobs.ts';
 import { tellOwners } from './queue-notices.ts';
 
 /** A place that pilots take jobs from: PanDA's computing site. */
@@ -180,6 +180,12 @@ export async function queueLoad(store: Store, { name, state }: Queue): Promise<{
     countRunning(store.db, name),
   ]);
   return { waiting, running };
+}
+
+/** The needs of the jobs that {@link queueLoad} counts as waiting, the most frequent first. */
+export async function waitingNeeds(store: Store, { name, state }: Queue): Promise<WaitingNeeds[]> {
+  if (state === 'paused') return [];
+  return countWaitingByNeeds(store.db, { queue: name, anyQueue: takesOfAny(state) }, MAX_COUNTED_JOBS);
 }
 
 /** 1 when pilots of a queue in this state also get jobs that name no queue. Those would never end while it drains. */

@@ -23,7 +23,7 @@ interface Operation {
 }
 
 /** Who may make a call: anybody, or the holder of a token of that kind, or of any. */
-export type CallerKind = 'none' | 'user' | 'pilot' | 'operator' | 'any';
+export type CallerKind = 'none' | 'user' | 'pilot' | 'operator' | 'launcher' | 'any';
 
 type Content = Record<string, { schema?: Schema }>;
 
@@ -162,6 +162,7 @@ const CALLERS: Record<CallerKind, string> = {
   user: "Needs a user's token.",
   pilot: 'Is for pilots: one that joined signs each request; others bring a token.',
   operator: "Needs an operator's token.",
+  launcher: "Needs a launcher's token.",
   any: "Needs a token, a user's or a pilot's.",
 };
 

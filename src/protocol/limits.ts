@@ -135,6 +135,16 @@ export const PILOT_TOKEN_SECONDS = 7 * 24 * 3600;
 export const MAX_PILOT_TOKEN_SECONDS = 366 * 24 * 3600;
 /** The time that a one-time join token may wait for its pilot, unless asked otherwise. */
 export const JOIN_TOKEN_SECONDS = 3600;
+/** The life of a launcher's own token, unless asked otherwise and at most: it runs for months. */
+export const LAUNCHER_TOKEN_SECONDS = 366 * 24 * 3600;
+/** The time that a join token made by a launcher may wait, unless asked otherwise and at most: it is made when its pilot runs. */
+export const LAUNCHED_JOIN_TOKEN_SECONDS = 300;
+export const MAX_LAUNCHED_JOIN_TOKEN_SECONDS = 900;
+/** The join tokens that one launcher may make within a time; queues that one may have; longest id of a batch job in characters. */
+export const MAX_LAUNCHER_TOKENS = 3000;
+export const LAUNCHER_TOKENS_SECONDS = 300;
+export const MAX_LAUNCHER_QUEUES = 100;
+export const MAX_BATCH_ID_CHARS = 128;
 /**
  * The longest life of a pilot's session, and the longest time that it may be silent: longer than a pilot keeps results that the server does
  * not take (`RESULT_RETRY_SECONDS`).
@@ -151,6 +161,8 @@ export const MAX_REMEMBERED_PILOTS = 10_000;
 export const MAX_PILOTS_SHOWN = 1000;
 /** Waiting jobs of a queue are counted so far: a launcher needs no more. */
 export const MAX_COUNTED_JOBS = 10_000;
+/** Kinds of needs (cores, memory, time) that the waiting jobs of a queue are told by: the most frequent ones. */
+export const MAX_NEEDS_SHOWN = 100;
 /** Longest reason for the end of an attempt, in characters, that is kept. */
 export const MAX_DIAGNOSIS_CHARS = 1000;
 /** Longest name of a person or a machine, in characters, that is kept and shown. */

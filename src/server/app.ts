@@ -26,6 +26,7 @@ import { documentRoutes } from './routes/documents.ts';
 import { fileServerRoutes } from './routes/file-server.ts';
 import { jobRoutes } from './routes/job.ts';
 import { jobLogRoutes, pilotJobLogRoutes } from './routes/job-log.ts';
+import { type LaunchingBy, launcherRoutes } from './routes/launcher.ts';
 import { ownLoginRoutes } from './routes/login.ts';
 import { olderPilotRoutes } from './routes/older-pilot.ts';
 import { loginRoutes } from './routes/openid.ts';
@@ -47,6 +48,7 @@ export interface Rooms extends Identity {
   siteRecord: SecretRooms['siteRecord'];
   activePilots: TaskRooms['activePilots'];
   administrationBy: AdministrationBy;
+  launchingBy: LaunchingBy;
   /** True when a token was found good before, and has not ended. */
   isKnownToken(token: string): boolean;
   /** Without it nobody logs in here: tokens come from elsewhere. */
@@ -132,6 +134,10 @@ export async function createServer(
   await app.register(async (operators) => {
     requireCaller(operators, rooms, 'operator');
     adminRoutes(operators, rooms.administrationBy);
+  });
+  await app.register(async (launchers) => {
+    requireCaller(launchers, rooms, 'launcher');
+    launcherRoutes(launchers, rooms.launchingBy);
   });
   await app.register(async (callers) => {
     requireCaller(callers, rooms, 'any');

@@ -20,6 +20,7 @@ import {
   setAccountRole,
 } from '../identity/accounts.ts';
 import { createJoinToken, refusedUses } from '../identity/join-tokens.ts';
+import { addLauncher, type Launcher, listLaunchers, removeLauncher, renewLauncher } from '../identity/launchers.ts';
 import {
   blockOutsideUser,
   existingOutsideUser,
@@ -49,6 +50,7 @@ import { InvalidArgument } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import {
   JOIN_TOKEN_SECONDS,
+  LAUNCHER_TOKEN_SECONDS,
   MAX_PILOT_TOKEN_SECONDS,
   PASSWORD_LINK_SECONDS,
   PILOT_TOKEN_SECONDS,
@@ -166,6 +168,33 @@ export function createAdministration(parts: AdministrationParts, by: AuditActor)
       await endPilotSession(store, clock, pilot, by);
       return null;
     },
+
+    async addLauncher({ name, queues, ttl_seconds }) {
+      for (const queue of queues) await existingQueue(parts, queue);
+      const ttlSeconds = launcherSeconds(ttl_seconds);
+      const endsAt = clock() + ttlSeconds * 1000;
+      return launcherToken(parts, await addLauncher(store, clock, { name, queues, endsAt }, by), ttlSeconds);
+    },
+
+    async renewLauncher({ name, ttl_seconds }) {
+      const ttlSeconds = launcherSeconds(ttl_seconds);
+      const endsAt = clock() + ttlSeconds * 1000;
+      return launcherToken(parts, await renewLauncher(store, clock, { name, endsAt }, by), ttlSeconds);
+    },
+
+    async removeLauncher({ name }) {
+      await removeLauncher(store, clock, name, by);
+      return null;
+    },
+
+    async listLaunchers() {
+      return (await listLaunchers(store)).map(({ name, queues, createdAt, endsAt }) => ({
+        name,
+        queues,
+        created_at: isoTime(createdAt),
+        expires_at: isoTime(endsAt),
+      }));
+    },
   };
 }
 
@@ -234,6 +263,17 @@ async function passwordLink(
   const expires_at = isoTime(clock() + PASSWORD_LINK_SECONDS * 1000);
   const token = await createSignIn({ store, clock }).createPasswordLink(name, options);
   return { url: `${await origin()}/password/${token}`, expires_at };
+}
+
+/** @throws {InvalidArgument} when it is more than `LAUNCHER_TOKEN_SECONDS` */
+function launcherSeconds(asked = LAUNCHER_TOKEN_SECONDS): number {
+  if (asked <= LAUNCHER_TOKEN_SECONDS) return asked;
+  throw new InvalidArgument(`a launcher's token lasts at most ${LAUNCHER_TOKEN_SECONDS / 86_400} days`);
+}
+
+async function launcherToken({ issuer, vo }: AdministrationParts, launcher: Launcher, ttlSeconds: number) {
+  const token = await issuer.mintLauncherToken(launcher, { ttlSeconds, vo });
+  return { name: launcher.name, queues: launcher.queues, token, expires_at: isoTime(launcher.endsAt) };
 }
 
 async function existingQueue({ store }: AdministrationParts, name: string): Promise<Queue> {

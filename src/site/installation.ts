@@ -6,6 +6,7 @@ import { makeFolder } from '../files/make-folder.ts';
 import { findActiveAccount } from '../identity/accounts.ts';
 import { readEarlierSigningKeys, removeEarlierSigningKeys } from '../identity/earlier-signing-keys.ts';
 import { type EmbeddedIssuer, openEmbeddedIssuer } from '../identity/embedded-issuer.ts';
+import { findLauncher } from '../identity/launchers.ts';
 import { isLoginThere } from '../identity/logins.ts';
 import { openSigningKeys } from '../identity/signing-keys.ts';
 import { Misconfigured } from '../protocol/errors.ts';
@@ -98,6 +99,7 @@ export async function openInstallation(
       signingKeys: opened,
       clock,
       findAccount: (subject) => findActiveAccount(store, subject),
+      findLauncher: (id) => findLauncher(store, id),
       isLoginThere: (login) => isLoginThere(store, login),
     });
     return { store, issuer, rootKeys, key, blobFolder: join(data, 'blobs'), reserve, isNew, close };

@@ -28,6 +28,7 @@ import { type AdministrationParts, createAdministration } from './administration
 import { housekeepingTasks, startHousekeeping } from './housekeeping.ts';
 import { type Installation, openInstallation } from './installation.ts';
 import { noteAddress } from './last-address.ts';
+import { createLaunching } from './launching.ts';
 import { createLogin } from './login-service.ts';
 import { originOf, type Settings } from './settings.ts';
 
@@ -101,6 +102,7 @@ export async function startService(
         login: login.login,
         pilots,
         administrationBy: (operator) => createAdministration(administration, `operator:${callerId(operator)}`),
+        launchingBy: (launcher) => createLaunching({ store, rootKeys, jobs, clock }, launcher),
         owners: createOwners({ store, clock }),
         vault,
         jobs,

@@ -123,6 +123,18 @@ export async function readExpiredAttempts(db: Database, now: number, limit: numb
     .execute();
 }
 
+/** The attempts that a pilot of a queue has now. */
+export async function readAttemptsOfPilot(db: Database, queue: string, pilotId: string) {
+  return db
+    .selectFrom('attempts')
+    .innerJoin('jobs', 'jobs.id', 'attempts.job_id')
+    .select(['attempts.job_id', 'attempts.attempt', 'jobs.task_id', 'jobs.owner_id'])
+    .where('attempts.ended_at', 'is', null)
+    .where('attempts.queue', '=', queue)
+    .where('attempts.pilot_id', '=', pilotId)
+    .execute();
+}
+
 /** The failure of a task that was reported last. */
 export async function readLastFailure(db: Database, taskId: number) {
   return db

@@ -8,6 +8,8 @@ interface NewJoinToken {
   wrapped_key: Uint8Array;
   created_at: number;
   expires_at: number;
+  launcher_id: string | null;
+  batch_id: string | null;
 }
 
 export async function insertJoinToken(db: Database, token: NewJoinToken): Promise<void> {
@@ -25,6 +27,8 @@ export async function findJoinToken(db: Database, id: string) {
       'join_tokens.root_key_id',
       'join_tokens.wrapped_key',
       'join_tokens.expires_at',
+      'join_tokens.launcher_id',
+      'join_tokens.batch_id',
     ])
     .select(['pilots.public_key as used_by_key', 'pilots.node as used_on'])
     .where('join_tokens.id', '=', id)
@@ -73,6 +77,47 @@ export async function listRefusedUses(db: Database) {
 /** Those that no pilot has joined with. */
 export async function deleteUnusedJoinTokensOf(db: Database, queue: string): Promise<void> {
   await db.deleteFrom('join_tokens').where('queue', '=', queue).where('used_at', 'is', null).execute();
+}
+
+/** Those that no pilot has joined with. */
+export async function deleteUnusedJoinTokensOfLauncher(db: Database, launcherId: string): Promise<void> {
+  await db.deleteFrom('join_tokens').where('launcher_id', '=', launcherId).where('used_at', 'is', null).execute();
+}
+
+/** Takes a launcher's token back; false when a pilot has joined with it, or it is none of that launcher's queue. */
+export async function deleteUnusedJoinToken(
+  db: Database,
+  { id, launcherId, queue }: { id: string; launcherId: string; queue: string },
+): Promise<boolean> {
+  return changesOneRow(
+    db
+      .deleteFrom('join_tokens')
+      .where('id', '=', id)
+      .where('launcher_id', '=', launcherId)
+      .where('queue', '=', queue)
+      .where('used_at', 'is', null),
+  );
+}
+
+/** A batch job of a launcher, whose pilot is of a queue. */
+export interface BatchJob {
+  launcherId: string;
+  queue: string;
+  batchId: string;
+}
+
+/** Those for the pilot of a batch job with which it has not joined. */
+export async function deleteUnusedJoinTokensOfBatch(
+  db: Database,
+  { launcherId, queue, batchId }: BatchJob,
+): Promise<void> {
+  await db
+    .deleteFrom('join_tokens')
+    .where('launcher_id', '=', launcherId)
+    .where('batch_id', '=', batchId)
+    .where('queue', '=', queue)
+    .where('used_at', 'is', null)
+    .execute();
 }
 
 export async function deleteJoinTokensEndedBefore(db: Database, time: number): Promise<void> {

@@ -35,6 +35,7 @@ export function migrationProvider(types: ColumnTypes): MigrationProvider {
         '0012-site-records': statements(siteRecords(types)),
         '0013-sealed-secrets': statements(sealedSecrets(types)),
         '0014-secret-expiry': statements(secretExpiry(types)),
+        '0015-launchers': { up: (db) => launchers(db, types) },
       };
     },
   };
@@ -435,4 +436,75 @@ function secretExpiry({ int }: ColumnTypes): string[] {
         join deliveries on deliveries.id = delivered_secrets.delivery_id group by secret_id) as uses
       where uses.secret_id = secrets.id`,
   ];
+}
+
+/**
+ * Launchers, and the batch job that each of their pilots is in. A task's needs stand beside it, so that those of the jobs that wait are
+ * counted without reading what each task is.
+ */
+async function launchers(db: Kysely<unknown>, { bytes, int }: ColumnTypes): Promise<void> {
+  await statements([
+    `create table launchers (
+      id text primary key,
+      name text not null unique,
+      queues text not null,
+      created_at ${int} not null,
+      tokens_from ${int} not null,
+      ends_at ${int} not null,
+      tag ${bytes},
+      window_start ${int} not null default 0,
+      window_count ${int} not null default 0)`,
+    ...['join_tokens', 'pilots'].flatMap((table) => [
+      `alter table ${table} add column launcher_id text`,
+      `alter table ${table} add column batch_id text`,
+      `create index ${table}_of_batch on ${table} (launcher_id, batch_id) where launcher_id is not null`,
+    ]),
+    'create index attempts_open on attempts (queue, pilot_id) where ended_at is null',
+    `alter table tasks add column cores ${int} not null default 1`,
+    `alter table tasks add column memory_mb ${int} not null default 0`,
+    `alter table tasks add column walltime_seconds ${int} not null default 0`,
+  ]).up(db);
+  await noteNeeds(db as Kysely<Schema>);
+}
+
+const TEMPLATES_AT_ONCE = 100;
+
+/** Writes a task's needs into its row. Earlier releases had them in the parameters alone. */
+async function noteNeeds(db: Kysely<Schema>): Promise<void> {
+  for (let last = 0; ; ) {
+    const tasks = await db
+      .selectFrom('tasks')
+      .select(['id', 'parameters'])
+      .where('id', '>', last)
+      .orderBy('id')
+      .limit(TEMPLATES_AT_ONCE)
+      .execute();
+    for (const { id, parameters } of tasks) {
+      last = id;
+      const needs = needsIn(parameters);
+      if (needs) await db.updateTable('tasks').set(needs).where('id', '=', id).execute();
+    }
+    if (tasks.length < TEMPLATES_AT_ONCE) return;
+  }
+}
+
+/** Undefined where none were written, or the row is damaged: its jobs fail when a pilot gets them. */
+function needsIn(parameters: string) {
+  const template = readObject(parameters);
+  const number = (name: string, least: number) =>
+    Number.isSafeInteger(template[name]) ? Math.max(template[name] as number, least) : least;
+  const needs = {
+    cores: number('coreCount', 1),
+    memory_mb: number('memory', 0),
+    walltime_seconds: number('maxWalltimeSeconds', 0),
+  };
+  return needs.cores > 1 || needs.memory_mb > 0 || needs.walltime_seconds > 0 ? needs : undefined;
+}
+
+function readObject(json: string): Record<string, unknown> {
+  try {
+    return { ...JSON.parse(json) };
+  } catch {
+    return {};
+  }
 }

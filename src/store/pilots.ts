@@ -1,4 +1,5 @@
 import type { Selectable } from 'kysely';
+import type { BatchJob } from './join-tokens.ts';
 import { changesOneRow } from './one-row.ts';
 import { prepared } from './prepared.ts';
 import type { Schema } from './schema.ts';
@@ -15,6 +16,17 @@ export async function insertPilot(db: Database, pilot: Omit<PilotRow, 'ended_at'
 export const findPilot = prepared<{ id: string }, PilotRow>((db, arg) =>
   db.selectFrom('pilots').selectAll().where('id', '=', arg('id')),
 );
+
+/** The pilots of a batch job, also those that ended: a batch system may start one again. */
+export async function listPilotsOfBatch(db: Database, { launcherId, queue, batchId }: BatchJob): Promise<PilotRow[]> {
+  return db
+    .selectFrom('pilots')
+    .selectAll()
+    .where('launcher_id', '=', launcherId)
+    .where('batch_id', '=', batchId)
+    .where('queue', '=', queue)
+    .execute();
+}
 
 /** The pilots that joined last, first. */
 export async function listPilots(db: Database, limit: number): Promise<PilotRow[]> {
@@ -41,7 +53,7 @@ export async function countActivePilots(
 export async function endPilot(
   db: Database,
   id: string,
-  { now, by }: { now: number; by: 'operator' | 'pilot' },
+  { now, by }: { now: number; by: 'operator' | 'launcher' | 'pilot' },
 ): Promise<boolean> {
   return changesOneRow(
     db.updateTable('pilots').set({ ended_at: now, ended_by: by }).where('id', '=', id).where('ended_at', 'is', null),

@@ -22,6 +22,7 @@ export interface Schema {
   brought_files: BroughtFilesTable;
   join_tokens: JoinTokensTable;
   pilots: PilotsTable;
+  launchers: LaunchersTable;
   pilot_proofs: PilotProofsTable;
   sandboxes: SandboxesTable;
   tasks: TasksTable;
@@ -240,6 +241,9 @@ interface JoinTokensTable {
   refused_at: number | null;
   refused_node: string | null;
   refused_same_key: number | null;
+  /** The launcher that it was made for, and the batch job that its pilot is in; null for one that an operator made. */
+  launcher_id: Generated<string | null>;
+  batch_id: Generated<string | null>;
 }
 
 /** Pilots that joined: their sessions. */
@@ -258,8 +262,30 @@ interface PilotsTable {
   seen_at: number;
   expires_at: number;
   ended_at: number | null;
-  /** `operator` or `pilot`. */
+  /** `operator`, `launcher` or `pilot`. */
   ended_by: string | null;
+  /** As the join token that let it in. */
+  launcher_id: Generated<string | null>;
+  batch_id: Generated<string | null>;
+}
+
+/** Programs that start pilots of a few queues. */
+interface LaunchersTable {
+  /** Random: a launcher that gets the name later is another one. */
+  id: string;
+  name: string;
+  /** JSON list of the queues that it starts pilots for. */
+  queues: string;
+  created_at: number;
+  /** Tokens that were issued before are void. */
+  tokens_from: number;
+  /** When its token ends. */
+  ends_at: number;
+  /** `TAGGED_COLUMNS` says what it covers. */
+  tag: Uint8Array | null;
+  /** When the time began in which its join tokens are counted, and their number since. */
+  window_start: Generated<number>;
+  window_count: Generated<number>;
 }
 
 /** Proofs that were taken: none is taken twice. */
@@ -300,6 +326,10 @@ interface TasksTable {
   secret_ids: string | null;
   /** JSON: the `JobTemplate` that its jobs are made from when they are acquired. */
   parameters: string;
+  /** As its parameters have them, of each job: `JobTemplate` says in which units. */
+  cores: Generated<number>;
+  memory_mb: Generated<number>;
+  walltime_seconds: Generated<number>;
   /** The name of the sandbox that its jobs start from, if any. */
   sandbox: Generated<string | null>;
   job_count: number;

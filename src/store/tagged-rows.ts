@@ -21,6 +21,7 @@ export const TAGGED_COLUMNS = {
     key: ['name'],
     decides: ['subject', 'display_name', 'disabled', 'operator', 'claimed', 'password_hash', 'tokens_from'],
   },
+  launchers: { key: ['id'], decides: ['name', 'queues', 'created_at', 'tokens_from'] },
   password_links: { key: ['token_hash'], decides: ['subject', 'expires_at', 'unclaimed_only'] },
   queues: { key: ['name'], decides: ['allow_tls_secrets'], later: ['state', 'tls_secrets_since'] },
   sandboxes: { key: ['name'], decides: ['owner_id', 'sha256', 'size', 'checksum'] },

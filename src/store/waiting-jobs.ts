@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from 'kysely';
+import { MAX_NEEDS_SHOWN } from '../protocol/limits.ts';
 import { prepared } from './prepared.ts';
 import type { Database } from './store.ts';
 
@@ -199,4 +200,31 @@ export async function countWaiting(
     db,
   );
   return rows[0]?.count ?? 0;
+}
+
+/** The needs of jobs that wait, each in the units of `JobTemplate`. */
+export interface WaitingNeeds {
+  cores: number;
+  memory_mb: number;
+  walltime_seconds: number;
+  jobs: number;
+}
+
+/** The same jobs by their needs, the most frequent first: of the first `limit`, at most `MAX_NEEDS_SHOWN` kinds. */
+export async function countWaitingByNeeds(
+  db: Database,
+  where: Pick<Wanted, 'queue' | 'anyQueue'>,
+  limit: number,
+): Promise<WaitingNeeds[]> {
+  const lists = listsFor(where, ALL).map(
+    (list) => sql`select task_id from (select task_id from jobs where ${list} limit ${limit}) list`,
+  );
+  const { rows } = await sql<WaitingNeeds>`
+    select tasks.cores, tasks.memory_mb, tasks.walltime_seconds, sum(waiting.jobs) as jobs
+    from (select task_id, count(*) as jobs
+      from (select task_id from (${sql.join(lists, sql` union all `)}) every limit ${limit}) one group by task_id) waiting
+    join tasks on tasks.id = waiting.task_id
+    group by tasks.cores, tasks.memory_mb, tasks.walltime_seconds
+    order by 4 desc, 1, 2, 3 limit ${MAX_NEEDS_SHOWN}`.execute(db);
+  return rows.map((row) => ({ ...row, jobs: Number(row.jobs) }));
 }

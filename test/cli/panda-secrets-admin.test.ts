@@ -66,6 +66,32 @@ test('accounts, tokens and queues are administered while the server runs', async
   assert.match((await program.run(['user', 'list'])).stdout, /no accounts/);
 });
 
+test('a launcher is added, gets another token, and is removed', async (t) => {
+  const program = pandaSecrets(t);
+  const server = await program.serve();
+  await program.run(['queue', 'add', 'SLURM']);
+  assert.equal((await program.run(['launcher', 'list'])).stdout, 'no launchers\n');
+  const queues = ['--queue', 'SLURM', '--queue', 'default'];
+  const added = await program.run(['launcher', 'add', 'Login1', ...queues, '--ttl', '30d']);
+  assert.match(added.stdout, /^[\w-]+\.[\w-]+\.[\w-]+\n$/, 'the token is all that is printed');
+  const launcher = createClient({ url: server.url, vo: 'panda', token: async () => added.stdout.trim() });
+  t.after(() => launcher.close());
+  assert.equal((await launcher.launching.getLoad({ queue: 'SLURM' })).waiting, 0);
+  assert.match(
+    (await program.run(['launcher', 'list'])).stdout,
+    /login1 +SLURM,default +\d{4}-\d\d-\d\d +\d{4}-\d\d-\d\d\n/,
+  );
+  assert.match(
+    (await program.run(['launcher', 'add', 'login1', ...queues])).stderr,
+    /already; "panda-secrets launcher renew login1"/,
+  );
+  const { exp = 0, iat = 0 } = decodeJwt((await program.run(['launcher', 'renew', 'login1'])).stdout.trim());
+  assert.equal(exp - iat, 366 * 24 * 3600);
+  assert.equal((await program.run(['launcher', 'remove', 'LOGIN1'])).stdout, 'removed login1\n');
+  assert.match((await program.run(['launcher', 'remove', 'login1'])).stderr, /there is no launcher "login1"/);
+  await assert.rejects(launcher.launching.getLoad({ queue: 'SLURM' }), /the token is void/);
+});
+
 test('the link of a new account is at the address where the server listens, whichever port it took', async (t) => {
   const program = pandaSecrets(t);
   const { url } = await program.serve();

@@ -34,6 +34,10 @@ const ARGUMENTS: Record<keyof typeof ADMIN_CALLS, Record<string, unknown>> = {
   createPilotToken: { queue: 'default' },
   listPilots: {},
   endPilot: { pilot: 'none' },
+  addLauncher: { name: 'slurm', queues: ['default'] },
+  renewLauncher: { name: 'slurm' },
+  removeLauncher: { name: 'slurm' },
+  listLaunchers: {},
 };
 const NAMES = Object.keys(ADMIN_CALLS) as (keyof typeof ADMIN_CALLS)[];
 const EVERY_CALL = NAMES.map((name) => [ADMIN_CALLS[name] as Call, ARGUMENTS[name]] as const);
@@ -57,7 +61,12 @@ async function choosePassword(url: string, password = PASSWORD): Promise<string>
 
 async function seen(server: TestServer, operator: Client): Promise<string> {
   const administration = operator.administration;
-  return JSON.stringify([await administration.listUsers({}), await administration.listQueues({}), server.url]);
+  return JSON.stringify([
+    await administration.listUsers({}),
+    await administration.listQueues({}),
+    await administration.listLaunchers({}),
+    server.url,
+  ]);
 }
 
 test("no call of an operator answers a user or a pilot, whatever they are called, or nobody's token", async (t) => {
@@ -69,6 +78,7 @@ test("no call of an operator answers a user or a pilot, whatever they are called
     user: await server.userToken('alice'),
     'a user with the display name of an operator': await server.userToken('mallory'),
     'a pilot with a bearer token': await server.pilotToken(),
+    'a launcher': (await operator.administration.addLauncher({ name: 'harvester', queues: ['default'] })).token,
     nobody: 'a.b.c',
   };
   const { pilot } = await server.joinedPilot();
@@ -169,6 +179,9 @@ test('whatever an operator does is in the audit of the system, under the operato
   await administration.addQueue({ name: 'NEW' });
   await administration.createPilotToken({ queue: 'NEW' });
   await administration.createPilotToken({ queue: 'NEW', bearer: true });
+  await administration.addLauncher({ name: 'slurm', queues: ['NEW'] });
+  await administration.renewLauncher({ name: 'slurm' });
+  await administration.removeLauncher({ name: 'slurm' });
   const { subject } = await operator.getUserAttributes();
   using database = new DatabaseSync(join(server.folder, 'panda.db'), { readOnly: true });
   const rows = database.prepare("select action from audit where owner_id = 'system' and actor = ? order by seq");
@@ -177,6 +190,7 @@ test('whatever an operator does is in the audit of the system, under the operato
     [
       ...['user.add', 'user.password_link', 'user.disable', 'user.enable'],
       ...['queue.add', 'join_token.make', 'pilot.bearer_token'],
+      ...['launcher.add', 'launcher.renew', 'launcher.remove'],
     ],
   );
 });

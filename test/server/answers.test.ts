@@ -195,6 +195,21 @@ async function administer(operator: Transport, connection: Connection): Promise<
   const { pilots, refused } = (await operator.get('admin/list_pilots', {})).data;
   assert.ok(refused[0]);
   await operator.post('admin/end_pilot', { pilot: pilots[0]?.id ?? '' });
+  await operator.post('admin/add_launcher', { name: 'slurm', queues: ['another', 'default'] });
+  await operator.get('admin/list_launchers', {});
+  const launcher = await operator.post('admin/renew_launcher', { name: 'slurm' });
+  await launch(connection, launcher.data.token);
+  await operator.post('admin/remove_launcher', { name: 'slurm' });
+}
+
+async function launch(connection: Connection, token: string): Promise<void> {
+  const launcher = createTransport({ ...connection, token: async () => token });
+  const batch = { queue: 'default', batch_id: '4711' };
+  assert.ok((await launcher.get('launcher/get_load', { queue: 'default' })).data.needs.length > 0);
+  const { data } = await launcher.post('launcher/create_join_token', batch);
+  await launcher.post('launcher/withdraw_join_token', { queue: 'default', token_id: data.token_id });
+  await launcher.post('launcher/report_end', { ...batch, reason: 'time limit reached' });
+  launcher.close();
 }
 
 async function endOwnLogins(user: Transport): Promise<void> {

@@ -40,6 +40,36 @@ eachStore('rows with the tags of before the states of queues are believed after 
   assert.equal((await addQueue(store, Date.now, 'NEW')).isNew, true);
 });
 
+eachStore('the needs of the tasks of before stand beside them after the upgrade', async (_t, database) => {
+  const before = connect(database);
+  // A run of the tests starts from a database at this release's tables.
+  if (database.url)
+    await sql`drop schema public cascade`.execute(before).then(() => sql`create schema public`.execute(before));
+  const provider = migrationProvider(database.url ? POSTGRES_TYPES : SQLITE_TYPES);
+  const { error } = await new Migrator({ db: before, provider }).migrateTo('0014-secret-expiry');
+  assert.equal(error, undefined);
+  await sql`insert into owners (id, issuer, subject, display_name, created_at) values ('o', 'i', 's', 'n', 1)`.execute(
+    before,
+  );
+  for (const parameters of [
+    '{"coreCount":8,"memory":16000,"maxWalltimeSeconds":3600}',
+    '{"coreCount":1,"memory":0,"maxWalltimeSeconds":0}',
+    '{"coreCount":"x"}',
+    'damaged',
+  ]) {
+    await sql`insert into tasks (owner_id, name, unique_name, state, use_secrets, parameters, job_count, max_attempts, created_at, modified_at)
+      values ('o', 't', 0, 'ready', 0, ${parameters}, 1, 1, 1, 1)`.execute(before);
+  }
+  await before.destroy();
+  const { db } = await database.open();
+  const rows = await db.selectFrom('tasks').select(['cores', 'memory_mb', 'walltime_seconds']).orderBy('id').execute();
+  const none = { cores: 1, memory_mb: 0, walltime_seconds: 0 };
+  assert.deepEqual(
+    rows.map((row) => ({ ...row })),
+    [{ cores: 8, memory_mb: 16000, walltime_seconds: 3600 }, none, none, none],
+  );
+});
+
 function connect({ folder, url }: TestDatabase): Kysely<unknown> {
   const dialect = url
     ? new PostgresDialect({ pool: new pg.Pool({ connectionString: url }) })

@@ -9,11 +9,25 @@ import { eachStore } from '../stores.ts';
 const NOT_COVERED: Record<TaggedTable, string[]> = {
   owners: ['audit_hash', 'audit_seq', 'created_at', 'display_name', 'revision'],
   accounts: ['created_at'],
+  // The count of join tokens within a time.
+  launchers: ['ends_at', 'window_count', 'window_start'],
   password_links: [],
   queues: ['created_at'],
   sandboxes: ['created_at'],
-  // The sandbox that jobs start from is in `parameters`; this is the index that finds tasks of one.
-  tasks: ['created_at', 'diagnosis', 'ended_at', 'max_attempts', 'modified_at', 'sandbox', 'state', 'unique_name'],
+  // The sandbox and the needs of jobs are in `parameters`; these columns find tasks of one, and count what waits.
+  tasks: [
+    'cores',
+    'created_at',
+    'diagnosis',
+    'ended_at',
+    'max_attempts',
+    'memory_mb',
+    'modified_at',
+    'sandbox',
+    'state',
+    'unique_name',
+    'walltime_seconds',
+  ],
   attempts: [
     'created_at',
     'diagnosis',

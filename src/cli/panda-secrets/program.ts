@@ -3,6 +3,7 @@ import { VERSION } from '../../protocol/version.ts';
 import { fitHelp } from '../help-notes.ts';
 import { printable } from '../reporting.ts';
 import { addAuditCommands } from './audit.ts';
+import { addLauncherCommands } from './launcher.ts';
 import { addPilotCommands } from './pilot.ts';
 import { addPilotTokenCommand } from './pilot-token.ts';
 import { addQueueCommands } from './queue.ts';
@@ -27,6 +28,7 @@ export function createPandaSecrets(): Command {
   addPilotTokenCommand(program);
   addPilotCommands(program);
   addQueueCommands(program);
+  addLauncherCommands(program);
   addSigningKeyCommands(program);
   addAuditCommands(program);
   return program;

@@ -1,5 +1,11 @@
 import { Type } from 'typebox';
-import { MAX_COUNTED_JOBS, MAX_PILOT_TOKEN_SECONDS, MAX_SIGNED_CHARS } from '../limits.ts';
+import {
+  LAUNCHER_TOKEN_SECONDS,
+  MAX_COUNTED_JOBS,
+  MAX_LAUNCHER_QUEUES,
+  MAX_PILOT_TOKEN_SECONDS,
+  MAX_SIGNED_CHARS,
+} from '../limits.ts';
 import { QUEUE_STATES } from '../states.ts';
 import { call, type Data, Nothing, orNull } from './call.ts';
 
@@ -190,7 +196,7 @@ const ListedPilot = Type.Object({
   joined_at: Time,
   seen_at: Time,
   expires_at: Time,
-  state: Type.Enum(['active', 'silent', 'expired', 'ended by operator', 'ended by pilot']),
+  state: Type.Enum(['active', 'silent', 'expired', 'ended by operator', 'ended by launcher', 'ended by pilot']),
 });
 
 /** A join token that somebody tried to use after a pilot had joined with it. */
@@ -242,6 +248,79 @@ export const setSiteRecord = call({
   answer: Nothing,
 });
 
+const LauncherName = Type.String({
+  description: 'the name of a launcher: letters, digits, `.`, `_` and `-`',
+  examples: ['slurm'],
+});
+const LauncherToken = Type.Object({
+  name: LauncherName,
+  queues: Type.Array(QueueName),
+  token: Type.String({ description: 'for a file that its user alone can read; it is told once' }),
+  expires_at: Time,
+});
+const LauncherSeconds = Type.Optional(
+  Type.Integer({
+    minimum: 1,
+    maximum: LAUNCHER_TOKEN_SECONDS,
+    description: 'how long its token is good; a year without it',
+  }),
+);
+
+export const addLauncher = call({
+  path: 'admin/add_launcher',
+  http: 'POST',
+  panda: false,
+  summary:
+    'Adds a launcher: a program that starts pilots of some queues, and makes tokens for these. It can do nothing else.',
+  parameters: Type.Object({
+    name: LauncherName,
+    queues: Type.Array(QueueName, {
+      minItems: 1,
+      maxItems: MAX_LAUNCHER_QUEUES,
+      description: 'the queues that it starts pilots for',
+    }),
+    ttl_seconds: LauncherSeconds,
+  }),
+  answer: LauncherToken,
+});
+
+export const renewLauncher = call({
+  path: 'admin/renew_launcher',
+  http: 'POST',
+  panda: false,
+  summary: 'Makes another token for a launcher. Those that it had are refused within half a minute.',
+  parameters: Type.Object({ name: LauncherName, ttl_seconds: LauncherSeconds }),
+  answer: LauncherToken,
+});
+
+export const removeLauncher = call({
+  path: 'admin/remove_launcher',
+  http: 'POST',
+  panda: false,
+  summary:
+    'Removes a launcher, and the join tokens that it made and no pilot has used. The pilots that it started go on.',
+  parameters: Type.Object({ name: LauncherName }),
+  answer: Nothing,
+});
+
+/** A program that starts pilots of some queues. */
+export type ListedLauncher = Data<typeof ListedLauncher>;
+const ListedLauncher = Type.Object({
+  name: LauncherName,
+  queues: Type.Array(QueueName),
+  created_at: Time,
+  expires_at: Type.String({ description: 'when its token ends: ISO 8601, UTC' }),
+});
+
+export const listLaunchers = call({
+  path: 'admin/list_launchers',
+  http: 'GET',
+  panda: false,
+  summary: 'The launchers.',
+  parameters: Type.Object({}),
+  answer: Type.Array(ListedLauncher),
+});
+
 /** The calls by the names of the functions that do what they say, at the server and in a client. */
 export const ADMIN_CALLS = {
   listUsers,
@@ -259,4 +338,8 @@ export const ADMIN_CALLS = {
   createPilotToken,
   listPilots,
   endPilot,
+  addLauncher,
+  renewLauncher,
+  removeLauncher,
+  listLaunchers,
 } as const;

@@ -4,6 +4,7 @@ import type * as creds from './creds.ts';
 import type * as fileServer from './file-server.ts';
 import type * as job from './job.ts';
 import type * as jobLog from './job-log.ts';
+import type * as launcher from './launcher.ts';
 import type * as login from './login.ts';
 import type * as pilot from './pilot.ts';
 import type * as pilotSession from './pilot-session.ts';
@@ -20,6 +21,7 @@ type AnyCall =
   | CallIn<typeof fileServer>
   | CallIn<typeof job>
   | CallIn<typeof jobLog>
+  | CallIn<typeof launcher>
   | CallIn<typeof login>
   | CallIn<typeof pilot>
   | CallIn<typeof pilotSession>

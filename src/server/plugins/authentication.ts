@@ -116,5 +116,6 @@ function isOfKind(caller: Caller, kind: Caller['kind']): boolean {
 const WRONG_KIND: Record<Caller['kind'], (caller: Caller) => string> = {
   user: (caller) => `this call is for users, and the token is a ${caller.kind}'s`,
   operator: (caller) => `this call is for operators, and the token is a ${caller.kind}'s`,
+  launcher: (caller) => `this call is for launchers of pilots, and the token is a ${caller.kind}'s`,
   pilot: () => 'production or pilot role required: this call is for pilots, and the token is not one of theirs',
 };
