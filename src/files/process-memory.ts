@@ -13,11 +13,13 @@ const NO_DEBUGGER_FLAG = '--disable-sigusr1';
  * starts the program anew, under the same pid, as Node can do that only with flags; so it is to be called first of all,
  * before anything is read. What a payload starts is not concerned.
  *
+ * @param options `handlesSigusr1`: it has a handler for that signal, which nothing reaches otherwise
  * @returns true when the memory is out of reach: Node before 26 cannot do that. Core files are switched off either way
  */
-export async function protectMemory(): Promise<boolean> {
+export async function protectMemory({ handlesSigusr1 = false } = {}): Promise<boolean> {
   allowNoCoreFiles();
-  const known = [FFI_FLAG, NO_DEBUGGER_FLAG].filter((flag) => process.allowedNodeEnvironmentFlags.has(flag));
+  const wanted = handlesSigusr1 ? [FFI_FLAG] : [FFI_FLAG, NO_DEBUGGER_FLAG];
+  const known = wanted.filter((flag) => process.allowedNodeEnvironmentFlags.has(flag));
   const missing = known.filter((flag) => !process.execArgv.includes(flag));
   if (missing.length > 0) restartWith([...missing, SILENT_FLAG]);
   return known.includes(FFI_FLAG) && (await becomeUndumpable());

@@ -26,6 +26,12 @@ export function startTimeOf(pid: number): string | undefined {
   return fields && fields[0] !== 'Z' && fields[0] !== 'X' ? fields[19] : undefined;
 }
 
+/** True when a process is in the foreground of a terminal, whose keys (Ctrl-C) then send signals to it and the rest of its group. */
+export function isInForeground(pid: number): boolean {
+  const fields = statFields(pid);
+  return fields !== undefined && Number(fields[4]) !== 0 && fields[5] === fields[2];
+}
+
 /** True when a process was started with a variable whose `NAME=VALUE` begins with `text`, and can be looked into. */
 export function hasVariable(pid: number, text: string): boolean {
   try {

@@ -73,7 +73,7 @@ export async function placeSecrets(
         continue;
       }
       links.push(link);
-      await write(join(directory, name), place.kind === 'payload' ? undefined : bytes);
+      await writeSecretFile(join(directory, name), place.kind === 'payload' ? undefined : bytes);
     }
     return { directory, replaced, refused, remove };
   } catch (error) {
@@ -82,7 +82,8 @@ export async function placeSecrets(
   }
 }
 
-async function write(path: string, bytes: Uint8Array | undefined): Promise<void> {
+/** Writes a file that is not there (mode 0600), empty where there are no bytes. */
+export async function writeSecretFile(path: string, bytes: Uint8Array | undefined): Promise<void> {
   const file = await open(path, 'wx', 0o600);
   try {
     if (bytes) await file.writeFile(bytes);

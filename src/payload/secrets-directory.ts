@@ -3,6 +3,7 @@ import { access, lstat, mkdir, readdir, readlink, statfs, symlink } from 'node:f
 import { basename, isAbsolute, join } from 'node:path';
 import { Misconfigured } from '../protocol/errors.ts';
 import { isHeld, takeLock } from './process-lock.ts';
+import { endProcesses } from './process-tree.ts';
 import { removeTree } from './remove-tree.ts';
 
 /** File systems that are memory (linux/magic.h): tmpfs and ramfs. */
@@ -38,8 +39,13 @@ export async function chooseSecretsFolder(asked: string | undefined): Promise<st
 
 /** Makes a pilot's own directory (0700) in `folder`, with a lock of its own: it may outlive the pilot's home. */
 export async function makeSecretsDirectory(folder: string, home: string, pilot: string): Promise<string> {
-  const path = join(folder, PREFIX + pilot);
-  await symlink(path, join(home, RECORD));
+  await symlink(join(folder, PREFIX + pilot), join(home, RECORD));
+  return await makeLockedDirectory(folder, pilot);
+}
+
+/** Makes a directory (0700) in `folder` that is found by its name and lock when this process has ended without removing it. */
+export async function makeLockedDirectory(folder: string, id: string): Promise<string> {
+  const path = join(folder, PREFIX + id);
   await mkdir(path, { mode: 0o700 });
   await takeLock(path);
   return path;
@@ -53,7 +59,7 @@ export async function removeSecretsDirectory(home: string): Promise<void> {
 }
 
 /** This user's directories, in `folder` and where pilots put them by default, whose pilots are no longer alive. */
-export async function abandonedSecrets(folder: string | undefined): Promise<{ pilot: string; path: string }[]> {
+async function abandonedSecrets(folder: string | undefined): Promise<{ pilot: string; path: string }[]> {
   const abandoned: { pilot: string; path: string }[] = [];
   for (const each of new Set([folder ?? SHARED_MEMORY, SHARED_MEMORY])) {
     for (const name of await readdir(each).catch(() => [])) {
@@ -63,6 +69,25 @@ export async function abandonedSecrets(folder: string | undefined): Promise<{ pi
     }
   }
   return abandoned;
+}
+
+/**
+ * Removes those (`abandonedSecrets`), after what is left of their payloads. What cannot be removed does not stop it.
+ *
+ * @returns the number of them
+ */
+export async function removeAbandonedSecrets(
+  folder: string | undefined,
+  onTrouble: (error: Error) => void,
+): Promise<number> {
+  let removed = 0;
+  for (const { pilot, path } of await abandonedSecrets(folder)) {
+    await endProcesses({ mark: `${pilot}.` }, 0);
+    await removeTree(path).then(() => {
+      removed += 1;
+    }, onTrouble);
+  }
+  return removed;
 }
 
 async function isOurs(path: string): Promise<boolean> {

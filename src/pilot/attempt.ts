@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Masker } from '../masking/masker.ts';
 import type { JobSecrets } from '../payload/job-secrets.ts';
+import { type PayloadEnd, startPayload } from '../payload/payload.ts';
 import { removeTree } from '../payload/remove-tree.ts';
 import type { SecretsPlace } from '../payload/secret-files.ts';
 import { expiring } from '../payload/secret-notes.ts';
@@ -19,7 +20,6 @@ import type { KillWatch } from './kill-watch.ts';
 import { searchOutputs } from './leaked-outputs.ts';
 import { followLog } from './live-log.ts';
 import type { Output } from './outputs.ts';
-import { type PayloadEnd, startPayload } from './payload.ts';
 import type { PilotHome } from './pilot-home.ts';
 import type { ReadyJob } from './ready-job.ts';
 import { type AttemptEnd, createReporter, type PilotServer } from './reporter.ts';
@@ -228,7 +228,7 @@ async function runPayload(
     return stream;
   };
   const payload = startPayload({
-    command,
+    command: ['/bin/sh', ...command],
     directory: runDirectory,
     isolate: isolation && ((words) => isolation.launch({ work, temporary, runDirectory, secrets }, words)),
     environment,

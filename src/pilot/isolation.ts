@@ -4,8 +4,8 @@ import { access } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, isAbsolute, join, relative } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { FIRST_INPUT, type Launch, startLaunch } from '../payload/launch.ts';
 import { Misconfigured } from '../protocol/errors.ts';
-import { FIRST_INPUT, type Launch, startLaunch } from './launch.ts';
 import { type PayloadUser, payloadUser } from './payload-user.ts';
 import { systemCallFilter } from './seccomp.ts';
 import { type VisibleSystem, visibleSystem } from './visible-system.ts';
@@ -182,10 +182,11 @@ const TRY_MILLISECONDS = 30_000;
 async function tryOut(isolation: Isolation): Promise<string | undefined> {
   const any = tmpdir();
   const payload = { work: any, temporary: any, runDirectory: any, secrets: undefined };
-  const child = startLaunch(isolation.launch(payload, ['/bin/sh', '-c', ':']), { timeout: TRY_MILLISECONDS });
-  child.stdout.resume();
+  const launch = isolation.launch(payload, ['/bin/sh', '-c', ':']);
+  const { child, stdout, stderr } = startLaunch(launch, { timeout: TRY_MILLISECONDS });
+  stdout.resume();
   try {
-    const [said, [code, signal]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
+    const [said, [code, signal]] = await Promise.all([text(stderr), once(child, 'exit')]);
     if (code === 0) return undefined;
     return said.trim().split('\n', 1)[0] || `bwrap ended with ${signal ?? code}`;
   } catch (error) {

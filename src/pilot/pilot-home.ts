@@ -6,7 +6,7 @@ import { guardSecrets } from '../payload/guard.ts';
 import { isHeld, renewLock, takeLock } from '../payload/process-lock.ts';
 import { endProcesses } from '../payload/process-tree.ts';
 import { removeTree } from '../payload/remove-tree.ts';
-import { abandonedSecrets, makeSecretsDirectory, removeSecretsDirectory } from '../payload/secrets-directory.ts';
+import { makeSecretsDirectory, removeAbandonedSecrets, removeSecretsDirectory } from '../payload/secrets-directory.ts';
 import { Misconfigured } from '../protocol/errors.ts';
 
 const PREFIX = 'pilot-';
@@ -70,22 +70,16 @@ export async function removeLeftovers(
   onTrouble: (error: Error) => void,
 ): Promise<number> {
   let removed = 0;
-  const cleanUpAfter = async (pilot: string, remove: () => Promise<void>) => {
-    await endProcesses({ mark: `${pilot}.` }, 0);
-    await remove().then(() => {
-      removed += 1;
-    }, onTrouble);
-  };
   for (const name of await readdir(folder).catch(() => [])) {
     const home = join(resolve(folder), name);
     if (!name.startsWith(PREFIX) || (await isHeld(home))) continue;
-    await cleanUpAfter(name.slice(PREFIX.length), () => removeHome(home));
+    await endProcesses({ mark: `${name.slice(PREFIX.length)}.` }, 0);
+    await removeHome(home).then(() => {
+      removed += 1;
+    }, onTrouble);
   }
   // A batch system takes a home away that is in its job's own directory for temporary files, and leaves these.
-  for (const { pilot, path } of await abandonedSecrets(secretsFolder)) {
-    await cleanUpAfter(pilot, () => removeTree(path));
-  }
-  return removed;
+  return removed + (await removeAbandonedSecrets(secretsFolder, onTrouble));
 }
 
 async function removeHome(path: string): Promise<void> {

@@ -30,6 +30,13 @@ export const SET_SECRET_NOTES: readonly Note[] = [
   'A value has at most 1000 kB (1,024,000 bytes), a name 255 bytes without "=".',
 ];
 
+export const RUN_NOTES: readonly Note[] = [
+  '  pbook run -- python3 my_job.py\n  pbook run --secrets DB_PASSWORD --secretsAs env -- ./my_job 1',
+  'The files are in memory, and panda_secrets.json and the others in this folder are links to them. They go when COMMAND ends, and so ' +
+    'do processes that it leaves behind. Its output goes through a pipe, as in a job, and not to the terminal itself.',
+  'Exit status: that of COMMAND, or the signal that ended it; 125 when it was not started.',
+];
+
 export const COMPLETION_NOTES: readonly Note[] = [
   {
     title: 'Put this into the file that your shell reads when it starts:',

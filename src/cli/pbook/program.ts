@@ -1,10 +1,12 @@
 import { Argument, Command } from 'commander';
 import { ATTRIBUTE_NAMES, ATTRIBUTES } from '../../protocol/secret-attributes.ts';
+import { SECRET_FORMS } from '../../protocol/secret-forms.ts';
 import { VERSION } from '../../protocol/version.ts';
 import type { Program } from '../command.ts';
 import { addNotes, fitHelp } from '../help-notes.ts';
 import { EXIT_REFUSED, UsageError } from '../reporting.ts';
-import { attributeUsage, COMPLETION_NOTES, PBOOK_NOTES, SET_SECRET_NOTES } from './help.ts';
+import { forms, list } from '../word-lists.ts';
+import { attributeUsage, COMPLETION_NOTES, PBOOK_NOTES, RUN_NOTES, SET_SECRET_NOTES } from './help.ts';
 import { addKeyCommands } from './keys.ts';
 import { type LiteralCommand, literalArguments } from './literal-arguments.ts';
 import { addLoginCommands } from './login.ts';
@@ -18,6 +20,7 @@ const shows = () => import('./show.ts');
 const tasks = () => import('./tasks.ts');
 const results = () => import('./results.ts');
 const completion = () => import('./completion.ts');
+const runs = () => import('./run.ts');
 
 /** Commands that store or name what they are given, taken literally. */
 const LITERAL: Record<string, LiteralCommand> = {
@@ -61,6 +64,7 @@ function createCommand(): Command {
   addNotes(pbook, ...PBOOK_NOTES);
   addLoginCommands(pbook);
   addSecretCommands(pbook);
+  addRunCommand(pbook);
   addTaskCommands(pbook);
   addKeyCommands(pbook);
   addCompletionCommands(pbook);
@@ -140,6 +144,23 @@ function addSecretCommands(pbook: Command): void {
     .argument('[words...]')
     .option(...JSON_OPTION)
     .action(async (words, options) => void (await (await records()).restoreSecret(words, options)));
+}
+
+function addRunCommand(pbook: Command): void {
+  addNotes(pbook.command('run'), ...RUN_NOTES)
+    .description('Run a command here with your secrets, as a job would find them. What it prints is masked.')
+    .usage('[--secrets A,B] [--secretsAs FORMS] [--token-file FILE] [--noLinks] -- COMMAND...')
+    .argument('<command...>')
+    .passThroughOptions()
+    .option('--secrets <names>', 'only these; all of them otherwise', list)
+    .option(
+      '--secretsAs <forms>',
+      `how it finds them: ${SECRET_FORMS.join(',')}; in all of these ways otherwise`,
+      forms,
+    )
+    .option('--token-file <file>', 'your token, where neither the environment nor a login has one')
+    .option('--noLinks', 'put no links to the files into this folder: PANDA_SECRETS_FILE tells where they are')
+    .action(async (words, options) => await (await runs()).run(words, options));
 }
 
 function addTaskCommands(pbook: Command): void {

@@ -1,12 +1,13 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { LEAKED_OUTPUTS, type LeakedOutputs } from '../../protocol/leaked-outputs.ts';
 import { MAX_ASKED_MEGABYTES, MAX_JOBS_PER_TASK, MAX_MAX_ATTEMPTS, MAX_WALLTIME_HOURS } from '../../protocol/limits.ts';
-import { parseSecretForms, SECRET_FORMS, type SecretForm } from '../../protocol/secret-forms.ts';
+import { SECRET_FORMS, type SecretForm } from '../../protocol/secret-forms.ts';
 import { VERSION } from '../../protocol/version.ts';
 import type { Program } from '../command.ts';
 import { parseDuration } from '../duration.ts';
 import { addNotes, fitHelp, type Note } from '../help-notes.ts';
 import { UsageError } from '../reporting.ts';
+import { forms, list } from '../word-lists.ts';
 
 /** A command line as {@link createPrun} reads it. */
 export interface PrunOptions {
@@ -103,20 +104,6 @@ const NOTES: readonly Note[] = [
   '  prun --exec "python3 my_job.py %RNDM:1" --outDS user.adoe.test1 \\\n    --outputs out.txt --nJobs 3 --useSecrets',
   '"pbook help" tells how the server and your token are found.',
 ];
-
-function list(text: string, before: string[] | true = []): string[] {
-  const items = text.split(',').map((item) => item.trim());
-  return [...(before === true ? [] : before), ...items.filter((item) => item !== '')];
-}
-
-function forms(text: string): SecretForm[] {
-  try {
-    return parseSecretForms(list(text), '--secretsAs');
-  } catch (error) {
-    // Commander has named the option by then.
-    throw new InvalidArgumentError(`It ${(error as Error).message.replace(/^--secretsAs: /, '')}.`);
-  }
-}
 
 function wholeNumber(most: number): (text: string) => number {
   return (text) => {

@@ -37,6 +37,14 @@ export const COMMANDS: Record<string, Command> = {
     await (await records()).secretHistory([...(key === undefined ? [] : [String(key)]), `limit=${limit}`], {}),
   secret_versions: async ({ key }) => await (await records()).secretVersions([String(key)], {}),
   restore_secret: async ({ key, version }) => await (await records()).restoreSecret([String(key), String(version)], {}),
+  run: async ({ words, secrets: names, forms, links }) => {
+    const { parseSecretForms } = await import('../../../protocol/secret-forms.ts');
+    return await (await import('../run.ts')).runFromPython(words as string[], {
+      ...(names !== undefined && { secrets: names as string[] }),
+      ...(forms !== undefined && { secretsAs: parseSecretForms(forms as string[], 'secretsAs') }),
+      noLinks: links === false,
+    });
+  },
   show: async ({ words }) => await (await import('../show.ts')).show(words as string[], {}),
   kill: async ({ ids }) => told(await (await tasks()).kill(wordsOf(ids))),
   finish: async ({ ids, soft }) => told(await (await tasks()).finish(wordsOf(ids), { soft: soft === true })),

@@ -25,6 +25,7 @@ __all__ = [
     "secret_history",
     "secret_versions",
     "restore_secret",
+    "run",
     "show",
     "showl",
     "kill",
@@ -195,6 +196,26 @@ def restore_secret(key, version):
     return _call("restore_secret", key=key, version=_version(version))
 
 
+def run(command, secrets=None, secretsAs=None, links=True):
+    """
+    Run a command here with your secrets, as a job would find them: in panda_secrets.json, variables and files. What it prints is
+    masked. Returns its exit status.
+
+    The command is a list of words, or a str for the shell. secrets='A,B', or a list of names, gives it only these;
+    secretsAs='json,env,files' chooses the forms. With links=False nothing is put into this folder: the variable
+    PANDA_SECRETS_FILE tells where the files are.
+
+    example:
+      >>> run(['python3', 'my_job.py'])
+      >>> run('python3 my_job.py | sort', secrets='DB_PASSWORD', secretsAs='env')
+    """
+    words = ["/bin/sh", "-c", command] if isinstance(command, str) else command
+    if not isinstance(words, (list, tuple)) or not words or not all(isinstance(word, str) for word in words):
+        raise TypeError(f"the command of run must be a str or a list of str, not {_type(command)}")
+    chosen = {name: _words(name, value).split(",") for name, value in (("secrets", secrets), ("forms", secretsAs)) if value}
+    return _call("run", words=list(words), links=bool(links), **chosen)
+
+
 def show(
     some_ids=None,
     username=None,
@@ -345,7 +366,7 @@ def help(*about):
         print(f"There is no command or module {thing!r}; help() lists the commands.")
 
 
-_EXAMPLES = {"queues": "Q1,Q2", "mask": "whole"}
+_EXAMPLES = {"queues": "Q1,Q2", "mask": "whole", "secrets": "A,B", "forms": "json,env"}
 
 _OVERVIEW = """
 The commands:
@@ -359,6 +380,7 @@ The commands:
     secret_history(key=None)                which jobs were given secrets
     secret_versions(key)                    what is kept of a secret
     restore_secret(key, version)            take an earlier value again
+    run(command, secrets=None)              run a command here with them
 
     show(...), showl(...)                   list your tasks
     kill(taskIDs), finish(taskIDs)          stop tasks

@@ -3,12 +3,12 @@ import { constants } from 'node:os';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { endProcesses, MARK_VARIABLE, type ProcessTree } from '../payload/process-tree.ts';
 import { LEFTOVER_GRACE_SECONDS } from '../protocol/limits.ts';
-import { type Launch, startLaunch } from './launch.ts';
+import { type Launch, type LaunchOptions, startLaunch } from './launch.ts';
+import { endProcesses, MARK_VARIABLE, type ProcessTree } from './process-tree.ts';
 
 export interface PayloadOptions {
-  /** The words after `/bin/sh`: `-c` and a command, or a file. */
+  /** The program and its arguments. */
   command: readonly string[];
   /** Absolute path of the working directory. */
   directory: string;
@@ -21,6 +21,11 @@ export interface PayloadOptions {
   /** They take its output; both are ended. */
   stdout: Writable;
   stderr: Writable;
+  /**
+   * It is in this process's session and process group, as what a shell starts: Ctrl-C is for both. What nobody takes of its output it
+   * cannot write. Otherwise it has nothing to read, a session of its own, and writes all that it wants to.
+   */
+  foreground?: Pick<LaunchOptions, 'input'>;
 }
 
 export interface PayloadEnd {
@@ -34,6 +39,8 @@ export interface PayloadEnd {
 export interface Payload {
   /** Its processes. */
   readonly tree: ProcessTree;
+  /** Sends a signal to its first process alone. */
+  signal(name: NodeJS.Signals): void;
   /** Resolves when every process of the payload is gone and its output is written. Rejects when it cannot be started. */
   readonly ended: Promise<PayloadEnd>;
   /** Ends the whole process tree: TERM, `graceSeconds`, KILL. May be called at any time, more than once. */
@@ -41,20 +48,21 @@ export interface Payload {
 }
 
 /** The command is in positional parameters of the launcher, so that the launcher has nothing to quote. No core files. */
-const LAUNCHER = 'ulimit -c 0; exec /bin/sh "$@"';
+const LAUNCHER = 'ulimit -c 0; exec "$@"';
 
 /** Output that is still held open by something that survived is given up after this. */
 const DRAIN_SECONDS = 5;
 
-/** Starts a payload as the leader of a session of its own. */
+/** Starts a payload, as the leader of a session of its own unless it is in the foreground. */
 export function startPayload(options: PayloadOptions): Payload {
-  const child = launch(options);
+  const inForeground = options.foreground !== undefined;
+  const { child, stdout, stderr } = launch(options);
   const tree: ProcessTree = {
     mark: options.mark,
     isolated: options.isolate !== undefined,
-    ...(child.pid === undefined ? {} : { leader: child.pid }),
+    ...(child.pid === undefined || inForeground ? {} : { leader: child.pid }),
   };
-  const outputs = [carry(child.stdout, options.stdout), carry(child.stderr, options.stderr)];
+  const outputs = [carry(stdout, options.stdout, { inForeground }), carry(stderr, options.stderr, { inForeground })];
   let stopping: Promise<boolean> | undefined;
 
   const end = async (): Promise<PayloadEnd> => {
@@ -68,6 +76,7 @@ export function startPayload(options: PayloadOptions): Payload {
 
   return {
     tree,
+    signal: (name) => void child.kill(name),
     ended: end().catch((error: unknown) => {
       for (const output of [options.stdout, options.stderr]) output.end();
       throw error;
@@ -78,13 +87,14 @@ export function startPayload(options: PayloadOptions): Payload {
   };
 }
 
-function launch({ command, directory, isolate, environment, mark, stdout, stderr }: PayloadOptions) {
+function launch({ command, directory, isolate, environment, mark, stdout, stderr, foreground }: PayloadOptions) {
   const words = ['/bin/sh', '-c', LAUNCHER, 'sh', ...command];
   try {
     return startLaunch(isolate ? isolate(words) : { words, inputs: [] }, {
       cwd: directory,
-      env: { [MARK_VARIABLE]: mark, ...environment },
-      detached: true,
+      env: { ...environment, [MARK_VARIABLE]: mark },
+      ...foreground,
+      detached: foreground === undefined,
     });
   } catch (error) {
     stdout.end();
@@ -93,15 +103,23 @@ function launch({ command, directory, isolate, environment, mark, stdout, stderr
   }
 }
 
-/** Carries a pipe's bytes to `target` and ends it, at the latest a while after {@link drained} was called. */
-function carry(source: Readable, target: Writable): { drained(): Promise<void> } {
+/**
+ * Carries a pipe's bytes to `target` and ends it, at the latest a while after {@link drained} was called. In the foreground the reader
+ * of them decides: one that takes its time is waited for, and a pipe whose bytes nobody takes is closed.
+ */
+function carry(
+  source: Readable,
+  target: Writable,
+  { inForeground }: { inForeground: boolean },
+): { drained(): Promise<void> } {
   const bytes = new PassThrough();
   source.on('error', () => bytes.end());
   source.pipe(bytes).pipe(target);
   const written = finished(target, { readable: false });
-  written.catch(() => bytes.resume());
+  written.catch(() => (inForeground ? source.destroy() : bytes.resume()));
   return {
     async drained() {
+      if (inForeground) return await written.catch(() => {});
       const given = new AbortController();
       const giveUp = delay(DRAIN_SECONDS * 1000, undefined, { signal: given.signal }).then(
         () => {

@@ -6,16 +6,16 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
+import { startPayload } from '../../src/payload/payload.ts';
 import { startTimeOf } from '../../src/payload/processes.ts';
-import { startPayload } from '../../src/pilot/payload.ts';
-import { temporaryFolder } from './folders.ts';
+import { temporaryFolder } from '../pilot/folders.ts';
 
 async function start(t: TestContext, command: string, environment: Record<string, string> = {}) {
   const directory = await temporaryFolder(t);
   const stdout = new PassThrough();
   const stderr = new PassThrough();
   const payload = startPayload({
-    command: ['-c', command],
+    command: ['/bin/sh', '-c', command],
     directory,
     environment: { PATH: process.env['PATH'] ?? '', ...environment },
     mark: randomUUID(),
@@ -151,4 +151,10 @@ test('the command line of the launcher holds the command alone', async (t) => {
   assert.equal(readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('hidden-value'), false);
   payload.stop(1);
   await payload.ended;
+});
+
+test('a payload may open its output by its name', async (t) => {
+  const { payload, stdout, stderr } = await start(t, 'echo out > /dev/stdout; echo err > /dev/stderr');
+  const [out, errors] = await Promise.all([text(stdout), text(stderr), payload.ended]);
+  assert.deepEqual([out, errors], ['out\n', 'err\n']);
 });
