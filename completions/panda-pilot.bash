@@ -32,6 +32,14 @@ _panda_pilot() {
       COMPREPLY=()
       return
       ;;
+    'panda-pilot --until')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot --minutes')
+      COMPREPLY=()
+      return
+      ;;
     'panda-pilot --idle-exit')
       COMPREPLY=()
       return
@@ -120,7 +128,7 @@ _panda_pilot() {
   case $at in
     'panda-pilot')
       if [[ $current == -* ]]; then
-        words='--version --queue --token-file --server --vo --jobs --slots --idle-exit --workdir --secrets-dir --pass-env --isolate --share --site-key --allow-root --max-walltime --max-memory --max-disk --heartbeat -h --help'
+        words='--version --queue --token-file --server --vo --jobs --slots --until --minutes --idle-exit --workdir --secrets-dir --pass-env --isolate --share --site-key --allow-root --max-walltime --max-memory --max-disk --heartbeat -h --help'
       else
         words='clean site-identity site-key'
       fi

@@ -1,4 +1,4 @@
-import type { Jobs, LeasedJob } from '../jobs/jobs.ts';
+import type { Acquisition, Jobs, LeasedJob } from '../jobs/jobs.ts';
 import { findQueue, isAddedAfter, type Queue } from '../jobs/queues.ts';
 import { DecryptionFailed, Forbidden, NotFound, PandaError, Tampered } from '../protocol/errors.ts';
 import {
@@ -34,6 +34,8 @@ export interface JobRequest {
   offer: Offer | undefined;
   /** True when it may have jobs whose secrets are sealed by their owners: it has a key of its site. */
   sealed?: boolean | undefined;
+  /** Only jobs that asked for no more seconds, MB and cores. */
+  room?: Acquisition['room'];
 }
 
 /** A job as a pilot gets it. */
@@ -48,7 +50,7 @@ const MOST_AT_ONCE = Math.floor(MAX_ACQUIRED_CHARS / MAX_JOB_PARAMETERS_CHARS);
 export async function giveJobs(
   context: DeliveryContext & { jobs: Jobs },
   asking: AskingPilot,
-  { queue: name, node, count, taskId, offer, sealed = false }: JobRequest,
+  { queue: name, node, count, taskId, offer, sealed = false, room: left }: JobRequest,
 ): Promise<{ jobs: GivenJob[] } | { none: string }> {
   const { store, jobs, tell } = context;
   const queue = await servedQueue(store, asking, name);
@@ -70,6 +72,7 @@ export async function giveJobs(
       state: queue.state,
       count: withSecrets ? 1 : Math.min(most - given.length, fitting),
       ...(taskId && { taskId }),
+      ...(left && { room: left }),
       ...(!offer && { leaseSeconds: PANDA_PILOT_LEASE_SECONDS }),
       mayHaveSecrets: withSecrets,
       // Sealed secrets go to a key that is proven besides: nothing of them is for a proxy that ends TLS.

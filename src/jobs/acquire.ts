@@ -8,9 +8,11 @@ import { moveJob } from '../store/jobs.ts';
 import type { Database } from '../store/store.ts';
 import { lockTask, readTemplates, startTasks, type TemplateRow } from '../store/tasks.ts';
 import {
+  ANY_ROOM,
   countWaiting,
   noteTurn,
   ownersInTurn,
+  type Room,
   type SecretNeeds,
   type TakenJob,
   takeJobsOf,
@@ -39,6 +41,8 @@ export interface Acquisition {
   mayHaveSecrets: boolean;
   /** True when it may have those too whose secrets are sealed by their owner. */
   mayHaveSealed?: boolean | undefined;
+  /** Only jobs that did not ask for more. */
+  room?: Partial<Room> | undefined;
 }
 
 /** A job that a pilot was given, with a lease. */
@@ -90,6 +94,7 @@ export async function acquireJobs(
     leaseSeconds = usualSeconds,
     mayHaveSecrets,
     mayHaveSealed = false,
+    room: asked,
     state = 'open',
   }: Acquisition,
 ): Promise<{ jobs: LeasedJob[]; withheld: number; withheldSealed: number; refused: number }> {
@@ -97,7 +102,8 @@ export async function acquireJobs(
   const limit = Math.min(count, MAX_JOBS_PER_ACQUIRE);
   const anyQueue = takesOfAny(state);
   const secrets: SecretNeeds = !mayHaveSecrets ? [0] : mayHaveSealed ? [0, 1, 2] : [0, 1];
-  const wanted = { queue, secrets, anyQueue };
+  const room = asked === undefined ? ANY_ROOM : { ...ANY_ROOM, ...asked };
+  const wanted = { queue, secrets, anyQueue, room };
   // A pilot that asks in vain costs no write.
   const most = limit + SPARE_OWNERS;
   const owners = taskId === undefined ? await ownersInTurn(store.db, wanted, most) : [];
@@ -118,6 +124,7 @@ export async function acquireJobs(
                   taskId,
                   mostSecrets: secrets.length - 1,
                   limit,
+                  ...room,
                 });
           // Pilots that asked at the same moment may have had the last job of each of these.
           if (taken.length < limit && owners.length === most) {

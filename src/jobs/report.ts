@@ -1,11 +1,11 @@
 import { Conflict, InvalidArgument, NotFound } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
-import { MAX_DIAGNOSIS_CHARS } from '../protocol/limits.ts';
+import { MAX_DIAGNOSIS_CHARS, MAX_MAX_ATTEMPTS } from '../protocol/limits.ts';
 import type { JobState } from '../protocol/states.ts';
 import { endAttempt, readAttempt, renewLease } from '../store/attempts.ts';
 import { moveJob, moveJobsOfTask } from '../store/jobs.ts';
 import type { Database } from '../store/store.ts';
-import { lockTask } from '../store/tasks.ts';
+import { type LockedTask, lockTask } from '../store/tasks.ts';
 import type { JobsContext } from './context.ts';
 import { isWaiting, settleJob } from './settle.ts';
 
@@ -16,6 +16,8 @@ export interface JobReport {
   /** One of `starting`, `running` (also as a heartbeat), `holding`, `transferring`, `finished`, `failed`. */
   state: string;
   node?: string | undefined;
+  /** True of one that failed since its node's time was up: see {@link mayGiveBack}. */
+  givenBack?: boolean | undefined;
   /** The payload's exit status. */
   exitCode?: number | undefined;
   /** The pilot's own error code: PanDA's `pilotErrorCode`. */
@@ -108,21 +110,23 @@ async function keepAlive(
 
 async function endAndSettle(
   tx: Database,
-  { task_id, owner_id }: { task_id: number; owner_id: OwnerId },
+  { task_id, owner_id, state }: { task_id: number; owner_id: OwnerId; state: string },
   report: JobReport,
   now: number,
 ): Promise<JobState> {
   const { jobId, attempt, node, exitCode, errorCode } = report;
+  const ranAlready = state !== 'sent' && state !== 'starting';
   const task = await lockTask(tx, owner_id, task_id, now);
   if (!task) throw new NotFound(`there is no task ${task_id}`);
-  const outcome = report.state === 'finished' ? 'finished' : 'failed';
+  const isGivenBack = report.givenBack === true && mayGiveBack(task, { attempt, ranAlready });
+  const outcome = report.state === 'finished' ? 'finished' : isGivenBack ? 'given back' : 'failed';
   const did = await endAttempt(
     tx,
     { jobId, attempt },
     {
-      state: outcome,
+      state: outcome === 'finished' ? 'finished' : 'failed',
       ended_at: now,
-      diagnosis: outcome === 'failed' ? diagnosisOf(report) : (report.diagnosis ?? '').slice(0, MAX_DIAGNOSIS_CHARS),
+      diagnosis: outcome === 'finished' ? (report.diagnosis ?? '').slice(0, MAX_DIAGNOSIS_CHARS) : diagnosisOf(report),
       exit_code: exitCode ?? null,
       error_code: errorCode ?? null,
       ...(node === undefined ? {} : { node }),
@@ -130,6 +134,14 @@ async function endAndSettle(
   );
   if (!did) throw ended(jobId, attempt);
   return settleJob(tx, task, { jobId, attempt }, outcome, now);
+}
+
+/**
+ * An attempt that is given back does not count. Not so of a job that ran already and that its owner wanted to be run once, nor of one whose
+ * owner signed how often; and no job is given back for ever.
+ */
+function mayGiveBack(task: LockedTask, { attempt, ranAlready }: { attempt: number; ranAlready: boolean }): boolean {
+  return attempt < MAX_MAX_ATTEMPTS && task.use_secrets !== 2 && (!ranAlready || task.max_attempts > 1);
 }
 
 function diagnosisOf({ diagnosis, exitCode, errorCode }: JobReport): string {

@@ -6,8 +6,8 @@ import { countJobsByState, hasJobsIn, moveJob, readJob } from '../store/jobs.ts'
 import type { Database } from '../store/store.ts';
 import { type LockedTask, updateTask } from '../store/tasks.ts';
 
-/** An attempt's end. */
-export type Outcome = 'finished' | 'failed' | 'failed for good';
+/** An attempt's end. One that was given back leaves its job as many attempts as it had. */
+export type Outcome = 'finished' | 'failed' | 'failed for good' | 'given back';
 
 /**
  * Moves a job on whose attempt has just ended, and its task with it. The task must be locked by this transaction, so that
@@ -26,8 +26,10 @@ export async function settleJob(
 ): Promise<JobState> {
   const job = await readJob(tx, jobId);
   if (!job) throw new Conflict(`there is no job ${jobId} any more`);
-  const state = nextJobState(task, job, outcome);
-  const moved = await moveJob(tx, { id: jobId, attempt, from: HELD_JOB_STATES }, { state, modified_at: now });
+  const maxAttempts = job.max_attempts + (outcome === 'given back' ? 1 : 0);
+  const state = nextJobState(task, { ...job, max_attempts: maxAttempts }, outcome);
+  const change = { state, max_attempts: maxAttempts, modified_at: now };
+  const moved = await moveJob(tx, { id: jobId, attempt, from: HELD_JOB_STATES }, change);
   if (!moved) throw new Conflict(`job ${jobId} is not in attempt ${attempt} any more`);
   await settleTask(tx, task, now);
   return state;

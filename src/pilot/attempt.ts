@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Masker } from '../masking/masker.ts';
@@ -53,6 +54,8 @@ export interface AttemptOptions {
   makeReady(): Promise<ReadyJob>;
   node: JobNode;
   policy: JobPolicy;
+  /** The numbers of the cores that are for it, where others are for jobs beside it. */
+  cores?: readonly number[] | undefined;
   /** Aborted, with an `AttemptFailed`, when the pilot is told to stop. */
   stopping: AbortSignal;
   /** Tells of a kill sooner than the heartbeats. */
@@ -228,7 +231,7 @@ async function runPayload(
     return stream;
   };
   const payload = startPayload({
-    command: ['/bin/sh', ...command],
+    command: [...onCores(options.cores), '/bin/sh', ...command],
     directory: runDirectory,
     isolate: isolation && ((words) => isolation.launch({ work, temporary, runDirectory, secrets }, words)),
     environment,
@@ -249,6 +252,12 @@ async function runPayload(
     limits.stop();
     stop.removeEventListener('abort', end);
   }
+}
+
+/** Util-linux's `taskset`, where there are cores to choose and it is there: a payload may choose others of the pilot's all the same. */
+function onCores(cores: readonly number[] = []): string[] {
+  const taskset = '/usr/bin/taskset';
+  return cores.length > 0 && existsSync(taskset) ? [taskset, '--cpu-list', cores.join(',')] : [];
 }
 
 function secretsPlace({ home, isolation }: JobNode, attempt: string): SecretsPlace {

@@ -2,7 +2,7 @@ import { membersOf, type ProcessTree } from '../payload/process-tree.ts';
 import { memoryOf } from '../payload/processes.ts';
 import type { PilotJob } from '../protocol/calls/pilot.ts';
 import { AttemptFailed } from '../protocol/errors.ts';
-import { DISK_POLL_SECONDS, MEMORY_GRACE, MEMORY_POLL_SECONDS } from '../protocol/limits.ts';
+import { DISK_POLL_SECONDS, MAX_TIMER_MILLISECONDS, MEMORY_GRACE, MEMORY_POLL_SECONDS } from '../protocol/limits.ts';
 import { diskUsage } from './disk-usage.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
 
@@ -29,8 +29,6 @@ function lower(asked: number | undefined, allowed: number | undefined): number {
   return asked && allowed ? Math.min(asked, allowed) : asked || allowed || 0;
 }
 
-/** Node's timers hold 31 bits. */
-const MAX_TIMER_MILLISECONDS = 2 ** 31 - 1;
 const MEGABYTE = 1024 * 1024;
 /** The most of a core that looking may take. */
 const SHARE_OF_CORE = 0.01;

@@ -1,8 +1,10 @@
 import type { PilotJob } from '../protocol/calls/pilot.ts';
-import { Unavailable } from '../protocol/errors.ts';
-import { MAX_IDLE_POLL_SECONDS } from '../protocol/limits.ts';
+import { AttemptFailed, Unavailable } from '../protocol/errors.ts';
+import { MAX_IDLE_POLL_SECONDS, MAX_TIMER_MILLISECONDS, WHOLE_ALLOCATION_PART } from '../protocol/limits.ts';
 import { newRecipient, type Recipient } from '../sealing/delivery.ts';
+import { type Allocation, type Share, secondsLeft, sharesOf } from './allocation.ts';
 import { type JobPolicy, runAttempt } from './attempt.ts';
+import { PILOT_ERRORS } from './error-codes.ts';
 import type { Isolation } from './isolation.ts';
 import { createKillWatch, type KillWatch } from './kill-watch.ts';
 import { openPilotHome, type PilotHome, removeLeftovers } from './pilot-home.ts';
@@ -33,12 +35,14 @@ export interface PilotOptions {
   policy: JobPolicy & {
     /** Jobs to run, then the end; without limit when left out. */
     jobs?: number | undefined;
-    /** Jobs at the same time. */
-    slots: number;
+    /** Jobs at the same time: `auto` for one on each core. */
+    slots: number | 'auto';
     /** The end when no job was there for this long; never when left out. */
     idleExitSeconds?: number | undefined;
     killPollSeconds: number;
   };
+  /** What the pilot has of its node; everything, for ever, when left out. */
+  allocation?: Allocation;
   /** Aborted, with an `AttemptFailed`, when the pilot is told to stop: running jobs are ended and reported then. */
   stopping: AbortSignal;
   /** For the operator, one line each; without names or values of secrets. */
@@ -65,7 +69,7 @@ export async function runPilot(options: PilotOptions): Promise<number> {
     if (removed > 0) say(`cleaned up after ${removed} pilots that were killed`);
     const quota = { left: policy.jobs ?? Number.POSITIVE_INFINITY, done: 0 };
     const slots = await Promise.allSettled(
-      Array.from({ length: policy.slots }, () => runSlot(options, { home, killWatch }, quota)),
+      slotsOf(options).map((share) => runSlot(options, { home, killWatch, share }, quota)),
     );
     const failed = slots.find((slot) => slot.status === 'rejected');
     if (failed) throw failed.reason;
@@ -77,40 +81,92 @@ export async function runPilot(options: PilotOptions): Promise<number> {
   }
 }
 
+/** A slot for each job that may run at the same time, with its share where there are several. */
+function slotsOf({ allocation, policy }: PilotOptions): (Share | undefined)[] {
+  const count = policy.slots === 'auto' ? (allocation?.cores.length ?? 1) : policy.slots;
+  return allocation && count > 1 ? sharesOf(allocation, count) : Array(count).fill(undefined);
+}
+
 /** One job after another. */
 async function runSlot(
   options: PilotOptions,
-  { home, killWatch }: { home: PilotHome; killWatch: KillWatch },
+  { home, killWatch, share }: { home: PilotHome; killWatch: KillWatch; share: Share | undefined },
   quota: { left: number; done: number },
 ): Promise<void> {
-  const { server, node, policy, stopping, say } = options;
+  const { server, node, stopping, say } = options;
+  const policy = withShare(options.policy, share);
   while (quota.left > 0 && !stopping.aborted) {
     quota.left -= 1;
-    const acquired = await waitForJob(options);
+    const acquired = await waitForJob(options, share);
     if (!acquired) return;
     const { job, recipient } = acquired;
     say(`job ${job.PandaID}: attempt ${job.attemptNr} starts`);
+    const end = allocationEnd(options);
     const { failure } = await runAttempt({
       server,
       job,
       makeReady: () => readyJob({ job, recipient, pilotId: options.pilotId, siteKey: node.siteKey }),
       node: { ...node, home },
       policy,
-      stopping,
+      cores: share?.cores,
+      stopping: end ? AbortSignal.any([stopping, end.signal]) : stopping,
       killWatch,
       say,
     });
+    end?.dismiss();
     say(`job ${job.PandaID}: ${failure ? `failed: ${failure.message}` : 'finished'}`);
     quota.done += 1;
   }
 }
 
+/** A job beside others uses no more memory than its share. */
+function withShare(policy: JobPolicy, share: Share | undefined): JobPolicy {
+  const { limits } = policy;
+  const own = share?.megabytes;
+  if (own === undefined) return policy;
+  const memoryMegabytes = limits.memoryMegabytes ? Math.min(limits.memoryMegabytes, own) : own;
+  return { ...policy, limits: { ...limits, memoryMegabytes } };
+}
+
+/** Ends the job that begins now when the time of the node is up, and gives it back: unless it had nearly all of that time. */
+function allocationEnd({ allocation }: PilotOptions): { signal: AbortSignal; dismiss(): void } | undefined {
+  if (allocation?.stopsAt === undefined) return undefined;
+  const { startedAt, stopsAt } = allocation;
+  const milliseconds = Math.max(0, stopsAt - Date.now());
+  if (milliseconds > MAX_TIMER_MILLISECONDS) return undefined;
+  const isGivenBack = milliseconds < WHOLE_ALLOCATION_PART * (stopsAt - startedAt);
+  const ending = new AbortController();
+  const end = () => {
+    const reason = `the time of its node was up: it had ${Math.round(milliseconds / 1000)} s there`;
+    ending.abort(new AttemptFailed(PILOT_ERRORS.reachedMaxTime, reason, { isGivenBack }));
+  };
+  const timer = setTimeout(end, milliseconds);
+  return { signal: ending.signal, dismiss: () => clearTimeout(timer) };
+}
+
+/** The room for a job that begins now, as the server is asked for one. */
+function roomFor(seconds: number | undefined, share: Share | undefined) {
+  return {
+    ...(seconds !== undefined && { remaining_time: seconds }),
+    ...(share?.megabytes !== undefined && { memory: share.megabytes }),
+    ...(share && { cores: Math.max(1, share.cores.length) }),
+  };
+}
+
 /** @returns `undefined` when the pilot is to end instead */
-async function waitForJob(options: PilotOptions): Promise<{ job: PilotJob; recipient: Recipient } | undefined> {
-  const { server, node, policy, stopping } = options;
+async function waitForJob(
+  options: PilotOptions,
+  share: Share | undefined,
+): Promise<{ job: PilotJob; recipient: Recipient } | undefined> {
+  const { server, node, policy, stopping, allocation } = options;
   const giveUpAt = Date.now() + (policy.idleExitSeconds ?? Number.POSITIVE_INFINITY) * 1000;
   let unanswered = 0;
   for (let asked = 0; !stopping.aborted; asked++) {
+    const left = allocation && secondsLeft(allocation);
+    if (left === 0) {
+      options.say('the time of this node is nearly up: it takes no more jobs');
+      return undefined;
+    }
     let seconds = backoffSeconds(asked, MAX_IDLE_POLL_SECONDS);
     try {
       // A key pair for this one request: its private half is forgotten with the job.
@@ -119,6 +175,7 @@ async function waitForJob(options: PilotOptions): Promise<{ job: PilotJob; recip
         site_name: node.queue,
         node: node.name,
         n_jobs: 1,
+        ...roomFor(left, share),
         sealing_keys: recipient.offers.map((offer) => ({ ...offer })),
         ...((await node.siteKey?.isValid()) && { sealed: true }),
       });

@@ -9,6 +9,7 @@ import { chooseSecretsFolder } from '../payload/secrets-directory.ts';
 import { AttemptFailed, Misconfigured, PandaError } from '../protocol/errors.ts';
 import { KILL_POLL_SECONDS } from '../protocol/limits.ts';
 import { shownText } from '../protocol/text.ts';
+import { readAllocation } from './allocation.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
 import { closeInheritedDescriptors } from './inherited-descriptors.ts';
 import { chooseIsolation } from './isolation.ts';
@@ -74,6 +75,7 @@ async function run(options: RunOptions): Promise<void> {
     throw new Misconfigured('--site-key: jobs must be isolated on this node, and are not: install bubblewrap (bwrap)');
   }
   const stopping = stopOnSignals();
+  const allocation = await readAllocation({ ...options, environment: process.env });
   const connection = {
     url: options.server ?? serverAddress(process.env),
     vo: options.vo,
@@ -116,6 +118,7 @@ async function run(options: RunOptions): Promise<void> {
         },
         passOn: options.passEnv,
       },
+      allocation,
       stopping,
       say,
     });

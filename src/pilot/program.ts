@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { HEARTBEAT_SECONDS } from '../protocol/limits.ts';
 import { VERSION } from '../protocol/version.ts';
+import { readTime } from './allocation.ts';
 import { ISOLATION_MODES, type IsolationMode } from './isolation.ts';
 import type { IdentityOptions, SiteKeyOptions } from './site-commands.ts';
 
@@ -13,7 +14,10 @@ export interface RunOptions {
   server?: string;
   vo: string;
   jobs?: number;
-  slots: number;
+  slots: number | 'auto';
+  /** Milliseconds since 1970. */
+  until?: number;
+  minutes?: number;
   idleExit?: number;
   workdir: string;
   secretsDir?: string;
@@ -59,7 +63,13 @@ export function createPilotProgram(actions: PilotActions): Command {
     .option('--server <url>', 'the server (default: PANDA_URL_SSL or PANDA_URL, or the one on this machine)')
     .option('--vo <name>', 'the VO that the pilot works for', 'panda:pilot')
     .option('--jobs <n>', 'end after this many jobs (default: when told to)', wholeNumber)
-    .option('--slots <n>', 'jobs at the same time', wholeNumber, 1)
+    .option('--slots <n>', 'jobs at the same time, each with its share of cores and memory; auto: one a core', slots, 1)
+    .option(
+      '--until <time>',
+      'when its node is taken away: seconds since 1970, or 2026-03-01T12:00:00Z (default: as Slurm says)',
+      time,
+    )
+    .option('--minutes <n>', 'the same as minutes from now', wholeNumber)
     .option('--idle-exit <seconds>', 'end when there was no job for this long (default: wait)', wholeNumber)
     .addOption(workdir("where jobs' directories are made"))
     .addOption(secretsDirectory('where secrets of jobs that are not isolated are kept'))
@@ -150,6 +160,18 @@ function secretsDirectory(what: string): Option {
 
 function listOption(flags: string, what: string): Option {
   return new Option(flags, what).default([], 'none');
+}
+
+function slots(text: string): number | 'auto' {
+  return text === 'auto' ? text : wholeNumber(text);
+}
+
+function time(text: string): number {
+  try {
+    return readTime(text);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
 }
 
 function wholeNumber(text: string): number {

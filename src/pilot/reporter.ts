@@ -123,6 +123,7 @@ function endFields({ failure, finding, exitCode }: AttemptEnd): Partial<Argument
     job_status: 'failed',
     pilot_error_code: failure.pilotErrorCode,
     pilot_error_diag: failure.message,
+    ...(failure.isGivenBack && { given_back: true }),
     ...(exitCode === undefined
       ? {}
       : { trans_exit_code: exitCode, exe_error_code: exitCode, exe_error_diag: failure.message }),

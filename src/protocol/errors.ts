@@ -169,9 +169,12 @@ export class Refused extends PandaError {
 export class AttemptFailed extends PandaError {
   /** PanDA's number for it (`pilot/error-codes.ts`). */
   readonly pilotErrorCode: number;
+  /** The end of its node came upon it: the attempt need not count. */
+  readonly isGivenBack: boolean;
 
-  constructor(pilotErrorCode: number, diagnosis: string) {
+  constructor(pilotErrorCode: number, diagnosis: string, { isGivenBack = false } = {}) {
     super('ERR_ATTEMPT_FAILED', diagnosis);
     this.pilotErrorCode = pilotErrorCode;
+    this.isGivenBack = isGivenBack;
   }
 }

@@ -125,6 +125,18 @@ export const DATABASE_IDLE_TRANSACTION_SECONDS = 60;
 export const RESERVE_BYTES = 32 * 1024 * 1024;
 export const RESERVE_CHECK_SECONDS = 10;
 
+/**
+ * A pilot that knows the end of its node ends what runs so long before, or a tenth of its whole time; and it takes no job for less than
+ * the other.
+ */
+export const ALLOCATION_END_SECONDS = 120;
+export const LEAST_ALLOCATION_SECONDS = 10;
+/** A job that had this part of all the time of a node, and did not end, is not given back: another such node would not do. */
+export const WHOLE_ALLOCATION_PART = 0.9;
+
+/** Node's timers hold 31 bits. */
+export const MAX_TIMER_MILLISECONDS = 2 ** 31 - 1;
+
 /** The time between two reports of a running job. */
 export const HEARTBEAT_SECONDS = 30;
 

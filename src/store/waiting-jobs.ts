@@ -10,10 +10,24 @@ export interface Wanted {
   anyQueue: 0 | 1;
   /** Which needs of secrets its jobs may have. */
   secrets: SecretNeeds;
+  /** {@link ANY_ROOM} when left out. */
+  room?: Room | undefined;
 }
+
+const MOST = 2 ** 31 - 1;
 
 /** None; secrets that the server can open; those that it cannot. The column `use_secrets` says which a job has. */
 export type SecretNeeds = readonly (0 | 1 | 2)[];
+
+/** The most that a job may have asked for; one that asked for nothing fits everywhere. */
+export interface Room {
+  seconds: number;
+  megabytes: number;
+  cores: number;
+}
+
+/** Of a pilot that says nothing: more than any job may ask for. */
+export const ANY_ROOM: Room = { seconds: MOST, megabytes: MOST, cores: MOST };
 
 /** A job that was just taken. */
 export interface TakenJob {
@@ -33,6 +47,8 @@ const ALL: SecretNeeds = [0, 1, 2];
 
 /** Jobs that another transaction is taking at this moment are passed over: so many are looked at besides. */
 const PASSED_OVER = 16;
+/** Of an owner's jobs, so many are looked at for one that fits: the time does not grow with how many wait. */
+const LOOKED_FOR_ROOM = 500;
 
 /**
  * The jobs for a pilot are those of its queue and those for any: each is a range of the index `jobs_waiting`. `state` is written out, not
@@ -110,17 +126,21 @@ type TakeArguments = {
   looked: number;
   now: number;
   skipLocked: true | undefined;
-};
+} & Room;
 
 function takeQuery(
   db: Database,
   arg: <K extends keyof TakeArguments>(name: K) => TakeArguments[K],
   secrets: SecretNeeds,
+  isLimited: boolean,
 ) {
-  const lists = listsFor({ queue: arg('queue'), anyQueue: arg('anyQueue') }, secrets).map(
-    (list) => sql`select id from (select id from jobs where ${list} and owner_id = ${arg('owner')}
-      order by queue, owner_id, use_secrets, id limit ${arg('looked')}) list`,
-  );
+  const lists = listsFor({ queue: arg('queue'), anyQueue: arg('anyQueue') }, secrets).map((list) => {
+    const some = sql`(select id, task_id from jobs where ${list} and owner_id = ${arg('owner')}
+      order by queue, owner_id, use_secrets, id limit ${arg('looked')}) list`;
+    return isLimited
+      ? sql`select list.id from ${some} join tasks on tasks.id = list.task_id where ${fits(arg)}`
+      : sql`select id from ${some}`;
+  });
   return sql<TakenJob>`
     with oldest as (
       select id from jobs where state = 'activated' and id in (${sql.join(lists, sql` union all `)})
@@ -130,9 +150,19 @@ function takeQuery(
     returning id, task_id, owner_id, serial, queue, attempt, use_secrets, max_attempts`.compile(db);
 }
 
-const takeBy = NEEDS.map((secrets) =>
-  prepared<TakeArguments, TakenJob>((db, arg) => ({ compile: () => takeQuery(db, arg, secrets) })),
-);
+/** What each job of a task asked for. */
+function fits(arg: <K extends keyof Room>(name: K) => number): RawBuilder<unknown> {
+  return sql`tasks.walltime_seconds <= ${arg('seconds')} and tasks.memory_mb <= ${arg('megabytes')}
+    and tasks.cores <= ${arg('cores')}`;
+}
+
+const [takeBy, takeFittingBy] = [false, true].map((isLimited) =>
+  NEEDS.map((secrets) =>
+    prepared<TakeArguments, TakenJob>((db, arg) => ({ compile: () => takeQuery(db, arg, secrets, isLimited) })),
+  ),
+) as [Take[], Take[]];
+
+type Take = (db: Database, values: TakeArguments) => Promise<TakenJob[]>;
 
 /**
  * Takes an owner's oldest waiting jobs for their next attempt. Of two pilots that ask at the same moment, each job goes to one:
@@ -141,12 +171,13 @@ const takeBy = NEEDS.map((secrets) =>
 export async function takeJobsOf(
   db: Database,
   owner: string,
-  { queue, anyQueue, secrets }: Wanted,
+  { queue, anyQueue, secrets, room = ANY_ROOM }: Wanted,
   { limit, now, skipLocked }: { limit: number; now: number; skipLocked: true | undefined },
 ): Promise<TakenJob[]> {
-  const looked = skipLocked ? limit + PASSED_OVER : limit;
-  const take = takeBy[secrets.length - 1] as (typeof takeBy)[0];
-  return take(db, { queue, anyQueue, owner, limit, looked, now, skipLocked });
+  const isLimited = room !== ANY_ROOM;
+  const looked = limit + (skipLocked ? PASSED_OVER : 0) + (isLimited ? LOOKED_FOR_ROOM : 0);
+  const take = (isLimited ? takeFittingBy : takeBy)[secrets.length - 1] as Take;
+  return take(db, { queue, anyQueue, owner, limit, looked, now, skipLocked, ...room });
 }
 
 /** As {@link takeJobsOf}, of one task. */
@@ -160,7 +191,7 @@ export const takeJobsOfTask = prepared<
     limit: number;
     now: number;
     skipLocked: true | undefined;
-  },
+  } & Room,
   TakenJob
 >((db, arg) => ({
   compile: () =>
@@ -169,6 +200,7 @@ export const takeJobsOfTask = prepared<
       select id from jobs where state = 'activated' and task_id = ${arg('taskId')}
         and (queue = ${arg('queue')} or (queue is null and ${arg('anyQueue')} = 1))
         and use_secrets <= ${arg('mostSecrets')}
+        and exists (select 1 from tasks where tasks.id = jobs.task_id and ${fits(arg)})
       order by id limit ${arg('limit')} ${arg('skipLocked') === undefined ? sql`` : sql`for update skip locked`})
     update jobs set state = 'sent', attempt = attempt + 1, modified_at = ${arg('now')}
     where id in (select id from oldest) and state = 'activated'

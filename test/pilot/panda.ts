@@ -46,6 +46,8 @@ export interface PandaServer {
   /** `kind/name` -> content. */
   uploads: Map<string, Buffer>;
   offers: SealingKey[][];
+  /** All of each request for a job. */
+  requests: Record<string, unknown>[];
   /** The number of times that the pilot asked about the jobs that it runs. */
   questions: number;
   /** Tells the pilot to kill whatever it runs. */
@@ -76,6 +78,7 @@ export async function startPanda(t: TestContext): Promise<PandaServer> {
     reports: [],
     uploads: new Map(),
     offers: [],
+    requests: [],
     questions: 0,
     killing: false,
     broken: false,
@@ -127,7 +130,9 @@ export async function startPanda(t: TestContext): Promise<PandaServer> {
     if (!sessions.prove(request, '')) return send(refused('whose session is that?'));
     switch (url.pathname) {
       case '/api/v1/pilot/acquire_jobs': {
-        const { sealing_keys: keys } = JSON.parse(body.toString());
+        const request = JSON.parse(body.toString());
+        const { sealing_keys: keys } = request;
+        panda.requests.push(request);
         panda.offers.push(keys);
         const job = waiting.shift();
         return send(

@@ -12,6 +12,7 @@ import { stubToken } from './stub-session.ts';
 
 /** A test's own choices, of any group. */
 type Wishes = Partial<PilotOptions['node'] & PilotOptions['policy']> &
+  Pick<PilotOptions, 'allocation'> &
   Partial<Pick<IsolationOptions, 'mode' | 'shared' | 'hidden'>>;
 
 export interface TestPilot {
@@ -50,7 +51,7 @@ export async function pilotFor(t: TestContext): Promise<TestPilot> {
     secretsFolder,
     said,
     stopping,
-    run({ mode = 'off', shared = [], hidden = [], ...wishes } = {}) {
+    run({ mode = 'off', shared = [], hidden = [], allocation, ...wishes } = {}) {
       const environment = wishes.environment ?? { PATH: process.env['PATH'] };
       const say = (text: string) => said.push(text);
       const hides = [folder, secretsFolder, ...hidden];
@@ -78,6 +79,7 @@ export async function pilotFor(t: TestContext): Promise<TestPilot> {
             limits: {},
             ...wishes,
           },
+          ...(allocation && { allocation }),
           stopping: stopping.signal,
           say,
         }),

@@ -116,7 +116,7 @@ export const acquireJobs = call({
   parameters: Type.Object({
     site_name: Type.String({ description: 'the queue', examples: ['SITE_A'] }),
     timeout: Whole,
-    memory: Whole,
+    memory: whole('MB that a job has there: only jobs that asked for no more; 0 and less say nothing'),
     disk_space: Whole,
     prod_source_label: Text,
     node: text('the name of the machine, which owners see'),
@@ -132,7 +132,8 @@ export const acquireJobs = call({
     scheduler_id: Text,
     job_type: Text,
     via_topic: Flag,
-    remaining_time: Whole,
+    remaining_time: whole('seconds that a job has there: only jobs that may run no longer, or have no limit'),
+    cores: whole('extension: cores that a job has there: only jobs that asked for no more'),
     sealed: Type.Optional(
       Type.Boolean({
         description: 'extension: true of a pilot that has a key of its site, and may have jobs with grants',
@@ -184,6 +185,9 @@ export const updateJob = call({
     n_events: Whole,
     n_input_files: Whole,
     attempt_nr: whole('the attempt that is reported; required'),
+    given_back: flag(
+      'extension: with `failed`, of an attempt that the end of its node came upon: it does not count where the job may be tried again anyway, or did not run yet',
+    ),
     cpu_consumption_time: Whole,
     cpu_consumption_unit: Text,
     cpu_conversion_factor: Real,

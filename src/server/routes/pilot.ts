@@ -5,6 +5,7 @@ import { callerId } from '../../identity/caller.ts';
 import type { JobFiles } from '../../jobs/file-contents.ts';
 import type { Jobs } from '../../jobs/jobs.ts';
 import { toPilotJob } from '../../panda/pilot-job.ts';
+import type { Arguments } from '../../protocol/calls/call.ts';
 import * as calls from '../../protocol/calls/pilot.ts';
 import { refused, succeeded } from '../../protocol/envelope.ts';
 import { InvalidArgument } from '../../protocol/errors.ts';
@@ -37,6 +38,7 @@ export async function pilotRoutes(
         taskId: args.task_id ?? undefined,
         offer: keys && { keys, proven: caller.proven === true },
         sealed: args.sealed === true,
+        room: roomOf(args),
       },
     );
     if ('none' in answer) return refused(answer.none);
@@ -49,6 +51,7 @@ export async function pilotRoutes(
       attempt: given(args.attempt_nr, 'attempt_nr'),
       state: given(args.job_status, 'job_status'),
       node: args.node ?? undefined,
+      givenBack: args.given_back === true,
       exitCode: args.trans_exit_code ?? undefined,
       errorCode: args.pilot_error_code || args.exe_error_code || undefined,
       diagnosis: args.pilot_error_diag || args.exe_error_diag || undefined,
@@ -97,6 +100,13 @@ export async function pilotRoutes(
 function given<T>(value: T | null | undefined, name: string): T {
   if (value === null || value === undefined) throw new InvalidArgument(`missing a required argument: '${name}'`);
   return value;
+}
+
+/** What a pilot has left; 0 and less say nothing, as PanDA's pilots mean it. */
+function roomOf(args: Arguments<typeof calls.acquireJobs>) {
+  const told = { seconds: args.remaining_time, megabytes: args.memory, cores: args.cores };
+  const room = Object.entries(told).filter(([, most]) => most !== undefined && most !== null && most > 0);
+  return room.length === 0 ? undefined : Object.fromEntries(room);
 }
 
 /**
