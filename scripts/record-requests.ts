@@ -50,7 +50,9 @@ function headersOf(rawHeaders: readonly string[]): Record<string, string> {
 function withoutToken(header: string): string {
   const claims = /^Bearer [^.]+\.([^.]+)\./.exec(header)?.[1];
   if (claims === undefined) return header;
-  return Buffer.from(claims, 'base64url').includes('"pilot:') ? 'Bearer PILOT_TOKEN' : 'Bearer USER_TOKEN';
+  const subject = Buffer.from(claims, 'base64url').toString();
+  if (subject.includes('"launcher:')) return 'Bearer LAUNCHER_TOKEN';
+  return subject.includes('"pilot:') ? 'Bearer PILOT_TOKEN' : 'Bearer USER_TOKEN';
 }
 
 function bodyOf(body: Buffer): Pick<Exchange, 'body' | 'base64' | 'gzip'> {

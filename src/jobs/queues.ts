@@ -1,11 +1,11 @@
 import { type AuditActor, appendAudit, SYSTEM } from '../audit/audit.ts';
 import { AlreadyExists, Conflict, InvalidArgument, NotFound } from '../protocol/errors.ts';
 import { CLOCK_TOLERANCE_SECONDS, MAX_COUNTED_JOBS } from '../protocol/limits.ts';
-import type { QueueState } from '../protocol/states.ts';
+import type { JobState, QueueState } from '../protocol/states.ts';
 import { checkQueueName } from '../protocol/trusted-queues.ts';
 import { deleteUnusedJoinTokensOf } from '../store/join-tokens.ts';
 import { endPilotsOf } from '../store/pilots.ts';
-import { countRunning } from '../store/queue-load.ts';
+import { countHeldByKind, countRunning } from '../store/queue-load.ts';
 import {
   countOpenTasks,
   deleteQueue,
@@ -18,7 +18,7 @@ import {
 } from '../store/queues.ts';
 import { readSiteRecord, writeSiteRecord } from '../store/site-records.ts';
 import type { Database, Store } from '../store/store.ts';
-import { countWaiting, countWaitingByNeeds, type WaitingNeeds } from '../store/waiting-jobs.ts';
+import { countWaiting, countWaitingBy, type WaitingJobs } from '../store/waiting-jobs.ts';
 import { tellOwners } from './queue-notices.ts';
 
 /** A place that pilots take jobs from: PanDA's computing site. */
@@ -182,10 +182,44 @@ export async function queueLoad(store: Store, { name, state }: Queue): Promise<{
   return { waiting, running };
 }
 
+const NEEDS = ['cores', 'memory_mb', 'walltime_seconds'] as const;
+
 /** The needs of the jobs that {@link queueLoad} counts as waiting, the most frequent first. */
-export async function waitingNeeds(store: Store, { name, state }: Queue): Promise<WaitingNeeds[]> {
+export function waitingNeeds(store: Store, queue: Queue): Promise<WaitingJobs<(typeof NEEDS)[number]>[]> {
+  return waitingBy(store, queue, NEEDS);
+}
+
+/** Jobs of one kind that wait for pilots of a queue, or that these have. */
+export interface ActiveJobs {
+  /** `activated`, or a state of {@link HELD_JOB_STATES}. */
+  state: JobState;
+  cores: number;
+  /** PanDA's `prodSourceLabel`. */
+  label: string;
+  jobs: number;
+}
+
+/** All that {@link queueLoad} counts, by state and kind. What has ended is not looked at. */
+export async function activeJobs(store: Store, queue: Queue): Promise<ActiveJobs[]> {
+  const [waiting, held] = await Promise.all([
+    waitingBy(store, queue, ['cores', 'source_label']),
+    countHeldByKind(store.db, queue.name),
+  ]);
+  return [...waiting.map((row) => ({ ...row, state: 'activated' })), ...held].map((row) => ({
+    state: row.state as JobState,
+    cores: row.cores,
+    label: row.source_label,
+    jobs: row.jobs,
+  }));
+}
+
+async function waitingBy<C extends Parameters<typeof countWaitingBy>[1][number]>(
+  store: Store,
+  { name, state }: Queue,
+  columns: readonly C[],
+): Promise<WaitingJobs<C>[]> {
   if (state === 'paused') return [];
-  return countWaitingByNeeds(store.db, { queue: name, anyQueue: takesOfAny(state) }, MAX_COUNTED_JOBS);
+  return countWaitingBy(store.db, columns, { queue: name, anyQueue: takesOfAny(state) }, MAX_COUNTED_JOBS);
 }
 
 /** 1 when pilots of a queue in this state also get jobs that name no queue. Those would never end while it drains. */

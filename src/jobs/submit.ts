@@ -73,6 +73,7 @@ export async function submitTask(
       cores: template.coreCount,
       memory_mb: template.memory,
       walltime_seconds: template.maxWalltimeSeconds,
+      source_label: template.prodSourceLabel,
       max_attempts: maxAttempts,
       diagnosis: '',
       created_at: now,

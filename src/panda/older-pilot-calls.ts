@@ -139,11 +139,3 @@ function required<T>(value: T | undefined, name: string): T {
   if (value === undefined) throw new InvalidArgument(`missing a required argument: '${name}'`);
   return value;
 }
-
-/**
- * PanDA's kinds of jobs by their needs, as `getResourceTypes` lists them. Queues of this system have no limits on memory.
- */
-export const RESOURCE_TYPES = [
-  { resource_name: 'SCORE', mincore: 1, maxcore: 1, minrampercore: null, maxrampercore: null },
-  { resource_name: 'MCORE', mincore: 2, maxcore: null, minrampercore: null, maxrampercore: null },
-];

@@ -157,6 +157,11 @@ export const MAX_LAUNCHER_TOKENS = 3000;
 export const LAUNCHER_TOKENS_SECONDS = 300;
 export const MAX_LAUNCHER_QUEUES = 100;
 export const MAX_BATCH_ID_CHARS = 128;
+/** The time that the workers count which a Harvester said it has; Harvesters that may share one token; numbers, and workers, in one report. */
+export const WORKER_STATISTICS_SECONDS = 4 * 3600;
+export const MAX_HARVESTERS = 20;
+export const MAX_WORKER_COUNTS = 1000;
+export const MAX_REPORTED_WORKERS = 1000;
 /**
  * The longest life of a pilot's session, and the longest time that it may be silent: longer than a pilot keeps results that the server does
  * not take (`RESULT_RETRY_SECONDS`).
@@ -173,8 +178,8 @@ export const MAX_REMEMBERED_PILOTS = 10_000;
 export const MAX_PILOTS_SHOWN = 1000;
 /** Waiting jobs of a queue are counted so far: a launcher needs no more. */
 export const MAX_COUNTED_JOBS = 10_000;
-/** Kinds of needs (cores, memory, time) that the waiting jobs of a queue are told by: the most frequent ones. */
-export const MAX_NEEDS_SHOWN = 100;
+/** Kinds of jobs (by cores, memory, time) by which those that wait for a queue are told: the most frequent ones. */
+export const MAX_KINDS_SHOWN = 100;
 /** Longest reason for the end of an attempt, in characters, that is kept. */
 export const MAX_DIAGNOSIS_CHARS = 1000;
 /** Longest name of a person or a machine, in characters, that is kept and shown. */

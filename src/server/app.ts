@@ -24,6 +24,7 @@ import { cacheRoutes } from './routes/cache.ts';
 import { credsRoutes, type SecretRooms } from './routes/creds.ts';
 import { documentRoutes } from './routes/documents.ts';
 import { fileServerRoutes } from './routes/file-server.ts';
+import { type HarvestingBy, harvesterRoutes } from './routes/harvester.ts';
 import { jobRoutes } from './routes/job.ts';
 import { jobLogRoutes, pilotJobLogRoutes } from './routes/job-log.ts';
 import { type LaunchingBy, launcherRoutes } from './routes/launcher.ts';
@@ -49,6 +50,7 @@ export interface Rooms extends Identity {
   activePilots: TaskRooms['activePilots'];
   administrationBy: AdministrationBy;
   launchingBy: LaunchingBy;
+  harvestingBy: HarvestingBy;
   /** True when a token was found good before, and has not ended. */
   isKnownToken(token: string): boolean;
   /** Without it nobody logs in here: tokens come from elsewhere. */
@@ -138,6 +140,7 @@ export async function createServer(
   await app.register(async (launchers) => {
     requireCaller(launchers, rooms, 'launcher');
     launcherRoutes(launchers, rooms.launchingBy);
+    harvesterRoutes(launchers, rooms.harvestingBy);
   });
   await app.register(async (callers) => {
     requireCaller(callers, rooms, 'any');

@@ -25,6 +25,7 @@ import { openLiveLogs } from '../store/live-logs.ts';
 import type { Store } from '../store/store.ts';
 import { createVault } from '../vault/vault.ts';
 import { type AdministrationParts, createAdministration } from './administration.ts';
+import { createHarvesting } from './harvesting.ts';
 import { housekeepingTasks, startHousekeeping } from './housekeeping.ts';
 import { type Installation, openInstallation } from './installation.ts';
 import { noteAddress } from './last-address.ts';
@@ -103,6 +104,7 @@ export async function startService(
         pilots,
         administrationBy: (operator) => createAdministration(administration, `operator:${callerId(operator)}`),
         launchingBy: (launcher) => createLaunching({ store, rootKeys, jobs, clock }, launcher),
+        harvestingBy: (launcher) => createHarvesting({ store, jobs, clock }, launcher),
         owners: createOwners({ store, clock }),
         vault,
         jobs,

@@ -52,4 +52,5 @@ export async function listLaunchers(db: Database): Promise<LauncherRow[]> {
 
 export async function deleteLauncher(db: Database, id: string): Promise<void> {
   await db.deleteFrom('launchers').where('id', '=', id).execute();
+  await db.deleteFrom('worker_statistics').where('launcher_id', '=', id).execute();
 }

@@ -1,4 +1,4 @@
-import { type Kysely, sql } from 'kysely';
+import { type Kysely, sql, type Updateable } from 'kysely';
 import type { Migration, MigrationProvider } from 'kysely/migration';
 import { FIRST_TASK_ID } from '../protocol/limits.ts';
 import type { Schema } from './schema.ts';
@@ -36,6 +36,7 @@ export function migrationProvider(types: ColumnTypes): MigrationProvider {
         '0013-sealed-secrets': statements(sealedSecrets(types)),
         '0014-secret-expiry': statements(secretExpiry(types)),
         '0015-launchers': { up: (db) => launchers(db, types) },
+        '0016-worker-statistics': { up: (db) => workerStatistics(db, types) },
       };
     },
   };
@@ -464,13 +465,33 @@ async function launchers(db: Kysely<unknown>, { bytes, int }: ColumnTypes): Prom
     `alter table tasks add column memory_mb ${int} not null default 0`,
     `alter table tasks add column walltime_seconds ${int} not null default 0`,
   ]).up(db);
-  await noteNeeds(db as Kysely<Schema>);
+  await changeTasks(db as Kysely<Schema>, needsIn);
+}
+
+/** The workers that Harvester says it has; and the label of tasks, by which PanDA tells kinds of work apart. */
+async function workerStatistics(db: Kysely<unknown>, { int }: ColumnTypes): Promise<void> {
+  await statements([
+    `create table worker_statistics (
+      launcher_id text not null,
+      queue text not null,
+      harvester_id text not null,
+      statistics text not null,
+      reported_at ${int} not null,
+      primary key (queue, launcher_id, harvester_id))`,
+    "alter table tasks add column source_label text not null default 'user'",
+  ]).up(db);
+  await changeTasks(db as Kysely<Schema>, ({ prodSourceLabel }) =>
+    typeof prodSourceLabel === 'string' && prodSourceLabel !== 'user' ? { source_label: prodSourceLabel } : undefined,
+  );
 }
 
 const TEMPLATES_AT_ONCE = 100;
 
-/** Writes a task's needs into its row. Earlier releases had them in the parameters alone. */
-async function noteNeeds(db: Kysely<Schema>): Promise<void> {
+/** Writes into each task's row what follows from its parameters; nothing where it is undefined. */
+async function changeTasks(
+  db: Kysely<Schema>,
+  changeOf: (template: Record<string, unknown>) => Updateable<Schema['tasks']> | undefined,
+): Promise<void> {
   for (let last = 0; ; ) {
     const tasks = await db
       .selectFrom('tasks')
@@ -481,16 +502,15 @@ async function noteNeeds(db: Kysely<Schema>): Promise<void> {
       .execute();
     for (const { id, parameters } of tasks) {
       last = id;
-      const needs = needsIn(parameters);
-      if (needs) await db.updateTable('tasks').set(needs).where('id', '=', id).execute();
+      const change = changeOf(readObject(parameters));
+      if (change) await db.updateTable('tasks').set(change).where('id', '=', id).execute();
     }
     if (tasks.length < TEMPLATES_AT_ONCE) return;
   }
 }
 
-/** Undefined where none were written, or the row is damaged: its jobs fail when a pilot gets them. */
-function needsIn(parameters: string) {
-  const template = readObject(parameters);
+/** A task's needs, which earlier releases had in its parameters alone. Undefined where none were written. */
+function needsIn(template: Record<string, unknown>) {
   const number = (name: string, least: number) =>
     Number.isSafeInteger(template[name]) ? Math.max(template[name] as number, least) : least;
   const needs = {
@@ -501,6 +521,7 @@ function needsIn(parameters: string) {
   return needs.cores > 1 || needs.memory_mb > 0 || needs.walltime_seconds > 0 ? needs : undefined;
 }
 
+/** Empty where the row is damaged: its jobs fail when a pilot gets them. */
 function readObject(json: string): Record<string, unknown> {
   try {
     return { ...JSON.parse(json) };

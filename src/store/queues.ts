@@ -31,6 +31,7 @@ export async function deleteQueue(db: Database, name: string): Promise<void> {
   await db.deleteFrom('queues').where('name', '=', name).execute();
   await db.deleteFrom('queue_turns').where('queue', '=', name).execute();
   await db.deleteFrom('site_records').where('queue', '=', name).execute();
+  await db.deleteFrom('worker_statistics').where('queue', '=', name).execute();
 }
 
 const findQueue = prepared<{ name: string }, QueueRow>((db, arg) =>

@@ -23,6 +23,7 @@ export interface Schema {
   join_tokens: JoinTokensTable;
   pilots: PilotsTable;
   launchers: LaunchersTable;
+  worker_statistics: WorkerStatisticsTable;
   pilot_proofs: PilotProofsTable;
   sandboxes: SandboxesTable;
   tasks: TasksTable;
@@ -296,6 +297,17 @@ interface PilotProofsTable {
   expires_at: number;
 }
 
+/** The workers of a queue that a launcher said it has, when it said so last. */
+interface WorkerStatisticsTable {
+  launcher_id: string;
+  queue: string;
+  /** The name that a Harvester gives itself. */
+  harvester_id: string;
+  /** JSON: kind of work, kind of resource, state, count. */
+  statistics: string;
+  reported_at: number;
+}
+
 interface SandboxesTable {
   /** The file name on the wire: `jobO.UUID.tar.gz` or `sources.UUID.tar.gz`. */
   name: string;
@@ -330,6 +342,8 @@ interface TasksTable {
   cores: Generated<number>;
   memory_mb: Generated<number>;
   walltime_seconds: Generated<number>;
+  /** PanDA's `prodSourceLabel`. */
+  source_label: Generated<string>;
   /** The name of the sandbox that its jobs start from, if any. */
   sandbox: Generated<string | null>;
   job_count: number;

@@ -1,6 +1,7 @@
-import { type RawBuilder, sql } from 'kysely';
-import { MAX_NEEDS_SHOWN } from '../protocol/limits.ts';
+import { type RawBuilder, type Selectable, sql } from 'kysely';
+import { MAX_KINDS_SHOWN } from '../protocol/limits.ts';
 import { prepared } from './prepared.ts';
+import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
 
 /** Which waiting jobs a pilot may have. */
@@ -234,29 +235,28 @@ export async function countWaiting(
   return rows[0]?.count ?? 0;
 }
 
-/** The needs of jobs that wait, each in the units of `JobTemplate`. */
-export interface WaitingNeeds {
-  cores: number;
-  memory_mb: number;
-  walltime_seconds: number;
-  jobs: number;
-}
+/** The needs of jobs that wait, each in the units of `JobTemplate`, and how many there are of each kind. */
+export type WaitingJobs<C extends TaskKind> = Pick<Selectable<Schema['tasks']>, C> & { jobs: number };
 
-/** The same jobs by their needs, the most frequent first: of the first `limit`, at most `MAX_NEEDS_SHOWN` kinds. */
-export async function countWaitingByNeeds(
+/** The columns of tasks by which jobs are told apart. */
+type TaskKind = 'cores' | 'memory_mb' | 'walltime_seconds' | 'source_label';
+
+/** Jobs that wait for a pilot of a queue, counted up to `limit`, by columns of their tasks: at most `MAX_KINDS_SHOWN` kinds, the most frequent first. */
+export async function countWaitingBy<C extends TaskKind>(
   db: Database,
+  columns: readonly C[],
   where: Pick<Wanted, 'queue' | 'anyQueue'>,
   limit: number,
-): Promise<WaitingNeeds[]> {
+): Promise<WaitingJobs<C>[]> {
   const lists = listsFor(where, ALL).map(
     (list) => sql`select task_id from (select task_id from jobs where ${list} limit ${limit}) list`,
   );
-  const { rows } = await sql<WaitingNeeds>`
-    select tasks.cores, tasks.memory_mb, tasks.walltime_seconds, sum(waiting.jobs) as jobs
+  const kind = sql.join(columns.map((column) => sql.ref(`tasks.${column}`)));
+  const { rows } = await sql<WaitingJobs<C>>`
+    select ${kind}, sum(waiting.jobs) as jobs
     from (select task_id, count(*) as jobs
       from (select task_id from (${sql.join(lists, sql` union all `)}) every limit ${limit}) one group by task_id) waiting
     join tasks on tasks.id = waiting.task_id
-    group by tasks.cores, tasks.memory_mb, tasks.walltime_seconds
-    order by 4 desc, 1, 2, 3 limit ${MAX_NEEDS_SHOWN}`.execute(db);
+    group by ${kind} order by jobs desc, ${kind} limit ${MAX_KINDS_SHOWN}`.execute(db);
   return rows.map((row) => ({ ...row, jobs: Number(row.jobs) }));
 }

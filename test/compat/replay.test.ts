@@ -17,6 +17,7 @@ for (const file of readdirSync(SESSIONS).sort()) {
     const tokens: Record<string, string> = {
       USER_TOKEN: await server.userToken('alice'),
       PILOT_TOKEN: await server.pilotToken('LEG', { allowTlsSecrets: true }),
+      LAUNCHER_TOKEN: await server.launcherToken(['SLURM']),
     };
     const { host } = new URL(server.url);
     const session = JSON.parse(readFileSync(join(SESSIONS, file), 'utf8')) as Exchange[];

@@ -209,7 +209,24 @@ async function launch(connection: Connection, token: string): Promise<void> {
   const { data } = await launcher.post('launcher/create_join_token', batch);
   await launcher.post('launcher/withdraw_join_token', { queue: 'default', token_id: data.token_id });
   await launcher.post('launcher/report_end', { ...batch, reason: 'time limit reached' });
+  await harvest(launcher);
   launcher.close();
+}
+
+async function harvest(launcher: Transport): Promise<void> {
+  const harvester_id = 'harvester_slurm';
+  const statistics = JSON.stringify({ managed: { SCORE: { running: 1 } } });
+  await launcher.post('harvester/heartbeat', { harvester_id, data: {} });
+  await launcher.post('harvester/acquire_commands', { harvester_id, n_commands: 20 });
+  await launcher.post('harvester/acknowledge_commands', { command_ids: [1] });
+  await launcher.post('harvester/add_dialogs', { harvester_id, dialogs: [{ diagID: 1 }] });
+  await launcher.post('harvester/report_worker_statistics', { harvester_id, panda_queue: 'default', statistics });
+  assert.deepEqual(Object.keys((await launcher.get('harvester/get_worker_statistics', {})).data), ['default']);
+  const worker = { workerID: 1, batchID: '4711', computingSite: 'default', status: 'finished' };
+  await launcher.post('harvester/update_workers', { harvester_id, workers: [worker] });
+  await launcher.get('metaconfig/get_resource_types', {});
+  await launcher.get('statistics/active_job_stats_by_site', {});
+  await launcher.get('statistics/active_job_detailed_stats_by_site', {});
 }
 
 async function endOwnLogins(user: Transport): Promise<void> {

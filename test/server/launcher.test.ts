@@ -18,6 +18,14 @@ import { startServer, type TestServer } from './start.ts';
 
 const REASON = 'time limit reached';
 
+/** The calls of launchers: our own, and those of PanDA's Harvester. */
+const OWN = /^(launcher|harvester|metaconfig|statistics)\//;
+
+function exampleArguments({ parameters }: Call): Record<string, unknown> {
+  const schemas = Object.entries(parameters.properties as Record<string, Schema>);
+  return Object.fromEntries(schemas.map(([name, schema]) => [name, exampleOf(schema)]));
+}
+
 /** A server with two queues, an operator, a launcher of queue `A` and one of queue `B`. */
 async function setUp(t: TestContext, database: TestDatabase, clock = Date.now) {
   const settings = { data: database.folder, ...(database.url !== undefined && { database: database.url }) };
@@ -65,17 +73,11 @@ const jobsOf = async (user: Client, taskId: number) => user.getJobDescription(aw
 
 eachStore('a launcher is answered the calls of a launcher, and refused every other one', async (t, database) => {
   const { server, a } = await setUp(t, database);
-  const own: Call[] = Object.values(LAUNCHER_CALLS);
   const told = ['system/is_alive', 'system/get_attributes', 'system/get_user_attributes'];
-  const refused = (await allCalls()).filter(
-    ({ path }) => !own.some((one) => one.path === path) && !told.includes(path),
-  );
+  const refused = (await allCalls()).filter(({ path }) => !OWN.test(path) && !told.includes(path));
   assert.ok(refused.length > 40, `${refused.length} calls`);
   for (const call of refused.filter(({ path }) => path !== 'pilot/join')) {
-    const args = Object.fromEntries(
-      Object.entries(call.parameters.properties).map(([name, schema]) => [name, exampleOf(schema as Schema)]),
-    );
-    const { success, message, data } = await server.ask(a.token, call, args);
+    const { success, message, data } = await server.ask(a.token, call, exampleArguments(call));
     assert.deepEqual([success, data], [false, null], call.path);
     assert.match(
       message,
@@ -105,6 +107,12 @@ eachStore(
     });
     const { pilot } = await server.joinedPilot('B');
     const others = [await server.userToken('alice'), await server.operatorToken(), await server.pilotToken('B')];
+    for (const call of (await allCalls()).filter(({ path }) => OWN.test(path))) {
+      for (const token of others) {
+        const { message, data } = await server.ask(token, call, exampleArguments(call));
+        assert.deepEqual([data, /for launchers of pilots/.test(message)], [null, true], `${call.path}: ${message}`);
+      }
+    }
     for (const name of Object.keys(LAUNCHER_CALLS) as (keyof Launching)[]) {
       for (const token of others) {
         const answer = await server.ask(token, LAUNCHER_CALLS[name] as Call, args('B')[name]);

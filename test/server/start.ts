@@ -7,6 +7,7 @@ import { type Client, createClient } from '../../src/client/client.ts';
 import { type PilotSession, prepareJoin } from '../../src/client/pilot-session.ts';
 import { type AccountRole, addAccount, claimAccount, listAccounts } from '../../src/identity/accounts.ts';
 import { createJoinToken, type RefusedUse, refusedUses } from '../../src/identity/join-tokens.ts';
+import { addLauncher } from '../../src/identity/launchers.ts';
 import { addQueue, findQueue, setQueue } from '../../src/jobs/queues.ts';
 import type { Arguments, Call } from '../../src/protocol/calls/call.ts';
 import type { Envelope } from '../../src/protocol/envelope.ts';
@@ -33,6 +34,8 @@ export interface TestServer {
   operatorToken(name?: string): Promise<string>;
   /** A token for a pilot of a queue, which is made when it is not there; `default` is. */
   pilotToken(queue?: string, options?: { allowTlsSecrets?: boolean }): Promise<string>;
+  /** A token for a new launcher of queues, which are made when they are not there. */
+  launcherToken(queues: readonly string[]): Promise<string>;
   /** A one-time token for a pilot of a queue, which is made when it is not there. */
   joinToken(queue?: string, options?: { ttlSeconds?: number }): Promise<JoinToken>;
   /** A pilot that joined, and its client. */
@@ -74,6 +77,7 @@ export async function startServer(
   );
   const { store, issuer } = service.installation;
   const clients = new Set<Client>();
+  let launchers = 0;
   let stopping: Promise<void> | undefined;
   const stop = () => {
     stopping ??= service.close();
@@ -120,6 +124,12 @@ export async function startServer(
       if (!(await findQueue(store, queue))) await addQueue(store, clock, queue, options);
       else if (options) await setQueue(store, clock, queue, options);
       return issuer.mintPilotToken({ queue, ttlSeconds: HOUR_SECONDS, vo: DEFAULT_VO });
+    },
+    async launcherToken(queues) {
+      for (const queue of queues) if (!(await findQueue(store, queue))) await addQueue(store, clock, queue);
+      const name = `launcher-${++launchers}`;
+      const launcher = await addLauncher(store, clock, { name, queues, endsAt: clock() + HOUR_SECONDS * 1000 });
+      return issuer.mintLauncherToken(launcher, { ttlSeconds: HOUR_SECONDS, vo: DEFAULT_VO });
     },
     refusedUses: () => refusedUses(store),
     ask: (token, call, args) => ask(service.url, token, call, args),

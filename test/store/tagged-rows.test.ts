@@ -24,6 +24,7 @@ const NOT_COVERED: Record<TaggedTable, string[]> = {
     'memory_mb',
     'modified_at',
     'sandbox',
+    'source_label',
     'state',
     'unique_name',
     'walltime_seconds',

@@ -2,12 +2,15 @@ import type * as admin from './admin.ts';
 import type { Answer, Arguments, BYTES, Call } from './call.ts';
 import type * as creds from './creds.ts';
 import type * as fileServer from './file-server.ts';
+import type * as harvester from './harvester.ts';
 import type * as job from './job.ts';
 import type * as jobLog from './job-log.ts';
 import type * as launcher from './launcher.ts';
 import type * as login from './login.ts';
+import type * as metaconfig from './metaconfig.ts';
 import type * as pilot from './pilot.ts';
 import type * as pilotSession from './pilot-session.ts';
+import type * as statistics from './statistics.ts';
 import type * as system from './system.ts';
 import type * as task from './task.ts';
 
@@ -19,12 +22,15 @@ type AnyCall =
   | CallIn<typeof admin>
   | CallIn<typeof creds>
   | CallIn<typeof fileServer>
+  | CallIn<typeof harvester>
   | CallIn<typeof job>
   | CallIn<typeof jobLog>
   | CallIn<typeof launcher>
   | CallIn<typeof login>
+  | CallIn<typeof metaconfig>
   | CallIn<typeof pilot>
   | CallIn<typeof pilotSession>
+  | CallIn<typeof statistics>
   | CallIn<typeof system>
   | CallIn<typeof task>;
 

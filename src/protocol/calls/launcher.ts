@@ -4,8 +4,8 @@ import {
   MAX_BATCH_ID_CHARS,
   MAX_COUNTED_JOBS,
   MAX_DIAGNOSIS_CHARS,
+  MAX_KINDS_SHOWN,
   MAX_LAUNCHED_JOIN_TOKEN_SECONDS,
-  MAX_NEEDS_SHOWN,
 } from '../limits.ts';
 import { QUEUE_STATES } from '../states.ts';
 import { call } from './call.ts';
@@ -44,7 +44,7 @@ export const getLoad = call({
         }),
         jobs: Type.Integer({ description: 'how many of those that wait' }),
       }),
-      { description: `the needs of those, the most frequent first, at most ${MAX_NEEDS_SHOWN} kinds` },
+      { description: `the needs of those, the most frequent first, at most ${MAX_KINDS_SHOWN} kinds` },
     ),
     running: Type.Integer({ description: 'attempts that pilots of the queue have now' }),
     pilots: Type.Integer({ description: 'pilots that joined the queue and are active' }),

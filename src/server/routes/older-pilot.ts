@@ -3,13 +3,13 @@ import type { Logger } from 'pino';
 import { callerId } from '../../identity/caller.ts';
 import {
   type OlderArguments,
-  RESOURCE_TYPES,
   readJobIds,
   readJobReport,
   readJobRequest,
   STATUS,
 } from '../../panda/older-pilot-calls.ts';
 import { toPilotJob } from '../../panda/pilot-job.ts';
+import { RESOURCE_TYPES } from '../../panda/resource-types.ts';
 import { PandaError } from '../../protocol/errors.ts';
 import { callerOf } from '../plugins/authentication.ts';
 import { dropBody, readOlderBodies } from '../plugins/body.ts';
