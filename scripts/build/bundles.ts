@@ -35,6 +35,22 @@ export async function bundle(root: string, lib?: string): Promise<ReadonlySet<st
   return inputs;
 }
 
+/**
+ * Bundles one program into one file, which loads nothing but Node's own modules.
+ *
+ * @returns the files that it is made of
+ */
+export async function bundleInOneFile(name: Program, root: string, outfile: string): Promise<string[]> {
+  const { metafile } = await build({
+    ...COMMON,
+    absWorkingDir: root,
+    entryPoints: [join(root, PROGRAMS[name])],
+    outfile,
+    banner: { js: REQUIRE },
+  });
+  return Object.keys(metafile.inputs);
+}
+
 /** The beginning of `pbook` without a command, in one file: each further one would cost the prompt a millisecond. */
 async function bundlePrompt(root: string, lib?: string): Promise<string[]> {
   const { metafile } = await build({

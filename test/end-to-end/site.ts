@@ -41,6 +41,8 @@ interface PilotRun {
   idleExit?: number;
   /** Further arguments. */
   args?: readonly string[];
+  /** In place of the program of the tests. */
+  executable?: string;
   /** Variables that it has besides. */
   env?: Record<string, string>;
 }
@@ -124,7 +126,7 @@ export async function startSite(
       await printed('queue', 'add', name);
     },
 
-    async pilot({ queue = 'default', jobs = 1, idleExit, args: given = [], env: more = {} } = {}) {
+    async pilot({ queue = 'default', jobs = 1, idleExit, args: given = [], executable, env: more = {} } = {}) {
       const folder = join(root, `node${nodes++}`);
       mkdirSync(folder, { mode: 0o700 });
       const token = join(root, `pilot${nodes}.token`);
@@ -133,7 +135,8 @@ export async function startSite(
       args.push('--allow-root'); // Where jobs cannot be isolated, the tests' own may be root as well.
       if (idleExit !== undefined) args.push('--idle-exit', String(idleExit));
       const env = { PATH: process.env['PATH'], HOME: folder, PANDA_URL: url, PANDA_URL_SSL: url, ...more };
-      return { ...(await run('panda-pilot', args, { cwd: folder, env })), folder };
+      const words = executable ? [executable] : programWords('panda-pilot');
+      return { ...(await runWords([...words, ...args], { cwd: folder, env })), folder };
     },
   };
 }
@@ -183,14 +186,19 @@ async function serve(
   return { server, url, output: () => output };
 }
 
-function run(
-  program: Program,
-  args: string[],
-  { cwd, env, input = '' }: { cwd: string; env: NodeJS.ProcessEnv; input?: string },
-): Promise<Ran> {
+interface RunOptions {
+  cwd: string;
+  env: NodeJS.ProcessEnv;
+  input?: string;
+}
+
+function run(program: Program, args: string[], options: RunOptions): Promise<Ran> {
+  return runWords([...programWords(program), ...args], options);
+}
+
+function runWords([file = '', ...words]: string[], { cwd, env, input = '' }: RunOptions): Promise<Ran> {
   return new Promise((resolve, reject) => {
-    const [node, ...words] = programWords(program);
-    const child = spawn(node, [...words, ...args], { cwd, env });
+    const child = spawn(file, words, { cwd, env });
     const ran: Ran = { status: null, stdout: '', stderr: '' };
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       ran.stdout += text;

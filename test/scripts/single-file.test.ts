@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { chmodSync, lstatSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { buildSingleFile, machineOf, whyNoSingleFile } from '../../scripts/build/single-file.ts';
+import { filesBelow, startSite, tracesOf } from '../end-to-end/site.ts';
+import { until } from '../pilot/folders.ts';
+import { programWords } from '../programs.ts';
+
+const root = join(import.meta.dirname, '../..');
+/** Its bit in a mask of signals: it opens Node's debugger. */
+const SIGUSR1 = 1n << 9n;
+const VALUE = 'random-string-of-adoe';
+const skip = whyNoSingleFile() ?? false;
+
+let folder = '';
+let pilot = '';
+
+before(async () => {
+  if (skip) return;
+  folder = await mkdtemp(join(tmpdir(), 'panda-single-'));
+  chmodSync(folder, 0o755);
+  pilot = join(folder, 'panda-pilot');
+  await buildSingleFile({ root, output: pilot });
+});
+after(() => rmSync(folder || '/nonexistent', { recursive: true, force: true }));
+
+test('one file runs a job with secrets on a node that has no Node, and protects its memory', { skip }, async (t) => {
+  const site = await startSite(t);
+  const user = await site.user('adoe');
+  assert.equal((await user.pbook('set_secret', 'TOKEN', VALUE)).status, 0);
+  writeFileSync(
+    join(user.directory, 'job.sh'),
+    'cat panda_secrets.json; echo "$TOKEN"; command -v node; echo done > out',
+  );
+  const submitted = await user.prun(
+    ...['--exec', 'sh job.sh', '--outDS', 'user.adoe.one', '--outputs', 'out', '--useSecrets', '--noBuild'],
+  );
+  assert.equal(submitted.status, 0, submitted.stderr);
+  // Nothing that the node's environment says changes the program.
+  const env = { PATH: '/usr/bin:/bin', NODE_OPTIONS: '--require /no/such/file' };
+  const ran = await site.pilot({ executable: pilot, env });
+  assert.equal(ran.status, 0, ran.stderr);
+  assert.match(ran.stderr, /ran 1 job\n$/);
+  assert.doesNotMatch(ran.stderr, /cannot keep its memory/);
+  const log = (await user.pbook('logs', '10000000')).stdout;
+  assert.match(log, /^\{"TOKEN": ?"\*\*\*"\}\*\*\*\n/m);
+  for (const { path, bytes } of [...filesBelow(ran.folder), { path: 'log', bytes: Buffer.from(log + ran.stderr) }]) {
+    for (const trace of tracesOf(VALUE)) assert.ok(!bytes.includes(trace), path);
+  }
+});
+
+test('its process starts once, with no debugger, no core file and a closed memory', { skip }, async (t) => {
+  const token = join(folder, 'token');
+  spawnSync('mkfifo', ['-m', '666', token]);
+  const args = ['--queue', 'q', '--token-file', token, '--workdir', join(folder, 'work'), '--allow-root'];
+  // Of root nobody can close a memory.
+  const user = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
+  // It waits there for the token, when it has closed its memory.
+  const child = spawn(pilot, args, { cwd: '/', ...user });
+  t.after(() => child.kill('SIGKILL'));
+  const proc = `/proc/${child.pid}`;
+  // The kernel gives what is closed to root.
+  await until(
+    () => [/^Max core file size\s+0\s+0/m.test(readFileSync(`${proc}/limits`, 'utf8')), lstatSync(`${proc}/mem`).uid],
+    ([noCore, owner]) => noCore === true && owner === 0,
+  );
+  assert.deepEqual(readFileSync(`${proc}/cmdline`, 'utf8').split('\0').slice(0, 3), [pilot, '--queue', 'q']);
+  const blocked = /^SigBlk:\s+(\w+)$/m.exec(readFileSync(`${proc}/status`, 'utf8'))?.[1] ?? '';
+  assert.equal(BigInt(`0x${blocked}`) & SIGUSR1, SIGUSR1);
+});
+
+test('it starts in less than one and a half times the time of the bundled program', { skip }, () => {
+  const bundled = [...programWords('panda-pilot'), '--version'];
+  const times = { one: [] as number[], bundled: [] as number[] };
+  for (let n = 0; n < 7; n++) {
+    times.bundled.push(took(bundled));
+    times.one.push(took([pilot, '--version']));
+  }
+  // The fastest of each: others use this machine as well.
+  const [one, usual] = [Math.min(...times.one), Math.min(...times.bundled)];
+  assert.ok(one < 1.5 * usual, `${one} ms, and ${usual} ms for the bundle`);
+});
+
+function took([file = '', ...args]: string[]): number {
+  const began = performance.now();
+  assert.equal(spawnSync(file, args).status, 0);
+  return performance.now() - began;
+}
+
+test('the machine of an executable is in its header, and what is none is refused', { skip }, () => {
+  assert.equal(machineOf(pilot), process.arch);
+  const text = join(folder, 'text');
+  writeFileSync(text, '#!/bin/sh\necho this is no executable\n');
+  assert.throws(() => machineOf(text), /no Node for Linux/);
+});
