@@ -29,7 +29,7 @@ export interface Automaton {
  * A state and its fallback are found when a text first leads to it. Takes 14 bytes for each byte of the patterns that texts lead to; a
  * beginning that several share counts once.
  */
-export function createAutomaton(patterns: ReadonlySet<Pattern>): Automaton {
+export function createAutomaton(patterns: readonly Pattern[]): Automaton {
   const { childOf, isWhole, patternOf, depths } = createTrie(patterns);
   const longestEnding = new Int32Array(depths.length);
   /** By state: one more than the number of the longest other beginning that it ends with; 0 while no step led to it. */

@@ -30,22 +30,21 @@ const MAX_HEAD_BYTES = 24;
 const MOST_LENGTHENED = 256;
 
 /** @param patterns each of at least `MIN_MASKED_CHARS` bytes, as every form of a maskable part has */
-export function createBlockFilter(patterns: Iterable<Pattern>): BlockFilter {
-  const all = [...patterns];
-  const headBytes = all.reduce((least, { length }) => Math.min(least, length), MAX_HEAD_BYTES);
-  const short = new Set(all.filter(({ length }) => length < headBytes + 2));
+export function createBlockFilter(patterns: readonly Pattern[]): BlockFilter {
+  const headBytes = patterns.reduce((least, { length }) => Math.min(least, length), MAX_HEAD_BYTES);
+  const short = new Set(patterns.filter(({ length }) => length < headBytes + 2));
   const isLengthened = short.size <= MOST_LENGTHENED;
   const stride = headBytes - BLOCK_BYTES + (isLengthened ? 3 : 1);
   const windowBytes = stride + BLOCK_BYTES - 1;
 
-  const windows = new Set(all.map((pattern) => pattern.slice(0, windowBytes)));
-  const blocks = createBits(windows.size * stride + (isLengthened ? 512 * short.size : 0));
-  const heads = createBits(windows.size);
+  const windows = windowsOf(patterns, windowBytes);
+  const blocks = createBits(windows.length * stride + (isLengthened ? 512 * short.size : 0));
+  const heads = createBits(windows.length);
   for (const window of windows) {
     let block = 0;
     let first = 0;
     for (let at = 0; at < window.length; at++) {
-      block = (block >>> 8) | (window.charCodeAt(at) << 24);
+      block = (block >>> 8) | ((window[at] as number) << 24);
       if (at >= BLOCK_BYTES - 1) addBit(blocks, hashOfBlock(block));
       if (at === BLOCK_BYTES - 1) first = block;
       if (at === headBytes - 1) addBit(heads, hashOfHead(first, block));
@@ -53,6 +52,28 @@ export function createBlockFilter(patterns: Iterable<Pattern>): BlockFilter {
     if (window.length < windowBytes) addNeighbours(blocks, window.length === headBytes ? first : undefined, block);
   }
   return { windowBytes, stride, blocks, heads, headBytes, sieve: createEscapeSieve(windows) };
+}
+
+/** The beginnings of patterns, without those that begin as the one before them: what was encoded is there with each of its ends. */
+function windowsOf(patterns: readonly Pattern[], windowBytes: number): Uint8Array[] {
+  const room = new Uint8Array(patterns.length * windowBytes);
+  const windows: Uint8Array[] = [];
+  let start = 0;
+  let before = 0;
+  for (const pattern of patterns) {
+    const length = Math.min(pattern.length, windowBytes);
+    let isNew = start - before !== length;
+    for (let at = 0; at < length; at++) {
+      const byte = pattern.charCodeAt(at);
+      isNew ||= room[before + at] !== byte;
+      room[start + at] = byte;
+    }
+    if (!isNew) continue;
+    windows.push(room.subarray(start, start + length));
+    before = start;
+    start += length;
+  }
+  return windows;
 }
 
 /** The blocks that end one byte behind the last block of a pattern and, for the shortest, those that begin a byte before the first. */

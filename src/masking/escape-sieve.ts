@@ -38,20 +38,20 @@ export interface EscapeSieve {
 }
 
 /** @param windows the beginnings of all patterns */
-export function createEscapeSieve(windows: ReadonlySet<string>): EscapeSieve {
+export function createEscapeSieve(windows: readonly Uint8Array[]): EscapeSieve {
   let bytes = 0;
   let hasBackslash = false;
   for (const window of windows) bytes += window.length - 3;
   const grams = createBits(bytes);
-  const heads = createBits(windows.size);
+  const heads = createBits(windows.length);
   const pairs = new Uint8Array(0x10000);
   const firsts = new Uint8Array(0x100);
   const neighbours = new Uint8Array(0x10000);
   for (const window of windows) {
-    hasBackslash ||= window.includes('\\');
+    hasBackslash ||= window.includes(BACKSLASH);
     let gram = 0;
     for (let at = 0; at < window.length; at++) {
-      gram = (gram << 8) | window.charCodeAt(at);
+      gram = (gram << 8) | (window[at] as number);
       if (at > 0) neighbours[gram & 0xffff] = 1;
       if (at >= 3) addBit(grams, hashOf(gram));
       if (at === 0) firsts[gram] = 1;

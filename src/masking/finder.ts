@@ -30,9 +30,9 @@ export interface FindStream {
 /** Looks for `secrets` with the eyes of the masker: the same parts in the same forms. */
 export function createFinder(secrets: Iterable<NamedSecret>): Finder {
   const all = [...secrets];
-  const { patterns } = collectPatterns(all);
-  const lined = linedValuesOf(patterns);
-  const searched = lined.seen.size === 0 ? patterns : new Set([...patterns, ...lined.seen]);
+  const found = collectPatterns(all);
+  const lined = linedValuesOf(found);
+  const searched = [...found.patterns, ...lined.seen];
   const automaton = createAutomaton(searched);
   const filter = createBlockFilter(searched);
   const namesOf = createOwners(all);
@@ -81,7 +81,10 @@ function createOwners(secrets: readonly NamedSecret[]): (pattern: Pattern | unde
     if (pattern === undefined) return [];
     let names = known.get(pattern);
     if (names === undefined) {
-      patternsOfEach ??= secrets.map((secret) => ({ name: secret.name, patterns: collectPatterns([secret]).patterns }));
+      patternsOfEach ??= secrets.map((secret) => ({
+        name: secret.name,
+        patterns: new Set(collectPatterns([secret]).patterns),
+      }));
       names = patternsOfEach.filter(({ patterns }) => patterns.has(pattern)).map(({ name }) => name);
       known.set(pattern, names);
     }

@@ -34,27 +34,41 @@ export function rewritten(part: Part): Pattern[] {
   if (typeof part !== 'string' || HAS_ONE_SPELLING.test(part)) return [];
   const bytes = pattern(part);
   const texts = [
-    part.normalize('NFC'),
-    part.normalize('NFD'),
     part.trim().replace(/[ \t\r\n]+/g, ' '),
-    part.replaceAll(' ', '+'),
     part.replace(/[\t\r\n]/g, ''),
     part.replace(/[\t\r\n]/g, '').replaceAll('\\', '/'),
+    part.replace(/[^ -~]/gu, (char) => `$'${char}'`),
+    part.replace(/[^ -~]+/gu, (chars) => `'$'${chars}''`),
+    part.replaceAll("'", `'\\''`).replace(/[^ -~]+/gu, (chars) => `'$'${chars}''`),
+    inMailHeader(bytes),
+  ];
+  return [...patternsOf(part, texts), ...rewrittenInLines(part)];
+}
+
+/** Those of {@link rewritten} in which the lines of a text stay lines. */
+export function rewrittenInLines(part: Part): Pattern[] {
+  if (typeof part !== 'string' || HAS_ONE_SPELLING.test(part)) return [];
+  const bytes = pattern(part);
+  const texts = [
+    part.normalize('NFC'),
+    part.normalize('NFD'),
+    part.replaceAll(' ', '+'),
     part.replaceAll("'", "''"),
     part.replaceAll('"', '""'),
     part.replace(/['"]/g, '$&$&'),
     part.replaceAll("'", `'\\''`),
     part.replaceAll("'", `'"'"'`),
-    part.replace(/[^ -~]/gu, (char) => `$'${char}'`),
-    part.replace(/[^ -~]+/gu, (chars) => `'$'${chars}''`),
-    part.replaceAll("'", `'\\''`).replace(/[^ -~]+/gu, (chars) => `'$'${chars}''`),
     asShownByCat(bytes, ''),
     asShownByCat(bytes, '\t'),
     quotedPrintable(bytes),
-    inMailHeader(bytes),
     ...withoutWhatTheLocaleLacks(part),
-  ].filter((text) => text !== part && text.length >= MIN_MASKED_CHARS);
-  return [...texts.map(pattern), ...inLatin1(part), ...readAsLatin1(part)];
+  ];
+  return [...patternsOf(part, texts), ...inLatin1(part), ...readAsLatin1(part)];
+}
+
+/** Of those that are written otherwise than `part`. */
+function patternsOf(part: string, texts: readonly string[]): Pattern[] {
+  return texts.filter((text) => text !== part && text.length >= MIN_MASKED_CHARS).map(pattern);
 }
 
 /** Nothing that any of these writes otherwise. */
@@ -154,11 +168,8 @@ export function base64Encoded(part: Part): Pattern[] {
 
 /** A text of base64, each beginning of which that ends as one may: with its padding, without, without the digit before it. */
 function endsOf({ text, core }: AlignedBase64): Pattern[] {
-  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
-  const ends = [text];
-  if (padding > 0) ends.push(text.slice(0, text.length - padding));
-  ends.push(text.slice(0, core));
-  return ends as Pattern[];
+  if (core === text.length) return [text as Pattern];
+  return [text, text.slice(0, core + 1), text.slice(0, core)] as Pattern[];
 }
 
 /** Base64 of a document of JSON, where JSON writes the text otherwise. */
@@ -216,5 +227,8 @@ function bytesOf(part: Part): Buffer {
 }
 
 function pattern(text: string): Pattern {
+  if (IS_ASCII.test(text)) return text as Pattern;
   return Buffer.from(text).toString('latin1') as Pattern;
 }
+
+const IS_ASCII = /^[\0-\x7f]*$/;

@@ -1,6 +1,7 @@
 import { MIN_MASKED_CHARS } from '../protocol/limits.ts';
 import type { Automaton } from './automaton.ts';
 import type { Pattern } from './forms.ts';
+import type { PatternSet } from './patterns.ts';
 import { LINE_FEED, NOWHERE, RETURN, SPACE, TAB } from './signs.ts';
 
 /**
@@ -25,12 +26,12 @@ interface LinedValue {
 const MOST_LINED_VALUES = 2000;
 const MOST_LINES = 20_000;
 
-export function linedValuesOf(patterns: ReadonlySet<Pattern>): LinedValues {
+export function linedValuesOf({ texts, overLines }: Pick<PatternSet, 'texts' | 'overLines'>): LinedValues {
   const values: LinedValue[] = [];
   const firsts = new Map<Pattern, number[]>();
   let count = 0;
-  for (const pattern of patterns) {
-    if (!/[\r\n]/.test(pattern) || NO_TEXT.test(pattern)) continue;
+  for (const pattern of new Set(overLines)) {
+    if (NO_TEXT.test(pattern)) continue;
     const lines = pattern.split(LINE_END).map((line) => line.trim());
     const from = lines.findIndex(({ length }) => length >= MIN_MASKED_CHARS);
     const to = lines.findLastIndex((line) => line !== '');
@@ -38,17 +39,17 @@ export function linedValuesOf(patterns: ReadonlySet<Pattern>): LinedValues {
     if (first === undefined || to <= from) continue;
     const own = lines.slice(from, to + 1);
     // Nothing would be added where each line is a secret by itself.
-    if (own.every((line) => line.length < MIN_MASKED_CHARS || patterns.has(line as Pattern))) continue;
+    if (own.every((line) => line.length < MIN_MASKED_CHARS || texts.has(line as Pattern))) continue;
     count += own.length;
     if (values.length === MOST_LINED_VALUES || count > MOST_LINES) break;
     firsts.set(first, [...(firsts.get(first) ?? []), values.length]);
     values.push({ pattern, lines: own.map((line) => Buffer.from(line, 'latin1')) });
   }
-  return { values, firsts, seen: new Set([...firsts.keys()].filter((first) => !patterns.has(first))) };
+  return { values, firsts, seen: new Set([...firsts.keys()].filter((first) => !texts.has(first))) };
 }
 
 const LINE_END = /\r\n|\r|\n/;
-/** Bytes of a key, or UTF-16. */
+/** Bytes of a key. */
 const NO_TEXT = /[^\t-\r -\xff]/;
 
 /** Finds values over lines, each of which must end as the value's does. */

@@ -27,9 +27,10 @@ export interface Masker {
  * content. Everything else passes byte for byte.
  */
 export function createMasker(secrets: Iterable<NamedSecret>): Masker {
-  const { patterns, unmaskable, partlyMasked } = collectPatterns(secrets);
-  const lined = linedValuesOf(patterns);
-  const searched = lined.seen.size === 0 ? patterns : new Set([...patterns, ...lined.seen]);
+  const found = collectPatterns(secrets);
+  const { unmaskable, partlyMasked } = found;
+  const lined = linedValuesOf(found);
+  const searched = [...found.patterns, ...lined.seen];
   const automaton = createAutomaton(searched);
   const filter = createBlockFilter(searched);
   return { stream: () => createMaskStream(automaton, filter, lined), unmaskable, partlyMasked };

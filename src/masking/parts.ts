@@ -2,8 +2,8 @@ import { MAX_PARTS_DEPTH, MAX_PARTS_OF_SECRET, MAX_READ_PARTS_CHARS, MIN_MASKED_
 import type { MaskChoice } from '../protocol/secret-attributes.ts';
 import { ADDRESS_READERS } from './parts/addresses.ts';
 import { readDocument, readSettingsFile } from './parts/documents.ts';
-import { decodedBytes, ENCODING_READERS, textOf } from './parts/encodings.ts';
-import type { Field, Reader } from './parts/field.ts';
+import { decodedOnce, ENCODING_READERS } from './parts/encodings.ts';
+import type { Decoded, Field, Reader } from './parts/field.ts';
 import { looksRandom } from './parts/randomness.ts';
 import { SETTING_READERS } from './parts/settings.ts';
 import { isAddress, isHarmlessShape, isNoValue } from './parts/shapes.ts';
@@ -44,6 +44,9 @@ const READERS_OF_TEXT: readonly Reader[] = [
   ...WORD_READERS,
 ];
 
+const IS_ONE_WORD = /^[A-Za-z0-9_+/-]+$/;
+const READERS_OF_WORD: readonly Reader[] = [...ENCODING_READERS, ...DOCUMENT_WORD_READERS];
+
 interface Piece extends Omit<Field, 'as'> {
   as: Field['as'] | 'whole';
   depth: number;
@@ -67,12 +70,13 @@ export function takeApart(value: string, choice: MaskChoice = 'parts'): Parts {
   for (const piece of waiting) {
     const { text, name, depth } = piece;
     const as = reasonToHide(piece);
+    const decoded = decodedOnce(text);
     if (as !== undefined) {
       for (const each of [text, text.trim()])
         if (isTelling(each) && !hidden.has(each)) hidden.set(each, { part: each, as, name });
-      const decoded = choice === 'parts' && piece.as !== 'word' ? decodedBytes(text) : undefined;
-      if (decoded && decoded.length >= MIN_MASKED_BYTES && looksRandom(text) && textOf(decoded) === undefined) {
-        bytes.set(Buffer.from(decoded).toString('latin1'), { part: decoded, as, name });
+      const { bytes: key } = decoded;
+      if (choice === 'parts' && piece.as !== 'word' && key && key.length >= MIN_MASKED_BYTES && looksRandom(text)) {
+        if (decoded.text === undefined) bytes.set(Buffer.from(key).toString('latin1'), { part: key, as, name });
       }
     } else if (piece.as === 'field') {
       visible.add(name === undefined || looksRandom(name) ? '' : name);
@@ -87,7 +91,7 @@ export function takeApart(value: string, choice: MaskChoice = 'parts'): Parts {
       isCut = true;
       continue;
     }
-    for (const field of read(piece, isSecret)) {
+    for (const field of read(piece, isSecret, decoded)) {
       if (field.text.length < MIN_MASKED_CHARS && field.as !== 'field') continue;
       if (waiting.length < MAX_PARTS_OF_SECRET) waiting.push(asPiece(field, as, piece));
       else isCut = true;
@@ -113,10 +117,12 @@ function asPiece(field: Field, parent: HiddenAs | undefined, { as, depth }: Piec
   };
 }
 
-function read({ text, name, tells, as }: Piece, isSecret: boolean): Field[] {
-  const from = { name, tells, isSecret };
+function read({ text, name, tells, as }: Piece, isSecret: boolean, decoded: Decoded): Field[] {
+  const from = { name, tells, isSecret, decoded };
   // The text round a word was read already.
-  if (as === 'word') return ENCODING_READERS.flatMap((reader) => reader(text, from));
+  if (as === 'word' || as === 'digits') return ENCODING_READERS.flatMap((reader) => reader(text, from));
+  // No format has names and values of these signs alone: most tokens are read in a fraction of the time.
+  if (IS_ONE_WORD.test(text)) return READERS_OF_WORD.flatMap((reader) => reader(text, from));
   const fields = readDocument(text, from);
   const readers = fields.length > 0 ? READERS_OF_DOCUMENT : READERS_OF_TEXT;
   return [...fields, ...readers.flatMap((reader) => reader(text, from))];

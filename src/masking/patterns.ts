@@ -21,8 +21,10 @@ import {
   type Part,
   type Pattern,
   rewritten,
+  rewrittenInLines,
 } from './forms.ts';
 import { hasLineEnd, takeApart as partsOf } from './parts.ts';
+import { LINE_FEED, RETURN } from './signs.ts';
 
 /** One secret as it is delivered; a file's value is the base64 of its bytes. */
 export interface NamedSecret {
@@ -34,7 +36,11 @@ export interface NamedSecret {
 
 /** The texts to look for in a log. */
 export interface PatternSet {
-  patterns: ReadonlySet<Pattern>;
+  patterns: readonly Pattern[];
+  /** Those of them that are texts, each once. */
+  texts: ReadonlySet<Pattern>;
+  /** Those of the texts that a program prints over several lines. */
+  overLines: readonly Pattern[];
   /** Secrets whose value a log may show as it is, because masking it would make the log unreadable. */
   unmaskable: WireName[];
   /** Secrets that are too large for every encoding, and every text inside, to be looked for: masked as they are. */
@@ -44,8 +50,8 @@ export interface PatternSet {
 /** A value and its lines, or the texts in it, come to twice its size. More is texts inside texts, as often as its owner likes. */
 const ASSURED_SHARE = 2;
 
-/** The last are given up first when the secrets are too large for all of them. */
-const ENCODINGS: Form[] = [rewritten, base64Encoded, hexEncoded];
+/** Beside {@link rewritten}. The last are given up first when the secrets are too large for all of them. */
+const ENCODINGS: Form[] = [base64Encoded, hexEncoded];
 /** Forms that take many times the size of a part and are rare: of parts of at most `MAX_RARE_FORM_BYTES`. */
 const RARE_ENCODINGS: Form[] = [inUtf16, listed, base64OfJson, base64Twice, base32Encoded];
 
@@ -55,46 +61,81 @@ const RARE_ENCODINGS: Form[] = [inUtf16, listed, base64OfJson, base64Twice, base
  */
 export function collectPatterns(secrets: Iterable<NamedSecret>, maxBytes = MAX_MASKED_FORMS_BYTES): PatternSet {
   const all = Array.from(secrets, takeApart);
-  const patterns = new Set<Pattern>();
+  const texts = new Set<Pattern>();
+  const encoded: Pattern[] = [];
   const partlyMasked = new Set<WireName>(all.filter(({ isCut }) => isCut).map(({ name }) => name));
   let bytes = 0;
 
   /** Adds all of them or, when they are too much, none. */
-  function add(found: Pattern[], limit: number): boolean {
+  function addTexts(found: readonly Pattern[], limit: number): boolean {
     const added: Pattern[] = [];
-    let addedBytes = 0;
-    for (const pattern of found) {
-      if (patterns.has(pattern)) continue;
-      patterns.add(pattern);
-      added.push(pattern);
-      addedBytes += pattern.length;
+    for (const text of found) {
+      const before = texts.size;
+      texts.add(text);
+      if (texts.size > before) added.push(text);
     }
-    const fits = bytes + addedBytes <= limit;
-    if (fits) bytes += addedBytes;
-    else for (const pattern of added) patterns.delete(pattern);
+    const fits = takeRoom(added, limit);
+    if (!fits) for (const text of added) texts.delete(text);
+    return fits;
+  }
+
+  /** The same of those that no other part has. */
+  function addEncoded(found: readonly Pattern[], limit: number): boolean {
+    const fits = takeRoom(found, limit);
+    if (fits) for (const each of found) encoded.push(each);
+    return fits;
+  }
+
+  function takeRoom(found: readonly Pattern[], limit: number): boolean {
+    let more = 0;
+    for (const { length } of found) more += length;
+    const fits = bytes + more <= limit;
+    if (fits) bytes += more;
     return fits;
   }
 
   for (const { name, parts, size } of all) {
     const assured = bytes + ASSURED_SHARE * size;
-    for (const part of parts) if (!add(asItIs(part), Math.max(assured, maxBytes))) partlyMasked.add(name);
+    for (const part of parts) if (!addTexts(asItIs(part), Math.max(assured, maxBytes))) partlyMasked.add(name);
   }
-  for (const encode of ENCODINGS) {
-    for (const { name, parts } of all) {
-      for (const part of parts) {
-        const fits = bytes + part.length <= maxBytes && add(encode(part), maxBytes);
-        if (!fits) partlyMasked.add(name);
-      }
+  const namesOf = ownersOf(all);
+  const addAll = (encode: Form, add: typeof addEncoded) => {
+    for (const [part, names] of namesOf) {
+      const fits = bytes + part.length <= maxBytes && add(encode(part), maxBytes);
+      if (!fits) for (const name of names) partlyMasked.add(name);
     }
-  }
+  };
+  addAll(rewritten, addTexts);
+  for (const encode of ENCODINGS) addAll(encode, addEncoded);
   const most = Math.min(maxBytes, bytes + MAX_RARE_FORMS_BYTES);
-  const small = all.flatMap(({ parts }) => parts).filter(({ length }) => length <= MAX_RARE_FORM_BYTES);
-  small.every((part) => RARE_ENCODINGS.every((encode) => add(encode(part), most)));
+  const small = [...namesOf.keys()].filter(({ length }) => length <= MAX_RARE_FORM_BYTES);
+  small.every((part) => RARE_ENCODINGS.every((encode) => addEncoded(encode(part), most)));
+  const inLines = [...namesOf.keys()].filter(spansLines);
+  const overLines = [...inLines.flatMap(asItIs), ...inLines.flatMap(rewrittenInLines)];
   return {
-    patterns,
+    patterns: [...texts, ...encoded],
+    texts,
+    overLines: overLines.filter((text) => hasLineEnd(text) && texts.has(text)),
     unmaskable: all.filter(({ maskable }) => !maskable).map(({ name }) => name),
     partlyMasked: [...partlyMasked],
   };
+}
+
+function spansLines(part: Part): boolean {
+  return typeof part === 'string' ? hasLineEnd(part) : part.includes(LINE_FEED) || part.includes(RETURN);
+}
+
+/** By part, each once: the secrets that have it. */
+function ownersOf(all: readonly TakenApart[]): Map<Part, WireName[]> {
+  const owners = new Map<Part, WireName[]>();
+  for (const { name, parts } of all) {
+    for (const part of parts) {
+      const names = owners.get(part);
+      if (names === undefined) owners.set(part, [name]);
+      else names.push(name);
+    }
+  }
+  return owners;
 }
 
 interface TakenApart {

@@ -21,14 +21,14 @@ const HAS_BRANCHES = 0x200;
 /** In `next`: the state is a whole pattern. */
 const IS_WHOLE = 0x400;
 
-export function createTrie(patterns: ReadonlySet<Pattern>): Trie {
+export function createTrie(patterns: readonly Pattern[]): Trie {
   let most = 1;
   for (const { length } of patterns) most += length;
   const depths = new Int32Array(most);
   const next = new Uint16Array(most);
   const wholes = new Map<number, Pattern>();
   const rootChildren = new Int32Array(256);
-  const branches = createBranches(patterns.size);
+  const branches = createBranches(patterns.length);
   /** By -1 - what stands for a child that has no number yet: the patterns that begin so. */
   const waiting: Pattern[][] = [];
   let newest = 0;
@@ -90,13 +90,17 @@ export function createTrie(patterns: ReadonlySet<Pattern>): Trie {
 }
 
 /** By their byte at `depth`; without those that end there. */
-function groupedAt(depth: number, patterns: Iterable<Pattern>): Map<number, Pattern[]> {
-  const groups = Map.groupBy(patterns, (pattern) => (depth < pattern.length ? pattern.charCodeAt(depth) : NO_BYTE));
-  groups.delete(NO_BYTE);
+function groupedAt(depth: number, patterns: readonly Pattern[]): Map<number, Pattern[]> {
+  const groups = new Map<number, Pattern[]>();
+  for (const pattern of patterns) {
+    if (depth >= pattern.length) continue;
+    const byte = pattern.charCodeAt(depth);
+    const group = groups.get(byte);
+    if (group === undefined) groups.set(byte, [pattern]);
+    else group.push(pattern);
+  }
   return groups;
 }
-
-const NO_BYTE = -1;
 
 /** The length that two patterns share, of which they share `from`, up to `most`. */
 function sharedLength(a: Pattern, b: Pattern, from: number, most: number): number {

@@ -1,6 +1,7 @@
 import { userInfo } from 'node:os';
 import { delimiter } from 'node:path';
 import { ADDRESS_READERS } from '../masking/parts/addresses.ts';
+import { decodedOnce } from '../masking/parts/encodings.ts';
 import { tellsOf } from '../masking/parts/names.ts';
 import { looksRandom } from '../masking/parts/randomness.ts';
 import type { JobSecret } from '../payload/job-secrets.ts';
@@ -65,7 +66,9 @@ export function payloadEnvironment(options: EnvironmentOptions): {
 export function passedSecrets(options: Pick<EnvironmentOptions, 'own' | 'passOn'>): JobSecret[] {
   const secrets: JobSecret[] = [];
   for (const [name, value] of Object.entries(passedOn(options))) {
-    const found = ADDRESS_READERS.flatMap((read) => read(value, { name, tells: 'nothing', isSecret: false }))
+    const found = ADDRESS_READERS.flatMap((read) =>
+      read(value, { name, tells: 'nothing', isSecret: false, decoded: decodedOnce(value) }),
+    )
       .filter(({ tells }) => tells === 'secret')
       .map(({ text }) => text);
     if (tellsOf(name) === 'secret' || (options.passOn.includes(name) && looksRandom(value))) found.push(value);

@@ -179,7 +179,7 @@ test('secrets too large for every encoding are masked as they are, and named', (
   const { patterns, partlyMasked } = collectPatterns([large, small], 3000);
   assert.deepEqual(partlyMasked, ['LARGE']);
   assert.deepEqual(
-    [large, small].map(({ value }) => patterns.has(value.reveal() as never)),
+    [large, small].map(({ value }) => patterns.includes(value.reveal() as never)),
     [true, true],
   );
 });
@@ -189,8 +189,8 @@ test('a value that holds itself over and over again takes no more memory than on
   for (let depth = 0; depth < 10; depth++) value = JSON.stringify([value]);
   const { patterns, partlyMasked } = collectPatterns([{ name: wireName('NESTED'), value: new Plaintext(value) }], 3000);
   assert.deepEqual(partlyMasked, ['NESTED']);
-  assert.ok(patterns.has(value as never));
-  assert.ok([...patterns].reduce((sum, { length }) => sum + length, 0) <= 2 * value.length);
+  assert.ok(patterns.includes(value as never));
+  assert.ok(patterns.reduce((sum, { length }) => sum + length, 0) <= 2 * value.length);
 });
 
 test('an empty value, and one that is in others, take nothing from them', () => {

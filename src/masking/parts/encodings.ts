@@ -1,10 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import { percentDecoded } from './addresses.ts';
-import type { Field, Reader } from './field.ts';
+import type { Decoded, Field, Reader } from './field.ts';
 
 /** Readers of text that is another text encoded. Bytes that are no text come from `decodedBytes`. */
 export const ENCODING_READERS: readonly Reader[] = [
-  (text, from) => sameAs(textOf(decodedBytes(text)), from),
+  (_text, from) => sameAs(from.decoded.text, from),
   (text, from) =>
     text.includes('%') && IN_PERCENT.test(text)
       ? [text, text.replaceAll('+', ' ')].flatMap((each) => sameAs(percentDecoded(each), from, text))
@@ -13,6 +13,22 @@ export const ENCODING_READERS: readonly Reader[] = [
     /^[^[{\r\n][^\r\n]*$/.test(text) && /\\[nrt"'\\/u0x]/.test(text) ? sameAs(unescaped(text), from, text) : [],
   (text, from) => sameAs(/^(["'`])([\s\S]+)\1$/.exec(text.trim())?.[2], from, text),
 ];
+
+/** Found out when it is asked for. */
+export function decodedOnce(text: string): Decoded {
+  let bytes: Uint8Array | undefined | null = null;
+  let inside: string | undefined | null = null;
+  return {
+    get bytes() {
+      if (bytes === null) bytes = decodedBytes(text);
+      return bytes;
+    },
+    get text() {
+      if (inside === null) inside = textOf(this.bytes);
+      return inside;
+    },
+  };
+}
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{2,}|[A-Za-z0-9_-]{2,})={0,2}$/;
 /** White space would have been encoded. */

@@ -11,9 +11,10 @@ export interface Field {
   /**
    * `field`: the format says that this is a value, so that it is hidden unless it is known to be harmless. `text`: what may be a value,
    * in a text that may be anything, and is hidden when its name or its looks tell. `word`: the same for a line or a word, which was
-   * read with the text around it. `same`: the piece that it was read from, decoded.
+   * read with the text around it. `digits`: of base64, hidden with what they decode to, and no text. `same`: the piece that it was read
+   * from, decoded.
    */
-  as: 'field' | 'text' | 'word' | 'same';
+  as: 'field' | 'text' | 'word' | 'digits' | 'same';
 }
 
 /** A reader takes `text` for its format and answers what lies in it; nothing when it is not of this format. */
@@ -25,6 +26,13 @@ export interface ReadFrom {
   tells: NameTells;
   /** The whole value, what it decodes to, or under a telling name: short notations of a login are taken for one. */
   isSecret: boolean;
+  decoded: Decoded;
+}
+
+/** What a text that is base64 or hex as a whole stands for: its bytes, and their text where they are one. */
+export interface Decoded {
+  readonly bytes: Uint8Array | undefined;
+  readonly text: string | undefined;
 }
 
 export function namedField(name: string, text: string, as: Field['as'] = 'field'): Field {

@@ -11,7 +11,8 @@ export const DOCUMENT_WORD_READERS: readonly Reader[] = [words];
 const PEM_MARK = /-----(BEGIN|END) ([A-Z0-9 ]+)(?=-----)/g;
 
 /** Each block goes to the next end of its name. Found in one pass: a value may be nothing but beginnings. */
-function pemBlocks(text: string): { name: string; body: string }[] {
+function pemBlocks(text: string): PemBlock[] {
+  if (!text.includes('-----BEGIN ')) return [];
   const marks = [...text.matchAll(PEM_MARK)];
   const ends = new Map<string, RegExpExecArray>();
   const endOf = new Map<RegExpExecArray, RegExpExecArray>();
@@ -21,15 +22,22 @@ function pemBlocks(text: string): { name: string; body: string }[] {
     if (kind === 'END') ends.set(name, mark);
     else if (end) endOf.set(mark, end);
   }
-  const blocks: { name: string; body: string }[] = [];
+  const blocks: PemBlock[] = [];
   let from = 0;
   for (const mark of marks) {
     const end = endOf.get(mark);
     if (!end || mark.index < from) continue;
-    blocks.push({ name: mark[2] ?? '', body: text.slice(mark.index + mark[0].length + 5, end.index) });
+    blocks.push({ name: mark[2] ?? '', start: mark.index + mark[0].length + 5, end: end.index });
     from = end.index + end[0].length;
   }
   return blocks;
+}
+
+interface PemBlock {
+  name: string;
+  /** Of its body, in the text. */
+  start: number;
+  end: number;
 }
 
 /**
@@ -57,13 +65,13 @@ function isHarmless(row: string): boolean {
 
 /** Each line of a body, and all of them together, which a program may print without their ends. */
 function pemBody(text: string): Field[] {
-  if (!text.includes('-----BEGIN ')) return [];
-  return pemBlocks(text).flatMap(({ name, body }) => {
-    const rows = body
+  return pemBlocks(text).flatMap(({ name, start, end }) => {
+    const rows = text
+      .slice(start, end)
       .split(LINE_END)
       .map((row) => row.trim())
       .filter((row) => row !== '' && !/[:\\]/.test(row));
-    const all: Field = { name, tells: 'secret', text: rows.join(''), as: 'field' };
+    const all: Field = { name, tells: 'secret', text: rows.join(''), as: 'digits' };
     // Its frame goes with a private key, and stays where any program may print it: round a certificate.
     const frame = name.endsWith('KEY') ? [`-----BEGIN ${name}-----`, `-----END ${name}-----`] : [];
     return [all, ...[...frame, ...rows].map((row): Field => ({ name, tells: 'secret', text: row, as: 'word' }))];
@@ -76,7 +84,7 @@ const WITHIN_WORDS = /[:/?&=@#.,%$!*\\]+/;
 
 function words(text: string): Field[] {
   const found = new Set<string>();
-  for (const word of text.split(BETWEEN_WORDS)) {
+  for (const word of withoutPemDigits(text).split(BETWEEN_WORDS)) {
     const bare = word.replace(/(?<![.:])[.:]+$/, '');
     if (bare.includes('://') || bare.includes('\\n')) continue;
     found.add(bare);
@@ -89,6 +97,19 @@ function words(text: string): Field[] {
     .filter((word) => !/^\d+$/.test(word) && looksRandom(word))
     .map((word) => ({ tells: 'nothing', text: word, as: 'word' }));
 }
+
+/** In digits of base64 a slash ends no word. */
+function withoutPemDigits(text: string): string {
+  let rest = '';
+  let from = 0;
+  for (const { start, end } of pemBlocks(text)) {
+    rest += text.slice(from, start) + text.slice(start, end).replace(PEM_DIGITS, '');
+    from = end;
+  }
+  return rest + text.slice(from);
+}
+
+const PEM_DIGITS = /^[ \t]*[A-Za-z0-9+/]{16,}={0,2}[ \t]*$/gm;
 
 /** Of a list under a telling name each item is hidden. */
 function listItems(text: string, { name, tells }: Pick<Field, 'name' | 'tells'>): Field[] {
