@@ -33,7 +33,7 @@ export function createFinder(secrets: Iterable<NamedSecret>): Finder {
   const found = collectPatterns(all);
   const lined = linedValuesOf(found);
   const searched = [...found.patterns, ...lined.seen];
-  const automaton = createAutomaton(searched);
+  const automaton = createAutomaton([...searched, ...found.inDumps]);
   const filter = createBlockFilter(searched);
   const namesOf = createOwners(all);
 

@@ -172,11 +172,32 @@ function endsOf({ text, core }: AlignedBase64): Pattern[] {
   return [text, text.slice(0, core + 1), text.slice(0, core)] as Pattern[];
 }
 
-/** Base64 of a document of JSON, where JSON writes the text otherwise. */
-export function base64OfJson(part: Part): Pattern[] {
-  const written = typeof part === 'string' ? JSON.stringify(part).slice(1, -1) : part;
-  return written === part ? [] : base64Encoded(written);
+/**
+ * The bytes of a text that a dump may show instead: a document of JSON has it so, with and without `\\u` for what is not ASCII, and `od -a`
+ * leaves out the highest bit. In a text that is no dump the search reads the escapes of JSON.
+ */
+export function dumped(part: Part): Pattern[] {
+  const texts = jsonTextsOf(part).map(pattern);
+  return [...texts, ...[asItIs(part)[0] as Pattern, ...texts].flatMap(inSevenBits)];
 }
+
+function inSevenBits(bytes: Pattern): Pattern[] {
+  return IS_ASCII.test(bytes) ? [] : [Buffer.from(bytes, 'latin1').toString('ascii') as Pattern];
+}
+
+/** Base64, hex and base32 of a text in a document of JSON, where that has it otherwise. */
+export function encodedJson(part: Part): Pattern[] {
+  return jsonTextsOf(part).flatMap((text) => [...base64Encoded(text), ...hexEncoded(text), ...base32Encoded(text)]);
+}
+
+function jsonTextsOf(part: Part): string[] {
+  if (typeof part !== 'string' || SAME_IN_JSON.test(part)) return [];
+  const text = JSON.stringify(part).slice(1, -1);
+  const ascii = text.replace(/[^\0-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return [...new Set([text, ascii])].filter((each) => each !== part);
+}
+
+const SAME_IN_JSON = /^[ !#-[\]-~]*$/;
 
 /** Base64 of base64, at the three alignments of both. */
 export function base64Twice(part: Part): Pattern[] {

@@ -31,7 +31,7 @@ export function createMasker(secrets: Iterable<NamedSecret>): Masker {
   const { unmaskable, partlyMasked } = found;
   const lined = linedValuesOf(found);
   const searched = [...found.patterns, ...lined.seen];
-  const automaton = createAutomaton(searched);
+  const automaton = createAutomaton([...searched, ...found.inDumps]);
   const filter = createBlockFilter(searched);
   return { stream: () => createMaskStream(automaton, filter, lined), unmaskable, partlyMasked };
 }

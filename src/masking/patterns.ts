@@ -12,8 +12,9 @@ import {
   asItIs,
   base32Encoded,
   base64Encoded,
-  base64OfJson,
   base64Twice,
+  dumped,
+  encodedJson,
   type Form,
   hexEncoded,
   inUtf16,
@@ -39,6 +40,8 @@ export interface PatternSet {
   patterns: readonly Pattern[];
   /** Those of them that are texts, each once. */
   texts: ReadonlySet<Pattern>;
+  /** Further texts, which are looked for in the bytes that dumps show, and nowhere else. */
+  inDumps: readonly Pattern[];
   /** Those of the texts that a program prints over several lines. */
   overLines: readonly Pattern[];
   /** Secrets whose value a log may show as it is, because masking it would make the log unreadable. */
@@ -53,7 +56,7 @@ const ASSURED_SHARE = 2;
 /** Beside {@link rewritten}. The last are given up first when the secrets are too large for all of them. */
 const ENCODINGS: Form[] = [base64Encoded, hexEncoded];
 /** Forms that take many times the size of a part and are rare: of parts of at most `MAX_RARE_FORM_BYTES`. */
-const RARE_ENCODINGS: Form[] = [inUtf16, listed, base64OfJson, base64Twice, base32Encoded];
+const RARE_ENCODINGS: Form[] = [inUtf16, listed, encodedJson, base64Twice, base32Encoded];
 
 /**
  * The patterns of all `secrets`. Values as they are always count; texts deep inside them and encodings are added, the likeliest
@@ -63,6 +66,7 @@ export function collectPatterns(secrets: Iterable<NamedSecret>, maxBytes = MAX_M
   const all = Array.from(secrets, takeApart);
   const texts = new Set<Pattern>();
   const encoded: Pattern[] = [];
+  const inDumps: Pattern[] = [];
   const partlyMasked = new Set<WireName>(all.filter(({ isCut }) => isCut).map(({ name }) => name));
   let bytes = 0;
 
@@ -80,9 +84,9 @@ export function collectPatterns(secrets: Iterable<NamedSecret>, maxBytes = MAX_M
   }
 
   /** The same of those that no other part has. */
-  function addEncoded(found: readonly Pattern[], limit: number): boolean {
+  function addTo(list: Pattern[], found: readonly Pattern[], limit: number): boolean {
     const fits = takeRoom(found, limit);
-    if (fits) for (const each of found) encoded.push(each);
+    if (fits) for (const each of found) list.push(each);
     return fits;
   }
 
@@ -99,22 +103,24 @@ export function collectPatterns(secrets: Iterable<NamedSecret>, maxBytes = MAX_M
     for (const part of parts) if (!addTexts(asItIs(part), Math.max(assured, maxBytes))) partlyMasked.add(name);
   }
   const namesOf = ownersOf(all);
-  const addAll = (encode: Form, add: typeof addEncoded) => {
+  const addAll = (encode: Form, add: typeof addTexts) => {
     for (const [part, names] of namesOf) {
       const fits = bytes + part.length <= maxBytes && add(encode(part), maxBytes);
       if (!fits) for (const name of names) partlyMasked.add(name);
     }
   };
   addAll(rewritten, addTexts);
-  for (const encode of ENCODINGS) addAll(encode, addEncoded);
+  for (const encode of ENCODINGS) addAll(encode, (found, limit) => addTo(encoded, found, limit));
+  addAll(dumped, (found, limit) => addTo(inDumps, found, limit));
   const most = Math.min(maxBytes, bytes + MAX_RARE_FORMS_BYTES);
   const small = [...namesOf.keys()].filter(({ length }) => length <= MAX_RARE_FORM_BYTES);
-  small.every((part) => RARE_ENCODINGS.every((encode) => addEncoded(encode(part), most)));
+  small.every((part) => RARE_ENCODINGS.every((encode) => addTo(encoded, encode(part), most)));
   const inLines = [...namesOf.keys()].filter(spansLines);
   const overLines = [...inLines.flatMap(asItIs), ...inLines.flatMap(rewrittenInLines)];
   return {
     patterns: [...texts, ...encoded],
     texts,
+    inDumps,
     overLines: overLines.filter((text) => hasLineEnd(text) && texts.has(text)),
     unmaskable: all.filter(({ maskable }) => !maskable).map(({ name }) => name),
     partlyMasked: [...partlyMasked],
