@@ -71,6 +71,11 @@ function of(group: string, version: string | undefined, rows: Shown[]): Producer
   }));
 }
 
+/** Those that JSON writes otherwise. */
+const IN_JSON: SecretName[] = ['signs', 'ampersand', 'umlauts', 'emoji', 'quotes', 'escapes', 'tab', 'words'];
+/** A file of secrets as JavaScript and Python write it, and Go. */
+const AS_JSON = `python3 -c 'import os,json; d={"a": "b", "k": os.environ["S"]}; j=json.dumps(d, ensure_ascii=False); print(j, json.dumps(d)); print(j.replace("&", "\\\\u0026").replace("<", "\\\\u003c").replace(">", "\\\\u003e"))'`;
+
 const python = (code: string) => `python3 -c 'import os,sys; s=os.environ["S"]; b=s.encode()\n${code}'`;
 const node = (code: string) => `node -e 'const s = process.env.S, b = Buffer.from(s);\n${code}'`;
 const perl = (code: string) => `perl -CS -MEncode -e 'my $b=$ENV{S}; my $s=Encode::decode("UTF-8",$b); ${code}'`;
@@ -261,6 +266,11 @@ export const PRODUCERS: readonly Producer[] = [
     ['python: UTF-8 read as Latin-1', python('print(s.encode().decode("latin-1"))'), ['umlauts', 'signs']],
     ['python: array, list of bytes', python('import array; print(array.array("B", b), list(b))'), ['plain', 'token']],
     [
+      'python: quopri of a long line',
+      python('import quopri; print(quopri.encodestring(b).decode())'),
+      ['phrase', 'long'],
+    ],
+    [
       'python: textwrap',
       python('import textwrap; print("\\n".join(textwrap.wrap("the token is "+s, 30)))'),
       ['token', 'long'],
@@ -293,6 +303,11 @@ export const PRODUCERS: readonly Producer[] = [
     ['node: JSON.stringify of JSON.stringify', node('console.log(JSON.stringify(JSON.stringify({s})))')],
     ['node: util.inspect', node('console.log({s}, [s])')],
     ['node: an error', node('throw new Error(s)').concat(' 2>&1 | grep -a ^Error; true'), ONE_LINE],
+    [
+      'node: JSON.parse of what is no JSON',
+      node('try { JSON.parse(s) } catch (error) { console.log(error.message) }'),
+      ['token', 'plain'],
+    ],
     ['node: encodeURIComponent', node('console.log(encodeURIComponent(s))'), IN_URLS],
     ['node: encodeURI', node('console.log(encodeURI(s))'), IN_URLS],
     ['node: escape', node('console.log(escape(s))'), IN_URLS],
@@ -365,6 +380,26 @@ export const PRODUCERS: readonly Producer[] = [
       'git config --list',
       'git init -q . && git config http.extraHeader "$S" && git config --local --get-all http.extraHeader; tail -n 2 .git/config',
       ONE_LINE,
+    ],
+  ]),
+  ...of('command-line', 'git --version', [
+    [
+      'git: a trace',
+      `GIT_TRACE2=1 git version "$S" 2>&1 | grep -a ' start ' | sed 's/^.* start/start/'; GIT_TRACE2_EVENT=1 git version "$S" 2>&1 | grep -a '"start"' | sed 's/^.*"argv"/"argv"/'`,
+      ONE_LINE,
+    ],
+  ]),
+  ...of('command-line', 'socat -V | sed -n "s/^socat version \\([^ ]*\\).*/socat \\1/p"', [
+    ['socat -v', `printf '%s\\n' "$S" | socat -v - EXEC:cat 2>&1 >/dev/null | sed 's/[<>] 20.*//'`],
+  ]),
+  ...of('command-line', 'systemd-escape --version | head -1 | cut -d" " -f1,2', [
+    ['systemd-escape', 'systemd-escape -- "$S"', QUOTED],
+  ]),
+  ...of('command-line', 'wget --version | head -1 | cut -d" " -f1-3', [
+    [
+      'wget: an address that cannot be reached',
+      `wget -t1 "http://127.0.0.1:1/?t=$S" 2>&1 | sed 's/^--[^ ]* [^ ]*--//'; true`,
+      ['caret', 'ampersand', 'umlauts', 'emoji', 'blanks'],
     ],
   ]),
   ...of('command-line', 'strace --version | head -1', [
@@ -452,6 +487,9 @@ export const PRODUCERS: readonly Producer[] = [
     ['od -A n -c', 'printf "a: %s" "$S" | od -A n -c', AS_BYTES],
     ['od -A n -t u1, -x', 'printf "a: %s" "$S" | od -A n -t u1; printf "a: %s" "$S" | od -A n -x', AS_BYTES],
     ['od -A n -t x1', 'printf "a: %s" "$S" | od -A n -t x1', AS_BYTES],
+    ...['od -c', 'od -a', 'od -t x1', 'xxd', 'hexdump -C', 'xxd -p', 'base64 -w 0', 'base32 -w 0'].map(
+      (dump): Shown => [`a file of JSON: ${dump}`, `(${AS_JSON}) | ${dump}`, IN_JSON],
+    ),
   ]),
   ...of('command-line', 'xxd --version 2>&1', [
     ['xxd', 'printf "a: %s" "$S" | xxd', AS_BYTES],
@@ -482,6 +520,18 @@ export const PRODUCERS: readonly Producer[] = [
     [
       'kubectl create secret -o yaml, -o json',
       'for o in yaml json; do kubectl create secret generic x --from-literal=k="$S" --dry-run=client -o $o; done',
+    ],
+  ]),
+  ...of('command-line', 'kubectl version --client 2>/dev/null | head -1', [
+    [
+      'kubectl create secret docker-registry',
+      'for o in yaml json; do kubectl create secret docker-registry x --docker-username=u --docker-password="$S" --dry-run=client -o $o; done',
+      // The word `password` stands beside it, and is a piece of that one.
+      QUOTED.filter((name) => name !== 'caret'),
+    ],
+    [
+      'kubectl create configmap',
+      'for o in yaml json; do kubectl create configmap x --from-literal=k="$S" --dry-run=client -o $o; done',
     ],
   ]),
   ...of('command-line', 'terraform version | head -1', [
@@ -622,6 +672,30 @@ export const PRODUCERS: readonly Producer[] = [
         'import re; print("".join("\\\\%x " % ord(c) if ord(c) < 32 else c if ord(c) > 126 or re.match("[A-Za-z0-9_-]", c) else "\\\\"+c for c in s))',
       ),
     ],
+    // rsyslog, $EscapeControlCharactersOnReceive: `#` and three octal digits.
+    [
+      'rsyslog: control characters',
+      python('import re; print(re.sub("[\\\\x00-\\\\x1f\\\\x7f]", lambda m: "#%03o" % ord(m[0]), s))'),
+      ['tab', 'words', 'lines'],
+    ],
+    // PowerShell, about_Special_Characters.
+    [
+      'PowerShell: a text in double quotes',
+      python(
+        'import re; print("\\x22"+re.sub("[$\\x22\\x60]", lambda m: "\\x60"+m[0], s).replace("\\n", "\\x60n").replace("\\t", "\\x60t")+"\\x22")',
+      ),
+    ],
+    // The Compose specification, interpolation; systemd.unit(5), specifiers; configparser, BasicInterpolation.
+    [
+      'docker compose config, a unit of systemd: $$ and %%',
+      python('t=s.replace("$", "$$"); print(t, s.replace("%", "%%"), t.replace("%", "%%"))'),
+      ['signs', 'dollars', 'caret'],
+    ],
+    // Workflow commands, as actions/toolkit writes them.
+    [
+      'GitHub Actions: ::add-mask::',
+      python('print("::add-mask::"+s.replace("%", "%25").replace("\\r", "%0D").replace("\\n", "%0A"))'),
+    ],
     // nginx, log_format escape=default.
     [
       'nginx: the access log',
@@ -644,6 +718,9 @@ export const GAPS: readonly { producer: string; secrets: readonly SecretName[]; 
   },
   { producer: 'xxd -p -c 20', secrets: ['token', 'long'], why: 'the lines are shorter than those that are held back' },
   { producer: 'fold', secrets: ['token', 'long'], why: 'broken at a column' },
+  { producer: 'python: quopri of a long line', secrets: ['phrase', 'long'], why: 'broken at a column' },
+  { producer: 'node: JSON.parse of what is no JSON', secrets: ['token'], why: 'cut off after ten characters' },
+  { producer: 'systemd-escape', secrets: ['signs'], why: 'a slash becomes another sign' },
   { producer: 'python: textwrap', secrets: ['token', 'long'], why: 'broken at a column' },
   { producer: 'python: yaml, pprint', secrets: ['phrase'], why: 'broken at a column' },
   { producer: 'uuencode', secrets: AS_BYTES, why: 'rare' },

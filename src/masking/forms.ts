@@ -31,7 +31,9 @@ const MIN_BINARY_BYTES = 8;
  * what a URL makes of it, which has no tabs and line ends, and slashes for backslashes.
  */
 export function rewritten(part: Part): Pattern[] {
-  if (typeof part !== 'string' || HAS_ONE_SPELLING.test(part)) return [];
+  if (typeof part !== 'string') return [];
+  const signs = SIGNS_OF_TEMPLATES.test(part) ? patternsOf(part, withSignsOfTemplates(part)) : [];
+  if (HAS_ONE_SPELLING.test(part)) return signs;
   const bytes = pattern(part);
   const texts = [
     part.trim().replace(/[ \t\r\n]+/g, ' '),
@@ -41,8 +43,9 @@ export function rewritten(part: Part): Pattern[] {
     part.replace(/[^ -~]+/gu, (chars) => `'$'${chars}''`),
     part.replaceAll("'", `'\\''`).replace(/[^ -~]+/gu, (chars) => `'$'${chars}''`),
     inMailHeader(bytes),
+    part.replace(/[^ -~\x80-\uffff]/g, inSyslog),
   ];
-  return [...patternsOf(part, texts), ...rewrittenInLines(part)];
+  return [...signs, ...patternsOf(part, texts), ...rewrittenInLines(part)];
 }
 
 /** Those of {@link rewritten} in which the lines of a text stay lines. */
@@ -69,6 +72,25 @@ export function rewrittenInLines(part: Part): Pattern[] {
 /** Of those that are written otherwise than `part`. */
 function patternsOf(part: string, texts: readonly string[]): Pattern[] {
   return texts.filter((text) => text !== part && text.length >= MIN_MASKED_CHARS).map(pattern);
+}
+
+/** Signs that are doubled where they would be of a variable, git's quotes, and PowerShell's backtick before what ends a string or is a variable. */
+function withSignsOfTemplates(text: string): string[] {
+  return [
+    text.replaceAll('$', '$$$$'),
+    text.replaceAll('%', '%%'),
+    text.replace(/[$%]/g, '$&$&'),
+    text.replaceAll("'", `'\\''`).replaceAll('!', `'\\!'`),
+    text.replace(/[$"`]/g, '`$&').replace(/[\0\t\n\r]/g, (sign) => `\`${POWERSHELL_NAMES.get(sign)}`),
+  ];
+}
+
+const SIGNS_OF_TEMPLATES = /[!$%`"\0\t\n\r]/;
+const POWERSHELL_NAMES = new Map(Object.entries({ '\0': '0', '\t': 't', '\n': 'n', '\r': 'r' }));
+
+/** rsyslog's `#011`. */
+function inSyslog(sign: string): string {
+  return `#${sign.charCodeAt(0).toString(8).padStart(3, '0')}`;
 }
 
 /** Nothing that any of these writes otherwise. */
@@ -99,15 +121,16 @@ function inEqualsHex(sign: string): string {
   return `=${sign.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
 }
 
-/** `?` or U+FFFD for each character outside ASCII, or for each of its bytes, where enough is left to tell. */
+/** `?` or U+FFFD for each character outside ASCII, or for each of its bytes, or a point for these, where enough is left to tell. */
 function withoutWhatTheLocaleLacks(text: string): string[] {
   if ((text.match(/[!-~]/g) ?? []).length < MIN_MASKED_CHARS || !/[^\0-\x7f]/.test(text)) return [];
   const forEachByte = (sign: string) => text.replace(/[^\0-\x7f]/gu, (char) => sign.repeat(Buffer.byteLength(char)));
-  return ['?', '\ufffd'].flatMap((sign) => [
+  const signs = ['?', '\ufffd'].flatMap((sign) => [
     text.replace(/[^\0-\x7f]/gu, sign),
     text.replace(/[^\0-\x7f]/g, sign),
     forEachByte(sign),
   ]);
+  return [...signs, forEachByte('.')];
 }
 
 /** With `?` for what Latin-1 lacks. */
@@ -193,11 +216,17 @@ export function encodedJson(part: Part): Pattern[] {
 function jsonTextsOf(part: Part): string[] {
   if (typeof part !== 'string' || SAME_IN_JSON.test(part)) return [];
   const text = JSON.stringify(part).slice(1, -1);
-  const ascii = text.replace(/[^\0-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
-  return [...new Set([text, ascii])].filter((each) => each !== part);
+  const ascii = text.replace(/[^\0-\x7e]/g, unitInJson);
+  const forHtml = text.replace(/[&<>\u2028\u2029]/g, unitInJson);
+  return [...new Set([text, ascii, forHtml])].filter((each) => each !== part);
 }
 
-const SAME_IN_JSON = /^[ !#-[\]-~]*$/;
+function unitInJson(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+/** Nothing that JSON writes otherwise, Go's included, which is safe in HTML. */
+const SAME_IN_JSON = /^[ !#-%'-;=?-[\]-~]*$/;
 
 /** Base64 of base64, at the three alignments of both. */
 export function base64Twice(part: Part): Pattern[] {

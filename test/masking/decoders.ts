@@ -72,6 +72,12 @@ export const DECODERS: Readonly<Record<string, Decoder>> = {
     text.replace(/'?\$'((?:[^'\\]|\\.)*)'/g, (_, within: string) => escapes(within, byteOrCharacter('byte'))),
     text.replace(/['"]/g, ''),
   ],
+  'signs of templates': (text) => [
+    text.replaceAll('$$', '$').replaceAll('%%', '%'),
+    text.replace(/`([\s\S])/g, (_, sign: string) => ({ n: '\n', t: '\t', r: '\r' })[sign] ?? sign),
+    text.replaceAll(`'\\!'`, '!').replaceAll(`'\\''`, "'"),
+  ],
+  "rsyslog's escapes": (text) => [text.replace(/#([0-7]{3})/g, (_, digits: string) => byte(digits, 8))],
   'lines that were broken': (text) => [
     text.replace(/\\\r?\n/g, ''),
     text.replace(/["']\s*[+.]?\s*\n\s*[bru]*["']/g, ''),

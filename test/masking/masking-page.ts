@@ -10,7 +10,8 @@ which PanDA's own pilots run jobs; it masks the ways that are marked.
 
 A character of a secret is known in each of its spellings, at its own place: as it is, \`%41\` and \`%u0041\`, a backslash before it,
 octal, decimal and hex after a backslash, \`\\u0041\` and pairs of surrogates, \`\\u{41}\`, \`\\U00000041\`, \`\\M-A\`, entities of HTML and XML by name and
-number, \`+\` for a blank, quotes that are doubled or left and entered again; and all of these once more where a text was encoded twice.
+number, \`+\` for a blank, quotes that are doubled or left and entered again; and all of these once more where a text was encoded twice. A text is also
+known with \`$$\` and \`%%\`, PowerShell's backticks, rsyslog's \`#011\`, and as the bytes of a document of JSON in dumps, base64 and hex.
 Base64 at its three alignments, hex and base32 are looked for as well, base64 and hex also over the line ends of a block of at least 56
 columns, indented, quoted or with a time before each line, and the bytes of dumps in every base. Colours of a terminal are read over. A
 value of several lines is hidden where all of it is printed, whatever stands before each line.
@@ -29,9 +30,9 @@ const NOT_COVERED = `
 | base64 of percent-encoding or of an encoding for HTML | rare, and each takes as much again |
 | base64 of base64 that was broken into lines before it was encoded again | the line ends are inside the second encoding |
 | base64 and hex in lines of fewer than 56 columns | such lines are too common to be held back |
-| UTF-16, base32, base64 of base64 and of JSON escapes, and lists of bytes, of parts of more than 256 bytes, and when these forms of all secrets come to more than 1 MiB | each takes many times the size of the secret, and they are rare |
+| UTF-16, base32, base64 of base64, base64 and hex of a document of JSON with escapes, and lists of bytes, of parts of more than 256 bytes, and when these forms of all secrets come to more than 1 MiB | each takes many times the size of the secret, and they are rare |
 | a word that a shell breaks at blanks and quotes piece by piece (\`set -x\` with an unquoted variable) | nothing tells the pieces from other words |
-| base85, uuencode, base32 with other digits, UTF-16 in base64 and hex | rare, and each takes as much again |
+| base85, uuencode, base32 with other digits, UTF-16 in base64 and hex, UTF-7, names of characters (\`\\N{LATIN SMALL LETTER A}\`) | rare, and each takes as much again |
 | what is compressed, encrypted, hashed, reversed, in other letters (capitals) or cut into pieces | it is another text |
 `;
 

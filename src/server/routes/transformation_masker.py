@@ -5,6 +5,7 @@ A character is found in any of its spellings, each at its own place; base64 and 
 
 import base64
 import html.entities
+import json
 import re
 import unicodedata
 
@@ -23,7 +24,7 @@ BLOCK_LINE = re.compile(rb'[ \t]*[A-Za-z0-9+/=_-]{40,}\r?\n?\Z')
 BLOCK_END = re.compile(rb'[ \t]*[A-Za-z0-9+/=_-]+\r?\n?\Z')
 MAX_BLOCK_LINES = 10000
 # Nothing is spelled otherwise in a line without one of these.
-SPELLED = re.compile(rb'''[\\%&+'"=]|  |[^\x00-\x7f]''')
+SPELLED = re.compile(rb'''[\\%&+'"=$#`]|  |[^\x00-\x7f]''')
 
 
 class Masker:
@@ -154,6 +155,24 @@ def as_it_is(raw):
 
 
 def encoded(raw):
+    """As it is and as JSON writes it: in base64, and in hex."""
+    for form in {raw} | in_json(raw):
+        for digits in encoded_bytes(form):
+            yield digits
+
+
+def in_json(raw):
+    """With and without `\\u` for what is not ASCII, and as Go does."""
+    try:
+        text = raw.decode('utf-8')
+    except UnicodeDecodeError:
+        return set()
+    plain = json.dumps(text, ensure_ascii=False)[1:-1]
+    for_html = re.sub('[&<>\u2028\u2029]', lambda match: '\\u%04x' % ord(match.group()), plain)
+    return {form.encode('utf-8', 'surrogatepass') for form in (plain, json.dumps(text)[1:-1], for_html)}
+
+
+def encoded_bytes(raw):
     """In base64 at each of the three alignments that the bytes may have, without the digits that they share; and in hex."""
     for shift in range(3):
         whole = base64.b64encode(b'\0' * shift + raw)[(shift * 8 + 5) // 6:]
@@ -195,6 +214,7 @@ def other_forms(raw):
         # For what the locale lacks.
         yield re.sub(r'[^\x00-\x7f]', '?', text).encode()
         yield re.sub(rb'[^\x00-\x7f]', b'?', raw)
+        yield re.sub(rb'[^\x00-\x7f]', b'.', raw)
     yield b''.join(as_cat_shows(byte) for byte in bytearray(raw))
 
 
@@ -208,7 +228,8 @@ def as_cat_shows(byte):
 
 BACKSLASHES = rb'(?:\\|%(?:25)*5[cC]|&#92;){1,15}'
 NAMED = {'\a': 'a', '\b': 'b', '\x1b': 'eE', '\f': 'f', '\n': 'n', '\r': 'r', '\t': 't', '\v': 'v', '\x1a': 'Z', ' ': 's'}
-QUOTES = {"'": [rb"'\\''", rb"""'"'"'""", rb"""\"'\"""", rb"''"], '"': [rb'""', rb'"\\""']}
+QUOTES = {"'": [rb"'\\''", rb"""'"'"'""", rb"""\"'\"""", rb"''"], '"': [rb'""', rb'"\\""', rb'`"'], '!': [rb"'\\!'"],
+          '$': [rb'\$\$', rb'`\$'], '%': [b'%%'], '`': [b'``'], '\n': [b'`n'], '\t': [b'`t'], '\r': [b'`r']}
 ENTITIES = {}
 for _name, _text in html.entities.html5.items():
     if _name.endswith(';') and len(_text) == 1:
@@ -232,6 +253,8 @@ def alternatives(sign):
         forms += [re.escape(raw)] + ([BACKSLASHES + re.escape(raw)] if point < 0x80 else [])
     if sign == ' ':
         forms.append(rb'\+')
+    if point < 0x20 or point == 0x7f:
+        forms.append(b'#%03o' % point)
     forms += [br"(?:'\$')?%s%s(?:'')?" % (BACKSLASHES, letter.encode()) for letter in NAMED.get(sign, '')]
     each = b''.join(b'(?:%s)' % byte_escapes(byte) for byte in bytearray(raw))
     forms.append(br'(?:%s)?%s' % (BACKSLASHES, each) if point < 0x80 else br"(?:'\$')?%s(?:'')?" % each)
