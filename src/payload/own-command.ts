@@ -10,7 +10,7 @@ import { SECRETS_FILE } from '../protocol/names.ts';
 import type { SecretForm } from '../protocol/secret-forms.ts';
 import { utf8Length } from '../protocol/text.ts';
 import { guardSecrets } from './guard.ts';
-import { filesOf, type JobSecrets, type SecretFile } from './job-secrets.ts';
+import { filesOf, type JobSecret, type JobSecrets, type SecretFile } from './job-secrets.ts';
 import { filesFolder, linkSecrets } from './linked-secrets.ts';
 import { type Payload, type PayloadEnd, startPayload } from './payload.ts';
 import { removeTree } from './remove-tree.ts';
@@ -28,6 +28,8 @@ export interface OwnCommand {
   /** It gets all of it. */
   environment: Readonly<Record<string, string | undefined>>;
   delivered: JobSecrets;
+  /** Hidden in its output as well: what else it may print of its user's. */
+  hidden: readonly JobSecret[];
   forms: readonly SecretForm[];
   /** Put links to the secrets' files into its directory. */
   links: boolean;
@@ -50,7 +52,7 @@ export interface OwnCommand {
  */
 export async function runOwnCommand(command: OwnCommand): Promise<PayloadEnd> {
   const { words, environment, delivered, forms, warn } = command;
-  const masker = createMasker(delivered.secrets);
+  const masker = createMasker([...delivered.secrets, ...command.hidden]);
   const { files, impossible } = filesOf(forms.includes('files') ? delivered.secrets : []);
   if (forms.includes('json')) files.unshift({ name: SECRETS_FILE, bytes: delivered.json });
   const id = randomUUID();
@@ -88,6 +90,9 @@ export async function runOwnCommand(command: OwnCommand): Promise<PayloadEnd> {
       foreground: { input: command.input },
     });
     command.onStart(payload);
+    // A reader of its output may take its time, and the secrets need not wait for that.
+    await payload.gone;
+    await placed.remove();
     const end = await payload.ended;
     await Promise.all(written);
     return end;

@@ -41,7 +41,9 @@ export interface Payload {
   readonly tree: ProcessTree;
   /** Sends a signal to its first process alone. */
   signal(name: NodeJS.Signals): void;
-  /** Resolves when every process of the payload is gone and its output is written. Rejects when it cannot be started. */
+  /** Resolves when every process of the payload is gone. Rejects when it cannot be started. */
+  readonly gone: Promise<PayloadEnd>;
+  /** The same, when its output is written as well. */
   readonly ended: Promise<PayloadEnd>;
   /** Ends the whole process tree: TERM, `graceSeconds`, KILL. May be called at any time, more than once. */
   stop(graceSeconds: number): void;
@@ -65,22 +67,30 @@ export function startPayload(options: PayloadOptions): Payload {
   const outputs = [carry(stdout, options.stdout, { inForeground }), carry(stderr, options.stderr, { inForeground })];
   let stopping: Promise<boolean> | undefined;
 
-  const end = async (): Promise<PayloadEnd> => {
+  const goOut = async (): Promise<PayloadEnd> => {
     const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
     const askedToStop = await stopping;
     const allGone = askedToStop ?? (await endProcesses(tree, LEFTOVER_GRACE_SECONDS));
-    await Promise.all(outputs.map((output) => output.drained()));
     const exitCode = code ?? 128 + (signal ? constants.signals[signal] : 0);
     return { exitCode, signal: signal ?? undefined, allGone };
   };
 
+  const gone = goOut();
+  const ended = gone.then(
+    async (end) => {
+      await Promise.all(outputs.map((output) => output.drained()));
+      return end;
+    },
+    (error: unknown) => {
+      for (const output of [options.stdout, options.stderr]) output.end();
+      throw error;
+    },
+  );
   return {
     tree,
     signal: (name) => void child.kill(name),
-    ended: end().catch((error: unknown) => {
-      for (const output of [options.stdout, options.stderr]) output.end();
-      throw error;
-    }),
+    gone,
+    ended,
     stop(graceSeconds) {
       stopping ??= endProcesses(tree, graceSeconds);
     },
@@ -119,16 +129,14 @@ function carry(
   written.catch(() => (inForeground ? source.destroy() : bytes.resume()));
   return {
     async drained() {
-      if (inForeground) return await written.catch(() => {});
       const given = new AbortController();
-      const giveUp = delay(DRAIN_SECONDS * 1000, undefined, { signal: given.signal }).then(
-        () => {
-          source.unpipe(bytes);
-          source.destroy();
-          bytes.end();
-        },
-        () => {},
-      );
+      const giveUp = (async () => {
+        do await delay(DRAIN_SECONDS * 1000, undefined, { signal: given.signal });
+        while (inForeground && (bytes.readableLength > 0 || target.writableLength > 0));
+        source.unpipe(bytes);
+        source.destroy();
+        bytes.end();
+      })().catch(() => {});
       await written.catch(() => {});
       given.abort();
       await giveUp;

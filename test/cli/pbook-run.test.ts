@@ -332,3 +332,33 @@ except pbook.Error as error: print(error.code)`;
   assert.equal(stdout, '***\n{"TOKEN": "***"}4\n[]\n0\nERR_NOT_FOUND\n');
   assert.deepEqual(readdirSync(cwd), []);
 });
+
+test('a token in the environment is masked as well', async (t) => {
+  const { stdout } = await runIn(t, ['--', 'sh', '-c', 'echo "$PANDA_AUTH_ID_TOKEN"']);
+  assert.equal(stdout, '***\n');
+});
+
+test('the secrets go with the command, and not when its output has been read', async (t) => {
+  const { child, ended, folder } = await start(t, ['--', 'sh', '-c', 'readlink panda_secrets.json > file; seq 100000']);
+  child.stdout.pause();
+  const path = join(folder, 'file');
+  const secrets = await until(
+    () => (existsSync(path) ? readFileSync(path, 'utf8').trim() : ''),
+    (text) => text !== '',
+  );
+  child.stdout.resume().pause();
+  await until(
+    () => existsSync(secrets),
+    (there) => !there,
+  );
+  child.stdout.resume();
+  assert.deepEqual(await ended, [0, null]);
+});
+
+test('a process that hides from its pilot does not keep the command from ending', async (t) => {
+  const { status, stdout } = await runIn(t, ['--', 'sh', '-c', 'env -i setsid sleep 300 & echo $!']);
+  const pid = Number(stdout);
+  t.after(() => process.kill(pid, 'SIGKILL'));
+  assert.equal(status, 0);
+  assert.ok(isAlive(pid));
+});

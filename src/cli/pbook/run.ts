@@ -9,6 +9,7 @@ import type { PayloadEnd } from '../../payload/payload.ts';
 import { isInForeground } from '../../payload/processes.ts';
 import { Conflict, Forbidden, Misconfigured } from '../../protocol/errors.ts';
 import { splitWireName, wireName } from '../../protocol/names.ts';
+import { Plaintext } from '../../protocol/plaintext.ts';
 import { SECRET_FORMS, type SecretForm } from '../../protocol/secret-forms.ts';
 import { withConnection } from '../command.ts';
 import { problemOf, readOwnSecrets } from '../own-secrets.ts';
@@ -23,6 +24,8 @@ interface Options {
 
 /** The command was not started; those of the command itself are its own (as `env` and `timeout` have it). */
 const EXIT_NOT_STARTED = 125;
+
+const TOKENS = ['PANDA_AUTH_ID_TOKEN', 'OIDC_AUTH_ID_TOKEN'];
 
 /** What somebody, or a batch system, sends this process is meant for the command. */
 const PASSED_ON: readonly NodeJS.Signals[] = [
@@ -71,6 +74,7 @@ async function runCommand(
     directory: process.cwd(),
     environment: process.env,
     delivered: { ...jobSecretsOf(secrets), secrets },
+    hidden: ownTokens(process.env),
     forms: options.secretsAs ?? SECRET_FORMS,
     links: options.noLinks !== true,
     stdout: process.stdout,
@@ -79,6 +83,11 @@ async function runCommand(
   });
   if (!end.allGone) warn('processes that the command started could not be ended');
   return end;
+}
+
+/** Which the command has in its environment, as any of its user's has. */
+function ownTokens(env: NodeJS.ProcessEnv): JobSecret[] {
+  return TOKENS.flatMap((name) => (env[name] ? [{ name: wireName(name), value: new Plaintext(env[name]) }] : []));
 }
 
 /** Those that are named, or all: none is left out in silence. */
