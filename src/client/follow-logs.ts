@@ -31,7 +31,10 @@ interface Cursor {
   jobId: number;
   serial: number;
   attempt: number;
+  /** The server's, of what follows. */
   offset: number;
+  /** Bytes of the log that were read. */
+  read: number;
   ended: boolean;
 }
 
@@ -55,7 +58,7 @@ export async function* followLogs(
   };
   const ids = await ask(() => client.getJobIds(taskId));
   const cursors = ids.map(
-    (jobId, place): Cursor => ({ jobId, serial: place + 1, attempt: 1, offset: 0, ended: false }),
+    (jobId, place): Cursor => ({ jobId, serial: place + 1, attempt: 1, offset: 0, read: 0, ended: false }),
   );
   for (;;) {
     const open = cursors.filter(({ ended }) => !ended);
@@ -69,7 +72,7 @@ export async function* followLogs(
     for (const cursor of open) {
       const { attemptNr = 0, jobStatus = 'cancelled' } = found.get(cursor.jobId) ?? {};
       // A job that was described as ended has brought its log: it is read to its end.
-      for (; cursor.attempt <= attemptNr; cursor.attempt += 1, cursor.offset = 0) {
+      for (; cursor.attempt <= attemptNr; cursor.attempt += 1, cursor.offset = 0, cursor.read = 0) {
         yield* readOn(client, cursor, ids.length, ask);
         if (cursor.attempt === attemptNr) break;
       }
@@ -92,16 +95,17 @@ async function* readOn(
   const { jobId, serial, attempt } = cursor;
   for (;;) {
     const part = await ask(() => client.getJobLog({ job_id: jobId, attempt, offset: cursor.offset }));
-    if (part.content.length === 0) {
+    if (part.next === cursor.offset) {
       if (part.log_file === null) return;
       const file = { job_id: jobId, attempt, name: part.log_file };
-      for await (const bytes of wholeLog(client, file, cursor.offset)) {
-        cursor.offset += bytes.length;
+      for await (const bytes of wholeLog(client, file, cursor.read)) {
+        cursor.read += bytes.length;
         yield { jobId, serial, jobs, attempt, bytes };
       }
       return;
     }
-    cursor.offset += part.content.length;
+    cursor.offset = part.next;
+    cursor.read += part.content.length;
     yield { jobId, serial, jobs, attempt, bytes: part.content };
   }
 }

@@ -7,7 +7,7 @@ import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { makeFolder } from '../files/make-folder.ts';
 import type { ListedJobFile } from '../protocol/calls/job.ts';
-import { AlreadyExists, Misconfigured, Unavailable } from '../protocol/errors.ts';
+import { AlreadyExists, Misconfigured, PandaError, Unavailable } from '../protocol/errors.ts';
 import { checkFileName } from '../protocol/file-name.ts';
 import type { JobLogCalls } from './job-logs.ts';
 import type { JobCalls } from './jobs.ts';
@@ -22,7 +22,7 @@ export type Fetched = 'written' | 'present';
  * @throws InvalidArgument for a name that is a path; AlreadyExists when another file has the name and not `overwrite`
  */
 export async function fetchOutput(
-  client: JobCalls,
+  client: Pick<JobCalls, 'getJobFile'>,
   file: ListedJobFile,
   directory: string,
   { overwrite = false } = {},
@@ -77,6 +77,7 @@ export async function writeLog(
   try {
     await pipeline(content, parser as unknown as Writable);
   } catch (error) {
+    if (error instanceof PandaError) throw error;
     throw new Unavailable(`the log ${file.name} is damaged or did not arrive whole`, { cause: error });
   }
 }
@@ -88,17 +89,17 @@ export async function writeLog(
  * @returns false when there was none
  */
 export async function writeLiveLog(
-  client: JobLogCalls,
+  client: Pick<JobLogCalls, 'getJobLog'>,
   jobId: number,
   target: Writable,
   onStart: () => void,
 ): Promise<boolean> {
   let offset = 0;
-  for (;;) {
-    const { content } = await client.getJobLog({ job_id: jobId, offset });
-    if (content.length === 0) return offset > 0;
-    if (offset === 0) onStart();
-    offset += content.length;
+  for (let hasBegun = false; ; hasBegun = true) {
+    const { content, next } = await client.getJobLog({ job_id: jobId, offset });
+    if (next === offset) return hasBegun;
+    if (!hasBegun) onStart();
+    offset = next;
     if (!target.write(content)) await once(target, 'drain');
   }
 }

@@ -21,7 +21,7 @@ export interface JobLogs {
   append(
     pilotId: string,
     attempt: { jobId: number; attempt: number },
-    part: { offset: number; bytes: Uint8Array },
+    part: { offset: number; bytes: Uint8Array; signature?: string | undefined },
   ): Promise<KeptLog>;
   /** The bytes from `offset` on, of the attempt that runs, or ran last, unless told otherwise. @throws {NotFound} */
   read(owner: OwnerId, jobId: number, from: { attempt?: number | undefined; offset: number }): Promise<JobLogPart>;
@@ -41,8 +41,7 @@ export function createJobLogs({
       await checkUpload(store, pilotId, attempt);
       // A part that was late must not begin the log anew.
       if (await readLogOfAttempt(store.db, attempt.jobId, attempt.attempt)) return { size: part.offset, full: true };
-      const size = await liveLogs.append(attempt, { ...part, maxBytes: MAX_LIVE_LOG_BYTES });
-      return { size, full: size >= MAX_LIVE_LOG_BYTES };
+      return await liveLogs.append(attempt, { ...part, maxBytes: MAX_LIVE_LOG_BYTES });
     },
 
     async read(owner, jobId, { attempt: wanted, offset }) {
@@ -50,9 +49,17 @@ export function createJobLogs({
       if (!job) throw new NotFound(`you have no job ${jobId}`);
       const attempt = wanted ?? job.attempt;
       // The part first: a whole log that arrives in between takes its place, and is named below.
-      const bytes = await liveLogs.read({ jobId, attempt }, offset, MAX_LIVE_LOG_ANSWER_BYTES);
+      const { bytes, next, parts } = await liveLogs.read({ jobId, attempt }, offset, MAX_LIVE_LOG_ANSWER_BYTES);
       const whole = await readLogOfAttempt(store.db, jobId, attempt);
-      return { job_id: jobId, attempt, offset, content: bytes.toString('base64'), log_file: whole?.name ?? null };
+      return {
+        job_id: jobId,
+        attempt,
+        offset,
+        content: bytes.toString('base64'),
+        ...(parts && { next, parts }),
+        log_file: whole?.name ?? null,
+        ...(whole?.signature && { log_signature: whole.signature }),
+      };
     },
 
     replaced: (attempt) => liveLogs.remove(attempt),

@@ -24,6 +24,7 @@ import type { Output } from './outputs.ts';
 import type { PilotHome } from './pilot-home.ts';
 import type { ReadyJob } from './ready-job.ts';
 import { type AttemptEnd, createReporter, type PilotServer } from './reporter.ts';
+import type { PartSigner } from './signed-live-log.ts';
 import { type StagedIn, stageIn } from './stage-in.ts';
 import { takeOutputs, uploadLog, uploadOutputs } from './stage-out.ts';
 
@@ -89,14 +90,14 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
     const ready = await options.makeReady();
     directory = await makeAttemptDirectory(node.home.path, attemptName(job));
     const log = await openJobLog(directory.log);
-    const live = ready.results?.areSealed ? undefined : followLog(directory.log, reporter.appendLog);
+    const live = followLog(directory.log, reporter.appendLog, { sign: liveSigner(ready) });
     let outputs: Output[];
     const exceeded = new AbortController();
     const stop = AbortSignal.any([stopping, killed.signal, exceeded.signal]);
     ({ end, outputs } = await work(options, ready, directory, log, stop, {
       onStart: () => reporter.is('running'),
       onExceeded: (failure) => exceeded.abort(failure),
-    }).finally(() => live?.stop()));
+    }).finally(() => live.stop()));
     unwatch();
     reporter.is('holding');
     await uploadOutputs(outputs, ready.results, reporter).catch((error) => {
@@ -112,6 +113,12 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
   if (refusal !== undefined) say(`job ${job.PandaID}: its report was not accepted: ${refusal}`);
   if (directory) await removeTree(directory.path).catch((error: Error) => say(`job ${job.PandaID}: ${error.message}`));
   return end;
+}
+
+/** The node's word for each part of the log of a job with a grant. */
+function liveSigner({ job, results }: ReadyJob): PartSigner | undefined {
+  const { logFile = '' } = job;
+  return results && ((seq, bytes, last) => results.preparePart(logFile, seq, bytes, last));
 }
 
 /** From the secrets until nothing but the log and the outputs is left. The log is closed when it resolves or throws. */

@@ -41,7 +41,7 @@ export interface Reporter {
   /** Reports this state now and then every heartbeat, until another is reported. */
   is(state: Extract<JobState, 'starting' | 'running' | 'holding'>): void;
   /** Adds to the log that the job's owner sees while it runs; one try. */
-  appendLog(offset: number, bytes: Uint8Array): Promise<KeptLog>;
+  appendLog(offset: number, bytes: Uint8Array, signature?: string): Promise<KeptLog>;
   /** Uploads a file, and repeats it until the server has it. @throws {Refused} when it does not want it */
   upload(kind: 'log' | 'output', name: string, file: { path: string; signature?: string }): Promise<void>;
   /** Reports the end, and repeats it until the server has it. @returns the reason when it does not want it */
@@ -84,8 +84,11 @@ export function createReporter(options: ReporterOptions): Reporter {
       const { signal } = beating;
       last = last.then(() => beat(state, signal));
     },
-    appendLog: (offset, bytes) =>
-      server.appendJobLog({ job_id: job.PandaID, attempt_nr: job.attemptNr, offset }, bytes),
+    appendLog: (offset, bytes, signature) =>
+      server.appendJobLog(
+        { job_id: job.PandaID, attempt_nr: job.attemptNr, offset, ...(signature !== undefined && { signature }) },
+        bytes,
+      ),
     upload: (kind, name, { path, ...signature }) =>
       insist(() =>
         server.uploadJobFile({ job_id: job.PandaID, attempt_nr: job.attemptNr, kind, name, ...signature }, path),

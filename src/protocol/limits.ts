@@ -280,6 +280,8 @@ export const MAX_LOG_BYTES = 256 * 1024 * 1024;
 export const LIVE_LOG_SECONDS = 3;
 export const LIVE_LOG_SOON_BYTES = 64 * 1024;
 export const MAX_LIVE_LOG_PART_BYTES = 256 * 1024;
+/** The same of a part that is signed, before it is sealed: age's header for one recipient takes two kB. */
+export const MAX_SIGNED_LIVE_LOG_PART_BYTES = MAX_LIVE_LOG_PART_BYTES - 8 * 1024;
 export const MAX_LIVE_LOG_BYTES = 16 * 1024 * 1024;
 export const MAX_LIVE_LOG_ANSWER_BYTES = 256 * 1024;
 /** The time that a server keeps it after the last part, when the whole log never comes. */

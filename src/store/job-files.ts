@@ -77,7 +77,7 @@ function checkedFile(db: Database, row: FileRow): FileRow {
 export async function readLogOfAttempt(db: Database, jobId: number, attempt: number) {
   return db
     .selectFrom('job_files')
-    .select('name')
+    .select(['name', 'signature'])
     .where('job_id', '=', jobId)
     .where('attempt', '=', attempt)
     .where('kind', '=', 'log')

@@ -1,13 +1,29 @@
 import { constants } from 'node:fs';
-import { mkdir, open, readdir, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isFullDisk } from '../protocol/full-disk.ts';
 import { NO_RESERVE, type Reserve } from './reserve.ts';
+import {
+  MAX_SIGNED_HEAD_BYTES,
+  MAX_SIGNED_PART_BYTES,
+  recordOf,
+  type SignedPart,
+  signedPartAt,
+} from './signed-parts.ts';
 
 /** Which log is meant. */
 export interface LiveLogOf {
   jobId: number;
   attempt: number;
+}
+
+/** Some bytes of such a log. */
+export interface LiveLogPiece {
+  bytes: Buffer;
+  /** The parts that `bytes` are, of a log whose parts are signed. */
+  parts?: { size: number; signature: string }[];
+  /** The offset of what follows. */
+  next: number;
 }
 
 /**
@@ -18,14 +34,17 @@ export interface LiveLogOf {
 export interface LiveLogs {
   /**
    * Adds `bytes`, which belong at `offset`, as far as they are not there yet; nothing when there is a gap before them, or the
-   * log has `maxBytes`.
+   * log has `maxBytes`. A part with a signature is added whole or not at all: `offset` is the size that was told before.
    *
-   * @returns the number of bytes that there are now
+   * @returns the size of the log now, signatures counted; `full` when it takes no more
    * @throws {NoSpace} while the disk is full
    */
-  append(log: LiveLogOf, part: { offset: number; bytes: Uint8Array; maxBytes: number }): Promise<number>;
+  append(
+    log: LiveLogOf,
+    part: { offset: number; bytes: Uint8Array; signature?: string | undefined; maxBytes: number },
+  ): Promise<{ size: number; full: boolean }>;
   /** At most `maxBytes` from `offset` on; none when there is no such log. */
-  read(log: LiveLogOf, offset: number, maxBytes: number): Promise<Buffer>;
+  read(log: LiveLogOf, offset: number, maxBytes: number): Promise<LiveLogPiece>;
   remove(log: LiveLogOf): Promise<void>;
   /** Removes those that nobody has added to since `time`, in milliseconds; how many. */
   removeOlder(time: number): Promise<number>;
@@ -34,20 +53,22 @@ export interface LiveLogs {
 /** Live logs in a folder (0700), made when need be. */
 export async function openLiveLogs(folder: string, reserve: Reserve = NO_RESERVE): Promise<LiveLogs> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const pathOf = ({ jobId, attempt }: LiveLogOf) => join(folder, `${jobId}.${attempt}.log`);
+  const pathOf = ({ jobId, attempt }: LiveLogOf, kind: 'log' | 'signed') => join(folder, `${jobId}.${attempt}.${kind}`);
 
   return {
-    async append(log, { offset, bytes, maxBytes }) {
+    async append(log, { offset, bytes, signature, maxBytes }) {
       reserve.refuseGrowth();
-      const file = await open(pathOf(log), constants.O_RDWR | constants.O_CREAT, 0o600);
+      const path = pathOf(log, signature === undefined ? 'log' : 'signed');
+      const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
       try {
+        if (signature !== undefined) return await appendSigned(file, offset, { bytes, signature }, maxBytes);
         const { size } = await file.stat();
-        if (offset > size) return size;
+        if (offset > size) return { size, full: size >= maxBytes };
         const fresh = bytes.subarray(size - offset, Math.max(maxBytes - offset, 0));
-        if (fresh.length === 0) return size;
+        if (fresh.length === 0) return { size, full: size >= maxBytes };
         // The end of a disk takes a part without an error.
         const { bytesWritten } = await file.write(fresh, 0, fresh.length, size);
-        return size + bytesWritten;
+        return { size: size + bytesWritten, full: size + bytesWritten >= maxBytes };
       } catch (error) {
         if (isFullDisk(error)) reserve.giveUp();
         throw error;
@@ -57,19 +78,24 @@ export async function openLiveLogs(folder: string, reserve: Reserve = NO_RESERVE
     },
 
     async read(log, offset, maxBytes) {
-      const file = await open(pathOf(log), 'r').catch(missing);
-      if (!file) return Buffer.alloc(0);
-      try {
-        const buffer = Buffer.allocUnsafe(Math.min(maxBytes, Math.max((await file.stat()).size - offset, 0)));
-        if (buffer.length === 0) return buffer;
-        const { bytesRead } = await file.read(buffer, 0, buffer.length, offset);
-        return buffer.subarray(0, bytesRead);
-      } finally {
-        await file.close();
+      for (const kind of ['log', 'signed'] as const) {
+        const file = await open(pathOf(log, kind), 'r').catch(missing);
+        if (!file) continue;
+        try {
+          if (kind === 'signed')
+            return wholeParts(await readAt(file, offset, maxBytes + MAX_SIGNED_HEAD_BYTES), offset);
+          const bytes = await readAt(file, offset, maxBytes);
+          return { bytes, next: offset + bytes.length };
+        } finally {
+          await file.close();
+        }
       }
+      return { bytes: Buffer.alloc(0), next: offset };
     },
 
-    remove: (log) => rm(pathOf(log), { force: true }),
+    async remove(log) {
+      for (const kind of ['log', 'signed'] as const) await rm(pathOf(log, kind), { force: true });
+    },
 
     async removeOlder(time) {
       let removed = 0;
@@ -83,6 +109,49 @@ export async function openLiveLogs(folder: string, reserve: Reserve = NO_RESERVE
       return removed;
     },
   };
+}
+
+/** A record that a crash cut off is written again: it is the pilot's next part. */
+async function appendSigned(
+  file: FileHandle,
+  offset: number,
+  part: SignedPart,
+  maxBytes: number,
+): Promise<{ size: number; full: boolean }> {
+  const { size } = await file.stat();
+  if (offset > size) return { size, full: false };
+  if (offset < size && signedPartAt(await readAt(file, offset, MAX_SIGNED_PART_BYTES), 0)) return { size, full: false };
+  const record = recordOf(part);
+  if (offset + record.length > maxBytes) return { size: offset, full: true };
+  await file.truncate(offset);
+  const { bytesWritten } = await file.write(record, 0, record.length, offset);
+  if (bytesWritten === record.length) return { size: offset + record.length, full: false };
+  // The end of a disk takes some of it without an error.
+  await file.truncate(offset);
+  return { size: offset, full: false };
+}
+
+function wholeParts(bytes: Buffer, offset: number): LiveLogPiece {
+  const found: SignedPart[] = [];
+  let at = 0;
+  for (;;) {
+    const part = signedPartAt(bytes, at);
+    if (!part) break;
+    found.push(part);
+    at = part.end;
+  }
+  return {
+    bytes: Buffer.concat(found.map((part) => part.bytes)),
+    parts: found.map((part) => ({ size: part.bytes.length, signature: part.signature })),
+    next: offset + at,
+  };
+}
+
+async function readAt(file: FileHandle, offset: number, maxBytes: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafe(Math.min(maxBytes, Math.max((await file.stat()).size - offset, 0)));
+  if (buffer.length === 0) return buffer;
+  const { bytesRead } = await file.read(buffer, 0, buffer.length, offset);
+  return buffer.subarray(0, bytesRead);
 }
 
 function missing(error: NodeJS.ErrnoException): undefined {

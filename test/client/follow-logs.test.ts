@@ -17,6 +17,7 @@ function runningJob(changes: Partial<Calls> = {}) {
     },
     getJobLog: async ({ offset }: { offset: number }) => ({
       content: Buffer.from('a line\n').subarray(offset),
+      next: 7,
       log_file: null,
     }),
     ...changes,

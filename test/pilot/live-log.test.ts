@@ -93,3 +93,86 @@ test('a much printing payload is sent in parts of bounded size', async (t) => {
   await until(() => kept().length === text.length);
   assert.equal(Math.max(...sent.map(({ length }) => length)), 256 * 1024);
 });
+
+/** A log whose parts are signed, `SEQ` and the end marked; the server keeps 10 bytes more for each signature. */
+async function setUpSigned(t: TestContext, answer: (call: number) => 'lost' | 'unanswered' | 'gone' | undefined) {
+  const folder = await mkdtemp(join(tmpdir(), 'live-log-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const path = join(folder, 'log');
+  await writeFile(path, '');
+  let kept: { at: number; text: string; signature: string }[] = [];
+  const versions = new Map<string, Set<string>>();
+  let calls = 0;
+  const sizeOf = (parts: typeof kept) => parts.reduce((sum, { text }) => sum + text.length + 10, 0);
+  let arrived = () => {};
+  const live = followLog(
+    path,
+    async (offset, bytes, signature = '') => {
+      const text = Buffer.from(bytes).toString();
+      versions.set(signature, (versions.get(signature) ?? new Set()).add(text));
+      const wrong = answer(++calls);
+      try {
+        if (wrong === 'gone') kept = [];
+        if (offset === sizeOf(kept) && wrong !== 'lost') kept.push({ at: offset, text, signature });
+        if (wrong === 'lost' || wrong === 'unanswered') throw new Unavailable('not now');
+        return { size: sizeOf(kept), full: false };
+      } finally {
+        arrived();
+      }
+    },
+    {
+      everySeconds: 0.01,
+      sign: async (seq, bytes, last) => ({ bytes, signature: `${seq}${last ? ' end' : ''}` }),
+    },
+  );
+  t.after(() => live.stop());
+  const until = (condition: () => boolean) =>
+    new Promise<void>((resolve) => {
+      arrived = () => condition() && resolve();
+      arrived();
+    });
+  const text = () => kept.map((part) => part.text).join('');
+  return { path, live, until, text, versions, signatures: () => kept.map(({ signature }) => signature) };
+}
+
+test('parts that are signed are numbered, and the last one ends the log', async (t) => {
+  const { path, live, until, text, signatures } = await setUpSigned(t, () => undefined);
+  for (const line of ['one\n', 'two\n']) {
+    await appendFile(path, line);
+    await until(() => text().endsWith(line));
+  }
+  await appendFile(path, 'three\n');
+  live.stop();
+  await live.ended;
+  assert.equal(text(), 'one\ntwo\nthree\n');
+  assert.equal(signatures().at(-1), `${signatures().length - 1} end`);
+  assert.deepEqual(signatures().slice(0, 2), ['0', '1']);
+});
+
+test('a part of a number has the same bytes whenever it is sent, whatever the server lost or did not answer', async (t) => {
+  const { path, live, until, text, signatures, versions } = await setUpSigned(
+    t,
+    (call) => (['lost', 'unanswered', undefined, undefined, 'gone'] as const)[call - 1],
+  );
+  for (const line of ['one\n', 'two\n', 'three\n', 'four\n']) {
+    await appendFile(path, line);
+    await until(() => text().endsWith(line));
+  }
+  await appendFile(path, 'five\n');
+  live.stop();
+  await live.ended;
+  assert.equal(text(), 'one\ntwo\nthree\nfour\nfive\n');
+  assert.deepEqual(
+    signatures(),
+    signatures().map((_, seq) => (seq === signatures().length - 1 ? `${seq} end` : String(seq))),
+  );
+  for (const [signature, texts] of versions) assert.equal(texts.size, 1, signature);
+});
+
+test('the end of a log that is longer than a part is left to the whole log', async (t) => {
+  const { path, live, signatures } = await setUpSigned(t, () => undefined);
+  live.stop();
+  await appendFile(path, 'x'.repeat(300_000));
+  await live.ended;
+  assert.deepEqual(signatures(), []);
+});

@@ -159,7 +159,10 @@ async function runJob(user: Transport, pilot: Transport, request: ArgumentsAt<'p
   await pilot.get('pilot/get_job_status', { job_ids: [job.PandaID, 1] });
   await pilot.send('pilot/append_job_log', { ...attempt, offset: 0 }, upload);
   await user.get('job/get_log', { job_id: job.PandaID });
-  await pilot.send('pilot/upload_job_file', { ...attempt, kind: 'log', name: job.logFile }, upload);
+  const signature = 'AAAA.BBBB';
+  await pilot.send('pilot/append_job_log', { ...attempt, offset: 0, signature }, upload);
+  await user.get('job/get_log', { job_id: job.PandaID });
+  await pilot.send('pilot/upload_job_file', { ...attempt, kind: 'log', name: job.logFile, signature }, upload);
   await user.get('job/get_log', { job_id: job.PandaID });
   const failure = { trans_exit_code: 3, pilot_error_code: 1305, pilot_error_diag: 'exit status 3' };
   await pilot.post('pilot/update_job', { ...attempt, job_status: 'failed', ...failure });

@@ -30,7 +30,7 @@ async function setUp(t: Parameters<typeof startServer>[0]) {
   const append = (offset: number, text: string, by = pilot) =>
     by.appendJobLog({ ...attempt, offset }, Buffer.from(text));
   const read = async (offset = 0) => {
-    const { content, ...rest } = await alice.getJobLog({ job_id: job.PandaID, offset });
+    const { content, next: _next, ...rest } = await alice.getJobLog({ job_id: job.PandaID, offset });
     return { text: content.toString(), ...rest };
   };
   const kept = () => readdirSync(join(server.folder, 'blobs', 'live'));
@@ -57,6 +57,28 @@ test('the whole log takes its place, and a part that comes late changes nothing'
   assert.deepEqual(await append(4, 'late\n'), { size: 4, full: true });
   assert.deepEqual(kept(), []);
   assert.equal((await read()).log_file, job.logFile);
+});
+
+test('signed parts are read as they came, each with its signature, and so is that of the whole log', async (t) => {
+  const { alice, pilot, attempt, job, kept } = await setUp(t);
+  const sign = (offset: number, text: string, signature: string) =>
+    pilot.appendJobLog({ ...attempt, offset, signature }, Buffer.from(text));
+  const { size } = await sign(0, 'one\n', 'AAAA.BBBB');
+  await sign(size, 'two\n', 'CCCC.DDDD');
+  const { content, parts, next } = await alice.getJobLog({ job_id: job.PandaID });
+  assert.equal(content.toString(), 'one\ntwo\n');
+  assert.deepEqual(parts, [
+    { size: 4, signature: 'AAAA.BBBB' },
+    { size: 4, signature: 'CCCC.DDDD' },
+  ]);
+  const more = await alice.getJobLog({ job_id: job.PandaID, offset: next });
+  assert.deepEqual([more.parts, more.next], [[], next]);
+  await assert.rejects(sign(next, 'x', 'no word'), Refused);
+  const file = { ...attempt, kind: 'log', name: job.logFile, signature: 'EEEE.FFFF' } as const;
+  await pilot.uploadJobFile(file, Readable.from(['packed']));
+  assert.deepEqual(kept(), []);
+  const { log_file, log_signature } = await alice.getJobLog({ job_id: job.PandaID });
+  assert.deepEqual([log_file, log_signature], [job.logFile, 'EEEE.FFFF']);
 });
 
 test("nobody reads another one's log, and no other pilot adds to it", async (t) => {

@@ -120,7 +120,7 @@ test('a live log says of a full disk what it has kept, and no more', async (t) =
   const log = { jobId: 1, attempt: 1 };
   let size = 0;
   const append = async () => {
-    size = await logs.append(log, { offset: size, bytes, maxBytes: 100 * MEGABYTE });
+    ({ size } = await logs.append(log, { offset: size, bytes, maxBytes: 100 * MEGABYTE }));
   };
   await assert.rejects(async () => {
     for (;;) await append();

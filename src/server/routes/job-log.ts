@@ -14,9 +14,10 @@ export async function pilotJobLogRoutes(pilots: FastifyInstance, { jobLogs }: { 
     app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: MAX_LIVE_LOG_PART_BYTES }, (_request, body, done) =>
       done(null, body),
     );
-    route(app, appendJobLog, async ({ job_id: jobId, attempt_nr: attempt, offset }, request) => {
+    route(app, appendJobLog, async ({ job_id: jobId, attempt_nr: attempt, offset, signature }, request) => {
       const bytes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-      return succeeded(await jobLogs.append(callerId(callerOf(request)), { jobId, attempt }, { offset, bytes }), 'OK');
+      const part = { offset, bytes, signature };
+      return succeeded(await jobLogs.append(callerId(callerOf(request)), { jobId, attempt }, part), 'OK');
     });
   });
 }
