@@ -68,7 +68,7 @@ _prun() {
   case $at in
     'prun')
       if [[ $current == -* ]]; then
-        words='--version --exec --outDS --outputs --nJobs --useSecrets --secretsAs --leakedOutputs --site --maxAttempt --maxWalltime --memory --excludeFile --includeFile --noBuild --vo --allowSecretInCommand --yes --wait --timeout --json -h --help'
+        words='--version --exec --outDS --outputs --nJobs --useSecrets --secretsAs --leakedOutputs --sealResults --site --maxAttempt --maxWalltime --memory --excludeFile --includeFile --noBuild --vo --allowSecretInCommand --yes --wait --timeout --json -h --help'
       fi
       ;;
   esac

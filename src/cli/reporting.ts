@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import { PandaError } from '../protocol/errors.ts';
+import { SealedRefusal } from '../protocol/sealed-refusal.ts';
 
 /** A command's exit status: done, refused or failed, used wrongly. */
 export const EXIT_OK = 0;
@@ -124,7 +125,7 @@ export function reportFailure(error: unknown, program: string, say = fail): numb
     return EXIT_USAGE;
   }
   if (error instanceof PandaError) {
-    say(error.message);
+    say(error instanceof SealedRefusal ? `${error.message} (${error.code})` : error.message);
     return EXIT_REFUSED;
   }
   if (error instanceof Declined) {

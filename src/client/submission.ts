@@ -35,6 +35,8 @@ export interface TaskSigner {
    * @returns the grant
    */
   sign(task: { task: number; parameters: Record<string, unknown>; sandboxSha256: string }): Promise<string>;
+  /** Keeps by which the task's results are known, before the grant is sent. */
+  keep(grant: string): Promise<void>;
 }
 
 /** A submission tells its steps and warnings while it goes on. */
@@ -99,7 +101,9 @@ async function grant(
 ): Promise<void> {
   try {
     step(`sign for task ${task.task}`);
-    await client.grantTask(task.task, await signer.sign(task));
+    const word = await signer.sign(task);
+    await signer.keep(word);
+    await client.grantTask(task.task, word);
   } catch (error) {
     warning(`task ${task.task} has no grant, and starts nothing: "pbook kill ${task.task}" ends it; then submit again`);
     throw error;

@@ -37,8 +37,14 @@ export const SEALED_REFUSALS = {
   'site-key-changed': 'the queue shows the record of another site than the one that is trusted',
   'site-key-mismatch': "the site's record is not of this key",
   'result-format': 'the signature of a result is malformed',
-  'result-forged': 'a result is not signed by a node of the site',
+  'result-forged': 'a result is not signed by a node of the site that was to run it',
   'result-other': 'a result is of another job, attempt, name or content than it was given for',
+  'result-unsigned': 'its user signed for the task, and a result of it came unsigned',
+  'result-untrusted': 'its site is not trusted on this device, so nothing tells if a result is genuine',
+  'result-old': 'a result is of an earlier attempt than one that was seen on this device',
+  'result-order': 'parts of a log are missing, repeated or not in their order',
+  'result-missing': 'something that was to be brought back is not there',
+  'result-unreadable': 'a result was sealed, and does not open with the key of this device',
 } as const;
 
 export type SealedRefusalCode = keyof typeof SEALED_REFUSALS;

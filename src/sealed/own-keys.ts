@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { withLockFile } from '../client/login/lock-file.ts';
 import type { WireName } from '../protocol/names.ts';
+import { type GrantedTasks, grantedTasks } from './granted-tasks.ts';
 import { type Marks, marksOf, wasEverSealed } from './marks.ts';
 import { type TrustedSites, trustedSites } from './trusted-sites.ts';
 import { type UserKeyFile, userKeyFile } from './user-key-file.ts';
@@ -11,6 +12,7 @@ export interface OwnKeys {
   keys: UserKeys;
   marks: Marks;
   sites: TrustedSites;
+  tasks: GrantedTasks;
   /**
    * Runs `work` while no other command of this device seals: of two values that are set under one name at once, the server keeps the one
    * with the later version.
@@ -23,6 +25,7 @@ export interface KeyFolder {
   path: string;
   key: UserKeyFile;
   sites: TrustedSites;
+  tasks: GrantedTasks;
   /** @param signer the public key that the marks are for */
   marks(signer: string): Marks;
   /** Also when the key is gone. */
@@ -36,6 +39,7 @@ export function keyFolder(configFolder: string): KeyFolder {
     path,
     key: userKeyFile(join(path, 'key')),
     sites: trustedSites(join(path, 'sites')),
+    tasks: grantedTasks(join(path, 'tasks')),
     marks: (signer) => marksOf(join(path, 'marks'), signer),
     wasEverSealed: (name) => wasEverSealed(join(path, 'marks'), name),
   };
@@ -50,6 +54,7 @@ export async function openOwnKeys(folder: KeyFolder, ask: () => Promise<string>)
     keys,
     marks: folder.marks(keys.signer.publicKey),
     sites: folder.sites,
+    tasks: folder.tasks,
     exclusively: (work) => withLockFile(join(folder.path, 'sealing.lock'), work),
   };
 }

@@ -163,10 +163,11 @@ async function currentRecord(
   return record;
 }
 
-/** Of a queue, as the server shows it; null from a server that has none. */
-async function siteRecord(client: Pick<Client, 'getSiteRecord'>, queue: string): Promise<string | null> {
+/** The record of a queue, as the server shows it; null from a server that has none. */
+export async function siteRecord(client: Pick<Client, 'getSiteRecord'>, queue: string): Promise<string | null> {
   try {
-    return await client.getSiteRecord(queue);
+    const record = await client.getSiteRecord(queue);
+    return typeof record === 'string' ? record : null;
   } catch (error) {
     if (error instanceof UnknownCall || error instanceof NotFound) return null;
     throw error;

@@ -98,7 +98,7 @@ export async function grantFor(
  * @throws {SealedRefusal} when it is no grant of the user's @throws {InvalidArgument} when it is another task's
  */
 export function grantAgain(
-  { keys: { signer } }: Pick<OwnKeys, 'keys'>,
+  { keys: { signer, results } }: Pick<OwnKeys, 'keys'>,
   word: string,
   { task, sites, seconds = GRANT_SECONDS }: Pick<TaskToGrant, 'task' | 'sites' | 'seconds'>,
   now: number,
@@ -109,5 +109,7 @@ export function grantAgain(
     throw new InvalidArgument(`the grant that the server shows for task ${task} is not yours`);
   if (before.task !== task)
     throw new InvalidArgument(`the grant that the server shows is for task ${before.task}, not ${task}`);
+  if (before.results !== null && before.results !== results.recipient)
+    throw new InvalidArgument(`the results of task ${task} would be sealed to somebody else`);
   return makeGrant(signer, { ...before, sites: [...sites], end: Math.floor(now + seconds) }, randomness);
 }

@@ -6,8 +6,8 @@ import { ownFile } from './own-file.ts';
 import { SITE_ID, type SiteId } from './site-id.ts';
 import { checkSiteRecord, readSiteRecord, type SiteRecord } from './site-record.ts';
 
-/** Records of a site that are kept: results are still signed under the ones before. */
-const KEPT_RECORDS = 4;
+/** Records of a site that are kept, of two years: results that were signed under the ones before may be fetched late. */
+const KEPT_RECORDS = 26;
 
 const SITE = object({
   queue: text(64),

@@ -1,17 +1,24 @@
 import { followLogs } from '../../client/follow-logs.ts';
 import { withConnection } from '../command.ts';
 import { note, styled, warn } from '../reporting.ts';
+import { ownResults } from './own-results.ts';
 
 /** `logs --follow TASKID`: what the jobs print, as it comes, until the task has ended. */
 export async function follow(taskId: number): Promise<void> {
   await withConnection(async ({ client }) => {
     const lines = new Map<number, LineStart>();
-    const pieces = followLogs(client, taskId, { onTrouble: (error) => warn(`${error.message}; trying on`) });
-    for await (const { serial, jobs, bytes } of pieces) {
-      if (jobs === 1) process.stdout.write(bytes);
-      else writeLines(serial, jobs, bytes, lines);
+    const results = await ownResults(client, taskId);
+    try {
+      const pieces = followLogs(results.client, taskId, { onTrouble: (error) => warn(`${error.message}; trying on`) });
+      for await (const { serial, jobs, bytes } of pieces) {
+        if (jobs === 1) process.stdout.write(bytes);
+        else writeLines(serial, jobs, bytes, lines);
+      }
+    } finally {
+      for (const [serial, { held }] of lines) if (held.length > 0) writeLines(serial, 2, Buffer.from('\n'), lines);
+      await results.close();
     }
-    for (const [serial, { held }] of lines) if (held.length > 0) writeLines(serial, 2, Buffer.from('\n'), lines);
+    await results.tellMissing('log');
     note(`task ${taskId} is ${await client.getTaskStatus(taskId)}`);
   });
 }

@@ -28,6 +28,7 @@ export async function retryTask(client: Client, task: number, say: (text: string
   if (!own)
     throw new Conflict(`task ${task} has sealed secrets, and this device has no key: "pbook keys import" brings it`);
   const word = await signAgain(client, own, task, details.grant, say);
+  await own.tasks.again(readGrant(details.grant), readGrant(word), Date.now() / 1000);
   if (details.status !== 'paused') await client.retryTask(task, { sealed: true });
   return await client.grantTask(task, word);
 }

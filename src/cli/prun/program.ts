@@ -19,6 +19,7 @@ export interface PrunOptions {
   useSecrets?: true | string[];
   secretsAs?: SecretForm[];
   leakedOutputs?: LeakedOutputs;
+  sealResults?: boolean;
   site?: string;
   maxAttempt?: number;
   maxWalltime?: number;
@@ -60,6 +61,7 @@ export function createPrun(
         'for an output that holds a value of a secret: warn (as without it), hold it back, or fail the job',
       ).choices(LEAKED_OUTPUTS),
     )
+    .option('--sealResults', 'with sealed secrets: outputs and logs come back sealed to you, and no server reads them')
     .option('--site <queue>', 'the queue to run on; any when it is not given')
     .option('--maxAttempt <n>', 'how often a job that fails is tried', wholeNumber(MAX_MAX_ATTEMPTS))
     .option('--maxWalltime <hours>', 'how long a job may run; it is ended then', wholeNumber(MAX_WALLTIME_HOURS))
@@ -92,6 +94,7 @@ export function createPrun(
       if (!outDS) throw new UsageError('--outDS is missing: the name of the task, user.NICKNAME.SOMETHING');
       if (options.secretsAs && !options.useSecrets) throw new UsageError('--secretsAs goes with --useSecrets');
       if (options.leakedOutputs && !options.useSecrets) throw new UsageError('--leakedOutputs goes with --useSecrets');
+      if (options.sealResults && !options.useSecrets) throw new UsageError('--sealResults goes with --useSecrets');
       if (options.timeout !== undefined && !options.wait) throw new UsageError('--timeout goes with --wait');
       return run({ exec, outDS, ...options }, args);
     });

@@ -5,6 +5,7 @@ import type { ListedSecret } from '../../protocol/calls/creds.ts';
 import { Conflict, InvalidArgument } from '../../protocol/errors.ts';
 import { splitWireName, type WireName, wireName } from '../../protocol/names.ts';
 import { checkTrusted } from '../../protocol/trusted-queues.ts';
+import { readGrant } from '../../sealed/grant.ts';
 import type { Mark } from '../../sealed/marks.ts';
 import type { KeyFolder, OwnKeys } from '../../sealed/own-keys.ts';
 import { currentSites, resealSecret } from '../../sealed/own-secrets.ts';
@@ -23,7 +24,7 @@ export async function signerFor(
   client: Client,
   folder: KeyFolder,
   own: OwnKeys | undefined,
-  { useSecrets, site }: Pick<PrunOptions, 'useSecrets' | 'site'>,
+  { useSecrets, site, sealResults = false }: Pick<PrunOptions, 'useSecrets' | 'site' | 'sealResults'>,
   progress: Progress,
 ): Promise<TaskSigner | undefined> {
   if (useSecrets === undefined) return undefined;
@@ -56,11 +57,14 @@ export async function signerFor(
   );
   for (const text of ending) progress.warning(text);
   progress.step(`the jobs get ${shown(marks)}, sealed for ${site}`);
+  if (sealResults) progress.step('outputs and logs are sealed to you');
   const names = marks.map(({ name }) => name as WireName);
   const sites = record ? [record.identity] : [];
   return {
     names,
-    sign: (task) => grantFor(own, { ...task, names, sites }, now(), crypto.getRandomValues(new Uint8Array(16))),
+    sign: (task) =>
+      grantFor(own, { ...task, names, sites, sealResults }, now(), crypto.getRandomValues(new Uint8Array(16))),
+    keep: (grant) => own.tasks.begin(readGrant(grant), now()),
   };
 }
 

@@ -1,4 +1,5 @@
 import { submitDirectory } from '../../client/submission.ts';
+import { InvalidArgument } from '../../protocol/errors.ts';
 import { withConnection } from '../command.ts';
 import { existingKeyFolder, ownKeys } from '../own-keys.ts';
 import { Declined, info, printJson, warn } from '../reporting.ts';
@@ -50,8 +51,15 @@ export async function submit(options: PrunOptions, args: readonly string[]): Pro
           secrets = await ownSecrets(connection.client, keys);
           if (secrets) await checkOptions(options, secrets);
           const folder = await existingKeyFolder();
-          if (!folder) return undefined;
-          return await (await sealedTask()).signerFor(connection.client, folder, await keys, options, progress);
+          const signer =
+            folder && (await (await sealedTask()).signerFor(connection.client, folder, await keys, options, progress));
+          if (options.sealResults && !signer) {
+            throw new InvalidArgument(
+              '--sealResults needs a secret that is sealed: what you sign for the task says to whom results are sealed. ' +
+                '"pbook set_secret" seals one on a device with a key ("pbook keys init")',
+            );
+          }
+          return signer;
         },
         examine: async (paths) =>
           !secrets || (await (await sandboxCheck()).checkSandbox(secrets, directory, paths, { ask })),
