@@ -213,6 +213,21 @@ async function attacks({ keys, record, seal }: HostileServer): Promise<Attack[]>
       code: 'sealed-too-large',
       act: withGrant((word) => word + 'A'.repeat(3 * 1024 * 1024)),
     },
+    {
+      what: "33 results for the server's recipient, in the name of the owner",
+      code: 'grant-forged',
+      act: withGrant((word) => {
+        const changed = payloadOf(word)
+          .toString()
+          .replace('"results":null', `"results":"${mallory.results.recipient}"`);
+        return `${Buffer.from(changed).toString('base64url')}.${word.split('.')[1]}`;
+      }),
+    },
+    {
+      what: "33 results for the server's recipient, signed by the server",
+      code: 'secret-foreign-signer',
+      word: (content) => makeGrant(mallory.signer, { ...content, results: mallory.results.recipient }, randomBytes(16)),
+    },
     { what: '40 an output named as a placed secret', code: 'grant-template', task: { outputs: ['cert.pem'] } },
     {
       what: '40 an output that holds all secrets',
