@@ -4,6 +4,9 @@ import { LIVE_LOG_SECONDS, LIVE_LOG_SOON_BYTES, MAX_LIVE_LOG_PART_BYTES } from '
 import { backoffSeconds, pause } from './retry.ts';
 import { type PartSigner, readFrom, type SendPart, sendSigned } from './signed-live-log.ts';
 
+/** From this many signed parts on, they come the less often the more there are: each adds its signature to what a server keeps. */
+const MANY_PARTS = 1000;
+
 /** The time between two looks for so much that it is sent before its time. */
 const LOOK_SECONDS = 1;
 
@@ -40,7 +43,7 @@ async function follow(
   try {
     if (sign) {
       await sendSigned(file, send, sign, {
-        grown: (offset) => untilWorthwhile(file, offset, everySeconds, stopped),
+        grown: (offset, seq) => untilWorthwhile(file, offset, everySeconds * Math.max(1, seq / MANY_PARTS), stopped),
         stopped,
       });
     } else await sendAsItGrows(file, send, everySeconds, stopped);

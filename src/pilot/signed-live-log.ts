@@ -29,13 +29,13 @@ interface Part {
  * Sends a log in parts that are signed, and sealed where their owner wants that. When it is stopped, the log is whole: what is left
  * of it is sent as the last part if one is enough, and otherwise comes with the whole log.
  *
- * @param grown resolves when there is enough behind `offset`, or when it is stopped
+ * @param grown resolves when there is enough behind `offset` for a part of that number, or when it is stopped
  */
 export async function sendSigned(
   file: FileHandle,
   send: SendPart,
   sign: PartSigner,
-  { grown, stopped }: { grown: (offset: number) => Promise<void>; stopped: AbortSignal },
+  { grown, stopped }: { grown: (offset: number, seq: number) => Promise<void>; stopped: AbortSignal },
 ): Promise<void> {
   const made: Part[] = [];
   let next = 0;
@@ -72,7 +72,7 @@ export async function sendSigned(
 
   async function newPart(from: number): Promise<Part | undefined> {
     for (;;) {
-      await grown(from);
+      await grown(from, made.length);
       const { size } = await file.stat();
       const to = Math.min(size, from + MAX_SIGNED_LIVE_LOG_PART_BYTES);
       if (stopped.aborted) return to === size ? { from, to, last: true, at } : undefined;

@@ -15,7 +15,11 @@ export interface CheckedResults {
    * what is fabricated, unsigned, another job's or another attempt's; and for parts of a live log that are not all there and in order.
    */
   client: Client;
-  /** The outputs or logs that jobs which ended were to bring, and whose signed end was not seen here. */
+  /**
+   * The outputs or logs that jobs which ended were to bring, and whose signed end was not seen here.
+   *
+   * @throws {SealedRefusal} `result-old` when the server tells of fewer attempts than were seen
+   */
   missing(kind: ListedJobFile['kind'], jobs: readonly JobDescription[]): Promise<MissingResult[]>;
   /** Keeps which attempts were seen, so that no older ones are taken for them. */
   close(): Promise<void>;
@@ -53,21 +57,26 @@ export function checkedResults(
   const told = new Map<string, ToldFile>();
   const readings = new Map<string, Reading>();
   const came = new Set<string>();
-  let ids: Promise<readonly number[]> | undefined;
+  let ids: readonly number[] | undefined;
   const keyOf = (file: Pick<ListedJobFile, 'job_id' | 'attempt' | 'name'>) =>
     `${file.job_id}.${file.attempt}.${file.name}`;
 
-  /** The place of a job in its task, which is its number in what its node signs. */
-  async function serialOf(jobId: number): Promise<number> {
-    ids ??= client.getJobIds(task.task);
-    const known = await ids;
+  /** One answer is used: with another each time, a server could show the log of one job as another's. */
+  async function jobIds(): Promise<readonly number[]> {
+    ids ??= await client.getJobIds(task.task);
+    const known = ids;
     if (known.length !== task.jobs) {
       throw new SealedRefusal(
         'result-missing',
         `task ${task.task} has ${task.jobs} jobs, the server shows ${known.length}`,
       );
     }
-    return known.indexOf(jobId) + 1;
+    return known;
+  }
+
+  /** The place of a job in its task, which is its number in what its node signs. */
+  async function serialOf(jobId: number): Promise<number> {
+    return (await jobIds()).indexOf(jobId) + 1;
   }
 
   async function fileOf(file: Parameters<Client['getJobFile']>[0]) {
@@ -130,6 +139,7 @@ export function checkedResults(
   return {
     client: {
       ...client,
+      getJobIds: (taskId) => (taskId === task.task ? jobIds() : client.getJobIds(taskId)),
       async getJobFiles(taskId) {
         const files = await client.getJobFiles(taskId);
         for (const file of files) {
@@ -143,10 +153,14 @@ export function checkedResults(
     },
     async missing(kind, jobs) {
       const lost: MissingResult[] = [];
+      if (new Set(jobs.map(({ PandaID }) => PandaID)).size !== task.jobs) {
+        throw new SealedRefusal('result-missing', `task ${task.task}`);
+      }
       for (const { PandaID, jobStatus, attemptNr } of jobs) {
         const isFinished = jobStatus === 'finished';
-        if (!isFinished && !(kind === 'log' && jobStatus === 'failed')) continue;
         const serial = await serialOf(PandaID);
+        if (checks.latest(serial) > attemptNr) throw new SealedRefusal('result-old', namesOf(task, serial).logName);
+        if (!isFinished && !(kind === 'log' && jobStatus === 'failed')) continue;
         const { outputs, logName } = namesOf(task, serial);
         const wanted = kind === 'output' ? outputs : [logName];
         const names = wanted.filter((name) => !came.has(`${serial}.${attemptNr}.${name}`));

@@ -24,6 +24,8 @@ export interface ResultCheck {
    * @throws {SealedRefusal} `result-unsigned`, `result-format`, `result-untrusted`, `result-forged`, `result-other`, `result-old`
    */
   check(word: string | undefined, wanted: WantedResult): Promise<Result>;
+  /** The latest attempt at a job of which something was seen, by the server's number; 0 when nothing was. */
+  latest(serial: number): number;
   /** The latest attempts that were seen, those of before included, where they changed. */
   seen(): SeenAttempt[];
 }
@@ -48,19 +50,19 @@ export function resultCheck(
   const seen = new Map(task.seen.map((one) => [one.serial, one]));
   const attempts = new Map<string, SeenAttempt>();
   const changed = new Set<number>();
-  let kept: Promise<SiteRecord[]> | undefined;
-  let shown: Promise<SiteRecord[]> | undefined;
+  let kept: SiteRecord[] | undefined;
+  let shown: SiteRecord[] | undefined;
 
   async function read(word: string, expected: Partial<Result>): Promise<{ result: Result; grant: number }> {
-    kept ??= keptRecords(task, sites);
+    kept ??= await keptRecords(task, sites);
     try {
-      return await readBy(word, await kept, expected);
+      return await readBy(word, kept, expected);
     } catch (error) {
       if (!(error instanceof SealedRefusal) || error.code !== 'result-forged') throw error;
     }
     // A node may have a key that was not seen here so far.
-    shown ??= shownRecords(client, task, sites, now);
-    return await readBy(word, [...(await kept), ...(await shown)], expected);
+    shown ??= await shownRecords(client, task, sites, now);
+    return await readBy(word, [...kept, ...shown], expected);
   }
 
   async function readBy(word: string, records: readonly SiteRecord[], expected: Partial<Result>) {
@@ -119,6 +121,7 @@ export function resultCheck(
       checkAttempt({ serial, attempt, grant, counted: result.attempt }, wanted, name);
       return result;
     },
+    latest: (serial) => seen.get(serial)?.attempt ?? 0,
     seen: () => [...changed].flatMap((serial) => seen.get(serial) ?? []),
   };
 }

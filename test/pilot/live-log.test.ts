@@ -95,7 +95,11 @@ test('a much printing payload is sent in parts of bounded size', async (t) => {
 });
 
 /** A log whose parts are signed, `SEQ` and the end marked; the server keeps 10 bytes more for each signature. */
-async function setUpSigned(t: TestContext, answer: (call: number) => 'lost' | 'unanswered' | 'gone' | undefined) {
+async function setUpSigned(
+  t: TestContext,
+  answer: (call: number) => 'lost' | 'unanswered' | 'gone' | undefined,
+  everySeconds = 0.01,
+) {
   const folder = await mkdtemp(join(tmpdir(), 'live-log-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const path = join(folder, 'log');
@@ -121,7 +125,7 @@ async function setUpSigned(t: TestContext, answer: (call: number) => 'lost' | 'u
       }
     },
     {
-      everySeconds: 0.01,
+      everySeconds,
       sign: async (seq, bytes, last) => ({ bytes, signature: `${seq}${last ? ' end' : ''}` }),
     },
   );
@@ -170,9 +174,9 @@ test('a part of a number has the same bytes whenever it is sent, whatever the se
 });
 
 test('the end of a log that is longer than a part is left to the whole log', async (t) => {
-  const { path, live, signatures } = await setUpSigned(t, () => undefined);
-  live.stop();
+  const { path, live, signatures } = await setUpSigned(t, () => undefined, 3600);
   await appendFile(path, 'x'.repeat(300_000));
+  live.stop();
   await live.ended;
   assert.deepEqual(signatures(), []);
 });

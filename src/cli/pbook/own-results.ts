@@ -61,7 +61,7 @@ async function checked(client: Client, folder: KeyFolder, task: GrantedTask): Pr
     client: results.client,
     close: () => results.close(),
     async tellMissing(kind) {
-      const jobs = await describeJobs(client, await client.getJobIds(task.task));
+      const jobs = await describeJobs(client, await results.client.getJobIds(task.task));
       const missing = await results.missing(kind, jobs);
       for (const { name, isCertain } of missing) {
         if (!isCertain) warn(`${name} did not come: ${kind === 'log' ? NO_LOG : HELD_BACK}`);

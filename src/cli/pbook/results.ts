@@ -1,3 +1,5 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Client } from '../../client/client.ts';
 import type { ListedJobFile } from '../../protocol/calls/job.ts';
 import { NotFound } from '../../protocol/errors.ts';
@@ -28,7 +30,7 @@ export async function logs(
     }
     const results = await ownResults(client, taskId);
     const logFiles = (await results.client.getJobFiles(taskId)).filter(({ kind }) => kind === 'log');
-    const jobs = await client.getJobIds(taskId);
+    const jobs = await results.client.getJobIds(taskId);
     let printed = 0;
     const print = async (jobId: number, title: string) => {
       const { writeLog, writeLiveLog } = await import('../../client/results.ts');
@@ -63,8 +65,9 @@ export async function getOutputs(
     await withRefusals(results, 'output', async (refused) => {
       for (const file of files) {
         const fetched = await fetchOutput(results.client, file, dir, { overwrite: force }).catch(refused);
-        if (fetched && !json)
-          info(fetched === 'written' ? `fetched ${file.name} (${file.size} bytes)` : `${file.name} is there already`);
+        if (!fetched || json) continue;
+        const { size } = await stat(join(dir, file.name));
+        info(fetched === 'written' ? `fetched ${file.name} (${size} bytes)` : `${file.name} is there already`);
       }
     });
     if (files.length === 0) throw await nothingYet(client, taskId, 'output');
