@@ -112,5 +112,8 @@ test("a grant of another's, or for another task, is not signed again", async () 
   const again = (word: string, task = TASK) => grantAgain(own, word, { task, sites: [id] }, NOW, random());
   assert.throws(() => again(makeGrant(foreign.signer, content, random())), /not yours/);
   assert.throws(() => again(makeGrant(keys.signer, content, random()), TASK + 1), /is for task/);
+  const toOther = { ...content, results: foreign.results.recipient };
+  assert.throws(() => again(makeGrant(keys.signer, toOther, random())), /sealed to somebody else/);
+  again(makeGrant(keys.signer, { ...content, results: keys.results.recipient }, random()));
   assert.throws(() => again('x.y'), { name: 'SealedRefusal' });
 });
