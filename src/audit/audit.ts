@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { NotFound } from '../protocol/errors.ts';
+import { NotFound, Tampered } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { lengthPrefixed } from '../protocol/length-prefixed.ts';
 import {
@@ -15,6 +15,7 @@ import {
   setAuditHead,
   setSystemAuditHead,
 } from '../store/audit.ts';
+import { findStone } from '../store/audit-stones.ts';
 import type { Database, Store } from '../store/store.ts';
 
 /** The chain of what operators did, and of what the server refused for good reason. Each owner has one of their own. */
@@ -79,9 +80,11 @@ export async function recordAct(
   await store.write((tx) => appendAudit(tx, clock, SYSTEM, actor, action, detail));
 }
 
-/** The verdict on an audit: whole, with its number of entries, or broken, with the first number at which it is and why. */
-export type AuditCheck = { whole: true; entries: number } | { whole: false; seq: number; reason: string };
+/**
+ * The verdict on an audit: whole, with the number of its last entry and of the last one that was cut as no longer kept, or broken, with the first number at which it is and why. */
+export type AuditCheck = { whole: true; entries: number; cut?: number } | { whole: false; seq: number; reason: string };
 
+const NOT_THE_KEPT_ONE = 'the entry is not the one whose head was kept: the chain was made anew up to here';
 const PAGE_ROWS = 1000;
 
 /**
@@ -94,19 +97,28 @@ const PAGE_ROWS = 1000;
 export async function verifyAudit(store: Store, chain: Chain, kept: readonly KeptHead[] = []): Promise<AuditCheck> {
   const keptHashes = new Map(kept.map((head) => [head.seq, head.hash]));
   const lastKept = Math.max(0, ...keptHashes.keys());
-  let seq = 0;
-  let previous: Uint8Array | null = null;
+  let stone = await stoneOf(store, chain);
+  if ('whole' in stone) return stone;
+  let { seq, hash: previous } = stone;
+  const keptAtStone = keptHashes.get(seq);
+  if (previous && keptAtStone !== undefined && keptAtStone !== hex(previous)) return broken(seq, NOT_THE_KEPT_ONE);
   for (;;) {
     const rows: AuditRow[] = await listAuditRows(store.db, chain, seq, PAGE_ROWS);
     for (const row of rows) {
-      if (row.seq !== seq + 1) return broken(seq + 1, 'the entry is missing');
+      if (row.seq !== seq + 1) {
+        // It may have been cut while this walked.
+        const before = stone.seq;
+        stone = await stoneOf(store, chain);
+        if ('whole' in stone) return stone;
+        return stone.seq > before ? verifyAudit(store, chain, kept) : broken(seq + 1, 'the entry is missing');
+      }
       if (!sameHash(row.previous_hash, previous)) {
         return broken(row.seq, 'the entry does not follow the one before it: one of the two was changed or replaced');
       }
       if (!sameHash(row.hash, hashOf(chain, row))) return broken(row.seq, 'the entry was changed');
       const keptHash = keptHashes.get(row.seq);
       if (keptHash !== undefined && keptHash !== hex(row.hash)) {
-        return broken(row.seq, 'the entry is not the one whose head was kept: the chain was made anew up to here');
+        return broken(row.seq, NOT_THE_KEPT_ONE);
       }
       seq = row.seq;
       previous = row.hash;
@@ -127,7 +139,7 @@ export async function verifyAudit(store: Store, chain: Chain, kept: readonly Kep
       return broken(seq, "the last entry is not the one that the chain's head names");
     if (lastKept > seq)
       return broken(seq + 1, `the entries from here to ${lastKept}, of which a head was kept, are missing`);
-    return { whole: true, entries: seq };
+    return { whole: true, entries: seq, ...(stone.seq > 0 && { cut: stone.seq }) };
   }
 }
 
@@ -184,7 +196,29 @@ export async function verifyAudits(
   return checks;
 }
 
-function lockHead(tx: Database, chain: Chain): Promise<AuditHead[]> {
+/** An entry, as far as the next one names it. */
+interface Followed {
+  seq: number;
+  hash: Uint8Array | null;
+}
+
+/** True for an entry as it was made, right behind `last`. */
+export function follows(chain: Chain, last: Followed, row: AuditRow): boolean {
+  return row.seq === last.seq + 1 && sameHash(row.previous_hash, last.hash) && sameHash(row.hash, hashOf(chain, row));
+}
+
+/** Where a chain begins: behind the entries that were cut. */
+async function stoneOf(store: Store, chain: Chain): Promise<Followed | (AuditCheck & { whole: false })> {
+  try {
+    const stone = await findStone(store.db, chain);
+    return stone ? { seq: stone.seq, hash: Buffer.from(stone.hash, 'hex') } : { seq: 0, hash: null };
+  } catch (error) {
+    if (!(error instanceof Tampered)) throw error;
+    return broken(0, 'what says where the chain was cut was written by something else than this software');
+  }
+}
+
+export function lockHead(tx: Database, chain: Chain): Promise<AuditHead[]> {
   return chain === SYSTEM ? lockSystemAuditHead(tx, { chain }) : lockAuditHead(tx, { ownerId: chain });
 }
 
@@ -224,6 +258,6 @@ function parsed(detail: string): unknown {
   }
 }
 
-function broken(seq: number, reason: string): AuditCheck {
+function broken(seq: number, reason: string): AuditCheck & { whole: false } {
   return { whole: false, seq, reason };
 }

@@ -27,6 +27,8 @@ export type RoomEvent =
   /** The disk is full: its reserve was given up. And: there is room again, and it is kept back anew. */
   | { event: 'disk.full' }
   | { event: 'disk.room' }
+  /** Chains of the audit were not cut, as they are not whole where they would be. */
+  | { event: 'audit.broken'; chains: number }
   /** Something that the server does by itself failed, `failures` times in a row. Of `error` a listener shows the code alone. */
   | { event: 'housekeeping.failed'; task: string; failures: number; error: unknown };
 

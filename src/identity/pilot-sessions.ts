@@ -6,7 +6,7 @@ import { proveAnswer } from '../protocol/answer-proof.ts';
 import { Conflict, Forbidden, Unauthenticated } from '../protocol/errors.ts';
 import { answerKeyOf, answerMac, isSameMac, type JoinAnswer, type JoinRequest, requestMac } from '../protocol/join.ts';
 import {
-  ENDED_PILOTS_SECONDS,
+  KEEP_PILOTS_DAYS,
   MAX_REMEMBERED_PILOTS,
   MAX_SHOWN_CHARS,
   PILOT_SESSION_SECONDS,
@@ -87,6 +87,7 @@ export interface PilotSessions {
 }
 
 const SEEN_SECONDS = 60;
+const DAY_MILLISECONDS = 24 * 3600_000;
 
 /** `clock` is in milliseconds. */
 export function createPilotSessions({
@@ -94,11 +95,14 @@ export function createPilotSessions({
   rootKeys,
   clock,
   tell = tellNobody,
+  keepDays = KEEP_PILOTS_DAYS,
 }: {
   store: Store;
   rootKeys: KeyWrapping;
   clock: () => number;
   tell?: Tell;
+  /** Sessions and join tokens that ended stay so long for their operator to see. */
+  keepDays?: number | undefined;
 }): PilotSessions {
   /** By all that they are bound to, so that a row that was changed meanwhile is opened, and refused, anew. */
   const keys = new LRUCache<string, { proofKey: ProofKey; answerKey: KeyObject }>({ max: MAX_REMEMBERED_PILOTS });
@@ -195,8 +199,8 @@ export function createPilotSessions({
       const now = clock();
       await store.write(async (tx) => {
         await deleteEndedProofs(tx, now);
-        await deletePilotsEndedBefore(tx, now - ENDED_PILOTS_SECONDS * 1000);
-        await deleteJoinTokensEndedBefore(tx, now - ENDED_PILOTS_SECONDS * 1000);
+        await deletePilotsEndedBefore(tx, now - keepDays * DAY_MILLISECONDS);
+        await deleteJoinTokensEndedBefore(tx, now - keepDays * DAY_MILLISECONDS);
       });
     },
   };

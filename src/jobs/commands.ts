@@ -2,6 +2,7 @@ import { Conflict, NotFound } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { HELD_JOB_STATES, isEndedTask } from '../protocol/states.ts';
 import { moveJobsOfTask, reviveJobs, wasStarted } from '../store/jobs.ts';
+import { useSandboxOfTask } from '../store/sandboxes.ts';
 import type { Database } from '../store/store.ts';
 import { awaitGrant, giveGrant, readGrant } from '../store/task-grants.ts';
 import {
@@ -69,6 +70,9 @@ export function retryTask(
       if (other) throw new Conflict(`task ${other.id} has taken the name ${task.name}; kill it first`);
     }
     checkSealed(task, sealed, maxAttempts);
+    if ((await useSandboxOfTask(tx, task.id, now)) === false) {
+      throw new Conflict(`the sandbox of task ${task.id} is no longer kept: submit the task again`);
+    }
     await checkQueue(tx, queue === undefined ? task.queue : queue, context.store.skipLocked);
     if (queue !== undefined) await moveTaskToQueue(tx, task.id, queue);
     const change = maxAttempts === undefined ? {} : { max_attempts: maxAttempts };
@@ -76,7 +80,13 @@ export function retryTask(
     await reviveJobs(tx, task.id, { attempts, queue, state: sealed ? 'throttled' : 'activated' }, now);
     checkOpenJobs(await countOpenJobs(tx, owner), task.job_count, context.maxOpenJobs);
     if (sealed) await awaitGrant(tx, { taskId: task.id });
-    await updateTask(tx, task.id, { ...change, state: sealed ? 'paused' : 'ready', diagnosis: '', ended_at: null });
+    await updateTask(tx, task.id, {
+      ...change,
+      state: sealed ? 'paused' : 'ready',
+      diagnosis: '',
+      ended_at: null,
+      files_removed_at: null,
+    });
   });
 }
 

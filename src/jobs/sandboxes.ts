@@ -2,10 +2,15 @@ import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { AlreadyExists, InvalidArgument, NotFound, QuotaExceeded } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
-import { MAX_SANDBOX_BYTES, MAX_SANDBOXES_AT_ONCE, MAX_SOURCES_BYTES } from '../protocol/limits.ts';
+import {
+  MAX_SANDBOX_BYTES,
+  MAX_SANDBOXES_AT_ONCE,
+  MAX_SOURCES_BYTES,
+  SANDBOX_USE_SECONDS,
+} from '../protocol/limits.ts';
 import { sandboxChecksum } from '../protocol/sandbox-checksum.ts';
 import type { Blobs } from '../store/blobs.ts';
-import { insertSandbox, readSandbox, readSandboxInUse, readSandboxOfContent } from '../store/sandboxes.ts';
+import { insertSandbox, readSandbox, readSandboxInUse, readSandboxOfContent, useSandbox } from '../store/sandboxes.ts';
 import type { Store } from '../store/store.ts';
 import { withRoom } from './file-room.ts';
 
@@ -83,7 +88,13 @@ export function createSandboxes({
     },
 
     async find(owner, size, checksum) {
-      return (await readSandboxOfContent(store.db, owner, size, String(checksum)))?.name;
+      const found = await readSandboxOfContent(store.db, owner, size, String(checksum));
+      // Its task comes later: until then it is not one that nothing needs.
+      const now = clock();
+      if (found && found.used_at < now - SANDBOX_USE_SECONDS * 1000) {
+        if (!(await store.write((tx) => useSandbox(tx, found.name, now)))) return undefined;
+      }
+      return found?.name;
     },
 
     async open(name) {

@@ -170,9 +170,8 @@ export const PILOT_SESSION_SECONDS = 30 * 24 * 3600;
 export const PILOT_IDLE_SECONDS = 4 * 3600;
 /** The most that the proof on a pilot's request may be old, or ahead: its clock follows the server's. */
 export const PROOF_SECONDS = 60;
-/** The time between two removals of ended proofs; and the time for which ended pilots and join tokens stay for their operator to see. */
+/** The time between two removals of ended proofs, which are kept for as long as they could be replayed. */
 export const PROOFS_CLEANING_SECONDS = 60;
-export const ENDED_PILOTS_SECONDS = 30 * 24 * 3600;
 /** Sessions whose keys a server remembers, and pilots that a list shows. */
 export const MAX_REMEMBERED_PILOTS = 10_000;
 export const MAX_PILOTS_SHOWN = 1000;
@@ -289,6 +288,31 @@ export const LIVE_LOG_KEPT_SECONDS = 7 * 24 * 3600;
 export const LIVE_LOGS_CLEANING_SECONDS = 3600;
 /** Time between two removals of files that nothing names any more. */
 export const ORPHANS_CLEANING_SECONDS = 6 * 3600;
+/**
+ * How long things are kept unless a setting says otherwise, in days: ended tasks with their jobs; their logs and outputs; sandboxes that no task needs;
+ * records of deliveries; entries of the audit; pilots' sessions and join tokens that ended. And how much longer the first entry of a chain may
+ * stay before the chain is cut.
+ */
+export const KEEP_TASKS_DAYS = 365;
+export const KEEP_FILES_DAYS = 90;
+export const KEEP_SANDBOXES_DAYS = 30;
+export const KEEP_DELIVERIES_DAYS = 730;
+export const KEEP_AUDIT_DAYS = 1826;
+export const KEEP_PILOTS_DAYS = 30;
+export const AUDIT_CUT_DAYS = 30;
+/** The time between two removals of what is no longer kept, the rows that one transaction removes at most, and the pause behind it. */
+export const RETENTION_SECONDS = 1800;
+export const MAX_REMOVED_AT_ONCE = 500;
+export const BATCH_PAUSE_MILLISECONDS = 10;
+/** A sandbox that is asked for is noted as used again after this time. */
+export const SANDBOX_USE_SECONDS = 3600;
+/** Pages of an SQLite database that are given back to the disk at once, and how many free ones are kept for what comes. */
+export const RECLAIMED_PAGES = 500;
+export const KEPT_FREE_PAGES = 1000;
+/** The largest SQLite database of an earlier release, in bytes, that is rewritten at a start so that it can shrink: a second's work. */
+export const MAX_REWRITTEN_BYTES = 64 * 1024 * 1024;
+/** Bytes of SQLite's log that stay on the disk between its checkpoints. */
+export const KEPT_WAL_BYTES = 64 * 1024 * 1024;
 /** The time between two questions of a client that follows a task, and the time that it goes on when nobody answers. */
 export const FOLLOW_SECONDS = 2;
 export const MAX_UNANSWERED_SECONDS = 600;

@@ -14,6 +14,7 @@ import {
   PROOFS_CLEANING_SECONDS,
   PROVIDER_CLEANING_SECONDS,
   RESERVE_CHECK_SECONDS,
+  RETENTION_SECONDS,
 } from '../protocol/limits.ts';
 import type { Reserve } from '../store/reserve.ts';
 import type { Vault } from '../vault/vault.ts';
@@ -24,7 +25,8 @@ export interface HousekeepingTask {
   everySeconds: number;
   /** The time before the first run; `everySeconds` unless set. */
   firstAfterSeconds?: number;
-  run(): Promise<unknown>;
+  /** @param stopping is aborted when the server stops: work that goes on for long ends there */
+  run(stopping: AbortSignal): Promise<unknown>;
 }
 
 /** All that a server does by itself. */
@@ -36,6 +38,7 @@ export function housekeepingTasks({
   jobLogs,
   files,
   reserve,
+  retention,
   leaseSeconds = LEASE_SECONDS,
 }: {
   jobs: Pick<Jobs, 'expireLeases'>;
@@ -45,6 +48,7 @@ export function housekeepingTasks({
   jobLogs: Pick<JobLogs, 'removeOld'>;
   files: Parameters<typeof removeOrphans>[0];
   reserve: Pick<Reserve, 'keep'>;
+  retention(stopping: AbortSignal): Promise<void>;
   leaseSeconds?: number | undefined;
 }): HousekeepingTask[] {
   return [
@@ -76,6 +80,7 @@ export function housekeepingTasks({
       firstAfterSeconds: LEASE_SECONDS,
       run: () => removeOrphans(files),
     },
+    { name: 'retention', everySeconds: RETENTION_SECONDS, firstAfterSeconds: LEASE_SECONDS / 2, run: retention },
     { name: 'disk reserve', everySeconds: RESERVE_CHECK_SECONDS, firstAfterSeconds: 0, run: () => reserve.keep() },
   ];
 }
@@ -89,10 +94,10 @@ export function housekeepingTasks({
 export function startHousekeeping(tasks: readonly HousekeepingTask[], tell: Tell): { close(): Promise<void> } {
   const timers = new Map<HousekeepingTask, NodeJS.Timeout>();
   const running = new Set<Promise<void>>();
-  let closed = false;
+  const stopping = new AbortController();
 
   function schedule(task: HousekeepingTask, seconds: number, failures: number): void {
-    if (closed) return;
+    if (stopping.signal.aborted) return;
     const start = () => {
       const run = runOnce(task, failures).finally(() => running.delete(run));
       running.add(run);
@@ -103,7 +108,7 @@ export function startHousekeeping(tasks: readonly HousekeepingTask[], tell: Tell
   async function runOnce(task: HousekeepingTask, failuresBefore: number): Promise<void> {
     const { name, everySeconds } = task;
     try {
-      await task.run();
+      await task.run(stopping.signal);
       schedule(task, everySeconds, 0);
     } catch (error) {
       const failures = failuresBefore + 1;
@@ -116,7 +121,7 @@ export function startHousekeeping(tasks: readonly HousekeepingTask[], tell: Tell
   for (const task of tasks) schedule(task, task.firstAfterSeconds ?? task.everySeconds, 0);
   return {
     async close() {
-      closed = true;
+      stopping.abort();
       for (const timer of timers.values()) clearTimeout(timer);
       await Promise.all(running);
     },

@@ -31,6 +31,7 @@ import { type Installation, openInstallation } from './installation.ts';
 import { noteAddress } from './last-address.ts';
 import { createLaunching } from './launching.ts';
 import { createLogin } from './login-service.ts';
+import { removeUnkept } from './retention.ts';
 import { originOf, type Settings } from './settings.ts';
 
 /** A server that listens. */
@@ -77,7 +78,8 @@ export async function startService(
       origin: async () => settings.publicUrl ?? addressOf(app, settings),
       clock,
     };
-    const vault = createVault({ store, rootKeys, clock });
+    const keep = settings.keep ?? {};
+    const vault = createVault({ store, rootKeys, clock, keepExpiredDays: keep.expiredSecrets });
     const login = createLogin(installation, settings, {
       url: () => settings.publicUrl ?? addressOf(app, settings),
       logger,
@@ -91,7 +93,7 @@ export async function startService(
       maxOpenJobs: settings.userJobs,
       tell,
     });
-    const pilots = createPilotSessions({ store, rootKeys, clock, tell });
+    const pilots = createPilotSessions({ store, rootKeys, clock, tell, keepDays: keep.pilots });
     const blobs = await openBlobs(blobFolder, reserve);
     const liveLogs = await openLiveLogs(join(blobFolder, 'live'), reserve);
     const jobLogs = createJobLogs({ store, clock, liveLogs });
@@ -134,6 +136,7 @@ export async function startService(
       login,
       jobLogs,
       reserve,
+      retention: (stopping) => removeUnkept({ store, clock, tell }, keep, stopping),
       files: { store, blobs, clock },
       leaseSeconds: settings.leaseSeconds,
     });
@@ -158,6 +161,9 @@ const FULL =
   'the disk is full: make room. Deletes and the ends of jobs go on, on the room that was kept back; secrets, tasks, uploads and the ' +
   'start of jobs are refused until there is room again';
 
+const BROKEN_AUDIT =
+  'the audit is not whole, and so it was not cut: "panda-secrets audit verify" shows where something else changed it';
+
 /** The events that an operator reads of at once; the others are for counting. */
 function logEvent(logger: Logger, event: RoomEvent): void {
   if (event.event === 'secrets.undeliverable') {
@@ -168,6 +174,8 @@ function logEvent(logger: Logger, event: RoomEvent): void {
     logger.error({ part: 'disk', code: 'ERR_NO_SPACE' }, FULL);
   } else if (event.event === 'disk.room') {
     logger.info({ part: 'disk' }, 'the disk has room again, and takes everything');
+  } else if (event.event === 'audit.broken') {
+    logger.error({ part: 'audit', chains: event.chains }, BROKEN_AUDIT);
   } else if (event.event === 'housekeeping.failed') {
     logger.error({ part: 'housekeeping', task: event.task, failures: event.failures, ...withoutMessage(event.error) });
   }

@@ -7,7 +7,18 @@ import { parse } from 'smol-toml';
 import { homeFolder } from '../files/home-folder.ts';
 import type { ExternalIssuer } from '../identity/external-issuer.ts';
 import { Misconfigured } from '../protocol/errors.ts';
-import { DEFAULT_PORT, DEFAULT_VO, MAX_SITE_NAME_CHARS } from '../protocol/limits.ts';
+import {
+  DEFAULT_PORT,
+  DEFAULT_VO,
+  EXPIRED_SECRETS_DAYS,
+  KEEP_AUDIT_DAYS,
+  KEEP_DELIVERIES_DAYS,
+  KEEP_FILES_DAYS,
+  KEEP_PILOTS_DAYS,
+  KEEP_SANDBOXES_DAYS,
+  KEEP_TASKS_DAYS,
+  MAX_SITE_NAME_CHARS,
+} from '../protocol/limits.ts';
 import { isLoopback } from '../protocol/loopback.ts';
 import { parseIssuers } from './issuer-settings.ts';
 
@@ -44,8 +55,21 @@ export interface Settings {
   userFileBytes?: number;
   /** Requests of one address that prove nothing, in a minute; `MAX_FAILED_REQUESTS_PER_MINUTE` unless set. */
   failedRequests?: number;
+  /** How long things are kept, in days; undefined for ever. */
+  keep?: Partial<Keep>;
   /** The site's own issuers, beside the embedded one. From the file only. */
   issuers: ExternalIssuer[];
+}
+
+/** What is kept for a time alone. `KEEP_TASKS_DAYS` and its neighbours unless set. */
+export interface Keep {
+  tasks: number | undefined;
+  files: number | undefined;
+  sandboxes: number | undefined;
+  deliveries: number | undefined;
+  audit: number | undefined;
+  pilots: number | undefined;
+  expiredSecrets: number | undefined;
 }
 
 type Value = string | number | readonly string[];
@@ -71,10 +95,20 @@ const SETTINGS = {
   user_jobs: 'count',
   user_file_gigabytes: 'count',
   failed_requests: 'count',
+  keep_tasks_days: 'days',
+  keep_files_days: 'days',
+  keep_sandboxes_days: 'days',
+  keep_deliveries_days: 'days',
+  keep_audit_days: 'days',
+  keep_pilots_days: 'days',
+  keep_expired_secrets_days: 'days',
 } as const;
 
 /** Largest of the limits that can be set. */
 const MAX_COUNT = 999_999_999;
+/** In a setting of days. */
+const FOR_EVER = 0;
+const MAX_DAYS = 36_500;
 const DAY_SECONDS = 24 * 3600;
 const MAX_CONNECTIONS = 1000;
 const LOG_LEVELS = ['error', 'warn', 'info', 'debug'];
@@ -113,11 +147,35 @@ export function readSettings(flags: Record<string, unknown>, environment: NodeJS
     ...(values.user_jobs !== undefined && { userJobs: Number(values.user_jobs) }),
     ...(values.user_file_gigabytes !== undefined && { userFileBytes: Number(values.user_file_gigabytes) * 2 ** 30 }),
     ...(values.failed_requests !== undefined && { failedRequests: Number(values.failed_requests) }),
+    keep: keepOf(values),
     ...(values.root_keys !== undefined && { rootKeys: values.root_keys as readonly string[] }),
     ...(database !== undefined && { database: String(database) }),
     ...(publicUrl !== undefined && { publicUrl: String(publicUrl) }),
     ...(certFile !== undefined && { tls: { certFile: String(certFile), keyFile: String(keyFile) } }),
   };
+}
+
+function keepOf(values: Values): Keep {
+  const days = (name: keyof Values, unlessSet: number) => {
+    const given = values[name] === undefined ? unlessSet : Number(values[name]);
+    return given === FOR_EVER ? undefined : given;
+  };
+  const keep = {
+    tasks: days('keep_tasks_days', KEEP_TASKS_DAYS),
+    files: days('keep_files_days', KEEP_FILES_DAYS),
+    sandboxes: days('keep_sandboxes_days', KEEP_SANDBOXES_DAYS),
+    deliveries: days('keep_deliveries_days', KEEP_DELIVERIES_DAYS),
+    audit: days('keep_audit_days', KEEP_AUDIT_DAYS),
+    pilots: days('keep_pilots_days', KEEP_PILOTS_DAYS),
+    expiredSecrets: days('keep_expired_secrets_days', EXPIRED_SECRETS_DAYS),
+  };
+  if (keep.tasks !== undefined && (keep.files === undefined || keep.files > keep.tasks)) {
+    if (values.keep_files_days !== undefined && values.keep_tasks_days !== undefined) {
+      throw new Misconfigured('keep_files_days is more than keep_tasks_days: logs and outputs go with their tasks');
+    }
+    keep.files = keep.tasks;
+  }
+  return keep;
 }
 
 /** The origin of a server that listens as these settings say: `http://127.0.0.1:25080`. */
@@ -199,6 +257,10 @@ const READ: Record<(typeof SETTINGS)[keyof typeof SETTINGS], (value: unknown, wh
   },
   seconds: (value, where) => wholeNumber(value, where, 'number of seconds', DAY_SECONDS),
   connections: (value, where) => wholeNumber(value, where, 'number', MAX_CONNECTIONS),
+  days(value, where) {
+    const isForEver = value === FOR_EVER || value === String(FOR_EVER);
+    return isForEver ? FOR_EVER : wholeNumber(value, where, 'number of days (0: for ever)', MAX_DAYS);
+  },
   count: (value, where) => wholeNumber(value, where, 'number', MAX_COUNT),
   origin(value, where) {
     const url = typeof value === 'string' ? URL.parse(value) : null;

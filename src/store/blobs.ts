@@ -110,8 +110,13 @@ export async function openBlobs(folder: string, reserve: Reserve = NO_RESERVE): 
       const path = pathOf(sha256);
       const found = await stat(path).catch(() => undefined);
       if (!found || found.mtimeMs >= before) return !found;
-      await rm(path, { force: true });
-      return true;
+      // Out of the way first: between the look and the removal it may have been kept again.
+      const removed = join(incoming, randomUUID());
+      await rename(path, removed);
+      const isOld = (await stat(removed)).mtimeMs < before;
+      if (isOld) await rm(removed, { force: true });
+      else await rename(removed, path);
+      return isOld;
     },
   };
 }

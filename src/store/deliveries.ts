@@ -66,3 +66,44 @@ export function listDeliveredSecrets(db: Database, deliveryIds: readonly string[
     .$if(secretId !== undefined, (query) => query.where('secret_id', '=', secretId as string))
     .execute();
 }
+
+/** Owners behind `after`, in the order of their ids, who have deliveries before a time. The index of an owner's deliveries answers it for each. */
+export async function findOwnersWithDeliveriesBefore(
+  db: Database,
+  { before, after, limit }: { before: number; after: string; limit: number },
+): Promise<string[]> {
+  const rows = await db
+    .selectFrom('owners')
+    .select('id')
+    .where('id', '>', after)
+    .where(({ exists, selectFrom }) =>
+      exists(
+        selectFrom('deliveries')
+          .select('deliveries.id')
+          .whereRef('deliveries.owner_id', '=', 'owners.id')
+          .where('deliveries.at', '<', before),
+      ),
+    )
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
+/** Deletes the oldest of an owner's deliveries before a time. @returns how many */
+export async function deleteDeliveriesBefore(
+  db: Database,
+  ownerId: string,
+  before: number,
+  limit: number,
+): Promise<number> {
+  const oldest = db
+    .selectFrom('deliveries')
+    .select('id')
+    .where('owner_id', '=', ownerId)
+    .where('at', '<', before)
+    .orderBy('at')
+    .limit(limit);
+  const { numDeletedRows } = await db.deleteFrom('deliveries').where('id', 'in', oldest).executeTakeFirst();
+  return Number(numDeletedRows);
+}

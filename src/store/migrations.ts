@@ -37,6 +37,7 @@ export function migrationProvider(types: ColumnTypes): MigrationProvider {
         '0014-secret-expiry': statements(secretExpiry(types)),
         '0015-launchers': { up: (db) => launchers(db, types) },
         '0016-worker-statistics': { up: (db) => workerStatistics(db, types) },
+        '0017-retention': statements(retention(types)),
       };
     },
   };
@@ -528,4 +529,23 @@ function readObject(json: string): Record<string, unknown> {
   } catch {
     return {};
   }
+}
+
+/** What is no longer kept is found by its age. An earlier release's sandbox counts as used when it came. */
+function retention({ bytes, int }: ColumnTypes): string[] {
+  return [
+    `alter table tasks add column removed_at ${int}`,
+    `alter table tasks add column files_removed_at ${int}`,
+    'create index tasks_ended on tasks (ended_at) where ended_at is not null',
+    'create index tasks_with_files on tasks (ended_at) where ended_at is not null and files_removed_at is null',
+    `alter table sandboxes add column used_at ${int} not null default 0`,
+    'update sandboxes set used_at = created_at',
+    'create index sandboxes_used on sandboxes (used_at)',
+    `create table audit_stones (
+      chain text primary key,
+      seq ${int} not null,
+      hash text not null,
+      cut_at ${int} not null,
+      tag ${bytes})`,
+  ];
 }

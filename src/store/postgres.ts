@@ -76,7 +76,7 @@ export async function openPostgres(url: string, options: PostgresOptions = {}): 
   };
 
   // The database's disk is another one.
-  return { skipLocked: true, db, write, grow: write, close: () => db.destroy() };
+  return { skipLocked: true, db, write, grow: write, reclaim: async () => false, close: () => db.destroy() };
 }
 
 function open(address: PostgresAddress, options: pg.PoolConfig): Kysely<Schema> {

@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import type { OwnerId } from '../protocol/ids.ts';
 import { ENDED_TASK_STATES } from '../protocol/states.ts';
 import { changesOneRow } from './one-row.ts';
@@ -15,7 +15,7 @@ export async function insertSandbox(
   return changesOneRow(
     db
       .insertInto('sandboxes')
-      .values(tagged(db, 'sandboxes', sandbox))
+      .values({ ...tagged(db, 'sandboxes', sandbox), used_at: sandbox.created_at })
       .onConflict((conflict) => conflict.doNothing()),
   );
 }
@@ -63,4 +63,58 @@ export async function readSandboxOfContent(db: Database, owner: OwnerId, size: n
     .orderBy('created_at', 'desc')
     .executeTakeFirst();
   return row && checked(db, 'sandboxes', row);
+}
+
+/**
+ * Notes that a sandbox is used, and holds its row until the transaction ends: a removal that is under way waits, and then finds it used.
+ *
+ * @returns false when it is not there
+ */
+export async function useSandbox(db: Database, name: string, now: number): Promise<boolean> {
+  return changesOneRow(db.updateTable('sandboxes').set({ used_at: now }).where('name', '=', name));
+}
+
+/** The same for the one that a task starts from. @returns undefined for a task that starts from none of this server's */
+export async function useSandboxOfTask(db: Database, taskId: number, now: number): Promise<boolean | undefined> {
+  const task = await db
+    .selectFrom('tasks')
+    .select(['sandbox', sql<number>`case when parameters like '%"sandboxSha256":%' then 1 else 0 end`.as('was_here')])
+    .where('id', '=', taskId)
+    .executeTakeFirst();
+  if (!task?.sandbox || task.was_here === 0) return undefined;
+  return useSandbox(db, task.sandbox, now);
+}
+
+/**
+ * Deletes sandboxes that were last used before a time, and from which no task starts that has not ended, or ended after another time.
+ *
+ * @returns how many
+ */
+export async function deleteUnusedSandboxes(
+  db: Database,
+  { before, endedBefore, limit }: { before: number; endedBefore: number; limit: number },
+): Promise<number> {
+  const unused = db
+    .selectFrom('sandboxes')
+    .select('name')
+    .where('used_at', '<', before)
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom('tasks')
+            .select('tasks.id')
+            .whereRef('tasks.sandbox', '=', 'sandboxes.name')
+            .where((eb) => eb.or([eb('tasks.ended_at', 'is', null), eb('tasks.ended_at', '>=', endedBefore)])),
+        ),
+      ),
+    )
+    .orderBy('used_at')
+    .limit(limit);
+  const { numDeletedRows } = await db
+    .deleteFrom('sandboxes')
+    .where('name', 'in', unused)
+    // Looked at again where a task that started from it meanwhile held the row.
+    .where('used_at', '<', before)
+    .executeTakeFirst();
+  return Number(numDeletedRows);
 }

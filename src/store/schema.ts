@@ -12,6 +12,7 @@ export interface Schema {
   secret_versions: SecretVersionsTable;
   audit: AuditTable;
   audit_heads: AuditHeadsTable;
+  audit_stones: AuditStonesTable;
   accounts: AccountsTable;
   password_links: PasswordLinksTable;
   sign_in_failures: SignInFailuresTable;
@@ -111,7 +112,19 @@ interface AuditHeadsTable {
   audit_hash: Uint8Array | null;
 }
 
-/** Append-only; each row holds the hash of the one before it in its owner's chain (chain `system` for operators' acts). */
+/** Where chains begin whose first entries are not kept any more. */
+interface AuditStonesTable {
+  chain: string;
+  /** The last entry that was cut. */
+  seq: number;
+  /** Its hash, hex. */
+  hash: string;
+  cut_at: number;
+  /** `TAGGED_COLUMNS` says what it covers. */
+  tag: Uint8Array | null;
+}
+
+/** Append-only, cut at the front alone; each row holds the hash of the one before it in its owner's chain (chain `system` for operators' acts). */
 interface AuditTable {
   /** The chain's id: an owner's, or `system`. */
   owner_id: string;
@@ -318,6 +331,8 @@ interface SandboxesTable {
   /** PanDA's checksum of it, by which clients ask whether it is there already. */
   checksum: string;
   created_at: number;
+  /** When a task last started from it, or its owner's client asked for it. */
+  used_at: Generated<number>;
   /** `TAGGED_COLUMNS` says what it covers. Null before the database had its installation key. */
   tag: Uint8Array | null;
 }
@@ -353,6 +368,10 @@ interface TasksTable {
   created_at: number;
   modified_at: number;
   ended_at: number | null;
+  /** When its removal began: it is no longer its owner's. */
+  removed_at: Generated<number | null>;
+  /** When its logs and outputs were removed. */
+  files_removed_at: Generated<number | null>;
   /** `TAGGED_COLUMNS` says what it covers. Null before the database had its installation key. */
   tag: Uint8Array | null;
 }

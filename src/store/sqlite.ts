@@ -3,6 +3,7 @@ import { DatabaseSync, type DatabaseSyncOptions } from 'node:sqlite';
 import { Kysely } from 'kysely';
 import { Misconfigured } from '../protocol/errors.ts';
 import { isFullDisk } from '../protocol/full-disk.ts';
+import { KEPT_FREE_PAGES, KEPT_WAL_BYTES, MAX_REWRITTEN_BYTES, RECLAIMED_PAGES } from '../protocol/limits.ts';
 import { groupCommit } from './group-commit.ts';
 import type { ColumnTypes } from './migrations.ts';
 import { NO_RESERVE, type Reserve } from './reserve.ts';
@@ -33,6 +34,7 @@ export async function openSqlite(path: string, reserve: Reserve = NO_RESERVE): P
   const writer = new Kysely<Schema>({ dialect: sqliteDialect(writing) });
   try {
     await migrate(writer, SQLITE_TYPES);
+    makeShrinkable(writing);
   } catch (error) {
     await writer.destroy();
     throw error;
@@ -47,6 +49,7 @@ export async function openSqlite(path: string, reserve: Reserve = NO_RESERVE): P
     db,
     write: commits.write,
     grow: commits.grow,
+    reclaim: () => commits.write(async () => reclaim(writing)),
     async close() {
       await commits.drained();
       await db.destroy();
@@ -55,11 +58,47 @@ export async function openSqlite(path: string, reserve: Reserve = NO_RESERVE): P
   };
 }
 
+/** A part small enough that those who wait for the transaction notice nothing. */
+function reclaim(database: DatabaseSync): boolean {
+  const spare = pragma(database, 'freelist_count') - KEPT_FREE_PAGES;
+  if (spare <= 0 || pragma(database, 'auto_vacuum') !== INCREMENTAL) return false;
+  // A prepared statement would end after its first page.
+  database.exec(`pragma incremental_vacuum(${Math.min(spare, RECLAIMED_PAGES)})`);
+  return spare > RECLAIMED_PAGES;
+}
+
+function pragma(database: DatabaseSync, name: string): number {
+  return Object.values(database.prepare(`pragma ${name}`).get() ?? {})[0] as number;
+}
+
+/** SQLite's number of it. */
+const INCREMENTAL = 2;
+
+/**
+ * Rewrites a database of an earlier release, which could not shrink, where that is soon done; a larger one stays as it is until its operator
+ * does it. One that another process uses is left to the next start.
+ */
+function makeShrinkable(database: DatabaseSync): void {
+  if (pragma(database, 'auto_vacuum') === INCREMENTAL) return;
+  if (pragma(database, 'page_count') * pragma(database, 'page_size') > MAX_REWRITTEN_BYTES) return;
+  try {
+    database.exec('pragma auto_vacuum = incremental; vacuum');
+  } catch (error) {
+    if ((error as { errcode?: number }).errcode !== SQLITE_BUSY && !isFullDisk(error)) throw error;
+  }
+}
+
+const SQLITE_BUSY = 5;
+
 function openFile(path: string, options: DatabaseSyncOptions, reserve: Reserve): DatabaseSync {
   try {
     closeSync(openSync(path, 'a', 0o600)); // SQLite gives its -wal and -shm files the mode of the main one.
     const database = new DatabaseSync(path, options);
-    database.exec('pragma journal_mode = wal; pragma synchronous = full; pragma secure_delete = on');
+    // Before the first table is made, or it has no effect.
+    database.exec('pragma auto_vacuum = incremental');
+    database.exec(
+      `pragma journal_mode = wal; pragma journal_size_limit = ${KEPT_WAL_BYTES}; pragma synchronous = full; pragma secure_delete = on`,
+    );
     return database;
   } catch (error) {
     if (isFullDisk(error) && reserve.giveUp()) return openFile(path, options, reserve);

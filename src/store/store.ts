@@ -26,6 +26,13 @@ export interface Store {
    * @throws {NoSpace}
    */
   grow: Store['write'];
+  /**
+   * Gives room that was freed inside the database back to the disk, a small part of it: on SQLite; PostgreSQL's own autovacuum uses freed room
+   * again.
+   *
+   * @returns true when there is more
+   */
+  reclaim(): Promise<boolean>;
   /** Finishes what was begun and closes. */
   close(): Promise<void>;
 }

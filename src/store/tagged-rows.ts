@@ -30,6 +30,7 @@ export const TAGGED_COLUMNS = {
     decides: ['owner_id', 'name', 'queue', 'use_secrets', 'secret_ids', 'parameters', 'job_count'],
   },
   attempts: { key: ['job_id', 'attempt'], decides: ['task_id', 'owner_id', 'queue', 'pilot_id'] },
+  audit_stones: { key: ['chain'], decides: ['seq', 'hash', 'cut_at'] },
   job_files: { key: ['job_id', 'attempt', 'name'], decides: ['kind', 'sha256', 'location', 'size'] },
 } as const satisfies {
   [T in TaggedTable]: {

@@ -55,6 +55,7 @@ export async function lockTask(db: Database, owner: OwnerId, id: number, now: nu
     .set({ modified_at: now })
     .where('id', '=', id)
     .where('owner_id', '=', owner)
+    .where('removed_at', 'is', null)
     .returning(['id', 'owner_id', 'name', 'unique_name', 'state', 'queue', 'use_secrets', 'max_attempts', 'job_count'])
     .executeTakeFirst();
 }
@@ -89,6 +90,7 @@ export async function readTaskSecrets(db: Database, owner: OwnerId, id: number) 
     .select(['secret_ids', 'queue'])
     .where('id', '=', id)
     .where('owner_id', '=', owner)
+    .where('removed_at', 'is', null)
     .executeTakeFirst();
 }
 
@@ -187,6 +189,7 @@ export async function readTasks(db: Database, owner: OwnerId, filter: TaskFilter
       'owners.display_name',
     ])
     .where('tasks.owner_id', '=', owner)
+    .where('tasks.removed_at', 'is', null)
     .$if(ids !== undefined, (query) => query.where('tasks.id', 'in', ids ?? []))
     .$if(names !== undefined, (query) => query.where('tasks.name', 'in', names ?? []))
     .$if(states !== undefined, (query) => query.where('tasks.state', 'in', states ?? []))

@@ -7,6 +7,8 @@ import type { Attributes } from '../protocol/secret-attributes.ts';
 import { deleteExpired, findSecretsExpiredBefore, findSecretsToExpire, noteExpired } from '../store/secret-expiry.ts';
 import { type Changing, lockOwner } from './owners.ts';
 
+const DAY_MILLISECONDS = 24 * 3600_000;
+
 /** The end of a secret: as its owner set it, and when it was found to have come. */
 export interface Ending {
   attributes: Pick<Attributes, 'expires'>;
@@ -37,18 +39,17 @@ export function checkEnding(ending: Ending, { named, now }: { named: boolean; no
 }
 
 /**
- * Notes the ends that have come, each in its owner's audit, and removes the secrets whose end was noted `keptSeconds` ago: counted from
+ * Notes the ends that have come, each in its owner's audit, and removes the secrets whose end was noted `keptDays` ago (none without it): counted from
  * the note, so that a clock that was ahead for a moment removes nothing.
  *
  * @returns how many of each
  */
 export async function endSecrets(
   { store, clock }: Pick<Changing, 'store' | 'clock'>,
-  keptSeconds: number,
+  keptDays: number | undefined,
 ): Promise<{ ended: number; removed: number }> {
   const now = clock();
   const until = isoSecond(now);
-  const before = now - keptSeconds * 1000;
   let ended = 0;
   let removed = 0;
   for (const { id, owner_id } of await findSecretsToExpire(store.db, until, MAX_EXPIRED_AT_ONCE)) {
@@ -60,6 +61,8 @@ export async function endSecrets(
       await appendAudit(tx, clock, ownerId, 'server', 'secret.expire', { secret: id }, head);
     });
   }
+  if (keptDays === undefined) return { ended, removed };
+  const before = now - keptDays * DAY_MILLISECONDS;
   for (const { id, owner_id } of await findSecretsExpiredBefore(store.db, before, MAX_EXPIRED_AT_ONCE)) {
     const ownerId = owner_id as OwnerId;
     await store.write(async (tx) => {

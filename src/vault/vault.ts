@@ -1,5 +1,5 @@
 import type { OwnerId } from '../protocol/ids.ts';
-import { CIPHERTEXT_CACHE_BYTES, EXPIRED_SECRETS_DAYS } from '../protocol/limits.ts';
+import { CIPHERTEXT_CACHE_BYTES } from '../protocol/limits.ts';
 import type { WireName } from '../protocol/names.ts';
 import { Plaintext } from '../protocol/plaintext.ts';
 import type { AttributeChange } from '../protocol/secret-attributes.ts';
@@ -88,7 +88,7 @@ export interface Vault {
   destroyOwner(owner: OwnerId): Promise<void>;
   /** The use of these secrets by a job, to be noted with its delivery. */
   useOf(secretIds: readonly string[]): Use;
-  /** Notes the ends of secrets that have come, and removes those secrets `EXPIRED_SECRETS_DAYS` later. A part of them, where there are many. */
+  /** Notes the ends of secrets that have come, and removes those secrets `keepExpiredDays` later. A part of them, where there are many. */
   endSecrets(): Promise<{ ended: number; removed: number }>;
   /** Removes data keys from memory whose time there is over. */
   forgetOldKeys(): void;
@@ -103,18 +103,16 @@ export interface VaultDependencies {
   clock: () => number;
   /** Bytes of ciphertext to remember, at least 1. */
   cacheBytes?: number;
-  /** An expired secret is kept so long; `EXPIRED_SECRETS_DAYS` unless set. */
-  expiredSecretsDays?: number | undefined;
+  /** An expired secret is kept so long; for ever unless set. */
+  keepExpiredDays?: number | undefined;
 }
-
-const DAY_SECONDS = 24 * 3600;
 
 export function createVault({
   store,
   rootKeys,
   clock,
   cacheBytes = CIPHERTEXT_CACHE_BYTES,
-  expiredSecretsDays = EXPIRED_SECRETS_DAYS,
+  keepExpiredDays,
 }: VaultDependencies): Vault {
   const dataKeys = createDataKeys({ store, rootKeys, clock });
   const current = createCurrentSecrets({ store, dataKeys, cacheBytes });
@@ -142,7 +140,7 @@ export function createVault({
       current.forget(owner);
     },
     useOf: (secretIds) => lastUses(secretIds, clock()),
-    endSecrets: () => endSecrets(changing, expiredSecretsDays * DAY_SECONDS),
+    endSecrets: () => endSecrets(changing, keepExpiredDays),
     forgetOldKeys: () => dataKeys.forgetOld(),
     close() {
       dataKeys.close();

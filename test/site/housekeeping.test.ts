@@ -104,6 +104,7 @@ test('pilots that no server could hear have the time of a lease to come back', a
     jobLogs: { removeOld: async () => 0 },
     files: noFiles,
     reserve: NO_RESERVE,
+    retention: async () => {},
     leaseSeconds: 720,
   });
   const { passSeconds, close } = start(t, tasks);
@@ -125,6 +126,7 @@ test('short leases are looked at more often', () => {
     jobLogs,
     files: noFiles,
     reserve: NO_RESERVE,
+    retention: async () => {},
     leaseSeconds: 4,
   });
   assert.deepEqual([leases?.everySeconds, leases?.firstAfterSeconds], [1, 4]);

@@ -13,16 +13,18 @@ const NOT_COVERED: Record<TaggedTable, string[]> = {
   launchers: ['ends_at', 'window_count', 'window_start'],
   password_links: [],
   queues: ['created_at'],
-  sandboxes: ['created_at'],
+  sandboxes: ['created_at', 'used_at'],
   // The sandbox and the needs of jobs are in `parameters`; these columns find tasks of one, and count what waits.
   tasks: [
     'cores',
     'created_at',
     'diagnosis',
     'ended_at',
+    'files_removed_at',
     'max_attempts',
     'memory_mb',
     'modified_at',
+    'removed_at',
     'sandbox',
     'source_label',
     'state',
@@ -41,6 +43,7 @@ const NOT_COVERED: Record<TaggedTable, string[]> = {
     'started_at',
     'state',
   ],
+  audit_stones: [],
   // A signature is the pilot's own, which the reader checks.
   job_files: ['created_at', 'signature'],
 };

@@ -19,20 +19,23 @@ export function addAuditCommands(program: Command): void {
         const kept = heads === undefined ? [] : await readHeads(heads);
         const checks = await administration.verifyAudit(kept);
         let entries = 0;
+        let cut = 0;
         const broken: { chain: string; seq: number; reason: string }[] = [];
         for (const { chain, check } of checks) {
           if (check.whole) {
-            entries += check.entries;
+            entries += check.entries - (check.cut ?? 0);
+            if (check.cut !== undefined) cut += 1;
             continue;
           }
           const { seq, reason } = check;
           broken.push({ chain, seq, reason });
           console.error(printable(`panda-secrets: the audit of ${nameOf(chain)} breaks at entry ${seq}: ${reason}`));
         }
-        const data = { chains: checks.length, entries, broken };
+        const data = { chains: checks.length, entries, cut, broken };
         if (broken.length > 0)
           return { data, text: '', failure: `${broken.length} of ${checks.length} chains are broken` };
-        return { data, text: `whole: ${entries} entries in ${checks.length} chains` };
+        const begins = cut === 0 ? '' : `; ${cut} of them cut at the front, as no longer kept`;
+        return { data, text: `whole: ${entries} entries in ${checks.length} chains${begins}` };
       }),
     );
 

@@ -1,0 +1,100 @@
+import { MAX_REMOVED_AT_ONCE } from '../protocol/limits.ts';
+import {
+  deleteFilesOfJobs,
+  deleteJobs,
+  deleteTask,
+  findTasksEndedBefore,
+  holdEndedTask,
+  jobIdsOf,
+  markTaskRemoved,
+  noteFilesRemoved,
+} from '../store/ended-tasks.ts';
+import { inBatches } from '../store/in-batches.ts';
+import { deleteUnusedSandboxes } from '../store/sandboxes.ts';
+import type { JobsContext } from './context.ts';
+
+/** What is kept of jobs, in days since a task ended, or a sandbox was last used; undefined for ever. */
+export interface KeptJobs {
+  tasksDays?: number | undefined;
+  /** Logs and outputs, and the sandboxes of tasks that ended: a task without its sandbox cannot be retried. */
+  filesDays?: number | undefined;
+  /** Sandboxes that no task needs. */
+  sandboxesDays?: number | undefined;
+}
+
+const DAY_MILLISECONDS = 24 * 3600_000;
+/** Tasks that are looked up at once. */
+const TASKS = 50;
+
+/**
+ * Removes what is no longer kept: files of ended tasks, then whole tasks, then sandboxes that nothing needs. `removeOrphans` removes the
+ * content later. What was begun when the server ended goes on at the next time: a task that is being removed is gone for its owner from
+ * the first batch on, and can be retried no more.
+ */
+export async function removeOld(
+  { store, clock }: Pick<JobsContext, 'store' | 'clock'>,
+  { tasksDays, filesDays, sandboxesDays }: KeptJobs,
+  stopping?: AbortSignal,
+): Promise<void> {
+  const before = (days: number) => clock() - days * DAY_MILLISECONDS;
+  if (filesDays !== undefined) await removeFiles(before(filesDays));
+  if (tasksDays !== undefined) await removeTasks(before(tasksDays));
+  if (sandboxesDays !== undefined) {
+    const unused = { before: before(sandboxesDays), endedBefore: filesDays === undefined ? 0 : before(filesDays) };
+    await inBatches(async () => {
+      const removed = await store.write((tx) => deleteUnusedSandboxes(tx, { ...unused, limit: MAX_REMOVED_AT_ONCE }));
+      return removed === MAX_REMOVED_AT_ONCE;
+    }, stopping);
+  }
+
+  async function removeFiles(time: number): Promise<void> {
+    await eachTask(time, true, async (id) => {
+      let after = 0;
+      await inBatches(
+        () =>
+          store.write(async (tx) => {
+            if (!(await holdEndedTask(tx, id, time))) return false;
+            const jobs = await jobIdsOf(tx, id, after, MAX_REMOVED_AT_ONCE);
+            if (jobs.length > 0) await deleteFilesOfJobs(tx, jobs);
+            after = jobs.at(-1) ?? after;
+            const more = jobs.length === MAX_REMOVED_AT_ONCE;
+            if (!more) await noteFilesRemoved(tx, id, clock());
+            return more;
+          }),
+        stopping,
+      );
+    });
+  }
+
+  async function removeTasks(time: number): Promise<void> {
+    await eachTask(time, false, async (id) => {
+      await inBatches(
+        () =>
+          store.write(async (tx) => {
+            if (!(await holdEndedTask(tx, id, time))) return false;
+            await markTaskRemoved(tx, id, clock());
+            const jobs = await jobIdsOf(tx, id, 0, MAX_REMOVED_AT_ONCE);
+            if (jobs.length > 0) {
+              await deleteFilesOfJobs(tx, jobs);
+              await deleteJobs(tx, jobs);
+            }
+            const more = jobs.length === MAX_REMOVED_AT_ONCE;
+            if (!more) await deleteTask(tx, id);
+            return more;
+          }),
+        stopping,
+      );
+    });
+  }
+
+  async function eachTask(time: number, withFiles: boolean, remove: (id: number) => Promise<void>): Promise<void> {
+    await inBatches(async () => {
+      const ids = await findTasksEndedBefore(store.db, time, { withFiles, limit: TASKS });
+      for (const id of ids) {
+        if (stopping?.aborted) return false;
+        await remove(id);
+      }
+      return ids.length === TASKS;
+    }, stopping);
+  }
+}
