@@ -214,7 +214,7 @@ async function stoneOf(store: Store, chain: Chain): Promise<Followed | (AuditChe
     return stone ? { seq: stone.seq, hash: Buffer.from(stone.hash, 'hex') } : { seq: 0, hash: null };
   } catch (error) {
     if (!(error instanceof Tampered)) throw error;
-    return broken(0, 'what says where the chain was cut was written by something else than this software');
+    return broken(0, 'the mark of its cut was written by something else than this software');
   }
 }
 

@@ -97,7 +97,7 @@ eachStore('a stone that was forged, moved, taken away or put back is refused', a
   assert.deepEqual(await verifyAudit(store, ada), {
     whole: false,
     seq: 0,
-    reason: 'what says where the chain was cut was written by something else than this software',
+    reason: 'the mark of its cut was written by something else than this software',
   });
   await put({ tag: null, seq: first.seq });
   assert.equal((await verifyAudit(store, ada)).whole, false);
