@@ -4,7 +4,7 @@ _panda_secrets() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     word=${COMP_WORDS[index]}
     case "$at $word" in
-      'panda-secrets serve' | 'panda-secrets user' | 'panda-secrets user add' | 'panda-secrets user password' | 'panda-secrets user role' | 'panda-secrets user list' | 'panda-secrets user disable' | 'panda-secrets user enable' | 'panda-secrets user logout' | 'panda-secrets user remove' | 'panda-secrets user help' | 'panda-secrets token' | 'panda-secrets pilot-token' | 'panda-secrets pilot' | 'panda-secrets pilot list' | 'panda-secrets pilot end' | 'panda-secrets pilot help' | 'panda-secrets queue' | 'panda-secrets queue add' | 'panda-secrets queue set' | 'panda-secrets queue pause' | 'panda-secrets queue drain' | 'panda-secrets queue resume' | 'panda-secrets queue remove' | 'panda-secrets queue site-key' | 'panda-secrets queue list' | 'panda-secrets queue load' | 'panda-secrets queue help' | 'panda-secrets launcher' | 'panda-secrets launcher add' | 'panda-secrets launcher renew' | 'panda-secrets launcher list' | 'panda-secrets launcher remove' | 'panda-secrets launcher help' | 'panda-secrets signing-key' | 'panda-secrets signing-key rotate' | 'panda-secrets signing-key help' | 'panda-secrets audit' | 'panda-secrets audit verify' | 'panda-secrets audit heads' | 'panda-secrets audit tail' | 'panda-secrets audit export' | 'panda-secrets audit help' | 'panda-secrets help') at="$at $word" ;;
+      'panda-secrets serve' | 'panda-secrets user' | 'panda-secrets user add' | 'panda-secrets user password' | 'panda-secrets user role' | 'panda-secrets user list' | 'panda-secrets user disable' | 'panda-secrets user enable' | 'panda-secrets user logout' | 'panda-secrets user remove' | 'panda-secrets user help' | 'panda-secrets token' | 'panda-secrets pilot-token' | 'panda-secrets pilot' | 'panda-secrets pilot list' | 'panda-secrets pilot end' | 'panda-secrets pilot help' | 'panda-secrets queue' | 'panda-secrets queue add' | 'panda-secrets queue set' | 'panda-secrets queue pause' | 'panda-secrets queue drain' | 'panda-secrets queue resume' | 'panda-secrets queue remove' | 'panda-secrets queue site-key' | 'panda-secrets queue list' | 'panda-secrets queue load' | 'panda-secrets queue help' | 'panda-secrets launcher' | 'panda-secrets launcher add' | 'panda-secrets launcher renew' | 'panda-secrets launcher list' | 'panda-secrets launcher remove' | 'panda-secrets launcher help' | 'panda-secrets signing-key' | 'panda-secrets signing-key rotate' | 'panda-secrets signing-key help' | 'panda-secrets audit' | 'panda-secrets audit verify' | 'panda-secrets audit heads' | 'panda-secrets audit tail' | 'panda-secrets audit export' | 'panda-secrets audit help' | 'panda-secrets backup' | 'panda-secrets backup verify' | 'panda-secrets restore' | 'panda-secrets help') at="$at $word" ;;
     esac
   done
   case "$at ${COMP_WORDS[COMP_CWORD - 1]}" in
@@ -560,13 +560,49 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets backup --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets backup --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets backup --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets backup --to')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets backup --recipient')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets backup verify --identity')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets restore --identity')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets restore --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets restore --config')
+      COMPREPLY=()
+      return
+      ;;
   esac
   case $at in
     'panda-secrets')
       if [[ $current == -* ]]; then
         words='--version -h --help'
       else
-        words='serve user token pilot-token pilot queue launcher signing-key audit help'
+        words='serve user token pilot-token pilot queue launcher signing-key audit backup restore help'
       fi
       ;;
     'panda-secrets serve')
@@ -794,6 +830,23 @@ _panda_secrets() {
     'panda-secrets audit help')
       if [[ $current == -* ]]; then
         words=''
+      fi
+      ;;
+    'panda-secrets backup')
+      if [[ $current == -* ]]; then
+        words='--data --database --config --json --to --recipient --with-keys -h --help'
+      else
+        words='verify'
+      fi
+      ;;
+    'panda-secrets backup verify')
+      if [[ $current == -* ]]; then
+        words='--identity --json -h --help'
+      fi
+      ;;
+    'panda-secrets restore')
+      if [[ $current == -* ]]; then
+        words='--identity --data --config --json -h --help'
       fi
       ;;
     'panda-secrets help')

@@ -48,11 +48,14 @@ export interface EmbeddedPostgres {
  */
 export async function startEmbeddedPostgres({
   tls,
+  programs,
 }: {
+  /** The folder whose `bin` has the programs, instead of the package's: those of a distribution, which have `pg_dump` beside them. */
+  programs?: string;
   /** PEM texts, with which it listens on 127.0.0.1 as well. */
   tls?: { cert: string; key: string };
 } = {}): Promise<EmbeddedPostgres> {
-  const packaged = packagedFolder();
+  const packaged = programs ?? packagedFolder();
   const account = process.getuid?.() === 0 ? NOBODY : undefined;
   const folder = mkdtempSync(join(tmpdir(), 'pg-'));
   const [data, links] = [join(folder, 'data'), join(folder, 'lib')];
@@ -63,9 +66,9 @@ export async function startEmbeddedPostgres({
       chownSync(data, account.uid, account.gid);
     }
     const native = await executable(packaged, join(folder, 'native'), account);
-    linkLibraries(native, links);
+    if (!programs) linkLibraries(native, links);
     const libraries = `${links}:${join(native, 'lib')}`;
-    const env = { LC_ALL: 'C', LD_LIBRARY_PATH: libraries, DYLD_LIBRARY_PATH: libraries };
+    const env = { LC_ALL: 'C', ...(!programs && { LD_LIBRARY_PATH: libraries, DYLD_LIBRARY_PATH: libraries }) };
     const options = { ...account, cwd: data, env };
 
     const initial = ['--username', 'postgres', '--auth', 'trust', '--encoding', 'UTF8', '--locale', 'C', '--no-sync'];

@@ -22,6 +22,7 @@ import type { Store } from '../store/store.ts';
 import { makeInstallationKey, openInstallationKey } from './installation-key.ts';
 import { installationMark, newMark } from './installation-mark.ts';
 import type { Settings } from './settings.ts';
+import { refuseUnfinished } from './unfinished-restore.ts';
 
 /** The database, the keys and the issuer of tokens: the server and the administration commands share them. */
 export interface Installation {
@@ -71,6 +72,7 @@ export async function openInstallation(
       `there is no panda-secrets data in ${data}: start the server once ("panda-secrets serve"), or name its folder with --data`,
     );
   }
+  await refuseUnfinished(data);
   if (isNew) await makeDataFolder(data);
   await refuseUnsafeFolder(data);
   const marked = await mark.read();

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -17,6 +17,10 @@ export interface Blob {
 
 /** A file that arrives is written to all the time: a connection that is silent for long is closed. */
 const ABANDONED_MILLISECONDS = 3600_000;
+
+/** The mark of somebody who reads all blobs, renewed while it lives. */
+const HELD = 'held-';
+const HELD_MILLISECONDS = 600_000;
 
 const ADDRESS = /^[0-9a-f]{64}$/;
 
@@ -40,6 +44,8 @@ export interface Blobs {
    * @returns true when it is gone
    */
   delete(sha256: string, before: number): Promise<boolean>;
+  /** From now on no server deletes a blob, until the returned function is called or the process has ended. */
+  hold(): Promise<() => Promise<void>>;
 }
 
 /** Blobs in a folder (0700), each at the first two digits of its address / its address. What a server that was killed left half is removed. */
@@ -110,6 +116,7 @@ export async function openBlobs(folder: string, reserve: Reserve = NO_RESERVE): 
       const path = pathOf(sha256);
       const found = await stat(path).catch(() => undefined);
       if (!found || found.mtimeMs >= before) return !found;
+      if (await isHeld()) return false;
       // Out of the way first: between the look and the removal it may have been kept again.
       const removed = join(incoming, randomUUID());
       await rename(path, removed);
@@ -118,7 +125,27 @@ export async function openBlobs(folder: string, reserve: Reserve = NO_RESERVE): 
       else await rename(removed, path);
       return isOld;
     },
+
+    async hold() {
+      const mark = join(incoming, `${HELD}${randomUUID()}`);
+      const renew = () => writeFile(mark, '', { mode: 0o600 });
+      await renew();
+      const timer = setInterval(() => renew().catch(() => {}), HELD_MILLISECONDS / 10).unref();
+      return async () => {
+        clearInterval(timer);
+        await rm(mark, { force: true });
+      };
+    },
   };
+
+  async function isHeld(): Promise<boolean> {
+    for (const name of await readdir(incoming)) {
+      if (!name.startsWith(HELD)) continue;
+      const found = await stat(join(incoming, name)).catch(() => undefined);
+      if (found && found.mtimeMs > Date.now() - HELD_MILLISECONDS) return true;
+    }
+    return false;
+  }
 }
 
 /** Another server on the same folder may be writing there. */

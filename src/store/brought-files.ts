@@ -29,6 +29,19 @@ export async function deleteBroughtBefore(db: Database, day: number): Promise<vo
   await db.deleteFrom('brought_files').where('day', '<', day).execute();
 }
 
+/** The addresses behind `after`, in order, of the blobs that a sandbox, a log or an output is kept in. */
+export async function listUsedBlobs(db: Database, after: string, limit: number): Promise<string[]> {
+  const rows = await db
+    .selectFrom('sandboxes')
+    .select('sha256')
+    .where('sha256', '>', after)
+    .union(db.selectFrom('job_files').select('sha256').where('sha256', '>', after).$castTo<{ sha256: string }>())
+    .orderBy('sha256')
+    .limit(limit)
+    .execute();
+  return rows.map(({ sha256 }) => sha256);
+}
+
 /** Those of the blobs that a sandbox, a log or an output is kept in. */
 export async function usedBlobs(db: Database, sha256s: readonly string[]): Promise<Set<string>> {
   if (sha256s.length === 0) return new Set();

@@ -67,7 +67,7 @@ export async function administer(
 }
 
 /** Prints a result as it was asked for; one that a command printed by itself is none. */
-function tell(command: Command, result: Result | undefined): void {
+export function tell(command: Command, result: Result | undefined): void {
   if (!result) return;
   const { text, data = null, failure } = result;
   if (command.opts()['json']) printJson(data, failure === undefined ? {} : { success: false, message: failure });

@@ -3,6 +3,7 @@ import { VERSION } from '../../protocol/version.ts';
 import { fitHelp } from '../help-notes.ts';
 import { printable } from '../reporting.ts';
 import { addAuditCommands } from './audit.ts';
+import { addBackupCommands } from './backup.ts';
 import { addLauncherCommands } from './launcher.ts';
 import { addPilotCommands } from './pilot.ts';
 import { addPilotTokenCommand } from './pilot-token.ts';
@@ -31,6 +32,7 @@ export function createPandaSecrets(): Command {
   addLauncherCommands(program);
   addSigningKeyCommands(program);
   addAuditCommands(program);
+  addBackupCommands(program);
   return program;
 }
 
