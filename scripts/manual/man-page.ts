@@ -39,7 +39,7 @@ export function manPage(program: CommandModel, version: string, others: readonly
 function leavesOf(command: CommandModel): CommandModel[] {
   return command.commands
     .filter(({ path }) => path.at(-1) !== 'help')
-    .flatMap((inner) => (inner.commands.length > 0 ? leavesOf(inner) : [inner]));
+    .flatMap((inner) => [...(inner.commands.length === 0 || hasOwnOptions(inner) ? [inner] : []), ...leavesOf(inner)]);
 }
 
 function synopsis({ path, usage }: CommandModel): string {
@@ -79,4 +79,9 @@ function quoted(plain: string): string {
 
 function firstLower(sentence: string): string {
   return sentence.charAt(0).toLowerCase() + sentence.slice(1);
+}
+
+/** It does something by itself, beside the commands below it. */
+function hasOwnOptions({ options }: CommandModel): boolean {
+  return options.some(({ names }) => !names.includes('--help'));
 }
