@@ -122,7 +122,9 @@ export function endedWorkers(workers: readonly object[]): EndedWorker[] {
     if (!ENDED.includes(status) || typeof queue !== 'string') return [];
     const batchId = typeof batchID === 'number' ? String(batchID) : batchID;
     if (typeof batchId !== 'string' || batchId === '' || batchId.length > MAX_BATCH_ID_CHARS) return [];
-    const why = typeof diagMessage === 'string' && diagMessage !== '' ? `: ${diagMessage}` : '';
+    const said =
+      typeof diagMessage === 'string' ? diagMessage.slice(0, MAX_DIAGNOSIS_CHARS).replace(/\s+/g, ' ').trim() : '';
+    const why = said === '' ? '' : `: ${said}`;
     return [{ queue, batchId, reason: `Harvester calls it ${status}${why}`.slice(0, MAX_DIAGNOSIS_CHARS / 2) }];
   });
 }

@@ -4,7 +4,7 @@ import { activeJobs } from '../jobs/queues.ts';
 import { QuotaExceeded } from '../protocol/errors.ts';
 import { MAX_HARVESTERS, WORKER_STATISTICS_SECONDS } from '../protocol/limits.ts';
 import type { Harvesting } from '../server/routes/harvester.ts';
-import { listPilotsOfBatch } from '../store/pilots.ts';
+import { listBatchesWithPilots } from '../store/pilots.ts';
 import {
   countHarvesters,
   deleteWorkerStatisticsBefore,
@@ -47,10 +47,14 @@ export function createHarvesting(
 
     async endWorkers(workers) {
       const own = new Set((await ownQueues(store, launcher)).map(({ name }) => name));
-      for (const { queue, batchId, reason } of workers.filter((worker) => own.has(worker.queue))) {
-        const batch = { launcherId, queue, batchId };
-        // Most have had no pilot of ours, or are told of again: looked at without a transaction.
-        if ((await listPilotsOfBatch(store.db, batch)).length > 0) await endBatch(parts, batch, reason);
+      const ended = new Map(
+        workers.filter(({ queue }) => own.has(queue)).map((worker) => [`${worker.queue} ${worker.batchId}`, worker]),
+      );
+      // Most have had no pilot of ours, or are told of again.
+      const batchIds = [...new Set([...ended.values()].map(({ batchId }) => batchId))];
+      for (const { queue, batch_id } of await listBatchesWithPilots(store.db, launcherId, batchIds)) {
+        const worker = ended.get(`${queue} ${batch_id}`);
+        if (worker) await endBatch(parts, { launcherId, queue, batchId: worker.batchId }, worker.reason);
       }
     },
   };

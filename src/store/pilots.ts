@@ -28,6 +28,22 @@ export async function listPilotsOfBatch(db: Database, { launcherId, queue, batch
     .execute();
 }
 
+/** The batch jobs, of those with these ids, whose pilots have sessions that have not been ended. */
+export async function listBatchesWithPilots(
+  db: Database,
+  launcherId: string,
+  batchIds: readonly string[],
+): Promise<{ queue: string; batch_id: string | null }[]> {
+  if (batchIds.length === 0) return [];
+  return db
+    .selectFrom('pilots')
+    .select(['queue', 'batch_id'])
+    .where('launcher_id', '=', launcherId)
+    .where('batch_id', 'in', batchIds)
+    .where('ended_at', 'is', null)
+    .execute();
+}
+
 /** The pilots that joined last, first. */
 export async function listPilots(db: Database, limit: number): Promise<PilotRow[]> {
   return db.selectFrom('pilots').selectAll().orderBy('created_at', 'desc').limit(limit).execute();

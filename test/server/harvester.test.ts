@@ -174,7 +174,7 @@ eachStore(
       computingSite: 'A',
       batchID: '11',
       status: 'running',
-      diagMessage: '11 pilot TIMEOUT',
+      diagMessage: '11   pilot \n TIMEOUT ',
     };
     const update = (...workers: object[]) => ask(calls.updateWorkers, { harvester_id, workers });
     const states = async () => (await alice.getJobDescription(jobs)).map((job) => job?.jobStatus);
