@@ -1,7 +1,6 @@
 import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { Misconfigured } from '../protocol/errors.ts';
@@ -17,6 +16,8 @@ export interface Launch {
 export const FIRST_INPUT = 3;
 
 export interface LaunchOptions extends Omit<SpawnOptions, 'stdio'> {
+  /** Where its pipes are made: a folder that others than this user cannot look into, or the one for temporary files. */
+  pipesIn: string;
   /** Standard input: nothing to read, or this process's. */
   input?: 'ignore' | 'inherit';
 }
@@ -31,11 +32,11 @@ export interface Launched {
 /** Starts it. @throws as `spawn` does, which is not always by an event */
 export function startLaunch(
   { words, inputs }: Launch,
-  { input: standardInput = 'ignore', ...options }: LaunchOptions = {},
+  { pipesIn, input: standardInput = 'ignore', ...options }: LaunchOptions,
 ): Launched {
   const [program = '', ...rest] = words;
   const pipes = inputs.map(() => 'pipe' as const);
-  const outputs = makePipes(2);
+  const outputs = makePipes(2, pipesIn);
   let child: ChildProcess;
   try {
     child = spawn(program, rest, { ...options, stdio: [standardInput, ...outputs.map(({ end }) => end), ...pipes] });
@@ -59,8 +60,8 @@ export function startLaunch(
  * Pipes, with the descriptor of the end that is written to. Node's own are sockets, which programs cannot open by their names
  * (`echo x > /dev/stderr`). Their names are gone when this returns.
  */
-function makePipes(count: number): { start: Readable; end: number }[] {
-  const folder = mkdtempSync(join(tmpdir(), 'panda-pipes-'));
+function makePipes(count: number, parent: string): { start: Readable; end: number }[] {
+  const folder = mkdtempSync(join(parent, '.pipes-'));
   try {
     const paths = Array.from({ length: count }, (_, index) => join(folder, String(index)));
     // A payload that is another user opens its own output by name: nobody else finds these.

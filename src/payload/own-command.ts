@@ -83,6 +83,7 @@ export async function runOwnCommand(command: OwnCommand): Promise<PayloadEnd> {
     const payload = startPayload({
       command: words,
       directory: command.directory,
+      pipesIn: placed.own,
       environment: { ...kept, ...variables },
       mark: `${id}.run`,
       stdout: masked(command.stdout),
@@ -102,6 +103,8 @@ export async function runOwnCommand(command: OwnCommand): Promise<PayloadEnd> {
 }
 
 interface PlacedFiles {
+  /** This command's own directory. */
+  own: string;
   folder: string;
   remove(): Promise<void>;
 }
@@ -131,7 +134,7 @@ async function placeFiles(
     await mkdir(folder, { mode: 0o700 });
     for (const { name, bytes } of files) await writeSecretFile(join(folder, name), bytes).catch(asUsersError(name));
     if (links) linked = await linkSecrets(files, folder, directory);
-    return { folder, remove };
+    return { own, folder, remove };
   } catch (error) {
     await remove();
     throw error;

@@ -12,6 +12,8 @@ export interface PayloadOptions {
   command: readonly string[];
   /** Absolute path of the working directory. */
   directory: string;
+  /** See {@link LaunchOptions}. */
+  pipesIn: string;
   /** Isolates it, see `Isolation.launch`. */
   isolate?: ((words: readonly string[]) => Launch) | undefined;
   /** The whole environment; nothing of the pilot's own is added. */
@@ -97,11 +99,22 @@ export function startPayload(options: PayloadOptions): Payload {
   };
 }
 
-function launch({ command, directory, isolate, environment, mark, stdout, stderr, foreground }: PayloadOptions) {
+function launch({
+  command,
+  directory,
+  isolate,
+  environment,
+  mark,
+  stdout,
+  stderr,
+  foreground,
+  pipesIn,
+}: PayloadOptions) {
   const words = ['/bin/sh', '-c', LAUNCHER, 'sh', ...command];
   try {
     return startLaunch(isolate ? isolate(words) : { words, inputs: [] }, {
       cwd: directory,
+      pipesIn,
       env: { ...environment, [MARK_VARIABLE]: mark },
       ...foreground,
       detached: foreground === undefined,

@@ -217,7 +217,7 @@ async function withoutLeaks(
 
 async function runPayload(
   options: AttemptOptions,
-  { work, temporary }: AttemptDirectory,
+  { path, work, temporary }: AttemptDirectory,
   { command, runDirectory, environment, secrets }: StagedIn,
   delivered: JobSecrets | undefined,
   log: JobLog,
@@ -240,6 +240,7 @@ async function runPayload(
   const payload = startPayload({
     command: [...onCores(options.cores), '/bin/sh', ...command],
     directory: runDirectory,
+    pipesIn: path,
     isolate: isolation && ((words) => isolation.launch({ work, temporary, runDirectory, secrets }, words)),
     environment,
     mark: `${node.home.id}.${attemptName(job)}`,

@@ -183,7 +183,7 @@ async function tryOut(isolation: Isolation): Promise<string | undefined> {
   const any = tmpdir();
   const payload = { work: any, temporary: any, runDirectory: any, secrets: undefined };
   const launch = isolation.launch(payload, ['/bin/sh', '-c', ':']);
-  const { child, stdout, stderr } = startLaunch(launch, { timeout: TRY_MILLISECONDS });
+  const { child, stdout, stderr } = startLaunch(launch, { pipesIn: any, timeout: TRY_MILLISECONDS });
   stdout.resume();
   try {
     const [said, [code, signal]] = await Promise.all([text(stderr), once(child, 'exit')]);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
@@ -17,6 +18,7 @@ async function start(t: TestContext, command: string, environment: Record<string
   const payload = startPayload({
     command: ['/bin/sh', '-c', command],
     directory,
+    pipesIn: directory,
     environment: { PATH: process.env['PATH'] ?? '', ...environment },
     mark: randomUUID(),
     stdout,
@@ -136,6 +138,7 @@ test('what cannot be started says so', async (t) => {
   const missing = startPayload({
     command: ['-c', 'true'],
     directory: '/proc/not-there',
+    pipesIn: tmpdir(),
     environment: {},
     mark: randomUUID(),
     stdout: target,
