@@ -1,17 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readGrant } from '../../src/sealed/grant.ts';
+import { type Grant, type GrantContent, makeGrant, readGrant } from '../../src/sealed/grant.ts';
 import { type GrantedTask, knownBy, type SeenAttempt } from '../../src/sealed/granted-tasks.ts';
 import { makeResult, type Result } from '../../src/sealed/result.ts';
 import { resultCheck, type WantedResult } from '../../src/sealed/result-check.ts';
 import type { Signer } from '../../src/sealed/signed.ts';
 import { makeSiteRecord, type SiteRecord } from '../../src/sealed/site-record.ts';
 import type { TrustedSites } from '../../src/sealed/trusted-sites.ts';
+import type { UserKeys } from '../../src/sealed/user-root.ts';
 import { grantOf, NOW, recordOf, siteNumber, userNumber } from './samples.ts';
 
 const user = await userNumber(1);
 const site = await siteNumber(1);
 const other = await siteNumber(2);
+const third = await siteNumber(3);
 const grant = readGrant(grantOf(user, [site.read.identity], { end: NOW + 3600 }));
 const LOG = 'user.al.log.10000001.000002.log.tgz';
 
@@ -20,10 +22,12 @@ function checkBy({
   task = { ...knownBy(grant, NOW), isWhole: true },
   record = {},
   shown = null,
+  shownGrant,
 }: {
   task?: GrantedTask;
   record?: Partial<SiteRecord>;
   shown?: string | null;
+  shownGrant?: Grant;
 } = {}) {
   const recordAs = (change: Partial<SiteRecord>) =>
     makeSiteRecord(site.identity, recordOf(site.identity, site.node, change));
@@ -39,7 +43,9 @@ function checkBy({
       return shown;
     },
   };
-  const options = { sites, shownGrant: async () => undefined, learn: async () => {}, now: NOW };
+  const learned: Grant[] = [];
+  const learn = async (one: Grant) => void learned.push(one);
+  const options = { sites, shownGrant: async () => shownGrant, learn, now: NOW };
   const checks = resultCheck(client, task, options);
   const check = (
     change: Partial<Result> = {},
@@ -64,7 +70,7 @@ function checkBy({
     const word = makeResult(signer, result);
     return checks.check(word, { serial: 2, kind: 'log', name: LOG, attempt, isLatest, ...wanted });
   };
-  return { check, checks, asked };
+  return { check, checks, asked, learned };
 }
 
 const refused = (code: string) => ({ name: 'SealedRefusal', code });
@@ -100,6 +106,44 @@ test('a site that is trusted signs nothing for a task that was not for it, whate
   const posing = makeSiteRecord(other.identity, recordOf(other.identity, other.node, { queue: 'GRID_A' }));
   await assert.rejects(checkBy({ shown: posing }).check({}, byOther), refused('result-forged'));
   await assert.rejects(checkBy({ shown: 'no record' }).check({}, byOther), refused('result-forged'));
+});
+
+test('a site signs for the grants that name it, and while it is trusted', async () => {
+  const byOther = { signer: other.node.resultSigner };
+  const known = knownBy(grant, NOW);
+  const again = { nonce: 'AAECAwQFBgcICQoLDA0ODw', sites: [other.read.identity], from: NOW, end: NOW + 3600 };
+  const moved = checkBy({ task: { ...known, grants: [...known.grants, again] } });
+  await assert.rejects(moved.check({}, byOther), refused('result-forged'), 'of the grant before it ran elsewhere');
+  await moved.check({ nonce: again.nonce }, { ...byOther, attempt: 2 });
+  await assert.rejects(moved.check({ nonce: again.nonce }, { attempt: 2 }), refused('result-forged'));
+  // A site that the grant names as well, and that is trusted no more, under the queue of the one that is.
+  const task = knownBy({ ...grant, sites: [site.read.identity, third.read.identity] }, NOW);
+  const word = makeSiteRecord(third.identity, recordOf(third.identity, third.node, { queue: 'GRID_A' }));
+  const { check } = checkBy({ task, shown: word });
+  await assert.rejects(check({}, { signer: third.node.resultSigner }), refused('result-forged'));
+});
+
+test("a grant of another device is learned from the server if it is the user's own, of that task and later", async () => {
+  const mallory = await userNumber(2);
+  const { signer: _signer, nonce: _nonce, ...content } = grant;
+  // The site runs this one for its signer, and its nodes sign what it brings.
+  const grantBy = (by: UserKeys, change: Partial<GrantContent> = {}) =>
+    readGrant(makeGrant(by.signer, { ...content, ...change }, new Uint8Array(16).fill(8)));
+  for (const [what, shownGrant] of [
+    ["another user's", grantBy(mallory)],
+    ["another task's", grantBy(user, { task: content.task + 1 })],
+    ['an earlier one', grantBy(user, { end: content.end - 1 })],
+  ] as const) {
+    const { check, learned } = checkBy({ shownGrant });
+    await assert.rejects(check({ nonce: shownGrant.nonce }, { attempt: 2 }), refused('result-other'), what);
+    assert.deepEqual(learned, []);
+  }
+  const own = grantBy(user, { end: content.end + 1 });
+  const { check, learned } = checkBy({ shownGrant: own });
+  await check({ nonce: own.nonce }, { attempt: 2 });
+  assert.deepEqual(learned, [own]);
+  const elsewhere = checkBy({ shownGrant: own });
+  await assert.rejects(elsewhere.check({ nonce: 'AAECAwQFBgcICQoLDA0ODw' }, { attempt: 2 }), refused('result-other'));
 });
 
 test('a result of another nonce, job, kind, name or place is refused', async () => {
@@ -140,4 +184,15 @@ test("the server's count of attempts and the signed one rise together", async ()
   await assert.rejects(later.check({ attempt: 2 }, { attempt: 2 }), refused('result-old'));
   assert.deepEqual(later.checks.seen(), []);
   assert.equal(later.checks.latest(2), 3);
+
+  // A device that does not know the first grant.
+  const unknown = () => checkBy({ task: knownBy(grant, NOW) });
+  const one = unknown();
+  await one.check({ attempt: 2 }, { attempt: 4 });
+  await assert.rejects(one.check({ attempt: 1 }, { attempt: 5, isLatest: false }), refused('result-other'));
+  await one.check({ attempt: 1 }, { attempt: 2, isLatest: false });
+  const two = unknown();
+  await two.check({ attempt: 3 }, { attempt: 5 });
+  await two.check({ attempt: 2 }, { attempt: 3, isLatest: false });
+  await assert.rejects(two.check({ attempt: 1 }, { attempt: 3, isLatest: false }), refused('result-other'));
 });
