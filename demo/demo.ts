@@ -25,6 +25,7 @@ const programs = resolve(values.programs ?? join(import.meta.dirname, '..', 'bin
 
 const NAMES = ['MY_SECRET', 'MY_SECRET_SER', 'MY_SECRET_BIN'];
 const VALUE = 'random_string';
+const TOKEN = 'sealed_string';
 const SERIALISED = '{"a_key": "a_value"}';
 const binary = randomBytes(48);
 const python = spawnSync('python3', ['--version']).status === 0;
@@ -33,6 +34,8 @@ const job = python ? ['my_job.py', 'python3 my_job.py'] : ['my_job.mjs', 'node m
 const folder = mkdtempSync(join(tmpdir(), 'panda-secrets-demo-'));
 const work = join(folder, 'work');
 const data = join(folder, 'server');
+/** As a command in the work directory names it. */
+const siteKey = '../site/site.key';
 const environment: NodeJS.ProcessEnv = {
   // Nothing of the user's own configuration takes part.
   PANDA_CONFIG_ROOT: join(folder, 'home'),
@@ -89,11 +92,16 @@ async function story(): Promise<void> {
   const task = /jediTaskID=(\d+)/.exec(submitted.output)?.[1];
   assert.ok(task, 'prun printed no task id');
 
+  const hindrance = sealingHindrance();
+  const sealed = hindrance === undefined ? await sealedTask() : undefined;
+  if (hindrance !== undefined) stage.tell(`A sealed secret is left out here: ${hindrance}.`);
+
   stage.tell('A compute node: a pilot offers a fresh key, opens the secrets, runs the job and cleans up.');
   await stage.run(`panda-secrets pilot-token --queue default > ${join(folder, 'pilot.token')}`);
   const node = join(folder, 'node');
+  const jobs = sealed ? `--jobs 2 --slots 2 --site-key ${siteKey}` : '--jobs 1';
   await stage.run(
-    `panda-pilot --queue default --token-file ${join(folder, 'pilot.token')} --jobs 1 --workdir ${node} --allow-root`,
+    `panda-pilot --queue default --token-file ${join(folder, 'pilot.token')} ${jobs} --workdir ${node} --allow-root`,
     { waitFor: 'the job runs' },
   );
   assert.ok(!filesBelow(node).some((path) => contains(readFileSync(path))), 'the node still has a secret');
@@ -103,6 +111,10 @@ async function story(): Promise<void> {
   const log = await stage.run(`pbook logs ${task}`);
   assert.ok(log.stdout.includes('***'), 'the log has no masked value');
   assert.ok(!contains(Buffer.from(log.stdout)), 'the log shows a secret');
+  if (sealed) {
+    const { stdout } = await stage.run(`pbook logs ${sealed}`);
+    assert.ok(stdout.includes('"MY_TOKEN": "***"'), 'the job did not find the sealed secret');
+  }
   await stage.run(`pbook get_outputs ${task}`);
   const output = filesBelow(work).find((path) => path.endsWith('result.txt'));
   assert.ok(output, 'get_outputs brought no result.txt');
@@ -116,6 +128,32 @@ async function story(): Promise<void> {
   await stage.run('pbook list_secrets');
   await stage.stop();
   searchServer();
+}
+
+/** A secret that the server cannot open, and a task that gets it. @returns the task's number */
+async function sealedTask(): Promise<string> {
+  stage.tell('The site that runs the nodes has an identity, and makes a key for them.');
+  await stage.run('panda-pilot site-identity new --out ../identity.json > ../site-id');
+  await stage.run(`panda-pilot site-key new --queue default --out ${siteKey} --identity ../identity.json`);
+  await stage.run(`panda-secrets queue site-key default ${siteKey}.pub`);
+  stage.tell('Alice makes a key of her own, trusts the site, and seals a secret: the server cannot open it.');
+  await stage.run('pbook keys init --yes > ../recovery-code');
+  await stage.run('pbook keys trust default=$(cat ../site-id)');
+  await stage.run(`pbook set_secret MY_TOKEN ${TOKEN}`);
+  const { output } = await stage.run(
+    'prun --exec "cat panda_secrets.json; echo" --outDS user.alice.sealed --useSecrets=MY_TOKEN --site default --noBuild',
+  );
+  const task = /jediTaskID=(\d+)/.exec(output)?.[1];
+  assert.ok(task, 'prun printed no task id');
+  return task;
+}
+
+/** The reason why no node of this machine may have a site's key. */
+function sealingHindrance(): string | undefined {
+  const isolates = ['--unshare-user-try', '--unshare-pid', '--ro-bind', '/', '/', '--proc', '/proc', 'true'];
+  if (spawnSync('bwrap', isolates).status !== 0) return 'jobs cannot be isolated (bubblewrap)';
+  const closes = "process.exit(process.allowedNodeEnvironmentFlags.has('--experimental-ffi') ? 0 : 1)";
+  return spawnSync('node', ['-e', closes]).status === 0 ? undefined : 'this Node cannot close its memory (Node 26 can)';
 }
 
 /** Prints what stands in the database for the first secret. */
@@ -148,7 +186,7 @@ function searchServer(): void {
 
 /** True when one of the values stands in `content`, as it is or in base64. */
 function contains(content: Buffer): boolean {
-  const values = [Buffer.from(VALUE), Buffer.from('a_value'), binary];
+  const values = [Buffer.from(VALUE), Buffer.from('a_value'), Buffer.from(TOKEN), binary];
   return values.some(
     (value) => content.includes(value) || content.includes(value.toString('base64').replace(/=+$/, '')),
   );
