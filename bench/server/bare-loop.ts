@@ -3,9 +3,9 @@
 
 import { DatabaseSync } from 'node:sqlite';
 import { succeeded } from '../../src/protocol/envelope.ts';
+import { secretsText } from '../../src/protocol/secrets-text.ts';
 import type { DataKey } from '../../src/sealing/data-key.ts';
 import { openValue } from '../../src/sealing/value-format.ts';
-import { secretsText } from '../../src/vault/secrets-text.ts';
 import { answerMessages, listenBare } from './bare-process.ts';
 import { unwrapAll } from './data-keys.ts';
 

@@ -6,11 +6,11 @@ import type { ExpiringSecret, SealedSecrets } from '../protocol/calls/pilot.ts';
 import { Forbidden } from '../protocol/errors.ts';
 import { expiringSecrets } from '../protocol/expiring-secrets.ts';
 import type { OwnerId } from '../protocol/ids.ts';
+import { secretsText } from '../protocol/secrets-text.ts';
 import { wholeMasks } from '../protocol/whole-masks.ts';
 import { sealDelivery } from '../sealing/delivery.ts';
 import { insertDeliveredSecrets, insertDelivery } from '../store/deliveries.ts';
 import type { Store } from '../store/store.ts';
-import { secretsText } from '../vault/secrets-text.ts';
 import type { OpenedSecret, Vault } from '../vault/vault.ts';
 import { mayHaveSecrets, type Offer } from './offer.ts';
 

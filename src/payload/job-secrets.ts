@@ -2,6 +2,7 @@ import { DecryptionFailed } from '../protocol/errors.ts';
 import { isFileName, splitWireName, type WireName } from '../protocol/names.ts';
 import { Plaintext } from '../protocol/plaintext.ts';
 import type { MaskChoice } from '../protocol/secret-attributes.ts';
+import { byName, secretsText } from '../protocol/secrets-text.ts';
 import { maskChoices } from '../protocol/whole-masks.ts';
 
 export interface JobSecret {
@@ -50,12 +51,12 @@ export function parseDelivery(
   };
 }
 
-/** Of secrets that were sealed by their owner: nothing of a server's says what is hidden of them. */
+/** Of secrets that were sealed by their owner, as `parseDelivery`: nothing of a server's says what is hidden of them. */
 export function jobSecretsOf(opened: readonly { name: WireName; value: Plaintext }[]): JobSecrets {
-  const fields = opened.map(({ name, value }) => [name, value.reveal()].map((text) => JSON.stringify(text)).join(': '));
+  const secrets = opened.toSorted(byName);
   return {
-    json: Buffer.from(inAscii(`{${fields.join(', ')}}`), 'latin1'),
-    secrets: opened.map(({ name, value }) => ({ name, value, mask: 'parts' })),
+    json: Buffer.from(inAscii(secretsText(secrets)), 'latin1'),
+    secrets: secrets.map(({ name, value }) => ({ name, value, mask: 'parts' })),
   };
 }
 

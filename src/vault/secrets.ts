@@ -12,6 +12,7 @@ import {
   NO_ATTRIBUTES,
   toldAttributes,
 } from '../protocol/secret-attributes.ts';
+import { byName } from '../protocol/secrets-text.ts';
 import { checkValue, utf8Length } from '../protocol/text.ts';
 import { type DataKey, secretIdOf } from '../sealing/data-key.ts';
 import { openName, openValue, sealName, sealValue } from '../sealing/value-format.ts';
@@ -282,8 +283,4 @@ function wasSealed(): Conflict {
 /** For the audit: those that went because another of their name had replaced them. */
 function idsOf(replaced: readonly { id: string }[]): { replaced?: string[] } {
   return replaced.length > 0 ? { replaced: replaced.map(({ id }) => id) } : {};
-}
-
-function byName(a: { name: WireName }, b: { name: WireName }): number {
-  return a.name < b.name ? -1 : 1;
 }

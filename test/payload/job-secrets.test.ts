@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { filesOf, parseDelivery } from '../../src/payload/job-secrets.ts';
+import { filesOf, jobSecretsOf, parseDelivery } from '../../src/payload/job-secrets.ts';
 import { DecryptionFailed } from '../../src/protocol/errors.ts';
+import type { WireName } from '../../src/protocol/names.ts';
+import { Plaintext } from '../../src/protocol/plaintext.ts';
+import { byName, secretsText } from '../../src/protocol/secrets-text.ts';
 
 const deliver = (secrets: object) => parseDelivery(Buffer.from(JSON.stringify(secrets)));
 const base64 = (text: string) => Buffer.from(text).toString('base64');
@@ -67,4 +70,18 @@ test("a file secret is a file when its name is a plain one that is not the pilot
     [['key', 'y\n']],
   );
   assert.deepEqual(impossible, ['../up', '.', 'panda_secrets.json', '.panda_secrets', 'words']);
+});
+
+test('secrets that were sealed make the same file as plain ones, to the byte', () => {
+  fc.assert(
+    fc.property(fc.dictionary(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'grapheme' })), (values) => {
+      const secrets = Object.entries(values).map(([name, value]) => ({
+        name: name as WireName,
+        value: new Plaintext(value),
+      }));
+      // As the vault answers: sorted, and its text.
+      const { json } = parseDelivery(Buffer.from(secretsText(secrets.toSorted(byName))));
+      assert.deepEqual(jobSecretsOf(secrets).json, json);
+    }),
+  );
 });

@@ -313,7 +313,7 @@ test(
     const output = files.find(({ listed }) => listed.kind === 'output');
     const log = files.find(({ listed }) => listed.kind === 'log');
     assert.ok(output && log);
-    const json = `{"TOKEN": "${TOKEN_VALUE}", "${FILE}": "${base64(CERTIFICATE)}"}`;
+    const json = `{"TOKEN":"${TOKEN_VALUE}","${FILE}":"${base64(CERTIFICATE)}"}`;
     const seen = output.content.toString();
     assert.ok(seen.includes(digest(json)), seen);
     assert.ok(seen.includes(digest(CERTIFICATE)), seen);

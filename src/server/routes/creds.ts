@@ -12,8 +12,8 @@ import {
   parseAttributes,
   toldAttributes,
 } from '../../protocol/secret-attributes.ts';
+import { secretsText } from '../../protocol/secrets-text.ts';
 import { trustedQueues } from '../../protocol/trusted-queues.ts';
-import { secretsText } from '../../vault/secrets-text.ts';
 import type { DamagedSecret, Vault } from '../../vault/vault.ts';
 import { damagedRemark } from '../damaged-remark.ts';
 import { ownerOf } from '../plugins/authentication.ts';
