@@ -207,7 +207,7 @@ _pbook() {
       ;;
     'pbook keys init')
       if [[ $current == -* ]]; then
-        words='--passphrase --yes -h --help'
+        words='--passphrase --yes --json -h --help'
       fi
       ;;
     'pbook keys show')
@@ -217,22 +217,22 @@ _pbook() {
       ;;
     'pbook keys export')
       if [[ $current == -* ]]; then
-        words='-h --help'
+        words='--json -h --help'
       fi
       ;;
     'pbook keys import')
       if [[ $current == -* ]]; then
-        words='--passphrase -h --help'
+        words='--passphrase --json -h --help'
       fi
       ;;
     'pbook keys trust')
       if [[ $current == -* ]]; then
-        words='-h --help'
+        words='--json -h --help'
       fi
       ;;
     'pbook keys untrust')
       if [[ $current == -* ]]; then
-        words='-h --help'
+        words='--json -h --help'
       fi
       ;;
     'pbook keys reseal')

@@ -45,9 +45,13 @@ export function keyFolder(configFolder: string): KeyFolder {
   };
 }
 
-/** @param ask for the passphrase, where there is one @returns undefined without a key */
-export async function openOwnKeys(folder: KeyFolder, ask: () => Promise<string>): Promise<OwnKeys | undefined> {
-  const root = await folder.key.read(ask);
+/** @param ask, unlocked as `UserKeyFile.read` @returns undefined without a key */
+export async function openOwnKeys(
+  folder: KeyFolder,
+  ask: () => Promise<string>,
+  unlocked?: Map<string, string>,
+): Promise<OwnKeys | undefined> {
+  const root = await folder.key.read(ask, unlocked);
   if (!root) return undefined;
   const keys = await userKeysOf(root);
   return {

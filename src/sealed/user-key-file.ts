@@ -19,8 +19,12 @@ const CONTENT = object({
 /** The file that holds a user's root. */
 export interface UserKeyFile {
   path: string;
-  /** @param ask for the passphrase, where there is one @throws {InvalidArgument} when it is the wrong one */
-  read(ask: () => Promise<string>): Promise<Root | undefined>;
+  /**
+   * @param ask for the passphrase, where there is one
+   * @param unlocked what was unlocked in this process before: it is not asked for again, and costs no scrypt
+   * @throws {InvalidArgument} when it is the wrong one
+   */
+  read(ask: () => Promise<string>, unlocked?: Map<string, string>): Promise<Root | undefined>;
   /** @throws {AlreadyExists} when there is a key: it is never overwritten */
   checkFree(): Promise<void>;
   /** @throws {AlreadyExists} as {@link UserKeyFile.checkFree} */
@@ -41,10 +45,13 @@ export function userKeyFile(path: string, workFactor = 18): UserKeyFile {
     async checkFree() {
       if (await file.read()) throw isThere();
     },
-    async read(ask) {
+    async read(ask, unlocked) {
       const found = await file.read();
       if (!found) return undefined;
-      const bytes = fromBase64url(found.locked === null ? found.root : await unlock(found.locked, await ask()));
+      const { locked } = found;
+      const root = locked === null ? found.root : (unlocked?.get(locked) ?? (await unlock(locked, await ask())));
+      if (locked !== null && root !== null) unlocked?.set(locked, root);
+      const bytes = fromBase64url(root);
       if (!bytes) throw new InvalidArgument(`the user key ${path} is damaged`);
       return importRoot(bytes);
     },

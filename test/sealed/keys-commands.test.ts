@@ -6,6 +6,7 @@ import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { isSealedValue } from '../../src/protocol/sealed-value.ts';
 import { openEnvelope } from '../../src/sealed/envelope.ts';
 import { signed } from '../../src/sealed/signed.ts';
+import type { RunOptions } from '../cli/run.ts';
 import { answerSecrets, NOW, newDevice, siteOf } from './device.ts';
 import { sealedFor, siteNumber, userNumber } from './samples.ts';
 
@@ -236,4 +237,31 @@ test('37 ten thousand stanzas and values that are no text end a list with a word
     assert.equal(status, 1, stderr);
     assert.match(stdout, code);
   }
+});
+
+test('the commands of a key have results for a program to read', async (t) => {
+  const { pbook, publish, done, folder, code } = await newDevice(t);
+  const json = async (args: string[], options?: RunOptions) =>
+    JSON.parse((await pbook(['keys', ...args, '--json'], options)).stdout);
+  const site = await siteOf(1);
+  await publish(site.word);
+  await done('set_secret', 'TOKEN', VALUE);
+  const { data } = await json(['trust', `default=${site.id}`]);
+  assert.deepEqual(data, { queue: 'default', id: site.id, until: data.until, sealed_before: ['TOKEN'] });
+  await done('keys', 'reseal');
+  assert.deepEqual((await json(['untrust', 'default'])).data, {
+    queue: 'default',
+    id: site.id,
+    still_trusted: false,
+    change_values_of: ['TOKEN'],
+  });
+  assert.deepEqual((await json(['export'])).data, { recovery_code: code });
+  const second = join(folder, 'second');
+  const env = { PANDA_CONFIG_ROOT: second };
+  assert.deepEqual((await json(['import'], { env, input: code })).data, { key: join(second, 'sealed', 'key') });
+  assert.equal((await json(['import'], { env, input: code })).code, 'ERR_ALREADY_EXISTS');
+  const robot = join(folder, 'robot');
+  const made = (await json(['init', '--yes'], { env: { PANDA_CONFIG_ROOT: robot } })).data;
+  assert.equal(made.key, join(robot, 'sealed', 'key'));
+  assert.match(made.recovery_code, /^([A-Z2-7]{4}-){13}[A-Z2-7]{4}$/);
 });

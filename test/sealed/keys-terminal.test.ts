@@ -5,10 +5,13 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { privacyOf } from '../../src/client/private-files.ts';
 import { wireName } from '../../src/protocol/names.ts';
+import { isSealedValue } from '../../src/protocol/sealed-value.ts';
 import { readBundle, writeBundle } from '../../src/sealed/key-bundle.ts';
 import { keyFolder } from '../../src/sealed/own-keys.ts';
+import { userKeyFile } from '../../src/sealed/user-key-file.ts';
 import { newRoot, userKeysOf } from '../../src/sealed/user-root.ts';
 import { run } from '../cli/run.ts';
+import { startSecretsStub } from '../cli/secrets-stub.ts';
 import { noTerminal, openTerminal } from '../cli/terminal.ts';
 import { NOW, siteNumber } from './samples.ts';
 
@@ -85,4 +88,32 @@ test('a key that lies in a directory is never packed', async (t) => {
     what: 'a key that seals secrets',
     never: true,
   });
+});
+
+test("Python's functions ask for the passphrase of a key once, and without a terminal say where to go", {
+  skip: noTerminal,
+}, async (t) => {
+  await using stub = await startSecretsStub();
+  const env = { PANDA_CONFIG_ROOT: newFolder(t) };
+  await userKeyFile(join(env.PANDA_CONFIG_ROOT, 'sealed', 'key'), 10).create(newRoot(), 'correct horse');
+  await using terminal = openTerminal([], stub.url, { env });
+  await terminal.sees(/>>> $/);
+  const set = async (typed: string, passphrase?: string) => {
+    terminal.type(`${typed}\r`);
+    if (passphrase !== undefined) {
+      await terminal.sees(/Passphrase of your key \(not shown\): $/);
+      terminal.type(`${passphrase}\r`);
+    }
+    return await terminal.sees(/\n(INFO|ERROR) : [\s\S]*>>> $/);
+  };
+  assert.match(await set("set_secret('A', 'a value')", 'wrong'), /ERROR : the passphrase is wrong/);
+  assert.match(await set("set_secret('A', 'a value')", 'correct horse'), /INFO : OK/);
+  assert.match(await set("set_secret('B', 'another')"), /INFO : OK/);
+  assert.doesNotMatch(terminal.text(), /correct horse/);
+  assert.ok(isSealedValue(stub.secrets.get('B') ?? ''));
+
+  const { status, stderr } = await run('pbook', ['-c', "set_secret('C', 'x')"], stub.url, { env });
+  assert.equal(status, 1);
+  assert.match(stderr, /ERROR : your key is under a passphrase, .*run this there/);
+  assert.equal(stub.secrets.has('C'), false);
 });

@@ -6,7 +6,7 @@ import type { KeyFolder, OwnKeys } from '../../sealed/own-keys.ts';
 import type { Root } from '../../sealed/user-root.ts';
 import { columns } from '../columns.ts';
 import { withConnection } from '../command.ts';
-import { askPassphrase, ownKeys, userKeyFolder } from '../own-keys.ts';
+import { ownKeys, passphrases, userKeyFolder } from '../own-keys.ts';
 import { EXIT_REFUSED, info, note, printJson, UsageError, warn } from '../reporting.ts';
 
 const TRIES = 3;
@@ -19,7 +19,12 @@ const prompts = () => import('@inquirer/prompts');
 
 const OUTPUT = { output: process.stderr };
 
-export async function init({ passphrase, yes }: { passphrase?: boolean; yes?: boolean }): Promise<void> {
+/** The result is for a program to read. */
+interface Json {
+  json?: boolean;
+}
+
+export async function init({ passphrase, yes, json }: { passphrase?: boolean; yes?: boolean } & Json): Promise<void> {
   const folder = await userKeyFolder();
   await folder.key.checkFree();
   if (!yes && !process.stdin.isTTY) {
@@ -36,6 +41,7 @@ export async function init({ passphrase, yes }: { passphrase?: boolean; yes?: bo
   const code = recoveryCodeOf(root);
   if (yes) {
     await folder.key.create(root, chosen);
+    if (json) return printJson({ key: folder.key.path, recovery_code: code });
     process.stdout.write(`${code}\n`);
     return note(`the key is in ${folder.key.path}; the code above is the key for everybody who has it`);
   }
@@ -46,6 +52,7 @@ export async function init({ passphrase, yes }: { passphrase?: boolean; yes?: bo
   note('the key: whoever has it can open your secrets. No web page, no server and no person ever asks for it.');
   await askBack(code.split('-'));
   await folder.key.create(root, chosen);
+  if (json) return printJson({ key: folder.key.path });
   info(`your key is in ${folder.key.path}; "pbook set_secret" seals from now on`);
   note('Next: pbook keys trust QUEUE=SITE-ID, with the ID from the page of the site where your jobs run.');
 }
@@ -78,7 +85,7 @@ async function newPassphrase(): Promise<string> {
   return first;
 }
 
-export async function show({ json }: { json?: boolean }): Promise<void> {
+export async function show({ json }: Json): Promise<void> {
   const folder = await userKeyFolder();
   const keys = await neededKeys();
   const { sitesOf } = await shownRecords();
@@ -93,31 +100,38 @@ export async function show({ json }: { json?: boolean }): Promise<void> {
   for (const { warning } of sites) if (warning) warn(warning);
 }
 
-export async function exportKey(file: string | undefined): Promise<void> {
+export async function exportKey(file: string | undefined, { json }: Json): Promise<void> {
   const folder = await userKeyFolder();
   const root = await neededRoot(folder);
   if (file === undefined) {
     const { recoveryCodeOf } = await roots();
+    if (json) return printJson({ recovery_code: recoveryCodeOf(root) });
     if (process.stdout.isTTY) note('This code is your key for everybody who has it. No web page ever asks for it.');
     process.stdout.write(`${recoveryCodeOf(root)}\n`);
     return;
   }
   const { writeBundle } = await bundles();
   await writeBundle(file, folder, root, await newPassphrase());
+  if (json) return printJson({ file });
   info(`written to ${file}: bring it to the other device, run "pbook keys import" there, and delete it`);
 }
 
-export async function importKey(file: string | undefined, { passphrase }: { passphrase?: boolean }): Promise<void> {
+export async function importKey(
+  file: string | undefined,
+  { passphrase, json }: { passphrase?: boolean } & Json,
+): Promise<void> {
   const folder = await userKeyFolder();
   await folder.key.checkFree();
   if (file !== undefined) {
     const { readBundle } = await bundles();
-    await readBundle(file, folder, () => askPassphrase(), passphrase ? newPassphrase : undefined);
+    await readBundle(file, folder, passphrases.ask, passphrase ? newPassphrase : undefined);
+    if (json) return printJson({ key: folder.key.path });
     return info(`your key is in ${folder.key.path}, with the sites that you trust and what you sealed`);
   }
   const { rootOfRecoveryCode } = await roots();
   const root = rootOfRecoveryCode(await recoveryCode());
   await folder.key.create(root, passphrase ? await newPassphrase() : undefined);
+  if (json) return printJson({ key: folder.key.path });
   info(`your key is in ${folder.key.path}; trust your sites here too (pbook keys trust)`);
   note(
     'This device does not know what you sealed on others: until you set a secret here, an older value of it could be shown.',
@@ -137,7 +151,7 @@ async function recoveryCode(): Promise<string> {
   return text;
 }
 
-export async function trust(word: string): Promise<void> {
+export async function trust(word: string, { json }: Json): Promise<void> {
   const [queue = '', typed, ...more] = word.split('=');
   if (typed === undefined || more.length > 0) throw new UsageError('keys trust takes QUEUE=SITE-ID');
   checkQueueName(queue);
@@ -147,28 +161,31 @@ export async function trust(word: string): Promise<void> {
   const record = await withConnection(({ client }) => client.getSiteRecord(queue));
   if (record === null) throw new NotFound(`the server shows no record of the site of queue ${queue}: ask who runs it`);
   const { end } = await keys.sites.trust(queue, id, record, nowSeconds());
-  info(`the site of ${queue} is trusted; its record lasts until ${(await shownRecords()).day(end)}`);
-  const sealed = (await keys.marks.list()).filter(
-    ({ deleted, queues }) => !deleted && (queues?.includes(queue) ?? true),
+  const until = (await shownRecords()).day(end);
+  const before = namesOf(
+    (await keys.marks.list()).filter(({ deleted, queues }) => !deleted && (queues?.includes(queue) ?? true)),
   );
-  if (sealed.length > 0) note(`"pbook keys reseal" lets it open what you sealed before (${namesOf(sealed)})`);
+  if (json) return printJson({ queue, id, until, sealed_before: before });
+  info(`the site of ${queue} is trusted; its record lasts until ${until}`);
+  if (before.length > 0) note(`"pbook keys reseal" lets it open what you sealed before (${before.join(', ')})`);
 }
 
-export async function untrust(queue: string): Promise<void> {
+export async function untrust(queue: string, { json }: Json): Promise<void> {
   const keys = await neededKeys();
   const removed = await keys.sites.untrust(queue);
   if (!removed) throw new NotFound(`no site is trusted for queue ${queue}; "pbook keys show" lists them`);
+  const isTrusted = (await keys.sites.list()).some(({ id }) => id === removed.id);
+  const known = isTrusted ? [] : namesOf((await keys.marks.list()).filter(({ sites }) => sites.includes(removed.id)));
+  if (json) return printJson({ queue, id: removed.id, still_trusted: isTrusted, change_values_of: known });
   info(`nothing more is sealed for the site of ${queue}`);
-  const others = await keys.sites.list();
-  if (others.some(({ id }) => id === removed.id)) return note(`the same site is still trusted for another queue`);
-  const known = (await keys.marks.list()).filter(({ sites }) => sites.includes(removed.id));
+  if (isTrusted) return note('the same site is still trusted for another queue');
   if (known.length === 0) return;
   warn(
-    `that site can open what it was given: change the values of ${namesOf(known)}, at whom they are for, and set them anew`,
+    `that site can open what it was given: change the values of ${known.join(', ')}, at whom they are for, and set them anew`,
   );
 }
 
-export async function reseal({ json }: { json?: boolean }): Promise<void> {
+export async function reseal({ json }: Json): Promise<void> {
   const keys = await neededKeys();
   const { resealSecret } = await own();
   const outcomes = await withConnection(async ({ client }) => {
@@ -203,7 +220,7 @@ async function neededKeys(): Promise<OwnKeys> {
 }
 
 async function neededRoot(folder: KeyFolder): Promise<Root> {
-  const root = await folder.key.read(() => askPassphrase());
+  const root = await folder.key.read(passphrases.ask);
   if (root) return root;
   throw noKey();
 }
@@ -214,8 +231,8 @@ function noKey(): NotFound {
   );
 }
 
-function namesOf(marks: readonly { name: string }[]): string {
-  return marks.map(({ name }) => splitWireName(name as WireName).name).join(', ');
+function namesOf(marks: readonly { name: string }[]): string[] {
+  return marks.map(({ name }) => splitWireName(name as WireName).name);
 }
 
 function nowSeconds(): number {

@@ -13,6 +13,7 @@ export function addKeyCommands(pbook: Command): void {
     .description('Make your key, on the first of your devices. It shows a recovery code, once.')
     .option(...PASSPHRASE)
     .option('--yes', 'ask nothing, for a robot with a key of its own: prints the code to standard output')
+    .option(...JSON_OPTION)
     .action(async (options) => (await work()).init(options));
   keys
     .command('show')
@@ -23,24 +24,28 @@ export function addKeyCommands(pbook: Command): void {
     .command('export')
     .description('Show the recovery code again, or write all that this device knows to a file under a passphrase.')
     .argument('[file]')
-    .action(async (file) => (await work()).exportKey(file));
+    .option(...JSON_OPTION)
+    .action(async (file, options) => (await work()).exportKey(file, options));
   keys
     .command('import')
     .description('Bring your key from another device: from a file of "keys export", or by its recovery code.')
     .argument('[file]')
     .option(...PASSPHRASE)
+    .option(...JSON_OPTION)
     .action(async (file, options) => (await work()).importKey(file, options));
   keys
     .command('trust')
     .usage('QUEUE=SITE-ID')
     .description("Let the site of a queue open what you seal. Take its ID from the site's own page.")
     .argument('<site>')
-    .action(async (site) => (await work()).trust(site));
+    .option(...JSON_OPTION)
+    .action(async (site, options) => (await work()).trust(site, options));
   keys
     .command('untrust')
     .description('Seal nothing more for the site of a queue. It names the secrets whose values the site knows.')
     .argument('<queue>')
-    .action(async (queue) => (await work()).untrust(queue));
+    .option(...JSON_OPTION)
+    .action(async (queue, options) => (await work()).untrust(queue, options));
   keys
     .command('reseal')
     .description('Seal your secrets anew for the sites that you trust now.')

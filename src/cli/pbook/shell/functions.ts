@@ -3,6 +3,7 @@ import { clearLine, cursorTo, moveCursor } from 'node:readline';
 import { Writable } from 'node:stream';
 import { WriteStream } from 'node:tty';
 import { PandaError } from '../../../protocol/errors.ts';
+import { noTerminal, PASSPHRASE_PROMPT, passphrases } from '../../own-keys.ts';
 import { reportFailure, UsageError } from '../../reporting.ts';
 import { COMMANDS } from './commands.ts';
 
@@ -33,12 +34,31 @@ export function serveFunctions(): void {
   const end = () => process.exit();
   link.on('end', end).on('close', end).on('error', end);
 
+  let answered: ((line: string) => void) | undefined;
+  passphrases.unlocked = new Map();
+  passphrases.ask = async () => {
+    const line = new Promise<string>((resolve) => {
+      answered = resolve;
+    });
+    link.write(`${JSON.stringify({ ask: PASSPHRASE_PROMPT })}\n`);
+    const { answer } = JSON.parse(await line) as { answer: string | null };
+    if (answer === null) throw noTerminal();
+    return answer;
+  };
+
   let received = '';
   let last = Promise.resolve();
   link.setEncoding('utf8').on('data', (chunk: string) => {
     const lines = (received + chunk).split('\n');
     received = lines.pop() ?? '';
     for (const line of lines) {
+      // Python waits for its command, and sends nothing else meanwhile.
+      const waiting = answered;
+      answered = undefined;
+      if (waiting) {
+        waiting(line);
+        continue;
+      }
       last = last.then(async () => {
         const answer = await carryOut(JSON.parse(line) as Request, screens);
         await Promise.all([drained(screens.out), drained(screens.err)]);

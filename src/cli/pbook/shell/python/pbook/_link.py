@@ -1,7 +1,8 @@
 """Has pbook's own program carry out commands: a process of Node, which this one starts when it is first needed.
 
 The two ends of a socket without a name connect the processes. Nobody else can open it, and what this process starts does not
-inherit it. A line in JSON is a message: one request at a time, then what is to be shown, then the result.
+inherit it. A line in JSON is a message: one request at a time, then what is to be shown, perhaps a question that
+is answered, then the result.
 """
 
 import _thread
@@ -123,6 +124,9 @@ class _Connection:
                 if "error" in message:
                     raise Error(message["error"]["message"], message["error"]["code"])
                 return message["result"]
+            if "ask" in message:
+                self._socket.sendall(json.dumps({"answer": _passphrase(message["ask"])}).encode() + b"\n")
+                continue
             for stream, text in message.items():
                 screens[stream].show(text.encode("latin-1"))
 
@@ -172,6 +176,16 @@ class _Screen:
         else:
             stream.write(self._decoder.decode(data))
         stream.flush()
+
+
+def _passphrase(prompt):
+    """Asks the user, without showing it; None where nobody is there. A notebook puts its own way of asking into getpass."""
+    with Library():
+        import getpass
+    own = getpass.getpass.__module__ == "getpass"
+    if own and not (sys.stdin and sys.stdin.isatty()):
+        return None
+    return getpass.getpass(prompt + " ")
 
 
 def _launch(environment):
