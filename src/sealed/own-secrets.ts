@@ -207,7 +207,12 @@ export async function resealSecret(
 async function openNamed(client: Secrets, own: OwnKeys, name: WireName, atLeast: number): Promise<OpenedSecret> {
   const shown = splitWireName(name).name;
   const found = (await client.getSecrets([name])).get(name);
-  if (!found) throw new NotFound(`the server has no secret ${shown}`);
+  if (!found) {
+    throw new NotFound(
+      `${shown} was sealed on this device, and the server has it no more: where you deleted it on another device, ` +
+        `"pbook delete_secret ${shown}" tells this one; else set it anew`,
+    );
+  }
   if (!isSealedValue(found.reveal())) throw new SealedRefusal('secret-not-sealed', shown);
   const expected = { signer: own.keys.signer.publicKey, name, atLeast };
   return await openEnvelope(found.reveal(), [own.keys.age.identity], expected).catch((error: unknown) => {

@@ -186,6 +186,22 @@ test('a device without the key gives no sealed secret, and says so', async (t) =
   assert.deepEqual(sent('task/grant'), []);
 });
 
+test('a secret that was deleted on another device stops a task with the way on', async (t) => {
+  const { submit, pbook, done, folder, sent } = await newSubmitter(t);
+  const other = { env: { PANDA_CONFIG_ROOT: join(folder, 'second') } };
+  assert.equal((await pbook(['delete_secret', 'TOKEN'], other)).status, 0);
+  const stopped = await submit('--useSecrets', '--site', 'default');
+  assert.equal(stopped.status, 1);
+  assert.match(
+    stopped.stderr,
+    /TOKEN was sealed on this device, and the server has it no more.*"pbook delete_secret TOKEN"/,
+  );
+  assert.deepEqual(sent('task/submit'), []);
+  await done('delete_secret', 'TOKEN');
+  const { status, stderr } = await submit('--useSecrets', '--site', 'default');
+  assert.equal(status, 0, stderr);
+});
+
 test('secrets are sealed anew for a site that renewed its key, and what the server shows otherwise stops the task', async (t) => {
   const { submit, publish, site, acquire, admit, middle, sent, done, kept } = await newSubmitter(t);
   const old = await kept('TOKEN');
@@ -205,7 +221,7 @@ test('secrets are sealed anew for a site that renewed its key, and what the serv
   for (const [what, secrets, code] of [
     ['the one before', { TOKEN: old }, /older than what was sealed later/],
     ['a plain one', { TOKEN: 'injected' }, /the server has something else/],
-    ['none', {}, /has no secret TOKEN/],
+    ['none', {}, /the server has it no more/],
   ] as const) {
     answerSecrets(middle, secrets);
     const { status, stderr } = await submit('--useSecrets=TOKEN', '--site', 'default');
@@ -281,6 +297,26 @@ test('27, 28 pbook retry signs again only for what its user signed for that task
   const distrusted = await pbook(['retry', String(other)]);
   assert.match(distrusted.stderr, /do not trust any more/);
   assert.equal(grants().length, 3);
+});
+
+test('a task that waits for its new grant gets it without being retried once more', async (t) => {
+  const { submit, acquire, admit, middle, grants, sent, done, pbook } = await newSubmitter(t);
+  const { status, stderr } = await submit('--useSecrets=TOKEN', '--site', 'default');
+  assert.equal(status, 0, stderr);
+  const { task } = readGrant(grants()[0] ?? '');
+  await done('kill', String(task));
+  // The first word that is signed again is lost on its way.
+  middle.onRequest = (request) => {
+    if (request.path === '/api/v1/task/grant') request.path = '/api/v1/task/nothing';
+  };
+  assert.equal((await pbook(['retry', String(task)])).status, 1);
+  assert.deepEqual(await acquire(), [], 'nothing runs meanwhile');
+  middle.onRequest = () => {};
+  await done('retry', String(task));
+  assert.equal(sent('task/retry').length, 1);
+  const [given] = await acquire();
+  assert.ok(given);
+  assert.equal(admit(given)?.grant.task, task);
 });
 
 function answerGrant(middle: Middle, grant: string | null): void {

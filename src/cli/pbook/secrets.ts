@@ -305,9 +305,20 @@ export async function deleteSecret(words: readonly string[], { json }: Options):
     return done(await withConnection(({ client }) => client.deleteSecretById(id)), json, { id });
   }
   const name = parseWireName(key);
-  const message = await withConnection(({ client }) => client.deleteSecret(name));
+  const shown = splitWireName(name).name;
+  const message = await withConnection(({ client }) => client.deleteSecret(name)).catch(async (error: unknown) => {
+    // Deleted on another device, perhaps: what this one knows of it still stops tasks.
+    if (!(error instanceof NotFound) || !(await isKeptSealed(name))) throw error;
+    return `${shown} was gone from the server already`;
+  });
   await noteDeleted(name);
-  done(message, json, { name: splitWireName(name).name });
+  done(message, json, { name: shown });
+}
+
+async function isKeptSealed(name: WireName): Promise<boolean> {
+  const folder = await existingKeyFolder();
+  if (!folder || !(await folder.wasEverSealed(name))) return false;
+  return (await (await ownKeys())?.marks.of(name))?.deleted === false;
 }
 
 /** A deleted name stays known as one that was sealed. @param name of one, or all */
