@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { decodeJwt } from 'jose';
 import { createClient } from '../../src/client/client.ts';
 import { prepareJoin } from '../../src/client/pilot-session.ts';
 import { parseJoinToken } from '../../src/protocol/join.ts';
+import { NOW, siteOf } from '../sealed/device.ts';
 import { pandaSecrets } from './panda-secrets.ts';
 
 test('accounts, tokens and queues are administered while the server runs', async (t) => {
@@ -153,4 +156,50 @@ test('help tells the commands, and is no mistake', async (t) => {
   assert.equal(status, 0);
   for (const command of ['serve', 'user', 'token', 'pilot-token', 'pilot', 'queue'])
     assert.ok(stdout.includes(command));
+});
+
+test("a site's record is published for its queue, from its file or as text, and nothing else is", async (t) => {
+  const program = pandaSecrets(t);
+  const server = await program.serve();
+  await program.run(['user', 'add', 'alice']);
+  const token = (await program.run(['token', 'alice'])).stdout.trim();
+  const shown = async () => {
+    const headers = { authorization: `Bearer ${token}` };
+    const answer = await fetch(`${server.url}/api/v1/creds/get_site_record?queue=default`, { headers });
+    return ((await answer.json()) as { data: string | null }).data;
+  };
+  const first = await siteOf(1);
+  const file = join(program.data, 'site.key.pub');
+  const publish = (given: string, ...options: string[]) =>
+    program.run(['queue', 'site-key', 'default', given, ...options]);
+  assert.equal(await shown(), null);
+  writeFileSync(file, `${first.word}\n`);
+  const done = await publish(file);
+  assert.match(
+    done.stdout,
+    new RegExp(`^default: the record of site ${first.id} until \\d{4}-\\d\\d-\\d\\d;`),
+    done.stderr,
+  );
+  assert.equal(await shown(), first.word);
+  const later = await siteOf(1, { serial: 2 });
+  const { data } = JSON.parse((await publish(later.word, '--json')).stdout);
+  assert.deepEqual(data, { queue: 'default', site: first.id, until: data.until });
+  assert.equal(await shown(), later.word);
+
+  const cases: [string, string, RegExp][] = [
+    ['no file', join(program.data, 'none'), /none cannot be read \(ENOENT\)/],
+    ['no record', join(program.data, 'root-keys'), /malformed/],
+    ['of another queue', (await siteOf(1, { queue: 'elsewhere' })).word, /another queue's/],
+    ['ended', (await siteOf(1, { from: NOW - 200_000, end: NOW - 10 })).word, /has ended/],
+    ['changed', later.word.replace(/^./, 'f'), /malformed|not signed/],
+  ];
+  for (const [what, given, message] of cases) {
+    const { status, stderr } = await publish(given);
+    assert.equal(status, 1, what);
+    assert.match(stderr, message, what);
+  }
+  const unknown = await program.run(['queue', 'site-key', 'elsewhere', (await siteOf(1, { queue: 'elsewhere' })).word]);
+  assert.equal(unknown.status, 1);
+  assert.match(unknown.stderr, /elsewhere/);
+  assert.equal(await shown(), later.word);
 });

@@ -55,3 +55,10 @@ test('the log says how many secrets may not go to the queue', async (t) => {
   await run();
   assert.match(log(), /not here because they may not go to queue default: 2\n/);
 });
+
+test('the log says how many secrets are sealed, and not for the job', async (t) => {
+  const { panda, run, log } = await pilotFor(t);
+  panda.add({ command: 'true', changed: { secretsSealedLeftOut: 3 } });
+  await run();
+  assert.match(log(), /not here because their owner sealed them, and not for this job: 3\n/);
+});
