@@ -114,6 +114,14 @@ export function noSuchSecret(names: readonly string[]): NotFound {
   return new NotFound(`you have no secret named ${names.join(', ')}; "pbook list_secrets" lists them`);
 }
 
+/** @param name of one that was sealed on this device */
+export function goneFromServer(name: string): NotFound {
+  return new NotFound(
+    `${name} was sealed on this device, and the server has it no more: where it was deleted on another device, or its end has come, ` +
+      `"pbook delete_secret ${name}" tells this one; else set it anew`,
+  );
+}
+
 /** `data` of `get_user_secrets` is the JSON *text* of an object name -> value; null or empty when there are none. */
 function parseSecrets(data: unknown): Map<WireName, Plaintext> {
   const secrets = new Map<WireName, Plaintext>();

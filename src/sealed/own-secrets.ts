@@ -1,4 +1,5 @@
 import type { Client } from '../client/client.ts';
+import { goneFromServer } from '../client/secrets.ts';
 import { Conflict, InvalidArgument, NotFound, UnknownCall } from '../protocol/errors.ts';
 import { splitWireName, type WireName } from '../protocol/names.ts';
 import type { Plaintext } from '../protocol/plaintext.ts';
@@ -207,12 +208,7 @@ export async function resealSecret(
 async function openNamed(client: Secrets, own: OwnKeys, name: WireName, atLeast: number): Promise<OpenedSecret> {
   const shown = splitWireName(name).name;
   const found = (await client.getSecrets([name])).get(name);
-  if (!found) {
-    throw new NotFound(
-      `${shown} was sealed on this device, and the server has it no more: where you deleted it on another device, ` +
-        `"pbook delete_secret ${shown}" tells this one; else set it anew`,
-    );
-  }
+  if (!found) throw goneFromServer(shown);
   if (!isSealedValue(found.reveal())) throw new SealedRefusal('secret-not-sealed', shown);
   const expected = { signer: own.keys.signer.publicKey, name, atLeast };
   return await openEnvelope(found.reveal(), [own.keys.age.identity], expected).catch((error: unknown) => {

@@ -55,7 +55,7 @@ import json; print(sorted(json.load(open("panda_secrets.json"))))'; pwd`;
   assert.equal(status, 0);
   assert.equal(stderr, '***\n');
   const lines = stdout.split('\n');
-  assert.equal(lines[0], '{"TOKEN": "***", "no-variable": "***", "___file___:my_key.pem": "***"}');
+  assert.equal(lines[0], '{"TOKEN":"***","___file___:my_key.pem":"***","no-variable":"***"}');
   assert.deepEqual(lines.slice(-6), [
     'the same',
     lines.at(-5),
@@ -305,6 +305,34 @@ test('a sealed secret opens with the key of the user, and is not left out in sil
   assert.match(replaced.stderr, /SEALED: not what you sealed/);
 });
 
+test('nothing that a server puts beside sealed secrets reaches a command', async (t) => {
+  const config = await temporaryFolder(t);
+  await using stub = await startSecretsStub();
+  const pbook = (...args: string[]) =>
+    run('pbook', args, stub.url, { env: { PANDA_CONFIG_ROOT: config }, cwd: config });
+  assert.equal((await pbook('keys', 'init', '--yes')).status, 0);
+  assert.equal((await pbook('set_secret', 'SEALED', 'Sealed-qk83-value')).status, 0);
+  stub.secrets.set('GIT_SSH_COMMAND', 'sh -c id');
+  stub.secrets.set('___file___:json.py', Buffer.from('import os').toString('base64'));
+  const look = [
+    '--',
+    'sh',
+    '-c',
+    'ls *.*; echo "$GIT_SSH_COMMAND" $(printf %s "$SEALED" | wc -c); cat panda_secrets.json',
+  ];
+  const all = await pbook('run', ...look);
+  assert.deepEqual([all.status, all.stdout], [0, 'panda_secrets.json\n 17\n{"SEALED":"***"}'], all.stderr);
+  assert.match(all.stderr, /left out: GIT_SSH_COMMAND, json\.py: not sealed/);
+  const both = await pbook('run', '--secrets', 'SEALED,GIT_SSH_COMMAND', ...look);
+  assert.deepEqual([both.status, both.stdout], [125, '']);
+  assert.match(both.stderr, /SEALED: sealed, and GIT_SSH_COMMAND is not: .* never both/);
+  assert.equal((await pbook('run', '--secrets', 'GIT_SSH_COMMAND', ...look)).status, 0);
+  stub.secrets.delete('SEALED');
+  const withheld = await pbook('run', ...look);
+  assert.deepEqual([withheld.status, withheld.stdout], [125, '']);
+  assert.match(withheld.stderr, /SEALED was sealed on this device, and the server has it no more/);
+});
+
 test('at a terminal Ctrl-C is for the command, once, and what it prints there is masked', {
   skip: noTerminal,
 }, async (t) => {
@@ -340,7 +368,7 @@ try: run(['true'], secrets='NO_SUCH')
 except pbook.Error as error: print(error.code)`;
   const { status, stdout } = await run('pbook', ['-c', code], stub.url, { cwd });
   assert.equal(status, 0);
-  assert.equal(stdout, '***\n{"TOKEN": "***"}4\n[]\n0\nERR_NOT_FOUND\n');
+  assert.equal(stdout, '***\n{"TOKEN":"***"}4\n[]\n0\nERR_NOT_FOUND\n');
   assert.deepEqual(readdirSync(cwd), []);
 });
 

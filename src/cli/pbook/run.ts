@@ -1,17 +1,20 @@
 import { access, constants } from 'node:fs/promises';
 import { constants as system } from 'node:os';
 import type { Client } from '../../client/client.ts';
-import { noSuchSecret } from '../../client/secrets.ts';
+import { goneFromServer, noSuchSecret } from '../../client/secrets.ts';
 import { protectMemory } from '../../files/process-memory.ts';
 import { type JobSecret, jobSecretsOf } from '../../payload/job-secrets.ts';
 import { type OwnCommand, runOwnCommand } from '../../payload/own-command.ts';
 import type { PayloadEnd } from '../../payload/payload.ts';
 import { isInForeground } from '../../payload/processes.ts';
-import { Conflict, Forbidden, Misconfigured } from '../../protocol/errors.ts';
-import { splitWireName, wireName } from '../../protocol/names.ts';
+import { Conflict, Forbidden, InvalidArgument, Misconfigured } from '../../protocol/errors.ts';
+import { splitWireName, type WireName, wireName } from '../../protocol/names.ts';
 import { Plaintext } from '../../protocol/plaintext.ts';
 import { SECRET_FORMS, type SecretForm } from '../../protocol/secret-forms.ts';
+import type { OwnKeys } from '../../sealed/own-keys.ts';
+import type { OwnSecret } from '../../sealed/own-secrets.ts';
 import { withConnection } from '../command.ts';
+import { ownKeys } from '../own-keys.ts';
 import { problemOf, readOwnSecrets } from '../own-secrets.ts';
 import { reportFailure, warn } from '../reporting.ts';
 
@@ -106,13 +109,15 @@ async function withToken(file: string): Promise<NodeJS.ProcessEnv> {
 async function fetchSecrets(client: Client, names: readonly string[] | undefined): Promise<JobSecret[]> {
   const wanted = names?.flatMap((name) => [wireName(name, 'string'), wireName(name, 'file')]);
   const damaged: string[] = [];
-  const [found, attributes] = await Promise.all([
-    readOwnSecrets(client, { ...(wanted && { names: wanted }), remark: (text) => damaged.push(text) }),
+  const keys = ownKeys();
+  const [answered, attributes] = await Promise.all([
+    readOwnSecrets(client, { ...(wanted && { names: wanted }), remark: (text) => damaged.push(text) }, keys),
     client.getAttributes(),
   ]);
   if (damaged.length > 0 && !names) throw new Conflict(`${damaged.join('; ')}. Name the others with --secrets`);
   // A server may answer more than it was asked for.
-  const secrets = found.filter(({ name }) => !wanted || wanted.includes(name));
+  const found = answered.filter(({ name }) => !wanted || wanted.includes(name));
+  const secrets = ofOneKind(found, names, await sealedNames(await keys));
   const there = new Set(secrets.map(({ name }) => splitWireName(name).name));
   const missing = names?.filter((name) => !there.has(name)) ?? [];
   if (missing.length > 0) throw noSuchSecret(missing);
@@ -128,6 +133,46 @@ async function fetchSecrets(client: Client, names: readonly string[] | undefined
     warn(`left out: ${why}`);
     return [];
   });
+}
+
+/** Those that were sealed on this device, whatever the server says of them. */
+async function sealedNames(keys: OwnKeys | undefined): Promise<Set<string>> {
+  const marks = (await keys?.marks.list()) ?? [];
+  return new Set(
+    marks.filter(({ deleted, taken }) => !deleted && taken > 0).map(({ name }) => splitWireName(name as WireName).name),
+  );
+}
+
+/**
+ * A command gets sealed secrets or plain ones, never both: who runs the server could put a variable or a module beside the sealed ones,
+ * and so say what is done with them, on the machine that has the key.
+ *
+ * @param names that its user chose; all where left out, of which the sealed ones count
+ */
+function ofOneKind(
+  found: readonly OwnSecret[],
+  names: readonly string[] | undefined,
+  sealed: ReadonlySet<string>,
+): readonly OwnSecret[] {
+  const isSealed = ({ name }: OwnSecret) => sealed.has(splitWireName(name).name);
+  if (names) {
+    const plain = names.filter((name) => !sealed.has(name));
+    const others = names.filter((name) => sealed.has(name));
+    if (plain.length === 0 || others.length === 0) return found;
+    throw new InvalidArgument(
+      `${others.join(', ')}: sealed, and ${plain.join(', ')} is not: a command gets sealed secrets or plain ones, never both. ` +
+        `"pbook set_secret ${plain[0]}" seals a value`,
+    );
+  }
+  if (sealed.size === 0) return found;
+  const missing = [...sealed].filter((name) => !found.some((secret) => splitWireName(secret.name).name === name));
+  if (missing[0] !== undefined) throw goneFromServer(missing[0]);
+  const others = found.filter((secret) => !isSealed(secret)).map(({ name }) => splitWireName(name).name);
+  if (others.length > 0) {
+    const names = others.join(', ');
+    warn(`left out: ${names}: not sealed, and a command gets sealed secrets or plain ones (--secrets names them)`);
+  }
+  return found.filter(isSealed);
 }
 
 function passSignalsOn({ signal }: { signal(name: NodeJS.Signals): void }): void {
