@@ -3,10 +3,10 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { toBase64url } from '../../src/protocol/base64url.ts';
 import { splitJob } from '../../src/protocol/job-split.ts';
-import { MAX_GRANT_CHARS } from '../../src/protocol/limits.ts';
+import { MAX_GRANT_CHARS, MAX_VALUE_BYTES } from '../../src/protocol/limits.ts';
 import { wireName } from '../../src/protocol/names.ts';
 import { admitJob, openGranted, type Release } from '../../src/sealed/admission.ts';
-import { readGrant } from '../../src/sealed/grant.ts';
+import { type GrantContent, readGrant } from '../../src/sealed/grant.ts';
 import { signed } from '../../src/sealed/signed.ts';
 import { grantOf, NOW, sealedFor, siteNumber, TEMPLATE, userNumber } from './samples.ts';
 
@@ -57,6 +57,21 @@ test('the first thing that a server did wrong is told', async () => {
   }));
   const cases: [string, string, () => unknown][] = [
     ['a grant of 100 MB', 'sealed-too-large', () => admits({ grant: 'A'.repeat(MAX_GRANT_CHARS + 1) })],
+    [
+      'a large grant, with something plain',
+      'sealed-too-large',
+      () => admits({ grant: 'A'.repeat(MAX_GRANT_CHARS + 1), delivered: [['TOKEN', 'plain']] }),
+    ],
+    [
+      'a large value, and no grant',
+      'sealed-too-large',
+      () => admits({ grant: undefined, delivered: [['TOKEN', sealed.padEnd(MAX_VALUE_BYTES + 1)]] }),
+    ],
+    [
+      'a value without an end of its header, and no grant',
+      'sealed-too-large',
+      () => admits({ grant: undefined, delivered: [['TOKEN', sealed.slice(0, 200)]] }),
+    ],
     ['sealed without a grant', 'grant-missing', () => admits({ grant: undefined })],
     [
       'a plain file beside',
@@ -127,6 +142,17 @@ test('the first thing that a server did wrong is told', async () => {
       'grant-template',
       () => admits({ grant: grantOf(user, [id], { template: { ...template, secretForms: ['json'] } }) }),
     ],
+    ...(
+      [
+        ['an output that the command does not bring', { outputs: [...template.outputs, 'user.al.more.txt'] }],
+        ['an output of another name', { outputs: ['user.al.other.txt'] }],
+        ['a log in the place of an output', { log: template.outputs[0] ?? '' }],
+      ] satisfies [string, Partial<GrantContent['template']>][]
+    ).map(([what, change]): [string, string, () => unknown] => [
+      what,
+      'grant-template',
+      () => admits({ grant: grantOf(user, [id], { template: { ...template, ...change } }) }),
+    ]),
     ['another task', 'job-changed', () => admits({ taskId: 10_000_002 })],
     ['a task that closes a quote', 'job-changed', () => admits({ taskId: "1'" })],
     ['another command', 'job-changed', () => admits({ parameters: String(good.parameters).replace('echo', 'cat') })],
