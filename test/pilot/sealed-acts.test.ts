@@ -113,6 +113,12 @@ async function attacks({ keys, record, seal }: HostileServer): Promise<Attack[]>
       },
     },
     {
+      what: '10 another sandbox, and a value that cannot be opened: none is, before the sandbox is proven',
+      code: 'sandbox-changed',
+      sandbox: () => randomBytes(500),
+      act: replacing(TOKEN, () => seal(TOKEN, 'x', { sites: [otherSite] })),
+    },
+    {
       what: '11 no digest',
       code: 'grant-template',
       grant: (content) => ({ ...content, template: { ...content.template, sandboxSha256: null } }),

@@ -42,6 +42,11 @@ test('a job that is as its grant says is admitted, and its secrets open', async 
   assert.equal(secret?.value.reveal(), 'a-value-to-hide');
 });
 
+test('secrets are opened all or none', async () => {
+  const job = { grant: readGrant(grant), sealed: [] };
+  await assert.rejects(openGranted(job, [site.node.age.identity], id), refused('secret-missing'));
+});
+
 test('a job with neither sealed secrets nor a grant is an ordinary one', () => {
   assert.equal(admitJob({ ...good, grant: undefined, delivered: [['A', 'plain']] }, node), undefined);
 });

@@ -39,6 +39,7 @@ function plaintextOf(
     signer?: typeof owner.signer;
     tail?: Uint8Array;
     type?: 'value' | 'grant';
+    format?: string;
   } = {},
 ): Uint8Array {
   const bytes = Buffer.from(value);
@@ -52,7 +53,9 @@ function plaintextOf(
   };
   const header = Buffer.from(change.text ?? JSON.stringify({ ...fields, ...change.header }));
   const signature = signatureOf(signer, change.type ?? 'value', lengthPrefixed(header, bytes));
-  const head = Buffer.from(`panda-secrets-sealed-v1\n${toBase64url(header)}\n${toBase64url(signature)}\n`);
+  const head = Buffer.from(
+    `${change.format ?? 'panda-secrets-sealed-v1'}\n${toBase64url(header)}\n${toBase64url(signature)}\n`,
+  );
   const whole = Buffer.concat([head, bytes]);
   const padded = Buffer.alloc(paddedSize(whole.length));
   whole.copy(padded);
@@ -167,6 +170,7 @@ test('each part of what is inside is checked, in its order', async () => {
     ['a value that is longer than all', 'secret-format', plaintextOf('v', { header: { length: 5000 } })],
     ['a byte in the padding', 'secret-format', plaintextOf('v', { tail: Buffer.from([1]) })],
     ['other padding', 'secret-format', Buffer.concat([plaintextOf('v'), new Uint8Array(8)])],
+    ['another version of the layout', 'secret-format', plaintextOf('v', { format: 'panda-secrets-sealed-v2' })],
     ['no text', 'secret-format', new Uint8Array(1024)],
     ['not even a line', 'secret-format', Buffer.from('x')],
   ];
