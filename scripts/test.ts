@@ -1,15 +1,36 @@
 // `npm test`: every test file, or those below the paths that are named: `npm test -- test/vault`.
 
-import { spawn } from 'node:child_process';
-import { globSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, globSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { run } from 'node:test';
+import { spec } from 'node:test/reporters';
+import { parseArgs } from 'node:util';
 import { makeTemplate } from '../test/database-template.ts';
 import { startEmbeddedPostgres } from '../test/embedded-postgres.ts';
 import { buildTestPrograms } from './build/test-programs.ts';
 
+/** Files that take longest: they begin first, so that none of them runs alone at the end. */
+const LONGEST = [
+  'end-to-end/crashes',
+  'cli/shell-terminal',
+  'compat/transformation',
+  'pilot/isolation',
+  'docs/readme',
+  'login/browser',
+  'sealed/keys-commands',
+  'sealed/sealed-tasks',
+  'pilot/sealed-acts',
+];
+
 const root = join(import.meta.dirname, '..');
-const options = process.argv.slice(2).filter((argument) => argument.startsWith('-'));
-const named = process.argv.slice(2).filter((argument) => !argument.startsWith('-'));
+const { values: options, positionals: named } = parseArgs({
+  allowPositionals: true,
+  options: {
+    'test-name-pattern': { type: 'string', multiple: true },
+    'test-skip-pattern': { type: 'string', multiple: true },
+    'test-concurrency': { type: 'string', default: '3' },
+  },
+});
 const files = (named.length > 0 ? named : ['test']).flatMap((place) =>
   place.endsWith('.ts') ? [place] : globSync(`${place}/**/*.test.ts`, { cwd: root }).sort(),
 );
@@ -28,31 +49,34 @@ const [postgres, programs] = await Promise.all([
 const server = given ?? postgres?.url;
 const template = server ? await makeTemplate(server) : undefined;
 
-const child = spawn(
-  process.execPath,
-  [
-    '--disable-warning=ExperimentalWarning',
-    '--import=./test/open-handles.ts',
-    '--test',
-    '--test-timeout=240000',
-    '--test-concurrency=3',
-    ...options,
-    ...files,
-  ],
-  {
-    cwd: root,
-    stdio: 'inherit',
-    env: {
-      ...process.env,
-      PANDA_TEST_DATABASE_URL: server,
-      PANDA_TEST_DATABASE_TEMPLATE: template?.name,
-      PANDA_TEST_PROGRAMS: programs.folder,
-    },
-  },
-);
-child.on('exit', async (status) => {
+Object.assign(process.env, {
+  ...(server && { PANDA_TEST_DATABASE_URL: server }),
+  ...(template && { PANDA_TEST_DATABASE_TEMPLATE: template.name }),
+  PANDA_TEST_PROGRAMS: programs.folder,
+});
+const stream = run({
+  files: longestFirst(files),
+  cwd: root,
+  concurrency: Number(options['test-concurrency']),
+  timeout: 240_000,
+  execArgv: ['--disable-warning=ExperimentalWarning', '--import=./test/open-handles.ts'],
+  testNamePatterns: options['test-name-pattern'] ?? [],
+  testSkipPatterns: options['test-skip-pattern'] ?? [],
+});
+stream.on('test:summary', ({ file, success }) => {
+  if (file === undefined) process.exitCode = success ? 0 : 1;
+});
+stream.compose(spec).pipe(process.stdout);
+stream.on('close', async () => {
   await template?.drop();
   await postgres?.stop();
   programs.remove();
-  process.exitCode = status ?? 1;
 });
+
+function longestFirst(all: readonly string[]): string[] {
+  const first = LONGEST.map((name) => join(root, 'test', `${name}.test.ts`));
+  const gone = first.filter((file) => !existsSync(file));
+  if (gone.length > 0) throw new Error(`LONGEST names ${gone.map((file) => relative(root, file)).join(', ')}`);
+  const wanted = new Set(all.map((file) => resolve(root, file)));
+  return [...first.filter((file) => wanted.has(file)), ...[...wanted].filter((file) => !first.includes(file))];
+}
