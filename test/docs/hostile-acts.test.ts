@@ -14,6 +14,7 @@ test('the page of the acts of a hostile server names all of them, each with a te
   );
   for (const row of rows) {
     const [, number = '', , , tests = ''] = row.split('|').map((cell) => cell.trim());
+    assert.match(tests, /`/, `act ${number} has a test`);
     for (const [, file = ''] of tests.matchAll(/`([^`]+)`/g)) {
       const names = readFileSync(join(root, file), 'utf8').matchAll(/(?:test\(|what: )\s*['"`]((?:\d+, )*\d+) /g);
       const numbers = [...names].flatMap(([, list = '']) => list.split(', '));
