@@ -117,7 +117,7 @@ test('39 a pilot with a site key does not start where jobs or others could get a
   };
   const open = await start(key, [], { env: { NODE_OPTIONS: OPEN_MEMORY } });
   assert.equal(open.status, 1);
-  assert.match(open.said, /cannot keep its memory/);
+  assert.match(open.said, /--site-key: this Node cannot keep its memory/);
   await refused(/must be isolated/, '--isolate', 'off', '--allow-root');
   await refused(/record is another queue's/, '--queue', 'elsewhere');
 
