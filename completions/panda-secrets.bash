@@ -4,7 +4,7 @@ _panda_secrets() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     word=${COMP_WORDS[index]}
     case "$at $word" in
-      'panda-secrets serve' | 'panda-secrets user' | 'panda-secrets user add' | 'panda-secrets user password' | 'panda-secrets user role' | 'panda-secrets user list' | 'panda-secrets user disable' | 'panda-secrets user enable' | 'panda-secrets user logout' | 'panda-secrets user remove' | 'panda-secrets user help' | 'panda-secrets token' | 'panda-secrets pilot-token' | 'panda-secrets pilot' | 'panda-secrets pilot list' | 'panda-secrets pilot end' | 'panda-secrets pilot help' | 'panda-secrets queue' | 'panda-secrets queue add' | 'panda-secrets queue set' | 'panda-secrets queue pause' | 'panda-secrets queue drain' | 'panda-secrets queue resume' | 'panda-secrets queue remove' | 'panda-secrets queue site-key' | 'panda-secrets queue list' | 'panda-secrets queue load' | 'panda-secrets queue help' | 'panda-secrets launcher' | 'panda-secrets launcher add' | 'panda-secrets launcher renew' | 'panda-secrets launcher list' | 'panda-secrets launcher remove' | 'panda-secrets launcher help' | 'panda-secrets signing-key' | 'panda-secrets signing-key rotate' | 'panda-secrets signing-key help' | 'panda-secrets audit' | 'panda-secrets audit verify' | 'panda-secrets audit heads' | 'panda-secrets audit tail' | 'panda-secrets audit export' | 'panda-secrets audit help' | 'panda-secrets backup' | 'panda-secrets backup verify' | 'panda-secrets restore' | 'panda-secrets help') at="$at $word" ;;
+      'panda-secrets serve' | 'panda-secrets user' | 'panda-secrets user add' | 'panda-secrets user password' | 'panda-secrets user role' | 'panda-secrets user list' | 'panda-secrets user disable' | 'panda-secrets user enable' | 'panda-secrets user logout' | 'panda-secrets user remove' | 'panda-secrets user help' | 'panda-secrets token' | 'panda-secrets pilot-token' | 'panda-secrets pilot' | 'panda-secrets pilot list' | 'panda-secrets pilot end' | 'panda-secrets pilot help' | 'panda-secrets queue' | 'panda-secrets queue add' | 'panda-secrets queue set' | 'panda-secrets queue pause' | 'panda-secrets queue drain' | 'panda-secrets queue resume' | 'panda-secrets queue remove' | 'panda-secrets queue site-key' | 'panda-secrets queue list' | 'panda-secrets queue load' | 'panda-secrets queue help' | 'panda-secrets launcher' | 'panda-secrets launcher add' | 'panda-secrets launcher renew' | 'panda-secrets launcher list' | 'panda-secrets launcher remove' | 'panda-secrets launcher help' | 'panda-secrets signing-key' | 'panda-secrets signing-key rotate' | 'panda-secrets signing-key help' | 'panda-secrets keys' | 'panda-secrets keys list' | 'panda-secrets keys add' | 'panda-secrets keys activate' | 'panda-secrets keys rewrap' | 'panda-secrets keys rotate-owner' | 'panda-secrets keys retire' | 'panda-secrets keys help' | 'panda-secrets audit' | 'panda-secrets audit verify' | 'panda-secrets audit heads' | 'panda-secrets audit tail' | 'panda-secrets audit export' | 'panda-secrets audit help' | 'panda-secrets backup' | 'panda-secrets backup verify' | 'panda-secrets restore' | 'panda-secrets help') at="$at $word" ;;
     esac
   done
   case "$at ${COMP_WORDS[COMP_CWORD - 1]}" in
@@ -500,6 +500,82 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets keys list --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets keys list --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets keys list --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets keys add --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets keys add --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets keys add --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets keys activate --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets keys activate --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets keys activate --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets keys rewrap --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets keys rewrap --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets keys rewrap --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets keys rotate-owner --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets keys rotate-owner --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets keys rotate-owner --config')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets keys rotate-owner --before')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets keys retire --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets keys retire --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets keys retire --config')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets audit verify --data')
       COMPREPLY=()
       return
@@ -602,7 +678,7 @@ _panda_secrets() {
       if [[ $current == -* ]]; then
         words='--version -h --help'
       else
-        words='serve user token pilot-token pilot queue launcher signing-key audit backup restore help'
+        words='serve user token pilot-token pilot queue launcher signing-key keys audit backup restore help'
       fi
       ;;
     'panda-secrets serve')
@@ -796,6 +872,48 @@ _panda_secrets() {
       fi
       ;;
     'panda-secrets signing-key help')
+      if [[ $current == -* ]]; then
+        words=''
+      fi
+      ;;
+    'panda-secrets keys')
+      if [[ $current == -* ]]; then
+        words='-h --help'
+      else
+        words='list add activate rewrap rotate-owner retire help'
+      fi
+      ;;
+    'panda-secrets keys list')
+      if [[ $current == -* ]]; then
+        words='--data --database --config --json -h --help'
+      fi
+      ;;
+    'panda-secrets keys add')
+      if [[ $current == -* ]]; then
+        words='--data --database --config --json -h --help'
+      fi
+      ;;
+    'panda-secrets keys activate')
+      if [[ $current == -* ]]; then
+        words='--data --database --config --json -h --help'
+      fi
+      ;;
+    'panda-secrets keys rewrap')
+      if [[ $current == -* ]]; then
+        words='--data --database --config --json -h --help'
+      fi
+      ;;
+    'panda-secrets keys rotate-owner')
+      if [[ $current == -* ]]; then
+        words='--data --database --config --json --all --before -h --help'
+      fi
+      ;;
+    'panda-secrets keys retire')
+      if [[ $current == -* ]]; then
+        words='--data --database --config --json -h --help'
+      fi
+      ;;
+    'panda-secrets keys help')
       if [[ $current == -* ]]; then
         words=''
       fi

@@ -3,7 +3,7 @@ import { type FileHandle, link, open, realpath, rename, unlink } from 'node:fs/p
 import { dirname } from 'node:path';
 import { Conflict, Misconfigured } from '../protocol/errors.ts';
 
-/** A JSON file with keys in it, which only the user of this process (or root) can read. */
+/** A file with keys in it, JSON unless it has an encoding of its own, which only the user of this process (or root) can read. */
 export interface PrivateFile<T> {
   /**
    * Its content, or undefined when it is not there.
@@ -25,7 +25,7 @@ export interface PrivateFile<T> {
    * @throws {Conflict} when another change is under way or was interrupted; nothing is overwritten
    * @throws {Misconfigured} when it is not there, and as {@link PrivateFile.read}
    */
-  change(edit: (content: T) => T): Promise<T>;
+  change(edit: (content: T) => T | Promise<T>): Promise<T>;
 }
 
 export interface PrivateFileOptions<T> {
@@ -36,9 +36,13 @@ export interface PrivateFileOptions<T> {
   ifExposed: string;
   /** Throws when the parsed JSON is not what the file should hold. The text itself must not get into the message. */
   parse: (json: unknown) => T;
+  /** For a file that is no JSON: `parse` gets its text. */
+  plain?: { textOf(content: T): string };
 }
 
-export function privateFile<T>({ path, name, ifExposed, parse }: PrivateFileOptions<T>): PrivateFile<T> {
+export function privateFile<T>({ path, name, ifExposed, parse, plain }: PrivateFileOptions<T>): PrivateFile<T> {
+  const textOf = plain?.textOf ?? ((content: T) => `${JSON.stringify(content, null, 2)}\n`);
+
   async function readAt(place: string): Promise<{ content: T; uid: number; gid: number } | undefined> {
     const handle = await open(place, 'r').catch((error) => {
       if (error.code === 'ENOENT') return undefined;
@@ -48,7 +52,8 @@ export function privateFile<T>({ path, name, ifExposed, parse }: PrivateFileOpti
     try {
       const { mode, uid, gid } = await handle.stat();
       refuseIfShared(mode, uid);
-      return { content: parse(parseJson(await handle.readFile('utf8'))), uid, gid };
+      const text = await handle.readFile('utf8');
+      return { content: parse(plain ? text : parseJson(text)), uid, gid };
     } finally {
       await handle.close();
     }
@@ -87,7 +92,7 @@ export function privateFile<T>({ path, name, ifExposed, parse }: PrivateFileOpti
       const temporary = `${path}.${randomUUID()}`;
       const handle = await openNew(temporary);
       await fill(handle, temporary, async () => {
-        await write(handle, content);
+        await write(handle, textOf(content));
         // A link, unlike a rename, never replaces the file that another process made meanwhile.
         await link(temporary, path).catch((error) => {
           if (error.code !== 'EEXIST') throw error;
@@ -107,8 +112,8 @@ export function privateFile<T>({ path, name, ifExposed, parse }: PrivateFileOpti
         if (!found) throw new Misconfigured(`there is no ${name} at ${path}`);
         // Root changes it for the server, which must be able to read it afterwards.
         if (process.geteuid?.() !== found.uid) await handle.chown(found.uid, found.gid);
-        const content = edit(found.content);
-        await write(handle, content);
+        const content = await edit(found.content);
+        await write(handle, textOf(content));
         await rename(next, target);
         return content;
       });
@@ -141,8 +146,8 @@ async function fill<R>(handle: FileHandle, temporary: string, work: () => Promis
   }
 }
 
-async function write(handle: FileHandle, content: unknown): Promise<void> {
-  await handle.writeFile(`${JSON.stringify(content, null, 2)}\n`);
+async function write(handle: FileHandle, text: string): Promise<void> {
+  await handle.writeFile(text);
   await handle.sync();
 }
 

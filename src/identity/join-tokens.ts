@@ -10,6 +10,7 @@ import {
 } from '../store/join-tokens.ts';
 import { listPilotsOfBatch } from '../store/pilots.ts';
 import type { Database, Store } from '../store/store.ts';
+import { keepWrapped } from '../store/wrapped-keys.ts';
 import { countLauncherToken } from './launchers.ts';
 import { stateOf } from './pilots.ts';
 import { type KeyWrapping, type Place, wrapKey } from './wrapped-key.ts';
@@ -27,9 +28,9 @@ export async function createJoinToken(
   by: AuditActor = 'operator',
 ): Promise<string> {
   const launcher = { launcher_id: null, batch_id: null };
-  const { token, row, insert } = await prepareJoinToken(rootKeys, { queue, ttlSeconds, now: clock(), launcher });
-  await store.write(async (tx) => {
-    await insert(tx);
+  const { token, row, keep } = prepareJoinToken({ queue, ttlSeconds, now: clock(), launcher });
+  await keep(store, rootKeys, async (tx, insert) => {
+    await insert();
     await appendAudit(tx, clock, SYSTEM, by, 'join_token.make', { token: row.id, queue, expiresAt: row.expires_at });
   });
   return formatJoinToken(token);
@@ -46,13 +47,9 @@ export async function createJoinTokenForBatch(
   { ttlSeconds, ...batch }: BatchJob & { ttlSeconds: number },
 ): Promise<{ token: string; tokenId: string; expiresAt: number }> {
   const { launcherId, queue, batchId } = batch;
-  const { token, row, insert } = await prepareJoinToken(rootKeys, {
-    queue,
-    ttlSeconds,
-    now: clock(),
-    launcher: { launcher_id: launcherId, batch_id: batchId },
-  });
-  await store.write(async (tx) => {
+  const launcher = { launcher_id: launcherId, batch_id: batchId };
+  const { token, row, keep } = prepareJoinToken({ queue, ttlSeconds, now: clock(), launcher });
+  await keep(store, rootKeys, async (tx, insert) => {
     await countLauncherToken(tx, launcherId, clock());
     const active = (await listPilotsOfBatch(tx, batch)).find((pilot) => stateOf(pilot, clock()) === 'active');
     if (active) {
@@ -61,7 +58,7 @@ export async function createJoinTokenForBatch(
       );
     }
     await deleteUnusedJoinTokensOfBatch(tx, batch);
-    await insert(tx);
+    await insert();
     const detail = { token: row.id, queue, expiresAt: row.expires_at, batch: batchId };
     await appendAudit(tx, clock, SYSTEM, `launcher:${launcherId}`, 'join_token.make', detail);
   });
@@ -82,18 +79,35 @@ export async function withdrawJoinToken(
   });
 }
 
-/** A token, and what puts it into the database. Its key is wrapped before: a transaction waits for nothing else. */
-async function prepareJoinToken(
-  rootKeys: KeyWrapping,
-  { queue, ttlSeconds, now, launcher }: { queue: string; ttlSeconds: number; now: number; launcher: LauncherColumns },
-) {
+/** A token, and what puts it into the database: `keep` runs `work` in the transaction, which inserts it. */
+function prepareJoinToken({
+  queue,
+  ttlSeconds,
+  now,
+  launcher,
+}: {
+  queue: string;
+  ttlSeconds: number;
+  now: number;
+  launcher: LauncherColumns;
+}) {
   if (!Number.isFinite(ttlSeconds) || ttlSeconds <= 0) {
     throw new InvalidArgument(`a token's lifetime must be more than 0 seconds, not ${ttlSeconds}`);
   }
   const token = newJoinToken();
   const row = { id: token.id, queue, expires_at: now + Math.ceil(ttlSeconds * 1000), ...launcher };
-  const wrapped = await wrapKey(rootKeys, joinKeyOf(token), placeOfJoinKey(row));
-  return { token, row, insert: (tx: Database) => insertJoinToken(tx, { ...row, ...wrapped, created_at: now }) };
+  return {
+    token,
+    row,
+    keep: (store: Store, rootKeys: KeyWrapping, work: (tx: Database, insert: () => Promise<void>) => Promise<void>) =>
+      keepWrapped(
+        store,
+        'write',
+        rootKeys,
+        (active) => wrapKey(active, joinKeyOf(token), placeOfJoinKey(row)),
+        (tx, wrapped) => work(tx, () => insertJoinToken(tx, { ...row, ...wrapped, created_at: now })),
+      ),
+  };
 }
 
 interface LauncherColumns {

@@ -25,6 +25,7 @@ import {
   takeProof,
 } from '../store/pilots.ts';
 import type { Store } from '../store/store.ts';
+import { keepWrapped } from '../store/wrapped-keys.ts';
 import { type Caller, EMBEDDED_ISSUER_ID } from './caller.ts';
 import { batchFields, placeOfJoinKey } from './join-tokens.ts';
 import { checkProof, importProofKey, type ProofKey, type ReceivedRequest } from './pilot-proof.ts';
@@ -145,12 +146,17 @@ export function createPilotSessions({
         launcher_id: token.launcher_id,
         batch_id: token.batch_id,
       };
-      const wrapped = await wrapKey(rootKeys, answerKeyOf(joinKey, mac, pilotId), placeOfAnswerKey(pilot));
-      const isFirst = await store.write(async (tx) => {
-        if (!(await useJoinToken(tx, token.id, { pilotId, now }))) return false;
-        await insertPilot(tx, { ...pilot, ...wrapped });
-        return true;
-      });
+      const isFirst = await keepWrapped(
+        store,
+        'write',
+        rootKeys,
+        (active) => wrapKey(active, answerKeyOf(joinKey, mac, pilotId), placeOfAnswerKey(pilot)),
+        async (tx, wrapped) => {
+          if (!(await useJoinToken(tx, token.id, { pilotId, now }))) return false;
+          await insertPilot(tx, { ...pilot, ...wrapped });
+          return true;
+        },
+      );
       if (!isFirst) throw await secondUse(request, now);
       known.set(pilotId, pilot.expires_at);
       const answer = { pilotId, queue: pilot.queue, expiresAt: pilot.expires_at, serverTime: now };

@@ -4,6 +4,7 @@ import { lengthPrefixed } from '../protocol/length-prefixed.ts';
 export interface KeyWrapping {
   readonly active: WrappingKey;
   get(id: string): WrappingKey;
+  refresh(): Promise<void>;
 }
 
 interface WrappingKey {
@@ -21,7 +22,8 @@ export interface WrappedKey {
 /** The place that a key belongs to, in an order that stays: its use, its row's id, and the columns that nobody may change. */
 export type Place = readonly [use: 'join token' | 'pilot session', ...fields: string[]];
 
-export async function wrapKey({ active }: KeyWrapping, key: Uint8Array, place: Place): Promise<WrappedKey> {
+/** For `keepWrapped` of the store. */
+export async function wrapKey(active: WrappingKey, key: Uint8Array, place: Place): Promise<WrappedKey> {
   return { root_key_id: active.id, wrapped_key: await active.wrap(key, contextOf(place)) };
 }
 

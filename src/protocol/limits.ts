@@ -190,6 +190,10 @@ export const MAX_REMEMBERED_TOKENS = 10_000;
 export const MAX_REMEMBERED_OWNERS = 10_000;
 /** The time that tokens of an account may still be taken after it was disabled or removed. */
 export const ACCOUNT_RECHECK_SECONDS = 30;
+/** The time between two looks of a server for changed root keys, and for which of them is the active one. */
+export const ROOT_KEYS_RECHECK_SECONDS = 30;
+/** A server that was not heard of for longer does not run. */
+export const SERVER_SILENT_SECONDS = 120;
 /** The time between two looks of a server for changed signing keys. */
 export const SIGNING_KEYS_RECHECK_SECONDS = 30;
 

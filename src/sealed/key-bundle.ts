@@ -1,11 +1,11 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { fromBase64url, toBase64url } from '../protocol/base64url.ts';
 import { InvalidArgument } from '../protocol/errors.ts';
+import { lock, unlock } from '../sealing/passphrase.ts';
 import { object, type Readout, text } from './exact-json.ts';
 import { MARKS } from './marks.ts';
 import type { KeyFolder } from './own-keys.ts';
 import { SITES } from './trusted-sites.ts';
-import { lock, unlock } from './user-key-file.ts';
 import { importRoot, type Root, userKeysOf } from './user-root.ts';
 
 /** All that a device knows, for another device of the same user. */

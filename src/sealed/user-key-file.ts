@@ -1,6 +1,6 @@
-import { armor, Decrypter, Encrypter } from 'age-encryption';
 import { fromBase64url, toBase64url } from '../protocol/base64url.ts';
 import { AlreadyExists, InvalidArgument } from '../protocol/errors.ts';
+import { lock, unlock } from '../sealing/passphrase.ts';
 import { object, orNull, text } from './exact-json.ts';
 import { type OwnFile, ownFile } from './own-file.ts';
 import { importRoot, type Root } from './user-root.ts';
@@ -64,23 +64,4 @@ export function userKeyFile(path: string, workFactor = 18): UserKeyFile {
       if (!(await file.create(content))) throw isThere();
     },
   };
-}
-
-/** A text under a passphrase: an age file, which `age --decrypt` opens too. */
-export async function lock(content: string, passphrase: string, workFactor = 18): Promise<string> {
-  const encrypter = new Encrypter();
-  encrypter.setPassphrase(passphrase);
-  encrypter.setScryptWorkFactor(workFactor);
-  return armor.encode(await encrypter.encrypt(content));
-}
-
-/** @throws {InvalidArgument} when it is the wrong one, or the text damaged */
-export async function unlock(locked: string, passphrase: string): Promise<string> {
-  const decrypter = new Decrypter();
-  decrypter.addPassphrase(passphrase);
-  try {
-    return await decrypter.decrypt(armor.decode(locked), 'text');
-  } catch {
-    throw new InvalidArgument('the passphrase is wrong, or the key damaged');
-  }
 }

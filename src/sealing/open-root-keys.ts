@@ -1,74 +1,46 @@
-import { fileURLToPath } from 'node:url';
 import { Misconfigured } from '../protocol/errors.ts';
-import { openKeyFile } from './key-file.ts';
-import { type RootKeyProvider, type RootKeys, rootKeysOf } from './root-keys.ts';
+import { addRootKey, openKeyFile, retireRootKey } from './key-file.ts';
+import { passphraseFiles, stampOf } from './passphrase-file.ts';
+import { pkcs11Keys } from './pkcs11.ts';
+import { pathOf } from './root-key-uri.ts';
+import type { RootKeyPlaces } from './root-keys.ts';
+import { transitKeys } from './transit.ts';
 
-/** Opens the root keys that a URI of its scheme names. `create` allows it to make the first one where there is none. */
-type OpenProvider = (uri: string, options: { create: boolean }) => Promise<RootKeyProvider>;
+const FILE_FORM = 'file:/PATH/TO/FILE';
 
-/** A provider is added here and nowhere else. */
-const PROVIDERS: Readonly<Record<string, OpenProvider>> = {
-  file: (uri, options) => openKeyFile(pathOf(uri), options),
+const files: RootKeyPlaces = {
+  form: FILE_FORM,
+  open: async (uri, options) => openKeyFile(pathOf(uri, FILE_FORM), options),
+  async add(uri) {
+    const path = pathOf(uri, FILE_FORM);
+    if ((await stampOf(path)) !== '') return addRootKey(path);
+    const { active } = await openKeyFile(path, { create: true });
+    return active.id;
+  },
+  retire: (uri, id) => retireRootKey(pathOf(uri, FILE_FORM), id),
+  stamp: async (uri) => stampOf(pathOf(uri, FILE_FORM)),
 };
 
-/** Root keys that somebody closes when they are used no more. */
-export interface OpenRootKeys extends RootKeys {
-  close(): Promise<void>;
-}
+/** A provider is added here and nowhere else. */
+const PROVIDERS: Readonly<Record<string, RootKeyPlaces>> = {
+  file: files,
+  passphrase: passphraseFiles(),
+  'transit+https': transitKeys,
+  'transit+http': transitKeys,
+  pkcs11: pkcs11Keys,
+};
 
 /**
- * Opens root keys by their URIs: `file:/etc/panda-secrets/root-keys`. The active key of the first wraps what is new; the others
- * open what they wrapped.
+ * The kind of place that a URI names: `file:/etc/panda-secrets/root-keys`.
  *
- * @param options `create`: the first may be made when it is missing
- * @throws {Misconfigured} when no provider knows a scheme, or a provider cannot be opened. A URI may hold a PIN: no message
- * repeats one
+ * @throws {Misconfigured} when no provider knows its scheme. A URI may hold a PIN: no message repeats one
  */
-export async function openRootKeys(uris: readonly string[], { create }: { create: boolean }): Promise<OpenRootKeys> {
-  const opened: RootKeyProvider[] = [];
-  const close = async () => {
-    for (const provider of opened) await provider.close();
-  };
-  try {
-    for (const [index, uri] of uris.entries()) {
-      opened.push(await providerOf(uri)(uri, { create: create && index === 0 }));
-    }
-    const [first] = opened;
-    if (!first) throw new Misconfigured('no root keys are named: at least one is needed');
-    const keys = opened.flatMap((provider) => provider.keys);
-    refuseTwice(keys.map(({ id }) => id));
-    return { ...rootKeysOf(keys, first.active.id), close };
-  } catch (error) {
-    await close();
-    throw error;
-  }
-}
-
-function providerOf(uri: string): OpenProvider {
+export function placesOf(uri: string): RootKeyPlaces {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(uri)?.[1]?.toLowerCase() ?? '';
-  if (Object.hasOwn(PROVIDERS, scheme)) return PROVIDERS[scheme] as OpenProvider;
+  if (Object.hasOwn(PROVIDERS, scheme)) return PROVIDERS[scheme] as RootKeyPlaces;
   const known = Object.keys(PROVIDERS).map((name) => `${name}:`);
   throw new Misconfigured(
     `root keys are named by a URI, and this release knows those that begin with ${known.join(', ')}, not ` +
       `${scheme ? `"${scheme}:"` : 'one without a scheme'}; the root keys of a file are file:/PATH/TO/FILE`,
-  );
-}
-
-/** Two keys of one id: nobody could say which of them wrapped what names it. */
-function refuseTwice(ids: readonly string[]): void {
-  const twice = ids.find((id, index) => ids.indexOf(id) !== index);
-  if (twice !== undefined) throw new Misconfigured(`the root key "${twice}" is in two of the places that are named`);
-}
-
-/** RFC 8089. */
-function pathOf(uri: string): string {
-  try {
-    const url = new URL(uri);
-    if (url.search === '' && url.hash === '' && /^file:\//i.test(uri)) return fileURLToPath(url);
-  } catch {
-    // Another host, or an escape that is none: the same words as below.
-  }
-  throw new Misconfigured(
-    'the root keys of a file are named by its whole path: file:/PATH/TO/FILE, where %3F is "?", %23 is "#" and %25 is "%"',
   );
 }

@@ -25,10 +25,12 @@ export interface RootKey {
 
 /** The root keys that a server was given. */
 export interface RootKeys {
-  /** Wraps every new data key. */
+  /** Wraps every new data key. @throws {MissingRootKey} when this server has not got the one that is active */
   readonly active: RootKey;
-  /** @throws {MissingRootKey} */
+  /** @throws {MissingRootKey} here, or when the key is used */
   get(id: string): RootKey;
+  /** Looks for keys that came, and for the one that is active now. */
+  refresh(): Promise<void>;
 }
 
 /** Opened root keys of one place: a file, a key server, a token. */
@@ -36,6 +38,28 @@ export interface RootKeyProvider extends RootKeys {
   readonly keys: readonly RootKey[];
   /** Lets go of what it holds: connections, sessions, keys in memory. */
   close(): Promise<void>;
+}
+
+/** Reads a passphrase from whoever sits at the terminal. @param what it opens */
+export type AskPassphrase = (what: string) => Promise<string>;
+
+/** A kind of place that root keys are kept in, each named by a URI of its scheme. */
+export interface RootKeyPlaces {
+  /** The form of its URIs, for messages. */
+  readonly form: string;
+  /**
+   * Opens what is there. `create`: the first key may be made where there is none.
+   *
+   * @throws {Misconfigured} when it cannot be used as it is; a message repeats neither a PIN nor a passphrase
+   * @throws {Unavailable} when it cannot be reached now
+   */
+  open(uri: string, options: { create: boolean; ask?: AskPassphrase | undefined }): Promise<RootKeyProvider>;
+  /** Makes a further key in the place, and the place where it is not there. @returns its id */
+  add(uri: string, options: { ask?: AskPassphrase | undefined }): Promise<string>;
+  /** Takes a key out of the place, where that is ours to do. @returns where it was put aside, or what to do to destroy it */
+  retire(uri: string, id: string, options: { ask?: AskPassphrase | undefined }): Promise<string>;
+  /** Changes when what is there may have changed. */
+  stamp(uri: string): Promise<string>;
 }
 
 /** @throws {MissingRootKey} when `activeId` is not among `keys` */
@@ -46,5 +70,5 @@ export function rootKeysOf(keys: readonly RootKey[], activeId: string): RootKeys
     if (!key) throw new MissingRootKey(id);
     return key;
   }
-  return { active: get(activeId), get };
+  return { active: get(activeId), get, refresh: async () => {} };
 }

@@ -15,9 +15,11 @@ import {
   PROVIDER_CLEANING_SECONDS,
   RESERVE_CHECK_SECONDS,
   RETENTION_SECONDS,
+  ROOT_KEYS_RECHECK_SECONDS,
 } from '../protocol/limits.ts';
 import type { Reserve } from '../store/reserve.ts';
 import type { Vault } from '../vault/vault.ts';
+import type { ServerSign } from './servers.ts';
 
 /** Work that a server does by itself now and then. Any number of servers may do it on one database. */
 export interface HousekeepingTask {
@@ -39,6 +41,7 @@ export function housekeepingTasks({
   files,
   reserve,
   retention,
+  sign,
   leaseSeconds = LEASE_SECONDS,
 }: {
   jobs: Pick<Jobs, 'expireLeases'>;
@@ -49,6 +52,7 @@ export function housekeepingTasks({
   files: Parameters<typeof removeOrphans>[0];
   reserve: Pick<Reserve, 'keep'>;
   retention(stopping: AbortSignal): Promise<void>;
+  sign: Pick<ServerSign, 'renew'>;
   leaseSeconds?: number | undefined;
 }): HousekeepingTask[] {
   return [
@@ -81,6 +85,7 @@ export function housekeepingTasks({
       run: () => removeOrphans(files),
     },
     { name: 'retention', everySeconds: RETENTION_SECONDS, firstAfterSeconds: LEASE_SECONDS / 2, run: retention },
+    { name: 'root keys', everySeconds: ROOT_KEYS_RECHECK_SECONDS, run: () => sign.renew() },
     { name: 'disk reserve', everySeconds: RESERVE_CHECK_SECONDS, firstAfterSeconds: 0, run: () => reserve.keep() },
   ];
 }

@@ -21,11 +21,22 @@ type Found = NonNullable<Awaited<ReturnType<typeof findInstallationKey>>>;
  * @throws {DecryptionFailed} when the key was changed
  */
 export async function openInstallationKey(store: Store, rootKeys: RootKeys, found: Found): Promise<InstallationKey> {
-  const bytes = await rootKeyOf(rootKeys, found.root_key_id).unwrap(
-    found.wrapped_key,
-    installationKeyContext(found.id),
-  );
+  const bytes = await unwrapInstallationKey(rootKeys, found);
   return used(store, importInstallationKey({ id: found.id, bytes }), bytes);
+}
+
+/**
+ * The root key that wraps the installation's key is the active one: who cannot unwrap it with that root key cannot say which one is.
+ *
+ * @returns true when the row holds the installation's own key
+ * @throws {MissingRootKey} {Unavailable} as its provider does @throws {DecryptionFailed} when the row was changed
+ */
+export async function isKeyOf(key: InstallationKey, rootKeys: RootKeys, found: Found): Promise<boolean> {
+  if (found.id !== key.id) return false;
+  const bytes = await rootKeys.get(found.root_key_id).unwrap(found.wrapped_key, installationKeyContext(found.id));
+  const same = importInstallationKey({ id: found.id, bytes }).hash(found.id) === key.hash(found.id);
+  bytes.fill(0);
+  return same;
 }
 
 /**
@@ -67,13 +78,13 @@ async function used(store: Store, key: InstallationKey, bytes: Uint8Array): Prom
   return key;
 }
 
-function rootKeyOf(rootKeys: RootKeys, id: string) {
+async function unwrapInstallationKey(rootKeys: RootKeys, { id, root_key_id, wrapped_key }: Found): Promise<Uint8Array> {
   try {
-    return rootKeys.get(id);
+    return await rootKeys.get(root_key_id).unwrap(wrapped_key, installationKeyContext(id));
   } catch (error) {
     if (!(error instanceof MissingRootKey)) throw error;
     throw new Misconfigured(
-      `the database belongs to an installation whose root key "${id}" this server has not got (it has "${rootKeys.active.id}"). ` +
+      `the database belongs to an installation whose root key "${root_key_id}" this server has not got (it has "${rootKeys.active.id}"). ` +
         'Copy the root keys here from a server that has them (the file "root-keys" of its data folder, unless its root_keys ' +
         'setting names others), and start again',
     );

@@ -1,6 +1,5 @@
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { type Tell, tellNobody } from '../events/events.ts';
 import { makeFolder } from '../files/make-folder.ts';
 import { findActiveAccount } from '../identity/accounts.ts';
@@ -11,8 +10,8 @@ import { isLoginThere } from '../identity/logins.ts';
 import { openSigningKeys } from '../identity/signing-keys.ts';
 import { Misconfigured } from '../protocol/errors.ts';
 import type { InstallationKey } from '../sealing/installation-key.ts';
-import { type OpenRootKeys, openRootKeys } from '../sealing/open-root-keys.ts';
-import type { RootKeys } from '../sealing/root-keys.ts';
+import type { Keyring } from '../sealing/keyring.ts';
+import type { AskPassphrase } from '../sealing/root-keys.ts';
 import { anyDataKey } from '../store/data-keys.ts';
 import { anyOwnerOrAccount, findInstallationKey } from '../store/installation-keys.ts';
 import { openPostgres } from '../store/postgres.ts';
@@ -21,6 +20,8 @@ import { openSqlite } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
 import { makeInstallationKey, openInstallationKey } from './installation-key.ts';
 import { installationMark, newMark } from './installation-mark.ts';
+import { openServerKeyring } from './keyring.ts';
+import { type RootKeyPlaceList, rootKeyPlaces } from './root-key-places.ts';
 import type { Settings } from './settings.ts';
 import { refuseUnfinished } from './unfinished-restore.ts';
 
@@ -28,7 +29,9 @@ import { refuseUnfinished } from './unfinished-restore.ts';
 export interface Installation {
   store: Store;
   issuer: EmbeddedIssuer;
-  rootKeys: RootKeys;
+  rootKeys: Keyring;
+  /** Where the root keys are. */
+  places: RootKeyPlaceList;
   key: InstallationKey;
   blobFolder: string;
   /** Room on the disk of the data folder for what must go on when it is full. */
@@ -60,9 +63,18 @@ export async function openInstallation(
     clock,
     waiting,
     tell = tellNobody,
-  }: { create: boolean; clock: () => number; waiting?: Waiting; tell?: Tell | undefined },
+    ask,
+  }: {
+    create: boolean;
+    clock: () => number;
+    waiting?: Waiting;
+    tell?: Tell | undefined;
+    /** For root keys under a passphrase that somebody types. */
+    ask?: AskPassphrase | undefined;
+  },
 ): Promise<Installation> {
-  const { data, rootKeys: named = [rootKeysIn(data)] } = settings;
+  const { data } = settings;
+  const places = rootKeyPlaces(settings);
   const mark = installationMark(data);
   const earlierKeys = join(data, 'signing-key.json');
   const wasMarked = await isThere(join(data, 'installation.json'));
@@ -80,7 +92,7 @@ export async function openInstallation(
     onChange: (isGivenUp) => tell({ event: isGivenUp ? 'disk.full' : 'disk.room' }),
   });
   const store = await openStore(settings, reserve, waiting);
-  let rootKeys: OpenRootKeys | undefined;
+  let rootKeys: Keyring | undefined;
   const close = async () => {
     await store.close();
     await rootKeys?.close();
@@ -89,11 +101,14 @@ export async function openInstallation(
     const found = await findInstallationKey(store.db);
     await refuseOtherDatabase(store, { found, marked, isNew });
     // Never for a database that has a key, or data keys: another root key wrapped them.
-    rootKeys = await openRootKeys(named, { create: isNew && !found && !(await anyDataKey(store.db)) });
+    const mayCreate = isNew && !found && !(await anyDataKey(store.db));
+    const keyring = await openServerKeyring(store, { list: places.list, create: mayCreate, ask, clock });
+    rootKeys = keyring;
     const signingKeys = marked ? undefined : await readEarlierSigningKeys(earlierKeys);
     const key = found
       ? await openInstallationKey(store, rootKeys, found)
       : await makeInstallationKey(store, rootKeys, { signingKeys, clock });
+    await keyring.follow(key);
     const opened = await openSigningKeys({ store, records: key, clock });
     if (!marked) await mark.create(newMark(key.id));
     if (signingKeys) await removeEarlierSigningKeys(earlierKeys);
@@ -104,7 +119,7 @@ export async function openInstallation(
       findLauncher: (id) => findLauncher(store, id),
       isLoginThere: (login) => isLoginThere(store, login),
     });
-    return { store, issuer, rootKeys, key, blobFolder: join(data, 'blobs'), reserve, isNew, close };
+    return { store, issuer, rootKeys, places, key, blobFolder: join(data, 'blobs'), reserve, isNew, close };
   } catch (error) {
     await close();
     throw error;
@@ -133,11 +148,6 @@ async function refuseOtherDatabase(
         'database was used with, and this one afterwards',
     );
   }
-}
-
-/** Where the root keys are unless a setting names them. */
-function rootKeysIn(data: string): string {
-  return pathToFileURL(join(data, 'root-keys')).href;
 }
 
 /** @throws {Misconfigured} when this user may not even look */

@@ -18,6 +18,7 @@ import { createSandboxes } from '../jobs/sandboxes.ts';
 import { Misconfigured } from '../protocol/errors.ts';
 import { DATABASE_WAIT_SECONDS } from '../protocol/limits.ts';
 import { isLoopback } from '../protocol/loopback.ts';
+import type { AskPassphrase } from '../sealing/root-keys.ts';
 import { createServer } from '../server/app.ts';
 import { withoutMessage } from '../server/plugins/request-log.ts';
 import { openBlobs } from '../store/blobs.ts';
@@ -32,6 +33,7 @@ import { noteAddress } from './last-address.ts';
 import { createLaunching } from './launching.ts';
 import { createLogin } from './login-service.ts';
 import { removeUnkept } from './retention.ts';
+import { showServer } from './servers.ts';
 import { originOf, type Settings } from './settings.ts';
 
 /** A server that listens. */
@@ -39,6 +41,8 @@ export interface Service {
   /** Where, as an origin: `http://127.0.0.1:25080`. */
   url: string;
   installation: Installation;
+  /** Looks at once for what it looks for now and then: root keys, and which of them is the active one. */
+  reload(): Promise<void>;
   /** Answers the requests that it has begun, for at most `DRAIN_SECONDS`, and closes everything. */
   close(): Promise<void>;
 }
@@ -53,7 +57,7 @@ const FIRST_QUEUE = 'default';
  */
 export async function startService(
   settings: Settings,
-  { logger, clock }: { logger: Logger; clock: () => number },
+  { logger, clock, ask }: { logger: Logger; clock: () => number; ask?: AskPassphrase | undefined },
 ): Promise<Service> {
   refuseOpenPlainHttp(settings);
   const tls = settings.tls && (await readTls(settings.tls));
@@ -63,6 +67,7 @@ export async function startService(
     create: true,
     clock,
     tell,
+    ask,
     waiting: {
       seconds: settings.databaseWaitSeconds ?? DATABASE_WAIT_SECONDS,
       tell: (what) => logger.warn({ part: 'database' }, what),
@@ -129,7 +134,9 @@ export async function startService(
     );
     await listen(app, settings);
     await noteAddress(settings.data, addressOf(app, settings), reserve);
+    const sign = await showServer({ store, rootKeys, clock });
     const tasks = housekeepingTasks({
+      sign,
       jobs,
       pilots,
       vault,
@@ -144,9 +151,11 @@ export async function startService(
     return {
       url: addressOf(app, settings),
       installation,
+      reload: () => sign.renew(),
       async close() {
         await app.close();
         await housekeeping.close();
+        await sign.close();
         vault.close();
         await installation.close();
       },

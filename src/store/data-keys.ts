@@ -50,3 +50,20 @@ export async function deleteDataKeys(db: Database, ownerId: string): Promise<voi
 export async function anyDataKey(db: Database): Promise<boolean> {
   return (await db.selectFrom('data_keys').select('id').limit(1).executeTakeFirst()) !== undefined;
 }
+
+/** Owners whose active key was made before a time, by their ids: the first `limit` after `after`. */
+export async function listOwnersOfOlderKeys(
+  db: Database,
+  { before, after, limit }: { before: number; after: string; limit: number },
+): Promise<string[]> {
+  const rows = await db
+    .selectFrom('data_keys')
+    .select('owner_id')
+    .where('active', '=', IS_ACTIVE)
+    .where('created_at', '<', before)
+    .where('owner_id', '>', after)
+    .orderBy('owner_id')
+    .limit(limit)
+    .execute();
+  return rows.map(({ owner_id }) => owner_id);
+}

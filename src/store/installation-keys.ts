@@ -22,6 +22,20 @@ export async function insertInstallationKey(
   return numInsertedOrUpdatedRows === 1n;
 }
 
+/**
+ * The root key that wraps the installation's key, and so is the active one: it stays that until this transaction ends. Undefined before
+ * the first start.
+ */
+export async function lockActiveRootKey(db: Database): Promise<string | undefined> {
+  const row = await db
+    .updateTable('installation_keys')
+    .set((set) => ({ slot: set.ref('slot') }))
+    .where('slot', '=', ONE)
+    .returning('root_key_id')
+    .executeTakeFirst();
+  return row?.root_key_id;
+}
+
 /** Tells a database that was used before, whose rows carry no tags, from a new one. */
 export async function anyOwnerOrAccount(db: Database): Promise<boolean> {
   const owner = await db.selectFrom('owners').select('id').limit(1).executeTakeFirst();

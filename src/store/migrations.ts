@@ -38,6 +38,7 @@ export function migrationProvider(types: ColumnTypes): MigrationProvider {
         '0015-launchers': { up: (db) => launchers(db, types) },
         '0016-worker-statistics': { up: (db) => workerStatistics(db, types) },
         '0017-retention': statements(retention(types)),
+        '0018-servers': statements(servers(types)),
       };
     },
   };
@@ -547,5 +548,16 @@ function retention({ bytes, int }: ColumnTypes): string[] {
       hash text not null,
       cut_at ${int} not null,
       tag ${bytes})`,
+  ];
+}
+
+/** Servers that run, and the root keys that each of them has: so that none becomes the active one that some server has not got. */
+function servers({ int }: ColumnTypes): string[] {
+  return [
+    `create table servers (
+      id text primary key,
+      node text not null,
+      root_keys text not null,
+      seen_at ${int} not null)`,
   ];
 }

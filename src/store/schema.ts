@@ -36,6 +36,7 @@ export interface Schema {
   delivered_secrets: DeliveredSecretsTable;
   installation_keys: InstallationKeysTable;
   signing_keys: SigningKeysTable;
+  servers: ServersTable;
 }
 
 /** Somebody who may keep secrets: `issuer` and `subject` together say who; `display_name` is for show. */
@@ -485,4 +486,15 @@ interface SigningKeysTable {
   /** Counts the changes. */
   revision: number;
   sealed: Uint8Array;
+}
+
+/** Servers that run on this database. Nothing that is given to anybody depends on it. */
+interface ServersTable {
+  /** Random, of each start. */
+  id: string;
+  /** Its machine's name. */
+  node: string;
+  /** JSON list: the ids of the root keys that it has. */
+  root_keys: string;
+  seen_at: number;
 }

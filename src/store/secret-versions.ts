@@ -39,11 +39,16 @@ export function listVersionBoxes(db: Database, secretId: string) {
 /** Puts another ciphertext of the same value in a version's row. */
 export async function updateVersionBox(
   db: Database,
-  { secretId, version, ciphertext }: { secretId: string; version: number; ciphertext: Uint8Array },
+  {
+    secretId,
+    version,
+    ciphertext,
+    dataKeyId,
+  }: { secretId: string; version: number; ciphertext: Uint8Array; dataKeyId?: string },
 ): Promise<void> {
   await db
     .updateTable('secret_versions')
-    .set({ ciphertext })
+    .set({ ciphertext, ...(dataKeyId !== undefined && { data_key_id: dataKeyId }) })
     .where('secret_id', '=', secretId)
     .where('version', '=', version)
     .execute();

@@ -126,6 +126,16 @@ export async function updateName(
   await db.updateTable('secrets').set(change).where('id', '=', id).execute();
 }
 
+/** Puts a secret's name under another data key. */
+export async function moveSecret(
+  db: Database,
+  secret: { id: string; dataKeyId: string; nameHash: Uint8Array; nameCiphertext: Uint8Array },
+): Promise<void> {
+  const { id, dataKeyId, nameHash, nameCiphertext } = secret;
+  const change = { data_key_id: dataKeyId, name_hash: nameHash, name_ciphertext: nameCiphertext };
+  await db.updateTable('secrets').set(change).where('id', '=', id).execute();
+}
+
 /** An owner's secrets without values; in no order. */
 export function listSecretRows(db: Database, ownerId: string) {
   return db.selectFrom('secrets').selectAll().where('owner_id', '=', ownerId).execute();

@@ -7,6 +7,7 @@ import { type DataKey, dataKeyContext, importDataKey, newDataKey } from '../seal
 import type { RootKeys } from '../sealing/root-keys.ts';
 import { findActiveDataKey, findDataKey, insertFirstDataKey, type WrappedDataKey } from '../store/data-keys.ts';
 import type { Store } from '../store/store.ts';
+import { keepWrapped } from '../store/wrapped-keys.ts';
 
 /** The owners' data keys, unwrapped. One is remembered for `DATA_KEY_SECONDS`, and `MAX_REMEMBERED_DATA_KEYS` at most. */
 export interface DataKeys {
@@ -21,6 +22,9 @@ export interface DataKeys {
   lastActive(owner: OwnerId): Promise<DataKey>;
   /** The owner's key of that id. @throws {DecryptionFailed} when there is none, or it is another owner's */
   get(owner: OwnerId, id: string): Promise<DataKey>;
+  /** The id of {@link DataKeys.lastActive}'s key, and of the key that is active now; undefined for none. */
+  lastActiveId(owner: OwnerId): string | undefined;
+  activeId(owner: OwnerId): Promise<string | undefined>;
   /** Forgets a key that was destroyed. */
   forget(id: string): void;
   /** Forgets the keys whose time is over. No request takes one of them, but they are in memory until then. */
@@ -70,10 +74,20 @@ export function createDataKeys(options: { store: Store; rootKeys: RootKeys; cloc
   async function makeFirst(owner: OwnerId): Promise<void> {
     const id = randomUUID();
     const bytes = newDataKey();
-    const wrapped = await rootKeys.active.wrap(bytes, dataKeyContext({ id, ownerId: owner }));
-    bytes.fill(0);
-    const row = { id, owner_id: owner, root_key_id: rootKeys.active.id, wrapped, created_at: clock() };
-    await store.grow((tx) => insertFirstDataKey(tx, row));
+    try {
+      await keepWrapped(
+        store,
+        'grow',
+        rootKeys,
+        async (active) => ({
+          root_key_id: active.id,
+          wrapped: await active.wrap(bytes, dataKeyContext({ id, ownerId: owner })),
+        }),
+        (tx, wrapped) => insertFirstDataKey(tx, { id, owner_id: owner, ...wrapped, created_at: clock() }),
+      );
+    } finally {
+      bytes.fill(0);
+    }
   }
 
   return {
@@ -89,6 +103,13 @@ export function createDataKeys(options: { store: Store; rootKeys: RootKeys; cloc
 
     async get(owner, id) {
       return ownKey(owner, await (unwrapped.get(id) ?? remember(id, findAndUnwrap(owner, id))));
+    },
+
+    lastActiveId: (owner) => activeIds.get(owner),
+
+    async activeId(owner) {
+      const [row] = await findActiveDataKey(store.db, { ownerId: owner });
+      return row?.id;
     },
 
     forget: (id) => unwrapped.delete(id),

@@ -12,6 +12,7 @@ import { endSecrets } from './expiry.ts';
 import { type JobSecrets, type JobSecretsRequest, openJobSecrets } from './job-secrets.ts';
 import { createLastUses, type Use } from './last-uses.ts';
 import { destroyOwner } from './owners.ts';
+import { acrossRenewal, type Renewed, renewDataKey } from './renew-key.ts';
 import { idsOfNames, namesOfIds } from './secret-names.ts';
 import { listVersions, openVersion, restoreVersion, type VersionInfo } from './secret-versions.ts';
 import {
@@ -81,6 +82,13 @@ export interface Vault {
   /** The names of those of the secrets that are still there, by id. */
   namesOf(owner: OwnerId, secretIds: readonly string[]): Promise<Map<string, WireName>>;
   /**
+   * Gives the owner a new data key, and seals all that they keep under it: the older one opens nothing any more.
+   *
+   * @returns undefined for an owner who keeps nothing
+   * @throws {DecryptionFailed} when something of it does not open: nothing was changed
+   */
+  renewKey(owner: OwnerId): Promise<Renewed | undefined>;
+  /**
    * Deletes all secrets and destroys the data key, which makes copies of them unreadable; the audit stays.
    *
    * @awaitsCaller the command that destroys what a removed user kept
@@ -119,22 +127,30 @@ export function createVault({
   const reading = { store, dataKeys, current };
   const changing = { store, dataKeys, clock };
   const lastUses = createLastUses();
+  const forget = (owner: OwnerId) => current.forget(owner);
+  const whole = <T>(owner: OwnerId, read: () => Promise<T>) => acrossRenewal({ dataKeys, forget }, owner, read);
 
   return {
     set: (owner, name, value, attributes = {}) =>
       setSecret(changing, owner, { name, value: new Plaintext(value) }, { attributes }),
-    get: (owner, names) => openSecrets(reading, owner, names),
-    readable: (owner) => openReadable(reading, owner),
-    getForJob: (owner, request) => openJobSecrets(reading, owner, request, clock()),
-    list: (owner) => listSecrets(reading, owner, clock()),
+    get: (owner, names) => whole(owner, () => openSecrets(reading, owner, names)),
+    readable: (owner) => whole(owner, () => openReadable(reading, owner)),
+    getForJob: (owner, request) => whole(owner, () => openJobSecrets(reading, owner, request, clock())),
+    list: (owner) => whole(owner, () => listSecrets(reading, owner, clock())),
     delete: (owner, name) => deleteSecret(changing, owner, name),
     deleteById: (owner, id) => deleteSecretById(changing, owner, id),
     deleteAll: (owner) => deleteAllSecrets(changing, owner),
-    versions: (owner, name) => listVersions(changing, owner, name),
-    version: (owner, name, version) => openVersion(changing, owner, name, version),
-    restore: (owner, name, version) => restoreVersion(changing, owner, name, version),
-    idsOf: (owner, names, task) => idsOfNames(reading, owner, names, task && { ...task, now: clock() }),
-    namesOf: (owner, secretIds) => namesOfIds(reading, owner, secretIds),
+    versions: (owner, name) => whole(owner, () => listVersions(changing, owner, name)),
+    version: (owner, name, version) => whole(owner, () => openVersion(changing, owner, name, version)),
+    restore: (owner, name, version) => whole(owner, () => restoreVersion(changing, owner, name, version)),
+    idsOf: (owner, names, task) =>
+      whole(owner, () => idsOfNames(reading, owner, names, task && { ...task, now: clock() })),
+    namesOf: (owner, secretIds) => whole(owner, () => namesOfIds(reading, owner, secretIds)),
+    async renewKey(owner) {
+      const renewed = await renewDataKey({ ...changing, rootKeys }, owner);
+      current.forget(owner);
+      return renewed;
+    },
     async destroyOwner(owner) {
       await destroyOwner(changing, owner);
       current.forget(owner);

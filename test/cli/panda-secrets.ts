@@ -20,7 +20,9 @@ export interface PandaSecrets {
   /** Runs a command to its end. */
   run(args: readonly string[], environment?: NodeJS.ProcessEnv): Promise<Done>;
   /** Starts `serve` on a free port, and waits until it listens. */
-  serve(args?: readonly string[]): Promise<RunningServer>;
+  serve(args?: readonly string[], environment?: NodeJS.ProcessEnv): Promise<RunningServer>;
+  /** Starts a command, to be ended before its end. */
+  start(args: readonly string[], environment?: NodeJS.ProcessEnv): { child: ChildProcess; ended: Promise<Done> };
 }
 
 export interface RunningServer {
@@ -65,8 +67,9 @@ export function pandaSecrets(t: TestContext): PandaSecrets {
   return {
     data,
     run: (args, environment) => start(args, environment).ended,
-    async serve(args = []) {
-      const { child, output, ended } = start(['serve', '--port', '0', ...args]);
+    start,
+    async serve(args = [], environment = {}) {
+      const { child, output, ended } = start(['serve', '--port', '0', ...args], environment);
       const url = await new Promise<string>((resolve, reject) => {
         child.stdout.on('data', () => {
           const [, found] = /^panda-secrets: listening on (\S+)\n/.exec(output.stdout) ?? [];

@@ -46,6 +46,8 @@ export interface TestServer {
   ask<C extends Call>(token: string, call: C, args: Arguments<C>): Promise<Envelope>;
   /** Everything that it has logged. */
   logs(): string;
+  /** Has it look for changed root keys now. */
+  reload(): Promise<void>;
   /** Stops it; also happens at the test's end. Its folder stays until then. */
   stop(): Promise<void>;
 }
@@ -134,6 +136,7 @@ export async function startServer(
     refusedUses: () => refusedUses(store),
     ask: (token, call, args) => ask(service.url, token, call, args),
     logs: () => logged,
+    reload: () => service.reload(),
     stop,
   };
   return server;

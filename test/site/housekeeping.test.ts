@@ -105,6 +105,7 @@ test('pilots that no server could hear have the time of a lease to come back', a
     files: noFiles,
     reserve: NO_RESERVE,
     retention: async () => {},
+    sign: { renew: async () => {} },
     leaseSeconds: 720,
   });
   const { passSeconds, close } = start(t, tasks);
@@ -127,6 +128,7 @@ test('short leases are looked at more often', () => {
     files: noFiles,
     reserve: NO_RESERVE,
     retention: async () => {},
+    sign: { renew: async () => {} },
     leaseSeconds: 4,
   });
   assert.deepEqual([leases?.everySeconds, leases?.firstAfterSeconds], [1, 4]);

@@ -33,7 +33,11 @@ async function countedVault(t: TestContext) {
       },
     };
   }
-  const counting: RootKeys = { active: counted(rootKeys.active), get: (id) => counted(rootKeys.get(id)) };
+  const counting: RootKeys = {
+    ...rootKeys,
+    active: counted(rootKeys.active),
+    get: (id) => counted(rootKeys.get(id)),
+  };
   const vault = createVault({ store, rootKeys: counting, clock: () => state.now });
   t.after(() => vault.close());
   return { vault, asked, state, owner: await newOwner() };

@@ -1,11 +1,12 @@
 import { type Command, Option } from 'commander';
 import type { Administration } from '../../protocol/administration.ts';
 import { createLocalAdministration, type LocalAdministration } from '../../site/administration.ts';
-import { openInstallation } from '../../site/installation.ts';
+import { type Installation, openInstallation } from '../../site/installation.ts';
 import { lastAddress } from '../../site/last-address.ts';
-import { originOf, readSettings } from '../../site/settings.ts';
+import { originOf, readSettings, type Settings } from '../../site/settings.ts';
 import { withConnection } from '../command.ts';
 import { EXIT_REFUSED, printJson } from '../reporting.ts';
+import { askPassphrase } from './ask-passphrase.ts';
 
 /** The options of every command that works on a data folder. */
 export function addInstallationOptions(command: Command): Command {
@@ -40,16 +41,25 @@ export function addAdministrationOptions(command: Command): Command {
 }
 
 /** Runs a command on the data folder that its options name, at the server's machine; the server may be running. */
-export async function administerHere(
+export function administerHere(
   command: Command,
   work: (administration: LocalAdministration) => Promise<Result | undefined>,
 ): Promise<void> {
-  const clock = Date.now;
+  return withInstallation(command, (installation, settings) => {
+    const origin = async () => settings.publicUrl ?? (await lastAddress(settings.data)) ?? originOf(settings);
+    return work(createLocalAdministration({ ...installation, vo: settings.vo, origin, clock: Date.now }));
+  });
+}
+
+/** The same, for a command that works on the installation itself. */
+export async function withInstallation(
+  command: Command,
+  work: (installation: Installation, settings: Settings) => Promise<Result | undefined>,
+): Promise<void> {
   const settings = readSettings(command.opts(), process.env);
-  const installation = await openInstallation(settings, { create: false, clock });
-  const origin = async () => settings.publicUrl ?? (await lastAddress(settings.data)) ?? originOf(settings);
+  const installation = await openInstallation(settings, { create: false, clock: Date.now, ask: askPassphrase() });
   try {
-    tell(command, await work(createLocalAdministration({ ...installation, vo: settings.vo, origin, clock })));
+    tell(command, await work(installation, settings));
   } finally {
     await installation.close();
   }

@@ -4,6 +4,7 @@ import { fitHelp } from '../help-notes.ts';
 import { printable } from '../reporting.ts';
 import { addAuditCommands } from './audit.ts';
 import { addBackupCommands } from './backup.ts';
+import { addKeysCommands } from './keys.ts';
 import { addLauncherCommands } from './launcher.ts';
 import { addPilotCommands } from './pilot.ts';
 import { addPilotTokenCommand } from './pilot-token.ts';
@@ -31,6 +32,7 @@ export function createPandaSecrets(): Command {
   addQueueCommands(program);
   addLauncherCommands(program);
   addSigningKeyCommands(program);
+  addKeysCommands(program);
   addAuditCommands(program);
   addBackupCommands(program);
   return program;

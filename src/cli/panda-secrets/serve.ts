@@ -5,6 +5,7 @@ import type { Service } from '../../site/service.ts';
 import { readSettings, type Settings } from '../../site/settings.ts';
 import { addNotes } from '../help-notes.ts';
 import { addInstallationOptions } from './administer.ts';
+import { askPassphrase } from './ask-passphrase.ts';
 
 /** One Ctrl-C may arrive twice, from the terminal and from a program that started this one. */
 const SAME_SIGNAL_MILLISECONDS = 500;
@@ -52,8 +53,14 @@ async function serve(options: Record<string, unknown>): Promise<void> {
       'this Node cannot keep its memory from other processes of its user (Node 26 can): run nothing else as this user',
     );
   }
-  const service = await startService(settings, { logger, clock: Date.now }).finally(stop);
+  const service = await startService(settings, { logger, clock: Date.now, ask: askPassphrase() }).finally(stop);
   stopOnSignals(service, logger, stop);
+  process.on('SIGHUP', () => {
+    service.reload().then(
+      () => logger.info({ part: 'root keys' }, 'looked for root keys'),
+      (error) => logger.error({ part: 'root keys', ...withoutMessage(error) }),
+    );
+  });
   console.log(`panda-secrets: listening on ${service.url}`);
   console.log(nextSteps(service, settings));
 }

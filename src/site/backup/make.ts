@@ -12,6 +12,7 @@ import { listUsedBlobs } from '../../store/brought-files.ts';
 import { copySqlite, openCopy } from '../../store/sqlite-copy.ts';
 import type { Database } from '../../store/store.ts';
 import type { Installation } from '../installation.ts';
+import { rootKeyPlaces } from '../root-key-places.ts';
 import type { Settings } from '../settings.ts';
 import {
   DATABASE,
@@ -149,8 +150,8 @@ async function encrypterFor(recipients: readonly string[]) {
 }
 
 /** @throws {Misconfigured} for keys that are in no file */
-async function readRootKeys({ data, rootKeys }: Pick<Settings, 'data' | 'rootKeys'>): Promise<Buffer[]> {
-  const paths = rootKeys ? rootKeys.map(pathOf) : [join(data, ROOT_KEYS)];
+async function readRootKeys(settings: Pick<Settings, 'data' | 'rootKeys'>): Promise<Buffer[]> {
+  const paths = (await rootKeyPlaces(settings).list()).map(pathOf);
   return Promise.all(paths.map((path) => readFile(path)));
 }
 

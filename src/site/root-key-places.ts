@@ -1,0 +1,71 @@
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { type PrivateFile, privateFile } from '../files/private-file.ts';
+import { Misconfigured } from '../protocol/errors.ts';
+import type { Settings } from './settings.ts';
+
+const FILE_FORMAT = 1;
+
+interface Places {
+  format: typeof FILE_FORMAT;
+  /** URIs, none of which holds a secret. */
+  places: readonly string[];
+}
+
+/** Where a server's root keys are: what its settings name, and what `panda-secrets keys add` noted in the data folder. */
+export interface RootKeyPlaceList {
+  /** At least one. */
+  list(): Promise<readonly string[]>;
+  /** Notes a place, unless it is named already. */
+  add(uri: string): Promise<void>;
+  /** Forgets a place that was noted. @returns false for one that the settings name */
+  remove(uri: string): Promise<boolean>;
+}
+
+/**
+ * The list is not in the database: who can write that could name a key server of their own, and have the token of ours sent there.
+ */
+export function rootKeyPlaces({ data, rootKeys }: Pick<Settings, 'data' | 'rootKeys'>): RootKeyPlaceList {
+  const file = placesFile(data);
+  const byDefault = [pathToFileURL(join(data, 'root-keys')).href];
+
+  async function list(): Promise<readonly string[]> {
+    const noted = (await file.read())?.places;
+    return [...new Set([...(rootKeys ?? (noted ? [] : byDefault)), ...(noted ?? [])])];
+  }
+
+  return {
+    list,
+
+    async add(uri) {
+      if ((await list()).includes(uri)) return;
+      // The place that goes without saying has to be said from now on.
+      await file.create({ format: FILE_FORMAT, places: rootKeys ? [] : byDefault });
+      await file.change(({ places, ...rest }) => ({ ...rest, places: [...new Set([...places, uri])] }));
+    },
+
+    async remove(uri) {
+      if (rootKeys?.includes(uri)) return false;
+      if (await file.read()) {
+        await file.change(({ places, ...rest }) => ({ ...rest, places: places.filter((one) => one !== uri) }));
+      }
+      return true;
+    },
+  };
+}
+
+function placesFile(data: string): PrivateFile<Places> {
+  const path = join(data, 'root-key-places.json');
+  return privateFile({
+    path,
+    name: 'list of root keys',
+    ifExposed: '',
+    parse: (json) => {
+      const { format, places } = Object(json) as Record<string, unknown>;
+      if (format === FILE_FORMAT && Array.isArray(places) && places.every((one) => typeof one === 'string')) {
+        return { format, places };
+      }
+      throw new Misconfigured(`${path} is not a list of root keys, or was damaged; put it back from its safe copy`);
+    },
+  });
+}

@@ -1,0 +1,58 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { SERVER_SILENT_SECONDS } from '../protocol/limits.ts';
+import type { Keyring } from '../sealing/keyring.ts';
+import { forgetServer, forgetServersBefore, listServers, noteServer } from '../store/servers.ts';
+import type { Store } from '../store/store.ts';
+
+/** This server's sign in the database that it runs, with the root keys that it has. */
+export interface ServerSign {
+  /** Looks for root keys that came or went, and says which there are. @throws what keeps it from having one of them */
+  renew(): Promise<void>;
+  /** Takes it back. */
+  close(): Promise<void>;
+}
+
+export async function showServer({
+  store,
+  rootKeys,
+  clock,
+}: {
+  store: Store;
+  rootKeys: Keyring;
+  clock: () => number;
+}): Promise<ServerSign> {
+  const id = randomUUID();
+
+  async function note(): Promise<void> {
+    const now = clock();
+    const row = { id, node: hostname(), root_keys: JSON.stringify(rootKeys.ids), seen_at: now };
+    await store.write(async (tx) => {
+      await noteServer(tx, row);
+      await forgetServersBefore(tx, now - 2 * SERVER_SILENT_SECONDS * 1000);
+    });
+  }
+
+  await note();
+  return {
+    async renew() {
+      await rootKeys.refresh().finally(note);
+      const trouble = rootKeys.places.find((place) => place.trouble)?.trouble;
+      if (trouble) throw trouble;
+    },
+    // One that cannot is forgotten as silent.
+    close: () => store.write((tx) => forgetServer(tx, id)).catch(() => {}),
+  };
+}
+
+/** A server that runs. */
+export interface RunningServer {
+  node: string;
+  /** The ids of its root keys. */
+  rootKeys: readonly string[];
+}
+
+export async function runningServers(store: Store, clock: () => number): Promise<RunningServer[]> {
+  const rows = await listServers(store.db, clock() - SERVER_SILENT_SECONDS * 1000);
+  return rows.map(({ node, root_keys }) => ({ node, rootKeys: JSON.parse(root_keys) as string[] }));
+}
