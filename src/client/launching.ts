@@ -7,6 +7,7 @@ export function launchingCalls(transport: Transport): Launching {
     getLoad: async (args) => (await transport.get('launcher/get_load', args)).data,
     createJoinToken: async (args) => (await transport.post('launcher/create_join_token', args)).data,
     withdrawJoinToken: async (args) => (await transport.post('launcher/withdraw_join_token', args)).data,
+    listBatchJobs: async (args) => (await transport.get('launcher/list_batch_jobs', args)).data,
     reportEnd: async (args) => (await transport.post('launcher/report_end', args)).data,
   };
 }

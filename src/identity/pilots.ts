@@ -1,13 +1,15 @@
 import { type AuditActor, appendAudit, SYSTEM } from '../audit/audit.ts';
 import { Conflict, NotFound } from '../protocol/errors.ts';
 import { MAX_PILOTS_SHOWN, PILOT_IDLE_SECONDS } from '../protocol/limits.ts';
-import { type BatchJob, deleteUnusedJoinTokensOfBatch } from '../store/join-tokens.ts';
+import { type BatchJob, deleteUnusedJoinTokensOfBatch, listUnusedBatchTokens } from '../store/join-tokens.ts';
 import {
   countActivePilots,
   endPilot,
   findPilot,
   listPilots,
   listPilotsOfBatch,
+  listUnendedBatches,
+  noteBatchEnd,
   type PilotRow,
 } from '../store/pilots.ts';
 import type { Store } from '../store/store.ts';
@@ -59,6 +61,21 @@ export async function endPilotSession(
   throw new Conflict(`the session of ${pilotId} has ended already (${stateOf(pilot, clock())})`);
 }
 
+/** The batch jobs of a launcher from which a pilot joined, or may join, and of whose end it has not told. */
+export async function openBatchJobs(
+  store: Store,
+  clock: () => number,
+  launcher: Omit<BatchJob, 'batchId'>,
+): Promise<{ batchId: string; joined: boolean }[]> {
+  const [tokens, pilots] = await Promise.all([
+    listUnusedBatchTokens(store.db, launcher, clock()),
+    listUnendedBatches(store.db, launcher),
+  ]);
+  const open = new Map(tokens.map((batchId) => [batchId, false]));
+  for (const batchId of pilots) open.set(batchId, true);
+  return [...open].map(([batchId, joined]) => ({ batchId, joined }));
+}
+
 /**
  * Ends what lets pilots in from a batch job that has ended: tokens that were not used, and sessions.
  *
@@ -75,6 +92,7 @@ export async function endPilotsOfBatch(store: Store, clock: () => number, batch:
       const detail = { queue, batch: batchId, pilots: ended };
       await appendAudit(tx, clock, SYSTEM, `launcher:${launcherId}`, 'pilot.end', detail);
     }
+    await noteBatchEnd(tx, batch, clock());
     return pilots.map(({ id }) => id);
   });
 }

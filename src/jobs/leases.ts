@@ -1,8 +1,15 @@
 import type { OwnerId } from '../protocol/ids.ts';
-import { endAttempt, readAttemptsOfPilot, readExpiredAttempts } from '../store/attempts.ts';
+import { MAX_DIAGNOSIS_CHARS } from '../protocol/limits.ts';
+import {
+  endAttempt,
+  explainAttempt,
+  readAttemptsOfPilot,
+  readExpiredAttempts,
+  readStoppedAttempts,
+} from '../store/attempts.ts';
 import { lockTask } from '../store/tasks.ts';
 import type { JobsContext } from './context.ts';
-import { isWaiting, settleJob } from './settle.ts';
+import { diagnoseAgain, isWaiting, settleJob } from './settle.ts';
 
 /** The most attempts that are looked for at once. */
 const BATCH = 500;
@@ -33,7 +40,22 @@ export async function losePilot(
 ): Promise<number> {
   const held = await readAttemptsOfPilot(context.store.db, queue, pilotId);
   const ended = await Promise.all(held.map((attempt) => loseAttempt(context, attempt, reason)));
+  await explainStops(context, pilotId, reason);
   return ended.filter(Boolean).length;
+}
+
+/** Its pilot, which was told to stop, could not know why: the owners of its jobs read both. */
+async function explainStops({ store, clock }: JobsContext, pilotId: string, reason: string): Promise<void> {
+  for (const stopped of await readStoppedAttempts(store.db, pilotId)) {
+    if (stopped.diagnosis.includes(reason)) continue;
+    const diagnosis = `${stopped.diagnosis}; ${reason}`.slice(0, MAX_DIAGNOSIS_CHARS);
+    await store.write(async (tx) => {
+      const task = await lockTask(tx, stopped.owner_id as OwnerId, stopped.task_id, clock());
+      if (!task) return;
+      await explainAttempt(tx, { jobId: stopped.job_id, attempt: stopped.attempt }, diagnosis);
+      await diagnoseAgain(tx, task);
+    });
+  }
 }
 
 /** Takes an attempt from its pilot, and moves its job on. @returns false when it had ended, or its lease goes on after all */

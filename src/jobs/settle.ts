@@ -57,15 +57,23 @@ const OPEN_JOB_STATES: readonly JobState[] = ['activated', 'throttled', ...HELD_
 /** Ends a task, which this transaction has locked, when all of its jobs have ended. */
 export async function settleTask(tx: Database, task: LockedTask, now: number): Promise<void> {
   if (isEndedTask(task.state) || (await hasJobsIn(tx, task.id, OPEN_JOB_STATES))) return;
+  const { finished, diagnosis } = await outcomeOf(tx, task);
+  await updateTask(tx, task.id, { state: endState(task, finished), diagnosis, ended_at: now });
+}
+
+/** Says anew why a task ended, which this transaction has locked: its attempts say more than they did. */
+export async function diagnoseAgain(tx: Database, task: LockedTask): Promise<void> {
+  if (isEndedTask(task.state)) await updateTask(tx, task.id, { diagnosis: (await outcomeOf(tx, task)).diagnosis });
+}
+
+async function outcomeOf(tx: Database, task: LockedTask): Promise<{ finished: number; diagnosis: string }> {
   const counts = new Map((await countJobsByState(tx, [task.id])).map(({ state, count }) => [state, count]));
-  const finished = counts.get('finished') ?? 0;
-  const state = endState(task, finished);
   const failed = counts.get('failed') ?? 0;
   const failure = failed > 0 ? await readLastFailure(tx, task.id) : undefined;
   const diagnosis = failure
     ? `${failed} of ${task.job_count} jobs failed; job ${failure.id}: ${explainedReason(failure.diagnosis)}`
     : '';
-  await updateTask(tx, task.id, { state, diagnosis, ended_at: now });
+  return { finished: counts.get('finished') ?? 0, diagnosis };
 }
 
 function endState(task: LockedTask, finished: number): TaskState {

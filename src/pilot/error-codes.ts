@@ -1,3 +1,5 @@
+import { TOLD_TO_STOP } from '../protocol/states.ts';
+
 /**
  * PanDA's pilot error codes that this pilot reports (`pilot_error_code`); numbers and meanings are those of PanDA's own
  * pilot, so that its monitors show them rightly.
@@ -11,7 +13,7 @@ export const PILOT_ERRORS = {
   stageOutFailed: 1137,
   killedByServer: 1144,
   missingOutput: 1165,
-  sigterm: 1201,
+  sigterm: TOLD_TO_STOP,
   sigint: 1208,
   reachedMaxTime: 1213,
   payloadExceedsMemory: 1235,

@@ -75,3 +75,6 @@ export function isEndedTask(state: string): boolean {
 export function isEndedJob(state: string): boolean {
   return ENDED_JOB.has(state);
 }
+
+/** PanDA's pilot error code (`pilot/error-codes.ts`) of an attempt whose pilot was told to stop by SIGTERM, as batch systems do. */
+export const TOLD_TO_STOP = 1201;

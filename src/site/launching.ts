@@ -1,7 +1,7 @@
 import type { Caller } from '../identity/caller.ts';
 import { createJoinTokenForBatch, withdrawJoinToken } from '../identity/join-tokens.ts';
 import { findLauncher, type Launcher, launcherIdOf } from '../identity/launchers.ts';
-import { activePilots, endPilotsOfBatch } from '../identity/pilots.ts';
+import { activePilots, endPilotsOfBatch, openBatchJobs } from '../identity/pilots.ts';
 import { voidToken } from '../identity/tokens.ts';
 import type { Jobs } from '../jobs/jobs.ts';
 import { findQueue, isAddedAfter, type Queue, queueLoad, waitingNeeds } from '../jobs/queues.ts';
@@ -43,6 +43,12 @@ export function createLaunching(parts: LaunchingParts, launcher: Caller): Launch
     async withdrawJoinToken({ queue, token_id: tokenId }) {
       await ownQueue(store, launcher, queue);
       return { withdrawn: await withdrawJoinToken(store, clock, { launcherId, queue, tokenId }) };
+    },
+
+    async listBatchJobs({ queue }) {
+      await ownQueue(store, launcher, queue);
+      const open = await openBatchJobs(store, clock, { launcherId, queue });
+      return open.map(({ batchId, joined }) => ({ batch_id: batchId, joined }));
     },
 
     async reportEnd({ queue, batch_id: batchId, reason }) {

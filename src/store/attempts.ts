@@ -1,6 +1,6 @@
-import type { Insertable } from 'kysely';
+import { type Insertable, sql } from 'kysely';
 import { Tampered } from '../protocol/errors.ts';
-import type { JobState } from '../protocol/states.ts';
+import { type JobState, TOLD_TO_STOP } from '../protocol/states.ts';
 import { changesOneRow } from './one-row.ts';
 import { prepared } from './prepared.ts';
 import type { Schema } from './schema.ts';
@@ -132,6 +132,32 @@ export async function readAttemptsOfPilot(db: Database, queue: string, pilotId: 
     .where('attempts.ended_at', 'is', null)
     .where('attempts.queue', '=', queue)
     .where('attempts.pilot_id', '=', pilotId)
+    .execute();
+}
+
+/** The attempts that a pilot gave back when it was told to stop. The code is written out, so that the index answers it. */
+export async function readStoppedAttempts(db: Database, pilotId: string) {
+  return db
+    .selectFrom('attempts')
+    .innerJoin('jobs', 'jobs.id', 'attempts.job_id')
+    .select(['attempts.job_id', 'attempts.attempt', 'attempts.diagnosis', 'jobs.task_id', 'jobs.owner_id'])
+    .where('attempts.error_code', '=', sql.lit(TOLD_TO_STOP))
+    .where('attempts.pilot_id', '=', pilotId)
+    .execute();
+}
+
+/** Says more of why an attempt ended. */
+export async function explainAttempt(
+  db: Database,
+  { jobId, attempt }: { jobId: number; attempt: number },
+  diagnosis: string,
+): Promise<void> {
+  await db
+    .updateTable('attempts')
+    .set({ diagnosis })
+    .where('job_id', '=', jobId)
+    .where('attempt', '=', attempt)
+    .where('ended_at', 'is not', null)
     .execute();
 }
 

@@ -123,3 +123,20 @@ export async function deleteUnusedJoinTokensOfBatch(
 export async function deleteJoinTokensEndedBefore(db: Database, time: number): Promise<void> {
   await db.deleteFrom('join_tokens').where('expires_at', '<', time).execute();
 }
+
+/** The batch jobs of a launcher for whose pilots a token waits. */
+export async function listUnusedBatchTokens(
+  db: Database,
+  { launcherId, queue }: Omit<BatchJob, 'batchId'>,
+  now: number,
+): Promise<string[]> {
+  const rows = await db
+    .selectFrom('join_tokens')
+    .select('batch_id')
+    .where('launcher_id', '=', launcherId)
+    .where('queue', '=', queue)
+    .where('used_at', 'is', null)
+    .where('expires_at', '>', now)
+    .execute();
+  return rows.flatMap(({ batch_id }) => batch_id ?? []);
+}

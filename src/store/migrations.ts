@@ -39,6 +39,7 @@ export function migrationProvider(types: ColumnTypes): MigrationProvider {
         '0016-worker-statistics': { up: (db) => workerStatistics(db, types) },
         '0017-retention': statements(retention(types)),
         '0018-servers': statements(servers(types)),
+        '0019-ended-batch-jobs': statements(endedBatchJobs(types)),
       };
     },
   };
@@ -438,6 +439,14 @@ function secretExpiry({ int }: ColumnTypes): string[] {
       (select secret_id, max(at) as at from delivered_secrets
         join deliveries on deliveries.id = delivered_secrets.delivery_id group by secret_id) as uses
       where uses.secret_id = secrets.id`,
+  ];
+}
+
+/** Attempts that a pilot gave back when it was told to stop, which its launcher can explain; and the pilots of whose end it has told. */
+function endedBatchJobs({ int }: ColumnTypes): string[] {
+  return [
+    `alter table pilots add column batch_ended_at ${int}`,
+    'create index attempts_stopped on attempts (pilot_id) where error_code = 1201',
   ];
 }
 

@@ -8,7 +8,10 @@ import type { Database } from './store.ts';
 /** A pilot's session. */
 export type PilotRow = Selectable<Schema['pilots']>;
 
-export async function insertPilot(db: Database, pilot: Omit<PilotRow, 'ended_at' | 'ended_by'>): Promise<void> {
+export async function insertPilot(
+  db: Database,
+  pilot: Omit<PilotRow, 'ended_at' | 'ended_by' | 'batch_ended_at'>,
+): Promise<void> {
   await db.insertInto('pilots').values(pilot).execute();
 }
 
@@ -41,6 +44,33 @@ export async function listBatchesWithPilots(
     .where('launcher_id', '=', launcherId)
     .where('batch_id', 'in', batchIds)
     .where('ended_at', 'is', null)
+    .execute();
+}
+
+/** The batch jobs of a launcher from which a pilot joined and of whose end it has not told. */
+export async function listUnendedBatches(
+  db: Database,
+  { launcherId, queue }: Omit<BatchJob, 'batchId'>,
+): Promise<string[]> {
+  const rows = await db
+    .selectFrom('pilots')
+    .select('batch_id')
+    .where('launcher_id', '=', launcherId)
+    .where('queue', '=', queue)
+    .where('batch_ended_at', 'is', null)
+    .execute();
+  return rows.flatMap(({ batch_id }) => batch_id ?? []);
+}
+
+/** Notes that a launcher told of the end of a batch job. */
+export async function noteBatchEnd(db: Database, { launcherId, queue, batchId }: BatchJob, now: number): Promise<void> {
+  await db
+    .updateTable('pilots')
+    .set({ batch_ended_at: now })
+    .where('launcher_id', '=', launcherId)
+    .where('batch_id', '=', batchId)
+    .where('queue', '=', queue)
+    .where('batch_ended_at', 'is', null)
     .execute();
 }
 

@@ -282,6 +282,8 @@ interface PilotsTable {
   /** As the join token that let it in. */
   launcher_id: Generated<string | null>;
   batch_id: Generated<string | null>;
+  /** When its launcher told that the batch job had ended. */
+  batch_ended_at: Generated<number | null>;
 }
 
 /** Programs that start pilots of a few queues. */

@@ -210,6 +210,7 @@ async function launch(connection: Connection, token: string): Promise<void> {
   const batch = { queue: 'default', batch_id: '4711' };
   assert.ok((await launcher.get('launcher/get_load', { queue: 'default' })).data.needs.length > 0);
   const { data } = await launcher.post('launcher/create_join_token', batch);
+  assert.ok((await launcher.get('launcher/list_batch_jobs', { queue: 'default' })).data[0]);
   await launcher.post('launcher/withdraw_join_token', { queue: 'default', token_id: data.token_id });
   await launcher.post('launcher/report_end', { ...batch, reason: 'time limit reached' });
   await harvest(launcher);

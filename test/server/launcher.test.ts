@@ -12,6 +12,7 @@ import { LAUNCHER_CALLS } from '../../src/protocol/calls/launcher.ts';
 import { parseJoinToken } from '../../src/protocol/join.ts';
 import type { Launching } from '../../src/protocol/launching.ts';
 import { ACCOUNT_RECHECK_SECONDS, MAX_LAUNCHER_TOKENS } from '../../src/protocol/limits.ts';
+import { TOLD_TO_STOP } from '../../src/protocol/states.ts';
 import { eachStore, type TestDatabase } from '../stores.ts';
 import { allCalls } from './calls.ts';
 import { startServer, type TestServer } from './start.ts';
@@ -104,6 +105,7 @@ eachStore(
       createJoinToken: { queue, batch_id: '1' },
       withdrawJoinToken: { queue, token_id: made.token_id },
       reportEnd: { queue, batch_id: '1', reason: REASON },
+      listBatchJobs: { queue },
     });
     const { pilot } = await server.joinedPilot('B');
     const others = [await server.userToken('alice'), await server.operatorToken(), await server.pilotToken('B')];
@@ -220,6 +222,42 @@ eachStore("the end of a batch job ends its pilot, and its job's owner reads why 
     pilots.map((pilot) => pilot.state),
     ['ended by launcher', 'ended by launcher'],
   );
+});
+
+eachStore('a pilot that was told to stop cannot know why: the owners of its jobs read both', async (t, database) => {
+  const { server, a, alice } = await setUp(t, database);
+  const taskId = await submit(alice, 'A', { maxAttempt: 1 });
+  const invited = await a.launching.createJoinToken({ queue: 'A', batch_id: '1' });
+  await a.launching.createJoinToken({ queue: 'A', batch_id: '2' });
+  const pilot = await join(t, server, invited.token, 'A');
+  const [stopped, failed] = await pilot.acquireJobs({ site_name: 'A', n_jobs: 2 });
+  assert.ok(stopped && failed);
+  for (const [job, code, diag] of [
+    [stopped, TOLD_TO_STOP, 'the pilot was told to stop (SIGTERM)'],
+    [failed, 1305, 'exit status 1'],
+  ] as const) {
+    const attempt = { job_id: job.PandaID, attempt_nr: job.attemptNr };
+    await pilot.updateJob({ ...attempt, job_status: 'failed', pilot_error_code: code, pilot_error_diag: diag });
+  }
+  await pilot.leave();
+  const open = await a.launching.listBatchJobs({ queue: 'A' });
+  assert.deepEqual(
+    open.toSorted((x, y) => x.batch_id.localeCompare(y.batch_id)),
+    [
+      { batch_id: '1', joined: true },
+      { batch_id: '2', joined: false },
+    ],
+  );
+  const end = { queue: 'A', batch_id: '1', reason: REASON };
+  for (const _ of [1, 2]) assert.deepEqual(await a.launching.reportEnd(end), { pilots: 1, jobs: 0 });
+  const both = `the pilot was told to stop (SIGTERM); its pilot's batch job 1 ended: ${REASON}`;
+  assert.deepEqual(
+    (await jobsOf(alice, taskId)).map((job) => job?.pilotErrorDiag),
+    [both, 'exit status 1'],
+  );
+  const [task] = await alice.listTasks();
+  assert.match(task?.errorDialog ?? '', /^2 of 2 jobs failed; job \d+: /);
+  assert.deepEqual(await a.launching.listBatchJobs({ queue: 'A' }), [{ batch_id: '2', joined: false }]);
 });
 
 eachStore(

@@ -110,5 +110,19 @@ export const reportEnd = call({
   }),
 });
 
+export const listBatchJobs = call({
+  path: 'launcher/list_batch_jobs',
+  http: 'GET',
+  panda: false,
+  summary: 'The batch jobs of the launcher that a pilot is in, or may join from: of which it has told no end.',
+  parameters: Type.Object({ queue: Queue }),
+  answer: Type.Array(
+    Type.Object({
+      batch_id: BatchId,
+      joined: Type.Boolean({ description: 'false while a join token waits for the pilot' }),
+    }),
+  ),
+});
+
 /** The calls by the names of the functions that do what they say, at the server and in a client. */
-export const LAUNCHER_CALLS = { getLoad, createJoinToken, withdrawJoinToken, reportEnd } as const;
+export const LAUNCHER_CALLS = { getLoad, createJoinToken, withdrawJoinToken, reportEnd, listBatchJobs } as const;
