@@ -4,7 +4,7 @@ _panda_pilot() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     word=${COMP_WORDS[index]}
     case "$at $word" in
-      'panda-pilot clean' | 'panda-pilot site-identity' | 'panda-pilot site-identity new' | 'panda-pilot site-identity sign' | 'panda-pilot site-identity help' | 'panda-pilot site-key' | 'panda-pilot site-key new' | 'panda-pilot site-key renew' | 'panda-pilot site-key help') at="$at $word" ;;
+      'panda-pilot clean' | 'panda-pilot launch' | 'panda-pilot site-identity' | 'panda-pilot site-identity new' | 'panda-pilot site-identity sign' | 'panda-pilot site-identity help' | 'panda-pilot site-key' | 'panda-pilot site-key new' | 'panda-pilot site-key renew' | 'panda-pilot site-key help') at="$at $word" ;;
     esac
   done
   case "$at ${COMP_WORDS[COMP_CWORD - 1]}" in
@@ -13,6 +13,10 @@ _panda_pilot() {
       return
       ;;
     'panda-pilot --token-file')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-pilot --await-token')
       COMPREPLY=()
       return
       ;;
@@ -92,6 +96,14 @@ _panda_pilot() {
       COMPREPLY=()
       return
       ;;
+    'panda-pilot launch --batch')
+      COMPREPLY=($(compgen -W 'slurm' -- "$current"))
+      return
+      ;;
+    'panda-pilot launch --config')
+      COMPREPLY=()
+      return
+      ;;
     'panda-pilot site-identity new --out')
       COMPREPLY=()
       return
@@ -128,14 +140,19 @@ _panda_pilot() {
   case $at in
     'panda-pilot')
       if [[ $current == -* ]]; then
-        words='--version --queue --token-file --server --vo --jobs --slots --until --minutes --idle-exit --workdir --secrets-dir --pass-env --isolate --share --site-key --allow-root --max-walltime --max-memory --max-disk --heartbeat -h --help'
+        words='--version --queue --token-file --await-token --server --vo --jobs --slots --until --minutes --idle-exit --workdir --secrets-dir --pass-env --isolate --share --site-key --allow-root --max-walltime --max-memory --max-disk --heartbeat -h --help'
       else
-        words='clean site-identity site-key'
+        words='clean launch site-identity site-key'
       fi
       ;;
     'panda-pilot clean')
       if [[ $current == -* ]]; then
         words='--workdir --secrets-dir -h --help'
+      fi
+      ;;
+    'panda-pilot launch')
+      if [[ $current == -* ]]; then
+        words='--batch --config -h --help'
       fi
       ;;
     'panda-pilot site-identity')

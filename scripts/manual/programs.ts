@@ -13,6 +13,7 @@ export function programs(): Command[] {
     createPandaSecrets(),
     createPilotProgram({
       run: nothing,
+      launch: nothing,
       clean: nothing,
       newSiteIdentity: nothing,
       signRequest: nothing,

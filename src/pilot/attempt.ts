@@ -9,7 +9,7 @@ import type { SecretsPlace } from '../payload/secret-files.ts';
 import { expiring } from '../payload/secret-notes.ts';
 import type { PilotJob } from '../protocol/calls/pilot.ts';
 import { AttemptFailed } from '../protocol/errors.ts';
-import { KILL_GRACE_SECONDS } from '../protocol/limits.ts';
+import { KILL_GRACE_SECONDS, TOLD_TOGETHER_SECONDS } from '../protocol/limits.ts';
 import { SealedRefusal } from '../protocol/sealed-refusal.ts';
 import { type AttemptDirectory, attemptName, makeAttemptDirectory } from './attempt-directory.ts';
 import { passedSecrets } from './environment.ts';
@@ -24,6 +24,7 @@ import type { Output } from './outputs.ts';
 import type { PilotHome } from './pilot-home.ts';
 import type { ReadyJob } from './ready-job.ts';
 import { type AttemptEnd, createReporter, type PilotServer } from './reporter.ts';
+import { pause } from './retry.ts';
 import type { PartSigner } from './signed-live-log.ts';
 import { type StagedIn, stageIn } from './stage-in.ts';
 import { takeOutputs, uploadLog, uploadOutputs } from './stage-out.ts';
@@ -168,6 +169,8 @@ async function work(
     );
     if (!payload.allGone) options.say(`job ${job.PandaID}: processes that it started could not be ended`);
     end = { exitCode: payload.exitCode };
+    // A batch system tells all processes of a node to stop at once, and the payload may be the first to go.
+    if (payload.exitCode !== 0) await pause(TOLD_TOGETHER_SECONDS, stop);
     if (stop.aborted) throw stop.reason;
     if (payload.exitCode !== 0) throw new AttemptFailed(PILOT_ERRORS.payloadFailed, describe(payload));
     outputs = await takeOutputs(staged, directory);

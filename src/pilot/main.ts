@@ -14,10 +14,10 @@ import { PILOT_ERRORS } from './error-codes.ts';
 import { closeInheritedDescriptors } from './inherited-descriptors.ts';
 import { chooseIsolation } from './isolation.ts';
 import { joinServer } from './join-server.ts';
-import { readJoinToken } from './join-token.ts';
+import { claimJoinToken, readJoinToken } from './join-token.ts';
 import { runPilot } from './loop.ts';
 import { preparePilotFolder, removeLeftovers } from './pilot-home.ts';
-import { type CleanOptions, createPilotProgram, type RunOptions } from './program.ts';
+import { type CleanOptions, createPilotProgram, type LaunchOptions, type RunOptions } from './program.ts';
 import { tellOfLine } from './server-line.ts';
 import type { IdentityOptions, SiteKeyOptions } from './site-commands.ts';
 
@@ -31,7 +31,7 @@ process.exitCode = await main(process.argv);
 
 async function main(argv: string[]): Promise<number> {
   closeInheritedDescriptors();
-  const program = createPilotProgram({ run, clean, ...siteCommands() });
+  const program = createPilotProgram({ run, launch, clean, ...siteCommands() });
   try {
     await program.parseAsync(argv);
     return Number(process.exitCode ?? 0);
@@ -54,7 +54,8 @@ async function run(options: RunOptions): Promise<void> {
       'this Node cannot keep its memory from other processes of its user (Node 26 can): let no others of them run here',
     );
   }
-  const token = await readJoinToken(options.tokenFile);
+  const isAwaited = options.awaitToken !== undefined;
+  const tokenAtHand = isAwaited ? undefined : await readJoinToken(options.tokenFile);
   // Faults of this node show before the token is used up.
   await preparePilotFolder(options.workdir);
   const secretsFolder = await chooseSecretsFolder(options.secretsDir);
@@ -76,6 +77,9 @@ async function run(options: RunOptions): Promise<void> {
   }
   const stopping = stopOnSignals();
   const allocation = await readAllocation({ ...options, environment: process.env });
+  const token =
+    tokenAtHand ?? (await claimJoinToken(options.tokenFile, { forSeconds: options.awaitToken ?? 0, stopping }));
+  if (!token) return;
   const connection = {
     url: options.server ?? serverAddress(process.env),
     vo: options.vo,
@@ -128,6 +132,12 @@ async function run(options: RunOptions): Promise<void> {
     await Promise.race([client.leave().catch(() => {}), delay(LEAVE_MILLISECONDS, undefined, { ref: false })]);
     client.close();
   }
+}
+
+/** Loaded when it is used, as the site's commands. */
+async function launch(options: LaunchOptions): Promise<void> {
+  const { launchPilots } = await import('./launcher/launch.ts');
+  await launchPilots(options, { environment: process.env, say });
 }
 
 async function clean({ workdir, secretsDir }: CleanOptions): Promise<void> {

@@ -5,12 +5,14 @@ import { HEARTBEAT_SECONDS } from '../protocol/limits.ts';
 import { VERSION } from '../protocol/version.ts';
 import { readTime } from './allocation.ts';
 import { ISOLATION_MODES, type IsolationMode } from './isolation.ts';
+import { BATCH_SYSTEMS } from './launcher/batch.ts';
 import type { IdentityOptions, SiteKeyOptions } from './site-commands.ts';
 
 /** The command line of a pilot that runs jobs. */
 export interface RunOptions {
   queue: string;
   tokenFile: string;
+  awaitToken?: number;
   server?: string;
   vo: string;
   jobs?: number;
@@ -35,8 +37,15 @@ export interface RunOptions {
 /** Places where killed pilots may have left something. */
 export type CleanOptions = Pick<RunOptions, 'workdir' | 'secretsDir'>;
 
+/** The command line of a launcher. */
+export interface LaunchOptions {
+  batch: string;
+  config: string;
+}
+
 interface PilotActions {
   run(options: RunOptions): Promise<void>;
+  launch(options: LaunchOptions): Promise<void>;
   clean(options: CleanOptions): Promise<void>;
   newSiteIdentity(options: IdentityOptions): Promise<void>;
   signRequest(request: string, options: { identity?: string }): Promise<void>;
@@ -59,6 +68,11 @@ export function createPilotProgram(actions: PilotActions): Command {
     .option(
       '--token-file <file>',
       "file with the pilot's join token, which is good for one start; - for standard input",
+    )
+    .option(
+      '--await-token <seconds>',
+      'wait so long for the token file, which a launcher hands over, and take it away',
+      wholeNumber,
     )
     .option('--server <url>', 'the server (default: PANDA_URL_SSL or PANDA_URL, or the one on this machine)')
     .option('--vo <name>', 'the VO that the pilot works for', 'panda:pilot')
@@ -105,6 +119,12 @@ export function createPilotProgram(actions: PilotActions): Command {
     .addOption(workdir("where jobs' directories were made"))
     .addOption(secretsDirectory('where secrets were kept'))
     .action(actions.clean);
+  program
+    .command('launch')
+    .description('keep enough pilots of a queue in a batch system, as a user of the site: docs/clusters.md')
+    .addOption(new Option('--batch <system>', 'the batch system').choices(BATCH_SYSTEMS).makeOptionMandatory())
+    .requiredOption('--config <file>', 'what to start and how many (TOML)')
+    .action(actions.launch);
   addSiteCommands(program, actions);
   return program;
 }

@@ -336,6 +336,8 @@ export const SPARE_ARGUMENTS_BYTES = 16 * 1024;
 /** The time that a payload that was told to stop may take before it is killed, and what it left behind after its end. */
 export const KILL_GRACE_SECONDS = 5;
 export const LEFTOVER_GRACE_SECONDS = 1;
+/** The time in which a pilot whose payload failed may learn that it was told to stop as well. */
+export const TOLD_TOGETHER_SECONDS = 0.3;
 /** The time between two questions of a pilot for killed jobs among its own. */
 export const KILL_POLL_SECONDS = 3;
 /** The time between two looks at the memory and disk that a job uses, and the memory that it may use beyond what it asked for. */
@@ -348,6 +350,13 @@ export const LAST_REPORT_SECONDS = 8;
 /** The longest a pilot waits between two questions for a job, and between two tries at a server that does not answer. */
 export const MAX_IDLE_POLL_SECONDS = 15;
 export const MAX_BACKOFF_SECONDS = 60;
+/** The time that a command of a batch system may take, and the most that it may answer: some 100 characters for each batch job. */
+export const MAX_COMMAND_SECONDS = 60;
+export const MAX_BATCH_OUTPUT_CHARS = 16 * 1024 * 1024;
+/** A launcher submits at most so many pilots at each look, hands over so many tokens at once, and waits so long after failures at most. */
+export const MAX_SUBMITS_A_ROUND = 20;
+export const MAX_HAND_OVERS = 8;
+export const LAUNCHER_BACKOFF_SECONDS = 600;
 /** A pilot on a machine that cannot be looked into, whose mark is older than this, is taken for dead. */
 export const PILOT_SILENCE_SECONDS = 24 * 3600;
 

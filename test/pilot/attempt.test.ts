@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { AttemptFailed } from '../../src/protocol/errors.ts';
@@ -355,6 +355,21 @@ test('a pilot that is told to stop ends its job, reports it and leaves nothing',
   assert.equal(await running, 1);
   assert.equal((await panda.reported('failed'))['pilot_error_code'], 1201);
   assert.deepEqual([readdirSync(folder), readdirSync(secretsFolder)], [[], []]);
+});
+
+test('a payload that was told to stop before its pilot was does not fail by itself', async (t) => {
+  const { panda, run, stopping, folder } = await pilotFor(t);
+  panda.add({ command: 'touch pid-$$; exit 143' });
+  const running = run();
+  const files = () => readdirSync(folder, { recursive: true }).join('\n');
+  const pid = /pid-(\d+)/.exec(await until(files, (names) => names.includes('pid-')))?.[1];
+  await until(
+    () => existsSync(`/proc/${pid}`),
+    (isThere) => !isThere,
+  );
+  stopping.abort(new AttemptFailed(1201, 'the pilot was told to stop (SIGTERM)'));
+  await running;
+  assert.equal((await panda.reported('failed'))['pilot_error_code'], 1201);
 });
 
 test('results are kept while the server is away', async (t) => {

@@ -1,0 +1,108 @@
+import { randomBytes } from 'node:crypto';
+import { Refused, Unavailable } from '../../protocol/errors.ts';
+import { shownText } from '../../protocol/text.ts';
+import type { Batch, BatchId, SeenPilot } from './batch.ts';
+import { putToken, TOKEN_DESCRIPTOR_PATH, withTokenFile } from './hand-over.ts';
+import { type RanCommand, runCommand } from './run-command.ts';
+import { markIn, type SlurmSettings, slurmScript, tokenFile } from './slurm-script.ts';
+import { seenPilot } from './slurm-states.ts';
+
+/** Most ids in the arguments of one command. */
+const IDS_AT_ONCE = 500;
+const MAX_REASON_CHARS = 300;
+
+/** Slurm, from 20.11 on, by its commands, as the user who runs the launcher. */
+export function createSlurm(settings: SlurmSettings, environment: NodeJS.ProcessEnv): Batch {
+  const run = (words: readonly [string, ...string[]], options: { input?: string; descriptor?: number } = {}) =>
+    runCommand(words, { ...options, environment });
+
+  /** By the ids of their batch jobs; of those that ended too, for as long as the batch system tells of them. */
+  let marks = new Map<BatchId, string>();
+
+  return {
+    async submit(pilot) {
+      const mark = randomBytes(8).toString('hex');
+      const { stdout } = good('sbatch', await run(['sbatch'], { input: slurmScript(pilot, mark, settings) }));
+      // `ID;CLUSTER` where there are several clusters.
+      const [, id] = /^(\d+)(?:;.*)?$/m.exec(stdout) ?? [];
+      if (id === undefined) throw new Unavailable(`sbatch did not answer with a job's id: ${oneLine(stdout)}`);
+      marks.set(id, mark);
+      return id;
+    },
+
+    async list(name, known) {
+      const user = String(process.getuid?.() ?? 0);
+      const rows = ['--noheader', '--states=all', `--user=${user}`, '--format=%A|%j|%T|%N|%r'];
+      const { stdout } = good('squeue', await run(['squeue', ...rows]));
+      const seen = new Map<BatchId, SeenPilot>();
+      marks = new Map();
+      for (const line of stdout.split('\n')) {
+        const [id = '', job = '', state = '', nodes = '', ...reason] = line.trim().split('|');
+        const mark = markIn(job, name);
+        if (!/^\d+$/.test(id) || mark === undefined) continue;
+        marks.set(id, mark);
+        seen.set(id, seenPilot({ state, nodes, reason: reason.join('|') }));
+      }
+      // squeue knows those that ended a few minutes ago, and not their exit status.
+      const unsaid = known.filter((id) => seen.get(id) === undefined || seen.get(id)?.state === 'gone');
+      const ended = await endedJobs(unsaid);
+      for (const id of unsaid) seen.set(id, ended.get(id) ?? seen.get(id) ?? { state: 'gone' });
+      return seen;
+    },
+
+    async cancel(ids) {
+      for (let at = 0; at < ids.length; at += IDS_AT_ONCE) {
+        const ran = await run(['scancel', '--quiet', ...ids.slice(at, at + IDS_AT_ONCE)]);
+        // One that is gone already is as it should be.
+        if (!/Invalid job id/i.test(ran.stderr)) good('scancel', ran);
+      }
+    },
+
+    async hand(id, token) {
+      const { handOver, tokenFolder } = settings;
+      const mark = marks.get(id);
+      if (mark === undefined) throw new Refused(`Slurm knows no pilot ${id}`, null);
+      const target = tokenFile(tokenFolder, mark);
+      if (handOver === 'folder') return putToken(target, token);
+      // Without --force: a file that somebody else made there is not written to.
+      const words = ['sbcast', '--preserve', `--jobid=${id}`, TOKEN_DESCRIPTOR_PATH, target] as const;
+      const ran = await withTokenFile(token, (descriptor) => run(words, { descriptor }));
+      if (/file exists/i.test(ran.stderr)) return false;
+      good('sbcast', ran);
+      return true;
+    },
+  };
+
+  /** As the accounting has them; none where it is off, or away. */
+  async function endedJobs(ids: readonly BatchId[]): Promise<Map<BatchId, SeenPilot>> {
+    const ended = new Map<BatchId, SeenPilot>();
+    for (let at = 0; at < ids.length; at += IDS_AT_ONCE) {
+      const jobs = ids.slice(at, at + IDS_AT_ONCE).join(',');
+      const format = '--format=JobIDRaw,State,ExitCode,NodeList';
+      const ran = await run(['sacct', '-X', '--noheader', '--parsable2', '--duplicates', format, `--jobs=${jobs}`]);
+      if (ran.status !== 0) return ended;
+      for (const line of ran.stdout.split('\n')) {
+        const [id = '', state = '', exitCode, nodes] = line.trim().split('|');
+        const seen = seenPilot({ state, exitCode, nodes });
+        // It learns of an end a little later than the scheduler.
+        if (ids.includes(id) && seen.state === 'gone') ended.set(id, seen);
+      }
+    }
+    return ended;
+  }
+}
+
+/** The output of a command that did what it was asked. @throws {Unavailable} {Refused} */
+function good(program: string, ran: RanCommand): RanCommand {
+  if (ran.status === 0) return ran;
+  const why = oneLine(ran.stderr) || `exit status ${ran.status}`;
+  throw DOWN.test(ran.stderr) ? new Unavailable(`${program}: ${why}`) : new Refused(`${program}: ${why}`, null);
+}
+
+/** Slurm's own words for a controller that does not answer. */
+const DOWN =
+  /unable to contact slurm|connection refused|timed out|communication connection failure|connect failure|zero bytes|munge|protocol authentication|temporarily unable|could not establish a configuration source/i;
+
+function oneLine(text: string): string {
+  return shownText(text.trim().replaceAll(/\s*\n\s*/g, '; '), MAX_REASON_CHARS);
+}

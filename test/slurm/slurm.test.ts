@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { after, before, type TestContext, test } from 'node:test';
+import type { Batch, BatchId, PilotRequest, SeenPilot } from '../../src/pilot/launcher/batch.ts';
+import { createSlurm } from '../../src/pilot/launcher/slurm.ts';
+import { temporaryFolder } from '../pilot/folders.ts';
+import { type Cluster, noSlurm, startCluster } from './cluster.ts';
+import { filesWithTraces } from './traces.ts';
+
+const skip = noSlurm;
+const isRoot = process.geteuid?.() === 0;
+/** In the form of a join token. */
+const TOKEN = `join-0123456789abcdef.${'x'.repeat(43)}`;
+
+let cluster: Cluster;
+before(async () => {
+  if (!noSlurm) cluster = await startCluster({ nodes: 1, cpus: 32 });
+});
+after(() => cluster?.stop());
+
+/** Slurm for pilots of a name of their own, each of which waits to be ended. */
+async function slurm(
+  t: TestContext,
+  { name = t.name.replaceAll(/\W+/g, '-'), folder = '/dev/shm', handOver = 'sbcast' as 'sbcast' | 'folder' } = {},
+) {
+  const home = await temporaryFolder(t);
+  const pilot: PilotRequest = {
+    ...{ name, cores: 1, memoryMB: 100, minutes: 5, gpus: 0, extra: [] },
+    argv: ['/bin/sh', '-c', 'echo "$@"; trap "exit 143" TERM; while sleep 0.1; do :; done', 'sh'],
+  };
+  const batch = createSlurm({ setup: [], logs: home, handOver, tokenFolder: folder }, cluster.environment);
+  return { batch, pilot, home, name };
+}
+
+async function seen(
+  batch: Batch,
+  name: string,
+  id: BatchId,
+  isWanted: (pilot: SeenPilot | undefined) => boolean,
+): Promise<SeenPilot> {
+  const giveUpAt = performance.now() + 100_000;
+  for (;;) {
+    const pilot = (await batch.list(name, [id])).get(id);
+    if (pilot && isWanted(pilot)) return pilot;
+    assert.ok(performance.now() < giveUpAt, `seen last: ${JSON.stringify(pilot)}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+async function running(parts: Awaited<ReturnType<typeof slurm>>, id: BatchId): Promise<string> {
+  await seen(parts.batch, parts.name, id, (pilot) => pilot?.state === 'running');
+  // The pilot's own words have the file that it waits for.
+  const log = () => readdirSync(parts.home).find((file) => file.endsWith(`-${id}.log`));
+  const giveUpAt = performance.now() + 100_000;
+  for (;;) {
+    const file = log();
+    const [, path] = /--token-file (\S+)/.exec(file ? readFileSync(join(parts.home, file), 'utf8') : '') ?? [];
+    if (path) return path;
+    assert.ok(performance.now() < giveUpAt);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+test('a pilot is submitted, runs, gets its token and goes, and Slurm keeps nothing of the token', {
+  skip,
+}, async (t) => {
+  const parts = await slurm(t);
+  const { batch, pilot, name } = parts;
+  const id = await batch.submit(pilot);
+  const file = await running(parts, id);
+  t.after(() => rmSync(file, { force: true }));
+  assert.equal(await batch.hand(id, TOKEN), true);
+  assert.equal(readFileSync(file, 'utf8'), `${TOKEN}\n`);
+  assert.equal(statSync(file).mode & 0o777, 0o600);
+  assert.equal(await batch.hand(id, TOKEN), false, 'it has one');
+  assert.deepEqual(filesWithTraces(cluster.folder, [TOKEN]).found, []);
+  assert.doesNotMatch(cluster.command('scontrol', 'show', 'job', id), /join-/);
+  await batch.cancel([id]);
+  const gone = await seen(batch, name, id, (one) => one?.state === 'gone');
+  assert.deepEqual(gone, { state: 'gone', reason: 'cancelled at the batch system', hasFailed: true });
+  await batch.cancel([id]);
+  await assert.rejects(batch.hand(id, TOKEN), { code: 'ERR_REFUSED' });
+});
+
+test('another launcher of the account finds its own pilots alone', { skip }, async (t) => {
+  const parts = await slurm(t);
+  const id = await parts.batch.submit(parts.pilot);
+  const file = await running(parts, id);
+  t.after(() => rmSync(file, { force: true }));
+  const next = createSlurm({ setup: [], handOver: 'sbcast', tokenFolder: '/dev/shm' }, cluster.environment);
+  assert.deepEqual([...(await next.list(`${parts.name}-2`, [])).keys()], []);
+  assert.deepEqual([...(await next.list(parts.name, [])).keys()], [id]);
+  assert.equal(await next.hand(id, TOKEN), true, 'to the same file');
+  await next.cancel([id]);
+});
+
+test('what somebody else put where the token goes is not written to', { skip }, async (t) => {
+  const parts = await slurm(t);
+  const { batch, pilot } = parts;
+  const trap = join(parts.home, 'trap');
+  writeFileSync(trap, '');
+  for (const lay of [
+    (path: string) => writeFileSync(path, '', { mode: 0o666 }),
+    (path: string) => symlinkSync(trap, path),
+    (path: string) => symlinkSync(join(parts.home, 'nothing'), path),
+  ]) {
+    const id = await batch.submit(pilot);
+    const path = await running(parts, id);
+    t.after(() => rmSync(path, { force: true }));
+    lay(path);
+    assert.equal(await batch.hand(id, TOKEN).catch(() => false), false);
+    assert.equal(existsSync(path) ? readFileSync(path, 'utf8') : '', '');
+    assert.ok(!existsSync(join(parts.home, 'nothing')));
+    await batch.cancel([id]);
+  }
+  assert.equal(readFileSync(trap, 'utf8'), '');
+});
+
+test("another user hands nothing to an account's pilot, and takes nothing", {
+  skip: skip || (!isRoot && 'only root can be another user'),
+}, async (t) => {
+  const parts = await slurm(t);
+  const id = await parts.batch.submit(parts.pilot);
+  const file = await running(parts, id);
+  t.after(() => rmSync(file, { force: true }));
+  await parts.batch.hand(id, TOKEN);
+  const other = (...words: [string, ...string[]]) => {
+    const [program, ...args] = words;
+    return spawnSync(program, args, {
+      env: { ...cluster.environment, HOME: '/' },
+      uid: 65534,
+      gid: 65534,
+      encoding: 'utf8',
+    });
+  };
+  chmodSync(cluster.folder, 0o755);
+  const sbcast = other('sbcast', '-j', id, '/etc/hostname', `${file}-other`);
+  assert.match(sbcast.stderr, /Invalid user id/);
+  assert.match(other('cat', file).stderr, /Permission denied/);
+  await parts.batch.cancel([id]);
+});
+
+test('a private folder that nodes share does where sbcast does not', { skip }, async (t) => {
+  const folder = join(await temporaryFolder(t), 'tokens');
+  mkdirSync(folder, { mode: 0o755 });
+  const parts = await slurm(t, { folder, handOver: 'folder' });
+  const id = await parts.batch.submit(parts.pilot);
+  const file = await running(parts, id);
+  await assert.rejects(parts.batch.hand(id, TOKEN), { code: 'ERR_MISCONFIGURED', message: /chmod 700/ });
+  assert.deepEqual(readdirSync(folder), []);
+  chmodSync(folder, 0o700);
+  assert.equal(await parts.batch.hand(id, TOKEN), true);
+  assert.equal(await parts.batch.hand(id, TOKEN), false);
+  assert.equal(statSync(file).mode & 0o777, 0o600);
+  assert.deepEqual(readdirSync(folder).length, 1);
+  await parts.batch.cancel([id]);
+});
+
+test('variables of the launcher reach neither Slurm nor the pilot, nor change what is asked of Slurm', {
+  skip,
+}, async (t) => {
+  const parts = await slurm(t);
+  const hostile = {
+    SBATCH_PARTITION: 'nowhere',
+    SBATCH_EXPORT: 'ALL',
+    SQUEUE_FORMAT: '%i',
+    PANDA_AUTH_ID_TOKEN: TOKEN,
+  };
+  const batch = createSlurm(
+    { setup: ['env'], logs: parts.home, handOver: 'sbcast', tokenFolder: '/dev/shm' },
+    { ...cluster.environment, ...hostile },
+  );
+  const id = await batch.submit(parts.pilot);
+  await running(parts, id);
+  assert.equal((await batch.list(parts.name, [])).get(id)?.state, 'running');
+  assert.deepEqual(filesWithTraces(parts.home, [TOKEN]).found, []);
+  assert.deepEqual(filesWithTraces(cluster.folder, [TOKEN]).found, []);
+  await batch.cancel([id]);
+});
+
+test('a refusal has the words of Slurm', { skip }, async (t) => {
+  const { batch, pilot } = await slurm(t);
+  await assert.rejects(batch.submit({ ...pilot, extra: ['--partition=nowhere'] }), {
+    code: 'ERR_REFUSED',
+    message: /^sbatch: .*invalid partition specified: nowhere/,
+  });
+  const never = await batch.submit({ ...pilot, cores: 1, minutes: 5, extra: ['--begin=now+1hour'] });
+  assert.equal((await batch.list(pilot.name, [])).get(never)?.state, 'pending');
+  await batch.cancel([never]);
+});
+
+test('commands that are not there are named', { skip }, async (t) => {
+  const { pilot } = await slurm(t);
+  const batch = createSlurm({ setup: [], handOver: 'sbcast', tokenFolder: '/dev/shm' }, { PATH: '/nowhere' });
+  await assert.rejects(batch.submit(pilot), {
+    code: 'ERR_UNAVAILABLE',
+    message: 'sbatch: there is no such program on the PATH',
+  });
+});
