@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -40,7 +41,10 @@ async function slurm(
     ...{ name, cores: 1, memoryMB: 100, minutes: 5, gpus: 0, extra: [] },
     argv: ['/bin/sh', '-c', 'echo "$@"; trap "exit 143" TERM; while sleep 0.1; do :; done', 'sh'],
   };
-  const batch = createSlurm({ setup: [], logs: home, handOver, tokenFolder: folder }, cluster.environment);
+  const batch = createSlurm(
+    { setup: [], logs: home, handOver, tokenFolder: folder, sendTo: '/tmp' },
+    cluster.environment,
+  );
   return { batch, pilot, home, name };
 }
 
@@ -99,7 +103,10 @@ test('another launcher of the account finds its own pilots alone', { skip }, asy
   const id = await parts.batch.submit(parts.pilot);
   const file = await running(parts, id);
   t.after(() => rmSync(file, { force: true }));
-  const next = createSlurm({ setup: [], handOver: 'sbcast', tokenFolder: '/dev/shm' }, cluster.environment);
+  const next = createSlurm(
+    { setup: [], handOver: 'sbcast', tokenFolder: '/dev/shm', sendTo: '/tmp' },
+    cluster.environment,
+  );
   assert.deepEqual([...(await next.list(`${parts.name}-2`, [])).keys()], []);
   assert.deepEqual([...(await next.list(parts.name, [])).keys()], [id]);
   assert.equal(await next.hand(id, TOKEN), true, 'to the same file');
@@ -168,6 +175,47 @@ test('a private folder that nodes share does where sbcast does not', { skip }, a
   await parts.batch.cancel([id]);
 });
 
+test("a node that has nothing gets the pilot's program, and does not run another user's", { skip }, async (t) => {
+  const { pilot, home, name } = await slurm(t);
+  const [program, nodes] = [join(home, 'program'), join(home, 'node')];
+  mkdirSync(nodes);
+  chmodSync(home, 0o755);
+  writeFileSync(program, `#!/bin/sh\necho "ran as $0 $*" > ${join(home, 'ran')}\n`, { mode: 0o755 });
+  const settings = {
+    setup: [],
+    logs: home,
+    handOver: 'sbcast',
+    tokenFolder: '/dev/shm',
+    send: program,
+    sendTo: nodes,
+  } as const;
+  const batch = createSlurm(settings, cluster.environment);
+  const sent = async (lay?: (path: string) => void) => {
+    const id = await batch.submit({ ...pilot, argv: ['panda-pilot', '--queue', 'Q'] });
+    await seen(batch, name, id, (one) => one?.state === 'running');
+    const [, mark = ''] = /JobName=\S+\.([0-9a-f]{16})/.exec(cluster.command('scontrol', 'show', 'job', id)) ?? [];
+    t.after(() => rmSync(`/dev/shm/panda-pilot-token-${mark}`, { force: true }));
+    const path = join(nodes, `panda-pilot-${mark}`);
+    lay?.(path);
+    await batch.hand(id, TOKEN);
+    return { ...(await seen(batch, name, id, (one) => one?.state === 'gone')), path };
+  };
+  const good = await sent();
+  assert.equal(good.hasFailed, false);
+  const ran = readFileSync(join(home, 'ran'), 'utf8');
+  assert.match(ran, new RegExp(`^ran as ${good.path} --queue Q --await-token 900 --token-file /dev/shm/`));
+  rmSync(join(home, 'ran'));
+  if (!isRoot) return;
+  const planted = await sent((path) => {
+    for (const file of [path, `${path}.sent`]) {
+      writeFileSync(file, `#!/bin/sh\necho planted > ${join(home, 'ran')}\n`, { mode: 0o777 });
+      chownSync(file, 65534, 65534);
+    }
+  });
+  assert.equal(planted.reason, 'exit status 1');
+  assert.ok(!existsSync(join(home, 'ran')));
+});
+
 test('variables of the launcher reach neither Slurm nor the pilot, nor change what is asked of Slurm', {
   skip,
 }, async (t) => {
@@ -179,7 +227,7 @@ test('variables of the launcher reach neither Slurm nor the pilot, nor change wh
     PANDA_AUTH_ID_TOKEN: TOKEN,
   };
   const batch = createSlurm(
-    { setup: ['env'], logs: parts.home, handOver: 'sbcast', tokenFolder: '/dev/shm' },
+    { setup: ['env'], logs: parts.home, handOver: 'sbcast', tokenFolder: '/dev/shm', sendTo: '/tmp' },
     { ...cluster.environment, ...hostile },
   );
   const id = await batch.submit(parts.pilot);
@@ -203,7 +251,10 @@ test('a refusal has the words of Slurm', { skip }, async (t) => {
 
 test('commands that are not there are named', { skip }, async (t) => {
   const { pilot } = await slurm(t);
-  const batch = createSlurm({ setup: [], handOver: 'sbcast', tokenFolder: '/dev/shm' }, { PATH: '/nowhere' });
+  const batch = createSlurm(
+    { setup: [], handOver: 'sbcast', tokenFolder: '/dev/shm', sendTo: '/tmp' },
+    { PATH: '/nowhere' },
+  );
   await assert.rejects(batch.submit(pilot), {
     code: 'ERR_UNAVAILABLE',
     message: 'sbatch: there is no such program on the PATH',

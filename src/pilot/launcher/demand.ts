@@ -22,10 +22,12 @@ export function wantedPending(
 
 /** Jobs that wait and that a pilot of this launcher can take: where the server tells of no needs, all. */
 function fittingJobs({ waiting, needs }: QueueLoad, pilot: LauncherSettings['pilot']): number {
+  // A pilot with several slots takes no job that asks for more than the share of one (`allocation.ts`).
+  const share = { cores: Math.floor(pilot.cores / pilot.slots), memoryMB: Math.floor(pilot.memoryMB / pilot.slots) };
   const unfit = needs
     .filter(
       ({ cores, memory_mb, walltime_seconds }) =>
-        cores > pilot.cores || memory_mb > pilot.memoryMB || walltime_seconds > pilot.minutes * 60,
+        cores > Math.max(1, share.cores) || memory_mb > share.memoryMB || walltime_seconds > pilot.minutes * 60,
     )
     .reduce((sum, { jobs }) => sum + jobs, 0);
   return Math.max(0, waiting - unfit);

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { connect } from '../../client/connect.ts';
 import { serverAddress } from '../../client/server-address.ts';
 import { protectMemory } from '../../files/process-memory.ts';
@@ -26,6 +27,7 @@ export async function launchPilots(
 ): Promise<void> {
   await protectMemory();
   const settings = readLauncherSettings(config);
+  await refuseIfExposed(settings.tokenFile);
   const server = settings.server ?? serverAddress(environment);
   const { client } = await connect({
     ...withoutLogins(environment),
@@ -77,6 +79,19 @@ async function keepLaunching(
     // The signal ends one pause, for the round that it is waited for.
     await pause(limits.pollSeconds, drained.signal.aborted ? ended.signal : drained.signal);
   }
+}
+
+/** @throws {Misconfigured} when others can read the launcher's token, or it is not there */
+async function refuseIfExposed(file: string): Promise<void> {
+  const { mode, uid } = await stat(file).catch(({ code }: NodeJS.ErrnoException) => {
+    throw new Misconfigured(
+      `token_file "${file}" cannot be read (${code}); "panda-secrets launcher add" prints a token`,
+    );
+  });
+  if (uid === process.geteuid?.() && (mode & 0o077) === 0) return;
+  throw new Misconfigured(
+    `token_file "${file}" must be this user's own, and nobody else's to read: chmod 600 "${file}"`,
+  );
 }
 
 /** Nothing in it is a secret: everybody at the site may read it. */

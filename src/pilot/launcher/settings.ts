@@ -77,6 +77,8 @@ const SLURM_KEYS = {
   logs: ['path'],
   hand_over: ['hand', 'sbcast'],
   token_folder: ['path'],
+  send: ['path'],
+  send_to: ['path', '/tmp'],
 } as const satisfies Record<string, Key>;
 
 const REQUIRED = ['queue', 'token_file'];
@@ -129,6 +131,8 @@ export function readLauncherSettings(file: string): LauncherSettings {
       setup: slurm['setup'] as string[],
       logs: slurm['logs'] as string | undefined,
       handOver: slurm['hand_over'] as 'sbcast' | 'folder',
+      send: slurm['send'] as string | undefined,
+      sendTo: slurm['send_to'] as string,
       tokenFolder: (slurm['token_folder'] as string | undefined) ?? '/dev/shm',
     },
   };

@@ -12,6 +12,10 @@ export interface SlurmSettings {
   /** `sbcast`: to a file in a folder of the node's memory; `folder`: by a private folder that nodes and launcher share. */
   handOver: 'sbcast' | 'folder';
   tokenFolder: string;
+  /** The pilot's program here, which goes to each node by `sbcast`; the nodes have it unless set. */
+  send?: string | undefined;
+  /** The folder of the node where it goes. */
+  sendTo: string;
 }
 
 /** The time that a pilot waits for its token. The launcher hands it over at its next look, or at its next start. */
@@ -49,9 +53,32 @@ export function slurmScript(pilot: PilotRequest, mark: string, settings: SlurmSe
     ...options.map((option) => `#SBATCH ${option}`),
     'umask 077',
     ...setup,
-    `exec ${[...pilot.argv, ...token].map(quoted).join(' ')}`,
+    ...(settings.send === undefined ? [] : awaitedProgram(sentProgram(settings.sendTo, mark))),
+    `exec ${[...argvOf(pilot, mark, settings), ...token].map(quoted).join(' ')}`,
     '',
   ].join('\n');
+}
+
+/** The words that start the pilot: with a program that was sent along in the place of the site's own. */
+function argvOf({ argv }: PilotRequest, mark: string, { send, sendTo }: SlurmSettings): readonly string[] {
+  return send === undefined ? argv : [sentProgram(sendTo, mark), ...argv.slice(1)];
+}
+
+/**
+ * Waits for the program, which is whole when it has its last name. One that another user put there is not run. It goes from the
+ * node's disk once it runs.
+ */
+function awaitedProgram(program: string): string[] {
+  return [
+    `n=0; until [ -e ${program}.sent ] || [ $n -ge ${TOKEN_WAIT_SECONDS} ]; do sleep 1; n=$((n+1)); done`,
+    `[ -O ${program} ] && [ -O ${program}.sent ] || { echo "no program of this user's was sent to ${program}"; rm -f ${program} ${program}.sent; exit 1; }`,
+    `chmod 700 ${program}; (sleep 30; rm -f ${program} ${program}.sent) &`,
+  ];
+}
+
+/** The file of the program that goes along with a pilot. */
+export function sentProgram(folder: string, mark: string): string {
+  return `${folder}/panda-pilot-${mark}`;
 }
 
 /** The name of a pilot's batch job. Its mark is random, and no secret: ids of batch jobs come again when a cluster is set up anew. */

@@ -4,7 +4,7 @@ import { shownText } from '../../protocol/text.ts';
 import type { Batch, BatchId, SeenPilot } from './batch.ts';
 import { putToken, TOKEN_DESCRIPTOR_PATH, withTokenFile } from './hand-over.ts';
 import { type RanCommand, runCommand } from './run-command.ts';
-import { markIn, type SlurmSettings, slurmScript, tokenFile } from './slurm-script.ts';
+import { markIn, type SlurmSettings, sentProgram, slurmScript, tokenFile } from './slurm-script.ts';
 import { seenPilot } from './slurm-states.ts';
 
 /** Most ids in the arguments of one command. */
@@ -62,16 +62,28 @@ export function createSlurm(settings: SlurmSettings, environment: NodeJS.Process
       const { handOver, tokenFolder } = settings;
       const mark = marks.get(id);
       if (mark === undefined) throw new Refused(`Slurm knows no pilot ${id}`, null);
+      await send(id, mark);
       const target = tokenFile(tokenFolder, mark);
       if (handOver === 'folder') return putToken(target, token);
-      // Without --force: a file that somebody else made there is not written to.
-      const words = ['sbcast', '--preserve', `--jobid=${id}`, TOKEN_DESCRIPTOR_PATH, target] as const;
-      const ran = await withTokenFile(token, (descriptor) => run(words, { descriptor }));
-      if (/file exists/i.test(ran.stderr)) return false;
-      good('sbcast', ran);
-      return true;
+      return await withTokenFile(token, (descriptor) => broadcast(id, TOKEN_DESCRIPTOR_PATH, target, descriptor));
     },
   };
+
+  /** Sends the pilot's program to its node, where that is asked for: first its bytes, then an empty file that says that all are there. */
+  async function send(id: BatchId, mark: string): Promise<void> {
+    if (settings.send === undefined) return;
+    const program = sentProgram(settings.sendTo, mark);
+    if (await broadcast(id, settings.send, program)) await broadcast(id, '/dev/null', `${program}.sent`);
+  }
+
+  /** @returns false when a file is there: without --force it is not written to, whoever made it */
+  async function broadcast(id: BatchId, source: string, target: string, descriptor?: number): Promise<boolean> {
+    const words = ['sbcast', '--preserve', `--jobid=${id}`, source, target] as const;
+    const ran = await run(words, descriptor === undefined ? {} : { descriptor });
+    if (/file exists/i.test(ran.stderr)) return false;
+    good('sbcast', ran);
+    return true;
+  }
 
   /** As the accounting has them; none where it is off, or away. */
   async function endedJobs(ids: readonly BatchId[]): Promise<Map<BatchId, SeenPilot>> {

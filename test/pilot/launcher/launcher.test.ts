@@ -3,10 +3,10 @@ import { test } from 'node:test';
 import { Refused, Unauthenticated, Unavailable } from '../../../src/protocol/errors.ts';
 import { DOWN, stubBatch, stubLauncher, stubServer } from './stubs.ts';
 
-function parts(...[limits, slots]: [Parameters<typeof stubLauncher>[2]?, number?]) {
+function parts(limits: Parameters<typeof stubLauncher>[2] = {}, slots = 1) {
   const batch = stubBatch();
   const server = stubServer();
-  return { batch, server, ...stubLauncher(batch, server, limits, slots) };
+  return { batch, server, ...stubLauncher(batch, server, limits, { slots }) };
 }
 
 test('nothing is submitted while nothing waits, and no more than waits', async () => {

@@ -128,7 +128,7 @@ export function stubLauncher(
   batch: Batch,
   server: Launching,
   limits: Partial<LauncherSettings['limits']> = {},
-  slots = 1,
+  { slots = 1, queue = 'SLURM' }: { slots?: number; queue?: string } = {},
 ) {
   const said: string[] = [];
   let now = 0;
@@ -136,7 +136,7 @@ export function stubLauncher(
     batch,
     server,
     settings: {
-      queue: 'SLURM',
+      queue,
       pilot: { ...PILOT, slots, idleSeconds: 300, command: ['pilot'], options: [] },
       limits: { maxQueued: 10, maxPilots: 100, backlog: 1, pollSeconds: 10, ...limits },
     },
