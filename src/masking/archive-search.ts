@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
-import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { createGunzip, createZstdDecompress, inflateRawSync } from 'node:zlib';
 import { Unzip, UnzipInflate } from 'fflate';
 import { Parser } from 'tar';
 import { MAX_ARCHIVES_DEPTH } from '../protocol/limits.ts';
@@ -74,6 +74,7 @@ async function searchBytes(
   };
   let head: Buffer | undefined = Buffer.alloc(0);
   let inner: Inner | undefined;
+  const behind = watchBehind(found, depth);
   try {
     for await (const chunk of bytes) {
       budget.bytes -= chunk.length;
@@ -88,16 +89,86 @@ async function searchBytes(
         head = undefined;
       }
       await inner?.write(next);
+      if (!inner || inner.mayEnd()) await behind.write(next);
     }
     note(stream?.end());
     if (head) {
       inner = open(head, found, depth);
       await inner?.write(head);
+      if (!inner || inner.mayEnd()) await behind.write(head);
     }
     await inner?.end();
+    await behind.end();
   } finally {
     inner?.close();
+    behind.close();
   }
+}
+
+/** More are of bytes that were made for it. */
+const MOST_BEGUN_BEHIND = 1000;
+const BEGINNINGS: readonly (readonly [Buffer, (found: Found, depth: number) => Inner])[] = [
+  [Buffer.from([0x1f, 0x8b, 8]), gunzipped],
+  [Buffer.from([0x28, 0xb5, 0x2f, 0xfd]), (found, depth) => unpacked(createZstdDecompress(), found, depth)],
+  [Buffer.from([0x50, 0x4b, 3, 4]), unzipped],
+];
+const LONGEST_BEGINNING = 4;
+
+/** Files that are packed behind other bytes: a script that unpacks itself, several files in one. A few bytes may look like one by chance. */
+function watchBehind(found: Found, depth: number): Pick<Inner, 'write' | 'end' | 'close'> {
+  const inside: Found = {
+    ...found,
+    get isCut() {
+      return found.isCut;
+    },
+    set isCut(isCut) {
+      found.isCut = isCut;
+    },
+  };
+  let open: { inner: Inner; begins: Buffer }[] = [];
+  let before: Buffer = Buffer.alloc(0);
+  let isFirst = true;
+  let begun = 0;
+  const endThoseThatAreOver = async () => {
+    const over = open.filter(({ inner }) => inner.isOver());
+    open = open.filter(({ inner }) => !over.some((each) => each.inner === inner));
+    for (const { inner } of over) await inner.end();
+  };
+  return {
+    async write(bytes) {
+      for (const { inner } of open) await inner.write(bytes);
+      await endThoseThatAreOver();
+      const text = Buffer.concat([before, bytes]);
+      for (const [begins, unpack] of BEGINNINGS) {
+        // What a file begins with is read as its format.
+        for (let at = text.indexOf(begins, isFirst ? 1 : 0); at >= 0; at = text.indexOf(begins, at + 1)) {
+          // It was found with the bytes before.
+          if (at + begins.length <= before.length) continue;
+          await endThoseThatAreOver();
+          // A further member, or a further file of the same zip.
+          if (open.some((each) => each.begins === begins)) continue;
+          begun += 1;
+          if (depth >= MAX_ARCHIVES_DEPTH || begun > MOST_BEGUN_BEHIND) {
+            found.isCut = true;
+            break;
+          }
+          if (found.budget.signal.aborted) throw new OutOfBudget();
+          const inner = unpack(inside, depth);
+          open.push({ inner, begins });
+          await inner.write(text.subarray(at));
+        }
+      }
+      await endThoseThatAreOver();
+      before = text.subarray(Math.max(0, text.length - LONGEST_BEGINNING + 1));
+      isFirst = false;
+    },
+    async end() {
+      for (const { inner } of open) await inner.end();
+    },
+    close() {
+      for (const { inner } of open) inner.close();
+    },
+  };
 }
 
 /** Reads one format, and searches the files that it unpacks. A broken one ends it without an error: all before was searched. */
@@ -105,6 +176,10 @@ interface Inner {
   write(bytes: Uint8Array): Promise<void>;
   end(): Promise<void>;
   close(): void;
+  /** Nothing more is read. */
+  isOver(): boolean;
+  /** The bytes that come may be of something else, behind it; false inside an archive, whose files are looked into by its reader. */
+  mayEnd(): boolean;
 }
 
 /** By the first bytes, as `file` tells them. */
@@ -115,7 +190,7 @@ function open(head: Buffer, found: Found, depth: number): Inner | undefined {
     found.isCut = true;
     return undefined;
   }
-  if (begins(0x1f, 0x8b, 8)) return unpacked(createGunzip(), found, depth);
+  if (begins(0x1f, 0x8b, 8)) return gunzipped(found, depth);
   if (begins(0x28, 0xb5, 0x2f, 0xfd)) return unpacked(createZstdDecompress(), found, depth);
   if (begins(0x50, 0x4b, 3, 4)) return unzipped(found, depth);
   if (isTar(head)) return untarred(found, depth);
@@ -134,27 +209,85 @@ function isTar(head: Buffer): boolean {
   return head.toString('latin1', 257, 262) === 'ustar';
 }
 
+function gunzipped(found: Found, depth: number): Inner {
+  const decoder = createGunzip();
+  const text = textOf(decoder, found);
+  /** All that was read, as long as that is little. */
+  let all: Buffer | undefined = Buffer.alloc(0);
+  // Bytes behind the last member are an error, which takes with it what the piece before them unpacks to.
+  decoder.prependOnceListener('error', () => {
+    const first = all && firstMember(all);
+    if (first) text.write(first);
+  });
+  const inner = feeding(decoder, searched(text, found, depth, false), found);
+  return {
+    ...inner,
+    async write(bytes) {
+      if (all) all = all.length + bytes.length > MOST_READ_AGAIN_BYTES ? undefined : Buffer.concat([all, bytes]);
+      for (let at = 0; at < bytes.length; at += GZIP_PIECE_BYTES)
+        await inner.write(bytes.subarray(at, at + GZIP_PIECE_BYTES));
+    },
+  };
+}
+
+const GZIP_PIECE_BYTES = 32 * 1024;
+const MOST_READ_AGAIN_BYTES = 1024 * 1024;
+const MOST_UNPACKED_AGAIN_BYTES = 64 * 1024 * 1024;
+
+/** Of a file of gzip (RFC 1952, 2.3), whatever follows; nothing when it is broken. */
+function firstMember(bytes: Buffer): Buffer | undefined {
+  const flags = bytes[3] ?? 0;
+  let at = 10;
+  if (flags & 4) at += 2 + (bytes[at] ?? 0) + 256 * (bytes[at + 1] ?? 0);
+  for (const flag of [8, 16]) if (flags & flag) at = bytes.indexOf(0, at) + 1;
+  if (flags & 2) at += 2;
+  try {
+    return inflateRawSync(bytes.subarray(at), { maxOutputLength: MOST_UNPACKED_AGAIN_BYTES });
+  } catch {
+    return undefined;
+  }
+}
+
 function unpacked(decoder: Readable & Writable, found: Found, depth: number): Inner {
-  const inside = searched(decoder, found, depth, false);
-  return feeding(decoder, inside, found);
+  return feeding(decoder, searched(textOf(decoder, found), found, depth, false), found);
+}
+
+/** All that a decoder unpacks before it ends or fails. */
+function textOf(decoder: Readable & Writable, found: Found): PassThrough {
+  const text = new PassThrough();
+  decoder.on('data', (piece: Buffer) => {
+    if (!text.write(piece)) decoder.pause();
+  });
+  text.on('drain', () => decoder.resume());
+  decoder.on('error', () => {
+    found.isClosed = true;
+  });
+  decoder.on('close', () => text.end());
+  return text;
 }
 
 function searched(bytes: AsyncIterable<Uint8Array>, found: Found, depth: number, isSearched: boolean): Inside {
-  const inside: Inside = { done: Promise.resolve(), failure: undefined };
-  inside.done = searchBytes(bytes, found, depth + 1, isSearched).catch((error: unknown) => {
-    inside.failure = error;
-  });
+  const inside: Inside = { done: Promise.resolve(), isDone: false, failure: undefined };
+  inside.done = searchBytes(bytes, found, depth + 1, isSearched)
+    .catch((error: unknown) => {
+      inside.failure = error;
+    })
+    .then(() => {
+      inside.isDone = true;
+    });
   return inside;
 }
 
 interface Inside {
   done: Promise<void>;
+  isDone: boolean;
   failure: unknown;
 }
 
 /** Gives bytes to `target`, no faster than what comes out of it is searched. */
 function feeding(target: Writable, inside: Inside, found: Found): Inner {
   let isOver = false;
+  const closed = firstOf(target, ['close', 'error']);
   target.on('error', () => {
     isOver = true;
   });
@@ -166,7 +299,8 @@ function feeding(target: Writable, inside: Inside, found: Found): Inner {
     async write(bytes) {
       check();
       if (isOver || inside.failure !== undefined || target.destroyed) return;
-      if (!target.write(bytes)) await Promise.race([firstOf(target, ['drain', 'close', 'error']), inside.done]);
+      const written = new Promise<void>((resolve) => target.write(bytes, () => resolve()));
+      await Promise.race([written, closed, inside.done]);
       check();
     },
     async end() {
@@ -175,6 +309,8 @@ function feeding(target: Writable, inside: Inside, found: Found): Inner {
       check();
     },
     close: () => target.destroy(),
+    isOver: () => isOver || target.destroyed || inside.isDone,
+    mayEnd: () => isOver || target.destroyed || inside.isDone,
   };
 }
 
@@ -201,9 +337,13 @@ function untarred(found: Found, depth: number): Inner {
   let isOver = false;
   let failure: unknown;
   let last = Promise.resolve();
+  let isAtEnd = false;
   parser.on('error', () => {
     isOver = true;
     found.isClosed = true;
+  });
+  parser.on('eof', () => {
+    isAtEnd = true;
   });
   parser.on('entry', (entry) => {
     const inside = searched(entry as unknown as AsyncIterable<Uint8Array>, found, depth, true);
@@ -237,6 +377,8 @@ function untarred(found: Found, depth: number): Inner {
       check();
     },
     close: () => {},
+    isOver: () => isOver || isAtEnd,
+    mayEnd: () => isOver || isAtEnd,
   };
 }
 
@@ -284,8 +426,10 @@ function unzipped(found: Found, depth: number): Inner {
     await setImmediate();
     if (found.budget.signal.aborted) throw new OutOfBudget();
   };
+  let isAtEnd = false;
   return {
     async write(bytes) {
+      isAtEnd ||= Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(END_OF_ZIP);
       for (let at = 0; at < bytes.length; at += ZIP_PIECE_BYTES) {
         await push(bytes.slice(at, at + ZIP_PIECE_BYTES), false);
       }
@@ -295,5 +439,9 @@ function unzipped(found: Found, depth: number): Inner {
       await current?.end();
     },
     close: () => current?.close(),
+    isOver: () => isOver,
+    mayEnd: () => isOver || isAtEnd,
   };
 }
+
+const END_OF_ZIP = Buffer.from([0x50, 0x4b, 5, 6]);

@@ -62,6 +62,35 @@ test('a secret is found in each archive, also in one inside another, and a clean
   }
 });
 
+test('a packed file behind other bytes is found, wherever its beginning falls', async () => {
+  const text = Buffer.from('#!/bin/sh\ntail -n +3 "$0" | tar xz\nexit\n');
+  const before = {
+    text,
+    'many bytes': Buffer.concat([FILLER, text]),
+    'the end of a piece': Buffer.alloc(256 * 1024 - 1, 'x'),
+    'another gzip': Buffer.concat([gzipSync(FILLER), text]),
+    tar: await tarOf(FILLER),
+    zip: zipOf(FILLER),
+    'bytes that look like a beginning': Buffer.from('1f8b0800000000000003ffff28b52ffdffff', 'hex'),
+  };
+  for (const [what, bytes] of Object.entries(before)) {
+    for (const packed of [gzipSync(LEAK), zstdCompressSync(LEAK), zipOf(LEAK), gzipSync(await tarOf(gzipSync(LEAK)))]) {
+      const { names } = await search(Buffer.concat([bytes, packed, FILLER]));
+      assert.deepEqual([...names], [NAME], `${what}: ${packed.toString('hex', 0, 4)}`);
+    }
+    const { names, isCut } = await search(Buffer.concat([bytes, gzipSync(FILLER)]));
+    assert.deepEqual([[...names], isCut], [[], false], what);
+  }
+});
+
+test('bytes that look like beginnings of packed files, one after another, end the search there and say so', async () => {
+  const beginning = gzipSync('x'.repeat(50)).subarray(0, 20);
+  const repeated = (times: number) =>
+    Buffer.concat([Buffer.from('text'), ...Array.from({ length: times }, () => beginning)]);
+  assert.equal((await search(repeated(900))).isCut, false);
+  assert.equal((await search(repeated(1100))).isCut, true);
+});
+
 test('zip writes a secret that is found, also where it does not know sizes before', { skip: noZip() }, async () => {
   using folder = mkdtempDisposableSync(join(tmpdir(), 'search-test-'));
   writeFileSync(join(folder.path, 'a'), LEAK);
@@ -97,10 +126,16 @@ test('a secret that is known only at the end of a file is found there', async ()
 });
 
 test('archives inside archives are followed to a bound, and it says so', async () => {
-  let nested: Uint8Array = LEAK;
-  for (let depth = 0; depth < MAX_ARCHIVES_DEPTH; depth += 1) nested = gzipSync(nested);
-  assert.deepEqual(await search(nested), { names: new Set([NAME]), isCut: false, isClosed: false });
-  assert.deepEqual(await search(gzipSync(nested)), { names: new Set(), isCut: true, isClosed: false });
+  const nested = (content: Uint8Array, depth: number): Uint8Array =>
+    depth === 0 ? content : gzipSync(nested(content, depth - 1));
+  assert.deepEqual(await search(nested(LEAK, MAX_ARCHIVES_DEPTH)), {
+    names: new Set([NAME]),
+    isCut: false,
+    isClosed: false,
+  });
+  const clean = { names: new Set(), isClosed: false };
+  assert.deepEqual(await search(nested(FILLER, MAX_ARCHIVES_DEPTH)), { ...clean, isCut: false });
+  assert.deepEqual(await search(nested(FILLER, MAX_ARCHIVES_DEPTH + 1)), { ...clean, isCut: true });
 });
 
 test('what is cut off, broken or of another format is searched as far as it goes', async () => {
