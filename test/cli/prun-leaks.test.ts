@@ -3,6 +3,7 @@ import { mkdtempDisposableSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { checkCommandLine } from '../../src/cli/prun/command-check.ts';
 import { findLeaks } from '../../src/cli/prun/leaked-secrets.ts';
@@ -44,6 +45,33 @@ test('a value is found as it is and in the forms that it is often written in, wi
     );
     assert.deepEqual(found, [{ path: 'bad', line: 3, names: ['TOKEN'] }], form);
   }
+});
+
+test('a value is found in the name of a file, and in a file that is packed', async () => {
+  const secrets = { TOKEN: 'hunter2hunter2' };
+  const files = {
+    'log-of-hunter2hunter2.txt': 'nothing',
+    'a.gz': gzipSync('text\nx = hunter2hunter2\n'),
+    'install.sh': Buffer.concat([Buffer.from('#!/bin/sh\n'), gzipSync('x = hunter2hunter2')]),
+    'clean.gz': gzipSync('nothing'),
+  };
+  assert.deepEqual(await leaksIn(secrets, files), [
+    { path: 'log-of-hunter2hunter2.txt', line: 'name', names: ['TOKEN'] },
+    { path: 'a.gz', line: 'packed', names: ['TOKEN'] },
+    { path: 'install.sh', line: 'packed', names: ['TOKEN'] },
+  ]);
+});
+
+test('a value that a shell puts together from quoted pieces is found in a command', () => {
+  const secrets = [{ name: wireName('T'), value: new Plaintext('correct-horse') }];
+  const own = { names: [wireName('T')], finder: createFinder(secrets) };
+  for (const command of ['run "cor"rect-horse', "run cor'rect'-horse", 'run cor\\rect-horse', `run ''correct"-"horse`])
+    assert.throws(
+      () => checkCommandLine({ exec: command, outDS: 'user.a.b', nJobs: 1 }, own, { allow: false }),
+      /secret T/,
+      command,
+    );
+  checkCommandLine({ exec: 'run "cor" rect-horse', outDS: 'user.a.b', nJobs: 1 }, own, { allow: false });
 });
 
 test('a file secret is found by its content, text or not, whole or encoded', async () => {

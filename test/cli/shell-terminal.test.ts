@@ -276,12 +276,19 @@ test('a line that assigns what a later set_secret uses is not kept, and other as
     await enter(terminal, "set_secret('K', json.dumps(both))");
     await enter(terminal, "set_secret('L', ''.join(parts))");
     await enter(terminal, "word = 'later'");
+    await enter(terminal, "('hunter2', 1)");
+    await enter(terminal, "set_secret('M', _[0])");
+    await enter(terminal, 'from types import SimpleNamespace');
+    await enter(terminal, 'box = SimpleNamespace()');
+    await enter(terminal, "setattr(box, 'held', 'hunter2')");
+    await enter(terminal, "set_secret('N', box.held)");
+    await enter(terminal, "len('kept')");
     terminal.type(CTRL_D);
     await terminal.status();
   }
   assert.equal(
     readFileSync(join(folder.path, '.pbook_history'), 'utf8'),
-    "import json\nuser, host = 'adoe', 'db'\nn = 1 if host == user else 2\nword = 'later'\n",
+    "import json\nfrom types import SimpleNamespace\nuser, host = 'adoe', 'db'\nn = 1 if host == user else 2\nword = 'later'\nlen('kept')\n",
   );
 });
 
@@ -298,7 +305,7 @@ test('input() and getpass() ask at the terminal, the latter unseen, and are not 
   using folder = mkdtempDisposableSync(join(tmpdir(), 'pbook-'));
   await using terminal = openTerminal([], NOWHERE, { env: { PANDA_CONFIG_ROOT: folder.path } });
   await terminal.sees(PROMPT);
-  await enter(terminal, '6 * 7');
+  await enter(terminal, 'import json');
   terminal.type("import getpass; given = input('name? '), getpass.getpass()\r");
   await terminal.sees(/name\? $/);
   terminal.type('adoe\r');

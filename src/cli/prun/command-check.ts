@@ -1,5 +1,6 @@
 import { Forbidden } from '../../protocol/errors.ts';
 import { warn } from '../reporting.ts';
+import { namesIn } from './leaked-secrets.ts';
 import { type OwnSecrets, shownNames } from './own-secrets.ts';
 import type { PrunOptions } from './program.ts';
 
@@ -38,12 +39,11 @@ export function checkCommandLine(options: PrunOptions, secrets: OwnSecrets, { al
   }
 }
 
-/** The names of the secrets, empty for none. */
+/** The names of the secrets, empty for none: also of those that a shell puts together, of `"cor"rect-horse`. */
 function findsIn(text: string, secrets: OwnSecrets): string {
-  const stream = secrets.finder.stream();
-  const finds = [...stream.write(Buffer.from(text)), ...stream.end()];
+  const withoutQuotes = text.replace(/["']|\\(?=.)/g, '');
   return shownNames(
     secrets,
-    finds.flatMap(({ names }) => names),
+    [text, withoutQuotes].flatMap((each) => namesIn(each, secrets.finder)),
   );
 }

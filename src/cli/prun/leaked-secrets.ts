@@ -1,23 +1,25 @@
 import { createReadStream } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { searchFile } from '../../masking/archive-search.ts';
 import type { Find, Finder } from '../../masking/finder.ts';
+import { LEAK_SEARCH_SECONDS, MAX_SEARCHED_BYTES } from '../../protocol/limits.ts';
 import type { WireName } from '../../protocol/names.ts';
 import type { OwnSecrets } from './own-secrets.ts';
 
 /** A file that holds values of secrets. */
 export interface Leak {
   path: string;
-  /** Where the first one begins, from 1. */
-  line: number;
+  /** Where the first one begins, from 1; `name` for the name of the file, `packed` for a file that is packed in it. */
+  line: number | 'name' | 'packed';
   names: WireName[];
 }
 
 const CHUNK_BYTES = 1024 * 1024;
 
 /**
- * Finds files that hold what a masker would hide: the values of secrets and their parts, in any form. A value that no masker
- * could hide (`isMaskable`) is not looked for: it would be found everywhere.
+ * Finds files that hold what a masker would hide, or have it in their names: the values of secrets and their parts, in any form, also in
+ * archives. A value that no masker could hide (`isMaskable`) is not looked for: it would be found everywhere.
  *
  * @param paths relative to `directory`; what is no file is passed over
  */
@@ -27,16 +29,35 @@ export async function findLeaks(
   paths: readonly string[],
 ): Promise<Leak[]> {
   const leaks: Leak[] = [];
+  const budget = { bytes: MAX_SEARCHED_BYTES, signal: AbortSignal.timeout(LEAK_SEARCH_SECONDS * 1000) };
+  const note = (path: string, line: Leak['line'], found: Iterable<WireName>) => {
+    const names = new Set(found);
+    leaks.push({ path, line, names: all.filter((name) => names.has(name)) });
+  };
   for (const path of paths) {
     const file = join(directory, path);
     if (!(await lstat(file)).isFile()) continue;
-    const finds = await findsIn(file, finder);
-    if (finds.length === 0) continue;
-    const names = new Set(finds.flatMap((find) => find.names));
-    const first = finds.reduce((least, { start }) => Math.min(least, start), Number.POSITIVE_INFINITY);
-    leaks.push({ path, line: await lineAt(file, first), names: all.filter((name) => names.has(name)) });
+    const { names, isCut } = await searchFile(file, finder, budget);
+    // For the line, and for what the search did not come to.
+    const finds = names.size > 0 || isCut ? await findsIn(file, finder) : [];
+    if (finds.length > 0) {
+      const first = finds.reduce((least, { start }) => Math.min(least, start), Number.POSITIVE_INFINITY);
+      const found = [...names, ...finds.flatMap((find) => find.names)];
+      note(path, await lineAt(file, first), found);
+    } else if (names.size > 0) {
+      note(path, 'packed', names);
+    } else {
+      const inName = namesIn(path, finder);
+      if (inName.length > 0) note(path, 'name', inName);
+    }
   }
   return leaks;
+}
+
+/** The secrets in a text. */
+export function namesIn(text: string, finder: Finder): WireName[] {
+  const stream = finder.stream();
+  return [...stream.write(Buffer.from(text)), ...stream.end()].flatMap(({ names }) => names);
 }
 
 async function findsIn(file: string, finder: Finder): Promise<Find[]> {

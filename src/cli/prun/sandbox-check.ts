@@ -18,7 +18,8 @@ export async function checkSandbox(
 ): Promise<boolean> {
   const leaks = await findLeaks(secrets, directory, paths);
   for (const { path, line, names } of leaks.slice(0, SHOWN_LEAKS)) {
-    warn(`${path} holds the value of your secret ${shownNames(secrets, names)} (line ${line})`);
+    const where = line === 'name' ? 'in its name' : line === 'packed' ? 'in a file packed in it' : `line ${line}`;
+    warn(`${path} holds the value of your secret ${shownNames(secrets, names)} (${where})`);
   }
   if (leaks.length > SHOWN_LEAKS) warn(`${leaks.length - SHOWN_LEAKS} more files hold values of your secrets`);
   if (leaks.length === 0) return true;

@@ -1,4 +1,5 @@
 import { type Field, namedField, type Reader } from './field.ts';
+import { looksRandom } from './randomness.ts';
 
 /** Readers of addresses with a password, and of what stands behind `Bearer` and `Basic`. */
 export const ADDRESS_READERS: readonly Reader[] = [
@@ -22,7 +23,12 @@ function fieldsOfAddress(address: string): Field[] {
   const colon = login.indexOf(':');
   const fields: Field[] = [];
   if (colon >= 0) fields.push(...asWrittenAndDecoded('password', login.slice(colon + 1)));
-  if (login !== '') fields.push(...asWrittenAndDecoded('user', colon >= 0 ? login.slice(0, colon) : login));
+  if (login !== '') {
+    fields.push(...asWrittenAndDecoded('user', colon >= 0 ? login.slice(0, colon) : login));
+    const host = /^[^:/?#,]*/.exec(rest.slice(login.length + 1))?.[0] ?? '';
+    // Only told as one that stays visible: random steps of a host name are no secrets.
+    if (host !== '' && !looksRandom(host)) fields.push(namedField('host', host));
+  }
   const path = login === '' ? rest : rest.slice(login.length + 1);
   for (const [, name = '', value = ''] of path.matchAll(/[?&#;]([^=&#;?]{1,80})=([^&#\s]+)/g)) {
     fields.push(...asWrittenAndDecoded(name, value), ...asWrittenAndDecoded(name, value.replace(/;.*$/, '')));
@@ -40,7 +46,7 @@ function fieldsOfAddress(address: string): Field[] {
 function asWrittenAndDecoded(name: string, text: string): Field[] {
   return [...new Set([text, percentDecoded(text), percentDecoded(text.replaceAll('+', ' '))])]
     .filter((each) => each !== '')
-    .map((each) => ({ ...namedField(name, each), as: name === 'user' ? 'text' : 'field' }));
+    .map((each) => namedField(name, each));
 }
 
 /** A text that is no encoding stays as it is. */

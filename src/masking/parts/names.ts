@@ -68,7 +68,7 @@ const HARMLESS = new Set(
   limit interval retries retry enabled enable disabled required debug verify ssl sslmode tls output profile provider providers vendor
   model resource resources service services app application owner organization organisation org team country city
   state status stage policy policies hint question expire age days hours minutes seconds duration lifetime rotation prefix suffix
-  header headers field location store bucket queue topic channel workspace subscription
+  header headers field location store bucket queue topic channel workspace subscription action actions effect generator generators tune
   benutzer benutzername nutzer rechner utilisateur identifiant hote adresse usuario correo servidor puerto utente indirizzo gebruiker
   brugernavn bruker anvandare kayttaja uzivatel uzytkownik felhasznalo kullanici пользователь логин 用户 用户名 ユーザー`.split(
     /\s+/,

@@ -23,12 +23,16 @@ export function looksRandom(text: string): boolean {
   if (packed.length < MIN_RANDOM_CHARS) return false;
   const sample = packed.slice(0, SAMPLE_CHARS);
   if (HEX.test(sample)) return true;
+  if (IDENTIFIER.test(sample)) return false;
   if (!/[A-Za-z]/.test(sample)) return /^\d+$/.test(sample) && packed.length >= MIN_RANDOM_DIGITS;
   return mixesLettersAndDigits(sample) || surpriseOf(sample) >= thresholdOf(sample);
 }
 
 /** Digits and letters up to f: as long as a digest or a key, or a UUID. */
 const HEX = /^(0x)?(?=[a-f]*\d)(?=\d*[a-f])([0-9a-f]{16,}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
+
+/** Three words or more in one, each with a capital, with a short number behind one: `PowhegPythia8EvtGen`. */
+const IDENTIFIER = /^[A-Za-z][a-z]{2,}\d{0,2}(?:[A-Z][a-z]{2,}\d{0,2}){2,}$/;
 
 /** True when letters and digits take turns in one of its words: in `hunter2hunter2`, and not in `python3` or `x86`. */
 function mixesLettersAndDigits(text: string): boolean {

@@ -51,6 +51,8 @@ const ADDRESSES: readonly RegExp[] = [
   /^(?:tcp:|\/\/)?(?:[a-z\d](?:[a-z\d_-]{0,61}[a-z\d])?\.)+(?:com|org|net|io|edu|gov|dev|app|cloud|internal|local|localdomain|svc|cern|[a-z]{2})(?:[:,]\d{1,5})?(?:\/[\w./-]*)?$/,
   // Names of resources.
   /^(?:arn|urn):[\w:./*@-]+$/i,
+  // Actions of a service: `s3:GetObject`.
+  /^[a-z][a-z\d-]{1,24}:(?:Assume|Attach|Batch|Copy|Create|Delete|Describe|Detach|Get|Head|Invoke|List|Pass|Publish|Put|Receive|Run|Send|Start|Stop|Tag|Untag|Update)[A-Z][A-Za-z]{0,60}\*?$/,
 ];
 
 /** Base64 may look the same. */

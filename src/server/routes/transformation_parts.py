@@ -104,7 +104,7 @@ HARMLESS_WORDS = set("""
     output profile provider providers vendor model resource resources service services app application owner
     organization organisation org team country city state status stage policy policies hint question expire age days
     hours minutes seconds duration lifetime rotation prefix suffix header headers field location store bucket queue
-    topic channel workspace subscription benutzer benutzername nutzer rechner utilisateur identifiant hote adresse
+    topic channel workspace subscription action actions effect generator generators tune benutzer benutzername nutzer rechner utilisateur identifiant hote adresse
     usuario correo servidor puerto utente indirizzo gebruiker brugernavn bruker anvandare kayttaja uzivatel uzytkownik
     felhasznalo kullanici пользователь логин 用户 用户名 ユーザー
 """.split())
@@ -138,6 +138,9 @@ def tells_of(name):
 HEX_LOOK = re.compile(r'(0x)?(?=[a-f]*\d)(?=\d*[a-f])([0-9a-f]{16,}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})\Z', re.I)
 
 
+IDENTIFIER = re.compile(r'[A-Za-z][a-z]{2,}\d{0,2}(?:[A-Z][a-z]{2,}\d{0,2}){2,}\Z')
+
+
 def looks_random(text):
     groups = text.split()
     if len(groups) > 1 and len({len(group) for group in groups}) > 2:
@@ -148,6 +151,8 @@ def looks_random(text):
     sample = packed[:256]
     if HEX_LOOK.match(sample):
         return True
+    if IDENTIFIER.match(sample):
+        return False
     if not re.search(r'[A-Za-z]', sample):
         return sample.isdigit() and len(packed) >= 16
     for word in re.split(r'[^A-Za-z0-9]+', sample):
@@ -197,6 +202,7 @@ ADDRESSES = (
     re.compile(r'^[\w.+-]+@(?:[a-z\d-]+\.)+[a-z]{2,24}\Z'),
     re.compile(r'^(?:tcp:|//)?(?:[a-z\d](?:[a-z\d_-]{0,61}[a-z\d])?\.)+(?:com|org|net|io|edu|gov|dev|app|cloud|internal|local|localdomain|svc|cern|[a-z]{2})(?:[:,]\d{1,5})?(?:/[\w./-]*)?\Z'),
     re.compile(r'^(?:arn|urn):[\w:./*@-]+\Z', re.I),
+    re.compile(r'^[a-z][a-z\d-]{1,24}:(?:Assume|Attach|Batch|Copy|Create|Delete|Describe|Detach|Get|Head|Invoke|List|Pass|Publish|Put|Receive|Run|Send|Start|Stop|Tag|Untag|Update)[A-Z][A-Za-z]{0,60}\*?\Z'),
 )
 MEASURES = (
     re.compile(r'^[\W_]*\Z'),

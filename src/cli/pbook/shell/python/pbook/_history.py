@@ -13,7 +13,7 @@ class History:
     def __init__(self, file, keeps_all=False):
         self._file = file
         self._keeps_all = keeps_all
-        self._held = []  # statements that assign names: a later one may use them to set a secret
+        self._held = []  # statements that give names a value: a later one may use them to set a secret
         #: Lines of this session that are kept, without the blanks around them.
         self.kept = set()
 
@@ -21,7 +21,7 @@ class History:
         """A statement that was run. set_secret: it set one, by whatever name it called the function."""
         if not self._keeps_all and (set_secret or any("set_secret" in line for line in lines)):
             self._leave_out(lines)
-        elif _assigned_names(lines):
+        elif not self._keeps_all and _assigned_names(lines):
             self._held.append(lines)
         else:
             self._write([lines])
@@ -61,6 +61,9 @@ class History:
 
 
 _NAME = re.compile(r"[^\W\d]\w*")
+_STRING = re.compile(r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*\"""")
+#: A value that was typed: a text or a number.
+_LITERAL = re.compile(r"""['"]|\b\d""")
 #: Words of Python that stand in assignments and name nothing.
 _NO_NAMES = {"async", "await", "for", "if", "else", "in", "is", "lambda", "not", "and", "or", "with"}
 #: `def f`, `class C`, `for x in`, `with ... as x`, and a method that may change what it is called on: `x.append(...)`.
@@ -74,11 +77,27 @@ def _names_in(text):
 
 
 def _assigned_names(lines):
-    """Names that a statement may give a value to: rather one too many, since all that costs is a line of history."""
+    """Names that a statement may give a value to: rather one too many, since all that costs is a line of history.
+
+    A value that is shown is `_` afterwards, and a call may keep what it is given in any of its arguments: `setattr(c, "pw", "x")`.
+    """
     names = set()
+    if any(_LITERAL.search(line) for line in lines) and _shows_a_value("\n".join(lines)):
+        names = _names_in(_STRING.sub("", "\n".join(lines))) | {"_"}
     for line in lines:
         for target in _ASSIGNS.split(line)[:-1]:
             names |= _names_in(target)
         for bound, changed in _BOUND_OTHERWISE.findall(line):
             names.add(bound or changed)
     return names
+
+
+def _shows_a_value(source):
+    """True for what is or ends with an expression, and for what cannot be read."""
+    import ast
+
+    try:
+        statements = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return True
+    return any(isinstance(statement, ast.Expr) for statement in statements)
