@@ -19,6 +19,7 @@ import { wireName } from '../../src/protocol/names.ts';
 import { openInstallation } from '../../src/site/installation.ts';
 import { keepKilling } from './restarting.ts';
 import { filesBelow, tracesOf } from './site.ts';
+import { randomFrom } from './torture.ts';
 
 const JOBS = 54;
 const LEASE_SECONDS = 3;
@@ -242,15 +243,4 @@ async function freePort(): Promise<number> {
   server.close();
   await once(server, 'close');
   return port;
-}
-
-/** The same numbers from 0 to 1 for the same seed (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

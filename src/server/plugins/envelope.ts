@@ -6,8 +6,8 @@ import { notice } from '../../pages/page.ts';
 import type { Call } from '../../protocol/calls/call.ts';
 import { joinPilot } from '../../protocol/calls/pilot-session.ts';
 import { refused } from '../../protocol/envelope.ts';
-import { NoSpace, PandaError, Unauthenticated } from '../../protocol/errors.ts';
-import { isFullDisk } from '../../protocol/full-disk.ts';
+import { NoSpace, PandaError, Unauthenticated, Unavailable } from '../../protocol/errors.ts';
+import { isFullDisk, isReadOnlyDisk } from '../../protocol/full-disk.ts';
 import { dropBody } from './body.ts';
 import { sayLast } from './body-time.ts';
 import { sendPage } from './page-answers.ts';
@@ -122,6 +122,15 @@ function explain(error: FastifyError, request: FastifyRequest, logger: Logger): 
       'the disk is full: make room',
     );
     return new NoSpace();
+  }
+  if (isReadOnlyDisk(error)) {
+    logger.error(
+      { part: 'disk', path: request.routeOptions.url, ...withoutMessage(error) },
+      'the disk takes no writes: its file system is read-only, or failed',
+    );
+    return new Unavailable(
+      "the server's disk takes no writes at the moment, and nothing was kept: tell its operator, and try again later",
+    );
   }
   const reference = randomUUID();
   logger.error({ reference, path: request.routeOptions.url, ...withoutMessage(error) });
