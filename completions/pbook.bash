@@ -10,7 +10,7 @@ _pbook() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     word=${COMP_WORDS[index]}
     case "$at $word" in
-      'pbook login' | 'pbook logout' | 'pbook whoami' | 'pbook logins' | 'pbook logins end' | 'pbook password' | 'pbook set_secret' | 'pbook list_secrets' | 'pbook get_secret' | 'pbook masking' | 'pbook delete_secret' | 'pbook delete_all_secrets' | 'pbook secret_history' | 'pbook secret_versions' | 'pbook restore_secret' | 'pbook run' | 'pbook show' | 'pbook showl' | 'pbook kill' | 'pbook finish' | 'pbook retry' | 'pbook logs' | 'pbook get_outputs' | 'pbook keys' | 'pbook keys init' | 'pbook keys show' | 'pbook keys export' | 'pbook keys import' | 'pbook keys trust' | 'pbook keys untrust' | 'pbook keys reseal' | 'pbook keys help' | 'pbook completion' | 'pbook python-path' | 'pbook help') at="$at $word" ;;
+      'pbook login' | 'pbook logout' | 'pbook whoami' | 'pbook logins' | 'pbook logins end' | 'pbook password' | 'pbook set_secret' | 'pbook list_secrets' | 'pbook get_secret' | 'pbook masking' | 'pbook delete_secret' | 'pbook delete_all_secrets' | 'pbook secret_history' | 'pbook secret_versions' | 'pbook restore_secret' | 'pbook run' | 'pbook show' | 'pbook showl' | 'pbook kill' | 'pbook finish' | 'pbook retry' | 'pbook logs' | 'pbook get_outputs' | 'pbook quota' | 'pbook keys' | 'pbook keys init' | 'pbook keys show' | 'pbook keys export' | 'pbook keys import' | 'pbook keys trust' | 'pbook keys untrust' | 'pbook keys reseal' | 'pbook keys help' | 'pbook completion' | 'pbook python-path' | 'pbook help') at="$at $word" ;;
     esac
   done
   case "$at ${COMP_WORDS[COMP_CWORD - 1]}" in
@@ -60,7 +60,7 @@ _pbook() {
       if [[ $current == -* ]]; then
         words='--version -h --help'
       else
-        words='login logout whoami logins password set_secret list_secrets get_secret masking delete_secret delete_all_secrets secret_history secret_versions restore_secret run show showl kill finish retry logs get_outputs keys completion python-path help'
+        words='login logout whoami logins password set_secret list_secrets get_secret masking delete_secret delete_all_secrets secret_history secret_versions restore_secret run show showl kill finish retry logs get_outputs quota keys completion python-path help'
       fi
       ;;
     'pbook login')
@@ -196,6 +196,11 @@ _pbook() {
     'pbook get_outputs')
       if [[ $current == -* ]]; then
         words='--dir --force --json -h --help'
+      fi
+      ;;
+    'pbook quota')
+      if [[ $current == -* ]]; then
+        words='--json -h --help'
       fi
       ;;
     'pbook keys')

@@ -1,10 +1,12 @@
-import type { UserAttributes } from '../protocol/calls/system.ts';
+import type { ListedQuota, UserAttributes } from '../protocol/calls/system.ts';
 import type { Transport } from './transport.ts';
 
 /** Questions to the server about itself and the caller. Every call throws as `Transport` says. */
 export interface SystemCalls {
   /** The caller as the server sees it; another server says less. */
   getUserAttributes(): Promise<Partial<UserAttributes>>;
+  /** How much the caller has, and may have (our extension). */
+  getQuotas(): Promise<readonly ListedQuota[]>;
 }
 
 export function systemCalls(transport: Transport): SystemCalls {
@@ -12,5 +14,6 @@ export function systemCalls(transport: Transport): SystemCalls {
     async getUserAttributes() {
       return (await transport.get('system/get_user_attributes', {})).data;
     },
+    getQuotas: async () => (await transport.get('system/get_quotas', {})).data,
   };
 }

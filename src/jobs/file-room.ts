@@ -1,8 +1,15 @@
 import { QuotaExceeded } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
-import { MAX_OWNER_FILE_BYTES, OWNER_FILES_DAYS } from '../protocol/limits.ts';
+import { MAX_OPEN_JOBS_PER_OWNER, MAX_OWNER_FILE_BYTES, OWNER_FILES_DAYS } from '../protocol/limits.ts';
 import type { Blobs } from '../store/blobs.ts';
-import { addBroughtBytes, deleteBroughtBefore, lockBroughtBytes, usedBlobs } from '../store/brought-files.ts';
+import {
+  addBroughtBytes,
+  deleteBroughtBefore,
+  lockBroughtBytes,
+  sumBroughtBytes,
+  usedBlobs,
+} from '../store/brought-files.ts';
+import { sumOpenJobs } from '../store/tasks.ts';
 import type { JobsContext } from './context.ts';
 
 const DAY_MILLISECONDS = 24 * 3600_000;
@@ -40,6 +47,23 @@ export async function withRoom<T>(
   } finally {
     await store.write((tx) => addBroughtBytes(tx, owner, day, bytes - most));
   }
+}
+
+/** What an owner has brought of files within `OWNER_FILES_DAYS`, and has of jobs that have not ended; and may. */
+export async function usedRoom(
+  {
+    store,
+    clock,
+    maxFileBytes = MAX_OWNER_FILE_BYTES,
+    maxOpenJobs = MAX_OPEN_JOBS_PER_OWNER,
+  }: Pick<JobsContext, 'store' | 'clock' | 'maxFileBytes' | 'maxOpenJobs'>,
+  owner: OwnerId,
+): Promise<{ fileBytes: number; maxFileBytes: number; openJobs: number; maxOpenJobs: number }> {
+  const [fileBytes, openJobs] = await Promise.all([
+    sumBroughtBytes(store.db, owner, dayOf(clock()) - OWNER_FILES_DAYS + 1),
+    sumOpenJobs(store.db, owner),
+  ]);
+  return { fileBytes, maxFileBytes, openJobs, maxOpenJobs };
 }
 
 /** A file that nothing names is kept this long: its row may be about to be written. */

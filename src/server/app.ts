@@ -33,7 +33,7 @@ import { olderPilotRoutes } from './routes/older-pilot.ts';
 import { loginRoutes } from './routes/openid.ts';
 import { pilotRoutes } from './routes/pilot.ts';
 import { joinRoute, leaveRoute } from './routes/pilot-session.ts';
-import { aliveRoute, systemRoutes } from './routes/system.ts';
+import { aliveRoute, quotaRoute, systemRoutes } from './routes/system.ts';
 import { type TaskRooms, taskRoutes } from './routes/task.ts';
 import { transformationRoute } from './routes/transformation.ts';
 
@@ -47,6 +47,7 @@ export interface Rooms extends Identity {
   jobFiles: JobFiles;
   checkQueues: SecretRooms['checkQueues'];
   siteRecord: SecretRooms['siteRecord'];
+  quotasOf: Parameters<typeof quotaRoute>[1];
   activePilots: TaskRooms['activePilots'];
   administrationBy: AdministrationBy;
   launchingBy: LaunchingBy;
@@ -123,6 +124,7 @@ export async function createServer(
     taskRoutes(users, rooms);
     jobRoutes(users, rooms);
     jobLogRoutes(users, rooms);
+    quotaRoute(users, rooms.quotasOf);
     await fileServerRoutes(users, rooms);
     if (rooms.login) ownLoginRoutes(users, rooms.login);
   });

@@ -32,6 +32,7 @@ import { type Installation, openInstallation } from './installation.ts';
 import { noteAddress } from './last-address.ts';
 import { createLaunching } from './launching.ts';
 import { createLogin } from './login-service.ts';
+import { quotasOf } from './quotas.ts';
 import { removeUnkept } from './retention.ts';
 import { showServer } from './servers.ts';
 import { originOf, type Settings } from './settings.ts';
@@ -84,7 +85,14 @@ export async function startService(
       clock,
     };
     const keep = settings.keep ?? {};
-    const vault = createVault({ store, rootKeys, clock, keepExpiredDays: keep.expiredSecrets });
+    const vault = createVault({
+      store,
+      rootKeys,
+      clock,
+      keepExpiredDays: keep.expiredSecrets,
+      maxSecrets: settings.userSecrets,
+      maxBytes: settings.userSecretBytes,
+    });
     const login = createLogin(installation, settings, {
       url: () => settings.publicUrl ?? addressOf(app, settings),
       logger,
@@ -120,6 +128,7 @@ export async function startService(
         sandboxes: createSandboxes({ ...room, blobs }),
         jobFiles: createJobFiles({ ...room, jobs, blobs, jobLogs }),
         checkQueues: (names) => checkQueues(store, names),
+        quotasOf: (owner) => quotasOf(vault, { ...room, maxOpenJobs: settings.userJobs }, owner),
         siteRecord: (queue) => findSiteRecord(store, queue),
         activePilots: (queue) => activePilots(store, clock, queue),
       },

@@ -17,6 +17,8 @@ import {
   KEEP_PILOTS_DAYS,
   KEEP_SANDBOXES_DAYS,
   KEEP_TASKS_DAYS,
+  MAX_OWNER_BYTES,
+  MAX_SECRETS_PER_OWNER,
   MAX_SITE_NAME_CHARS,
 } from '../protocol/limits.ts';
 import { isLoopback } from '../protocol/loopback.ts';
@@ -49,6 +51,9 @@ export interface Settings {
   logLevel: string;
   /** A pilot that is silent for longer loses its jobs to others; several times what `panda-pilot --heartbeat` says. */
   leaseSeconds?: number;
+  /** Secrets that a user may keep, and bytes of their values; `MAX_SECRETS_PER_OWNER` and `MAX_OWNER_BYTES` unless set. */
+  userSecrets?: number;
+  userSecretBytes?: number;
   /** Jobs that a user's tasks that have not ended may have; `MAX_OPEN_JOBS_PER_OWNER` unless set. */
   userJobs?: number;
   /** Bytes of sandboxes, logs and outputs that a user may bring within `OWNER_FILES_DAYS`; `MAX_OWNER_FILE_BYTES` unless set. */
@@ -92,6 +97,8 @@ const SETTINGS = {
   site_name: 'name',
   log_level: 'text',
   lease_seconds: 'seconds',
+  user_secrets: 'secrets',
+  user_secret_megabytes: 'megabytes',
   user_jobs: 'count',
   user_file_gigabytes: 'count',
   failed_requests: 'count',
@@ -106,6 +113,7 @@ const SETTINGS = {
 
 /** Largest of the limits that can be set. */
 const MAX_COUNT = 999_999_999;
+const MEGABYTE = 2 ** 20;
 /** In a setting of days. */
 const FOR_EVER = 0;
 const MAX_DAYS = 36_500;
@@ -144,6 +152,10 @@ export function readSettings(flags: Record<string, unknown>, environment: NodeJS
     ...(values.lease_seconds !== undefined && { leaseSeconds: Number(values.lease_seconds) }),
     ...(values.database_connections !== undefined && { databaseConnections: Number(values.database_connections) }),
     ...(values.database_wait_seconds !== undefined && { databaseWaitSeconds: Number(values.database_wait_seconds) }),
+    ...(values.user_secrets !== undefined && { userSecrets: Number(values.user_secrets) }),
+    ...(values.user_secret_megabytes !== undefined && {
+      userSecretBytes: Number(values.user_secret_megabytes) * MEGABYTE,
+    }),
     ...(values.user_jobs !== undefined && { userJobs: Number(values.user_jobs) }),
     ...(values.user_file_gigabytes !== undefined && { userFileBytes: Number(values.user_file_gigabytes) * 2 ** 30 }),
     ...(values.failed_requests !== undefined && { failedRequests: Number(values.failed_requests) }),
@@ -261,6 +273,9 @@ const READ: Record<(typeof SETTINGS)[keyof typeof SETTINGS], (value: unknown, wh
     const isForEver = value === FOR_EVER || value === String(FOR_EVER);
     return isForEver ? FOR_EVER : wholeNumber(value, where, 'number of days (0: for ever)', MAX_DAYS);
   },
+  // A job carries them all, and its pilot and the client read them in one answer.
+  secrets: (value, where) => wholeNumber(value, where, 'number of secrets', MAX_SECRETS_PER_OWNER),
+  megabytes: (value, where) => wholeNumber(value, where, 'number of megabytes', MAX_OWNER_BYTES / MEGABYTE),
   count: (value, where) => wholeNumber(value, where, 'number', MAX_COUNT),
   origin(value, where) {
     const url = typeof value === 'string' ? URL.parse(value) : null;

@@ -5,6 +5,11 @@ import type { Database } from './store.ts';
 /** The bytes that an owner has brought since a day, what is under way included. Until the transaction ends nobody else reads them. */
 export async function lockBroughtBytes(db: Database, owner: OwnerId, sinceDay: number): Promise<number> {
   await sql`update owners set display_name = display_name where id = ${owner}`.execute(db);
+  return sumBroughtBytes(db, owner, sinceDay);
+}
+
+/** The same for show: it may be stale. */
+export async function sumBroughtBytes(db: Database, owner: OwnerId, sinceDay: number): Promise<number> {
   const { bytes } = await db
     .selectFrom('brought_files')
     .select((eb) => sql<number>`cast(coalesce(sum(${eb.ref('bytes')}), 0) as bigint)`.as('bytes'))

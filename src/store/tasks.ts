@@ -74,6 +74,11 @@ export async function updateTask(
 /** An owner's jobs of tasks that have not ended. Of two submissions at the same moment the second sees what the first made. */
 export async function countOpenJobs(db: Database, owner: OwnerId): Promise<number> {
   await sql`update owners set display_name = display_name where id = ${owner}`.execute(db);
+  return sumOpenJobs(db, owner);
+}
+
+/** The same for show: it may be stale. */
+export async function sumOpenJobs(db: Database, owner: OwnerId): Promise<number> {
   const { jobs } = await db
     .selectFrom('tasks')
     .select((eb) => sql<number>`cast(coalesce(sum(${eb.ref('job_count')}), 0) as bigint)`.as('jobs'))

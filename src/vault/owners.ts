@@ -8,12 +8,14 @@ import { countChange, deleteSecretRows } from '../store/secrets.ts';
 import type { Database, Store } from '../store/store.ts';
 import type { CurrentSecrets } from './current-secrets.ts';
 import type { DataKeys } from './data-keys.ts';
+import type { SecretLimits } from './quota.ts';
 
 /** The parts of the vault that a change uses. */
 export interface Changing {
   store: Store;
   dataKeys: DataKeys;
   clock: () => number;
+  limits: SecretLimits;
 }
 
 /** The parts of the vault that reading uses. */
@@ -29,7 +31,10 @@ export interface Reading {
  *
  * @throws {NotFound} when there is no such owner
  */
-export async function destroyOwner({ store, dataKeys, clock }: Changing, owner: OwnerId): Promise<void> {
+export async function destroyOwner(
+  { store, dataKeys, clock }: Omit<Changing, 'limits'>,
+  owner: OwnerId,
+): Promise<void> {
   const dataKey = await store.write(async (tx) => {
     const head = await lockOwner(tx, owner);
     const secrets = await deleteSecretRows(tx, owner);

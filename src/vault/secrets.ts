@@ -97,7 +97,7 @@ export async function setSecret(
     const expires = change.expires ?? (named ? null : ((found?.expires as Attributes['expires']) ?? null));
     checkEnding({ attributes: { expires }, expiredAt: named ? null : (found?.expired_at ?? null) }, { named, now });
     const sizeBefore = rows.reduce((sum, row) => sum + row.size, 0);
-    await checkQuota(tx, owner, { added: 1 - rows.length, grown: size - sizeBefore });
+    await checkQuota(tx, owner, { added: 1 - rows.length, grown: size - sizeBefore }, changing.limits);
     for (const row of replaced) await deleteSecretRow(tx, owner, row.id);
 
     const id = found?.id ?? secretIdOf(nameHash);

@@ -1,9 +1,10 @@
 import type { OwnerId } from '../protocol/ids.ts';
-import { CIPHERTEXT_CACHE_BYTES } from '../protocol/limits.ts';
+import { CIPHERTEXT_CACHE_BYTES, MAX_OWNER_BYTES, MAX_SECRETS_PER_OWNER } from '../protocol/limits.ts';
 import type { WireName } from '../protocol/names.ts';
 import { Plaintext } from '../protocol/plaintext.ts';
 import type { AttributeChange } from '../protocol/secret-attributes.ts';
 import type { RootKeys } from '../sealing/root-keys.ts';
+import { sumSecrets } from '../store/secrets.ts';
 import type { Store } from '../store/store.ts';
 import { createCurrentSecrets } from './current-secrets.ts';
 import type { DamagedSecret } from './damaged-secrets.ts';
@@ -12,6 +13,7 @@ import { endSecrets } from './expiry.ts';
 import { type JobSecrets, type JobSecretsRequest, openJobSecrets } from './job-secrets.ts';
 import { createLastUses, type Use } from './last-uses.ts';
 import { destroyOwner } from './owners.ts';
+import type { SecretLimits } from './quota.ts';
 import { acrossRenewal, type Renewed, renewDataKey } from './renew-key.ts';
 import { idsOfNames, namesOfIds } from './secret-names.ts';
 import { listVersions, openVersion, restoreVersion, type VersionInfo } from './secret-versions.ts';
@@ -44,7 +46,7 @@ export interface Vault {
    * @param value a string of Unicode scalar values, at most `MAX_VALUE_BYTES` of UTF-8
    * @param attributes carried from now on, in every version; those that are left out stay
    * @throws {InvalidValue} for any other value
-   * @throws {QuotaExceeded} beyond `MAX_SECRETS_PER_OWNER` or `MAX_OWNER_BYTES`
+   * @throws {QuotaExceeded} beyond what one owner may keep
    */
   set(owner: OwnerId, name: WireName, value: string, attributes?: AttributeChange): Promise<{ version: number }>;
   /** Opens the owner's secrets, or those of `names` that are there; sorted by name, as of one moment. */
@@ -94,6 +96,8 @@ export interface Vault {
    * @awaitsCaller the command that destroys what a removed user kept
    */
   destroyOwner(owner: OwnerId): Promise<void>;
+  /** What an owner keeps, and may. */
+  usage(owner: OwnerId): Promise<{ used: SecretLimits; limits: SecretLimits }>;
   /** The use of these secrets by a job, to be noted with its delivery. */
   useOf(secretIds: readonly string[]): Use;
   /** Notes the ends of secrets that have come, and removes those secrets `keepExpiredDays` later. A part of them, where there are many. */
@@ -111,6 +115,9 @@ export interface VaultDependencies {
   clock: () => number;
   /** Bytes of ciphertext to remember, at least 1. */
   cacheBytes?: number;
+  /** Secrets that one owner may keep, and bytes of their values; `MAX_SECRETS_PER_OWNER` and `MAX_OWNER_BYTES` unless set. */
+  maxSecrets?: number | undefined;
+  maxBytes?: number | undefined;
   /** An expired secret is kept so long; for ever unless set. */
   keepExpiredDays?: number | undefined;
 }
@@ -121,11 +128,14 @@ export function createVault({
   clock,
   cacheBytes = CIPHERTEXT_CACHE_BYTES,
   keepExpiredDays,
+  maxSecrets = MAX_SECRETS_PER_OWNER,
+  maxBytes = MAX_OWNER_BYTES,
 }: VaultDependencies): Vault {
   const dataKeys = createDataKeys({ store, rootKeys, clock });
   const current = createCurrentSecrets({ store, dataKeys, cacheBytes });
   const reading = { store, dataKeys, current };
-  const changing = { store, dataKeys, clock };
+  const limits = { secrets: maxSecrets, bytes: maxBytes };
+  const changing = { store, dataKeys, clock, limits };
   const lastUses = createLastUses();
   const forget = (owner: OwnerId) => current.forget(owner);
   const whole = <T>(owner: OwnerId, read: () => Promise<T>) => acrossRenewal({ dataKeys, forget }, owner, read);
@@ -154,6 +164,10 @@ export function createVault({
     async destroyOwner(owner) {
       await destroyOwner(changing, owner);
       current.forget(owner);
+    },
+    async usage(owner) {
+      const [kept] = await sumSecrets(store.db, { ownerId: owner });
+      return { used: { secrets: kept?.count ?? 0, bytes: kept?.bytes ?? 0 }, limits };
     },
     useOf: (secretIds) => lastUses(secretIds, clock()),
     endSecrets: () => endSecrets(changing, keepExpiredDays),

@@ -33,6 +33,7 @@ test('every call answers what its schema says, and nothing beside it', async (t)
   await user.get('system/is_alive', {});
   await user.get('system/get_attributes', {});
   await user.get('system/get_user_attributes', {});
+  await user.get('system/get_quotas', {});
   await pilot.get('system/get_user_attributes', {});
   await administer(operator, connection);
   await endOwnLogins(browsing);

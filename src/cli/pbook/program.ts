@@ -66,6 +66,7 @@ function createCommand(): Command {
   addSecretCommands(pbook);
   addRunCommand(pbook);
   addTaskCommands(pbook);
+  addQuotaCommand(pbook);
   addKeyCommands(pbook);
   addCompletionCommands(pbook);
   addPythonCommands(pbook);
@@ -212,6 +213,14 @@ function addTaskCommands(pbook: Command): void {
     .option('--force', 'replace other files of the same name')
     .option(...JSON_OPTION)
     .action(async (id, options) => void (await (await results()).getOutputs(id, options)));
+}
+
+function addQuotaCommand(pbook: Command): void {
+  pbook
+    .command('quota')
+    .description('Tell how much of what you may keep and have under way is used.')
+    .option(...JSON_OPTION)
+    .action(async (options) => void (await (await import('./quota.ts')).quota(options)));
 }
 
 function addCompletionCommands(pbook: Command): void {

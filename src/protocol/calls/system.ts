@@ -48,3 +48,21 @@ export const getUserAttributes = call({
   parameters: Type.Object({}),
   answer: UserAttributes,
 });
+
+/** How much of something a user has, and may have. */
+export type ListedQuota = Data<typeof ListedQuota>;
+const ListedQuota = Type.Object({
+  what: Type.Enum(['secrets', 'secret_bytes', 'open_jobs', 'file_bytes']),
+  used: Type.Integer(),
+  allowed: Type.Integer(),
+  days: orNull(Type.Integer(), { description: 'counted over so many days; null for what there is now' }),
+});
+
+export const getQuotas = call({
+  path: 'system/get_quotas',
+  http: 'GET',
+  panda: false,
+  summary: 'How much the caller keeps and has under way, and may: secrets, jobs, files.',
+  parameters: Type.Object({}),
+  answer: Type.Array(ListedQuota),
+});

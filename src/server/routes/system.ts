@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import * as calls from '../../protocol/calls/system.ts';
 import { succeeded } from '../../protocol/envelope.ts';
-import { callerOf } from '../plugins/authentication.ts';
+import type { OwnerId } from '../../protocol/ids.ts';
+import { callerOf, ownerOf } from '../plugins/authentication.ts';
 import { route } from '../route.ts';
 
 /** Answers while the server runs: for anyone, on any line. */
@@ -43,6 +44,11 @@ export function systemRoutes(app: FastifyInstance): void {
     };
     return succeeded(attributes, asLines(attributes));
   });
+}
+
+/** @param quotasOf how much a user has of what is limited */
+export function quotaRoute(app: FastifyInstance, quotasOf: (owner: OwnerId) => Promise<calls.ListedQuota[]>): void {
+  route(app, calls.getQuotas, async (_args, request) => succeeded(await quotasOf(ownerOf(request))));
 }
 
 function asLines(values: Record<string, unknown>): string {

@@ -55,6 +55,7 @@ export const COMMANDS: Record<string, Command> = {
   // Ctrl-C ends this process, which could not take a spinner away then.
   login: async ({ browser }) => await (await logins()).login({ browser: browser === true, spinner: false }),
   logout: async () => await (await logins()).logout(),
+  quota: async () => await (await import('../quota.ts')).quota({}),
   whoami: async () => await (await logins()).whoAmI({}),
   secret_names: async () => await (await import('../completion.ts')).secretNames(),
 };

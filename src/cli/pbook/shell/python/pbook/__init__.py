@@ -36,6 +36,7 @@ __all__ = [
     "login",
     "logout",
     "whoami",
+    "quota",
     "help",
     "Error",
 ]
@@ -340,6 +341,16 @@ def logout():
     return _call("logout")
 
 
+def quota(format="standard"):
+    """
+    Tell how much of what you may keep and have under way is used. Returns a list of dicts; with format='json' it prints nothing.
+
+    example:
+      >>> quota()
+    """
+    return _call("quota", format)
+
+
 def whoami():
     """
     Print who you are for the server. Returns a dict.
@@ -389,6 +400,7 @@ The commands:
     get_outputs(taskID)                     fetch the outputs of a task
 
     login(), logout(), whoami()             who you are
+    quota()                                 how much you may keep, and do
 
 help(set_secret) tells more about one. A function prints how it went and returns it; where something is refused it raises
 pbook.Error, whose code tells programs why. This is your own Python: what is installed for it can be imported. Tab completes
