@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
 import { crc32, gzipSync } from 'node:zlib';
+import { sql } from 'kysely';
 import { createJobFiles } from '../../src/jobs/file-contents.ts';
 import { removeOrphans } from '../../src/jobs/file-room.ts';
 import { createJobLogs } from '../../src/jobs/job-logs.ts';
@@ -15,7 +16,9 @@ import type { OwnerId } from '../../src/protocol/ids.ts';
 import { MAX_REMOVED_AT_ONCE } from '../../src/protocol/limits.ts';
 import { openBlobs } from '../../src/store/blobs.ts';
 import { openLiveLogs } from '../../src/store/live-logs.ts';
-import { eachStore, interrupted, type TestDatabase } from '../stores.ts';
+import { deleteUnusedSandboxes, useSandbox } from '../../src/store/sandboxes.ts';
+import type { Store } from '../../src/store/store.ts';
+import { eachStore, interrupted, onPostgres, type TestDatabase } from '../stores.ts';
 import { ANY_SANDBOX, openFarm, submission } from './farm.ts';
 
 const DAY_SECONDS = 24 * 3600;
@@ -205,3 +208,30 @@ eachStore('a server that stops ends its removal after the batch that it is at', 
   await removeOld(farm, KEPT, AbortSignal.abort());
   assert.equal(await farm.count('jobs'), MAX_REMOVED_AT_ONCE + 100);
 });
+
+onPostgres('a removal that waits for a task which takes the sandbox finds it used', async (t, database) => {
+  const farm = await busyFarm(t, database);
+  const { store, alice, clock, passSeconds } = farm;
+  const name = await farm.upload(alice);
+  passSeconds(6 * DAY_SECONDS);
+  const before = clock() - DAY_SECONDS * 1000;
+  let removal: Promise<number> | undefined;
+  await store.write(async (tx) => {
+    await useSandbox(tx, name, clock());
+    removal = store.write((other) => deleteUnusedSandboxes(other, { before, endedBefore: 0, limit: 10 }));
+    await untilOneWaits(store);
+  });
+  assert.equal(await removal, 0);
+  assert.equal(await farm.count('sandboxes'), 1);
+});
+
+/** For a lock of another transaction. */
+async function untilOneWaits(store: Store): Promise<void> {
+  for (;;) {
+    const { rows } = await sql<{ n: number }>`
+      select count(*) as n from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`.execute(
+      store.db,
+    );
+    if (Number(rows[0]?.n) > 0) return;
+  }
+}

@@ -59,6 +59,26 @@ test('what is kept is listed, and what is old is deleted unless it was kept agai
   await assert.rejects(blobs.get(old.sha256), { code: 'ERR_NOT_FOUND' });
 });
 
+test('while somebody reads all files none is deleted, on any server, and a reader that was killed holds none for long', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'panda-secrets-test-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const [blobs, other] = [await openBlobs(folder), await openBlobs(folder)];
+  const { sha256 } = await blobs.put(Readable.from([Buffer.from('named by a backup')]), { maxBytes: 100 });
+  await utimes(join(folder, sha256.slice(0, 2), sha256), new Date(0), new Date(0));
+  const before = Date.now() - 1000;
+  const release = await blobs.hold();
+  assert.equal(await other.delete(sha256, before), false);
+  await release();
+  const kept = await blobs.hold();
+  for (const name of await readdir(join(folder, 'incoming'))) {
+    const past = new Date(Date.now() - 3600_000);
+    await utimes(join(folder, 'incoming', name), past, past);
+  }
+  assert.equal(await other.delete(sha256, before), true);
+  await kept();
+  assert.deepEqual(await readdir(join(folder, 'incoming')), []);
+});
+
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   const found: T[] = [];
   for await (const item of items) found.push(item);
