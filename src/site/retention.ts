@@ -2,11 +2,32 @@ import { cutAudits } from '../audit/cut.ts';
 import { removeDeliveries } from '../delivery/retention.ts';
 import { type Tell, tellNobody } from '../events/events.ts';
 import { removeOld } from '../jobs/retention.ts';
+import { Conflict } from '../protocol/errors.ts';
 import { inBatches } from '../store/in-batches.ts';
 import type { Store } from '../store/store.ts';
 import type { Keep } from './settings.ts';
 
 const DAY_MILLISECONDS = 24 * 3600_000;
+
+/** A machine may sleep for days, and its clock is then right. */
+const MAX_AHEAD_DAYS = 30;
+
+/**
+ * Looks at each call that the clock has gone as time has since now: by one that was set ahead for a moment, everything would be old.
+ *
+ * @param elapsed milliseconds that no clock's setting changes
+ * @throws {Conflict} when it was set ahead by more than `MAX_AHEAD_DAYS`
+ */
+export function refuseClockAhead(clock: () => number, elapsed: () => number = () => performance.now()): () => void {
+  const [began, from] = [clock(), elapsed()];
+  return () => {
+    const ahead = (clock() - began - (elapsed() - from)) / DAY_MILLISECONDS;
+    if (ahead <= MAX_AHEAD_DAYS) return;
+    throw new Conflict(
+      `the clock was set ahead by ${Math.round(ahead)} days since the server started: nothing is removed by it until the next start`,
+    );
+  };
+}
 
 /**
  * Removes what the settings keep no longer, in small batches, and gives the room inside the database back. Content of files goes at

@@ -33,7 +33,7 @@ import { noteAddress } from './last-address.ts';
 import { createLaunching } from './launching.ts';
 import { createLogin } from './login-service.ts';
 import { quotasOf } from './quotas.ts';
-import { removeUnkept } from './retention.ts';
+import { refuseClockAhead, removeUnkept } from './retention.ts';
 import { showServer } from './servers.ts';
 import { originOf, type Settings } from './settings.ts';
 
@@ -85,6 +85,7 @@ export async function startService(
       clock,
     };
     const keep = settings.keep ?? {};
+    const checkClock = refuseClockAhead(clock);
     const vault = createVault({
       store,
       rootKeys,
@@ -152,7 +153,10 @@ export async function startService(
       login,
       jobLogs,
       reserve,
-      retention: (stopping) => removeUnkept({ store, clock, tell }, keep, stopping),
+      async retention(stopping) {
+        checkClock();
+        await removeUnkept({ store, clock, tell }, keep, stopping);
+      },
       files: { store, blobs, clock },
       leaseSeconds: settings.leaseSeconds,
     });
