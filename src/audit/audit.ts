@@ -45,8 +45,8 @@ export type AuditAction = `${string}.${string}`;
  * (in the owner's row, or a row of its own) the hash of the last one. It locks the head: the last thing that a transaction
  * locks, so that two acts wait for each other and never in a circle.
  *
- * @param detail ids, versions and counts, and names of queues and accounts: never a secret's name or value, nor what somebody
- * typed who is not known
+ * @param detail ids, versions and counts, and names of queues: never a secret's name or value, nor the name of a person, which an
+ * erasure could not take back
  * @param head the chain's end, which this transaction read when it locked the owner's row; read here unless given. Good for one entry.
  * @throws {NotFound} when there is no such owner
  */

@@ -52,7 +52,7 @@ export async function addAccount(
   };
   const added = await store.write(async (tx) => {
     if (!(await rows.insertAccount(tx, row))) return false;
-    await appendAudit(tx, clock, SYSTEM, by, 'user.add', { account: row.subject, name: row.name, role });
+    await appendAudit(tx, clock, SYSTEM, by, 'user.add', { account: row.subject, role });
     return true;
   });
   if (!added) throw new AlreadyExists(`there is an account "${row.name}" already`);
@@ -92,7 +92,7 @@ export async function setAccountRole(
   const account = await existingAccount(store, name);
   await store.write(async (tx) => {
     await rows.changeAccount(tx, account.name, { operator: role === 'operator' ? 1 : 0 });
-    await appendAudit(tx, clock, SYSTEM, by, 'user.role', { account: account.subject, name: account.name, role });
+    await appendAudit(tx, clock, SYSTEM, by, 'user.role', { account: account.subject, role });
   });
 }
 
@@ -113,7 +113,7 @@ export async function claimAccount(
   if (account.disabled) throw new Forbidden(`the account "${account.name}" is disabled`);
   await store.write(async (tx) => {
     await rows.changeAccount(tx, account.name, { claimed: 1 });
-    const detail = { account: account.subject, name: account.name, ttlSeconds };
+    const detail = { account: account.subject, ttlSeconds };
     await appendAudit(tx, clock, SYSTEM, by, 'user.token', detail);
   });
   return { ...account, claimed: true };
@@ -137,7 +137,7 @@ export async function disableAccount(
     await rows.changeAccount(tx, account.name, { disabled: disabled ? 1 : 0 });
     if (disabled) await endLogins(tx, account, clock());
     const action = disabled ? 'user.disable' : 'user.enable';
-    await appendAudit(tx, clock, SYSTEM, by, action, { account: account.subject, name: account.name });
+    await appendAudit(tx, clock, SYSTEM, by, action, { account: account.subject });
   });
 }
 
@@ -156,7 +156,7 @@ export async function logOutAccount(
   const account = await existingAccount(store, name);
   await store.write(async (tx) => {
     await endLogins(tx, account, clock());
-    await appendAudit(tx, clock, SYSTEM, by, 'user.logout', { account: account.subject, name: account.name });
+    await appendAudit(tx, clock, SYSTEM, by, 'user.logout', { account: account.subject });
   });
 }
 
@@ -185,7 +185,7 @@ export async function removeAccount(
   await store.write(async (tx) => {
     await deleteProviderRecordsOfSubject(tx, account.subject);
     await rows.deleteAccount(tx, account.name);
-    await appendAudit(tx, clock, SYSTEM, by, 'user.remove', { account: account.subject, name: account.name });
+    await appendAudit(tx, clock, SYSTEM, by, 'user.remove', { account: account.subject });
   });
 }
 

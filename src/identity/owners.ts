@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
+import { Unauthenticated } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
-import { MAX_REMEMBERED_OWNERS } from '../protocol/limits.ts';
+import { ACCOUNT_RECHECK_SECONDS, MAX_REMEMBERED_OWNERS } from '../protocol/limits.ts';
+import { findAccountBySubject } from '../store/accounts.ts';
 import { findOwner, upsertOwner } from '../store/owners.ts';
 import type { Store } from '../store/store.ts';
-import type { Caller } from './caller.ts';
+import { type Caller, EMBEDDED_ISSUER_ID } from './caller.ts';
 
 export interface Owners {
   /**
@@ -17,7 +19,12 @@ export interface Owners {
 /** `clock` is in milliseconds. */
 export function createOwners({ store, clock }: { store: Store; clock: () => number }): Owners {
   /** Promises, so that calls that arrive together share one search. */
-  const remembered = new LRUCache<string, Promise<OwnerId>>({ max: MAX_REMEMBERED_OWNERS });
+  const remembered = new LRUCache<string, Promise<OwnerId>>({
+    max: MAX_REMEMBERED_OWNERS,
+    // One who was erased, and comes again, is another owner.
+    ttl: ACCOUNT_RECHECK_SECONDS * 1000,
+    perf: { now: clock },
+  });
 
   async function findOrMake({ issuer, subject, displayName }: Parameters<Owners['of']>[0]): Promise<OwnerId> {
     const found = await findOwner(store.db, issuer, subject);
@@ -29,7 +36,13 @@ export function createOwners({ store, clock }: { store: Store; clock: () => numb
       display_name: displayName,
       created_at: clock(),
     };
-    return (await store.write((tx) => upsertOwner(tx, owner))) as OwnerId;
+    return store.write(async (tx) => {
+      // Tokens are taken for a while after their account was erased: nothing begins anew by them.
+      if (issuer === EMBEDDED_ISSUER_ID && (await findAccountBySubject(tx, subject))?.disabled !== 0) {
+        throw new Unauthenticated('there is no such account any more');
+      }
+      return (await upsertOwner(tx, owner)) as OwnerId;
+    });
   }
 
   return {

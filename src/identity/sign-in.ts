@@ -97,7 +97,7 @@ export function createSignIn({
     await links.deletePasswordLinks(tx, subject);
     await endLogins(tx, { name, subject }, clock());
     await deleteSignInFailures(tx, name);
-    await appendAudit(tx, clock, SYSTEM, by, 'user.password', { account: subject, name });
+    await appendAudit(tx, clock, SYSTEM, by, 'user.password', { account: subject });
   }
 
   async function signIn(typed: string, password: string): Promise<Account> {
@@ -154,7 +154,7 @@ export function createSignIn({
           expires_at: expiresAt,
           unclaimed_only: unclaimedOnly ? 1 : 0,
         });
-        const detail = { account: account.subject, name: account.name };
+        const detail = { account: account.subject };
         await appendAudit(tx, clock, SYSTEM, by, 'user.password_link', detail);
       });
       return token;

@@ -56,6 +56,7 @@ import {
   PILOT_TOKEN_SECONDS,
 } from '../protocol/limits.ts';
 import { createVault } from '../vault/vault.ts';
+import { type Erased, eraseUser } from './erase.ts';
 import type { Installation } from './installation.ts';
 
 export interface AdministrationParts extends Pick<Installation, 'store' | 'issuer' | 'rootKeys'> {
@@ -213,6 +214,8 @@ export interface LocalAdministration extends Administration {
   setPassword(name: string, password: string): Promise<void>;
   /** Makes another key sign tokens. @returns the count of keys that are kept */
   rotateSigningKey(options: { forgetOlder: boolean }): Promise<number>;
+  /** Erases all that a user kept, and the user. @throws as {@link eraseUser} */
+  eraseUser(name: string, onProgress: (jobs: number) => void): Promise<Erased>;
   /** Checks every chain of the audit, also against heads that were kept elsewhere. */
   verifyAudit(kept: readonly KeptHead[]): Promise<{ chain: string; check: AuditCheck }[]>;
   auditHeads(): Promise<KeptHead[]>;
@@ -221,7 +224,9 @@ export interface LocalAdministration extends Administration {
   createUserToken(name: string, options: { ttlSeconds: number; vo?: string | undefined }): Promise<string>;
 }
 
-export function createLocalAdministration(parts: AdministrationParts & Pick<Installation, 'key'>): LocalAdministration {
+export function createLocalAdministration(
+  parts: AdministrationParts & Pick<Installation, 'key' | 'blobFolder' | 'data' | 'isSqlite'>,
+): LocalAdministration {
   const { store, issuer, rootKeys, key, vo: ownVo, clock } = parts;
   return {
     ...createAdministration(parts, 'operator'),
@@ -239,6 +244,8 @@ export function createLocalAdministration(parts: AdministrationParts & Pick<Inst
       const vault = createVault({ store, rootKeys, clock });
       await vault.destroyOwner(ownerId as OwnerId).finally(() => vault.close());
     },
+
+    eraseUser: (name, onProgress) => eraseUser(parts, name, { clock, onProgress }),
 
     setPassword: (name, password) => createSignIn({ store, clock }).setPassword(name, password),
 

@@ -33,6 +33,10 @@ export interface Installation {
   /** Where the root keys are. */
   places: RootKeyPlaceList;
   key: InstallationKey;
+  /** The data folder. */
+  data: string;
+  /** True where the database is the SQLite file of the data folder. */
+  isSqlite: boolean;
   blobFolder: string;
   /** Room on the disk of the data folder for what must go on when it is full. */
   reserve: Reserve;
@@ -119,7 +123,19 @@ export async function openInstallation(
       findLauncher: (id) => findLauncher(store, id),
       isLoginThere: (login) => isLoginThere(store, login),
     });
-    return { store, issuer, rootKeys, places, key, blobFolder: join(data, 'blobs'), reserve, isNew, close };
+    return {
+      store,
+      issuer,
+      rootKeys,
+      places,
+      key,
+      data,
+      isSqlite: settings.database === undefined,
+      blobFolder: join(data, 'blobs'),
+      reserve,
+      isNew,
+      close,
+    };
   } catch (error) {
     await close();
     throw error;

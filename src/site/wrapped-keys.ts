@@ -15,6 +15,8 @@ import type { RootKey, RootKeys } from '../sealing/root-keys.ts';
 import { findInstallationKey, lockActiveRootKey } from '../store/installation-keys.ts';
 import type { Database, Store } from '../store/store.ts';
 import {
+  countWrappedKeys,
+  findKeyOfRootKey,
   findKeysOfOtherRootKeys,
   replaceWrappedKey,
   WRAPPED_KEY_COLUMNS,
@@ -164,4 +166,31 @@ export async function activateRootKey(
   });
   await rootKeys.refresh();
   return true;
+}
+
+/**
+ * Tries to open one key of each table under each root key that is named there.
+ *
+ * @returns those that do not open, and why
+ */
+export async function tryWrappedKeys(
+  store: Store,
+  rootKeys: RootKeys,
+): Promise<{ table: WrappedKeyTable; rootKeyId: string; error: unknown }[]> {
+  const failed = [];
+  for (const { table, rootKeyId } of await countWrappedKeys(store.db)) {
+    try {
+      await tryOne(store, rootKeys, table, rootKeyId);
+    } catch (error) {
+      failed.push({ table, rootKeyId, error });
+    }
+  }
+  return failed;
+}
+
+async function tryOne<T extends WrappedKeyTable>(store: Store, rootKeys: RootKeys, table: T, rootKeyId: string) {
+  const row = await findKeyOfRootKey(store.db, table, rootKeyId);
+  if (!row) return;
+  const stored = (row as Record<string, unknown>)[WRAPPED_KEY_COLUMNS[table]] as Uint8Array;
+  (await rootKeys.get(rootKeyId).unwrap(stored, CONTEXTS[table](row))).fill(0);
 }

@@ -67,8 +67,10 @@ export function findSystemAuditHead(db: Database, chain: string) {
   return db.selectFrom('audit_heads').select(['audit_seq', 'audit_hash']).where('chain', '=', chain).executeTakeFirst();
 }
 
-export function findAuditHead(db: Database, ownerId: string) {
-  return db.selectFrom('owners').select(['audit_seq', 'audit_hash']).where('id', '=', ownerId).executeTakeFirst();
+/** Of an owner who was erased, the head stands among those of none. */
+export async function findAuditHead(db: Database, ownerId: string): Promise<AuditHead | undefined> {
+  const owners = db.selectFrom('owners').select(['audit_seq', 'audit_hash']).where('id', '=', ownerId);
+  return (await owners.executeTakeFirst()) ?? findSystemAuditHead(db, ownerId);
 }
 
 /** A chain's next `limit` entries after number `after`, in order. */

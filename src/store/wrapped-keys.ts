@@ -33,6 +33,17 @@ export async function findKeysOfOtherRootKeys<T extends WrappedKeyTable>(
   return rows;
 }
 
+/** One of the rows whose key a root key wrapped. */
+export async function findKeyOfRootKey<T extends WrappedKeyTable>(
+  db: Database,
+  table: T,
+  rootKeyId: string,
+): Promise<WrappedKeyRow<T> | undefined> {
+  const { rows } = await sql<WrappedKeyRow<T>>`
+    select * from ${sql.table(table)} where root_key_id = ${rootKeyId} limit 1`.execute(db);
+  return rows[0];
+}
+
 /** Replaces a wrapped key, unless its row went, or was wrapped anew, since it was read. @returns true when it did */
 export async function replaceWrappedKey(
   db: Database,

@@ -9,6 +9,7 @@ import type { Store } from '../store/store.ts';
 import { createCurrentSecrets } from './current-secrets.ts';
 import type { DamagedSecret } from './damaged-secrets.ts';
 import { createDataKeys } from './data-keys.ts';
+import { type Sample, takeSample, tryInVain } from './erasure.ts';
 import { endSecrets } from './expiry.ts';
 import { type JobSecrets, type JobSecretsRequest, openJobSecrets } from './job-secrets.ts';
 import { createLastUses, type Use } from './last-uses.ts';
@@ -102,6 +103,14 @@ export interface Vault {
   useOf(secretIds: readonly string[]): Use;
   /** Notes the ends of secrets that have come, and removes those secrets `keepExpiredDays` later. A part of them, where there are many. */
   endSecrets(): Promise<{ ended: number; removed: number }>;
+  /** The owner's secrets as they stand in the database, to be tried when they are gone. */
+  sample(owner: OwnerId): Promise<Sample>;
+  /**
+   * Tries to open what was taken before.
+   *
+   * @returns the number of secrets that were tried @throws {Conflict} when one of them opens
+   */
+  tryInVain(owner: OwnerId, sample: Sample): Promise<number>;
   /** Removes data keys from memory whose time there is over. */
   forgetOldKeys(): void;
   /** Forgets everything that was remembered. The store and the root keys stay open. */
@@ -171,6 +180,8 @@ export function createVault({
     },
     useOf: (secretIds) => lastUses(secretIds, clock()),
     endSecrets: () => endSecrets(changing, keepExpiredDays),
+    sample: (owner) => takeSample(reading, owner),
+    tryInVain: (owner, sample) => tryInVain(reading, owner, sample),
     forgetOldKeys: () => dataKeys.forgetOld(),
     close() {
       dataKeys.close();

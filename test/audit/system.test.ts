@@ -30,7 +30,7 @@ eachStore(
     await disableAccount(store, clock, 'alice');
     await disableAccount(store, clock, 'alice', false);
     await removeAccount(store, clock, 'alice');
-    const alice = { account, name: 'alice' };
+    const alice = { account };
     assert.deepEqual(await entries(store), [
       ['operator', 'user.add', { ...alice, role: 'user' }],
       ['operator', 'user.role', { ...alice, role: 'operator' }],

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { addAccount } from '../../src/identity/accounts.ts';
 import { trustExternalIssuer } from '../../src/identity/external-issuer.ts';
 import {
   blockOutsideUser,
@@ -29,7 +30,8 @@ async function withOutsideUser(database: TestDatabase) {
   const token = (sub: string, iat = Math.floor(state.now / 1000)) => sign({ sub, iat, name: sub, exp: SECONDS + 3600 });
   const owners = createOwners({ store, clock });
   for (const sub of ['dora', 'emil']) await owners.of(await verify(await token(sub)));
-  await owners.of({ issuer: 'embedded', subject: 'x', displayName: 'Alice' });
+  const { subject } = await addAccount(store, clock, 'alice');
+  await owners.of({ issuer: 'embedded', subject, displayName: 'Alice' });
   const dora = { issuer: trusted.issuer, subject: 'dora' };
   return Object.assign(state, { store, clock, verify, token, dora });
 }

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import { addAccount, disableAccount } from '../../src/identity/accounts.ts';
 import { createOwners } from '../../src/identity/owners.ts';
 import { eachStore } from '../stores.ts';
 import { NOW } from './signer.ts';
 
 const clock = () => NOW;
-const alice = { issuer: 'embedded', subject: 'a', displayName: 'Alice' };
+const alice = { issuer: 'iam', subject: 'a', displayName: 'Alice' };
 
 eachStore('a caller is the same owner at every server and after a restart', async (_t, database) => {
   const [store, replica] = [await database.open(), await database.open()];
@@ -55,3 +56,18 @@ eachStore('a failure of the database is not remembered', async (_t, database) =>
   broken = false;
   assert.ok(await owners.of(alice));
 });
+
+eachStore(
+  'a token of an account that is gone, or disabled, makes no owner in the seconds that it is still taken',
+  async (_t, database) => {
+    const store = await database.open();
+    const { subject } = await addAccount(store, clock, 'alice');
+    const owners = createOwners({ store, clock });
+    const caller = { issuer: 'embedded', subject, displayName: 'Alice' };
+    await disableAccount(store, clock, 'alice');
+    await assert.rejects(owners.of(caller), { code: 'ERR_UNAUTHENTICATED' });
+    await disableAccount(store, clock, 'alice', false);
+    assert.ok(await owners.of(caller));
+    await assert.rejects(owners.of({ ...caller, subject: 'gone' }), { code: 'ERR_UNAUTHENTICATED' });
+  },
+);

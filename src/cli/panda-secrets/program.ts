@@ -4,6 +4,7 @@ import { fitHelp } from '../help-notes.ts';
 import { printable } from '../reporting.ts';
 import { addAuditCommands } from './audit.ts';
 import { addBackupCommands } from './backup.ts';
+import { addDoctorCommand } from './doctor.ts';
 import { addKeysCommands } from './keys.ts';
 import { addLauncherCommands } from './launcher.ts';
 import { addPilotCommands } from './pilot.ts';
@@ -35,6 +36,7 @@ export function createPandaSecrets(): Command {
   addKeysCommands(program);
   addAuditCommands(program);
   addBackupCommands(program);
+  addDoctorCommand(program);
   return program;
 }
 

@@ -2,6 +2,7 @@ import { Argument, type Command } from 'commander';
 import type { AccountRole } from '../../identity/accounts.ts';
 import type { LocalAdministration } from '../../site/administration.ts';
 import { columns } from '../columns.ts';
+import { Declined, isLiveTerminal, UsageError } from '../reporting.ts';
 import { addAdministrationOptions, addLocalOptions, administer, administerHere } from './administer.ts';
 import { type PasswordOptions, type PasswordResult, passwordLink, readPassword } from './user-password.ts';
 
@@ -80,6 +81,50 @@ export function addUserCommands(program: Command): void {
         return { text: `removed ${shownName(name)}` };
       }),
     );
+
+  addLocalOptions(user.command('erase <name>'))
+    .description(
+      `erases a user with all that they kept: secrets, data key, tasks, logs, sandboxes, logins; the audit keeps ids alone${AT_THE_MACHINE}`,
+    )
+    .option('--yes', 'does not ask')
+    .action(eraseUser);
+}
+
+async function eraseUser(
+  name: string,
+  { yes = false, json = false }: { yes?: boolean; json?: boolean },
+  command: Command,
+) {
+  if (!yes) await confirmErasure(name, json);
+  await administerHere(command, async (administration) => {
+    const isLive = isLiveTerminal(process.stderr);
+    const erased = await administration.eraseUser(name, (jobs) => {
+      if (isLive) process.stderr.write(`\r${jobs} jobs erased`);
+    });
+    if (isLive && erased.jobs > 0) process.stderr.write('\n');
+    const { secrets, jobs, files, tried, owner } = erased;
+    const later = files.later > 0 ? `, ${files.later} that came just now go within a day` : '';
+    const lines = [
+      `erased ${shownName(name)}: ${secrets} secrets, ${jobs} attempts at jobs, ${files.removed} files${later}`,
+      `  no row of theirs is left; ${tried} of the secrets were tried, and none opened`,
+      ...(erased.log_emptied === false
+        ? ["  the database's log still has older pages: they go when nothing reads it any more"]
+        : []),
+      ...(owner === null ? [] : [`  the audit has them as owner ${owner}`]),
+      '  backups of before still have them',
+    ];
+    return { data: erased, text: lines.join('\n') };
+  });
+}
+
+/** @throws {UsageError} where there is nobody to ask @throws {Declined} */
+async function confirmErasure(name: string, json: boolean): Promise<void> {
+  if (json || !process.stdin.isTTY || !process.stderr.isTTY)
+    throw new UsageError('to erase without being asked, add --yes');
+  const { confirm } = await import('@inquirer/prompts');
+  const message = `Erase all that ${shownName(name)} keeps? Nothing brings it back`;
+  if (!(await confirm({ message, default: false }, { output: process.stderr })))
+    throw new Declined('nothing was erased');
 }
 
 interface AddOptions extends PasswordOptions {

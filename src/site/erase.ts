@@ -1,0 +1,157 @@
+import { join } from 'node:path';
+import { type AuditActor, appendAudit, SYSTEM } from '../audit/audit.ts';
+import { disableAccount, removeAccount } from '../identity/accounts.ts';
+import { existingUser, type NamedUser } from '../identity/named-user.ts';
+import { blockOutsideUser } from '../identity/outside-users.ts';
+import { Conflict, NotFound } from '../protocol/errors.ts';
+import type { OwnerId } from '../protocol/ids.ts';
+import { openBlobs } from '../store/blobs.ts';
+import { usedBlobs } from '../store/brought-files.ts';
+import {
+  countRowsOf,
+  deleteOwner,
+  deleteRecordsOf,
+  deleteSomeJobs,
+  emptyWriteAheadLog,
+  forgetTries,
+} from '../store/erased-owners.ts';
+import { type LiveLogOf, openLiveLogs } from '../store/live-logs.ts';
+import { createVault } from '../vault/vault.ts';
+import type { Installation } from './installation.ts';
+
+/** An erasure, with the proof that nothing is left. */
+export interface Erased {
+  /** The owner's id, by which the audit still names them; null for an account that was never used. */
+  owner: string | null;
+  secrets: number;
+  jobs: number;
+  /** Sandboxes, logs and outputs that nobody else has, and that are gone; `later`: those that came just now, which the server removes within a day. */
+  files: { removed: number; later: number };
+  /** Secrets that were read from the database before, and tried after: none of them opened. */
+  tried: number;
+  /** True where the database's log on this machine has no trace any more; null for PostgreSQL, whose own means do that. */
+  log_emptied: boolean | null;
+}
+
+/** A file that came within this time may be another user's as well, whose row is about to be written. */
+const FRESH_MILLISECONDS = 60_000;
+const JOBS_AT_ONCE = 200;
+const FILES_AT_ONCE = 500;
+/** Something of theirs may come while the rest goes: a request that had begun. */
+const TRIES = 20;
+
+/**
+ * Erases a user: secrets, data key, tasks, logs, outputs, sandboxes, records of deliveries, logins, account and name. First nobody is
+ * let in as them, then their values go, all at once; the rest in parts, so that the server goes on. Killed at any moment, it is begun
+ * again with the same name. The audit stays, and has ids alone; its chains still verify.
+ *
+ * @param onProgress told after each part, with the jobs that are gone
+ * @throws {NotFound} when there is no such user
+ * @throws {Conflict} when something of theirs goes on coming, or is left: nothing is proven then
+ */
+export async function eraseUser(
+  installation: Pick<Installation, 'store' | 'rootKeys' | 'blobFolder' | 'isSqlite' | 'data'>,
+  name: string,
+  {
+    clock,
+    by = 'operator',
+    onProgress = () => {},
+  }: { clock: () => number; by?: AuditActor; onProgress?: (jobs: number) => void },
+): Promise<Erased> {
+  const { store, rootKeys, blobFolder } = installation;
+  const user = await existingUser(store, name);
+  const { owner } = user;
+  const began = clock();
+  if (user.account) await disableAccount(store, clock, name, true, by);
+  else await blockOutsideUser(store, clock, user, true, by);
+
+  const blobs = new Set<string>();
+  const logs: LiveLogOf[] = [];
+  const erased = { owner: owner ?? null, secrets: 0, jobs: 0, tried: 0 };
+  if (owner !== undefined) {
+    const before = createVault({ store, rootKeys, clock });
+    const after = createVault({ store, rootKeys, clock });
+    try {
+      const proof = await before.sample(owner);
+      erased.secrets = proof.secrets;
+      for (let tries = 0; !(await eraseRows(owner)); tries++) {
+        if (tries === TRIES)
+          throw new Conflict(`something of ${name} goes on coming: stop what they run, and try again`);
+      }
+      erased.tried = await after.tryInVain(owner, proof);
+    } finally {
+      before.close();
+      after.close();
+    }
+  }
+  await endAccount(user);
+
+  const liveLogs = await openLiveLogs(join(blobFolder, 'live'));
+  for (const log of logs) await liveLogs.remove(log);
+  const files = await removeFiles();
+  const left = await countRowsOf(store.db, { owner, subject: user.account?.subject });
+  if (Object.keys(left).length > 0) {
+    throw new Conflict(`something of ${name} is left (${JSON.stringify(left)}): it came meanwhile. Try again`);
+  }
+  const log_emptied = installation.isSqlite ? emptyWriteAheadLog(join(installation.data, 'panda.db')) : null;
+  return { ...erased, files, log_emptied };
+
+  /** @returns false when something came meanwhile */
+  async function eraseRows(id: OwnerId): Promise<boolean> {
+    const vault = createVault({ store, rootKeys, clock });
+    await vault
+      .destroyOwner(id)
+      .catch((error) => {
+        if (!(error instanceof NotFound)) throw error;
+      })
+      .finally(() => vault.close());
+    try {
+      for (;;) {
+        const some = await store.write((tx) => deleteSomeJobs(tx, id, JOBS_AT_ONCE));
+        if (!some) break;
+        for (const sha256 of some.blobs) blobs.add(sha256);
+        logs.push(...some.attempts);
+        erased.jobs += some.attempts.length;
+        onProgress(erased.jobs);
+      }
+      await store.write(async (tx) => {
+        for (const sha256 of await deleteRecordsOf(tx, id)) blobs.add(sha256);
+        await deleteOwner(tx, id);
+        await appendAudit(tx, clock, SYSTEM, by, 'user.erase', { owner: id });
+      });
+      return true;
+    } catch (error) {
+      if (isForeignKey(error)) return false;
+      throw error;
+    }
+  }
+
+  async function endAccount({ account }: NamedUser): Promise<void> {
+    if (!account) return;
+    await store.write((tx) => forgetTries(tx, account.name));
+    await removeAccount(store, clock, account.name, by);
+  }
+
+  async function removeFiles(): Promise<Erased['files']> {
+    const folder = await openBlobs(blobFolder);
+    const counts = { removed: 0, later: 0 };
+    const all = [...blobs];
+    for (let at = 0; at < all.length; at += FILES_AT_ONCE) {
+      const some = all.slice(at, at + FILES_AT_ONCE);
+      const used = await usedBlobs(store.db, some);
+      for (const sha256 of some.filter((one) => !used.has(one))) {
+        if (await folder.delete(sha256, began - FRESH_MILLISECONDS)) counts.removed += 1;
+        else counts.later += 1;
+      }
+    }
+    return counts;
+  }
+}
+
+/** The one that SQLite and PostgreSQL name when a row is still referred to. */
+function isForeignKey(error: unknown): boolean {
+  const { code, errcode } = Object(error) as { code?: unknown; errcode?: unknown };
+  return code === '23503' || errcode === SQLITE_CONSTRAINT_FOREIGNKEY;
+}
+
+const SQLITE_CONSTRAINT_FOREIGNKEY = 787;
