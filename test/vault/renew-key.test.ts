@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import type { AttributeText } from '../../src/protocol/secret-attributes.ts';
-import { createVault } from '../../src/vault/vault.ts';
+import type { RootKeys } from '../../src/sealing/root-keys.ts';
+import { createVault, type Vault } from '../../src/vault/vault.ts';
 import { eachStore, sqliteDatabase } from '../stores.ts';
 import { named, openVault, revealed } from './vaults.ts';
 
@@ -122,4 +123,34 @@ test('a secret that does not open keeps the older key, as it would be lost with 
   await assert.rejects(vault.renewKey(owner), { code: 'ERR_DECRYPTION_FAILED', message: new RegExp(id) });
   assert.deepEqual(await store.db.selectFrom('secret_versions').selectAll().orderBy('secret_id').execute(), damaged);
   assert.equal((await vault.readable(owner)).secrets.length, 1);
+});
+
+test('a name is found, and a value opened, by a server that unwrapped the older key just before it was renewed', async (t) => {
+  const database = sqliteDatabase(t);
+  const { vault, store, newOwner, rootKeys, clock } = await openVault(t, database);
+  const owner = await newOwner();
+  await vault.set(owner, named('A'), 'x');
+  for (const read of [
+    (late: Vault) => late.idsOf(owner, [named('A')]),
+    (late: Vault) => late.versions(owner, named('A')),
+    (late: Vault) => late.version(owner, named('A'), 1),
+  ]) {
+    let renewals = 0;
+    const slow: RootKeys = {
+      ...rootKeys,
+      active: rootKeys.active,
+      get: (id) => ({
+        ...rootKeys.get(id),
+        async unwrap(wrapped, context) {
+          const key = await rootKeys.get(id).unwrap(wrapped, context);
+          if (renewals++ === 0) await vault.renewKey(owner);
+          return key;
+        },
+      }),
+    };
+    const late = createVault({ store, rootKeys: slow, clock });
+    t.after(() => late.close());
+    await assert.doesNotReject(read(late));
+    assert.ok(renewals > 1);
+  }
 });
