@@ -48,6 +48,22 @@ print(json.dumps([[part for part in hidden_parts(text) if isinstance(part, str)]
   }
 });
 
+test('the transformation takes a value apart in a time that grows with its length', () => {
+  const seconds = python<Record<string, [number, number]>>(
+    `import time
+from transformation_parts import hidden_parts
+def seconds(text):
+    begun = time.process_time()
+    hidden_parts(text)
+    return time.process_time() - begun
+print(json.dumps({each: [seconds(each * (size // len(each))) for size in (10000, 80000)] for each in json.load(sys.stdin)}))`,
+    ['-----BEGIN A-----', '-----BEGIN A-----\n', 'a=b;', 'Authorization: a ', '["', 'a: '],
+  );
+  // The square would be 64 times as long.
+  for (const [what, [short, long]] of Object.entries(seconds))
+    assert.ok(long < 30 * Math.max(short, 0.02), `${what}: ${short} s, ${long} s`);
+});
+
 test('the transformation masks what the programs of the corpus print, but for those that are named as gaps', () => {
   const cases = readCorpus().filter(({ producer }) => !TRANSFORMATION_GAPS.some((gap) => gap.test(producer)));
   const masked = python<string[]>(

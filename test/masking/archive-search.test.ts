@@ -119,6 +119,18 @@ test('the time ends a search', async () => {
   assert.equal(searched.isCut, true);
 });
 
+test('the time ends a search in a zip that unpacks to nothing', async () => {
+  const names = Array.from({ length: 1000 }, (_, at) => [`${at}`, new Uint8Array(0)] as const);
+  let looks = 0;
+  // Over after it was asked for the first bytes of the file.
+  const signal = {
+    get aborted() {
+      return looks++ > 0;
+    },
+  } as AbortSignal;
+  assert.equal((await search(zipSync(Object.fromEntries(names)), { signal })).isCut, true);
+});
+
 test('a secret that is known only at the end of a file is found there', async () => {
   const octal = [...Buffer.from(VALUE)].map((byte) => `\\${byte.toString(8)}`).join('');
   for (const [name, pack] of Object.entries(PACKERS))

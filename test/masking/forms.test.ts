@@ -173,6 +173,38 @@ test('a file that is no text is masked as it was sent, in hex, and inside other 
   assert.equal(maskedBy([file], Buffer.from(log)).toString(), '*** *** dGFy***\n');
 });
 
+test('the content of a file is taken apart, unless it is masked as a whole', () => {
+  const content = Buffer.from('{"user": "alice", "password": "tomatoes"}');
+  const file = (mask?: 'whole'): NamedSecret => ({
+    name: wireName('conf.json', 'file'),
+    value: new Plaintext(content.toString('base64')),
+    mask,
+  });
+  const log = Buffer.concat([Buffer.from('tomatoes '), content]);
+  assert.equal(maskedBy([file()], log).toString(), '*** ***');
+  assert.equal(maskedBy([file('whole')], log).toString(), 'tomatoes ***');
+});
+
+test('a file as it was sent is base64, and no piece of that between two slashes is a word', () => {
+  const sent = Buffer.from('correct horse??? battery staple??? and more').toString('base64');
+  const { patterns } = collectPatterns([{ name: wireName('a.txt', 'file'), value: new Plaintext(sent) }]);
+  assert.match(sent, /\w{8}\/\w/);
+  assert.ok(patterns.includes(sent as never));
+  for (const piece of sent.split('/')) assert.ok(!patterns.includes(piece as never), piece);
+});
+
+test('a short file that is no text is masked from six bytes on', () => {
+  const six = Buffer.from('fffefd012345', 'hex');
+  const file = (bytes: Buffer): NamedSecret => ({
+    name: wireName('k', 'file'),
+    value: new Plaintext(bytes.toString('base64')),
+  });
+  const log = Buffer.concat([Buffer.from('a '), six, Buffer.from(' b')]);
+  assert.equal(maskedBy([file(six)], log).toString('latin1'), 'a *** b');
+  const five = six.subarray(0, 5);
+  assert.deepEqual(maskedBy([file(five)], log), log);
+});
+
 test('secrets too large for every encoding are masked as they are, and named', () => {
   const large = { name: wireName('LARGE'), value: new Plaintext('0123456789abcdef'.repeat(100)) };
   const small = { name: wireName('SMALL'), value: new Plaintext('correct-horse') };

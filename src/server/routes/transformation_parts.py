@@ -612,7 +612,8 @@ def read_lines(text, name, tells, is_secret):
         items = [item.strip() for item in text.split(separator)] if separator else []
         if all(len(item) >= MIN_MASKED_CHARS and not re.search(r'\s', item) for item in items):
             found += [(item, name, tells, 'field') for item in items]
-    for kind, body in re.findall(r'-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----', text):
+    for kind, start, end in pem_blocks(text):
+        body = text[start:end]
         rows = [row.strip() for row in LINE_END.split(body)]
         rows = [row for row in rows if row and not re.search(r'[:\\]', row)]
         frame = ['-----BEGIN %s-----' % kind, '-----END %s-----' % kind] if kind.endswith('KEY') else []
@@ -621,9 +622,40 @@ def read_lines(text, name, tells, is_secret):
     return found
 
 
+def pem_blocks(text):
+    """Each goes to the next end of its name. Found in one pass: a value may be nothing but beginnings."""
+    marks = list(PEM_MARK.finditer(text)) if '-----BEGIN ' in text else []
+    ends = {}
+    end_of = {}
+    for mark in reversed(marks):
+        if mark.group(1) == 'END':
+            ends[mark.group(2)] = mark
+        elif mark.group(2) in ends:
+            end_of[mark.start()] = ends[mark.group(2)]
+    at = 0
+    for mark in marks:
+        end = end_of.get(mark.start())
+        if end and mark.start() >= at:
+            yield mark.group(2), mark.end() + 5, end.start()
+            at = end.end()
+
+
+PEM_MARK = re.compile(r'-----(BEGIN|END) ([A-Z0-9 ]+)(?=-----)')
+PEM_DIGITS = re.compile(r'^[ \t]*[A-Za-z0-9+/]{16,}={0,2}[ \t]*$', re.M)
+
+
+def without_pem_digits(text):
+    """In digits of base64 a slash ends no word."""
+    rest, at = '', 0
+    for _, start, end in pem_blocks(text):
+        rest += text[at:start] + PEM_DIGITS.sub('', text[start:end])
+        at = end
+    return rest + text[at:]
+
+
 def read_words(text):
     found = set()
-    for word in re.split(r'''[\s"'`,;()<>{}\[\]|]+''', text):
+    for word in re.split(r'''[\s"'`,;()<>{}\[\]|]+''', without_pem_digits(text)):
         bare = word.rstrip('.:')
         if '://' in bare or '\\n' in bare:
             continue
