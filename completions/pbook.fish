@@ -81,7 +81,7 @@ complete -c pbook -n '__fish_seen_subcommand_from restore_secret' -l json -d 'pr
 complete -c pbook -n '__fish_seen_subcommand_from restore_secret' -s h -l help -d 'print help'
 complete -c pbook -n '__fish_seen_subcommand_from run' -l secrets -r -F -d 'only these; all of them otherwise'
 complete -c pbook -n '__fish_seen_subcommand_from run' -l secretsAs -r -F -d 'how it finds them: json,env,files; in all of these ways otherwise'
-complete -c pbook -n '__fish_seen_subcommand_from run' -l token-file -r -F -d 'your token, where neither the environment nor a login has one'
+complete -c pbook -n '__fish_seen_subcommand_from run' -l token-file -r -F -d 'a file with your token, which goes before any other'
 complete -c pbook -n '__fish_seen_subcommand_from run' -l noLinks -d 'put no links to the files into this folder: PANDA_SECRETS_FILE tells where they are'
 complete -c pbook -n '__fish_seen_subcommand_from run' -s h -l help -d 'print help'
 complete -c pbook -n '__fish_seen_subcommand_from show' -l json -d 'print the result for a program to read'

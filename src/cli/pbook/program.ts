@@ -159,7 +159,7 @@ function addRunCommand(pbook: Command): void {
       `how it finds them: ${SECRET_FORMS.join(',')}; in all of these ways otherwise`,
       forms,
     )
-    .option('--token-file <file>', 'your token, where neither the environment nor a login has one')
+    .option('--token-file <file>', 'a file with your token, which goes before any other')
     .option('--noLinks', 'put no links to the files into this folder: PANDA_SECRETS_FILE tells where they are')
     .action(async (words, options) => await (await runs()).run(words, options));
 }
