@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { promisify } from 'node:util';
 import { InvalidArgument } from '../protocol/errors.ts';
-import { ALLOCATION_END_SECONDS, LEAST_ALLOCATION_SECONDS } from '../protocol/limits.ts';
+import { ALLOCATION_END_SECONDS, LEAST_ALLOCATION_SECONDS, PILOT_START_SECONDS } from '../protocol/limits.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -76,6 +76,12 @@ export function sharesOf({ cores, megabytes }: Pick<Allocation, 'cores' | 'megab
     cores: cores.slice(slot * each, (slot + 1) * each),
     megabytes: megabytes && Math.floor(megabytes / slots),
   }));
+}
+
+/** The longest that a job may ask for to get into a pilot that a batch system gives so many minutes: the pilot has to start first. */
+export function longestJobSeconds(minutes: number): number {
+  const milliseconds = minutes * 60_000;
+  return Math.max(0, Math.floor((milliseconds - marginOf(milliseconds)) / 1000) - PILOT_START_SECONDS);
 }
 
 /** Time to end what runs and to bring its log back: less of a short allocation. */

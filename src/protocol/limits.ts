@@ -131,6 +131,8 @@ export const RESERVE_CHECK_SECONDS = 10;
  */
 export const ALLOCATION_END_SECONDS = 120;
 export const LEAST_ALLOCATION_SECONDS = 10;
+/** A launcher counts on its pilots to ask for jobs so long after their batch job began. */
+export const PILOT_START_SECONDS = 60;
 /** A job that had this part of all the time of a node, and did not end, is not given back: another such node would not do. */
 export const WHOLE_ALLOCATION_PART = 0.9;
 

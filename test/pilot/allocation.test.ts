@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { test } from 'node:test';
-import { type Allocation, readAllocation, readTime, secondsLeft, sharesOf } from '../../src/pilot/allocation.ts';
+import {
+  type Allocation,
+  longestJobSeconds,
+  readAllocation,
+  readTime,
+  secondsLeft,
+  sharesOf,
+} from '../../src/pilot/allocation.ts';
 import { PILOT_ERRORS } from '../../src/pilot/error-codes.ts';
 import { temporaryFolder } from './folders.ts';
 import { pilotFor } from './pilots.ts';
@@ -113,4 +120,12 @@ test("each slot's job has its cores and its memory", async (t) => {
   }
   if (cores.length < 2) return;
   assert.match(String(panda.uploads.get('output/u.cpus')), new RegExp(`^Cpus_allowed_list:\\s(${cores.join('|')})\n$`));
+});
+
+test('a launcher counts on no more than a pilot then asks for', async () => {
+  for (const minutes of [5, 60, 720]) {
+    const { stopsAt } = await read({}, { minutes });
+    assert.equal(longestJobSeconds(minutes), secondsLeft({ stopsAt }, NOW + 60_000));
+  }
+  assert.equal(longestJobSeconds(720), 720 * 60 - 180);
 });

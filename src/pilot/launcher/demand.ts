@@ -1,4 +1,5 @@
 import type { AnswerAt } from '../../protocol/calls/calls.ts';
+import { longestJobSeconds } from '../allocation.ts';
 import type { LauncherSettings } from './settings.ts';
 
 /** Jobs and their needs, as the server counts them. */
@@ -24,10 +25,11 @@ export function wantedPending(
 function fittingJobs({ waiting, needs }: QueueLoad, pilot: LauncherSettings['pilot']): number {
   // A pilot with several slots takes no job that asks for more than the share of one (`allocation.ts`).
   const share = { cores: Math.floor(pilot.cores / pilot.slots), memoryMB: Math.floor(pilot.memoryMB / pilot.slots) };
+  const longest = longestJobSeconds(pilot.minutes);
   const unfit = needs
     .filter(
       ({ cores, memory_mb, walltime_seconds }) =>
-        cores > Math.max(1, share.cores) || memory_mb > share.memoryMB || walltime_seconds > pilot.minutes * 60,
+        cores > Math.max(1, share.cores) || memory_mb > share.memoryMB || walltime_seconds > longest,
     )
     .reduce((sum, { jobs }) => sum + jobs, 0);
   return Math.max(0, waiting - unfit);
