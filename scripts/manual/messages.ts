@@ -54,11 +54,10 @@ export function messagesPage(): string {
     .filter((file) => !WITHOUT.some((prefix) => file.startsWith(prefix)))
     .map((file) => ({ file, messages: messagesIn(file) }))
     .filter(({ messages }) => messages.length > 0);
-  const count = sections.reduce((sum, { messages }) => sum + messages.length, 0);
   return [
     '# Messages',
     '',
-    `Made from the code by \`npm run manual\`, to be read through: the ${count} texts that a user, an operator or the owner of a job can meet.`,
+    'Made from the code by `npm run manual`, to be read through: the texts that a user, an operator or the owner of a job can meet.',
     '`{name}` stands for what is filled in, `[a | b]` for one of several.',
     ...sections.flatMap(({ file, messages }) => ['', `## ${file}`, '', ...messages.map((text) => `- ${text}`)]),
     '',

@@ -145,7 +145,8 @@ test('help tells about everything, a command by name or as it is, and about Pyth
   );
   assert.match(stdout, /list_secrets\(full=False\)[\s\S]*encode\(\), which gives text/);
   assert.equal(
-    stdout.match(/set_secret\(key, value, is_file=False, queues=None, mask=None, sealed=None\)\n/g)?.length,
+    stdout.match(/set_secret\(key, value, is_file=False, queues=None, mask=None, expires=None, sealed=None\)\n/g)
+      ?.length,
     2,
   );
   assert.match(stdout, /Help on package json[\s\S]*no command or module 'nothing_of_that'/);
