@@ -44,7 +44,8 @@ export interface Batch {
    * The pilots of this launcher, those of its earlier runs included, by one command for all.
    *
    * @param name as in {@link PilotRequest}
-   * @param known those of which the launcher knows: each is in the answer
+   * @param known those of which the launcher knows: each is in the answer, except one of which the batch system tells neither that it has this
+   * name nor that it ended
    */
   list(name: string, known: readonly BatchId[]): Promise<ReadonlyMap<BatchId, SeenPilot>>;
   /** Ends pilots, those that are gone already too. */

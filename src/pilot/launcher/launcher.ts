@@ -101,6 +101,8 @@ export function createLauncher({ batch, server, settings, pilot, say, clock }: L
   async function look(): Promise<boolean> {
     const seen = await fromBatch(() => batch.list(pilot.name, [...pilots.keys()]));
     if (!seen) return false;
+    // The token may be another launcher's too, whose pilots are its own to serve and to end.
+    for (const id of pilots.keys()) if (!seen.has(id)) pilots.delete(id);
     let adopted = 0;
     for (const [id, now] of seen) {
       const known = pilots.get(id);

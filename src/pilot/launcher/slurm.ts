@@ -35,18 +35,28 @@ export function createSlurm(settings: SlurmSettings, environment: NodeJS.Process
       const rows = ['--noheader', '--states=all', `--user=${user}`, '--format=%A|%j|%T|%N|%r'];
       const { stdout } = good('squeue', await run(['squeue', ...rows]));
       const seen = new Map<BatchId, SeenPilot>();
-      marks = new Map();
+      const found = new Map<BatchId, string>();
+      const ofOthers = new Set<BatchId>();
       for (const line of stdout.split('\n')) {
         const [id = '', job = '', state = '', nodes = '', ...reason] = line.trim().split('|');
         const mark = markIn(job, name);
-        if (!/^\d+$/.test(id) || mark === undefined) continue;
-        marks.set(id, mark);
+        if (!/^\d+$/.test(id)) continue;
+        if (mark === undefined) {
+          ofOthers.add(id);
+          continue;
+        }
+        found.set(id, mark);
         seen.set(id, seenPilot({ state, nodes, reason: reason.join('|') }));
       }
       // squeue knows those that ended a few minutes ago, and not their exit status.
-      const unsaid = known.filter((id) => seen.get(id) === undefined || seen.get(id)?.state === 'gone');
+      const unsaid = known.filter((id) => !ofOthers.has(id) && (seen.get(id)?.state ?? 'gone') === 'gone');
       const ended = await endedJobs(unsaid);
-      for (const id of unsaid) seen.set(id, ended.get(id) ?? seen.get(id) ?? { state: 'gone' });
+      for (const id of unsaid) {
+        // Only squeue's silence on one that it has told of says that it is gone: another may be of a launcher with another name or account.
+        const end = ended.get(id) ?? seen.get(id) ?? (marks.has(id) ? ({ state: 'gone' } as const) : undefined);
+        if (end) seen.set(id, end);
+      }
+      marks = found;
       return seen;
     },
 
