@@ -4,7 +4,7 @@ import { SEALED_REFUSALS } from '../protocol/sealed-refusal.ts';
 import { isSealedValue } from '../protocol/sealed-value.ts';
 import type { OwnKeys } from '../sealed/own-keys.ts';
 import type { OwnSecret } from '../sealed/own-secrets.ts';
-import { ownKeys } from './own-keys.ts';
+import { existingKeyFolder, ownKeys } from './own-keys.ts';
 
 /**
  * The user's secrets, sealed ones opened.
@@ -19,9 +19,10 @@ export async function readOwnSecrets(
 ): Promise<OwnSecret[]> {
   const [values, own] = await Promise.all([client.getSecrets(names, remark), keys]);
   const isPlain = [...values.values()].every((value) => !isSealedValue(value.reveal()));
-  if (!own && isPlain) return [...values].map(([name, value]) => ({ name, value }));
+  const everSealed = await (await existingKeyFolder())?.everSealed();
+  if (!own && isPlain && !everSealed?.size) return [...values].map(([name, value]) => ({ name, value }));
   const { openOwnSecrets } = await import('../sealed/own-secrets.ts');
-  return await openOwnSecrets(values, own);
+  return await openOwnSecrets(values, own, everSealed);
 }
 
 /** Why the value of a secret is not shown. */

@@ -27,6 +27,7 @@ export const SEALED_REFUSALS = {
   'secret-other-site': 'a sealed secret was not sealed for this site',
   'secret-old': 'a sealed secret is older than what was sealed later under its name',
   'secret-not-sealed': 'it was sealed, and the server has something else under its name',
+  'secret-deleted': 'you deleted it on this device, and the server shows it again: delete it once more, or set it anew',
   'site-record-format': "the site's record is malformed",
   'site-record-forged': "the site's record is not signed by its identity",
   'site-record-ended': "the site's record has ended, or is not valid yet",

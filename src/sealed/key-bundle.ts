@@ -30,7 +30,7 @@ export async function writeBundle(
   const { signer } = await userKeysOf(root);
   const content: Readout<typeof BUNDLE> = {
     root: toBase64url(root.export()),
-    trusted: { sites: await folder.sites.list() },
+    trusted: { sites: await folder.sites.known() },
     sealed: { signer: signer.publicKey, marks: await folder.marks(signer.publicKey).list() },
   };
   const locked = await lock(JSON.stringify(content), passphrase, workFactor);

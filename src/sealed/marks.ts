@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { splitWireName, type WireName } from '../protocol/names.ts';
 import { WIRE_NAME } from './envelope.ts';
-import { flag, integer, list, object, orNull, text } from './exact-json.ts';
+import { flag, integer, list, object, orNull, type Read, text } from './exact-json.ts';
 import { type OwnFile, ownFile } from './own-file.ts';
 import { SITE_ID, type SiteId } from './site-id.ts';
 import { PUBLIC_KEY } from './site-record.ts';
@@ -10,14 +10,17 @@ import { PUBLIC_KEY } from './site-record.ts';
 const VERSION = integer(0, Number.MAX_SAFE_INTEGER);
 /** Sites that one secret was sealed for in its life. */
 const MAX_MARKED_SITES = 1000;
-const MARK = object({
+const WHOLE_MARK = object({
   name: WIRE_NAME,
   made: VERSION,
   taken: VERSION,
   queues: orNull(list(text(64), 1000)),
   sites: list(SITE_ID, MAX_MARKED_SITES),
   deleted: flag,
+  unproven: flag,
 });
+/** Files and bundles of earlier releases do not tell it. */
+const MARK: Read<Mark> = (value) => WHOLE_MARK({ unproven: false, ...(value as object) });
 /** Names that were ever sealed stay, deleted ones too. */
 const MAX_MARKS = 100_000;
 export const MARKS = object({ signer: PUBLIC_KEY, marks: list(MARK, MAX_MARKS) });
@@ -36,6 +39,17 @@ export interface Mark {
   sites: SiteId[];
   /** Its owner deleted it here; its name and its versions stay known. */
   deleted: boolean;
+  /** It came from the server alone, and was not set here since: an older one could have been shown in its place. */
+  unproven: boolean;
+}
+
+/** A version that the server took, or that was opened. */
+export interface TakenVersion {
+  name: WireName;
+  version: number;
+  sites?: readonly SiteId[];
+  /** As it was where left out. */
+  unproven?: boolean;
 }
 
 /** The marks of a user's sealed secrets on this device. */
@@ -46,24 +60,25 @@ export interface Marks {
   /** Gives the number of a new version, and keeps for whom it is. @param now milliseconds since 1970 */
   make(name: WireName, given: { queues: string[] | null; sites: readonly SiteId[]; now: number }): Promise<number>;
   /** Notes versions that the server took, or that were opened. */
-  take(taken: readonly { name: WireName; version: number; sites?: readonly SiteId[] }[]): Promise<void>;
-  /** Adds those of another device, for names that are not known here. */
+  take(taken: readonly TakenVersion[]): Promise<void>;
+  /** Adds those of another device, for names that are not known here, or are unproven. */
   put(marks: readonly Mark[]): Promise<void>;
   /** Notes that its owner deleted it, or all of them. */
   delete(name?: WireName): Promise<void>;
 }
 
-/** Tells if a name was ever sealed on this device, by whichever key. */
-export async function wasEverSealed(folder: string, name: WireName): Promise<boolean> {
+/** The names that were ever sealed on this device, by whichever key, as their user calls them. */
+export async function everSealed(folder: string): Promise<Set<string>> {
   const files = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
     throw error;
   });
+  const names = new Set<string>();
   for (const file of files.filter((one) => FILE_NAME.test(one))) {
     const content = await marksFile(join(folder, file)).read();
-    if (content?.marks.some((mark) => isOf(mark, name))) return true;
+    for (const { name } of content?.marks ?? []) names.add(splitWireName(name as WireName).name);
   }
-  return false;
+  return names;
 }
 
 /** Files of marks, each called after the key that they are of: those of a key that is gone stay. */
@@ -81,7 +96,7 @@ export function marksOf(folder: string, signer: string): Marks {
       let marks = [...ofSigner(content)];
       for (const name of names) {
         const known = marks.find((mark) => isOf(mark, name));
-        const unknown = { name, made: 0, taken: 0, queues: null, sites: [], deleted: false };
+        const unknown = { name, made: 0, taken: 0, queues: null, sites: [], deleted: false, unproven: false };
         marks = [...marks.filter((mark) => mark !== known), change(known ?? unknown, name)];
       }
       return { signer, marks };
@@ -102,26 +117,35 @@ export function marksOf(folder: string, signer: string): Marks {
     async take(taken) {
       const byName = new Map(taken.map((one) => [one.name, one]));
       await edit([...byName.keys()], (mark, name) => {
-        const { version = 0, sites = [] } = byName.get(name) ?? {};
-        const isNewest = version >= mark.taken;
+        const { version = 0, sites = [], unproven = mark.unproven } = byName.get(name) ?? {};
+        const isNewest = mark.deleted ? version > mark.taken : version >= mark.taken;
         return {
           ...mark,
           name: isNewest ? name : mark.name,
           taken: Math.max(mark.taken, version),
           sites: together(mark.sites, sites),
           deleted: isNewest ? false : mark.deleted,
+          unproven,
         };
       });
     },
     async put(more) {
       await file.change(empty, (content) => {
         const marks = ofSigner(content);
-        const added = more.filter(({ name }) => !marks.some((mark) => isOf(mark, name as WireName)));
-        return { signer, marks: [...marks, ...added] };
+        const added = more.filter(({ name, taken, unproven }) => {
+          const known = marks.find((mark) => isOf(mark, name as WireName));
+          return !known || (known.unproven && !unproven && taken >= known.taken);
+        });
+        const kept = marks.filter((mark) => !added.some(({ name }) => isOf(mark, name as WireName)));
+        return { signer, marks: [...kept, ...added] };
       });
     },
     async delete(name) {
-      const gone = (mark: Mark) => (name === undefined || isOf(mark, name) ? { ...mark, deleted: true } : mark);
+      // One that was sent, and whose answer was lost, is gone as well.
+      const gone = (mark: Mark) =>
+        name === undefined || isOf(mark, name)
+          ? { ...mark, taken: Math.max(mark.taken, mark.made), deleted: true }
+          : mark;
       if ((await file.read()) === undefined) return;
       await file.change(empty, (content) => ({ signer, marks: ofSigner(content).map(gone) }));
     },

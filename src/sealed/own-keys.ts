@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { withLockFile } from '../client/login/lock-file.ts';
-import type { WireName } from '../protocol/names.ts';
+import { splitWireName, type WireName } from '../protocol/names.ts';
 import { type GrantedTasks, grantedTasks } from './granted-tasks.ts';
-import { type Marks, marksOf, wasEverSealed } from './marks.ts';
+import { everSealed, type Marks, marksOf } from './marks.ts';
 import { type TrustedSites, trustedSites } from './trusted-sites.ts';
 import { type UserKeyFile, userKeyFile } from './user-key-file.ts';
 import { type UserKeys, userKeysOf } from './user-root.ts';
@@ -30,18 +30,22 @@ export interface KeyFolder {
   marks(signer: string): Marks;
   /** Also when the key is gone. */
   wasEverSealed(name: WireName): Promise<boolean>;
+  /** All such names, as their user calls them. */
+  everSealed(): Promise<Set<string>>;
 }
 
 /** @param configFolder of the user's login, which is for one server */
 export function keyFolder(configFolder: string): KeyFolder {
   const path = join(configFolder, 'sealed');
+  const sealedNames = () => everSealed(join(path, 'marks'));
   return {
     path,
     key: userKeyFile(join(path, 'key')),
     sites: trustedSites(join(path, 'sites')),
     tasks: grantedTasks(join(path, 'tasks')),
     marks: (signer) => marksOf(join(path, 'marks'), signer),
-    wasEverSealed: (name) => wasEverSealed(join(path, 'marks'), name),
+    wasEverSealed: async (name) => (await sealedNames()).has(splitWireName(name).name),
+    everSealed: sealedNames,
   };
 }
 

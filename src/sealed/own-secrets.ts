@@ -20,7 +20,7 @@ export interface OwnSecret {
   value: Plaintext | undefined;
   /** Its mark, as of when it was sealed and opened. */
   sealed?: Pick<OpenedSecret, 'version' | 'sites'> & {
-    /** This device never saw it before: an older one could be shown in its place. */
+    /** This device knows it from the server alone: an older one could be shown in its place. */
     unproven: boolean;
   };
   /** `no-key`: it is sealed, and there is no key here. */
@@ -32,37 +32,47 @@ type Secrets = Pick<Client, 'setSecret' | 'getSecrets' | 'getSiteRecord'>;
 /**
  * Opens what a server has under the names of a user's secrets. A plain value under a name that was ever sealed here is no value of
  * the user's.
+ *
+ * @param everSealed names that were sealed here, also by a key that is gone, as their user calls them
  */
 export async function openOwnSecrets(
   values: ReadonlyMap<WireName, Plaintext>,
   own: OwnKeys | undefined,
+  everSealed: ReadonlySet<string> = new Set(),
 ): Promise<OwnSecret[]> {
   const marks = new Map((await own?.marks.list())?.map((mark) => [plainName(mark.name as WireName), mark]));
   const opened: OwnSecret[] = [];
-  for (const [name, value] of values) opened.push(await openOwn(name, value, own, marks.get(plainName(name))));
+  for (const [name, value] of values) {
+    const mark = marks.get(plainName(name));
+    const isPlain = !isSealedValue(value.reveal());
+    if (isPlain && !mark && !everSealed.has(plainName(name))) opened.push({ name, value });
+    else if (isPlain) opened.push({ name, value: undefined, problem: 'secret-not-sealed' });
+    else opened.push(await openOwn(name, value, own, mark));
+  }
   const seen = opened.flatMap(({ name, sealed }) => {
     const known = marks.get(plainName(name));
     if (!sealed || (known && !known.deleted && known.taken >= sealed.version)) return [];
-    return [{ name, version: sealed.version, sites: sealed.sites.map(({ id }) => id) }];
+    const { version, sites, unproven } = sealed;
+    return [{ name, version, sites: sites.map(({ id }) => id), unproven }];
   });
   if (seen.length > 0) await own?.marks.take(seen);
   return opened;
 }
 
+/** One that is sealed. */
 async function openOwn(
   name: WireName,
   value: Plaintext,
   own: OwnKeys | undefined,
   mark: Mark | undefined,
 ): Promise<OwnSecret> {
-  const text = value.reveal();
-  if (!isSealedValue(text)) return mark ? { name, value: undefined, problem: 'secret-not-sealed' } : { name, value };
   if (!own) return { name, value: undefined, problem: 'no-key' };
   try {
     const expected = { signer: own.keys.signer.publicKey, name, atLeast: mark?.taken ?? 0 };
-    const found = await openEnvelope(text, [own.keys.age.identity], expected);
+    const found = await openEnvelope(value.reveal(), [own.keys.age.identity], expected);
     const { version, sites } = found;
-    return { name, value: found.value, sealed: { version, sites, unproven: mark === undefined } };
+    if (mark?.deleted && version <= mark.taken) return { name, value: undefined, problem: 'secret-deleted' };
+    return { name, value: found.value, sealed: { version, sites, unproven: mark?.unproven ?? true } };
   } catch (error) {
     if (!(error instanceof SealedRefusal)) throw error;
     return { name, value: undefined, problem: error.code };
@@ -92,7 +102,7 @@ export async function setSealed(
 ): Promise<{ message: string; queues: string[] }> {
   return await own.exclusively(async () => {
     const { message, queues, version } = await sealAndSet(client, own, name, value, options);
-    await own.marks.take([{ name, version }]);
+    await own.marks.take([{ name, version, unproven: false }]);
     return { message, queues };
   });
 }

@@ -96,6 +96,19 @@ test('29, 30, 31 a server that shows something else than what was sealed last sh
   assert.deepEqual(sets, [], 'nothing is sealed anew that is not what was sealed');
 });
 
+test('a device that trusts a site and lost its key sends nothing in clear unless that is said', async (t) => {
+  const { done, pbook, publish, folder, middle } = await newDevice(t);
+  const site = await siteOf(1);
+  await publish(site.word);
+  await done('keys', 'trust', `default=${site.id}`);
+  await done('keys', 'untrust', 'default');
+  rmSync(join(folder, 'config', 'sealed', 'key'));
+  const { status, stderr } = await pbook(['set_secret', 'TOKEN', VALUE]);
+  assert.equal(status, 1);
+  assert.match(stderr, /its key is gone/);
+  assert.ok(middle.exchanges.every(({ body }) => !body.includes(VALUE)));
+});
+
 test('of values that are set at once, the one that the server keeps last is the newest', async (t) => {
   const { pbook, done } = await newDevice(t);
   const values = ['one', 'two', 'three', 'four'];
@@ -122,8 +135,18 @@ test('25 a name that was sealed takes no plain value, whatever the server says',
   rmSync(join(folder, 'config', 'sealed', 'key'));
   assert.equal((await pbook(['set_secret', 'TOKEN', 'plain-one'])).status, 1, 'nor without the key');
   assert.ok(middle.exchanges.every(({ body }) => !body.includes('plain-one')));
-  assert.equal((await pbook(['set_secret', 'OTHER', 'plain-one'])).status, 0);
+  const keyless = await pbook(['set_secret', 'OTHER', 'plain-one']);
+  assert.equal(keyless.status, 1, 'nor does another name, unless that is said');
+  assert.match(keyless.stderr, /its key is gone: "pbook keys import".*--plain/);
+  assert.ok(middle.exchanges.every(({ body }) => !body.includes('plain-one')));
+  assert.equal((await pbook(['set_secret', 'OTHER', 'plain-two', '--plain'])).status, 0);
   assert.equal((await pbook(['set_secret', 'OTHER', 'x', '--sealed'])).status, 1);
+  answerSecrets(middle, { OTHER: 'plain-two', TOKEN: 'injected' });
+  const listed = await pbook(['list_secrets']);
+  assert.equal(listed.status, 1);
+  assert.match(listed.stdout, /OTHER : plain-two$/m);
+  assert.match(listed.stdout, /TOKEN : .*\(secret-not-sealed\)/s);
+  assert.ok(!listed.stdout.includes('injected'));
 });
 
 test("24 a record that is not the trusted site's newest is a hard stop", async (t) => {

@@ -68,6 +68,34 @@ test('an older version that comes back is refused', async (t) => {
   assert.deepEqual(await read(), ['secret-old']);
 });
 
+test('a secret that was deleted does not come back, unless it was sealed since', async (t) => {
+  const { own, shelf, read } = await newUser(t);
+  await set(shelf, own, 'first');
+  const first = shelf.kept.get(A) ?? '';
+  const { setSecret } = shelf;
+  shelf.setSecret = async (...given) => {
+    await setSecret(...given);
+    throw new Unavailable('the answer was lost');
+  };
+  await assert.rejects(set(shelf, own, 'second'), Unavailable);
+  const second = shelf.kept.get(A) ?? '';
+  shelf.setSecret = setSecret;
+  await own.marks.delete(A);
+  for (const [text, code] of [
+    [second, 'secret-deleted'],
+    [first, 'secret-old'],
+    [second, 'secret-deleted'],
+  ] as const) {
+    shelf.kept.set(A, text);
+    assert.deepEqual(await read(), [code]);
+    assert.equal((await own.marks.of(A))?.deleted, true);
+  }
+  assert.equal(await resealSecret(shelf, own, { name: A }, NOW), undefined);
+  await set(shelf, own, 'third');
+  assert.deepEqual(await read(), ['third']);
+  assert.equal((await own.marks.of(A))?.deleted, false);
+});
+
 test('a value whose answer was lost is good, for its owner made it', async (t) => {
   const { own, shelf, read } = await newUser(t);
   await set(shelf, own, 'first');

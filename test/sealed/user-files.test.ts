@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { AlreadyExists, InvalidArgument, Misconfigured } from '../../src/protocol/errors.ts';
 import { wireName } from '../../src/protocol/names.ts';
-import { marksOf, wasEverSealed } from '../../src/sealed/marks.ts';
+import { everSealed, marksOf } from '../../src/sealed/marks.ts';
 import { makeSiteRecord } from '../../src/sealed/site-record.ts';
 import { trustedSites } from '../../src/sealed/trusted-sites.ts';
 import { userKeyFile } from '../../src/sealed/user-key-file.ts';
@@ -77,9 +77,52 @@ test('a site that is trusted stays the one that it was', async (t) => {
   const later = makeSiteRecord(site.identity, recordOf(site.identity, site.node, { serial: 2 }));
   await sites.trust('GRID_A', id, later, NOW);
   await assert.rejects(sites.trust('GRID_A', id, site.record, NOW), refused('site-record-older'));
-  assert.deepEqual(await sites.list(), [{ queue: 'GRID_A', id, records: [later, site.record] }]);
+  assert.deepEqual(await sites.list(), [{ queue: 'GRID_A', id, records: [later, site.record], untrusted: false }]);
   assert.equal((await sites.untrust('GRID_A'))?.id, id);
   await sites.trust('GRID_A', other.read.identity, other.record, NOW);
+});
+
+test('a site that is trusted again has its records, and no older one; another one has its own alone', async (t) => {
+  const sites = trustedSites(join(newFolder(t), 'sites'));
+  const site = await siteNumber(1);
+  const other = await siteNumber(2);
+  const { identity: id } = site.read;
+  const later = makeSiteRecord(site.identity, recordOf(site.identity, site.node, { serial: 2 }));
+  for (const record of [site.record, later]) await sites.trust('GRID_A', id, record, NOW);
+  await sites.untrust('GRID_A');
+  assert.deepEqual(await sites.list(), []);
+  assert.equal(await sites.untrust('GRID_A'), undefined);
+  await assert.rejects(sites.trust('GRID_A', id, site.record, NOW), refused('site-record-older'));
+  await sites.trust('GRID_A', other.read.identity, other.record, NOW);
+  await assert.rejects(sites.trust('GRID_A', id, later, NOW), refused('site-key-changed'));
+  assert.deepEqual(await sites.list(), [
+    { queue: 'GRID_A', id: other.read.identity, records: [other.record], untrusted: false },
+  ]);
+  await sites.untrust('GRID_A');
+  await sites.trust('GRID_A', id, later, NOW);
+  assert.deepEqual(await sites.list(), [{ queue: 'GRID_A', id, records: [later, site.record], untrusted: false }]);
+});
+
+test('files of an earlier release are read', async (t) => {
+  const folder = newFolder(t);
+  const { read, record } = await siteNumber(1);
+  const site = { queue: 'GRID_A', id: read.identity, records: [record] };
+  writeFileSync(join(folder, 'sites'), JSON.stringify({ sites: [site] }), { mode: 0o600 });
+  assert.deepEqual(await trustedSites(join(folder, 'sites')).list(), [{ ...site, untrusted: false }]);
+  const mark = { name: 'A', made: 7, taken: 7, queues: null, sites: [], deleted: false };
+  const content = JSON.stringify({ signer: publicKey, marks: [mark] });
+  writeFileSync(join(folder, publicKey.slice(0, 16)), content, { mode: 0o600 });
+  assert.deepEqual(await marksOf(folder, publicKey).list(), [{ ...mark, unproven: false }]);
+});
+
+test("another device's marks prove what came from the server alone, unless they are older", async (t) => {
+  const marks = marksOf(join(newFolder(t), 'marks'), publicKey);
+  const mark = { name: 'A', made: 7, taken: 7, queues: null, sites: [], deleted: false, unproven: false };
+  await marks.take([{ name: A, version: 7, unproven: true }]);
+  await marks.put([{ ...mark, taken: 6 }]);
+  assert.equal((await marks.of(A))?.unproven, true);
+  await marks.put([mark]);
+  assert.deepEqual(await marks.list(), [mark]);
 });
 
 test('the version of a secret never falls, whatever the clock says', async (t) => {
@@ -111,7 +154,7 @@ test('a name that was sealed once stays known: as a file, deleted, and sealed ag
   const version = await marks.make(wireName('A', 'file'), { queues: null, sites: [], now: 1 });
   await marks.take([{ name: wireName('A', 'file'), version }]);
   assert.deepEqual(await marks.list(), [
-    { name: '___file___:A', made: 8, taken: 8, queues: null, sites: [site], deleted: false },
+    { name: '___file___:A', made: 8, taken: 8, queues: null, sites: [site], deleted: false, unproven: false },
   ]);
 });
 
@@ -124,11 +167,10 @@ test('ten commands at once each get a number of their own', async (t) => {
 test('names that another key sealed stay known when there is a new one', async (t) => {
   const folder = join(newFolder(t), 'marks');
   const other = (await userNumber(2)).signer.publicKey;
-  assert.equal(await wasEverSealed(folder, A), false);
+  assert.deepEqual(await everSealed(folder), new Set());
   await marksOf(folder, publicKey).take([{ name: A, version: 7 }]);
   await marksOf(folder, other).take([{ name: wireName('B'), version: 7 }]);
-  for (const name of [A, wireName('A', 'file'), wireName('B')]) assert.equal(await wasEverSealed(folder, name), true);
-  assert.equal(await wasEverSealed(folder, wireName('C')), false);
+  assert.deepEqual([...(await everSealed(folder))].sort(), ['A', 'B']);
   assert.equal(await marksOf(folder, other).of(A), undefined);
 });
 

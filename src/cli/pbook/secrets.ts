@@ -92,15 +92,25 @@ interface SealChoice {
 /**
  * The keys to seal a value with; undefined for one that is sent as it is.
  *
- * @throws {NotFound} when it is to be sealed and there is no key @throws {Forbidden} for a plain value under a name that was ever sealed here
+ * @throws {NotFound} when it is to be sealed and there is no key @throws {Forbidden} for a plain value under a name that was ever sealed
+ * here; also under any name that the user did not call plain, where the key is gone from a device that sealed
  */
 async function sealingKeys(name: WireName, { sealed, plain }: SealChoice): Promise<OwnKeys | undefined> {
   const keys = plain ? undefined : await ownKeys();
   if (keys) return keys;
   if (sealed) throw new NotFound('this device has no key to seal with: "pbook keys init" makes one');
-  if (await (await existingKeyFolder())?.wasEverSealed(name)) {
+  const folder = await existingKeyFolder();
+  if (!folder) return undefined;
+  const everSealed = await folder.everSealed();
+  if (everSealed.has(splitWireName(name).name)) {
     throw new Forbidden(
       `${splitWireName(name).name} was sealed on this device, and no plain value can take its place: choose another name`,
+    );
+  }
+  if (!plain && (everSealed.size > 0 || (await folder.sites.known()).length > 0)) {
+    throw new Forbidden(
+      'secrets are sealed on this device, and its key is gone: "pbook keys import" brings it back, "pbook keys init" makes a new one; ' +
+        'or say --plain for a value that the server may read',
     );
   }
   return undefined;
