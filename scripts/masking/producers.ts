@@ -76,6 +76,10 @@ const IN_JSON: SecretName[] = ['signs', 'ampersand', 'umlauts', 'emoji', 'quotes
 /** A file of secrets as JavaScript and Python write it, and Go. */
 const AS_JSON = `python3 -c 'import os,json; d={"a": "b", "k": os.environ["S"]}; j=json.dumps(d, ensure_ascii=False); print(j, json.dumps(d)); print(j.replace("&", "\\\\u0026").replace("<", "\\\\u003c").replace(">", "\\\\u003e"))'`;
 
+/** A dump of bytes that does not begin its line. */
+const behindText = (dumps: string[]): Shown[] =>
+  dumps.map((dump) => [`behind other text: ${dump}`, `printf "value: "; printf %s "$S" | ${dump}`, ['plain', 'token']]);
+
 const python = (code: string) => `python3 -c 'import os,sys; s=os.environ["S"]; b=s.encode()\n${code}'`;
 const node = (code: string) => `node -e 'const s = process.env.S, b = Buffer.from(s);\n${code}'`;
 const perl = (code: string) => `perl -CS -MEncode -e 'my $b=$ENV{S}; my $s=Encode::decode("UTF-8",$b); ${code}'`;
@@ -487,6 +491,7 @@ export const PRODUCERS: readonly Producer[] = [
     ['od -A n -c', 'printf "a: %s" "$S" | od -A n -c', AS_BYTES],
     ['od -A n -t u1, -x', 'printf "a: %s" "$S" | od -A n -t u1; printf "a: %s" "$S" | od -A n -x', AS_BYTES],
     ['od -A n -t x1', 'printf "a: %s" "$S" | od -A n -t x1', AS_BYTES],
+    ...behindText(['od -c', 'od -t x1', 'od -A n -t x1']),
     ...['od -c', 'od -a', 'od -t x1', 'xxd', 'hexdump -C', 'xxd -p', 'base64 -w 0', 'base32 -w 0'].map(
       (dump): Shown => [`a file of JSON: ${dump}`, `(${AS_JSON}) | ${dump}`, IN_JSON],
     ),
@@ -500,12 +505,14 @@ export const PRODUCERS: readonly Producer[] = [
     ['xxd -b', 'printf "a: %s" "$S" | xxd -b', AS_BYTES],
     ['xxd -e', 'printf "a: %s" "$S" | xxd -e', AS_BYTES],
     ['xxd -i', 'printf "a: %s" "$S" | xxd -i', AS_BYTES],
+    ...behindText(['xxd']),
   ]),
   ...of('command-line', "dpkg-query -W -f 'hexdump ${Version}\\n' bsdextrautils", [
     ['hexdump', 'printf "a: %s" "$S" | hexdump', AS_BYTES],
     ['hexdump -d, -o, -b', 'for o in -d -o -b; do printf "a: %s" "$S" | hexdump $o; done', AS_BYTES],
     ['hexdump -C', 'printf "a: %s" "$S" | hexdump -C', AS_BYTES],
     ['hexdump -c', 'printf "a: %s" "$S" | hexdump -c', AS_BYTES],
+    ...behindText(['hexdump -C']),
   ]),
   ...of('command-line', 'openssl version', [
     [
@@ -717,6 +724,10 @@ export const GAPS: readonly { producer: string; secrets: readonly SecretName[]; 
     why: 'the lines are shorter than those that are held back',
   },
   { producer: 'xxd -p -c 20', secrets: ['token', 'long'], why: 'the lines are shorter than those that are held back' },
+  { producer: 'behind other text', secrets: ['token'], why: 'the dump does not begin its line' },
+  { producer: 'behind other text: od -c', secrets: ['plain'], why: 'the dump does not begin its line' },
+  { producer: 'behind other text: xxd', secrets: ['plain'], why: 'the dump does not begin its line' },
+  { producer: 'behind other text: hexdump -C', secrets: ['plain'], why: 'the dump does not begin its line' },
   { producer: 'fold', secrets: ['token', 'long'], why: 'broken at a column' },
   { producer: 'python: quopri of a long line', secrets: ['phrase', 'long'], why: 'broken at a column' },
   { producer: 'node: JSON.parse of what is no JSON', secrets: ['token'], why: 'cut off after ten characters' },

@@ -25,6 +25,7 @@ export const TRANSFORMATION_GAPS: readonly RegExp[] = [
   /^python: (base85|UTF-16 in hex|a list of characters|gzip|textwrap|yaml, pprint)/,
   /^bash: the first half/,
   /^a file of JSON: (od|xxd$|hexdump)/,
+  /^behind other text: /,
   /^(socat|systemd-escape|node: JSON.parse)/,
   /^python: quopri of a long line/,
 ];

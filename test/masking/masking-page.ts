@@ -13,8 +13,8 @@ octal, decimal and hex after a backslash, \`\\u0041\` and pairs of surrogates, \
 number, \`+\` for a blank, quotes that are doubled or left and entered again; and all of these once more where a text was encoded twice. A text is also
 known with \`$$\` and \`%%\`, PowerShell's backticks, rsyslog's \`#011\`, and as the bytes of a document of JSON in dumps, base64 and hex.
 Base64 at its three alignments, hex and base32 are looked for as well, base64 and hex also over the line ends of a block of at least 56
-columns, indented, quoted or with a time before each line, and the bytes of dumps in every base. Colours of a terminal are read over. A
-value of several lines is hidden where all of it is printed, whatever stands before each line.
+columns, indented, quoted or with a time before each line, and the bytes of dumps that begin their lines, in every base. Colours of a
+terminal are read over. A value of several lines is hidden where all of it is printed, whatever stands before each line.
 
 `;
 
@@ -27,6 +27,7 @@ const NOT_COVERED = `
 | some lines of a value without the others: those of fewer than six characters, and those that read as text, settings or addresses without a secret | a key hides its own lines, and a text would take each of its lines out of the log |
 | a value of several lines with something else between them, or whose lines have fewer than six characters each | nothing tells them from other lines |
 | a value that a program breaks at a column of its own (\`fold\`, \`textwrap\`, folded YAML) | any line could be the beginning of one, and would be held back |
+| a dump of bytes with other text before it on its line, as \`printf 'value: '\` leaves it, and what goes on from there in its next lines | dumps are looked for where lines begin: to look at every place would slow all logs |
 | base64 of percent-encoding or of an encoding for HTML | rare, and each takes as much again |
 | base64 of base64 that was broken into lines before it was encoded again | the line ends are inside the second encoding |
 | base64 and hex in lines of fewer than 56 columns | such lines are too common to be held back |
