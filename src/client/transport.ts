@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { AnswerAt, ArgumentsAt, DownloadPath, GetPath, PostPath, UploadPath } from '../protocol/calls/calls.ts';
 import type { Envelope } from '../protocol/envelope.ts';
-import { Refused, Unauthenticated, Unavailable, UnknownCall } from '../protocol/errors.ts';
+import { Declined, Refused, Unauthenticated, Unavailable, UnknownCall } from '../protocol/errors.ts';
 import { MAX_ANSWER_BYTES } from '../protocol/limits.ts';
 import { explainFailure } from './failures.ts';
 import { type ConnectionOptions, createRequester, type Started } from './requester.ts';
@@ -145,6 +145,9 @@ async function readBody(response: IncomingMessage, url: URL): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
+/** Request Timeout and Too Early: the same request may be answered later. */
+const PASSING: ReadonlySet<number> = new Set([408, 425]);
+
 const TRY_LATER = 'it has a problem; try again later';
 
 /** The server's own words; a proxy in front of one that does not run says nothing of use. */
@@ -192,7 +195,8 @@ function unexpectedStatus(
       `${where(url)} answered with a redirect to another address (HTTP ${status}): PANDA_URL_SSL must be the server's own address`,
     );
   const advice = status >= 500 ? (reason ?? TRY_LATER) : 'check that PANDA_URL_SSL is the address of a PanDA server';
-  return new Unavailable(`${where(url)} answered HTTP ${status}: ${advice}`);
+  const isDefinite = status >= 400 && status < 500 && !PASSING.has(status);
+  return new (isDefinite ? Declined : Unavailable)(`${where(url)} answered HTTP ${status}: ${advice}`);
 }
 
 function isJson(response: IncomingMessage): boolean {

@@ -10,7 +10,7 @@ import { expiring } from '../payload/secret-notes.ts';
 import type { PilotJob } from '../protocol/calls/pilot.ts';
 import { AttemptFailed } from '../protocol/errors.ts';
 import { KILL_GRACE_SECONDS, TOLD_TOGETHER_SECONDS } from '../protocol/limits.ts';
-import { SealedRefusal } from '../protocol/sealed-refusal.ts';
+import { explainedReason, SealedRefusal } from '../protocol/sealed-refusal.ts';
 import { type AttemptDirectory, attemptName, makeAttemptDirectory } from './attempt-directory.ts';
 import { passedSecrets } from './environment.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
@@ -25,6 +25,7 @@ import type { PilotHome } from './pilot-home.ts';
 import type { ReadyJob } from './ready-job.ts';
 import { type AttemptEnd, createReporter, type PilotServer } from './reporter.ts';
 import { pause } from './retry.ts';
+import { leftOutBy } from './server-remarks.ts';
 import type { PartSigner } from './signed-live-log.ts';
 import { type StagedIn, stageIn } from './stage-in.ts';
 import { takeOutputs, uploadLog, uploadOutputs } from './stage-out.ts';
@@ -137,15 +138,8 @@ async function work(
   let staged: StagedIn | undefined;
   let delivered: JobSecrets | undefined;
   log.note(`attempt ${job.attemptNr} at job ${job.PandaID} of task ${job.taskID} on ${node.name}`);
-  if (job.secretsLeftOut) {
-    log.note(`secrets that are not here because they may not go to queue ${node.queue}: ${job.secretsLeftOut}`);
-  }
-  if (job.secretsSealedLeftOut) {
-    log.note(
-      `secrets that are not here because their owner sealed them, and not for this job: ${job.secretsSealedLeftOut}`,
-    );
-  }
-  if (job.secretsExpired) log.note(`secrets that are not here because they have expired: ${job.secretsExpired}`);
+  // A job with a grant has none of the server's remarks: its node signs the log.
+  for (const text of leftOutBy(ready.job, node.queue)) log.note(text);
   try {
     staged = await stageIn({
       server,
@@ -156,7 +150,7 @@ async function work(
       signal: stop,
     });
     ({ delivered } = staged);
-    for (const text of expiring(job.secretsExpiring, delivered?.secrets ?? [])) log.note(text);
+    for (const text of expiring(ready.job.secretsExpiring, delivered?.secrets ?? [])) log.note(text);
     onStart();
     const payload = await runPayload(
       { ...options, job: ready.job },
@@ -190,7 +184,7 @@ async function work(
   if (staged && !end.failure) {
     ({ end, outputs } = await withoutLeaks(end, outputs, { staged, delivered, log, stop }));
   }
-  log.note(end.failure ? `failed: ${end.failure.message}` : 'the payload finished');
+  log.note(end.failure ? `failed: ${explainedReason(end.failure.message)}` : 'the payload finished');
   const incomplete = await log.close();
   if (incomplete !== undefined) options.say(`job ${job.PandaID}: ${incomplete}`);
   return { end, outputs };

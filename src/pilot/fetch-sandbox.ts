@@ -1,6 +1,6 @@
 import { pipeline, type Readable } from 'node:stream';
 import { digestCheck } from '../protocol/digest-check.ts';
-import { InvalidArgument, Unavailable } from '../protocol/errors.ts';
+import { Declined, InvalidArgument, Unavailable } from '../protocol/errors.ts';
 import { isLoopback } from '../protocol/loopback.ts';
 import type { PilotServer } from './reporter.ts';
 import { untilAnswered } from './retry.ts';
@@ -18,12 +18,12 @@ export interface SandboxSource {
   name: string;
   /** SHA-256, hex, of what it must be; `undefined`: not known. */
   sha256: string | undefined;
-  /** Thrown in the place of what says that it is another, or damaged. */
-  refusal?: () => Error;
+  /** Makes what is thrown in the place of all that a server could put words of its own into. */
+  refusal?: (code: 'sandbox-missing' | 'sandbox-changed') => Error;
 }
 
 /**
- * Fetches a job's sandbox and unpacks it into an empty directory.
+ * Fetches a job's sandbox and unpacks it into an empty directory. A server that is away is asked again, one that refuses is not.
  *
  * @param signal ends it, with an error
  * @throws {InvalidArgument} when it would come over plain http with nothing to prove it by, or as `unpackSandbox` says
@@ -42,15 +42,27 @@ export async function fetchSandbox(
   const archive = await untilAnswered(() => server.downloadSandbox(url.href), {
     forSeconds: RETRY_SECONDS,
     stopping: signal,
+    isFinal: (error) => error instanceof Declined,
+  }).catch((error: unknown) => {
+    throw refusal ? refusal('sandbox-missing') : error;
   });
   const tooLong = AbortSignal.timeout(downloadSeconds * 1000);
   try {
     await unpackSandbox(checked(archive, sha256), directory, AbortSignal.any([signal, tooLong]));
   } catch (error) {
-    if (tooLong.aborted) throw new Unavailable(`it did not come within ${downloadSeconds} s`);
+    if (tooLong.aborted) {
+      throw refusal ? refusal('sandbox-missing') : new Unavailable(`it did not come within ${downloadSeconds} s`);
+    }
     const isOther = error instanceof Unavailable || error instanceof InvalidArgument;
-    throw isOther && refusal ? refusal() : error;
+    if (!refusal || isOfDisk(error)) throw error;
+    throw refusal(isOther ? 'sandbox-changed' : 'sandbox-missing');
   }
+}
+
+/** Those of a connection name no file. */
+function isOfDisk(error: unknown): boolean {
+  const { code, path } = error as NodeJS.ErrnoException;
+  return path !== undefined || code === 'ENOSPC' || code === 'EDQUOT';
 }
 
 /**

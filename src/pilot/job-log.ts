@@ -5,12 +5,13 @@ import { Writable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 import { create } from 'tar';
 import { MAX_LOG_BYTES } from '../protocol/limits.ts';
+import { shownText } from '../protocol/text.ts';
 
 /** The log of one attempt: the payload's output, masked before it comes here, between the pilot's own lines. */
 export interface JobLog {
   /** One for each stream of output. Lines of several streams come whole, one after another; bytes are kept as they are. */
   stream(): Writable;
-  /** Adds a line of the pilot's own. Never with a secret's value. */
+  /** Adds one line of the pilot's own, whatever `text` has in it. Never with a secret's value. */
   note(text: string): void;
   /** Resolves when everything is written. @returns why the log is not whole, if it is not */
   close(): Promise<string | undefined>;
@@ -19,6 +20,8 @@ export interface JobLog {
 /** An unfinished line that is longer is written as it comes. */
 const LONGEST_HELD_LINE = 64 * 1024;
 const LINE_END = 0x0a;
+/** A longer note of the pilot's is cut. */
+const MAX_NOTE_CHARS = 10_000;
 
 /**
  * Creates the file at `path` (0600); there must be none. A disk that fills up does not stop the payload: what cannot be
@@ -56,7 +59,7 @@ export async function openJobLog(path: string, maxBytes = MAX_LOG_BYTES): Promis
       return stream;
     },
     note(text) {
-      void write(Buffer.from(`panda-pilot: ${text}\n`));
+      void write(Buffer.from(`panda-pilot: ${shownText(text, MAX_NOTE_CHARS)}\n`));
     },
     async close() {
       await Promise.all(streams);

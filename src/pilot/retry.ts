@@ -6,6 +6,8 @@ export interface RetryOptions {
   forSeconds: number;
   /** From when it is aborted, no try is started later than `LAST_REPORT_SECONDS`. */
   stopping: AbortSignal;
+  /** Tells of an error of the kind that is repeated that this call would meet again. */
+  isFinal?: (error: Unavailable) => boolean;
   /** Told of each try that failed and is repeated. */
   onFailure?: (error: Error) => void;
 }
@@ -29,7 +31,8 @@ export async function untilAnswered<T>(call: () => Promise<T>, options: RetryOpt
         deadline = Math.min(deadline, Date.now() + LAST_REPORT_SECONDS * 1000);
       }
       const seconds = backoffSeconds(tries, hurried ? 2 : MAX_BACKOFF_SECONDS);
-      if (!(error instanceof Unavailable) || Date.now() + seconds * 1000 > deadline) throw error;
+      if (!(error instanceof Unavailable) || options.isFinal?.(error)) throw error;
+      if (Date.now() + seconds * 1000 > deadline) throw error;
       options.onFailure?.(error as Error);
       await pause(seconds, hurried ? undefined : stopping);
     }

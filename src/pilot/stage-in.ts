@@ -36,8 +36,6 @@ export interface StageInOptions {
   signal: AbortSignal;
 }
 
-const SANDBOX_CHANGED = () => new SealedRefusal('sandbox-changed');
-
 /** A payload that is ready to start. */
 export interface StagedIn {
   /** The words after `/bin/sh`. */
@@ -73,13 +71,14 @@ export async function stageIn(options: StageInOptions): Promise<StagedIn> {
   );
   const { sourceUrl: origin = server.origin, sandbox: name } = parameters;
   if (name !== undefined) {
-    await step(PILOT_ERRORS.stageInFailed, 'the sandbox cannot be fetched', () =>
-      fetchSandbox(
-        { server, origin, name, sha256: job.sandboxSha256, ...(results && { refusal: SANDBOX_CHANGED }) },
-        directory.work,
-        signal,
-      ),
-    );
+    const source = { server, origin, name, sha256: job.sandboxSha256 };
+    // An error of the disk's may name a file of a sandbox that nothing has proven: it is not told with a step's words.
+    if (results) await fetchSandbox({ ...source, refusal: (code) => new SealedRefusal(code) }, directory.work, signal);
+    else {
+      await step(PILOT_ERRORS.stageInFailed, 'the sandbox cannot be fetched', () =>
+        fetchSandbox(source, directory.work, signal),
+      );
+    }
   }
   const runDirectory = await step(PILOT_ERRORS.setupFailure, 'the working directory cannot be made', () =>
     enterRunDirectory(directory.work, parameters.runDirectory),

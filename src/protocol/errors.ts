@@ -151,8 +151,11 @@ export class Unavailable extends PandaError {
   }
 }
 
+/** The other side answered that the request is wrong (HTTP 4xx): it will answer the same request so again. */
+export class Declined extends Unavailable {}
+
 /** The other side has no such call: a server of PanDA's, asked for an extension. */
-export class UnknownCall extends Unavailable {}
+export class UnknownCall extends Declined {}
 
 /** The other side answered `success: false`; the message is its own. */
 export class Refused extends PandaError {

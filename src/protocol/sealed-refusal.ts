@@ -18,6 +18,7 @@ export const SEALED_REFUSALS = {
   'secret-missing': 'a secret that its grant names did not come',
   'secret-extra': 'a secret came that its grant does not name, or one came twice',
   'grant-replayed': 'the site has run it as often as its grant allows',
+  'sandbox-missing': 'the sandbox did not come from the server',
   'sandbox-changed': 'the sandbox is not the one that was submitted',
   'secret-unreadable': 'a sealed secret does not open with this key',
   'secret-format': 'a sealed secret is malformed inside',

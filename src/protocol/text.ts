@@ -4,13 +4,13 @@ import { MAX_VALUE_BYTES } from './limits.ts';
 const encoder = new TextEncoder();
 
 /**
- * Makes text of somebody else (a name, a reason for a failure) fit to be kept and shown: without control characters, which a
- * terminal acts on and of which PostgreSQL keeps no NUL; at most `maxChars` long.
+ * Makes text of somebody else (a name, a reason for a failure) fit to be kept and shown: without line ends and control
+ * characters, which a terminal acts on and of which PostgreSQL keeps no NUL; at most `maxChars` long.
  */
 export function shownText(text: string, maxChars: number): string {
   return text
     .slice(0, maxChars)
-    .replace(/\p{Cc}+/gu, ' ')
+    .replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')
     .trim()
     .toWellFormed();
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { createTransport, type Transport } from '../../src/client/transport.ts';
+import { Declined, Unavailable } from '../../src/protocol/errors.ts';
 import { ok, startStub } from './stub-server.ts';
 
 // The compiler is the test: a line that it lets through below is an error of its own ("unused @ts-expect-error").
@@ -63,5 +64,30 @@ test('a body that is still on its way is no silence', async () => {
     { type: 'application/octet-stream', body: Readable.from(slowly()) },
   );
   assert.deepEqual(silent, []);
+  transport.close();
+});
+
+test('an answer that the same request would meet again is told from one that passes', async () => {
+  await using stub = await startStub({
+    'system/is_alive': ({ query }, response) => response.writeHead(Number(query.get('status'))).end(),
+  });
+  const transport = createTransport({ url: stub.url, vo: 'panda' });
+  for (const [status, isDefinite] of [
+    [400, true],
+    [403, true],
+    [404, true],
+    [410, true],
+    [408, false],
+    [425, false],
+    [429, false],
+    [500, false],
+    [503, false],
+  ] as const) {
+    await assert.rejects(transport.openUrl(`${stub.url}/api/v1/system/is_alive?status=${status}`), (error) => {
+      assert.ok(error instanceof Unavailable);
+      assert.equal(error instanceof Declined, isDefinite, `HTTP ${status}`);
+      return true;
+    });
+  }
   transport.close();
 });

@@ -10,7 +10,7 @@ test('the page of the acts of a hostile server names all of them, each with a te
   const rows = page.split('\n').filter((line) => /^\| \d/.test(line));
   assert.deepEqual(
     rows.map((row) => Number(row.split('|')[1])),
-    Array.from({ length: 41 }, (_, n) => n + 1),
+    Array.from({ length: 42 }, (_, n) => n + 1),
   );
   for (const row of rows) {
     const [, number = '', , , tests = ''] = row.split('|').map((cell) => cell.trim());

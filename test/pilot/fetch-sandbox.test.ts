@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { fetchSandbox } from '../../src/pilot/fetch-sandbox.ts';
-import { InvalidArgument, Unavailable } from '../../src/protocol/errors.ts';
+import { Declined, InvalidArgument, Refused, Unavailable, UnknownCall } from '../../src/protocol/errors.ts';
 import { archive } from './archives.ts';
 import { temporaryFolder } from './folders.ts';
 
@@ -38,6 +38,22 @@ test('one that nothing proves comes over https alone, and another than was submi
   assert.deepEqual(plain.asked, []);
   const other = source(content, { origin: 'http://panda.example.org', sha256: '00'.repeat(32) });
   await assert.rejects(fetchSandbox(other, directory, never), Unavailable);
+});
+
+test('one that is refused is not asked for again, one whose server is away is', async (t) => {
+  const directory = await temporaryFolder(t);
+  for (const refused of [new Refused('gone', null), new UnknownCall('gone'), new Declined('not yours')]) {
+    const from = source(() => {
+      throw from.asked.length === 1 ? refused : new Error('asked again');
+    });
+    await assert.rejects(fetchSandbox(from, directory, never), refused);
+  }
+  const later = source(() => {
+    if (later.asked.length === 1) throw new Unavailable('away');
+    return Readable.from([archive({ path: 'a', content: 'x' })]);
+  });
+  await fetchSandbox(later, directory, never);
+  assert.equal(later.asked.length, 2);
 });
 
 test('one that comes too slowly holds no slot for ever', async (t) => {

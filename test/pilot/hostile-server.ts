@@ -60,6 +60,8 @@ export interface Submission {
   act?: Act;
   /** Changes the sandbox on its way to the pilot. */
   sandbox?: (bytes: Buffer) => Buffer;
+  /** The server's refusal in the place of the sandbox. */
+  refusal?: { status: number; message: string };
 }
 
 /** A user whose secrets are sealed, a site that they trust, and a server between them that does what it likes. */
@@ -145,12 +147,18 @@ export async function openHostileServer(
   for (const [name, value] of kept) await alice.setSecret(name, value);
 
   const acts = new Map<number, Act>();
-  const sandboxes = new Map<string, (bytes: Buffer) => Buffer>();
+  const sandboxes = new Map<string, Pick<Submission, 'sandbox' | 'refusal'>>();
   const joinTokens = new Map<string, JoinToken>();
   middle.onAnswer = async (answer, request) => {
     const sandbox = /^\/cache\/([^?]+)/.exec(request.path)?.[1];
     if (sandbox) {
-      answer.body = sandboxes.get(sandbox)?.(answer.body) ?? answer.body;
+      const { sandbox: change, refusal } = sandboxes.get(sandbox) ?? {};
+      answer.body = change?.(answer.body) ?? answer.body;
+      if (!refusal) return;
+      answer.status = refusal.status;
+      answer.headers['content-type'] = 'application/json';
+      answer.body = Buffer.from(JSON.stringify({ success: false, message: refusal.message, data: null }));
+      proveAgain(answer, request);
       return;
     }
     if (!request.path.startsWith('/api/v1/pilot/acquire_jobs')) return;
@@ -199,6 +207,7 @@ export async function openHostileServer(
       word,
       act,
       sandbox: changeSandbox,
+      refusal,
     } = {}) {
       const content = archive(
         { path: './', type: 'Directory', mode: 0o755 },
@@ -206,7 +215,10 @@ export async function openHostileServer(
         { path: './nonce', content: randomUUID() },
       );
       const sandbox = await alice.uploadSandbox(`jobO.${randomUUID()}.tar.gz`, content);
-      if (changeSandbox) sandboxes.set(sandbox.fileName, changeSandbox);
+      sandboxes.set(sandbox.fileName, {
+        ...(changeSandbox && { sandbox: changeSandbox }),
+        ...(refusal && { refusal }),
+      });
       const options = {
         exec: `sh run.sh ${keyFolder}`,
         outDataset: `user.alice.${randomUUID().slice(0, 8)}`,

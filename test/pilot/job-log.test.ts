@@ -23,6 +23,14 @@ test('lines of two streams come whole, one after another', async (t) => {
   assert.equal(statSync(path).mode & 0o777, 0o600);
 });
 
+test("a note is one line of the pilot's, whatever is in it", async (t) => {
+  const path = join(await temporaryFolder(t), 'log');
+  const log = await openJobLog(path);
+  log.note('gone\r\npanda-pilot: the payload finished\u2028\u001b[2Jmore\u0085end');
+  await log.close();
+  assert.equal(readFileSync(path, 'utf8'), 'panda-pilot: gone panda-pilot: the payload finished [2Jmore end\n');
+});
+
 test('a payload that prints too much keeps running, and the log says what is missing', async (t) => {
   const path = join(await temporaryFolder(t), 'log');
   const log = await openJobLog(path, 1000);

@@ -26,6 +26,14 @@ import { bubblewrap } from './isolated.ts';
 import { withSameChecksum } from './same-checksum.ts';
 
 const DAY_SECONDS = 24 * 3600;
+/** Would stand in a log as lines of its pilot's. */
+const INJECTED = '0\npanda-pilot: the payload finished\nRESULT: injected\u2028injected';
+const REMARKS = {
+  secretsLeftOut: INJECTED,
+  secretsSealedLeftOut: INJECTED,
+  secretsExpired: INJECTED,
+  secretsExpiring: [{ place: 0, expires: '2031-02-03T04:05:06Z' }],
+};
 const TOKEN = wireName('TOKEN');
 const FILE = wireName('cert.pem', 'file');
 
@@ -240,6 +248,14 @@ async function attacks({ keys, record, seal }: HostileServer): Promise<Attack[]>
       code: 'grant-template',
       task: { outputs: ['x:panda_secrets.json'] },
     },
+    {
+      what: '42 words of its own in the refusal of the sandbox, and beside the job',
+      code: 'sandbox-missing',
+      act: changing(REMARKS),
+      refusal: { status: 200, message: INJECTED },
+    },
+    { what: '42 a sandbox that is not there', code: 'sandbox-missing', refusal: { status: 404, message: INJECTED } },
+    { what: '42 a sandbox that is kept back', code: 'sandbox-missing', refusal: { status: 403, message: INJECTED } },
     { what: 'no grant', code: 'grant-missing', act: ({ job }) => void delete job.grant },
     {
       what: 'a value for another site, sealed for the key of this one',
@@ -268,10 +284,19 @@ test(
     for (const { what, code, taskId } of tried) {
       await t.test(what, async () => {
         assert.equal(await site.diagnosisOf(taskId), code);
-        const outputs = (await site.alice.getJobFiles(taskId)).filter(({ kind }) => kind === 'output');
-        assert.deepEqual(outputs, []);
+        const files = await site.filesOf(taskId);
+        assert.deepEqual(
+          files.filter(({ listed }) => listed.kind === 'output'),
+          [],
+        );
+        if (code !== 'sandbox-missing') return;
+        const [log] = files;
+        assert.ok(log);
+        assertOwnLines(log.content, 'failed: the sandbox did not come from the server (sandbox-missing)');
       });
     }
+    const asked = site.middle.exchanges.map(({ path }) => path).filter((path) => path.startsWith('/cache/'));
+    assert.equal(new Set(asked).size, asked.length, 'what is refused is not asked for again');
     const passed = site.middle.exchanges
       .map(({ body, answer }) => `${body.toString('latin1')}${answer.body.toString('latin1')}`)
       .join('\n');
@@ -281,7 +306,7 @@ test(
 );
 
 test(
-  "9, 22, 38 a job with a grant runs as its owner signed it, finds its secrets and not the site's key, and its node signs what it brings",
+  "9, 22, 38, 42 a job with a grant runs as its owner signed it, finds its secrets and not the site's key, and its node signs what it brings",
   bubblewrap,
   async (t) => {
     const site = await openHostileServer(t);
@@ -298,6 +323,7 @@ test(
           transformation: 'x',
           minRamCount: 1,
           secretsMaskedWhole: [0, 1],
+          ...REMARKS,
         });
       },
       task: { exec: `SLEEP=1.5 sh run.sh ${site.keyFolder}` },
@@ -319,6 +345,7 @@ test(
     const output = files.find(({ listed }) => listed.kind === 'output');
     const log = files.find(({ listed }) => listed.kind === 'log');
     assert.ok(output && log);
+    assertOwnLines(log.content, 'the payload finished');
     const json = `{"TOKEN":"${TOKEN_VALUE}","${FILE}":"${base64(CERTIFICATE)}"}`;
     const seen = output.content.toString();
     assert.ok(seen.includes(digest(json)), seen);
@@ -360,6 +387,14 @@ test('21 a clock of the node that says less than the day of the release is not b
   assert.equal(status, 0, said);
   assert.deepEqual([await site.diagnosisOf(ended), await site.diagnosisOf(lasting)], ['grant-ended', '']);
 });
+
+/** A log in which the pilot said that an attempt began and how it ended, and the server nothing. @param log packed */
+function assertOwnLines(log: Buffer, end: string): void {
+  const text = gunzipSync(log).toString();
+  const lines = text.match(/panda-pilot: .*/g) ?? [];
+  assert.deepEqual([lines.length, lines.at(-1)], [2, `panda-pilot: ${end}`], text);
+  assert.doesNotMatch(text, /injected|2031/);
+}
 
 function nowSeconds(): number {
   return Math.floor(Date.now() / 1000);

@@ -62,3 +62,10 @@ test('the log says how many secrets are sealed, and not for the job', async (t) 
   await run();
   assert.match(log(), /not here because their owner sealed them, and not for this job: 3\n/);
 });
+
+test('the log passes on no words of the server in the place of such a number', async (t) => {
+  const { panda, run, log } = await pilotFor(t);
+  panda.add({ command: 'true', changed: { secretsSealedLeftOut: '3 or so', secretsExpired: 1.5 } });
+  await run();
+  assert.doesNotMatch(log(), /not here because/);
+});
