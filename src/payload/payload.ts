@@ -16,6 +16,8 @@ export interface PayloadOptions {
   pipesIn: string;
   /** Isolates it, see `Isolation.launch`. */
   isolate?: ((words: readonly string[]) => Launch) | undefined;
+  /** Says how all of that is started, outside of the isolation and as the same process. */
+  confine?: ((words: readonly string[]) => string[]) | undefined;
   /** The whole environment; nothing of the pilot's own is added. */
   environment: Readonly<Record<string, string>>;
   /** Marks the payload's processes, see {@link MARK_VARIABLE}. */
@@ -103,6 +105,7 @@ function launch({
   command,
   directory,
   isolate,
+  confine = (all) => [...all],
   environment,
   mark,
   stdout,
@@ -112,13 +115,17 @@ function launch({
 }: PayloadOptions) {
   const words = ['/bin/sh', '-c', LAUNCHER, 'sh', ...command];
   try {
-    return startLaunch(isolate ? isolate(words) : { words, inputs: [] }, {
-      cwd: directory,
-      pipesIn,
-      env: { ...environment, [MARK_VARIABLE]: mark },
-      ...foreground,
-      detached: foreground === undefined,
-    });
+    const { words: all, inputs } = isolate ? isolate(words) : { words, inputs: [] };
+    return startLaunch(
+      { words: confine(all), inputs },
+      {
+        cwd: directory,
+        pipesIn,
+        env: { ...environment, [MARK_VARIABLE]: mark },
+        ...foreground,
+        detached: foreground === undefined,
+      },
+    );
   } catch (error) {
     stdout.end();
     stderr.end();

@@ -20,6 +20,7 @@ import { type JobLog, openJobLog } from './job-log.ts';
 import type { KillWatch } from './kill-watch.ts';
 import { searchOutputs } from './leaked-outputs.ts';
 import { followLog } from './live-log.ts';
+import type { MemoryCgroup, MemoryCgroups } from './memory-cgroup.ts';
 import type { Output } from './outputs.ts';
 import type { PilotHome } from './pilot-home.ts';
 import type { ReadyJob } from './ready-job.ts';
@@ -37,6 +38,8 @@ export interface JobNode {
   home: PilotHome;
   /** `undefined`: the payload runs beside everything else on the node. */
   isolation: Isolation | undefined;
+  /** `undefined`: the memory of payloads is only looked at. */
+  memoryCgroups?: MemoryCgroups | undefined;
   /** The pilot's own environment. */
   environment: Readonly<Record<string, string | undefined>>;
 }
@@ -212,10 +215,30 @@ async function withoutLeaks(
   }
 }
 
+/** In a cgroup of its own, where the job's memory has a limit and the node lets the pilot make one. */
 async function runPayload(
+  options: AttemptOptions,
+  directory: AttemptDirectory,
+  staged: StagedIn,
+  delivered: JobSecrets | undefined,
+  log: JobLog,
+  stop: AbortSignal,
+  onExceeded: (failure: AttemptFailed) => void,
+): Promise<PayloadEnd> {
+  const { memoryMegabytes } = limitsOf(options.job, options.policy.limits);
+  const cgroup = memoryMegabytes > 0 ? options.node.memoryCgroups?.forJob(memoryMegabytes) : undefined;
+  try {
+    return await runConfined(options, directory, staged, cgroup, delivered, log, stop, onExceeded);
+  } finally {
+    await cgroup?.remove();
+  }
+}
+
+async function runConfined(
   options: AttemptOptions,
   { path, work, temporary }: AttemptDirectory,
   { command, runDirectory, environment, secrets }: StagedIn,
+  cgroup: MemoryCgroup | undefined,
   delivered: JobSecrets | undefined,
   log: JobLog,
   stop: AbortSignal,
@@ -239,12 +262,13 @@ async function runPayload(
     directory: runDirectory,
     pipesIn: path,
     isolate: isolation && ((words) => isolation.launch({ work, temporary, runDirectory, secrets }, words)),
+    confine: cgroup && ((words) => cgroup.launch(words)),
     environment,
     mark: `${node.home.id}.${attemptName(job)}`,
     stdout: masked(),
     stderr: masked(),
   });
-  const usage = { tree: payload.tree, directories: [work, temporary] };
+  const usage = { tree: payload.tree, cgroup, directories: [work, temporary] };
   const limits = enforceLimits(limitsOf(job, policy.limits), usage, onExceeded);
   const end = () => payload.stop(policy.killGraceSeconds ?? KILL_GRACE_SECONDS);
   stop.addEventListener('abort', end, { once: true });
@@ -254,8 +278,8 @@ async function runPayload(
     await Promise.all(written);
     return ended;
   } finally {
-    limits.stop();
     stop.removeEventListener('abort', end);
+    limits.ended();
   }
 }
 

@@ -5,6 +5,7 @@ import { AttemptFailed } from '../protocol/errors.ts';
 import { DISK_POLL_SECONDS, MAX_TIMER_MILLISECONDS, MEMORY_GRACE, MEMORY_POLL_SECONDS } from '../protocol/limits.ts';
 import { diskUsage } from './disk-usage.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
+import type { MemoryCgroup } from './memory-cgroup.ts';
 
 /** The most that a payload may use; 0 for no limit. */
 export interface JobLimits {
@@ -37,22 +38,40 @@ const SHARE_OF_CORE = 0.01;
  * Watches a payload from its start on. Memory and disk are looked at every few seconds, and less often where looking takes long,
  * so that it costs no more than a hundredth of a core.
  *
+ * @param cgroup the payload's own, where it has one: the kernel holds it to the limit at once
  * @param directories their contents count, without files that the payload deleted and no longer uses
  * @param onExceeded told once at most, with the reason
+ * @returns to be told when the payload has ended: it may have been the kernel that ended it
  */
 export function enforceLimits(
   limits: JobLimits,
-  { tree, directories }: { tree: ProcessTree; directories: readonly string[] },
+  {
+    tree,
+    cgroup,
+    directories,
+  }: { tree: ProcessTree; cgroup?: MemoryCgroup | undefined; directories: readonly string[] },
   onExceeded: (failure: AttemptFailed) => void,
-): { stop(): void } {
+): { ended(): void } {
   const { walltimeSeconds, memoryMegabytes, diskMegabytes } = limits;
   const timers = new Set<() => void>();
   const stop = () => {
     for (const cancel of timers) cancel();
   };
+  let isTold = false;
   const exceeded = (code: number, reason: string) => {
     stop();
+    if (isTold) return;
+    isTold = true;
     onExceeded(new AttemptFailed(code, reason));
+  };
+
+  const lookAtCgroup = (): boolean => {
+    if (!cgroup?.hasKilled()) return false;
+    exceeded(
+      PILOT_ERRORS.payloadExceedsMemory,
+      `the job needed more memory, and the kernel ended a process of it; it may use ${memoryMegabytes} MB`,
+    );
+    return true;
   };
 
   if (walltimeSeconds > 0) {
@@ -64,6 +83,7 @@ export function enforceLimits(
   if (memoryMegabytes > 0) {
     timers.add(
       poll(MEMORY_POLL_SECONDS, async () => {
+        if (lookAtCgroup()) return;
         const used = Math.ceil(memoryOf(membersOf(tree), memoryMegabytes * MEGABYTE) / MEGABYTE);
         if (used <= memoryMegabytes) return;
         exceeded(
@@ -82,7 +102,12 @@ export function enforceLimits(
       }),
     );
   }
-  return { stop };
+  return {
+    ended() {
+      stop();
+      lookAtCgroup();
+    },
+  };
 }
 
 /** Looks every `seconds` until the returned function is called. */

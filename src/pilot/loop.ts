@@ -7,6 +7,7 @@ import { type JobPolicy, runAttempt } from './attempt.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
 import type { Isolation } from './isolation.ts';
 import { createKillWatch, type KillWatch } from './kill-watch.ts';
+import type { MemoryCgroups } from './memory-cgroup.ts';
 import { openPilotHome, type PilotHome, removeLeftovers } from './pilot-home.ts';
 import { readyJob } from './ready-job.ts';
 import type { PilotServer } from './reporter.ts';
@@ -26,6 +27,8 @@ export interface PilotOptions {
     secretsFolder: string | undefined;
     /** `undefined`: payloads run beside everything else on the node. */
     isolation: Isolation | undefined;
+    /** `undefined`: the memory of payloads is only looked at. */
+    memoryCgroups?: MemoryCgroups | undefined;
     /** The key of its site, for jobs whose secrets are sealed by their owners. */
     siteKey?: NodeSiteKey | undefined;
     /** The pilot's own environment. */

@@ -16,6 +16,7 @@ import { chooseIsolation } from './isolation.ts';
 import { joinServer } from './join-server.ts';
 import { claimJoinToken, readJoinToken } from './join-token.ts';
 import { runPilot } from './loop.ts';
+import { openMemoryCgroups } from './memory-cgroup.ts';
 import { preparePilotFolder, removeLeftovers } from './pilot-home.ts';
 import { type CleanOptions, createPilotProgram, type LaunchOptions, type RunOptions } from './program.ts';
 import { tellOfLine } from './server-line.ts';
@@ -106,6 +107,7 @@ async function run(options: RunOptions): Promise<void> {
         folder: options.workdir,
         secretsFolder,
         isolation,
+        memoryCgroups: openMemoryCgroups({ say }),
         siteKey,
         environment: process.env,
       },
