@@ -27,7 +27,7 @@ export interface Caller {
   readonly expiresAt: number;
   /** The queues that a pilot serves, or a launcher starts pilots for; none for a user. */
   readonly queues: readonly string[];
-  /** When its token was made, of a pilot whose token names its queue; milliseconds since 1970 UTC. */
+  /** When its token was made, of a launcher and of a pilot whose token names its queue; milliseconds since 1970 UTC. */
   readonly issuedAt?: number;
   /** The login that its token is of, where the embedded provider gave it: `logins.ts` knows it by that. */
   readonly login?: string;

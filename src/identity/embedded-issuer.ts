@@ -89,7 +89,7 @@ export async function openEmbeddedIssuer({
     const launcher = await findLauncher(launcherIdOf(caller));
     if (!launcher) return undefined;
     if (issuedAt(claims) < launcher.tokensFrom) throw voidToken();
-    return { ...caller, queues: launcher.queues };
+    return { ...caller, queues: launcher.queues, issuedAt: issuedAt(claims) };
   }
 
   const trusted: TrustedIssuer = {

@@ -40,17 +40,18 @@ export async function createJoinToken(
  * Makes a one-time join token for the pilot in a batch job of a launcher. Earlier ones of that batch job that no pilot has used are void.
  *
  * @throws {Conflict} when a pilot joined from that batch job and is active @throws {InvalidArgument} when the time is not positive
- * @throws {QuotaExceeded} when the launcher has made too many @throws {Unauthenticated} when it was removed
+ * @throws {QuotaExceeded} when the launcher has made too many
+ * @throws {Unauthenticated} when it was removed, or has got another token
  */
 export async function createJoinTokenForBatch(
   { store, rootKeys, clock }: { store: Store; rootKeys: KeyWrapping; clock: () => number },
-  { ttlSeconds, ...batch }: BatchJob & { ttlSeconds: number },
+  { ttlSeconds, tokenMadeAt, ...batch }: BatchJob & { ttlSeconds: number; tokenMadeAt: number },
 ): Promise<{ token: string; tokenId: string; expiresAt: number }> {
   const { launcherId, queue, batchId } = batch;
   const launcher = { launcher_id: launcherId, batch_id: batchId };
   const { token, row, keep } = prepareJoinToken({ queue, ttlSeconds, now: clock(), launcher });
   await keep(store, rootKeys, async (tx, insert) => {
-    await countLauncherToken(tx, launcherId, clock());
+    await countLauncherToken(tx, { id: launcherId, tokenMadeAt, now: clock() });
     const active = (await listPilotsOfBatch(tx, batch)).find((pilot) => stateOf(pilot, clock()) === 'active');
     if (active) {
       throw new Conflict(

@@ -74,7 +74,12 @@ export async function addLauncher(
   return launcherOf(row);
 }
 
-/** The launcher, to make another token for: those that it had are void within `ACCOUNT_RECHECK_SECONDS`. @throws {NotFound} */
+/**
+ * The launcher, to make another token for. Those that it had make nothing from that moment on, and are refused within `ACCOUNT_RECHECK_SECONDS`; the
+ * join tokens that no pilot has used yet are void.
+ *
+ * @throws {NotFound}
+ */
 export async function renewLauncher(
   store: Store,
   clock: () => number,
@@ -85,6 +90,7 @@ export async function renewLauncher(
     const row = await existing(tx, name);
     const renewed = { ...row, tokens_from: clock(), ends_at: endsAt };
     await rows.updateLauncher(tx, renewed);
+    await deleteUnusedJoinTokensOfLauncher(tx, row.id);
     await appendAudit(tx, clock, SYSTEM, by, 'launcher.renew', { launcher: row.id, name: row.name });
     return launcherOf(renewed);
   });
@@ -125,11 +131,15 @@ export async function findLauncher(store: Store, id: string): Promise<Launcher |
  * Counts a join token that a launcher is about to make in this transaction, which holds the launcher until it ends: one that is removed at
  * the same moment makes none.
  *
- * @throws {Unauthenticated} when it was removed @throws {QuotaExceeded} when it has made too many
+ * @param tokenMadeAt when the launcher's own token was made, milliseconds since 1970 UTC
+ * @throws {Unauthenticated} when it was removed, or has got another token @throws {QuotaExceeded} when it has made too many
  */
-export async function countLauncherToken(tx: Database, id: string, now: number): Promise<void> {
+export async function countLauncherToken(
+  tx: Database,
+  { id, tokenMadeAt, now }: { id: string; tokenMadeAt: number; now: number },
+): Promise<void> {
   const row = await rows.lockLauncher(tx, 'id', id);
-  if (!row) throw voidToken();
+  if (!row || tokenMadeAt < row.tokens_from) throw voidToken();
   const goesOn = row.window_start + LAUNCHER_TOKENS_SECONDS * 1000 > now;
   if (goesOn && row.window_count >= MAX_LAUNCHER_TOKENS) {
     throw new QuotaExceeded(

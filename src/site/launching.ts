@@ -36,7 +36,8 @@ export function createLaunching(parts: LaunchingParts, launcher: Caller): Launch
 
     async createJoinToken({ queue, batch_id: batchId, ttl_seconds: ttlSeconds = LAUNCHED_JOIN_TOKEN_SECONDS }) {
       await ownQueue(store, launcher, queue);
-      const made = await createJoinTokenForBatch(parts, { launcherId, queue, batchId, ttlSeconds });
+      const tokenMadeAt = launcher.issuedAt ?? 0;
+      const made = await createJoinTokenForBatch(parts, { launcherId, queue, batchId, ttlSeconds, tokenMadeAt });
       return { token: made.token, token_id: made.tokenId, expires_at: new Date(made.expiresAt).toISOString() };
     },
 
@@ -73,10 +74,10 @@ export async function ownQueues(store: Store, caller: Caller): Promise<Queue[]> 
   return queues.filter((queue) => queue !== undefined);
 }
 
-/** A server remembers a checked token for a while; a launcher that was removed does nothing from then on. */
+/** A server remembers a checked token for a while; with a launcher that was removed, or got another one, it does nothing from then on. */
 async function currentLauncher(store: Store, caller: Caller): Promise<Launcher> {
   const launcher = await findLauncher(store, launcherIdOf(caller));
-  if (!launcher) throw voidToken();
+  if (!launcher || (caller.issuedAt ?? 0) < launcher.tokensFrom) throw voidToken();
   return launcher;
 }
 

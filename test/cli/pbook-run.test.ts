@@ -169,7 +169,7 @@ test('processes that a command leaves behind end with it', async (t) => {
 });
 
 test('after kill -9 the files, the links and the command go', async (t) => {
-  const { child, printed, folder } = await start(t, ['--', 'sh', '-c', 'echo $$ $PANDA_SECRETS_FILE; exec sleep 100']);
+  const { child, printed, folder } = await start(t, ['--', 'sh', '-c', 'echo $$ $PANDA_SECRETS_FILE; exec sleep 1000']);
   const [, pid = '', file = ''] = await until(
     () => /^(\d+) (.+)\n/.exec(printed.out) ?? [],
     (found) => found.length > 0,

@@ -279,8 +279,13 @@ eachStore(
     await assert.rejects(a.launching.getLoad({ queue: 'A' }), /void/, 'another one of its name');
 
     await b.launching.getLoad({ queue: 'B' });
+    const unused = await b.launching.createJoinToken({ queue: 'B', batch_id: '1' });
     time.now += 1000;
     const renewed = client((await operator.renewLauncher({ name: 'of-b' })).token).launching;
+    await assert.rejects(join(t, server, unused.token, 'B'), /unknown to this server/, 'made with the token of before');
+    const made = () => b.launching.createJoinToken({ queue: 'B', batch_id: '2' });
+    await assert.rejects(made, /the token is void/, 'also at a server that remembers the token');
+    await join(t, server, (await renewed.createJoinToken({ queue: 'B', batch_id: '1' })).token, 'B');
     time.now += ACCOUNT_RECHECK_SECONDS * 1000;
     await assert.rejects(b.launching.getLoad({ queue: 'B' }), /the token is void/);
     await renewed.getLoad({ queue: 'B' });

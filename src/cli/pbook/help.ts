@@ -33,8 +33,9 @@ export const SET_SECRET_NOTES: readonly Note[] = [
 export const RUN_NOTES: readonly Note[] = [
   '  pbook run -- python3 my_job.py\n  pbook run --secrets DB_PASSWORD --secretsAs env -- ./my_job 1',
   'The files are in memory, and panda_secrets.json and the others in this folder are links to them. They go when COMMAND ends, and so ' +
-    'do processes that it leaves behind. Its output goes through a pipe, as in a job, and not to the terminal itself.',
-  'Exit status: that of COMMAND, or the signal that ended it; 125 when it was not started.',
+    'do processes that it leaves behind, except one that left its session with an emptied environment. Its output goes through a pipe, as in a job, and not to the terminal itself.',
+  'Exit status: that of COMMAND, or the signal that ended it; 125 when it was not started, 127 when it is not there, 126 when it cannot be ' +
+    'executed, 2 after a wrong option. In a script for sbatch --signal=B:USR1@40 write exec pbook run, so that the signal reaches it.',
 ];
 
 export const COMPLETION_NOTES: readonly Note[] = [

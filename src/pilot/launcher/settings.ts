@@ -185,8 +185,19 @@ const ALLOWED = {
 };
 
 /** Options of `sbatch` that would undo what the launcher relies on. */
-const NOT_EXTRA =
-  /^(--(export|export-file|array|wrap|job-name|comment|output|error|requeue|no-requeue|parsable|quiet|chdir|nodes|ntasks|time|mem|get-user-env|clusters|wait|hold)|-[aJoeDnNtMWHQ])\b/;
+const NOT_EXTRA = (
+  'export export-file array wrap job-name comment output error requeue no-requeue parsable quiet chdir nodes ntasks time mem ' +
+  'get-user-env clusters wait hold'
+).split(' ');
+/** Also behind letters that take no value. */
+const NOT_EXTRA_LETTERS = /^-[hkOsvV]*[aJoeDnNtMWHQ]/;
+
+/** `sbatch` takes the beginning of an option's name for the option, and a value that follows a letter at once. */
+function isOwnOption(option: string): boolean {
+  if (!option.startsWith('--')) return NOT_EXTRA_LETTERS.test(option);
+  const [name = ''] = option.slice(2).split('=');
+  return NOT_EXTRA.some((own) => own.startsWith(name) || name.startsWith(`${own}-`));
+}
 
 const READ = {
   queue: (value: unknown, where: string) => matching(value, /^[\w.-]{1,64}$/, where, ALLOWED.queue),
@@ -203,7 +214,7 @@ const READ = {
   lines: (value: unknown, where: string) => texts(value, /^[^\n\r\0]+$/, where, ALLOWED.lines),
   options(value: unknown, where: string) {
     const list = texts(value, /^--?[A-Za-z][^\s"'\\#]*$/, where, ALLOWED.options);
-    const own = list.find((option) => NOT_EXTRA.test(option));
+    const own = list.find(isOwnOption);
     if (own === undefined) return list;
     throw new Misconfigured(`${where} has "${own}", which the launcher sets itself`);
   },

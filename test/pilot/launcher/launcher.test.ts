@@ -78,6 +78,9 @@ test('a token that cannot be handed over is void, and a pilot without one is giv
   batch.startAll();
   server.waiting = 0;
   batch.unhanded = new Refused('sbcast: no such folder', null);
+  await rounds(1);
+  assert.equal(server.calls.filter((call) => call === 'createJoinToken').length, 1);
+  assert.equal(server.tokens.size, 0, 'it is taken back at once');
   await rounds(10);
   assert.equal(server.tokens.size, 0);
   assert.equal(batch.jobs.size, 0);

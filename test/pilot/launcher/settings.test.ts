@@ -44,6 +44,14 @@ for (const [what, text, told] of [
     `${LEAST}[slurm]\nextra = ["--export=ALL"]`,
     /has "--export=ALL", which the launcher sets itself/,
   ],
+  ...['--arr=0-9', '--expo=ALL', '--mem-per-cpu=1', '-N2', '-t1', '-n4', '-a0-9', '-kN2', '-H'].map(
+    (option) =>
+      [
+        `the option ${option}`,
+        `${LEAST}[slurm]\nextra = ["--constraint=avx2", "-L", "${option}"]`,
+        new RegExp(`has "${option}", which the launcher sets itself`),
+      ] as const,
+  ),
   [
     'an option with two lines',
     `${LEAST}[slurm]\nextra = ["--x=1\\n#SBATCH --export=ALL"]`,
