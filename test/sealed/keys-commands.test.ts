@@ -227,8 +227,16 @@ test('41 another device brings the key by its code, and says what it cannot prov
   assert.match((await pbook(['list_secrets'], { env: second })).stdout, /an older value .*unproven/);
   answerSecrets(middle, undefined);
   assert.match((await pbook(['list_secrets'], { env: second })).stdout, new RegExp(VALUE));
+  assert.match((await pbook(['list_secrets'], { env: second })).stdout, /unproven/, 'until it is set here');
   answerSecrets(middle, { TOKEN: old });
   assert.match((await pbook(['list_secrets'], { env: second })).stdout, /secret-old/);
+  answerSecrets(middle, {});
+  assert.match((await pbook(['list_secrets'])).stderr, /TOKEN was sealed on this device, and the server does not show/);
+  answerSecrets(middle, undefined);
+  await pbook(['set_secret', 'TOKEN', VALUE], { env: second });
+  assert.doesNotMatch((await pbook(['list_secrets'], { env: second })).stdout, /unproven/);
+  await done('delete_secret', 'TOKEN');
+  assert.doesNotMatch(await done('list_secrets'), /does not show/);
   assert.equal((await pbook(['keys', 'export'], { env: second })).stdout.trim(), code);
 });
 

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
+import type { Client } from '../../src/client/client.ts';
+import { checkedResults } from '../../src/sealed/checked-results.ts';
 import { type Grant, type GrantContent, makeGrant, readGrant } from '../../src/sealed/grant.ts';
 import { type GrantedTask, knownBy, type SeenAttempt } from '../../src/sealed/granted-tasks.ts';
 import { makeResult, type Result } from '../../src/sealed/result.ts';
@@ -195,4 +198,35 @@ test("the server's count of attempts and the signed one rise together", async ()
   await two.check({ attempt: 3 }, { attempt: 5 });
   await two.check({ attempt: 2 }, { attempt: 3, isLatest: false });
   await assert.rejects(two.check({ attempt: 1 }, { attempt: 3, isLatest: false }), refused('result-other'));
+});
+
+test('35 nothing follows the signed end of a live log', async () => {
+  const task: GrantedTask = { ...knownBy(grant, NOW), isWhole: true };
+  const partsOf = (...ends: boolean[]) =>
+    ends.map((last, seq) => {
+      const sha256 = createHash('sha256').update('x').digest('hex');
+      const result: Result = { nonce: grant.nonce, serial: 2, attempt: 1, kind: 'live', name: LOG, seq, last, sha256 };
+      return { size: 1, signature: makeResult(site.node.resultSigner, result) };
+    });
+  const read = async (...ends: boolean[]) => {
+    const parts = partsOf(...ends);
+    const content = Buffer.alloc(parts.length, 'x');
+    const client = {
+      getJobIds: async () => Array.from({ length: task.jobs }, (_, place) => place + 1),
+      getJobLog: async () => ({ job_id: 2, attempt: 1, log_file: null, parts, content, next: parts.length }),
+    } as unknown as Client;
+    const trusted = { queue: 'GRID_A', id: site.read.identity, records: [site.record], untrusted: false };
+    const sites = { list: async () => [trusted], trust: async () => site.read } as unknown as TrustedSites;
+    const results = checkedResults(client, task, {
+      sites,
+      shownGrant: async () => undefined,
+      learn: async () => {},
+      identity: () => assert.fail(),
+      see: async () => {},
+      now: NOW,
+    });
+    return await results.client.getJobLog({ job_id: 2, offset: 0 });
+  };
+  assert.equal((await read(false, true)).content.toString(), 'xx');
+  await assert.rejects(read(true, false), refused('result-order'));
 });

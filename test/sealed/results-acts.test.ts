@@ -188,6 +188,12 @@ test('34 results under a key that the site renewed are taken, by the records of 
   await publish((await siteOf(1, { serial: 4 })).word);
   const again = await fetchAs(signed, task, 'again');
   assert.equal(again.status, 0, 'the record that was seen is kept');
+  await signed.done('keys', 'untrust', 'default');
+  const untrusted = await fetchAs(signed, task, 'untrusted');
+  assert.match(untrusted.stderr, /\(result-untrusted\)/);
+  await signed.done('keys', 'trust', `default=${site.id}`);
+  const trusted = await fetchAs(signed, task, 'trusted');
+  assert.equal(trusted.status, 0, trusted.stderr);
 });
 
 test('34 a result of an older attempt is not taken for one of a later one, nor after a later one was seen', async (t) => {

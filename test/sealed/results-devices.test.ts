@@ -60,6 +60,29 @@ test('a device that did not sign checks by the grant that the server shows, and 
   assert.doesNotMatch((await pbook(['logs', String(task)])).stderr, /another device/);
 });
 
+test('a server that hides that a task was signed for is not believed on another device with the key', async (t) => {
+  const signed = await newSigned(t);
+  const { submit, acquire, bring, pbook, code, folder, middle } = signed;
+  const env = { PANDA_CONFIG_ROOT: join(folder, 'second') };
+  assert.equal((await pbook(['keys', 'import'], { env, input: `${code}\n` })).status, 0);
+  const task = await submit();
+  const [job] = await acquire();
+  assert.ok(job);
+  await bring(job, { log: 'log\n', outputs: { 'out.txt': 'text\n' } });
+  middle.onAnswer = (answer, { path }) => {
+    if (!/^\/api\/v1\/(task\/get_details|job\/get_files)/.test(path)) return;
+    answer.body = Buffer.from(
+      answer.body
+        .toString()
+        .replace(/"(grant|signature)":"[^"]*",?/g, '')
+        .replaceAll(',}', '}'),
+    );
+  };
+  const hidden = await fetchBy(signed, task, 'second');
+  assert.match(hidden.stderr, /Nothing tells whether these results are genuine: task \d+ was not signed for/);
+  assert.equal((await fetchBy(signed, task)).status, 1, 'the device that signed refuses');
+});
+
 test('a device without the key opens nothing, and says that it does not check', async (t) => {
   const signed = await newSigned(t);
   const { submit, acquire, bring, pbook, folder } = signed;

@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import type { PilotJob } from '../../src/protocol/calls/pilot.ts';
+import { wireName } from '../../src/protocol/names.ts';
 import { type AdmittedJob, admitJob, openGranted } from '../../src/sealed/admission.ts';
 import { readGrant } from '../../src/sealed/grant.ts';
+import { keyFolder } from '../../src/sealed/own-keys.ts';
 import { newRecipient } from '../../src/sealing/delivery.ts';
 import type { Outcome } from '../cli/run.ts';
 import type { Exchange, Middle } from '../server/middle.ts';
@@ -172,6 +174,22 @@ test('26 a task has sealed secrets or plain ones, whatever the server calls seal
   assert.match(gone.stderr, /no plain one can take its place/);
 });
 
+test('a secret goes to the queues that its owner named alone, of those that are trusted', async (t) => {
+  const { submit, done, folder, sent, keys } = await newSubmitter(t);
+  const { id, word } = await siteOf(2, { queue: 'elsewhere' });
+  const known = keyFolder(join(folder, 'config'));
+  await known.sites.trust('elsewhere', id, word, NOW);
+  await done('set_secret', 'OTHER', 'for-elsewhere');
+  // The server has no such queue, and so says nothing of it.
+  await known
+    .marks(keys.signer.publicKey)
+    .make(wireName('OTHER'), { queues: ['elsewhere'], sites: [id], now: Date.now() });
+  const { status, stderr } = await submit('--useSecrets=OTHER', '--site', 'default');
+  assert.equal(status, 1);
+  assert.match(stderr, /"OTHER" goes to elsewhere only: the task is for queue default/);
+  assert.deepEqual(sent('task/submit'), [], 'this device says so, and not the server');
+});
+
 test('a device without the key gives no sealed secret, and says so', async (t) => {
   const { prun, folder, sent } = await newSubmitter(t);
   const env = { PANDA_CONFIG_ROOT: join(folder, 'second') };
@@ -317,6 +335,14 @@ test('a task that waits for its new grant gets it without being retried once mor
   const [given] = await acquire();
   assert.ok(given);
   assert.equal(admit(given)?.grant.task, task);
+
+  await done('kill', String(task));
+  await done('delete_secret', 'TOKEN');
+  const before = grants().length;
+  const gone = await pbook(['retry', String(task)]);
+  assert.equal(gone.status, 1);
+  assert.match(gone.stderr, /TOKEN, which task \d+ needs, was deleted here/);
+  assert.equal(grants().length, before, 'nothing is signed for a secret that was deleted');
 });
 
 function answerGrant(middle: Middle, grant: string | null): void {

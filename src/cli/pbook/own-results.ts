@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { Client } from '../../client/client.ts';
 import { describeJobs } from '../../client/jobs.ts';
 import type { ListedJobFile } from '../../protocol/calls/job.ts';
@@ -7,7 +8,7 @@ import type { Grant } from '../../sealed/grant.ts';
 import type { GrantedTask } from '../../sealed/granted-tasks.ts';
 import type { KeyFolder } from '../../sealed/own-keys.ts';
 import { existingKeyFolder, ownKeys } from '../own-keys.ts';
-import { warn } from '../reporting.ts';
+import { note, warn } from '../reporting.ts';
 
 /** The results of one task, as its user sees them: checked and opened where the user signed for it. */
 export interface OwnResults {
@@ -27,9 +28,10 @@ export async function ownResults(client: Client, taskId: number): Promise<OwnRes
   const known = await folder.tasks.of(taskId);
   if (known) return await checked(client, folder, known);
   const grant = await shownGrant(client, taskId);
-  if (!grant || grant.task !== taskId) return unchecked(client, taskId);
+  const hasKey = existsSync(folder.key.path);
+  if (!grant || grant.task !== taskId) return unchecked(client, taskId, hasKey);
   const own = await ownKeys();
-  if (own?.keys.signer.publicKey !== grant.signer) return unchecked(client, taskId);
+  if (own?.keys.signer.publicKey !== grant.signer) return unchecked(client, taskId, hasKey);
   warn(
     `task ${taskId} was signed for on another device: this one cannot tell if an earlier attempt is shown for a later one, ` +
       'and takes no result of before the last "pbook retry"',
@@ -75,11 +77,20 @@ async function checked(client: Client, folder: KeyFolder, task: GrantedTask): Pr
 const NO_LOG = 'the job was refused before it began, its pilot was lost, or the server holds it back';
 const HELD_BACK = 'its node held it back for a secret in it, as the log says then, or the server does';
 
-/** For a task that its user did not sign for, as far as this device knows. */
-function unchecked(client: Client, taskId: number): OwnResults {
+/**
+ * For a task that its user did not sign for, as far as this device knows.
+ *
+ * @param hasKey a server could hide from its user that they signed
+ */
+function unchecked(client: Client, taskId: number, hasKey = false): OwnResults {
   let told: Promise<void> | undefined;
+  let isNoted = false;
   const tell = (isSigned: boolean) => {
     if (isSigned) told ??= tellUnchecked(client, taskId);
+    else if (hasKey && !isNoted) {
+      isNoted = true;
+      note(`Nothing tells whether these results are genuine: task ${taskId} was not signed for on this device.`);
+    }
     return told;
   };
   return {

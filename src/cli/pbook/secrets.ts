@@ -23,6 +23,7 @@ import {
 import { formsOf } from '../../protocol/secret-forms.ts';
 import type { ToldTlsQueue } from '../../protocol/tls-queues.ts';
 import type { OwnKeys } from '../../sealed/own-keys.ts';
+import type { OwnSecret } from '../../sealed/own-secrets.ts';
 import { withConnection } from '../command.ts';
 import { existingKeyFolder, ownKeys } from '../own-keys.ts';
 import { problemOf, readable, readOwnSecrets } from '../own-secrets.ts';
@@ -164,12 +165,15 @@ export async function listSecrets(
   // A list that was asked for whole, or for a program, is not of names alone because of a setting.
   const isSet = !whole && !json && isNamesOnly(process.env);
   if (names || (isSet && hidden === undefined)) return await listNames({ ...(json && { json }), idle, now });
-  const [all, carried, { tls_queues: weak }] = await withConnection(({ client }) =>
-    Promise.all([readOwnSecrets(client, { remark: warn }), client.getAttributes(), client.getQueueNotices()]),
-  );
+  const [all, carried, { tls_queues: weak }, keys] = await withConnection(({ client }) => {
+    const own = ownKeys();
+    const read = readOwnSecrets(client, { remark: warn }, own);
+    return Promise.all([read, client.getAttributes(), client.getQueueNotices(), own]);
+  });
+  await warnOfWithheld(all, keys);
   const secrets = all.filter(({ name }) => isIdle(carried.get(name) ?? {}, idle));
   const { problems } = readable(secrets);
-  const until = secrets.some(({ sealed }) => sealed) ? await recordEnds() : new Map<string, string>();
+  const until = secrets.some(({ sealed }) => sealed) ? await recordEnds(keys) : new Map<string, string>();
   const listed = secrets.map(
     ({ name, value, sealed, problem }): ShownSecret => ({
       ...splitWireName(name),
@@ -286,10 +290,23 @@ export async function findSecret(key: string): Promise<[SecretKind, string]> {
   return [splitWireName(found.name).kind, found.value.reveal()];
 }
 
+/** Says which secrets were sealed here, and are not among those that the server shows. */
+async function warnOfWithheld(shown: readonly OwnSecret[], keys: OwnKeys | undefined): Promise<void> {
+  const names = new Set(shown.map(({ name }) => splitWireName(name).name));
+  for (const { name: wire, deleted, taken } of (await keys?.marks.list()) ?? []) {
+    const { name } = splitWireName(wire as WireName);
+    if (deleted || taken === 0 || names.has(name)) continue;
+    warn(
+      `${name} was sealed on this device, and the server does not show it: ` +
+        `set it anew, or, if you deleted it on another device, "pbook delete_secret ${name}" here too`,
+    );
+  }
+}
+
 /** Until when the records of trusted sites last, by the site's id and the record's number; warns of those that end soon. */
-async function recordEnds(): Promise<Map<string, string>> {
+async function recordEnds(keys: OwnKeys | undefined): Promise<Map<string, string>> {
   const { sitesOf } = await import('./trusted-records.ts');
-  const sites = await sitesOf(await ownKeys());
+  const sites = await sitesOf(keys);
   for (const { warning } of sites) if (warning) warn(warning);
   return new Map(sites.map(({ id, serial, queue, until }) => [`${id} ${serial}`, `${queue} until ${until}`]));
 }
