@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { isFullDisk } from '../protocol/full-disk.ts';
 import { SERVER_SILENT_SECONDS } from '../protocol/limits.ts';
 import type { Keyring } from '../sealing/keyring.ts';
 import { forgetServer, forgetServersBefore, listServers, noteServer } from '../store/servers.ts';
@@ -33,7 +34,10 @@ export async function showServer({
     });
   }
 
-  await note();
+  await note().catch((error) => {
+    // A server starts on a full disk, so that somebody can make room. It shows itself at its next look.
+    if (!isFullDisk(error)) throw error;
+  });
   return {
     async renew() {
       await rootKeys.refresh().finally(note);

@@ -94,8 +94,8 @@ function openFile(path: string, options: DatabaseSyncOptions, reserve: Reserve):
   try {
     closeSync(openSync(path, 'a', 0o600)); // SQLite gives its -wal and -shm files the mode of the main one.
     const database = new DatabaseSync(path, options);
-    // Before the first table is made, or it has no effect.
-    database.exec('pragma auto_vacuum = incremental');
+    // Before the first table is made, or it has no effect. Where it is so already SQLite writes it once more, for which a full disk has no room.
+    if (pragma(database, 'auto_vacuum') !== INCREMENTAL) database.exec('pragma auto_vacuum = incremental');
     database.exec(
       `pragma journal_mode = wal; pragma journal_size_limit = ${KEPT_WAL_BYTES}; pragma synchronous = full; pragma secure_delete = on`,
     );

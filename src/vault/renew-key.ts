@@ -122,6 +122,9 @@ export async function acrossRenewal<T>(
     const now = await dataKeys.activeId(owner);
     if (now === began || now === undefined) throw error;
     forget(owner);
-    return read();
+    return read().catch((again) => {
+      // The first one knows what was there when it began.
+      throw again instanceof NotFound ? error : again;
+    });
   }
 }
