@@ -105,6 +105,7 @@ test('options and dashes behind the command are its own, and it reads standard i
 test('the exit status and the signal are those of the command', async (t) => {
   assert.equal((await runIn(t, ['--', 'sh', '-c', 'exit 37'])).status, 37);
   assert.equal((await runIn(t, ['--', 'no-such-command'])).status, 127);
+  assert.equal((await runIn(t, ['--', '/etc/passwd'])).status, 126);
   const { ended } = await start(t, ['--', 'sh', '-c', 'kill -USR2 $$']);
   assert.deepEqual(await ended, [null, 'SIGUSR2']);
 });
