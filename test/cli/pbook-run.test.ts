@@ -346,7 +346,7 @@ def interrupted(*about):
     count += 1
 signal.signal(signal.SIGINT, interrupted)
 print('ready', flush=True)
-signal.pause()
+while count == 0: time.sleep(0.01)
 time.sleep(0.5)
 print('seen', count, os.environ['TOKEN'])`;
   await using terminal = openTerminal(['run', '--', 'python3', '-c', script], stub.url, {
