@@ -4,6 +4,7 @@ import {
   chmodSync,
   chownSync,
   existsSync,
+  linkSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -212,9 +213,22 @@ test("a node that has nothing gets the pilot's program, and does not run another
       chownSync(file, 65534, 65534);
     }
   });
+  // Files of the account itself, by links that another user put there.
+  const victim = join(home, 'innocent');
+  writeFileSync(victim, `#!/bin/sh\necho planted > ${join(home, 'ran')}\n`, { mode: 0o600 });
+  const linked: (typeof planted)[] = [];
+  for (const link of [symlinkSync, linkSync]) {
+    linked.push(
+      await sent((path) => {
+        link(victim, path);
+        writeFileSync(`${path}.sent`, '');
+      }),
+    );
+  }
   // The accounting, which has the status, may be late.
-  assert.match(planted.reason ?? '', /^(exit status 1|failed)$/);
+  for (const { reason } of [planted, ...linked]) assert.match(reason ?? '', /^(exit status 1|failed)$/);
   assert.ok(!existsSync(join(home, 'ran')));
+  assert.equal(statSync(victim).mode & 0o777, 0o600);
 });
 
 test('variables of the launcher reach neither Slurm nor the pilot, nor change what is asked of Slurm', {

@@ -71,7 +71,9 @@ function argvOf({ argv }: PilotRequest, mark: string, { send, sendTo }: SlurmSet
 function awaitedProgram(program: string): string[] {
   return [
     `n=0; until [ -e ${program}.sent ] || [ $n -ge ${TOKEN_WAIT_SECONDS} ]; do sleep 1; n=$((n+1)); done`,
-    `[ -O ${program} ] && [ -O ${program}.sent ] || { echo "no program of this user's was sent to ${program}"; rm -f ${program} ${program}.sent; exit 1; }`,
+    // A link to a file of this user's own is somebody else's choice.
+    'own() { [ ! -L "$1" ] && [ -O "$1" ] && [ "$(stat -c %h "$1")" = 1 ]; }',
+    `own ${program} && own ${program}.sent || { echo "no program of this user's was sent to ${program}"; rm -f ${program} ${program}.sent; exit 1; }`,
     `chmod 700 ${program}; (sleep 30; rm -f ${program} ${program}.sent) &`,
   ];
 }
