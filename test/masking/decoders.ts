@@ -242,13 +242,13 @@ function listsOf(text: string, list: RegExp, item: RegExp, base: number): string
   ];
 }
 
-/** The columns of numbers of xxd, od and hexdump: bytes, and words of two bytes in either order, in hex or octal. */
+/** The columns of numbers of xxd, od and hexdump, at a line's beginning or behind other text: bytes, and words of two bytes in either order, in hex or octal. */
 function dump(text: string, swapped: boolean): string {
   return text
     .split('\n')
     .map((line) => {
       const [, column = ''] =
-        /^\s*(?:[0-9a-f]{6,8}:?(?=\s)|[0-9a-f]{4}:(?=\s)|)\s*((?:(?:[0-7]{6}|[0-9a-f]{4}|[0-9a-f]{2}|\*+)\s{1,2})*(?:[0-7]{6}|[0-9a-f]{4}|[0-9a-f]{2})?)/i.exec(
+        /^(?:.*?[^0-9a-f](?=0{7,8}:?\s))?\s*(?:[0-9a-f]{6,8}:?(?=\s)|[0-9a-f]{4}:(?=\s)|)\s*((?:(?:[0-7]{6}|[0-9a-f]{4}|[0-9a-f]{2}|\*+)\s{1,2})*(?:[0-7]{6}|[0-9a-f]{4}|[0-9a-f]{2})?)/i.exec(
           line,
         ) ?? [];
       return (column.match(/\S+/g) ?? [])
