@@ -22,7 +22,7 @@ export interface SecretCalls {
   deleteAllSecrets(): Promise<string>;
   /** Names, sizes, attributes and dates, without values (our extension). @param remark as above */
   listSecrets(remark?: (text: string) => void): Promise<readonly ListedSecret[]>;
-  /** What each secret carries; nothing on a server that knows no attributes. */
+  /** The attributes of each secret; none on a server that knows no attributes. */
   getAttributes(): Promise<Map<WireName, ToldSecret>>;
   getSecretVersions(name: WireName): Promise<readonly ListedVersion[]>;
   /** The name, of a string or a file, and the value that a kept version had (our extension). */

@@ -5,7 +5,7 @@ import type { Transport } from './transport.ts';
 export interface SystemCalls {
   /** The caller as the server sees it; another server says less. */
   getUserAttributes(): Promise<Partial<UserAttributes>>;
-  /** How much the caller has, and may have (our extension). */
+  /** The caller's quotas, with how much of each is used (our extension). */
   getQuotas(): Promise<readonly ListedQuota[]>;
 }
 

@@ -49,7 +49,7 @@ export async function withRoom<T>(
   }
 }
 
-/** What an owner has brought of files within `OWNER_FILES_DAYS`, and has of jobs that have not ended; and may. */
+/** The bytes of files that an owner brought within `OWNER_FILES_DAYS`, and the jobs of theirs that have not ended; each with the most that may be. */
 export async function usedRoom(
   {
     store,

@@ -13,7 +13,7 @@ import { inBatches } from '../store/in-batches.ts';
 import { deleteUnusedSandboxes } from '../store/sandboxes.ts';
 import type { JobsContext } from './context.ts';
 
-/** What is kept of jobs, in days since a task ended, or a sandbox was last used; undefined for ever. */
+/** Each kind is kept so many days since its task ended, or since the sandbox was last used; undefined for ever. */
 export interface KeptJobs {
   tasksDays?: number | undefined;
   /** Logs and outputs, and the sandboxes of tasks that ended: a task without its sandbox cannot be retried. */

@@ -140,7 +140,7 @@ function watchBehind(found: Found, depth: number): Pick<Inner, 'write' | 'end' |
       await endThoseThatAreOver();
       const text = Buffer.concat([before, bytes]);
       for (const [begins, unpack] of BEGINNINGS) {
-        // What a file begins with is read as its format.
+        // The beginning of a file is read as its format.
         for (let at = text.indexOf(begins, isFirst ? 1 : 0); at >= 0; at = text.indexOf(begins, at + 1)) {
           // It was found with the bytes before.
           if (at + begins.length <= before.length) continue;

@@ -32,20 +32,24 @@ export interface KeyFolder {
   wasEverSealed(name: WireName): Promise<boolean>;
   /** All such names, as their user calls them. */
   everSealed(): Promise<Set<string>>;
+  /** True on a device that sealed something or trusts a site, also when the key is gone. */
+  isInUse(): Promise<boolean>;
 }
 
 /** @param configFolder of the user's login, which is for one server */
 export function keyFolder(configFolder: string): KeyFolder {
   const path = join(configFolder, 'sealed');
   const sealedNames = () => everSealed(join(path, 'marks'));
+  const sites = trustedSites(join(path, 'sites'));
   return {
     path,
     key: userKeyFile(join(path, 'key')),
-    sites: trustedSites(join(path, 'sites')),
+    sites,
     tasks: grantedTasks(join(path, 'tasks')),
     marks: (signer) => marksOf(join(path, 'marks'), signer),
     wasEverSealed: async (name) => (await sealedNames()).has(splitWireName(name).name),
     everSealed: sealedNames,
+    isInUse: async () => (await sealedNames()).size > 0 || (await sites.known()).length > 0,
   };
 }
 

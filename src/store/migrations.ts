@@ -314,25 +314,13 @@ async function taskSandbox(db: Kysely<unknown>): Promise<void> {
 }
 
 const SANDBOX = /-a ((?:jobO|sources)\.[0-9a-f-]{36}\.tar\.gz)/i;
-const AT_ONCE = 1000;
 
 /** Writes a sandbox's name into the row of each task that starts from it. Earlier releases had it in the parameters alone. @internal */
 export async function nameSandboxes(db: Kysely<Schema>): Promise<void> {
-  for (let last = 0; ; ) {
-    const tasks = await db
-      .selectFrom('tasks')
-      .select(['id', 'parameters'])
-      .where('id', '>', last)
-      .orderBy('id')
-      .limit(AT_ONCE)
-      .execute();
-    for (const { id, parameters } of tasks) {
-      last = id;
-      const sandbox = SANDBOX.exec(parameters)?.[1];
-      if (sandbox) await db.updateTable('tasks').set({ sandbox }).where('id', '=', id).execute();
-    }
-    if (tasks.length < AT_ONCE) return;
-  }
+  await changeTasks(db, (parameters) => {
+    const sandbox = SANDBOX.exec(parameters)?.[1];
+    return sandbox ? { sandbox } : undefined;
+  });
 }
 
 /**
@@ -476,7 +464,7 @@ async function launchers(db: Kysely<unknown>, { bytes, int }: ColumnTypes): Prom
     `alter table tasks add column memory_mb ${int} not null default 0`,
     `alter table tasks add column walltime_seconds ${int} not null default 0`,
   ]).up(db);
-  await changeTasks(db as Kysely<Schema>, needsIn);
+  await changeTasks(db as Kysely<Schema>, (parameters) => needsIn(readObject(parameters)));
 }
 
 /** The workers that Harvester says it has; and the label of tasks, by which PanDA tells kinds of work apart. */
@@ -491,9 +479,12 @@ async function workerStatistics(db: Kysely<unknown>, { int }: ColumnTypes): Prom
       primary key (queue, launcher_id, harvester_id))`,
     "alter table tasks add column source_label text not null default 'user'",
   ]).up(db);
-  await changeTasks(db as Kysely<Schema>, ({ prodSourceLabel }) =>
-    typeof prodSourceLabel === 'string' && prodSourceLabel !== 'user' ? { source_label: prodSourceLabel } : undefined,
-  );
+  await changeTasks(db as Kysely<Schema>, (parameters) => {
+    const { prodSourceLabel } = readObject(parameters);
+    return typeof prodSourceLabel === 'string' && prodSourceLabel !== 'user'
+      ? { source_label: prodSourceLabel }
+      : undefined;
+  });
 }
 
 const TEMPLATES_AT_ONCE = 100;
@@ -501,7 +492,7 @@ const TEMPLATES_AT_ONCE = 100;
 /** Writes into each task's row what follows from its parameters; nothing where it is undefined. */
 async function changeTasks(
   db: Kysely<Schema>,
-  changeOf: (template: Record<string, unknown>) => Updateable<Schema['tasks']> | undefined,
+  changeOf: (parameters: string) => Updateable<Schema['tasks']> | undefined,
 ): Promise<void> {
   for (let last = 0; ; ) {
     const tasks = await db
@@ -513,7 +504,7 @@ async function changeTasks(
       .execute();
     for (const { id, parameters } of tasks) {
       last = id;
-      const change = changeOf(readObject(parameters));
+      const change = changeOf(parameters);
       if (change) await db.updateTable('tasks').set(change).where('id', '=', id).execute();
     }
     if (tasks.length < TEMPLATES_AT_ONCE) return;

@@ -30,9 +30,11 @@ export interface Signed extends Device {
   bring(job: PilotJob, brought: Brought): Promise<void>;
 }
 
+/** Looks like a secret, and is found wherever it stands. */
 export const VALUE = 'w7Kq-needle-Zt93xP';
 
-export async function newSigned(t: TestContext): Promise<Signed> {
+/** A device with the sealed secret TOKEN, which trusts the site of the queue; and a folder with the script run.sh. */
+export async function newDeviceOfSite(t: TestContext) {
   const device = await newDevice(t);
   const site = await siteOf(1);
   await device.publish(site.word);
@@ -41,6 +43,11 @@ export async function newSigned(t: TestContext): Promise<Signed> {
   const work = join(device.folder, 'work');
   mkdirSync(work);
   writeFileSync(join(work, 'run.sh'), 'echo hello');
+  return { device, site, work };
+}
+
+export async function newSigned(t: TestContext): Promise<Signed> {
+  const { device, site, work } = await newDeviceOfSite(t);
   const { pilot } = await device.server.joinedPilot();
   let tasks = 0;
   return {

@@ -47,6 +47,17 @@ async function newUser(
 const set = (shelf: Shelf, own: OwnKeys, text: string, queues?: string[]) =>
   setSealed(shelf, own, A, new Plaintext(text), { now: NOW, ...(queues && { attributes: { queues } }) });
 
+/** The server takes it, and the user never learns that. */
+async function setUnanswered(shelf: Shelf, own: OwnKeys, text: string): Promise<void> {
+  const { setSecret } = shelf;
+  shelf.setSecret = async (...given) => {
+    await setSecret(...given);
+    throw new Unavailable('the answer was lost');
+  };
+  await assert.rejects(set(shelf, own, text), Unavailable);
+  shelf.setSecret = setSecret;
+}
+
 test('a value that the server did not take leaves the one before it good', async (t) => {
   const { own, shelf, read } = await newUser(t);
   await set(shelf, own, 'first');
@@ -72,14 +83,8 @@ test('a secret that was deleted does not come back, unless it was sealed since',
   const { own, shelf, read } = await newUser(t);
   await set(shelf, own, 'first');
   const first = shelf.kept.get(A) ?? '';
-  const { setSecret } = shelf;
-  shelf.setSecret = async (...given) => {
-    await setSecret(...given);
-    throw new Unavailable('the answer was lost');
-  };
-  await assert.rejects(set(shelf, own, 'second'), Unavailable);
+  await setUnanswered(shelf, own, 'second');
   const second = shelf.kept.get(A) ?? '';
-  shelf.setSecret = setSecret;
   await own.marks.delete(A);
   for (const [text, code] of [
     [second, 'secret-deleted'],
@@ -100,12 +105,7 @@ test('a value whose answer was lost is good, for its owner made it', async (t) =
   const { own, shelf, read } = await newUser(t);
   await set(shelf, own, 'first');
   const first = shelf.kept.get(A) ?? '';
-  const { setSecret } = shelf;
-  shelf.setSecret = async (...given) => {
-    await setSecret(...given);
-    throw new Unavailable('the answer was lost');
-  };
-  await assert.rejects(set(shelf, own, 'second'), Unavailable);
+  await setUnanswered(shelf, own, 'second');
   assert.deepEqual(await read(), ['second']);
   shelf.kept.set(A, first);
   assert.deepEqual(await read(), ['secret-old'], 'seen once, it is the newest');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
@@ -12,11 +12,10 @@ import { keyFolder } from '../../src/sealed/own-keys.ts';
 import { newRecipient } from '../../src/sealing/delivery.ts';
 import type { Outcome } from '../cli/run.ts';
 import type { Exchange, Middle } from '../server/middle.ts';
-import { answerSecrets, type Device, NOW, newDevice, siteOf } from './device.ts';
+import { answerSecrets, type Device, NOW, siteOf } from './device.ts';
+import { newDeviceOfSite, VALUE } from './node.ts';
 import { grantOf, userNumber } from './samples.ts';
 
-/** Looks like a secret, and is found wherever it stands. */
-const VALUE = 'w7Kq-needle-Zt93xP';
 type Site = Awaited<ReturnType<typeof siteOf>>;
 
 /** A user with a sealed secret, at a server in whose queue a site runs that the user trusts. */
@@ -34,14 +33,7 @@ interface Submitter extends Device {
 }
 
 async function newSubmitter(t: TestContext): Promise<Submitter> {
-  const device = await newDevice(t);
-  const site = await siteOf(1);
-  await device.publish(site.word);
-  await device.done('keys', 'trust', `default=${site.id}`);
-  await device.done('set_secret', 'TOKEN', VALUE);
-  const work = join(device.folder, 'work');
-  mkdirSync(work);
-  writeFileSync(join(work, 'run.sh'), 'echo hello');
+  const { device, site, work } = await newDeviceOfSite(t);
   const { pilot, session } = await device.server.joinedPilot();
   let tasks = 0;
   const sent = (call: string) =>
@@ -135,7 +127,7 @@ test('prun signs for a task with sealed secrets, and its jobs are admitted with 
 });
 
 test('26 a task has sealed secrets or plain ones, whatever the server calls sealed', async (t) => {
-  const { submit, acquire, done, middle, sent } = await newSubmitter(t);
+  const { submit, acquire, done, middle, sent, folder } = await newSubmitter(t);
   await done('set_secret', 'PLAIN', 'a-plain-one', '--plain');
   middle.onAnswer = (answer, { path }) => {
     if (!path.startsWith('/api/v1/creds/list_user_secrets')) return;
@@ -172,6 +164,14 @@ test('26 a task has sealed secrets or plain ones, whatever the server calls seal
   const gone = await submit('--useSecrets=TOKEN', '--site', 'default');
   assert.equal(gone.status, 1);
   assert.match(gone.stderr, /no plain one can take its place/);
+
+  rmSync(join(folder, 'config', 'sealed', 'key'));
+  const before = sent('task/submit').length;
+  const keyless = await submit('--useSecrets');
+  assert.equal(keyless.status, 1);
+  assert.match(keyless.stderr, /its key is gone: "pbook keys import".*--useSecrets=NAME/);
+  assert.equal(sent('task/submit').length, before, 'nothing was submitted');
+  assert.equal((await submit('--useSecrets=PLAIN')).status, 0, 'what is named as plain goes on');
 });
 
 test('a secret goes to the queues that its owner named alone, of those that are trusted', async (t) => {

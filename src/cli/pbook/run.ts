@@ -30,7 +30,7 @@ const EXIT_NOT_STARTED = 125;
 
 const TOKENS = ['PANDA_AUTH_ID_TOKEN', 'OIDC_AUTH_ID_TOKEN'];
 
-/** What somebody, or a batch system, sends this process is meant for the command. */
+/** Signals to this process, of a person or of a batch system, are meant for the command. */
 const PASSED_ON: readonly NodeJS.Signals[] = [
   'SIGTERM',
   'SIGHUP',

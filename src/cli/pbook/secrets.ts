@@ -102,13 +102,12 @@ async function sealingKeys(name: WireName, { sealed, plain }: SealChoice): Promi
   if (sealed) throw new NotFound('this device has no key to seal with: "pbook keys init" makes one');
   const folder = await existingKeyFolder();
   if (!folder) return undefined;
-  const everSealed = await folder.everSealed();
-  if (everSealed.has(splitWireName(name).name)) {
+  if (await folder.wasEverSealed(name)) {
     throw new Forbidden(
       `${splitWireName(name).name} was sealed on this device, and no plain value can take its place: choose another name`,
     );
   }
-  if (!plain && (everSealed.size > 0 || (await folder.sites.known()).length > 0)) {
+  if (!plain && (await folder.isInUse())) {
     throw new Forbidden(
       'secrets are sealed on this device, and its key is gone: "pbook keys import" brings it back, "pbook keys init" makes a new one; ' +
         'or say --plain for a value that the server may read',

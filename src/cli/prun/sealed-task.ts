@@ -18,7 +18,7 @@ import type { PrunOptions } from './program.ts';
  *
  * @returns nothing for a task without sealed secrets
  * @throws {InvalidArgument} when only some of those that it names are sealed, or it names no queue @throws {Conflict} for a name
- * that was sealed here and is no more, under which the server can have anything
+ * that was sealed here and is no more, under which the server can have anything; and without names, where the key is gone
  */
 export async function signerFor(
   client: Client,
@@ -32,6 +32,12 @@ export async function signerFor(
   const marks = useSecrets === true ? known : chosen(known, useSecrets);
   if (!own || marks.length === 0) {
     for (const name of useSecrets === true ? [] : useSecrets) await checkPlain(folder, name);
+    if (useSecrets === true && !own && (await folder.isInUse())) {
+      throw new Conflict(
+        'secrets are sealed on this device, and its key is gone: "pbook keys import" brings it back; or name the plain ones that the ' +
+          'jobs are to get: --useSecrets=NAME',
+      );
+    }
     return undefined;
   }
   if (site === undefined || site === 'AUTO') {
