@@ -1,10 +1,8 @@
 import type { WireName } from '../protocol/names.ts';
-import { createAutomaton } from './automaton.ts';
-import { createBlockFilter } from './block-filter.ts';
 import type { Pattern } from './forms.ts';
 import { createTail } from './held-tail.ts';
-import { linedValuesOf } from './lined-values.ts';
 import { collectPatterns, type NamedSecret } from './patterns.ts';
+import { prepareSearch } from './prepared-search.ts';
 import { createSearch } from './search.ts';
 
 /** A place in a stream where a masker would hide a secret or a part of one. */
@@ -30,11 +28,7 @@ export interface FindStream {
 /** Looks for `secrets` with the eyes of the masker: the same parts in the same forms. */
 export function createFinder(secrets: Iterable<NamedSecret>): Finder {
   const all = [...secrets];
-  const found = collectPatterns(all);
-  const lined = linedValuesOf(found);
-  const searched = [...found.patterns, ...lined.seen];
-  const automaton = createAutomaton([...searched, ...found.inDumps]);
-  const filter = createBlockFilter(searched);
+  const { automaton, filter, lined } = prepareSearch(all);
   const namesOf = createOwners(all);
 
   function stream(): FindStream {
@@ -81,10 +75,10 @@ function createOwners(secrets: readonly NamedSecret[]): (pattern: Pattern | unde
     if (pattern === undefined) return [];
     let names = known.get(pattern);
     if (names === undefined) {
-      patternsOfEach ??= secrets.map((secret) => ({
-        name: secret.name,
-        patterns: new Set(collectPatterns([secret]).patterns),
-      }));
+      patternsOfEach ??= secrets.map((secret) => {
+        const { patterns, inDumps } = collectPatterns([secret]);
+        return { name: secret.name, patterns: new Set([...patterns, ...inDumps]) };
+      });
       names = patternsOfEach.filter(({ patterns }) => patterns.has(pattern)).map(({ name }) => name);
       known.set(pattern, names);
     }

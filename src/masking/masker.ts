@@ -1,10 +1,8 @@
 import { Transform } from 'node:stream';
 import type { WireName } from '../protocol/names.ts';
-import { createAutomaton } from './automaton.ts';
-import { createBlockFilter } from './block-filter.ts';
-import { linedValuesOf } from './lined-values.ts';
 import { createMaskStream, type MaskStream } from './mask-stream.ts';
-import { collectPatterns, type NamedSecret } from './patterns.ts';
+import type { NamedSecret } from './patterns.ts';
+import { prepareSearch } from './prepared-search.ts';
 
 export type { MaskStream } from './mask-stream.ts';
 export type { NamedSecret } from './patterns.ts';
@@ -27,12 +25,7 @@ export interface Masker {
  * content. Everything else passes byte for byte.
  */
 export function createMasker(secrets: Iterable<NamedSecret>): Masker {
-  const found = collectPatterns(secrets);
-  const { unmaskable, partlyMasked } = found;
-  const lined = linedValuesOf(found);
-  const searched = [...found.patterns, ...lined.seen];
-  const automaton = createAutomaton([...searched, ...found.inDumps]);
-  const filter = createBlockFilter(searched);
+  const { automaton, filter, lined, unmaskable, partlyMasked } = prepareSearch(secrets);
   return { stream: () => createMaskStream(automaton, filter, lined), unmaskable, partlyMasked };
 }
 

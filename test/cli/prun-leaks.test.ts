@@ -8,6 +8,7 @@ import fc from 'fast-check';
 import { checkCommandLine } from '../../src/cli/prun/command-check.ts';
 import { findLeaks } from '../../src/cli/prun/leaked-secrets.ts';
 import { createFinder } from '../../src/masking/finder.ts';
+import { MAX_ARCHIVES_DEPTH } from '../../src/protocol/limits.ts';
 import { type WireName, wireName } from '../../src/protocol/names.ts';
 import { Plaintext } from '../../src/protocol/plaintext.ts';
 import { type Handler, no, ok, startStub } from '../client/stub-server.ts';
@@ -22,6 +23,10 @@ const KEY_LINES = [
 ];
 
 async function leaksIn(secrets: Record<string, string>, files: Record<string, string | Uint8Array>) {
+  return (await search(secrets, files)).leaks;
+}
+
+async function search(secrets: Record<string, string>, files: Record<string, string | Uint8Array>) {
   using folder = mkdtempDisposableSync(join(tmpdir(), 'leaks-test-'));
   for (const [name, content] of Object.entries(files)) writeFileSync(join(folder.path, name), content);
   const named = Object.entries(secrets).map(([name, value]) => [name as WireName, new Plaintext(value)] as const);
@@ -94,6 +99,12 @@ test('a file secret is found by its content, text or not, whole or encoded', asy
       { path: 'd', line: 1, names: ['___file___:key.pem'] },
     ],
   );
+});
+
+test('a file that is packed too deeply to be searched to its end is told', async () => {
+  let packed: Uint8Array = Buffer.from(VALUE);
+  for (let depth = 0; depth <= MAX_ARCHIVES_DEPTH; depth++) packed = gzipSync(packed);
+  assert.deepEqual(await search({ TOKEN: VALUE }, { deep: packed, plain: 'nothing' }), { leaks: [], cut: ['deep'] });
 });
 
 test('a value that was stored with its line end is found without it', async () => {

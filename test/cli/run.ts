@@ -17,6 +17,8 @@ export interface RunOptions {
   /** Standard input; closed at once when left out. */
   input?: string | Uint8Array;
   cwd?: string;
+  /** Ctrl-C, once its output shows this. */
+  interruptAt?: RegExp;
 }
 
 /** A config folder with nothing of the user's in it. */
@@ -39,7 +41,7 @@ export async function run(
   program: 'pbook' | 'prun',
   args: readonly string[],
   url: string,
-  { env = {}, input = '', cwd = process.cwd() }: RunOptions = {},
+  { env = {}, input = '', cwd = process.cwd(), interruptAt }: RunOptions = {},
 ): Promise<Outcome> {
   const [node, ...words] = programWords(program);
   const child = spawn(node, [...words, ...args], {
@@ -51,6 +53,7 @@ export async function run(
   const outcome: Outcome = { status: null, stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text) => {
     outcome.stdout += text;
+    if (interruptAt?.test(outcome.stdout)) child.kill('SIGINT');
   });
   child.stderr.setEncoding('utf8').on('data', (text) => {
     outcome.stderr += text;

@@ -49,6 +49,23 @@ const PACKERS: Record<string, (content: Uint8Array) => Uint8Array | Promise<Uint
   'two members of gzip': (content) => Buffer.concat([gzipSync('first'), gzipSync(content)]),
 };
 
+test('a secret is named that stands with escapes in the dump of a document of JSON', async () => {
+  const value = 'pa"ss\\wörd-of-some-length';
+  const document = `{"T": ${JSON.stringify(value)}}`;
+  const dumped = (program: string, args: string[] = []) => spawnSync(program, args, { input: document }).stdout;
+  const finders = createFinder([{ name: NAME, value: new Plaintext(value) }]);
+  const dumps = {
+    'od -c': dumped('od', ['-c']),
+    'od -t x1': dumped('od', ['-t', 'x1']),
+    hex: Buffer.from(Buffer.from(document).toString('hex')),
+  };
+  for (const [what, dump] of Object.entries(dumps)) {
+    const stream = finders.stream();
+    const names = [...stream.write(dump), ...stream.end()].flatMap((find) => find.names);
+    assert.ok(names.includes(NAME), what);
+  }
+});
+
 test('a secret is found in each archive, also in one inside another, and a clean one has none', async () => {
   for (const [outer, packOuter] of Object.entries(PACKERS)) {
     if (outer.startsWith('two')) continue; // Its content begins with text.

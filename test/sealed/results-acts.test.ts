@@ -171,6 +171,32 @@ test('34 a result of another task, or by another site, is refused though everyth
   assert.match((await fetchAs(signed, first, 'untrusted')).stderr, /not trusted on this device.*\(result-untrusted\)/);
 });
 
+test('34 a later attempt that was seen in a followed log is known after Ctrl-C', async (t) => {
+  const signed = await newSigned(t);
+  const { middle, submit, acquire, bring, pbook } = signed;
+  const task = await submit('--maxAttempt', '2');
+  const [first] = await acquire();
+  assert.ok(first);
+  await bring(first, { log: 'attempt 1\n', state: 'failed' });
+  const older: { file?: ListedJobFile; content?: Buffer } = {};
+  middle.onAnswer = (answer, { path }) => {
+    if (path.startsWith('/api/v1/job/get_files')) older.file = JSON.parse(answer.body.toString()).data[0];
+    if (path.startsWith('/api/v1/job/get_file?')) older.content = Buffer.from(answer.body);
+  };
+  assert.equal((await pbook(['logs', String(task)])).stdout, 'attempt 1\n');
+  const { file, content = Buffer.alloc(0) } = older;
+  honest(middle);
+  const [second] = await acquire();
+  assert.ok(second);
+  await bring(second, { live: ['attempt 2\n'], state: 'running' });
+  const followed = await pbook(['logs', '-f', String(task)], { interruptAt: /attempt 2/ });
+  assert.equal(followed.status, 130, followed.stderr);
+  lie(middle, { 'job/get_files': () => [file] }, () => content);
+  const old = await pbook(['logs', String(task)]);
+  assert.deepEqual([old.status, old.stdout], [1, '']);
+  assert.match(old.stderr, /\(result-old\)/);
+});
+
 test('34 results under a key that the site renewed are taken, by the records of the site that is trusted', async (t) => {
   const signed = await newSigned(t);
   const { submit, acquire, bring, publish, site } = signed;

@@ -1,22 +1,35 @@
 import { followLogs } from '../../client/follow-logs.ts';
 import { withConnection } from '../command.ts';
-import { note, styled, warn } from '../reporting.ts';
+import { EXIT_INTERRUPTED, note, styled, warn } from '../reporting.ts';
 import { ownResults } from './own-results.ts';
 
-/** `logs --follow TASKID`: what the jobs print, as it comes, until the task has ended. */
+/** `logs --follow TASKID`: what the jobs print, as it comes, until the task has ended or Ctrl-C. */
 export async function follow(taskId: number): Promise<void> {
   await withConnection(async ({ client }) => {
     const lines = new Map<number, LineStart>();
     const results = await ownResults(client, taskId);
+    const interruption = new AbortController();
+    const interrupt = () => interruption.abort();
+    process.once('SIGINT', interrupt);
     try {
-      const pieces = followLogs(results.client, taskId, { onTrouble: (error) => warn(`${error.message}; trying on`) });
+      const pieces = followLogs(results.client, taskId, {
+        signal: interruption.signal,
+        onTrouble: (error) => warn(`${error.message}; trying on`),
+      });
       for await (const { serial, jobs, bytes } of pieces) {
         if (jobs === 1) process.stdout.write(bytes);
         else writeLines(serial, jobs, bytes, lines);
       }
+    } catch (error) {
+      if (!interruption.signal.aborted) throw error;
     } finally {
+      process.off('SIGINT', interrupt);
       for (const [serial, { held }] of lines) if (held.length > 0) writeLines(serial, 2, Buffer.from('\n'), lines);
       await results.close();
+    }
+    if (interruption.signal.aborted) {
+      process.exitCode = EXIT_INTERRUPTED;
+      return;
     }
     await results.tellMissing('log');
     note(`task ${taskId} is ${await client.getTaskStatus(taskId)}`);

@@ -92,9 +92,12 @@ async function withRefusals(
     refusals.push(error);
     return undefined;
   };
-  await work(refused);
-  if (refusals.length === 0) await results.tellMissing(kind).catch(refused);
-  await results.close();
+  try {
+    await work(refused);
+    if (refusals.length === 0) await results.tellMissing(kind).catch(refused);
+  } finally {
+    await results.close();
+  }
   const last = refusals.pop();
   for (const { message, code } of refusals) fail(`${message} (${code})`);
   if (last) throw last;

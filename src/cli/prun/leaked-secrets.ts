@@ -22,13 +22,15 @@ const CHUNK_BYTES = 1024 * 1024;
  * archives. A value that no masker could hide (`isMaskable`) is not looked for: it would be found everywhere.
  *
  * @param paths relative to `directory`; what is no file is passed over
+ * @returns beside them the files in which the search ended early, for their size, their depth or its time
  */
 export async function findLeaks(
   { names: all, finder }: OwnSecrets,
   directory: string,
   paths: readonly string[],
-): Promise<Leak[]> {
+): Promise<{ leaks: Leak[]; cut: string[] }> {
   const leaks: Leak[] = [];
+  const cut: string[] = [];
   const budget = { bytes: MAX_SEARCHED_BYTES, signal: AbortSignal.timeout(LEAK_SEARCH_SECONDS * 1000) };
   const note = (path: string, line: Leak['line'], found: Iterable<WireName>) => {
     const names = new Set(found);
@@ -38,6 +40,7 @@ export async function findLeaks(
     const file = join(directory, path);
     if (!(await lstat(file)).isFile()) continue;
     const { names, isCut } = await searchFile(file, finder, budget);
+    if (isCut) cut.push(path);
     // For the line, and for what the search did not come to.
     const finds = names.size > 0 || isCut ? await findsIn(file, finder) : [];
     if (finds.length > 0) {
@@ -51,7 +54,7 @@ export async function findLeaks(
       if (inName.length > 0) note(path, 'name', inName);
     }
   }
-  return leaks;
+  return { leaks, cut };
 }
 
 /** The secrets in a text. */

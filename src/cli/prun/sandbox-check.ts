@@ -16,12 +16,14 @@ export async function checkSandbox(
   paths: readonly string[],
   { ask }: { ask: boolean },
 ): Promise<boolean> {
-  const leaks = await findLeaks(secrets, directory, paths);
+  const { leaks, cut } = await findLeaks(secrets, directory, paths);
   for (const { path, line, names } of leaks.slice(0, SHOWN_LEAKS)) {
     const where = line === 'name' ? 'in its name' : line === 'packed' ? 'in a file packed in it' : `line ${line}`;
     warn(`${path} holds the value of your secret ${shownNames(secrets, names)} (${where})`);
   }
   if (leaks.length > SHOWN_LEAKS) warn(`${leaks.length - SHOWN_LEAKS} more files hold values of your secrets`);
+  if (cut.length > 0)
+    warn(`too large to be searched for your secrets to the end: ${cut.slice(0, SHOWN_LEAKS).join(', ')}`);
   if (leaks.length === 0) return true;
   note('With --useSecrets jobs get your secrets without that; leave files out with --excludeFile or a .prunignore');
   if (!ask) return true;
