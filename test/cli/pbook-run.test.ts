@@ -373,6 +373,23 @@ except pbook.Error as error: print(error.code)`;
   assert.deepEqual(readdirSync(cwd), []);
 });
 
+test('an expired secret is left out, as in a job, and starts nothing where it is named', async (t) => {
+  const secrets = { OLD: 'of-yesterday-1', SOON: 'until-tomorrow-1' };
+  const soon = new Date(Date.now() + 24 * 3_600_000).toISOString();
+  await using stub = await startSecretsStub(secrets, {
+    OLD: { expires: '2026-01-01T00:00:00Z', expired: true },
+    SOON: { expires: soon },
+  });
+  const cwd = await temporaryFolder(t);
+  const printed = ['--', 'sh', '-c', 'env | grep -c ^OLD=; env | grep -c ^SOON='];
+  const { status, stdout, stderr } = await run('pbook', ['run', ...printed], stub.url, { cwd });
+  assert.deepEqual([status, stdout], [0, '0\n1\n']);
+  assert.match(stderr, /OLD expired at .*no job gets it any more\n.*SOON expires/);
+  const named = await run('pbook', ['run', '--secrets', 'OLD', ...printed], stub.url, { cwd });
+  assert.deepEqual([named.status, named.stdout], [125, '']);
+  assert.match(named.stderr, /OLD expired/);
+});
+
 test('a token in the environment is masked as well', async (t) => {
   const { stdout } = await runIn(t, ['--', 'sh', '-c', 'echo "$PANDA_AUTH_ID_TOKEN"']);
   assert.equal(stdout, '***\n');

@@ -6,7 +6,11 @@ export interface SecretsStub extends StubServer {
   secrets: Map<string, string>;
 }
 
-export async function startSecretsStub(secrets: Record<string, string> = {}): Promise<SecretsStub> {
+/** @param told what else it tells of a secret, by its wire name */
+export async function startSecretsStub(
+  secrets: Record<string, string> = {},
+  told: Record<string, object> = {},
+): Promise<SecretsStub> {
   const kept = new Map(Object.entries(secrets));
   const stub = await startStub({
     'creds/set_user_secrets': ({ body }) => {
@@ -16,7 +20,8 @@ export async function startSecretsStub(secrets: Record<string, string> = {}): Pr
       else kept.set(key, value);
       return ok();
     },
-    'creds/list_user_secrets': () => ok([...kept.keys()].map((wire) => splitWireName(wire as WireName))),
+    'creds/list_user_secrets': () =>
+      ok([...kept.keys()].map((wire) => ({ ...splitWireName(wire as WireName), ...told[wire] }))),
     'creds/get_user_secrets': () => ok(JSON.stringify(Object.fromEntries(kept))),
   });
   return { ...stub, secrets: kept };

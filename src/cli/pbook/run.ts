@@ -1,13 +1,14 @@
 import { access, constants } from 'node:fs/promises';
 import { constants as system } from 'node:os';
 import type { Client } from '../../client/client.ts';
+import { expiryWarnings, isOver } from '../../client/expiry-warnings.ts';
 import { goneFromServer, noSuchSecret } from '../../client/secrets.ts';
 import { protectMemory } from '../../files/process-memory.ts';
 import { type JobSecret, jobSecretsOf } from '../../payload/job-secrets.ts';
 import { type OwnCommand, runOwnCommand } from '../../payload/own-command.ts';
 import type { PayloadEnd } from '../../payload/payload.ts';
 import { isInForeground } from '../../payload/processes.ts';
-import { Conflict, Forbidden, InvalidArgument, Misconfigured } from '../../protocol/errors.ts';
+import { Conflict, Forbidden, InvalidArgument, Misconfigured, NotFound } from '../../protocol/errors.ts';
 import { splitWireName, type WireName, wireName } from '../../protocol/names.ts';
 import { Plaintext } from '../../protocol/plaintext.ts';
 import { SECRET_FORMS, type SecretForm } from '../../protocol/secret-forms.ts';
@@ -121,8 +122,14 @@ async function fetchSecrets(client: Client, names: readonly string[] | undefined
   const there = new Set(secrets.map(({ name }) => splitWireName(name).name));
   const missing = names?.filter((name) => !there.has(name)) ?? [];
   if (missing.length > 0) throw noSuchSecret(missing);
+  const now = Date.now();
+  const told = secrets.map(({ name }) => ({ ...attributes.get(name), name: splitWireName(name).name }));
+  const warnings = expiryWarnings(told, now);
+  if (names && told.some((secret) => isOver(secret, now))) throw new NotFound(warnings.join('; '));
+  for (const text of warnings) warn(text);
   return secrets.flatMap((secret) => {
     const { name, value, problem, sealed } = secret;
+    if (isOver(attributes.get(name) ?? {}, now)) return [];
     if (value) {
       // Of a sealed one nothing of a server's says what is hidden of it.
       const isWhole = !sealed && attributes.get(name)?.mask === 'whole';
