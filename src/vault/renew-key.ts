@@ -105,8 +105,11 @@ function damaged(id: string): DecryptionFailed {
   );
 }
 
+/** Renewals that one read may meet. */
+const MOST_RENEWALS = 10;
+
 /**
- * Runs what reads an owner's secrets, and once more where the owner's data key was renewed meanwhile: a name is not found under the key of
+ * Runs what reads an owner's secrets, and again where the owner's data key was renewed meanwhile: a name is not found under the key of
  * before, and what was read under it does not open any more.
  */
 export async function acrossRenewal<T>(
@@ -114,17 +117,21 @@ export async function acrossRenewal<T>(
   owner: OwnerId,
   read: () => Promise<T>,
 ): Promise<T> {
-  const began = dataKeys.lastActiveId(owner);
-  try {
-    return await read();
-  } catch (error) {
-    if (!(error instanceof DecryptionFailed || error instanceof NotFound)) throw error;
-    const now = await dataKeys.activeId(owner);
-    if (now === began || now === undefined) throw error;
-    forget(owner);
-    return read().catch((again) => {
-      // The first one knows what was there when it began.
-      throw again instanceof NotFound ? error : again;
-    });
+  let key = dataKeys.lastActiveId(owner);
+  let first: unknown;
+  for (let renewals = 0; ; renewals++) {
+    try {
+      return await read();
+    } catch (error) {
+      if (!(error instanceof DecryptionFailed || error instanceof NotFound)) throw error;
+      first ??= error;
+      const now = await dataKeys.activeId(owner);
+      if (now === key || now === undefined || renewals === MOST_RENEWALS) {
+        // Of two that found nothing, the first knows what was there when it began.
+        throw error instanceof NotFound && first instanceof NotFound ? first : error;
+      }
+      key = now;
+      forget(owner);
+    }
   }
 }
