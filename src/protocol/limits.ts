@@ -120,6 +120,9 @@ export const DATABASE_CONNECT_SECONDS = 10;
 export const DATABASE_LOCK_SECONDS = 10;
 export const DATABASE_STATEMENT_SECONDS = 30;
 export const DATABASE_IDLE_TRANSACTION_SECONDS = 60;
+/** A migration waits so long for a table at a time, and tries again for so long: running servers go on meanwhile. */
+export const MIGRATION_LOCK_SECONDS = 3;
+export const MIGRATION_RETRY_SECONDS = 120;
 
 /** Room on the disk that is kept back for deletes and for what ends jobs, and the time between two looks for it. */
 export const RESERVE_BYTES = 32 * 1024 * 1024;

@@ -15,7 +15,7 @@ export interface ColumnTypes {
   startIdsAt(table: string, first: number): string;
 }
 
-/** The migrations in order. A released one never changes. */
+/** The migrations in order. None ever changes, and a new one only adds: docs/decisions/0036-migrations-only-add.md. */
 export function migrationProvider(types: ColumnTypes): MigrationProvider {
   return {
     async getMigrations() {

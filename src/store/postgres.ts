@@ -1,6 +1,6 @@
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
-import { Misconfigured } from '../protocol/errors.ts';
+import { Misconfigured, Unavailable } from '../protocol/errors.ts';
 import {
   DATABASE_CONNECT_SECONDS,
   DATABASE_CONNECTIONS,
@@ -8,15 +8,15 @@ import {
   DATABASE_LOCK_SECONDS,
   DATABASE_RETRY_SECONDS,
   DATABASE_STATEMENT_SECONDS,
+  MIGRATION_LOCK_SECONDS,
+  MIGRATION_RETRY_SECONDS,
 } from '../protocol/limits.ts';
 import type { ColumnTypes } from './migrations.ts';
 import { type PostgresAddress, postgresAddress } from './postgres-address.ts';
 import { ConnectionLost, isAway, steadyPool } from './postgres-pool.ts';
 import type { Schema } from './schema.ts';
-import { migrate, type Store } from './store.ts';
+import { isRetriable, migrate, type Store } from './store.ts';
 
-/** PostgreSQL's codes for a transaction that lost against another and may simply be run again. */
-const RETRIABLE = new Set(['40001', '40P01']);
 const MAX_TRIES = 5;
 const INT8_TYPE = 20;
 const WAIT_STEP_SECONDS = 0.5;
@@ -69,8 +69,7 @@ export async function openPostgres(url: string, options: PostgresOptions = {}): 
           if (error.mayBeDone || performance.now() > giveUpAt) throw error;
           continue;
         }
-        const code = (error as { code?: string }).code ?? '';
-        if (!RETRIABLE.has(code) || tries >= MAX_TRIES) throw error;
+        if (!isRetriable(error) || tries >= MAX_TRIES) throw error;
       }
     }
   };
@@ -95,11 +94,23 @@ function connectionOf({ connectionString, ssl }: PostgresAddress): pg.ClientConf
   return { connectionString, ssl, keepAlive: true, connectionTimeoutMillis: DATABASE_CONNECT_SECONDS * 1000 };
 }
 
-/** On a connection of its own, without the limits of a request: a migration may take long, and waits for that of another server. */
+/**
+ * On a connection of its own, without the limits of a request: a migration may take long, and waits for that of another server. For a
+ * table it waits a moment at a time: behind one that waits to change a table all others wait, of servers that run.
+ */
 async function bringUpToDate(address: PostgresAddress): Promise<void> {
-  const db = open(address, { max: 1 });
+  const giveUpAt = performance.now() + MIGRATION_RETRY_SECONDS * 1000;
+  const db = open(address, { max: 1, lock_timeout: MIGRATION_LOCK_SECONDS * 1000 });
   try {
-    await migrate(db, POSTGRES_TYPES);
+    for (;;) {
+      try {
+        return await migrate(db, POSTGRES_TYPES);
+      } catch (error) {
+        const isPassing = error instanceof Unavailable || isRetriable(error);
+        if (!isPassing || performance.now() > giveUpAt) throw error;
+        await new Promise((resolve) => setTimeout(resolve, WAIT_STEP_SECONDS * 1000));
+      }
+    }
   } finally {
     await db.destroy();
   }

@@ -1,6 +1,7 @@
-import type { Kysely, Transaction } from 'kysely';
-import { Migrator } from 'kysely/migration';
-import { Misconfigured } from '../protocol/errors.ts';
+import { type Kysely, sql, type Transaction } from 'kysely';
+import { DEFAULT_MIGRATION_TABLE, Migrator } from 'kysely/migration';
+import { Misconfigured, Unavailable } from '../protocol/errors.ts';
+import { VERSION } from '../protocol/version.ts';
 import { type ColumnTypes, migrationProvider } from './migrations.ts';
 import type { Schema } from './schema.ts';
 
@@ -37,14 +38,48 @@ export interface Store {
   close(): Promise<void>;
 }
 
-/** Brings the tables to this release's shape. Replicas that start together wait for each other. */
+/**
+ * Brings the tables to this release's shape, whole or not at all. Replicas that start together wait for each other.
+ *
+ * @throws {Misconfigured} when a newer release has changed them, or a migration fails
+ * @throws {Unavailable} when others keep a table locked, or the database is away
+ */
 export async function migrate(db: Database, types: ColumnTypes): Promise<void> {
-  const { error, results } = await new Migrator({ db, provider: migrationProvider(types) }).migrateToLatest();
-  if (error) {
-    const failed = results?.find((result) => result.status === 'Error')?.migrationName;
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Misconfigured(
-      `the database could not be brought to this release's tables${failed ? ` (migration ${failed})` : ''}: ${reason}`,
-    );
-  }
+  const migrator = new Migrator({ db, provider: migrationProvider(types) });
+  const known = (await migrator.getMigrations()).map(({ name }) => name);
+  // Before anything is written, and within the lock of the migrator once more.
+  await refuseNewer(db, known);
+  const { error, results } = await migrator.migrateToLatest();
+  if (!error) return;
+  await refuseNewer(db, known);
+  if (error instanceof Unavailable || isRetriable(error)) throw error;
+  const failed = results?.find((result) => result.status === 'Error')?.migrationName;
+  const reason = error instanceof Error ? error.message : String(error);
+  throw new Misconfigured(
+    `the database could not be brought to this release's tables${failed ? ` (migration ${failed})` : ''}, and is as it was: ${reason}`,
+  );
+}
+
+/** PostgreSQL's codes for a transaction that lost against another and may simply be run again. */
+const RETRIABLE = new Set(['40001', '40P01']);
+
+export function isRetriable(error: unknown): boolean {
+  return RETRIABLE.has((error as { code?: string }).code ?? '');
+}
+
+/** An older program does not know what the newer tables mean, and would write rows without it. */
+async function refuseNewer(db: Database, known: readonly string[]): Promise<void> {
+  const unknown = (await doneMigrations(db)).filter((name) => !known.includes(name)).sort();
+  if (unknown.length === 0) return;
+  throw new Misconfigured(
+    `the database is of a newer release than this one (${VERSION}): its tables have ${unknown.join(', ')}, and this release knows them up ` +
+      `to ${known.at(-1)}. Install the newer release here too, or restore the backup that was made before the upgrade`,
+  );
+}
+
+async function doneMigrations(db: Database): Promise<string[]> {
+  const tables = await db.introspection.getTables({ withInternalKyselyTables: true });
+  if (!tables.some(({ name }) => name === DEFAULT_MIGRATION_TABLE)) return [];
+  const { rows } = await sql<{ name: string }>`select name from ${sql.table(DEFAULT_MIGRATION_TABLE)}`.execute(db);
+  return rows.map(({ name }) => name);
 }
