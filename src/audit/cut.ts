@@ -1,11 +1,9 @@
-import { AUDIT_CUT_DAYS, MAX_REMOVED_AT_ONCE } from '../protocol/limits.ts';
+import { AUDIT_CUT_DAYS, DAY_MILLISECONDS, MAX_REMOVED_AT_ONCE } from '../protocol/limits.ts';
 import { listAuditHeads, listAuditRows } from '../store/audit.ts';
 import { deleteAuditRows, findStone, putStone } from '../store/audit-stones.ts';
 import { inBatches } from '../store/in-batches.ts';
 import type { Store } from '../store/store.ts';
 import { appendAudit, type Chain, follows, lockHead, SYSTEM } from './audit.ts';
-
-const DAY_MILLISECONDS = 24 * 3600_000;
 
 /**
  * Cuts from the beginning of every chain the entries before a time. A stone takes their place: the number and hash of the last of them,

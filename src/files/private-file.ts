@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type FileHandle, link, open, realpath, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Conflict, Misconfigured } from '../protocol/errors.ts';
+import { syncFolder } from './sync-folder.ts';
 
 /** A file with keys in it, JSON unless it has an encoding of its own, which only the user of this process (or root) can read. */
 export interface PrivateFile<T> {
@@ -38,6 +39,13 @@ export interface PrivateFileOptions<T> {
   parse: (json: unknown) => T;
   /** For a file that is no JSON: `parse` gets its text. */
   plain?: { textOf(content: T): string };
+}
+
+/** A file of a text that is not JSON: a token, a passphrase, a PIN. */
+export function privateText(
+  options: Pick<PrivateFileOptions<string>, 'path' | 'name' | 'ifExposed'>,
+): PrivateFile<string> {
+  return privateFile<string>({ ...options, parse: String, plain: { textOf: (text) => text } });
 }
 
 export function privateFile<T>({ path, name, ifExposed, parse, plain }: PrivateFileOptions<T>): PrivateFile<T> {
@@ -99,7 +107,7 @@ export function privateFile<T>({ path, name, ifExposed, parse, plain }: PrivateF
         });
         await unlink(temporary);
       });
-      await syncFolderOf(path);
+      await syncFolder(dirname(path));
     },
 
     async change(edit) {
@@ -117,7 +125,7 @@ export function privateFile<T>({ path, name, ifExposed, parse, plain }: PrivateF
         await rename(next, target);
         return content;
       });
-      await syncFolderOf(target);
+      await syncFolder(dirname(target));
       return changed;
     },
   };
@@ -149,14 +157,4 @@ async function fill<R>(handle: FileHandle, temporary: string, work: () => Promis
 async function write(handle: FileHandle, text: string): Promise<void> {
   await handle.writeFile(text);
   await handle.sync();
-}
-
-/** A new name in a folder is durable when the folder is. */
-async function syncFolderOf(path: string): Promise<void> {
-  const folder = await open(dirname(path), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }

@@ -6,6 +6,7 @@ import { proveAnswer } from '../protocol/answer-proof.ts';
 import { Conflict, Forbidden, Unauthenticated } from '../protocol/errors.ts';
 import { answerKeyOf, answerMac, isSameMac, type JoinAnswer, type JoinRequest, requestMac } from '../protocol/join.ts';
 import {
+  DAY_MILLISECONDS,
   KEEP_PILOTS_DAYS,
   MAX_REMEMBERED_PILOTS,
   MAX_SHOWN_CHARS,
@@ -88,7 +89,6 @@ export interface PilotSessions {
 }
 
 const SEEN_SECONDS = 60;
-const DAY_MILLISECONDS = 24 * 3600_000;
 
 /** `clock` is in milliseconds. */
 export function createPilotSessions({

@@ -1,6 +1,11 @@
 import { QuotaExceeded } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
-import { MAX_OPEN_JOBS_PER_OWNER, MAX_OWNER_FILE_BYTES, OWNER_FILES_DAYS } from '../protocol/limits.ts';
+import {
+  DAY_MILLISECONDS,
+  MAX_OPEN_JOBS_PER_OWNER,
+  MAX_OWNER_FILE_BYTES,
+  OWNER_FILES_DAYS,
+} from '../protocol/limits.ts';
 import type { Blobs } from '../store/blobs.ts';
 import {
   addBroughtBytes,
@@ -11,8 +16,6 @@ import {
 } from '../store/brought-files.ts';
 import { sumOpenJobs } from '../store/tasks.ts';
 import type { JobsContext } from './context.ts';
-
-const DAY_MILLISECONDS = 24 * 3600_000;
 
 /**
  * Runs `bring` when its owner may bring `most` bytes more of sandboxes, logs and outputs. They are counted before the first byte comes, so

@@ -1,4 +1,4 @@
-import { MAX_REMOVED_AT_ONCE } from '../protocol/limits.ts';
+import { DAY_MILLISECONDS, MAX_REMOVED_AT_ONCE } from '../protocol/limits.ts';
 import {
   deleteFilesOfJobs,
   deleteJobs,
@@ -22,7 +22,6 @@ export interface KeptJobs {
   sandboxesDays?: number | undefined;
 }
 
-const DAY_MILLISECONDS = 24 * 3600_000;
 /** Tasks that are looked up at once. */
 const TASKS = 50;
 

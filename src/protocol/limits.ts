@@ -2,6 +2,9 @@
  * Every limit and default that both ends share, with its unit in the name. A number has one home: this file.
  */
 
+/** A day, for clocks in milliseconds. */
+export const DAY_MILLISECONDS = 24 * 3600_000;
+
 /** Largest value of a secret in bytes of UTF-8, as PanDA's client checks it: 1000 kB of 1024 bytes. */
 export const MAX_VALUE_BYTES = 1000 * 1024;
 /** Its owner is warned so long before a secret expires. */

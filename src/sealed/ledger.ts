@@ -1,6 +1,7 @@
 import { open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolder } from '../files/make-folder.ts';
+import { syncFolder } from '../files/sync-folder.ts';
 import { fromBase64url } from '../protocol/base64url.ts';
 import { MAX_GRANT_SECONDS } from '../protocol/limits.ts';
 import { SealedRefusal } from '../protocol/sealed-refusal.ts';
@@ -46,9 +47,4 @@ export async function forgetEnded(folder: string, now: number): Promise<void> {
     const [, end] = /^(\d+)-[0-9a-f]{32}$/.exec(name) ?? [];
     if (end !== undefined && Number(end) + MAX_GRANT_SECONDS < now) await rm(join(folder, name), { recursive: true });
   }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  await handle.sync().finally(() => handle.close());
 }

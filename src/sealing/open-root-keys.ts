@@ -1,6 +1,7 @@
+import { stampOf } from '../files/file-stamp.ts';
 import { Misconfigured } from '../protocol/errors.ts';
 import { addRootKey, openKeyFile, retireRootKey } from './key-file.ts';
-import { passphraseFiles, stampOf } from './passphrase-file.ts';
+import { passphraseFiles } from './passphrase-file.ts';
 import { pkcs11Keys } from './pkcs11.ts';
 import { pathOf } from './root-key-uri.ts';
 import type { RootKeyPlaces } from './root-keys.ts';

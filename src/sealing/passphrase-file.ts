@@ -1,6 +1,7 @@
-import { readFile, stat, unlink } from 'node:fs/promises';
+import { readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type PrivateFile, privateFile } from '../files/private-file.ts';
+import { stampOf } from '../files/file-stamp.ts';
+import { type PrivateFile, privateText } from '../files/private-file.ts';
 import { InvalidArgument, Misconfigured } from '../protocol/errors.ts';
 import {
   asidePath,
@@ -18,6 +19,7 @@ import { pathOf, uriParts } from './root-key-uri.ts';
 import type { AskPassphrase, RootKeyPlaces } from './root-keys.ts';
 
 const FORM = 'passphrase:/PATH/TO/FILE?passphrase-file=/PATH';
+const IF_EXPOSED = ', and change what is in it if someone may have read it';
 const MIN_PASSPHRASE_CHARS = 12;
 const NEEDS = `"passphrase-file" (a file of mode 0600), "credential" (its name in $CREDENTIALS_DIRECTORY, as systemd gives it), or neither, to be asked at the terminal`;
 
@@ -97,12 +99,6 @@ export function passphraseFiles(workFactor = WORK_FACTOR): RootKeyPlaces {
   };
 }
 
-/** Changes with a file's content, or with the file. */
-export async function stampOf(path: string): Promise<string> {
-  const found = await stat(path).catch(() => undefined);
-  return found ? [found.ino, found.size, found.mtimeMs].join() : '';
-}
-
 type Source = { file: string } | { credential: string } | undefined;
 
 function parse(uri: string): { path: string; source: Source } {
@@ -125,7 +121,11 @@ async function passphraseOf(path: string, source: Source, ask: AskPassphrase | u
     throw new Misconfigured(`the root keys ${path} need a passphrase, and there is no terminal: name ${NEEDS}`);
   }
   if ('file' in source) {
-    const text = await plainFile(source.file, 'file of a passphrase').read();
+    const text = await privateText({
+      path: source.file,
+      name: 'file of a passphrase',
+      ifExposed: IF_EXPOSED,
+    }).read();
     if (text === undefined) throw new Misconfigured(`there is no ${source.file}, which has the passphrase of ${path}`);
     return firstLine(text, source.file);
   }
@@ -155,17 +155,7 @@ function checked(passphrase: string): string {
 }
 
 function lockedFile(path: string): PrivateFile<string> {
-  return plainFile(path, 'root key file');
-}
-
-function plainFile(path: string, name: string): PrivateFile<string> {
-  return privateFile({
-    path,
-    name,
-    ifExposed: ', and change what is in it if someone may have read it',
-    parse: String,
-    plain: { textOf: (text) => text },
-  });
+  return privateText({ path, name: 'root key file', ifExposed: IF_EXPOSED });
 }
 
 /** The parser's own error would quote the text, which is keys. */

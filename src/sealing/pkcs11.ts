@@ -2,10 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { privateFile } from '../files/private-file.ts';
+import { stampOf } from '../files/file-stamp.ts';
+import { privateText } from '../files/private-file.ts';
 import { DecryptionFailed, Misconfigured, Unavailable } from '../protocol/errors.ts';
 import { committedRootKey } from './committed-key.ts';
-import { stampOf } from './passphrase-file.ts';
 import { decoded, uriParts } from './root-key-uri.ts';
 import { type RootKeyPlaces, type RootKeyProvider, rootKeysOf } from './root-keys.ts';
 
@@ -239,12 +239,10 @@ function hexOf(id: string): string {
 }
 
 async function readPin(path: string): Promise<string> {
-  const text = await privateFile<string>({
+  const text = await privateText({
     path,
     name: 'file of a PIN',
     ifExposed: ', and change the PIN if someone may have read it',
-    parse: String,
-    plain: { textOf: (content) => content },
   }).read();
   const [pin = ''] = (text ?? '').split(/\r?\n/, 1);
   if (pin === '') throw new Misconfigured(`${path} has no PIN in its first line, or is not there`);

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { text } from 'node:stream/consumers';
-import { privateFile } from '../files/private-file.ts';
+import { privateText } from '../files/private-file.ts';
 import { DecryptionFailed, Misconfigured, Unavailable } from '../protocol/errors.ts';
 import { isLoopback } from '../protocol/loopback.ts';
 import { committedRootKey } from './committed-key.ts';
@@ -126,12 +126,10 @@ async function connect(uri: string): Promise<Transit> {
   const ca = caFile === undefined ? undefined : await readCa(caFile);
   const { Agent, request } = url.protocol === 'https:' ? https : http;
   const agent = new Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS });
-  const token = privateFile<string>({
+  const token = privateText({
     path: tokenFile,
     name: 'token file of the key server',
     ifExposed: ', and revoke the token if someone may have read it',
-    parse: String,
-    plain: { textOf: (content) => content },
   });
   await token.read();
 

@@ -1,5 +1,6 @@
 import { verifyAudits } from '../audit/audit.ts';
 import { DecryptionFailed, MissingRootKey, UnknownFormat } from '../protocol/errors.ts';
+import { DAY_MILLISECONDS } from '../protocol/limits.ts';
 import { openBlobs } from '../store/blobs.ts';
 import { usedBlobs } from '../store/brought-files.ts';
 import { brokenReferences, databaseTime, lastAuditTime, missingFiles } from '../store/diagnosis.ts';
@@ -10,7 +11,7 @@ import { tryWrappedKeys } from './wrapped-keys.ts';
 
 /** The most that the clocks of servers and database may differ: docs/operator.md. */
 const CLOCK_SECONDS = 30;
-const ORPHAN_MILLISECONDS = 2 * 24 * 3600_000;
+const ORPHAN_MILLISECONDS = 2 * DAY_MILLISECONDS;
 const FILES_AT_ONCE = 500;
 
 type Look = (check: CheckName, work: () => Promise<Finding[]>) => Promise<void>;

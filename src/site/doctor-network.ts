@@ -1,11 +1,11 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
+import { DAY_MILLISECONDS } from '../protocol/limits.ts';
 import type { Finding } from './finding.ts';
 import { lastAddress } from './last-address.ts';
 import type { Settings } from './settings.ts';
 
-const DAY_MILLISECONDS = 24 * 3600_000;
 /** Time in which somebody gets a certificate. */
 const SOON_DAYS = 14;
 const ANSWER_SECONDS = 5;

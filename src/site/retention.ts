@@ -3,11 +3,10 @@ import { removeDeliveries } from '../delivery/retention.ts';
 import { type Tell, tellNobody } from '../events/events.ts';
 import { removeOld } from '../jobs/retention.ts';
 import { Conflict } from '../protocol/errors.ts';
+import { DAY_MILLISECONDS } from '../protocol/limits.ts';
 import { inBatches } from '../store/in-batches.ts';
 import type { Store } from '../store/store.ts';
 import type { Keep } from './settings.ts';
-
-const DAY_MILLISECONDS = 24 * 3600_000;
 
 /** A machine may sleep for days, and its clock is then right. */
 const MAX_AHEAD_DAYS = 30;

@@ -2,12 +2,10 @@ import { appendAudit } from '../audit/audit.ts';
 import { InvalidArgument } from '../protocol/errors.ts';
 import { isExpired, isoSecond, shownExpiry } from '../protocol/expiry.ts';
 import type { OwnerId } from '../protocol/ids.ts';
-import { MAX_EXPIRED_AT_ONCE } from '../protocol/limits.ts';
+import { DAY_MILLISECONDS, MAX_EXPIRED_AT_ONCE } from '../protocol/limits.ts';
 import type { Attributes } from '../protocol/secret-attributes.ts';
 import { deleteExpired, findSecretsExpiredBefore, findSecretsToExpire, noteExpired } from '../store/secret-expiry.ts';
 import { type Changing, lockOwner } from './owners.ts';
-
-const DAY_MILLISECONDS = 24 * 3600_000;
 
 /** The end of a secret: as its owner set it, and when it was found to have come. */
 export interface Ending {

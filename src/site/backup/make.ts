@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { recordAct } from '../../audit/audit.ts';
+import { syncFolder } from '../../files/sync-folder.ts';
 import { AlreadyExists, Misconfigured, NotFound } from '../../protocol/errors.ts';
 import { VERSION } from '../../protocol/version.ts';
 import { openBlobs } from '../../store/blobs.ts';
@@ -236,11 +237,6 @@ async function openOutput(to: string): Promise<Output> {
       await rm(partial, { force: true });
     },
   };
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  await folder.sync().finally(() => folder.close());
 }
 
 async function removeAbandoned(data: string, now: number): Promise<void> {

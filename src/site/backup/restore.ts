@@ -1,9 +1,10 @@
 import { createReadStream, createWriteStream } from 'node:fs';
-import { lstat, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { lstat, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { makeFolder } from '../../files/make-folder.ts';
+import { syncFolder } from '../../files/sync-folder.ts';
 import { Conflict, Misconfigured } from '../../protocol/errors.ts';
 import { openBlobs } from '../../store/blobs.ts';
 import { UNFINISHED } from '../unfinished-restore.ts';
@@ -112,9 +113,4 @@ async function refuseOthersFolder(data: string): Promise<void> {
   throw new Misconfigured(
     `${data} must be this user's own and closed to others (it is of uid ${uid}, mode ${shown}): run "chmod 700 ${data}", or name a folder that is not there`,
   );
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  await folder.sync().finally(() => folder.close());
 }
