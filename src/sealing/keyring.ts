@@ -17,6 +17,8 @@ export interface Keyring extends RootKeys {
   readonly places: readonly OpenPlace[];
   /** Makes one of the keys the active one. @throws {MissingRootKey} */
   use(id: string): void;
+  /** The ids of the keys in a place, which need not be one of those that are listed. @throws as {@link openKeyring} */
+  idsAt(uri: string): Promise<readonly string[]>;
   /** Opens anew what changed, opens what came, and lets go of what went. */
   refresh(): Promise<void>;
   close(): Promise<void>;
@@ -61,21 +63,20 @@ export async function openKeyring({ list, create, ask, clock }: KeyringOptions):
   const find = (id: string) => keysOf(opened).find((key) => key.id === id);
 
   async function read(): Promise<void> {
-    const uris = await list();
+    const before = opened;
     const next: Opened[] = [];
-    for (const uri of uris)
-      next.push(
-        await openOrKeep(
-          uri,
-          opened.find((one) => one.uri === uri),
-        ),
-      );
-    refuseTwice(keysOf(next).map(({ id }) => id));
-    const gone = opened.flatMap(({ provider }) =>
-      provider && !next.some((one) => one.provider === provider) ? [provider] : [],
-    );
+    try {
+      for (const uri of await list()) {
+        const there = before.find((one) => one.uri === uri);
+        next.push(await openOrKeep(uri, there));
+      }
+      refuseTwice(keysOf(next).map(({ id }) => id));
+    } catch (error) {
+      await closeThoseNotIn(before, next);
+      throw error;
+    }
     opened = next;
-    for (const provider of gone) await provider.close();
+    await closeThoseNotIn(next, before);
   }
 
   async function openOrKeep(uri: string, before: Opened | undefined): Promise<Opened> {
@@ -140,6 +141,12 @@ export async function openKeyring({ list, create, ask, clock }: KeyringOptions):
       activeId = id;
     },
 
+    async idsAt(uri) {
+      const provider = await placesOf(uri).open(uri, { create: false, ask: askOnce });
+      await provider.close();
+      return provider.keys.map(({ id }) => id);
+    },
+
     refresh() {
       refreshing ??= read().finally(() => {
         refreshing = undefined;
@@ -190,6 +197,12 @@ interface Opened {
   stamp: string;
   provider?: RootKeyProvider;
   trouble?: PandaError;
+}
+
+async function closeThoseNotIn(kept: readonly Opened[], places: readonly Opened[]): Promise<void> {
+  for (const { provider } of places) {
+    if (provider && !kept.some((one) => one.provider === provider)) await provider.close();
+  }
 }
 
 /** Two keys of one id: nobody could say which of them wrapped what names it. */

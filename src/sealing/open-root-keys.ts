@@ -1,3 +1,4 @@
+import { pathToFileURL } from 'node:url';
 import { stampOf } from '../files/file-stamp.ts';
 import { Misconfigured } from '../protocol/errors.ts';
 import { addRootKey, openKeyFile, retireRootKey } from './key-file.ts';
@@ -11,6 +12,7 @@ const FILE_FORM = 'file:/PATH/TO/FILE';
 
 const files: RootKeyPlaces = {
   form: FILE_FORM,
+  canonical: (uri) => pathToFileURL(pathOf(uri, FILE_FORM)).href,
   open: async (uri, options) => openKeyFile(pathOf(uri, FILE_FORM), options),
   async add(uri) {
     const path = pathOf(uri, FILE_FORM);
@@ -30,6 +32,11 @@ const PROVIDERS: Readonly<Record<string, RootKeyPlaces>> = {
   'transit+http': transitKeys,
   pkcs11: pkcs11Keys,
 };
+
+/** @throws {Misconfigured} {@link RootKeyPlaces.canonical} */
+export function canonicalPlace(uri: string): string {
+  return placesOf(uri).canonical(uri);
+}
 
 /**
  * The kind of place that a URI names: `file:/etc/panda-secrets/root-keys`.

@@ -1,5 +1,6 @@
 import { readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { stampOf } from '../files/file-stamp.ts';
 import { type PrivateFile, privateText } from '../files/private-file.ts';
 import { InvalidArgument, Misconfigured } from '../protocol/errors.ts';
@@ -15,7 +16,7 @@ import {
   withoutKey,
 } from './key-file.ts';
 import { lock, unlock, WORK_FACTOR } from './passphrase.ts';
-import { pathOf, uriParts } from './root-key-uri.ts';
+import { pathOf, spelledOptions, uriParts } from './root-key-uri.ts';
 import type { AskPassphrase, RootKeyPlaces } from './root-keys.ts';
 
 const FORM = 'passphrase:/PATH/TO/FILE?passphrase-file=/PATH';
@@ -54,6 +55,13 @@ export function passphraseFiles(workFactor = WORK_FACTOR): RootKeyPlaces {
 
   return {
     form: FORM,
+
+    canonical(uri) {
+      const { path, source } = parse(uri);
+      const { pathname } = pathToFileURL(path);
+      const options = source && ('file' in source ? { 'passphrase-file': source.file } : source);
+      return `passphrase:${pathname}${spelledOptions(options ?? {})}`;
+    },
 
     async open(uri, { create, ask }) {
       const { path, file, passphrase } = await open(uri, { ask });

@@ -6,7 +6,7 @@ import { stampOf } from '../files/file-stamp.ts';
 import { privateText } from '../files/private-file.ts';
 import { DecryptionFailed, Misconfigured, Unavailable } from '../protocol/errors.ts';
 import { committedRootKey } from './committed-key.ts';
-import { decoded, uriParts } from './root-key-uri.ts';
+import { decoded, spelledOptions, uriParts } from './root-key-uri.ts';
 import { type RootKeyPlaces, type RootKeyProvider, rootKeysOf } from './root-keys.ts';
 
 const FORM = 'pkcs11:token=LABEL;object=KEY?module-path=/PATH/TO/MODULE.so&pin-source=/PATH/TO/PIN';
@@ -20,6 +20,13 @@ const NONCE_BYTES = 12;
  */
 export const pkcs11Keys: RootKeyPlaces = {
   form: FORM,
+
+  canonical(uri) {
+    const { token, object, id, module, pinFile } = parse(uri);
+    const parts = [`token=${encodeURIComponent(token)}`, `object=${encodeURIComponent(object)}`];
+    if (id !== undefined) parts.push(`id=${id.replaceAll(/../g, '%$&')}`);
+    return `pkcs11:${parts.join(';')}${spelledOptions({ 'module-path': module, 'pin-source': pinFile })}`;
+  },
 
   open: (uri, { create }) => openToken(uri, create),
 
@@ -225,7 +232,7 @@ function parse(uri: string): Place {
   }
   const { token, object, id } = parts;
   const module = options['module-path'];
-  const pinFile = options['pin-source']?.replace(/^file:/, '');
+  const pinFile = options['pin-source']?.replace(/^file:(?:\/\/)?(?=\/)/, '');
   if (!token || !object || !module?.startsWith('/') || !pinFile?.startsWith('/')) {
     throw new Misconfigured(`root keys of a PKCS#11 token are named ${FORM}, with whole paths`);
   }

@@ -46,6 +46,15 @@ export function pathOf(uri: string, form: string): string {
   );
 }
 
+/** The options of a URI, in this order; those without a value are left out. */
+export function spelledOptions(options: Readonly<Record<string, string | undefined>>): string {
+  const parts = Object.entries(options).flatMap(([name, value]) =>
+    // Slashes are no delimiters here, and paths are read by people.
+    value === undefined ? [] : `${name}=${encodeURIComponent(value).replaceAll('%2F', '/')}`,
+  );
+  return parts.length === 0 ? '' : `?${parts.join('&')}`;
+}
+
 export function decoded(text: string, form: string): string {
   try {
     return decodeURIComponent(text);

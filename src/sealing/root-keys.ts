@@ -48,6 +48,12 @@ export interface RootKeyPlaces {
   /** The form of its URIs, for messages. */
   readonly form: string;
   /**
+   * The one spelling of a place's URI: two URIs of the same place that say the same have the same one.
+   *
+   * @throws {Misconfigured} when it names no place
+   */
+  canonical(uri: string): string;
+  /**
    * Opens what is there. `create`: the first key may be made where there is none.
    *
    * @throws {Misconfigured} when it cannot be used as it is; a message repeats neither a PIN nor a passphrase

@@ -6,7 +6,7 @@ import { privateText } from '../files/private-file.ts';
 import { DecryptionFailed, Misconfigured, Unavailable } from '../protocol/errors.ts';
 import { isLoopback } from '../protocol/loopback.ts';
 import { committedRootKey } from './committed-key.ts';
-import { decoded, uriParts } from './root-key-uri.ts';
+import { decoded, spelledOptions, uriParts } from './root-key-uri.ts';
 import { type RootKeyPlaces, type RootKeyProvider, rootKeysOf } from './root-keys.ts';
 
 const FORM = 'transit+https://HOST:8200/MOUNT/KEY?token-file=/PATH';
@@ -21,6 +21,12 @@ const MAX_CONNECTIONS = 16;
  */
 export const transitKeys: RootKeyPlaces = {
   form: FORM,
+
+  canonical(uri) {
+    const { url, mount, key, tokenFile, namespace, caFile, idOption: id } = parse(uri);
+    const options = { 'token-file': tokenFile, namespace, 'ca-file': caFile, id };
+    return `transit+${url.protocol}//${url.host}/${mount}/${key}${spelledOptions(options)}`;
+  },
 
   async open(uri, { create }) {
     const transit = await connect(uri);
@@ -214,7 +220,7 @@ function parse(uri: string) {
   }
   const path = mount.reverse().join('/');
   const id = options.id ?? ['transit', namespace, path, key].filter((part) => part !== undefined).join(':');
-  return { url, mount: path, key, tokenFile, namespace, caFile, id };
+  return { url, mount: path, key, tokenFile, namespace, caFile, id, idOption: options.id };
 }
 
 async function readCa(path: string): Promise<string> {

@@ -2,7 +2,7 @@ import { type AuditActor, appendAudit, recordAct, SYSTEM } from '../audit/audit.
 import { existingUser } from '../identity/named-user.ts';
 import { Conflict, DecryptionFailed, MissingRootKey, NotFound } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
-import { placesOf } from '../sealing/open-root-keys.ts';
+import { canonicalPlace, placesOf } from '../sealing/open-root-keys.ts';
 import type { AskPassphrase } from '../sealing/root-keys.ts';
 import { listOwnersOfOlderKeys } from '../store/data-keys.ts';
 import { findInstallationKey, lockActiveRootKey } from '../store/installation-keys.ts';
@@ -34,7 +34,11 @@ export interface RotatedOwners extends Renewed {
 /** The acts of an operator on root keys, at the server's machine. Each may be killed at any moment and repeated. */
 export interface RootKeyAdministration {
   list(): Promise<{ keys: ListedRootKey[]; troubles: { place: string; reason: string }[] }>;
-  /** Makes a key in a place, which servers of this data folder know from then on. @returns its id */
+  /**
+   * Makes a key in a place, which servers of this data folder know from then on.
+   *
+   * @returns its id @throws {Conflict} when the place has a key that another one has too: it is not noted then
+   */
   add(uri: string): Promise<string>;
   /** @returns false when it was the active one already @throws {Conflict} when a server that runs has not got it */
   activate(id: string): Promise<boolean>;
@@ -93,8 +97,11 @@ export function createRootKeyAdministration(
     },
 
     async add(uri) {
-      const id = await placesOf(uri).add(uri, { ask });
-      await places.add(uri);
+      const place = canonicalPlace(uri);
+      const id = await placesOf(place).add(place, { ask });
+      await rootKeys.refresh();
+      await refuseElsewhere(place);
+      await places.add(place);
       await rootKeys.refresh();
       knownPlace(id);
       await recordAct(store, clock, by, 'root_key.add', { rootKey: id });
@@ -164,6 +171,18 @@ export function createRootKeyAdministration(
       return { retired: true, next };
     },
   };
+
+  /** A key of one id in two places keeps servers from starting: nobody could say which of them wrapped what names it. */
+  async function refuseElsewhere(place: string): Promise<void> {
+    for (const id of await rootKeys.idsAt(place)) {
+      const other = rootKeys.places.find(({ uri, keys }) => uri !== place && keys.includes(id));
+      if (!other) continue;
+      throw new Conflict(
+        `${place} has a root key "${id}", and so has ${other.uri}, which this machine has already: it was not added. Name another key; ` +
+          'two key servers with one mount and one name are told apart by "&id=NAME"',
+      );
+    }
+  }
 
   async function withVault<T>(work: (vault: Vault) => Promise<T>): Promise<T> {
     const vault = createVault({ store, rootKeys, clock });

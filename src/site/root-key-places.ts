@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type PrivateFile, privateFile } from '../files/private-file.ts';
 import { Misconfigured } from '../protocol/errors.ts';
+import { canonicalPlace } from '../sealing/open-root-keys.ts';
 import type { Settings } from './settings.ts';
 
 const FILE_FORMAT = 1;
@@ -14,9 +15,9 @@ interface Places {
 
 /** Where a server's root keys are: what its settings name, and what `panda-secrets keys add` noted in the data folder. */
 export interface RootKeyPlaceList {
-  /** At least one. */
+  /** At least one, each in the one spelling of its kind. */
   list(): Promise<readonly string[]>;
-  /** Notes a place, unless it is named already. */
+  /** Notes a place, in its one spelling, unless it is named already. */
   add(uri: string): Promise<void>;
   /** Forgets a place that was noted. @returns false for one that the settings name */
   remove(uri: string): Promise<boolean>;
@@ -24,6 +25,7 @@ export interface RootKeyPlaceList {
 
 /**
  * The list is not in the database: who can write that could name a key server of their own, and have the token of ours sent there.
+ * Every function throws {Misconfigured} for a URI that names no place.
  */
 export function rootKeyPlaces({ data, rootKeys }: Pick<Settings, 'data' | 'rootKeys'>): RootKeyPlaceList {
   const file = placesFile(data);
@@ -31,23 +33,27 @@ export function rootKeyPlaces({ data, rootKeys }: Pick<Settings, 'data' | 'rootK
 
   async function list(): Promise<readonly string[]> {
     const noted = (await file.read())?.places;
-    return [...new Set([...(rootKeys ?? (noted ? [] : byDefault)), ...(noted ?? [])])];
+    const named = [...(rootKeys ?? (noted ? [] : byDefault)), ...(noted ?? [])];
+    return [...new Set(named.map(canonicalPlace))];
   }
 
   return {
     list,
 
     async add(uri) {
-      if ((await list()).includes(uri)) return;
+      const place = canonicalPlace(uri);
+      if ((await list()).includes(place)) return;
       // The place that goes without saying has to be said from now on.
       await file.create({ format: FILE_FORMAT, places: rootKeys ? [] : byDefault });
-      await file.change(({ places, ...rest }) => ({ ...rest, places: [...new Set([...places, uri])] }));
+      await file.change(({ places, ...rest }) => ({ ...rest, places: [...new Set([...places, place])] }));
     },
 
     async remove(uri) {
-      if (rootKeys?.includes(uri)) return false;
+      const place = canonicalPlace(uri);
+      const isOther = (one: string) => canonicalPlace(one) !== place;
+      if (rootKeys && !rootKeys.every(isOther)) return false;
       if (await file.read()) {
-        await file.change(({ places, ...rest }) => ({ ...rest, places: places.filter((one) => one !== uri) }));
+        await file.change(({ places, ...rest }) => ({ ...rest, places: places.filter(isOther) }));
       }
       return true;
     },

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { openKeyring } from '../../src/sealing/keyring.ts';
+import { canonicalPlace } from '../../src/sealing/open-root-keys.ts';
 
 const CONTEXT = Buffer.from('context');
 const KEY = Buffer.from('0123456789abcdef0123456789abcdef');
@@ -84,5 +85,24 @@ test('a file URI that is not a whole path of this machine is refused with how to
     'file:/a%zz',
   ]) {
     await assert.rejects(openRootKeys([uri], { create: true }), /by its whole path: file:\/PATH/, uri);
+  }
+});
+
+test('each place has one spelling, which names it as well', () => {
+  const cases = {
+    'file:///a%20b/keys': ['file:/a%20b/keys', 'FILE:/a b/x/../keys', 'file://localhost/a%20b/./keys'],
+    'passphrase:/keys?passphrase-file=/p%3F': ['passphrase:///keys?passphrase-file=%2Fp%3f'],
+    'passphrase:/keys': ['PASSPHRASE:/x/../keys?'],
+    'transit+https://bao.example.org/a/b?token-file=/t&namespace=n&id=i': [
+      'transit+https://BAO.example.org:443/a/b?id=i&namespace=n&token-file=/t',
+      'transit+https:bao.example.org/a/%62?token-file=/t&id=i&namespace=n',
+    ],
+    'pkcs11:token=a%20b;object=k;id=%01%ab?module-path=/m.so&pin-source=/p': [
+      'pkcs11:id=%01%AB;type=secret-key;object=k;token=a%20b?pin-source=file:///p&module-path=/m.so',
+      'pkcs11:token=a b;object=%6B;id=%01%aB?module-path=/m.so&pin-source=file:/p',
+    ],
+  };
+  for (const [one, others] of Object.entries(cases)) {
+    for (const uri of [one, ...others]) assert.equal(canonicalPlace(uri), one);
   }
 });

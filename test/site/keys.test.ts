@@ -11,7 +11,7 @@ import { createRootKeyAdministration, type RootKeyAdministration } from '../../s
 import { noOpenBao, startOpenBao } from '../sealing/openbao.ts';
 import { makeToken, noSoftHsm } from '../sealing/softhsm.ts';
 import { startServer, type TestServer } from '../server/start.ts';
-import { eachStore, type TestDatabase } from '../stores.ts';
+import { eachStore, sqliteDatabase, type TestDatabase } from '../stores.ts';
 
 interface Site {
   server: TestServer;
@@ -179,10 +179,65 @@ eachStore(
   },
 );
 
+/** A place that was refused, or named once more, keeps no server from starting. */
+async function startsAgain(database: TestDatabase): Promise<readonly string[]> {
+  const again = await openInstallation({ data: database.folder }, { create: false, clock: Date.now });
+  const places = again.rootKeys.places.map(({ uri }) => uri);
+  await again.close();
+  return places;
+}
+
+test('a place that is spelled in another way is the place that it is', async (t) => {
+  const database = sqliteDatabase(t);
+  const { keys, installation } = await startSite(t, database);
+  const file = join(database.folder, 'root-keys');
+  const added = await keys.add(`file:${file.replace('/root-keys', '/./root-keys')}`);
+  assert.deepEqual(installation.rootKeys.places, [
+    { uri: pathToFileURL(file).href, keys: [installation.rootKeys.active.id, added] },
+  ]);
+  assert.deepEqual(await startsAgain(database), [pathToFileURL(file).href]);
+});
+
+test('a copy of a key file is not added as a place of its own', async (t) => {
+  const database = sqliteDatabase(t);
+  const { keys } = await startSite(t, database);
+  cpSync(join(database.folder, 'root-keys'), join(database.folder, 'copy'));
+  await assert.rejects(keys.add(`file:${join(database.folder, 'copy')}`), {
+    code: 'ERR_CONFLICT',
+    message: /^file:\/\/\/.*\/copy has a root key "file-.*", and so has file:\/\/\/.*\/root-keys, which/,
+  });
+  assert.equal((await startsAgain(database)).length, 1);
+});
+
+test('another address of a key server with the same mount and key is added only under an id of its own', {
+  skip: noOpenBao,
+}, async (t) => {
+  const database = sqliteDatabase(t);
+  const bao = await startOpenBao(t);
+  const { keys } = await startSite(t, database);
+  await keys.add(bao.uri('panda'));
+  const other = (more = '') => bao.uri('panda', more).replace('127.0.0.1', 'localhost');
+  await assert.rejects(keys.add(other()), { code: 'ERR_CONFLICT', message: /"transit:transit:panda".*"&id=NAME"/ });
+  assert.equal((await startsAgain(database)).length, 2);
+  assert.equal(await keys.add(other('&id=second')), 'second');
+  assert.equal((await startsAgain(database)).length, 3);
+});
+
+test('a token whose URI has its parts in another order is the place that it is', { skip: noSoftHsm }, async (t) => {
+  const database = sqliteDatabase(t);
+  const token = makeToken(t);
+  const { keys } = await startSite(t, database);
+  const id = await keys.add(token.uri('panda'));
+  const [before = '', after = ''] = token.uri('panda').split('?');
+  const [first, second] = after.split('&');
+  const [label, object] = before.slice('pkcs11:'.length).split(';');
+  assert.equal(await keys.add(`PKCS11:${object};type=secret-key;${label}?${second}&${first}`), id);
+  assert.deepEqual((await startsAgain(database)).slice(1), [token.uri('panda')]);
+});
+
 test('root keys move from a file to Transit, to a token and to a passphrase, and each can go after', {
   skip: noOpenBao || noSoftHsm,
 }, async (t) => {
-  const { sqliteDatabase } = await import('../stores.ts');
   const database = sqliteDatabase(t);
   const bao = await startOpenBao(t);
   const token = makeToken(t);
@@ -213,7 +268,6 @@ test('root keys move from a file to Transit, to a token and to a passphrase, and
 test('while Transit is away cached data keys go on, new ones wait for it, and a server starts only with it', {
   skip: noOpenBao,
 }, async (t) => {
-  const { sqliteDatabase } = await import('../stores.ts');
   const database = sqliteDatabase(t);
   const bao = await startOpenBao(t);
   const settings = { data: database.folder, rootKeys: [bao.uri('panda')] };
