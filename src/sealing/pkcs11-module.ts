@@ -1,9 +1,10 @@
 // A process of its own that loads the module of an HSM (PKCS#11 v2.40) with node:ffi and answers lines of JSON on its standard input: so that
-// a module of somebody else's that hangs or crashes takes no server with it, and is not in the memory in which secrets are. It is run
-// as it stands and imports nothing of the project.
+// a module of somebody else's that hangs or crashes takes no server with it, and is not in the memory in which secrets are. Its answers go to
+// descriptor 3, as a module may write to standard output. It is run as it stands and imports nothing of the project.
 
 import { randomBytes } from 'node:crypto';
 import { DynamicLibrary, dlopen, getRawPointer } from 'node:ffi';
+import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -26,6 +27,9 @@ const FUNCTIONS = {
   C_DecryptInit: ['u64', 'pointer', 'u64'],
   C_Decrypt: ['u64', 'pointer', 'u64', 'pointer', 'pointer'],
 } as const;
+
+/** The descriptor of the answers. */
+const ANSWERS = 3;
 
 const CKR_OK = 0n;
 const CKR_ALREADY_INITIALIZED = 0x191n;
@@ -51,7 +55,7 @@ const LABEL_BYTES = 32;
 const MAX_FOUND = 2;
 
 class Failure extends Error {
-  readonly kind: 'misconfigured' | 'denied' | 'unavailable';
+  readonly kind: 'misconfigured' | 'pin' | 'denied' | 'unavailable';
   constructor(kind: Failure['kind'], message: string) {
     super(message);
     this.kind = kind;
@@ -141,7 +145,7 @@ function open(opening: Opening): string {
   const login = call('C_Login', session, USER, pin, BigInt(pin.length));
   pin.fill(0);
   if (PIN_REFUSALS.includes(login)) {
-    throw new Failure('misconfigured', 'the PIN is refused: it is tried once, as tokens lock themselves after a few');
+    throw new Failure('pin', `the PIN is refused (CKR 0x${login.toString(16)})`);
   }
   if (login !== CKR_OK && login !== CKR_USER_ALREADY_LOGGED_IN) {
     throw new Failure('unavailable', `nobody can log in (CKR 0x${login.toString(16)})`);
@@ -282,5 +286,5 @@ for await (const line of createInterface({ input: process.stdin })) {
     const { kind = 'unavailable', message } = error as Failure;
     reply = { n: request.n, kind, message: error instanceof Failure ? message : 'the module cannot be used' };
   }
-  process.stdout.write(`${JSON.stringify(reply)}\n`);
+  writeSync(ANSWERS, `${JSON.stringify(reply)}\n`);
 }

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
 import { stampOf } from '../files/file-stamp.ts';
 import { privateText } from '../files/private-file.ts';
 import { DecryptionFailed, Misconfigured, Unavailable } from '../protocol/errors.ts';
@@ -59,10 +60,12 @@ async function openToken(uri: string, create: boolean): Promise<RootKeyProvider>
   const pin = await readPin(place.pinFile);
   const opening = { ...place, pin, create };
   let process_: Promise<ModuleProcess> | undefined;
+  let refused: RefusedPin | undefined;
   let closed = false;
 
   async function running(): Promise<ModuleProcess> {
     if (closed) throw new Unavailable(`${name} was closed`);
+    if (refused) throw refused;
     process_ ??= startModule(name, { ...opening, create: false });
     const started = process_;
     try {
@@ -70,6 +73,7 @@ async function openToken(uri: string, create: boolean): Promise<RootKeyProvider>
       if (!module.ended()) return module;
     } catch (error) {
       if (process_ === started) process_ = undefined;
+      if (error instanceof RefusedPin) refused = error;
       throw error;
     }
     if (process_ === started) process_ = undefined;
@@ -102,6 +106,9 @@ async function openToken(uri: string, create: boolean): Promise<RootKeyProvider>
   };
 }
 
+/** A token locks itself after a few wrong PINs: whoever has tried one keeps this and throws it again. */
+class RefusedPin extends Misconfigured {}
+
 /** The process in which the module is loaded, logged in. */
 interface ModuleProcess {
   /** `CKA_ID` of the key, hex. */
@@ -114,7 +121,7 @@ interface ModuleProcess {
 interface Reply {
   n: number;
   result?: string;
-  kind?: 'misconfigured' | 'denied' | 'unavailable';
+  kind?: 'misconfigured' | 'pin' | 'denied' | 'unavailable';
   message?: string;
 }
 
@@ -122,10 +129,11 @@ async function startModule(name: string, opening: object): Promise<ModuleProcess
   const extension = import.meta.filename.endsWith('.ts') ? 'ts' : 'js';
   const program = join(import.meta.dirname, `pkcs11-module.${extension}`);
   const child = spawn(process.execPath, [FFI_FLAG, '--disable-warning=ExperimentalWarning', program], {
-    stdio: ['pipe', 'pipe', 'ignore'],
-    // The module finds its configuration by it, as SOFTHSM2_CONF; Node's own options are not for it.
-    env: { ...process.env, NODE_OPTIONS: '' },
+    // A module of somebody else's may write to its standard output: answers come by a way of their own.
+    stdio: ['pipe', 'ignore', 'ignore', 'pipe'],
+    env: environmentOf(process.env),
   });
+  const [requests, , , answers] = child.stdio as unknown as [Writable, null, null, Readable];
   const waiting = new Map<number, { resolve(reply: Reply): void; reject(error: unknown): void }>();
   let last = 0;
   let ended = false;
@@ -136,9 +144,15 @@ async function startModule(name: string, opening: object): Promise<ModuleProcess
     waiting.clear();
   };
   child.on('error', end).on('exit', end);
-  child.stdin.on('error', () => {});
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    const reply = JSON.parse(line) as Reply;
+  requests.on('error', () => {});
+  answers.on('error', () => {});
+  createInterface({ input: answers }).on('line', (line) => {
+    const reply = replyOf(line);
+    // What does not answer in lines of its own is not to be relied on any more.
+    if (!reply) {
+      child.kill('SIGKILL');
+      return end();
+    }
     waiting.get(reply.n)?.resolve(reply);
     waiting.delete(reply.n);
   });
@@ -165,13 +179,18 @@ async function startModule(name: string, opening: object): Promise<ModuleProcess
           reject(error);
         },
       });
-      child.stdin.write(`${JSON.stringify({ n, ...request })}\n`);
+      requests.write(`${JSON.stringify({ n, ...request })}\n`);
     });
   }
 
   async function result(request: object): Promise<string> {
     const { result: found, kind, message: why } = await send(request);
     if (found !== undefined) return found;
+    if (kind === 'pin') {
+      throw new RefusedPin(
+        `${name}: ${why}. It is not tried again, as tokens lock themselves after a few: put the right one into its file`,
+      );
+    }
     if (kind === 'misconfigured') throw new Misconfigured(`${name}: ${why}`);
     if (kind === 'denied') throw new DecryptionFailed(`a data key does not open: ${name} says that ${why}`);
     // A session that went does not come back: the next request starts anew.
@@ -193,15 +212,29 @@ async function startModule(name: string, opening: object): Promise<ModuleProcess
   }
 }
 
+/** A module finds its configuration by variables, as SOFTHSM2_CONF; the server's own and Node's are not for it. */
+function environmentOf(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !/^(?:PANDA_|PG|NODE_|CREDENTIALS_)/.test(name)));
+}
+
+function replyOf(line: string): Reply | undefined {
+  try {
+    const reply = Object(JSON.parse(line)) as Reply;
+    return typeof reply.n === 'number' ? reply : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Nothing that waits for a module keeps a command from ending, but an answer that is awaited does. */
 function unrefAll(child: ChildProcess): void {
   child.unref();
-  for (const stream of [child.stdin, child.stdout]) (stream as unknown as { unref?(): void } | null)?.unref?.();
+  for (const stream of child.stdio) (stream as unknown as { unref?(): void } | null)?.unref?.();
 }
 
 function refAll(child: ChildProcess): void {
   child.ref();
-  for (const stream of [child.stdin, child.stdout]) (stream as unknown as { ref?(): void } | null)?.ref?.();
+  for (const stream of child.stdio) (stream as unknown as { ref?(): void } | null)?.ref?.();
 }
 
 function message(iv: Uint8Array, context: Uint8Array, data: Uint8Array) {

@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -8,11 +18,13 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { DecryptionFailed, Misconfigured, Unavailable, UnknownFormat } from '../../src/protocol/errors.ts';
 import { committedRootKey } from '../../src/sealing/committed-key.ts';
+import { openKeyring } from '../../src/sealing/keyring.ts';
 import { placesOf } from '../../src/sealing/open-root-keys.ts';
 import { passphraseFiles } from '../../src/sealing/passphrase-file.ts';
 import type { RootKeyPlaces } from '../../src/sealing/root-keys.ts';
+import { until } from '../pilot/folders.ts';
 import { noOpenBao, startOpenBao } from './openbao.ts';
-import { makeToken, noSoftHsm } from './softhsm.ts';
+import { MODULE, makeToken, moduleThat, noCompiler, noSoftHsm } from './softhsm.ts';
 import { flipped } from './vectors.ts';
 
 const CONTEXT = Buffer.from('context');
@@ -269,7 +281,10 @@ test('keys of a PKCS#11 token keep the promise of a provider, and do not leave i
   for (const one of wrapped) assert.deepEqual(Buffer.from(await provider.active.unwrap(one, CONTEXT)), dataKey);
 
   writeFileSync(token.pinFile, '999999');
-  await assert.rejects(places.open(token.uri('one'), { create: false }), /the PIN is refused: it is tried once/);
+  await assert.rejects(
+    places.open(token.uri('one'), { create: false }),
+    /the PIN is refused .*\. It is not tried again/,
+  );
   await assert.rejects(
     places.open(token.uri('one').replace('libsofthsm2', 'none'), { create: false }),
     /module .* cannot be loaded/,
@@ -278,6 +293,104 @@ test('keys of a PKCS#11 token keep the promise of a provider, and do not leave i
     places.open(token.uri('one').replace('token=panda', 'token=away'), { create: false }),
     Unavailable,
   );
+});
+
+/** The processes that load modules for this one. */
+function moduleProcesses(): string[] {
+  const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim().split(' ');
+  return children.filter((pid) => {
+    if (pid === '' || !existsSync(`/proc/${pid}/cmdline`)) return false;
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('pkcs11-module');
+  });
+}
+
+test('a module that writes to its standard output disturbs nothing, and sees no variable of the server', {
+  skip: noSoftHsm || noCompiler,
+}, async (t) => {
+  const token = makeToken(t);
+  const seen = join(emptyFolder(t), 'seen');
+  const module = moduleThat(t, {
+    first: `puts("{\\"n\\":1,\\"result\\":\\"00\\"}\\nnoise"); fflush(stdout); FILE *f = fopen("${seen}", "w");
+    fprintf(f, "%s %s %s", getenv("PANDA_SECRETS_DATABASE"), getenv("PGPASSWORD"), getenv("SOFTHSM2_CONF")); fclose(f);`,
+  });
+  Object.assign(process.env, { PANDA_SECRETS_DATABASE: 'postgres://panda:hunter2@db/', PGPASSWORD: 'hunter2' });
+  t.after(() => {
+    for (const name of ['PANDA_SECRETS_DATABASE', 'PGPASSWORD']) delete process.env[name];
+  });
+  const uri = token.uri('one').replace(MODULE, module);
+  const id = await placesOf(uri).add(uri, {});
+  const provider = await placesOf(uri).open(uri, { create: false });
+  t.after(() => provider.close());
+  assert.equal(provider.active.id, id);
+  const dataKey = randomBytes(32);
+  const wrapped = await provider.active.wrap(dataKey, CONTEXT);
+  assert.deepEqual(Buffer.from(await provider.active.unwrap(wrapped, CONTEXT)), dataKey);
+  assert.equal(readFileSync(seen, 'utf8'), `(null) (null) ${process.env['SOFTHSM2_CONF']}`);
+});
+
+test('a module whose process answers nonsense is ended, and nothing waits for it', {
+  skip: noSoftHsm || noCompiler,
+}, async (t) => {
+  const token = makeToken(t);
+  for (const nonsense of ['noise', 'null', '{}']) {
+    const module = moduleThat(t, { first: `dprintf(3, "%s\\n", "${nonsense}");` });
+    const uri = token.uri('one').replace(MODULE, module);
+    await assert.rejects(placesOf(uri).open(uri, { create: true }), {
+      code: 'ERR_UNAVAILABLE',
+      message: /its module ended/,
+    });
+  }
+  await until(moduleProcesses, (left) => left.length === 0);
+});
+
+test('a PIN that is refused is not tried again by who has tried it: the token is not locked by requests', {
+  skip: noSoftHsm || noCompiler,
+}, async (t) => {
+  const token = makeToken(t);
+  const tries = join(emptyFolder(t), 'tries');
+  const functions = `unsigned long C_Login(unsigned long session, unsigned long user, void *pin, unsigned long length) {
+      unsigned long (*login)(unsigned long, unsigned long, void *, unsigned long) = dlsym(RTLD_NEXT, "C_Login");
+      FILE *f = fopen("${tries}", "r+");
+      if (!f) return login(session, user, pin, length);
+      fseek(f, 0, SEEK_END); fputc('x', f); fclose(f);
+      return 0xa0;
+    }`;
+  const uri = token.uri('one').replace(MODULE, moduleThat(t, { functions }));
+  await placesOf(uri).add(uri, {});
+  const provider = await placesOf(uri).open(uri, { create: false });
+  t.after(() => provider.close());
+  const wrapped = await provider.active.wrap(randomBytes(32), CONTEXT);
+  writeFileSync(tries, '');
+  for (const pid of moduleProcesses()) process.kill(Number(pid), 'SIGKILL');
+  // The first may still meet the process that is just ending.
+  await assert.rejects(provider.active.unwrap(wrapped, CONTEXT));
+  for (let n = 0; n < 5; n++) {
+    await assert.rejects(provider.active.unwrap(wrapped, CONTEXT), {
+      code: 'ERR_MISCONFIGURED',
+      message: /the PIN is refused \(CKR 0xa0\)\. It is not tried again/,
+    });
+  }
+  assert.equal(readFileSync(tries, 'utf8'), 'x');
+});
+
+test('a place that was opened for a change of places that cannot be made is closed again', {
+  skip: noSoftHsm,
+}, async (t) => {
+  const token = makeToken(t);
+  await placesOf(token.uri('one')).add(token.uri('one'), {});
+  const folder = emptyFolder(t);
+  const [a, b] = ['a', 'b'].map((name) => `file://${join(folder, name)}`) as [string, string];
+  let places = [a];
+  const keyring = await openKeyring({ list: async () => places, create: true, clock: Date.now });
+  t.after(() => keyring.close());
+  cpSync(join(folder, 'a'), join(folder, 'b'));
+  places = [a, token.uri('one'), b];
+  await assert.rejects(keyring.refresh(), /is in two of the places/);
+  await until(moduleProcesses, (left) => left.length === 0);
+  places = [a, token.uri('one'), 'nothing:x'];
+  await assert.rejects(keyring.refresh(), /root keys are named by a URI/);
+  await until(moduleProcesses, (left) => left.length === 0);
+  assert.equal(keyring.ids.length, 1);
 });
 
 test('what is not given back is not kept, whatever the cipher elsewhere does', async () => {

@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 
-const MODULE = '/usr/lib/softhsm/libsofthsm2.so';
+export const MODULE = '/usr/lib/softhsm/libsofthsm2.so';
 
 /** The reason why there is no HSM in software here. */
 export const noSoftHsm: string | false = !existsSync(MODULE)
@@ -45,4 +45,29 @@ export function makeToken(t: Pick<TestContext, 'after'>, label = 'panda'): SoftH
       `pkcs11:token=${label};object=${object}?module-path=${MODULE}&pin-source=${pinFile}${options}`,
     pinFile,
   };
+}
+
+/** The reason why no module that misbehaves can be made here. */
+export const noCompiler: string | false =
+  spawnSync('cc', ['--version'], { stdio: 'ignore' }).status !== 0 &&
+  'there is no C compiler (apt-get install gcc libc6-dev)';
+
+/** SoftHSM behind a library of C: `first` runs when it is loaded, and its functions are called in place of those of SoftHSM. @returns its path */
+export function moduleThat(t: Pick<TestContext, 'after'>, { first = '', functions = '' }): string {
+  const folder = mkdtempSync(join(tmpdir(), 'softhsm-module-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const [source, made] = [join(folder, 'module.c'), join(folder, 'module.so')];
+  const text = `
+    #define _GNU_SOURCE
+    #include <dlfcn.h>
+    #include <stdio.h>
+    #include <stdlib.h>
+    #include <unistd.h>
+    __attribute__((constructor)) static void first(void) { ${first} }
+    ${functions}`;
+  writeFileSync(source, text);
+  const words = ['-shared', '-fPIC', '-o', made, source, `-Wl,--no-as-needed,-rpath,${dirname(MODULE)}`, MODULE];
+  const done = spawnSync('cc', words, { encoding: 'utf8' });
+  if (done.status !== 0) throw new Error(`no module was made: ${done.stderr}`);
+  return made;
 }
