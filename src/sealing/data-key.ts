@@ -7,7 +7,10 @@ const DATA_KEY_BYTES = 32;
 /** Length of what {@link hashName} gives. */
 export const NAME_HASH_BYTES = 32;
 
-/** One owner's data key in memory: two keys derived from it, each with one use. The data key itself is used for nothing else. */
+/**
+ * One owner's data key in memory: two keys derived from it, each with one use, and one that is made for this copy of it. The data key itself is
+ * used for nothing else.
+ */
 export interface DataKey {
   readonly id: string;
   readonly ownerId: string;
@@ -15,6 +18,8 @@ export interface DataKey {
   readonly valueKey: KeyObject;
   /** HMAC-SHA-256, for finding a name. */
   readonly nameKey: KeyObject;
+  /** AES-256-GCM, for what is remembered of opened values: random, so that it opens nothing once this copy was forgotten. */
+  readonly memoryKey: KeyObject;
   /** {@link dataKeyContext} of this key: a part of whatever is bound to its ciphertexts. */
   readonly context: Uint8Array;
 }
@@ -44,6 +49,7 @@ export function importDataKey(key: { id: string; ownerId: string; bytes: Uint8Ar
     ownerId,
     valueKey: derive(bytes, 'panda-secrets value key'),
     nameKey: derive(bytes, 'panda-secrets name key'),
+    memoryKey: newMemoryKey(),
     context: dataKeyContext(key),
   };
 }
@@ -63,6 +69,13 @@ export function secretIdOf(nameHash: Uint8Array): string {
   bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
   const hex = bytes.toString('hex');
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
+}
+
+function newMemoryKey(): KeyObject {
+  const random = randomBytes(DATA_KEY_BYTES);
+  const key = createSecretKey(random);
+  random.fill(0);
+  return key;
 }
 
 function derive(bytes: Uint8Array, info: string): KeyObject {

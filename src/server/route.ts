@@ -20,11 +20,16 @@ export interface FileAnswer {
   stream: Readable;
 }
 
+/** An answer's JSON as UTF-8, made beforehand. It may hold values of secrets: it is wiped when it was sent. */
+export interface TextAnswer {
+  text: Buffer;
+}
+
 /** Makes what a call answers, as its schema says. A refusal without `data` is thrown as one of `protocol/errors.ts`. */
 export type Handler<C extends Call> = (
   args: Arguments<C>,
   request: FastifyRequest,
-) => Promise<C['answer'] extends typeof BYTES ? FileAnswer : Success<Answer<C>> | Refusal>;
+) => Promise<C['answer'] extends typeof BYTES ? FileAnswer : Success<Answer<C>> | Refusal | TextAnswer>;
 
 /**
  * Registers a call at `/api/v1/PATH`. The handler gets arguments that the call's schema accepted: those of a POST from the JSON
@@ -57,9 +62,13 @@ function argumentsFrom({ http, body }: Call): 'query' | 'body' {
   return http === 'GET' || body !== undefined ? 'query' : 'body';
 }
 
-function send(reply: FastifyReply, answer: Envelope | FileAnswer): FastifyReply {
+function send(reply: FastifyReply, answer: Envelope | FileAnswer | TextAnswer): FastifyReply {
   if ('stream' in answer) return sendFile(reply, answer);
-  return reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify(answer));
+  reply.header('content-type', 'application/json; charset=utf-8');
+  if (!('text' in answer)) return reply.send(JSON.stringify(answer));
+  const { text } = answer;
+  reply.raw.once('close', () => text.fill(0));
+  return reply.send(text);
 }
 
 /** Answers with the content of a file. */

@@ -6,6 +6,7 @@ import {
   type Attributes,
   attributesOf,
 } from '../protocol/secret-attributes.ts';
+import { openText, sealText } from '../sealing/remembered-text.ts';
 import { openName } from '../sealing/value-format.ts';
 import { type CurrentVersionRow, findCurrentVersions } from '../store/secret-versions.ts';
 import { findRevision } from '../store/secrets.ts';
@@ -35,6 +36,17 @@ export interface SealedSecret {
 export interface CurrentSecrets {
   /** Every secret of the owner, all as of one moment; in no order. */
   of(owner: OwnerId): Promise<readonly SealedSecret[]>;
+  /**
+   * The text that `write` makes of the owner's secrets: the same function for every call, as its text is remembered while they stay as
+   * they are. It is sealed under a key that is forgotten with the unwrapped data key, so that it opens as long as they would and no longer.
+   *
+   * @param write its text as UTF-8, and whether every one of the secrets opened: another text is not remembered
+   * @returns the text, which the caller wipes
+   */
+  text(
+    owner: OwnerId,
+    write: (secrets: readonly SealedSecret[]) => Promise<{ text: Buffer; isWhole: boolean }>,
+  ): Promise<Buffer>;
   forget(owner: OwnerId): void;
   close(): void;
 }
@@ -42,35 +54,77 @@ export interface CurrentSecrets {
 /** The weight of a remembered row beside its ciphertext, in bytes: ids, hash, objects. */
 const ROW_OVERHEAD_BYTES = 500;
 
+/** An owner's secrets in one state: as they are stored, once they were asked for, and the sealed text of them. */
+interface Remembered {
+  revision: number;
+  secrets?: readonly SealedSecret[] | undefined;
+  text?: { dataKeyId: string; sealed: Buffer } | undefined;
+}
+
 export function createCurrentSecrets(options: {
   store: Store;
   dataKeys: DataKeys;
   cacheBytes: number;
 }): CurrentSecrets {
   const { store, dataKeys, cacheBytes } = options;
-  const remembered = new LRUCache<OwnerId, { revision: number; secrets: readonly SealedSecret[] }>({
+  const remembered = new LRUCache<OwnerId, Remembered>({
     maxSize: cacheBytes,
+    sizeCalculation: ({ secrets = [], text }) =>
+      secrets.reduce((sum, { ciphertext }) => sum + (ciphertext?.length ?? 0) + ROW_OVERHEAD_BYTES, 0) +
+      (text?.sealed.length ?? 0) +
+      ROW_OVERHEAD_BYTES,
   });
 
   return {
     async of(owner) {
-      const known = remembered.get(owner);
-      if (known) {
-        const [now] = await findRevision(store.db, { ownerId: owner });
-        if (now?.revision === known.revision) return known.secrets;
+      const known = await rememberedNow(owner);
+      if (known?.secrets) return known.secrets;
+      const read = await readSecrets(owner);
+      if (!read) return [];
+      const text = known?.revision === read.revision ? known.text : undefined;
+      remembered.set(owner, { ...read, text });
+      return read.secrets;
+    },
+
+    async text(owner, write) {
+      const known = await rememberedNow(owner);
+      if (known?.text) {
+        const dataKey = await dataKeys.get(owner, known.text.dataKeyId);
+        const text = openText(dataKey, known.revision, known.text.sealed);
+        if (text) return text;
       }
-      const rows = await findCurrentVersions(store.db, { ownerId: owner });
-      const [first] = rows;
-      if (!first) return [];
-      const secrets = first.id === null ? [] : await sealedSecrets(owner, rows as WholeRow[]);
-      const bytes = secrets.reduce((sum, { ciphertext }) => sum + (ciphertext?.length ?? 0) + ROW_OVERHEAD_BYTES, 0);
-      remembered.set(owner, { revision: first.revision, secrets }, { size: ROW_OVERHEAD_BYTES + bytes });
-      return secrets;
+      const read = known?.secrets ? { revision: known.revision, secrets: known.secrets } : await readSecrets(owner);
+      const { text, isWhole } = await write(read?.secrets ?? []);
+      const [dataKeyId, ...others] = new Set(read?.secrets.map((secret) => secret.dataKeyId));
+      if (!read || !isWhole || dataKeyId === undefined || others.length > 0) return text;
+      const sealed = sealText(await dataKeys.get(owner, dataKeyId), read.revision, Buffer.from(text));
+      // Only texts are asked for of most owners, and ciphertext beside them would take the room of another's.
+      remembered.set(owner, { revision: read.revision, secrets: known?.secrets, text: { dataKeyId, sealed } });
+      return text;
     },
 
     forget: (owner) => remembered.delete(owner),
     close: () => remembered.clear(),
   };
+
+  /** What is remembered of the owner, where that is how things are now. */
+  async function rememberedNow(owner: OwnerId): Promise<Remembered | undefined> {
+    const known = remembered.get(owner);
+    if (!known) return undefined;
+    const [now] = await findRevision(store.db, { ownerId: owner });
+    return now?.revision === known.revision ? known : undefined;
+  }
+
+  /** Undefined for no such owner. */
+  async function readSecrets(owner: OwnerId): Promise<{ revision: number; secrets: SealedSecret[] } | undefined> {
+    const rows = await findCurrentVersions(store.db, { ownerId: owner });
+    const [first] = rows;
+    if (!first) return undefined;
+    return {
+      revision: first.revision,
+      secrets: first.id === null ? [] : await sealedSecrets(owner, rows as WholeRow[]),
+    };
+  }
 
   async function sealedSecrets(owner: OwnerId, rows: readonly WholeRow[]): Promise<SealedSecret[]> {
     const secrets = rows.map((row) => ({

@@ -157,12 +157,25 @@ export async function openSecrets(
 }
 
 /** An owner's secrets that open, sorted by name, and what is known of the others; all as of one moment. */
-export async function openReadable(
+export interface ReadableSecrets {
+  secrets: OpenedSecret[];
+  damaged: DamagedSecret[];
+}
+
+/** See `Vault.readableText`. */
+export function writeReadable(
   reading: Reading,
   owner: OwnerId,
-): Promise<{ secrets: OpenedSecret[]; damaged: DamagedSecret[] }> {
-  const { secrets, damages } = await openEach(reading, owner, await reading.current.of(owner));
-  return { secrets, damaged: await describeDamaged(reading, owner, damages) };
+  write: (readable: ReadableSecrets) => string,
+): Promise<Buffer> {
+  return reading.current.text(owner, async (sealed) => {
+    const { secrets, damages } = await openEach(reading, owner, sealed);
+    const written = write({ secrets, damaged: await describeDamaged(reading, owner, damages) });
+    // Not from Buffer's shared pool, where a plaintext would stay for the next taker.
+    const text = Buffer.alloc(Buffer.byteLength(written));
+    text.write(written);
+    return { text, isWhole: damages.size === 0 };
+  });
 }
 
 /** An owner's secrets without values, sorted by name, and those whose names do not open. */

@@ -24,20 +24,21 @@ import {
   deleteSecretById,
   listSecrets,
   type OpenedSecret,
-  openReadable,
   openSecrets,
+  type ReadableSecrets,
   type SecretInfo,
   setSecret,
+  writeReadable,
 } from './secrets.ts';
 
-export type { DamagedSecret, OpenedSecret };
+export type { DamagedSecret, OpenedSecret, ReadableSecrets };
 
 /**
  * The secrets of every owner, encrypted at rest. Any number of vaults, in any number of processes, may share a database;
  * each change is durable when it is answered, and seen by every read that begins afterwards.
  *
  * Each function that opens something throws {DecryptionFailed} when the database was tampered with, {MissingRootKey} when the server
- * was not given a root key, {UnknownFormat} when a later release wrote it: an answer is whole or none. `readable` and `list` alone tell
+ * was not given a root key, {UnknownFormat} when a later release wrote it: an answer is whole or none. `readableText` and `list` alone tell
  * what opens, and of damaged secrets what is known; an owner's data key that does not unwrap is an error there as well.
  */
 export interface Vault {
@@ -59,8 +60,13 @@ export interface Vault {
    * without names, as the message is kept
    */
   getForJob(owner: OwnerId, request: JobSecretsRequest): Promise<JobSecrets>;
-  /** Opens those of the owner's secrets that open, sorted by name, as of one moment; beside them the damaged ones. */
-  readable(owner: OwnerId): Promise<{ secrets: OpenedSecret[]; damaged: DamagedSecret[] }>;
+  /**
+   * The text, in UTF-8, that `write` makes of those of the owner's secrets that open, sorted by name, as of one moment, and of the damaged
+   * ones. It is remembered, sealed, while nothing changes and nothing is damaged: `write` is the same function each time, and not called each time.
+   *
+   * @returns the text, which the caller wipes
+   */
+  readableText(owner: OwnerId, write: (readable: ReadableSecrets) => string): Promise<Buffer>;
   /** The owner's secrets, sorted by name, and those whose names do not open; no value is opened. */
   list(owner: OwnerId): Promise<{ secrets: SecretInfo[]; damaged: DamagedSecret[] }>;
   /** Deletes the secret of that name, of either kind, with all its versions. @returns false when there was none */
@@ -153,7 +159,7 @@ export function createVault({
     set: (owner, name, value, attributes = {}) =>
       setSecret(changing, owner, { name, value: new Plaintext(value) }, { attributes }),
     get: (owner, names) => whole(owner, () => openSecrets(reading, owner, names)),
-    readable: (owner) => whole(owner, () => openReadable(reading, owner)),
+    readableText: (owner, write) => whole(owner, () => writeReadable(reading, owner, write)),
     getForJob: (owner, request) => whole(owner, () => openJobSecrets(reading, owner, request, clock())),
     list: (owner) => whole(owner, () => listSecrets(reading, owner, clock())),
     delete: (owner, name) => deleteSecret(changing, owner, name),

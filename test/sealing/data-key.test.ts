@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { DecryptionFailed } from '../../src/protocol/errors.ts';
 import { wireName } from '../../src/protocol/names.ts';
-import { dataKeyContext, hashName, importDataKey, newDataKey } from '../../src/sealing/data-key.ts';
+import { type DataKey, dataKeyContext, hashName, importDataKey, newDataKey } from '../../src/sealing/data-key.ts';
+import { openText, sealText } from '../../src/sealing/remembered-text.ts';
 
 const name = wireName('MY_SECRET');
 
@@ -18,6 +19,15 @@ test('the keys in use are derived, each for itself, and are not the data key', (
   const key = importDataKey({ id: 'k', ownerId: 'o', bytes });
   const used = [key.valueKey.export(), key.nameKey.export(), Buffer.from(bytes)].map((each) => each.toString('hex'));
   assert.equal(new Set(used).size, 3);
+});
+
+test('two copies of a data key have nothing in common for what is remembered', () => {
+  const bytes = newDataKey();
+  const [one, other] = [0, 1].map(() => importDataKey({ id: 'k', ownerId: 'o', bytes })) as [DataKey, DataKey];
+  const sealed = sealText(one, 1, Buffer.from('text'));
+  assert.equal(openText(one, 1, sealed)?.toString(), 'text');
+  assert.equal(openText(other, 1, sealed), undefined);
+  assert.equal(openText(one, 2, sealed), undefined);
 });
 
 test('a data key still works after its bytes were wiped', () => {

@@ -6,7 +6,7 @@ import { DATA_KEY_SECONDS } from '../../src/protocol/limits.ts';
 import type { RootKey, RootKeys } from '../../src/sealing/root-keys.ts';
 import { createVault } from '../../src/vault/vault.ts';
 import { sqliteDatabase } from '../stores.ts';
-import { named, openVault, revealed } from './vaults.ts';
+import { named, openVault, readable, revealed } from './vaults.ts';
 
 const START = Date.UTC(2026, 0, 1);
 const KEPT_MS = DATA_KEY_SECONDS * 1000;
@@ -87,4 +87,17 @@ test('a root key that could not be reached is asked again, and nothing half-made
   state.reachable = true;
   assert.deepEqual(revealed(await vault.get(owner)), { A: 'x' });
   assert.deepEqual(asked, { wrap: 2, unwrap: 3 });
+});
+
+test('what was remembered of shown secrets is shown as long as their data key is there, and no longer', async (t) => {
+  const { vault, asked, owner, state } = await countedVault(t);
+  await vault.set(owner, named('A'), 'x');
+  const [first, second] = [await readable(vault, owner), await readable(vault, owner)];
+  assert.deepEqual([first, second, asked.unwrap], [{ values: { A: 'x' }, damaged: [] }, first, 1]);
+  state.reachable = false;
+  state.now = START + KEPT_MS + 1;
+  await assert.rejects(readable(vault, owner), { code: 'ERR_UNAVAILABLE' });
+  state.reachable = true;
+  assert.deepEqual(await readable(vault, owner), first);
+  assert.equal(asked.unwrap, 3);
 });

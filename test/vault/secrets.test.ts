@@ -6,9 +6,9 @@ import { InvalidValue, NotFound, QuotaExceeded } from '../../src/protocol/errors
 import type { OwnerId } from '../../src/protocol/ids.ts';
 import { KEPT_VERSIONS, MAX_OWNER_BYTES, MAX_SECRETS_PER_OWNER, MAX_VALUE_BYTES } from '../../src/protocol/limits.ts';
 import { NO_ATTRIBUTES } from '../../src/protocol/secret-attributes.ts';
-import { createVault } from '../../src/vault/vault.ts';
+import { createVault, type Vault } from '../../src/vault/vault.ts';
 import { eachStore, interrupted, sqliteDatabase } from '../stores.ts';
-import { named, openVault, revealed } from './vaults.ts';
+import { named, openVault, readable, revealed } from './vaults.ts';
 
 eachStore('a secret set twice keeps the later value', async (t, database) => {
   const { vault, newOwner } = await openVault(t, database);
@@ -324,16 +324,26 @@ eachStore('two servers on one database see each other at once', async (t, databa
   const { vault, newOwner, anotherServer } = await openVault(t, database);
   const owner = await newOwner();
   const other = await anotherServer();
+  const assertKept = async (one: Vault, values: Record<string, string>) => {
+    assert.deepEqual(revealed(await one.get(owner)), values);
+    // Twice: from the database, and as it is remembered.
+    for (let times = 0; times < 2; times++) {
+      assert.deepEqual(await readable(one, owner), { values, damaged: [] });
+    }
+  };
   await vault.set(owner, named('A'), 'one');
-  assert.deepEqual(revealed(await other.get(owner)), { A: 'one' });
+  await assertKept(other, { A: 'one' });
   await other.set(owner, named('A'), 'two');
-  assert.deepEqual(revealed(await vault.get(owner)), { A: 'two' });
+  await assertKept(vault, { A: 'two' });
   await vault.set(owner, named('B'), 'new');
-  assert.deepEqual(revealed(await other.get(owner)), { A: 'two', B: 'new' });
+  await assertKept(other, { A: 'two', B: 'new' });
   await other.delete(owner, named('A'));
-  assert.deepEqual(revealed(await vault.get(owner)), { B: 'new' });
+  await assertKept(vault, { B: 'new' });
+  await assertKept(other, { B: 'new' });
+  await other.renewKey(owner);
+  await assertKept(vault, { B: 'new' });
   await vault.deleteAll(owner);
-  assert.deepEqual(await other.get(owner), []);
+  await assertKept(other, {});
 });
 
 test('how much ciphertext a server may remember changes no answer', async (t) => {
@@ -344,7 +354,11 @@ test('how much ciphertext a server may remember changes no answer', async (t) =>
   for (const [n, owner] of owners.entries()) await vault.set(owner, named('A'), String(n).repeat(1000));
   for (let round = 0; round < 3; round++) {
     for (const [n, owner] of owners.entries()) {
-      for (const one of [vault, small]) assert.deepEqual(revealed(await one.get(owner)), { A: String(n).repeat(1000) });
+      const values = { A: String(n).repeat(1000) };
+      for (const one of [vault, small]) {
+        assert.deepEqual(revealed(await one.get(owner)), values);
+        assert.deepEqual(await readable(one, owner), { values, damaged: [] });
+      }
     }
   }
 });
@@ -355,8 +369,10 @@ eachStore('a destroyed owner has nothing left, here or on another server, and ma
   const other = await anotherServer();
   await other.set(owner, named('A'), 'a');
   await other.set(bystander, named('A'), 'his');
+  assert.deepEqual(await readable(other, owner), { values: { A: 'a' }, damaged: [] });
   await vault.destroyOwner(owner);
   assert.deepEqual(await other.get(owner), []);
+  assert.deepEqual(await readable(other, owner), { values: {}, damaged: [] });
   const keys = await store.db.selectFrom('data_keys').selectAll().execute();
   assert.deepEqual(
     keys.map((key) => key.owner_id),

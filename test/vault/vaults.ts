@@ -5,7 +5,14 @@ import type { OwnerId } from '../../src/protocol/ids.ts';
 import { type SecretKind, type WireName, wireName } from '../../src/protocol/names.ts';
 import { openKeyFile } from '../../src/sealing/key-file.ts';
 import type { Store } from '../../src/store/store.ts';
-import { createVault, type OpenedSecret, type Vault, type VaultDependencies } from '../../src/vault/vault.ts';
+import {
+  createVault,
+  type DamagedSecret,
+  type OpenedSecret,
+  type ReadableSecrets,
+  type Vault,
+  type VaultDependencies,
+} from '../../src/vault/vault.ts';
 import type { TestDatabase } from '../stores.ts';
 
 /** A vault on an empty database, and what a test does around it. */
@@ -39,6 +46,18 @@ export async function newOwner(store: Store): Promise<OwnerId> {
 }
 
 export const named = (name: string, kind: SecretKind = 'string'): WireName => wireName(name, kind);
+
+/** All that opens of an owner's secrets, and the damaged ones, by way of the text that a server answers. */
+export async function readable(
+  vault: Vault,
+  owner: OwnerId,
+): Promise<{ values: Record<string, string>; damaged: DamagedSecret[] }> {
+  return JSON.parse((await vault.readableText(owner, writeReadable)).toString());
+}
+
+function writeReadable({ secrets, damaged }: ReadableSecrets): string {
+  return JSON.stringify({ values: revealed(secrets), damaged });
+}
 
 /** Name -> value, in the order of the answer. */
 export function revealed(secrets: readonly OpenedSecret[]): Record<string, string> {

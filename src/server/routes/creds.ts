@@ -1,8 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { Delivery } from '../../delivery/delivery.ts';
+import type { Answer } from '../../protocol/calls/call.ts';
 import * as calls from '../../protocol/calls/creds.ts';
-import { succeeded } from '../../protocol/envelope.ts';
+import { type Success, succeeded } from '../../protocol/envelope.ts';
 import { InvalidArgument, NotFound } from '../../protocol/errors.ts';
 import { parseWireName, splitWireName } from '../../protocol/names.ts';
 import {
@@ -14,7 +15,7 @@ import {
 } from '../../protocol/secret-attributes.ts';
 import { secretsText } from '../../protocol/secrets-text.ts';
 import { trustedQueues } from '../../protocol/trusted-queues.ts';
-import type { DamagedSecret, Vault } from '../../vault/vault.ts';
+import type { DamagedSecret, ReadableSecrets, Vault } from '../../vault/vault.ts';
 import { damagedRemark } from '../damaged-remark.ts';
 import { ownerOf } from '../plugins/authentication.ts';
 import { route } from '../route.ts';
@@ -60,8 +61,7 @@ export function credsRoutes(
     const owner = ownerOf(request);
     // Those that were named are answered whole or not at all; a list of all is what its owner finds the damaged ones by.
     if (keys) return succeeded(secretsText(await vault.get(owner, keys.map(parseWireName))));
-    const { secrets, damaged } = await vault.readable(owner);
-    return succeeded(secretsText(secrets), remarkOn(damaged));
+    return { text: await vault.readableText(owner, writeReadable) };
   });
 
   route(app, calls.deleteSecret, async ({ id }, request) => {
@@ -115,6 +115,11 @@ export function credsRoutes(
   route(app, calls.getQueueNotices, async (_args, request) => succeeded(await delivery.queueNotices(ownerOf(request))));
 
   route(app, calls.getSiteRecord, async ({ queue }) => succeeded((await siteRecord(queue)) ?? null));
+
+  function writeReadable({ secrets, damaged }: ReadableSecrets): string {
+    const answer: Success<Answer<typeof calls.getUserSecrets>> = succeeded(secretsText(secrets), remarkOn(damaged));
+    return JSON.stringify(answer);
+  }
 
   /** For the caller, and by ids for the operator, whose database it is. */
   function remarkOn(damaged: readonly DamagedSecret[]): string {

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import type { OwnerId } from '../../src/protocol/ids.ts';
+import { wireName } from '../../src/protocol/names.ts';
+import { openInstallation } from '../../src/site/installation.ts';
+import { createVault } from '../../src/vault/vault.ts';
+import { OPEN_MEMORY, searchMemory } from './process-memory.ts';
+import { startSite } from './site.ts';
+
+/**
+ * A Node that on a signal collects its garbage and writes over it, and over the room where new objects are made: a text that is found then is
+ * in use.
+ */
+const COLLECTING = [
+  '--expose-gc',
+  '--clear-free-memory',
+  `--import=data:text/javascript,${encodeURIComponent(
+    "process.on('SIGUSR2', () => { for (let i = 0; i < 3e5; i++) globalThis.latest = new Array(60).fill(i); gc(); gc(); })",
+  )}`,
+];
+
+test('a server that has shown secrets remembers none of them in clear', {
+  skip: process.platform === 'linux' ? false : 'looks into /proc',
+}, async (t) => {
+  const site = await startSite(t, { nodeOptions: [OPEN_MEMORY, ...COLLECTING] });
+  const alice = await site.user('alice');
+  const list = async () => {
+    const answer = await fetch(new URL('/api/v1/creds/get_user_secrets', site.url), {
+      headers: { authorization: `Bearer ${alice.token}` },
+    });
+    return JSON.parse(((await answer.json()) as { data: string }).data) as Record<string, string>;
+  };
+  assert.deepEqual(await list(), {});
+  // Set by another process: of a body that it reads, the server's network buffers keep parts until they are used again.
+  const values = await setBeside(site.data, 10);
+
+  for (let times = 0; times < 20; times++) assert.deepEqual(Object.values(await list()), values);
+  const texts = values.map((value) => Buffer.from(value));
+  assert.equal(await foundWhenCollected(site.pid, texts), 0);
+  assert.deepEqual(Object.values(await list()), values);
+});
+
+/** Has the process collect its garbage until nothing of it is there. @returns the number of texts that stay */
+async function foundWhenCollected(pid: number, texts: readonly Buffer[]): Promise<number> {
+  for (let tries = 0; ; tries++) {
+    process.kill(pid, 'SIGUSR2');
+    await setTimeout(50);
+    const { size } = await searchMemory(pid, texts);
+    if (size === 0 || tries === MOST_TRIES) return size;
+  }
+}
+
+const MOST_TRIES = 20;
+
+/** Sets secrets of the one user by a process beside the server. @returns their values */
+async function setBeside(data: string, count: number): Promise<string[]> {
+  const installation = await openInstallation({ data }, { create: false, clock: Date.now });
+  const vault = createVault({ ...installation, clock: Date.now });
+  const values = Array.from({ length: count }, () => randomBytes(300).toString('hex'));
+  const { id } = await installation.store.db.selectFrom('owners').select('id').executeTakeFirstOrThrow();
+  for (const [n, value] of values.entries()) await vault.set(id as OwnerId, wireName(`SECRET_${n}`), value);
+  vault.close();
+  await installation.close();
+  return values;
+}
