@@ -15,6 +15,7 @@ const floors = {
   audit: 2,
   client: 2,
   masking: 2,
+  metrics: 2,
   sealing: 2,
   events: 1,
   files: 1,

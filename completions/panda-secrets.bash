@@ -56,6 +56,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets serve --metrics-listen')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets user add --data')
       COMPREPLY=()
       return
@@ -707,7 +711,7 @@ _panda_secrets() {
       ;;
     'panda-secrets serve')
       if [[ $current == -* ]]; then
-        words='--data --database --config --port --host --tls-cert --tls-key --trusted-proxy --public-url --vo --site-name --log-level -h --help'
+        words='--data --database --config --port --host --tls-cert --tls-key --trusted-proxy --public-url --vo --site-name --log-level --metrics-listen -h --help'
       fi
       ;;
     'panda-secrets user')

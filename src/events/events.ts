@@ -29,6 +29,17 @@ export type RoomEvent =
   | { event: 'disk.room' }
   /** Chains of the audit were not cut, as they are not whole where they would be. */
   | { event: 'audit.broken'; chains: number }
+  /**
+   * A request was answered. `call`: the path of a call as this server spells it, `page` for what people read, `other` where there is no such
+   * call. `outcome`: `ok`, or the code of an error.
+   */
+  | { event: 'call.answered'; call: string; outcome: string; status: number; seconds: number }
+  /** Writes became durable together, `seconds` after the first of them began to run. */
+  | { event: 'store.committed'; writes: number; seconds: number }
+  /** A root key wrapped or opened a key. `place`: the scheme of its URI. `active`: it is the one that wraps what is new. */
+  | { event: 'root_key.used'; place: string; how: 'wrap' | 'unwrap'; active: boolean; ok: boolean }
+  /** Files of sandboxes, logs and outputs were gone through. */
+  | { event: 'files.counted'; files: number; bytes: number }
   /** Something that the server does by itself failed, `failures` times in a row. Of `error` a listener shows the code alone. */
   | { event: 'housekeeping.failed'; task: string; failures: number; error: unknown };
 

@@ -38,7 +38,11 @@ export async function listedPilots(store: Store, clock: () => number): Promise<L
 }
 
 /** The pilots of a queue, or of any, that are active: {@link stateOf}. */
-export async function activePilots(store: Store, clock: () => number, queue: string | null): Promise<number> {
+export async function activePilots(
+  store: Pick<Store, 'db'>,
+  clock: () => number,
+  queue: string | null,
+): Promise<number> {
   const now = clock();
   return countActivePilots(store.db, queue, { now, seenAfter: now - PILOT_IDLE_SECONDS * 1000 });
 }

@@ -1,3 +1,4 @@
+import type { Tell } from '../events/events.ts';
 import { QuotaExceeded } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import {
@@ -78,20 +79,25 @@ export async function removeOrphans({
   store,
   blobs,
   clock,
-}: Pick<JobsContext, 'store' | 'clock'> & { blobs: Blobs }): Promise<number> {
+  tell,
+}: Pick<JobsContext, 'store' | 'clock'> & { blobs: Blobs; tell?: Tell }): Promise<number> {
   const before = clock() - ORPHAN_MILLISECONDS;
   let removed = 0;
+  const counted = { files: 0, bytes: 0 };
   let old: string[] = [];
   const removeUnused = async () => {
     const used = await usedBlobs(store.db, old);
     for (const sha256 of old) if (!used.has(sha256) && (await blobs.delete(sha256, before))) removed += 1;
     old = [];
   };
-  for await (const { sha256, keptAt } of blobs.list()) {
+  for await (const { sha256, size, keptAt } of blobs.list()) {
+    counted.files += 1;
+    counted.bytes += size;
     if (keptAt < before) old.push(sha256);
     if (old.length === AT_ONCE) await removeUnused();
   }
   await removeUnused();
+  tell?.({ event: 'files.counted', ...counted });
   await store.write((tx) => deleteBroughtBefore(tx, dayOf(clock()) - OWNER_FILES_DAYS));
   return removed;
 }

@@ -126,6 +126,13 @@ export const DATABASE_IDLE_TRANSACTION_SECONDS = 60;
 /** A migration waits so long for a table at a time, and tries again for so long: running servers go on meanwhile. */
 export const MIGRATION_LOCK_SECONDS = 3;
 export const MIGRATION_RETRY_SECONDS = 120;
+/** The longest that a look at the database from outside may take, for readiness and metrics; and that such a look is waited for as a whole. */
+export const PROBE_SECONDS = 1;
+export const READINESS_SECONDS = 1.5;
+/** An answer about readiness, or all metrics, are given again for so long; what readings cost the database, and a root key, for longer. */
+export const READINESS_FRESH_SECONDS = 1;
+export const READINGS_FRESH_SECONDS = 15;
+export const ROOT_KEY_FRESH_SECONDS = 10;
 
 /** Room on the disk that is kept back for deletes and for what ends jobs, and the time between two looks for it. */
 export const RESERVE_BYTES = 32 * 1024 * 1024;

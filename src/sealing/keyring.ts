@@ -1,3 +1,4 @@
+import { type Tell, tellNobody } from '../events/events.ts';
 import { Misconfigured, MissingRootKey, PandaError, Unavailable } from '../protocol/errors.ts';
 import { placesOf } from './open-root-keys.ts';
 import type { AskPassphrase, RootKey, RootKeyProvider, RootKeys } from './root-keys.ts';
@@ -30,6 +31,7 @@ export interface KeyringOptions {
   /** The first key of the first place may be made when it is missing. */
   create: boolean;
   ask?: AskPassphrase | undefined;
+  tell?: Tell | undefined;
   /** Milliseconds since 1970 UTC. */
   clock: () => number;
 }
@@ -44,7 +46,7 @@ const SEARCH_MILLISECONDS = 5000;
  * @throws {Misconfigured} when no provider knows a scheme, a place cannot be used as it is, or two have a key of one id
  * @throws {Unavailable} when no place can be reached
  */
-export async function openKeyring({ list, create, ask, clock }: KeyringOptions): Promise<Keyring> {
+export async function openKeyring({ list, create, ask, clock, tell = tellNobody }: KeyringOptions): Promise<Keyring> {
   const passphrases = new Map<string, string>();
   const askOnce: AskPassphrase | undefined =
     ask &&
@@ -60,7 +62,30 @@ export async function openKeyring({ list, create, ask, clock }: KeyringOptions):
   let closed = false;
 
   const keysOf = (places: readonly Opened[]) => places.flatMap(({ provider }) => provider?.keys ?? []);
-  const find = (id: string) => keysOf(opened).find((key) => key.id === id);
+
+  function find(id: string): RootKey | undefined {
+    for (const { uri, provider } of opened) {
+      const key = provider?.keys.find((one) => one.id === id);
+      if (key) return toldUse(key, placeOf(uri));
+    }
+    return undefined;
+  }
+
+  function toldUse(key: RootKey, place: string): RootKey {
+    async function told(how: 'wrap' | 'unwrap', result: Promise<Uint8Array>): Promise<Uint8Array> {
+      const ok = await result.then(
+        () => true,
+        () => false,
+      );
+      tell({ event: 'root_key.used', place, how, active: key.id === activeId, ok });
+      return result;
+    }
+    return {
+      id: key.id,
+      wrap: (dataKey, context) => told('wrap', key.wrap(dataKey, context)),
+      unwrap: (wrapped, context) => told('unwrap', key.unwrap(wrapped, context)),
+    };
+  }
 
   async function read(): Promise<void> {
     const before = opened;
@@ -190,6 +215,11 @@ export async function openKeyring({ list, create, ask, clock }: KeyringOptions):
     throw error;
   }
   return keyring;
+}
+
+/** The scheme of its URI: a closed set, and no name. */
+function placeOf(uri: string): string {
+  return uri.slice(0, uri.indexOf(':')).toLowerCase();
 }
 
 interface Opened {

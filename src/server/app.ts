@@ -1,6 +1,7 @@
 import { type FastifyInstance, fastify } from 'fastify';
 import type { Logger } from 'pino';
 import type { Delivery } from '../delivery/delivery.ts';
+import type { Tell } from '../events/events.ts';
 import type { JobFiles } from '../jobs/file-contents.ts';
 import type { JobLogs } from '../jobs/job-logs.ts';
 import type { Jobs } from '../jobs/jobs.ts';
@@ -19,6 +20,7 @@ import { answerBadHttp, answerBadUrl, answerErrors, answerUnknownCalls } from '.
 import { countFailedRequests } from './plugins/failed-requests.ts';
 import { describeCalls } from './plugins/openapi.ts';
 import { logRequests } from './plugins/request-log.ts';
+import { tellCalls } from './plugins/told-calls.ts';
 import { type AdministrationBy, adminRoutes } from './routes/admin.ts';
 import { cacheRoutes } from './routes/cache.ts';
 import { credsRoutes, type SecretRooms } from './routes/creds.ts';
@@ -36,6 +38,7 @@ import { joinRoute, leaveRoute } from './routes/pilot-session.ts';
 import { aliveRoute, quotaRoute, systemRoutes } from './routes/system.ts';
 import { type TaskRooms, taskRoutes } from './routes/task.ts';
 import { transformationRoute } from './routes/transformation.ts';
+import { type Watched, watchRoutes } from './routes/watch.ts';
 
 /** The rooms behind the routes: each call ends in one function of one of these. */
 export interface Rooms extends Identity {
@@ -70,12 +73,23 @@ export interface ServerOptions {
   clock: () => number;
   /** Requests of one address that prove nothing; `MAX_FAILED_REQUESTS_PER_MINUTE` unless set. */
   failedRequestsPerMinute?: number | undefined;
+  tell: Tell;
+  watched: Watched;
 }
 
 /** The HTTP server, not yet listening: plugins, then the calls, one group each, under the kind of caller they answer. */
 export async function createServer(
   rooms: Rooms,
-  { tls, trustedProxies, logger, siteName = DEFAULT_SITE_NAME, clock, failedRequestsPerMinute }: ServerOptions,
+  {
+    tls,
+    trustedProxies,
+    logger,
+    siteName = DEFAULT_SITE_NAME,
+    clock,
+    failedRequestsPerMinute,
+    tell,
+    watched,
+  }: ServerOptions,
 ): Promise<FastifyInstance> {
   const http = { maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: BODY_SECONDS * 1000, requireHostHeader: false };
   const app = fastify({
@@ -99,7 +113,10 @@ export async function createServer(
   drainOnClose(app);
   setAnswerHeaders(app, { isTlsOurs: tls !== undefined });
   decorateCaller(app);
+  // Before the hooks of calls: whoever watches is neither logged nor counted.
+  await app.register(async (watching) => watchRoutes(watching, watched));
   logRequests(app, logger);
+  tellCalls(app, tell);
   limitBodyTime(app);
   countFailedRequests(app, {
     isKnownToken: rooms.isKnownToken,

@@ -8,6 +8,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The call that a route serves; other routes have none. */
     call?: Call;
+    /** Its name where it is a call without a schema: one of PanDA's older calls. */
+    olderCall?: string;
   }
 }
 

@@ -17,7 +17,7 @@ import { anyOwnerOrAccount, findInstallationKey } from '../store/installation-ke
 import { openPostgres } from '../store/postgres.ts';
 import { openReserve, type Reserve } from '../store/reserve.ts';
 import { openSqlite } from '../store/sqlite.ts';
-import type { Store } from '../store/store.ts';
+import type { OnCommit, Store } from '../store/store.ts';
 import { makeInstallationKey, openInstallationKey } from './installation-key.ts';
 import { installationMark, newMark } from './installation-mark.ts';
 import { openServerKeyring } from './keyring.ts';
@@ -95,7 +95,7 @@ export async function openInstallation(
   const reserve = openReserve(join(data, 'reserve'), {
     onChange: (isGivenUp) => tell({ event: isGivenUp ? 'disk.full' : 'disk.room' }),
   });
-  const store = await openStore(settings, reserve, waiting);
+  const store = await openStore(settings, { reserve, tell, waiting });
   let rootKeys: Keyring | undefined;
   const close = async () => {
     await store.close();
@@ -106,7 +106,7 @@ export async function openInstallation(
     await refuseOtherDatabase(store, { found, marked, isNew });
     // Never for a database that has a key, or data keys: another root key wrapped them.
     const mayCreate = isNew && !found && !(await anyDataKey(store.db));
-    const keyring = await openServerKeyring(store, { list: places.list, create: mayCreate, ask, clock });
+    const keyring = await openServerKeyring(store, { list: places.list, create: mayCreate, ask, clock, tell });
     rootKeys = keyring;
     const signingKeys = marked ? undefined : await readEarlierSigningKeys(earlierKeys);
     const key = found
@@ -212,12 +212,17 @@ const ANOTHER_USERS = 'it may be of another user, the one that runs the server';
 
 async function openStore(
   { data, database, databaseConnections: connections }: Pick<Settings, 'data' | 'database' | 'databaseConnections'>,
-  reserve: Reserve,
-  { seconds: waitSeconds, tell: onWaiting }: Partial<Waiting> = {},
+  { reserve, tell, waiting }: { reserve: Reserve; tell: Tell; waiting: Waiting | undefined },
 ): Promise<Store> {
-  if (database === undefined) return openSqlite(join(data, 'panda.db'), reserve);
+  const onCommit: OnCommit = (writes, seconds) => tell({ event: 'store.committed', writes, seconds });
+  if (database === undefined) return openSqlite(join(data, 'panda.db'), reserve, { onCommit });
   try {
-    return await openPostgres(database, { connections, waitSeconds, onWaiting });
+    return await openPostgres(database, {
+      connections,
+      waitSeconds: waiting?.seconds,
+      onWaiting: waiting?.tell,
+      onCommit,
+    });
   } catch (error) {
     if (error instanceof Misconfigured) throw error;
     const { code } = error as NodeJS.ErrnoException;

@@ -36,11 +36,14 @@ import { quotasOf } from './quotas.ts';
 import { refuseClockAhead, removeUnkept } from './retention.ts';
 import { showServer } from './servers.ts';
 import { originOf, type Settings } from './settings.ts';
+import { startWatching } from './watching.ts';
 
 /** A server that listens. */
 export interface Service {
   /** Where, as an origin: `http://127.0.0.1:25080`. */
   url: string;
+  /** Where /metrics is, if it is anywhere. */
+  metricsUrl: string | undefined;
   installation: Installation;
   /** Looks at once for what it looks for now and then: root keys, and which of them is the active one. */
   reload(): Promise<void>;
@@ -64,6 +67,7 @@ export async function startService(
   const tls = settings.tls && (await readTls(settings.tls));
   const { tell, listen: onEvent } = createEvents((error) => logger.error({ part: 'events', ...withoutMessage(error) }));
   onEvent((event) => logEvent(logger, event));
+  const watching = await startWatching(settings, { clock, onEvent, listen });
   const installation = await openInstallation(settings, {
     create: true,
     clock,
@@ -73,6 +77,9 @@ export async function startService(
       seconds: settings.databaseWaitSeconds ?? DATABASE_WAIT_SECONDS,
       tell: (what) => logger.warn({ part: 'database' }, what),
     },
+  }).catch(async (error) => {
+    await watching.close();
+    throw error;
   });
   const { store, blobFolder, reserve } = installation;
   try {
@@ -140,6 +147,8 @@ export async function startService(
         siteName: settings.siteName,
         clock,
         failedRequestsPerMinute: settings.failedRequests,
+        tell,
+        watched: watching.watched,
       },
     );
     await listen(app, settings);
@@ -157,24 +166,29 @@ export async function startService(
         checkClock();
         await removeUnkept({ store, clock, tell }, keep, stopping);
       },
-      files: { store, blobs, clock },
+      files: { store, blobs, clock, tell },
       leaseSeconds: settings.leaseSeconds,
     });
     const housekeeping = startHousekeeping(tasks, tell);
+    watching.opened(installation);
     return {
       url: addressOf(app, settings),
+      metricsUrl: settings.metricsListen === 'public' ? addressOf(app, settings) : watching.url,
       installation,
       reload: () => sign.renew(),
       async close() {
+        watching.drain();
         await app.close();
         await housekeeping.close();
         await sign.close();
         vault.close();
         await installation.close();
+        await watching.close();
       },
     };
   } catch (error) {
     await installation.close();
+    await watching.close();
     throw error;
   }
 }
@@ -230,7 +244,7 @@ async function addFirstQueue(store: Store, clock: () => number): Promise<void> {
   if ((await listQueues(store)).length === 0) await addQueue(store, clock, FIRST_QUEUE, {}, 'server');
 }
 
-async function listen(app: FastifyInstance, { host, port }: Settings): Promise<void> {
+async function listen(app: FastifyInstance, { host, port }: Pick<Settings, 'host' | 'port'>): Promise<void> {
   try {
     await app.listen({ host, port });
   } catch (error) {

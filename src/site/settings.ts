@@ -60,6 +60,8 @@ export interface Settings {
   userFileBytes?: number;
   /** Requests of one address that prove nothing, in a minute; `MAX_FAILED_REQUESTS_PER_MINUTE` unless set. */
   failedRequests?: number;
+  /** Where metrics are told, in plain http: an address of its own, or the server's own; nowhere unless set. */
+  metricsListen?: { host: string; port: number } | 'public';
   /** How long things are kept, in days; undefined for ever. */
   keep?: Partial<Keep>;
   /** The site's own issuers, beside the embedded one. From the file only. */
@@ -102,6 +104,7 @@ const SETTINGS = {
   user_jobs: 'count',
   user_file_gigabytes: 'count',
   failed_requests: 'count',
+  metrics_listen: 'listen',
   keep_tasks_days: 'days',
   keep_files_days: 'days',
   keep_sandboxes_days: 'days',
@@ -159,12 +162,19 @@ export function readSettings(flags: Record<string, unknown>, environment: NodeJS
     ...(values.user_jobs !== undefined && { userJobs: Number(values.user_jobs) }),
     ...(values.user_file_gigabytes !== undefined && { userFileBytes: Number(values.user_file_gigabytes) * 2 ** 30 }),
     ...(values.failed_requests !== undefined && { failedRequests: Number(values.failed_requests) }),
+    ...(values.metrics_listen !== undefined && { metricsListen: listenAddress(String(values.metrics_listen)) }),
     keep: keepOf(values),
     ...(values.root_keys !== undefined && { rootKeys: values.root_keys as readonly string[] }),
     ...(database !== undefined && { database: String(database) }),
     ...(publicUrl !== undefined && { publicUrl: String(publicUrl) }),
     ...(certFile !== undefined && { tls: { certFile: String(certFile), keyFile: String(keyFile) } }),
   };
+}
+
+function listenAddress(given: string): NonNullable<Settings['metricsListen']> {
+  if (given === 'public') return given;
+  const at = given.lastIndexOf(':');
+  return { host: given.slice(0, at).replace(/^\[(.*)\]$/, '$1'), port: Number(given.slice(at + 1)) };
 }
 
 function keepOf(values: Values): Keep {
@@ -277,6 +287,14 @@ const READ: Record<(typeof SETTINGS)[keyof typeof SETTINGS], (value: unknown, wh
   secrets: (value, where) => wholeNumber(value, where, 'number of secrets', MAX_SECRETS_PER_OWNER),
   megabytes: (value, where) => wholeNumber(value, where, 'number of megabytes', MAX_OWNER_BYTES / MEGABYTE),
   count: (value, where) => wholeNumber(value, where, 'number', MAX_COUNT),
+  listen(value, where) {
+    const [, host = '', port] = (typeof value === 'string' && /^(\[[^\]]+\]|[^\s:/]+):(\d{1,5})$/.exec(value)) || [];
+    const isAddress = Number(port) <= 65535 && (!host.startsWith('[') || isIP(host.slice(1, -1)) === 6);
+    if (value === 'public' || isAddress) return value as string;
+    throw new Misconfigured(
+      `${where} must be ADDRESS:PORT, such as 127.0.0.1:9464, or "public" for the server's own address`,
+    );
+  },
   origin(value, where) {
     const url = typeof value === 'string' ? URL.parse(value) : null;
     const isOrigin = url !== null && url.href === `${url.origin}/`;

@@ -3,6 +3,7 @@ import type { Kysely, Transaction } from 'kysely';
 import { isFullDisk } from '../protocol/full-disk.ts';
 import type { Reserve } from './reserve.ts';
 import type { Schema } from './schema.ts';
+import type { OnCommit } from './store.ts';
 
 /** The most writes that share one transaction: those behind them must not wait long. */
 const MAX_GROUP = 256;
@@ -18,7 +19,11 @@ interface Waiting {
  * behind a savepoint and is answered after the commit; one that throws is undone alone and answered with its error.
  * A group that finds the disk full gives up the reserve and runs once more.
  */
-export function groupCommit(writer: Kysely<Schema>, database: DatabaseSync, reserve: Reserve) {
+export function groupCommit(
+  writer: Kysely<Schema>,
+  database: DatabaseSync,
+  { reserve, onCommit }: { reserve: Reserve; onCommit?: OnCommit | undefined },
+) {
   const waiting: Waiting[] = [];
   let running: Promise<void> | undefined;
   const [savepoint, rollback, release] = (['savepoint one', 'rollback to one', 'release one'] as const).map((sql) =>
@@ -36,6 +41,7 @@ export function groupCommit(writer: Kysely<Schema>, database: DatabaseSync, rese
 
   async function runGroup(group: readonly Waiting[]): Promise<void> {
     const failed = new Set<Waiting>();
+    const since = performance.now();
     try {
       await writer.transaction().execute(async (tx) => {
         for (const one of group) {
@@ -52,6 +58,7 @@ export function groupCommit(writer: Kysely<Schema>, database: DatabaseSync, rese
           release.run();
         }
       });
+      onCommit?.(group.length - failed.size, (performance.now() - since) / 1000);
       for (const one of group) if (!failed.has(one)) one.committed();
     } catch (error) {
       const left = group.filter((one) => !failed.has(one));

@@ -28,10 +28,10 @@ const ALL_IN_USE = 'timeout exceeded when trying to connect';
 /**
  * The pool as Kysely sees it. PostgreSQL may close a connection at any time: without a listener of its own, a connection that
  * is in use would end the process with it. While the database is away, a connection and a statement that only reads, outside a
- * transaction, are tried again for `DATABASE_RETRY_SECONDS`: counted from when it went, so that nobody waits for one that
+ * transaction, are tried again for `retrySeconds`: counted from when it went, so that nobody waits for one that
  * has been away for long. What then fails is {@link ConnectionLost}.
  */
-export function steadyPool(pool: pg.Pool): PostgresPool {
+export function steadyPool(pool: pg.Pool, { retrySeconds = DATABASE_RETRY_SECONDS } = {}): PostgresPool {
   const lost = new WeakSet<pg.PoolClient>();
   let awaySince: number | undefined;
   pool.on('connect', (client) => {
@@ -42,7 +42,7 @@ export function steadyPool(pool: pg.Pool): PostgresPool {
   async function beforeAnother(tries: number, error: unknown): Promise<void> {
     awaySince ??= performance.now();
     const seconds = Math.min(0.5, 0.05 * 2 ** tries);
-    if (performance.now() + seconds * 1000 > awaySince + DATABASE_RETRY_SECONDS * 1000) throw error;
+    if (performance.now() + seconds * 1000 > awaySince + retrySeconds * 1000) throw error;
     await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
   }
 

@@ -10,12 +10,13 @@ import {
   DATABASE_STATEMENT_SECONDS,
   MIGRATION_LOCK_SECONDS,
   MIGRATION_RETRY_SECONDS,
+  PROBE_SECONDS,
 } from '../protocol/limits.ts';
 import type { ColumnTypes } from './migrations.ts';
 import { type PostgresAddress, postgresAddress } from './postgres-address.ts';
 import { ConnectionLost, isAway, steadyPool } from './postgres-pool.ts';
 import type { Schema } from './schema.ts';
-import { isRetriable, migrate, type Store } from './store.ts';
+import { isRetriable, migrate, type OnCommit, type Store } from './store.ts';
 
 const MAX_TRIES = 5;
 const INT8_TYPE = 20;
@@ -27,6 +28,7 @@ export interface PostgresOptions {
   waitSeconds?: number | undefined;
   /** Told once when it waits: for what, and the reason. */
   onWaiting?: ((what: string) => void) | undefined;
+  onCommit?: OnCommit | undefined;
   statementSeconds?: number;
   lockSeconds?: number;
 }
@@ -59,6 +61,25 @@ export async function openPostgres(url: string, options: PostgresOptions = {}): 
   });
 
   const write: Store['write'] = async (work) => {
+    const since = performance.now();
+    const result = await writeOnce(work);
+    options.onCommit?.(1, (performance.now() - since) / 1000);
+    return result;
+  };
+
+  // One for readiness, one for metrics: neither waits for the other. They are opened when somebody looks.
+  const probes = open(
+    address,
+    {
+      max: 2,
+      connectionTimeoutMillis: PROBE_SECONDS * 1000,
+      statement_timeout: PROBE_SECONDS * 1000,
+      query_timeout: PROBE_SECONDS * 1000,
+    },
+    { retrySeconds: 0 },
+  );
+
+  async function writeOnce<T>(work: Parameters<typeof write<T>>[0]): Promise<T> {
     const giveUpAt = performance.now() + DATABASE_RETRY_SECONDS * 1000;
     for (let tries = 1; ; tries++) {
       try {
@@ -72,13 +93,24 @@ export async function openPostgres(url: string, options: PostgresOptions = {}): 
         if (!isRetriable(error) || tries >= MAX_TRIES) throw error;
       }
     }
-  };
+  }
 
-  // The database's disk is another one.
-  return { skipLocked: true, db, write, grow: write, reclaim: async () => false, close: () => db.destroy() };
+  return {
+    skipLocked: true,
+    db,
+    probes,
+    write,
+    // The database's disk is another one.
+    grow: write,
+    reclaim: async () => false,
+    async close() {
+      await probes.destroy();
+      await db.destroy();
+    },
+  };
 }
 
-function open(address: PostgresAddress, options: pg.PoolConfig): Kysely<Schema> {
+function open(address: PostgresAddress, options: pg.PoolConfig, steady?: { retrySeconds: number }): Kysely<Schema> {
   const types = {
     // Ids, times and counts all stay below 2^53.
     getTypeParser: ((type: number, format?: 'text' | 'binary') =>
@@ -87,7 +119,7 @@ function open(address: PostgresAddress, options: pg.PoolConfig): Kysely<Schema> 
   const pool = new pg.Pool({ ...connectionOf(address), ...options, types });
   // The pool replaces an idle connection that the database closes.
   pool.on('error', () => {});
-  return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: steadyPool(pool) }) });
+  return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: steadyPool(pool, steady) }) });
 }
 
 function connectionOf({ connectionString, ssl }: PostgresAddress): pg.ClientConfig {

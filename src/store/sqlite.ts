@@ -9,7 +9,7 @@ import type { ColumnTypes } from './migrations.ts';
 import { NO_RESERVE, type Reserve } from './reserve.ts';
 import type { Schema } from './schema.ts';
 import { sqliteDialect } from './sqlite-dialect.ts';
-import { migrate, type Store } from './store.ts';
+import { migrate, type OnCommit, type Store } from './store.ts';
 
 /** The longest that a statement waits for another process (an administration command, say) that writes. */
 const BUSY_MILLISECONDS = 10_000;
@@ -28,7 +28,11 @@ export const SQLITE_TYPES: ColumnTypes = {
  *
  * @throws {Misconfigured} when the file cannot be used, and when its tables are newer than this release or cannot be migrated
  */
-export async function openSqlite(path: string, reserve: Reserve = NO_RESERVE): Promise<Store> {
+export async function openSqlite(
+  path: string,
+  reserve: Reserve = NO_RESERVE,
+  { onCommit }: { onCommit?: OnCommit | undefined } = {},
+): Promise<Store> {
   const options = { enableForeignKeyConstraints: true, timeout: BUSY_MILLISECONDS };
   const writing = openFile(path, options, reserve);
   const writer = new Kysely<Schema>({ dialect: sqliteDialect(writing) });
@@ -42,11 +46,12 @@ export async function openSqlite(path: string, reserve: Reserve = NO_RESERVE): P
   const db = new Kysely<Schema>({
     dialect: sqliteDialect(new DatabaseSync(path, { ...options, readOnly: true })),
   });
-  const commits = groupCommit(writer, writing, reserve);
+  const commits = groupCommit(writer, writing, { reserve, onCommit });
 
   return {
     skipLocked: undefined,
     db,
+    probes: db,
     write: commits.write,
     grow: commits.grow,
     reclaim: () => commits.write(async () => reclaim(writing)),

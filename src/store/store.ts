@@ -15,6 +15,11 @@ export interface Store {
   /** For statements that only read. A statement that writes goes through {@link Store.write}. */
   readonly db: Database;
   /**
+   * For looks from outside, at readiness and for metrics: on connections apart from those of requests. On PostgreSQL each statement is
+   * answered or refused within `PROBE_SECONDS`, and opening a connection takes no longer.
+   */
+  readonly probes: Database;
+  /**
    * Runs `work` in a transaction and answers when it is durable. `work` may be run a second time, after a deadlock or on the
    * room that a full disk's reserve gave up, so it must do nothing outside the transaction. On SQLite, calls that arrive together share one transaction, each behind a
    * savepoint of its own: one that throws undoes only itself.
@@ -37,6 +42,19 @@ export interface Store {
   /** Finishes what was begun and closes. */
   close(): Promise<void>;
 }
+
+/** Told after each commit: how many writes became durable, and the seconds that it took. */
+export type OnCommit = (writes: number, seconds: number) => void;
+
+/** True when the database has every table of this release, and maybe those of a newer one. @throws what the database does */
+export async function hasOwnTables(db: Database): Promise<boolean> {
+  const there = new Set(await notedMigrations(db));
+  const names = Object.keys(await migrationProvider(NO_TYPES).getMigrations());
+  return names.every((name) => there.has(name));
+}
+
+/** Their names do not depend on the kind of database. */
+const NO_TYPES: ColumnTypes = { bytes: '', int: '', identity: '', startIdsAt: () => '' };
 
 /**
  * Brings the tables to this release's shape, whole or not at all. Replicas that start together wait for each other.
@@ -80,6 +98,10 @@ async function refuseNewer(db: Database, known: readonly string[]): Promise<void
 async function doneMigrations(db: Database): Promise<string[]> {
   const tables = await db.introspection.getTables({ withInternalKyselyTables: true });
   if (!tables.some(({ name }) => name === DEFAULT_MIGRATION_TABLE)) return [];
+  return notedMigrations(db);
+}
+
+async function notedMigrations(db: Database): Promise<string[]> {
   const { rows } = await sql<{ name: string }>`select name from ${sql.table(DEFAULT_MIGRATION_TABLE)}`.execute(db);
   return rows.map(({ name }) => name);
 }

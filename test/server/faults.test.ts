@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { tellNobody } from '../../src/events/events.ts';
 import type { Envelope } from '../../src/protocol/envelope.ts';
 import { DecryptionFailed } from '../../src/protocol/errors.ts';
 import { createServer, type Rooms } from '../../src/server/app.ts';
@@ -7,6 +8,7 @@ import { createLogger } from '../../src/server/plugins/request-log.ts';
 import { LOOPBACK } from '../client/certificates.ts';
 
 const VALUE = 'value-of-a-secret-in-a-message';
+const NOBODY_WATCHES = { tell: tellNobody, watched: { notReady: async () => undefined } };
 
 /** Asks for the secrets of a server whose vault fails like this. */
 async function failingWith(error: Error): Promise<{ answer: Envelope; status: number; logs: string }> {
@@ -17,7 +19,7 @@ async function failingWith(error: Error): Promise<{ answer: Envelope; status: nu
     owners: { of: async () => 'owner' },
     vault: { readable: () => Promise.reject(error) },
   } as unknown as Rooms;
-  const app = await createServer(rooms, { trustedProxies: [], clock: Date.now, logger });
+  const app = await createServer(rooms, { trustedProxies: [], clock: Date.now, logger, ...NOBODY_WATCHES });
   const headers = { authorization: 'Bearer token' };
   const response = await app.inject({ url: '/api/v1/creds/get_user_secrets', headers });
   await app.close();
@@ -62,7 +64,13 @@ test("where TLS is the server's own, browsers are told to come back with it alon
     [LOOPBACK, 'max-age=31536000'],
     [undefined, undefined],
   ] as const) {
-    const app = await createServer(rooms, { ...(tls && { tls }), trustedProxies: [], clock: Date.now, logger });
+    const app = await createServer(rooms, {
+      ...(tls && { tls }),
+      trustedProxies: [],
+      clock: Date.now,
+      logger,
+      ...NOBODY_WATCHES,
+    });
     const { headers } = await app.inject({ url: '/api/v1/system/is_alive' });
     await app.close();
     assert.equal(headers['strict-transport-security'], expected);

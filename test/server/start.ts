@@ -24,6 +24,8 @@ const HOUR_SECONDS = 3600;
 export interface TestServer {
   /** Its origin. */
   url: string;
+  /** Where its metrics are, if its settings say so. */
+  metricsUrl: string;
   /** Its data folder. */
   folder: string;
   /** The rooms that it works on, and an administration command beside it. */
@@ -104,6 +106,7 @@ export async function startServer(
 
   const server: TestServer = {
     url: service.url,
+    metricsUrl: service.metricsUrl ?? '',
     folder,
     installation: service.installation,
     joinToken,

@@ -28,6 +28,10 @@ export function addServeCommand(program: Command): void {
     .option('--vo <name>', 'the VO that tokens are for (default: panda)')
     .option('--site-name <name>', 'stands on the pages (default: "PanDA secrets")')
     .option('--log-level <level>', 'error, warn, info or debug (default: info)')
+    .option(
+      '--metrics-listen <address>',
+      'ADDRESS:PORT for /metrics, or "public" for the server\'s own (default: none)',
+    )
     .action((options: Record<string, unknown>) => serve(options));
 }
 
@@ -82,7 +86,7 @@ function stopOnSignals(service: Service, logger: Logger, stopLogging: () => Prom
   }
 }
 
-function nextSteps({ url, installation }: Service, { data, rootKeys }: Settings): string {
+function nextSteps({ url, metricsUrl, installation }: Service, { data, rootKeys }: Settings): string {
   const keys = rootKeys ? 'the root keys' : 'its root keys (the file root-keys)';
   const where = installation.isNew ? `made ${data}: back up ${keys}` : `data in ${data}`;
   return [
@@ -92,6 +96,7 @@ function nextSteps({ url, installation }: Service, { data, rootKeys }: Settings)
     '         pbook login      (a script: export PANDA_AUTH_ID_TOKEN=$(panda-secrets token alice))',
     '         pbook set_secret MY_SECRET random_string',
     `  the API, for people:  ${url}/api/v1/docs`,
+    ...(metricsUrl ? [`  metrics:  ${metricsUrl}/metrics`] : []),
     '  a compute node:  panda-secrets pilot-token --queue default | panda-pilot --queue default --token-file -',
   ].join('\n');
 }

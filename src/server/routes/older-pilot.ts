@@ -29,6 +29,7 @@ export function olderPilotRoutes(app: FastifyInstance, { jobs, delivery }: Pilot
     app.route({
       method: ['POST', 'GET'],
       url: `${OLDER_API}/${name}`,
+      config: { olderCall: `panda/${name}` },
       handler: async (request, reply) => {
         const args = { ...(request.query as object), ...(request.body as object | undefined) };
         return send(reply, await answer(args, request));

@@ -1,0 +1,17 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Tell } from '../../events/events.ts';
+
+/** Tells of each answer, by the name of its call. Nothing of the request itself is in what is told. */
+export function tellCalls(app: FastifyInstance, tell: Tell): void {
+  app.addHook('onResponse', (request, reply, done) => {
+    const { outcome } = request;
+    const seconds = reply.elapsedTime / 1000;
+    tell({ event: 'call.answered', call: callName(request), outcome, status: reply.statusCode, seconds });
+    done();
+  });
+}
+
+/** The path of the request's call, as this server spells it; `page` for what people read, `other` where there is no such call. */
+function callName({ is404, routeOptions: { config } }: FastifyRequest): string {
+  return config?.call?.path ?? config?.olderCall ?? (is404 ? 'other' : 'page');
+}

@@ -1,0 +1,34 @@
+import type { FastifyInstance } from 'fastify';
+
+/** What those who watch the server ask for. */
+export interface Watched {
+  /** Why the server should get no requests now, undefined when it may; in at most two seconds. */
+  notReady(): Promise<string | undefined>;
+  /** Left out where metrics are told elsewhere, or nowhere. */
+  metrics?: (() => Promise<{ contentType: string; text: string }>) | undefined;
+}
+
+/**
+ * `/healthz`: the process answers. `/readyz`: it can do its work, or 503 and why not, in one word. `/metrics`: for Prometheus. For anybody
+ * who reaches the address, on any line: no name is in any of them, and they are as cheap when asked often. They are not logged or counted.
+ */
+export function watchRoutes(app: FastifyInstance, { notReady, metrics }: Watched): void {
+  // A message may tell of files.
+  app.setErrorHandler((_error, _request, reply) =>
+    reply.code(500).type('application/json').send('{"status":"failed"}'),
+  );
+  app.get('/healthz', async (_request, reply) => reply.type('application/json').send('{"status":"ok"}'));
+  app.get('/readyz', async (_request, reply) => {
+    const reason = await notReady();
+    const answer = reason === undefined ? { ready: true } : { ready: false, reason };
+    return reply
+      .code(reason === undefined ? 200 : 503)
+      .type('application/json')
+      .send(JSON.stringify(answer));
+  });
+  if (!metrics) return;
+  app.get('/metrics', async (_request, reply) => {
+    const { contentType, text } = await metrics();
+    return reply.type(contentType).send(text);
+  });
+}
