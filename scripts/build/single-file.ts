@@ -1,11 +1,21 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { bundleInOneFile } from './bundles.ts';
 
-/** Flags with which a pilot starts anew where it was started without them (`files/process-memory.ts`): here they are built in. */
-const NODE_FLAGS = ['--experimental-ffi', '--disable-sigusr1', '--disable-warning=ExperimentalWarning'];
+/** The programs that are executables as well: those that run where no server is installed. */
+export const SINGLE_FILES = ['pbook', 'prun', 'panda-pilot'] as const;
+export type SingleFile = (typeof SINGLE_FILES)[number];
+
+const SILENT_FLAG = '--disable-warning=ExperimentalWarning';
+/** Flags with which a program starts anew where it was started without them (`files/process-memory.ts`): here they are built in. */
+const NODE_FLAGS: Record<SingleFile, readonly string[]> = {
+  // It passes SIGUSR1 on to the command that it runs.
+  pbook: ['--experimental-ffi', SILENT_FLAG],
+  prun: [SILENT_FLAG],
+  'panda-pilot': ['--experimental-ffi', '--disable-sigusr1', SILENT_FLAG],
+};
 
 export interface SingleFileOptions {
   root: string;
@@ -16,37 +26,81 @@ export interface SingleFileOptions {
 }
 
 /**
- * Makes `panda-pilot` one executable: Node itself, with the bundle and what V8 makes of it inside (nodejs.org, "Single executable
- * applications"). NODE_OPTIONS of the node it runs on do not count.
+ * Makes the executables of {@link SINGLE_FILES} in a folder, `NAME-linux-MACHINE`.
  *
+ * @param options `executable` as for {@link buildSingleFile}
+ * @returns their names, and the files that their bundles are made of, relative to `root`
+ * @throws {Error} when this Node makes none
+ */
+export async function buildSingleFiles(options: {
+  root: string;
+  folder: string;
+  executable?: string | undefined;
+}): Promise<{ files: string[]; inputs: Set<string> }> {
+  const { root, folder, executable } = options;
+  const machine = machineOf(executable ?? process.execPath);
+  const inputs = new Set<string>();
+  const files: string[] = [];
+  for (const program of SINGLE_FILES) {
+    const name = `${program}-linux-${machine}`;
+    for (const file of await buildSingleFile(program, { root, output: join(folder, name), executable }))
+      inputs.add(file);
+    files.push(name);
+  }
+  return { files, inputs };
+}
+
+/**
+ * Makes a program one executable: Node itself, with the bundle, what V8 makes of it and the files that the program reads inside
+ * (nodejs.org, "Single executable applications"). NODE_OPTIONS of the user do not count. The same sources and tools give the same bytes.
+ *
+ * @internal
  * @returns the files that the bundle is made of, relative to `root`
  * @throws {Error} when this Node makes none
  */
-export async function buildSingleFile({ root, output, executable }: SingleFileOptions): Promise<string[]> {
+export async function buildSingleFile(
+  program: SingleFile,
+  { root, output, executable }: SingleFileOptions,
+): Promise<string[]> {
   const folder = mkdtempSync(join(tmpdir(), 'panda-single-file-'));
   try {
-    const main = join(folder, 'panda-pilot.mjs');
-    const inputs = await bundleInOneFile('panda-pilot', root, main);
-    const config = join(folder, 'sea.json');
+    // Relative to the folder, which has another name each time: the executable holds the paths.
+    const main = `${program}.mjs`;
+    const inputs = await bundleInOneFile(program, root, join(folder, main));
     mkdirSync(dirname(output), { recursive: true });
-    const node = stripped(executable ?? process.execPath, join(folder, 'node'));
     const settings = {
       main,
       mainFormat: 'module',
-      output,
-      executable: node,
+      output: resolve(output),
+      executable: stripped(executable ?? process.execPath, join(folder, 'node')),
       disableExperimentalSEAWarning: true,
       useCodeCache: executable === undefined,
-      execArgv: NODE_FLAGS,
+      execArgv: NODE_FLAGS[program],
       execArgvExtension: 'none',
+      assets: program === 'pbook' ? filesOfPbook(root, folder) : {},
     };
-    writeFileSync(config, JSON.stringify(settings));
-    const { status, stderr } = spawnSync(process.execPath, [`--build-sea=${config}`], { encoding: 'utf8' });
+    writeFileSync(join(folder, 'sea.json'), JSON.stringify(settings));
+    // Otherwise V8 numbers by chance what it has compiled.
+    const args = ['--predictable', '--build-sea=sea.json'];
+    const { status, stderr } = spawnSync(process.execPath, args, { cwd: folder, encoding: 'utf8' });
     if (status !== 0) throw new Error(`Node ${process.versions.node} made no single executable: ${stderr.trim()}`);
     return inputs;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** By the names that `pbook` asks for; `python` is the list of its modules. */
+function filesOfPbook(root: string, folder: string): Record<string, string> {
+  const python = join(root, 'src/cli/pbook/shell/python');
+  const modules = globSync('pbook/*.py', { cwd: python }).sort();
+  const completions = globSync('completions/*', { cwd: root }).sort();
+  writeFileSync(join(folder, 'python.json'), JSON.stringify(modules));
+  return Object.fromEntries([
+    ['python', 'python.json'],
+    ...modules.map((name) => [`python/${name}`, join(python, name)]),
+    ...completions.map((name) => [name, join(root, name)]),
+  ]);
 }
 
 /** A copy without what only debuggers read, a fifth of it, where there is a program that takes that away. */
@@ -66,7 +120,11 @@ export function licenceOfNode(root: string): string {
   return readFileSync(join(root, 'node_modules', `node-linux-${process.arch}`, 'LICENSE'), 'utf8');
 }
 
-/** The machine that an executable is for, as its header says (ELF, `e_machine`): x64, arm64. */
+/**
+ * The machine that an executable is for, as its header says (ELF, `e_machine`): x64, arm64.
+ *
+ * @internal
+ */
 export function machineOf(executable: string): string {
   const header = readFileSync(executable).subarray(0, 20);
   const machine = header.length === 20 && header.subarray(0, 4).equals(ELF) ? header.readUInt16LE(18) : undefined;

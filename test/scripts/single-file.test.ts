@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, lstatSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, globSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'panda-single-'));
   chmodSync(folder, 0o755);
   pilot = join(folder, 'panda-pilot');
-  await buildSingleFile({ root, output: pilot });
+  await buildSingleFile('panda-pilot', { root, output: pilot });
 });
 after(() => rmSync(folder || '/nonexistent', { recursive: true, force: true }));
 
@@ -83,6 +83,51 @@ test('it starts in less than one and a half times the time of the bundled progra
   // The fastest of each: others use this machine as well.
   const [one, usual] = [Math.min(...times.one), Math.min(...times.bundled)];
   assert.ok(one < 1.5 * usual, `${one} ms, and ${usual} ms for the bundle`);
+});
+
+test('pbook and prun are one file each: commands, Python with its module, completions', { skip }, async (t) => {
+  const site = await startSite(t);
+  const user = await site.user('single');
+  const [pbook, prun] = [join(folder, 'pbook'), join(folder, 'prun')];
+  await buildSingleFile('pbook', { root, output: pbook });
+  await buildSingleFile('prun', { root, output: prun });
+  const address = { PANDA_URL: site.url, PANDA_URL_SSL: site.url, PANDA_AUTH_ID_TOKEN: user.token };
+  const env = { PATH: '/usr/bin:/bin', HOME: join(folder, 'home'), ...address };
+  mkdirSync(env.HOME);
+  const run = (program: string, ...args: string[]) =>
+    spawnSync(program, args, { cwd: user.directory, env, encoding: 'utf8' });
+
+  const set = run(pbook, '-c', `set_secret('TOKEN', '${VALUE}')`);
+  assert.equal(set.status, 0, set.stderr);
+  assert.match(run(pbook, 'list_secrets').stdout, /^ *TOKEN /m);
+  assert.match(run(pbook, 'completion', 'zsh').stdout, /^#compdef pbook/);
+  const submitted = run(prun, ...['--exec', 'true', '--outDS', 'user.single.one', '--useSecrets', '--noBuild']);
+  assert.equal(submitted.status, 0, submitted.stderr);
+
+  // Any Python imports the module, and finds the executable when it has another place.
+  const moved = `${pbook}-moved`;
+  renameSync(pbook, moved);
+  const modules = run(moved, 'python-path').stdout.trim();
+  const python = ['-c', `import sys; sys.path.append(${JSON.stringify(modules)}); import pbook; pbook.list_secrets()`];
+  assert.match(run('python3', ...python).stdout, /^ *TOKEN /m);
+  // A module that is not as it was written is written again, and a folder that others can write to is not used.
+  const written = join(modules, 'pbook', '_start.py');
+  writeFileSync(written, 'raise SystemExit(9)');
+  assert.equal(run(moved, '-c', 'pass').status, 0);
+  assert.equal(
+    globSync('pbook/*.py', { cwd: modules }).length,
+    globSync('src/cli/pbook/shell/python/pbook/*.py', { cwd: root }).length,
+  );
+  chmodSync(modules, 0o777);
+  const refused = run(moved, '-c', 'pass');
+  assert.equal(refused.status, 1);
+  assert.match(refused.stderr, /cannot be kept in .*: XDG_CACHE_HOME names another folder/);
+});
+
+test('the same sources and tools give the same executable', { skip }, async () => {
+  const again = join(folder, 'again');
+  await buildSingleFile('panda-pilot', { root, output: again });
+  assert.ok(readFileSync(again).equals(readFileSync(pilot)));
 });
 
 function took([file = '', ...args]: string[]): number {

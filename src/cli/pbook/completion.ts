@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { getAsset, isSea } from 'node:sea';
 import { withConnection } from '../command.ts';
 import { EXIT_REFUSED, printable } from '../reporting.ts';
 
@@ -15,7 +16,7 @@ const PATIENCE_MS = 2000;
 
 /** `completion SHELL`: the scripts of all programs, which `npm run manual` made, for the shell to read. */
 export function printCompletion(shell: keyof typeof FILES): void {
-  for (const program of PROGRAMS) process.stdout.write(readFileSync(join(folder(), FILES[shell](program)), 'utf8'));
+  for (const program of PROGRAMS) process.stdout.write(script(FILES[shell](program)));
 }
 
 /** `secret_names`: for a Tab, so it asks nobody to log in, and says nothing of what goes wrong. */
@@ -33,8 +34,9 @@ export async function secretNames(): Promise<string[]> {
   return secrets.map(({ name }) => name);
 }
 
-/** In the source tree, and in the package, where this stands in `dist/lib/`. */
-function folder(): string {
+/** In the source tree, in the package, where this stands in `dist/lib/`, and in the executable that has everything inside. */
+function script(name: string): string {
+  if (isSea()) return getAsset(`completions/${name}`, 'utf8');
   const up = import.meta.filename.endsWith('.ts') ? '../../..' : '../..';
-  return join(import.meta.dirname, up, 'completions');
+  return readFileSync(join(import.meta.dirname, up, 'completions', name), 'utf8');
 }

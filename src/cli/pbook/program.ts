@@ -239,7 +239,10 @@ function addPythonCommands(pbook: Command): void {
   pbook
     .command('python-path')
     .description('Print the folder of the Python module "pbook", for sys.path of any Python.')
-    .action(async () => void process.stdout.write(`${(await import('./shell/python-folder.ts')).PYTHON_FOLDER}\n`));
+    .action(async () => {
+      const { pythonFolder } = await import('./shell/python-folder.ts');
+      process.stdout.write(`${await pythonFolder(process.env)}\n`);
+    });
   pbook
     .command('greet', { hidden: true })
     .description('For the prompt: who is known as whom, after a login if need be.')

@@ -1,12 +1,13 @@
 import { accessSync, constants, statSync, writeSync } from 'node:fs';
 import module from 'node:module';
 import { delimiter, join, resolve } from 'node:path';
+import { isSea } from 'node:sea';
 import { configFolder, tokenSource } from '../../../client/credentials.ts';
 import { VERSION } from '../../../protocol/version.ts';
 import { EXIT_REFUSED, printable } from '../../reporting.ts';
 import type { PythonInvocation } from './invocation.ts';
 import { nameIn } from './name-in.ts';
-import { PYTHON_FOLDER } from './python-folder.ts';
+import { pythonFolder } from './python-folder.ts';
 
 /** `python/pbook/_shell.py` finds the code of `-c` here: other users can read the arguments of a process, its environment not. */
 const CODE_VARIABLE = '_PBOOK_CODE';
@@ -27,11 +28,13 @@ export async function startPython(invocation: PythonInvocation): Promise<number>
   if (!process.execve) {
     return refuse('a process cannot become Python on this system: use "pbook python-path" and "import pbook" there');
   }
-  const [program = ''] = process.argv.slice(1);
+  const folder = await folderOrProblem(env);
+  if (typeof folder !== 'string') return refuse(folder.problem);
+  const program = isSea() ? '' : (process.argv[1] ?? '');
   const words = [process.execPath, program, VERSION, configFolder(env), invocation.run, ...invocation.arguments];
   const user = invocation.run === 'prompt-or-input' ? await userName() : undefined;
   module.flushCompileCache?.();
-  return process.execve(python, [python, join(PYTHON_FOLDER, 'pbook', '_start.py'), ...words], {
+  return process.execve(python, [python, join(folder, 'pbook', '_start.py'), ...words], {
     ...env,
     ...(invocation.code !== undefined && { [CODE_VARIABLE]: invocation.code }),
     ...(user !== undefined && { [USER_VARIABLE]: user }),
@@ -41,6 +44,14 @@ export async function startPython(invocation: PythonInvocation): Promise<number>
 function refuse(problem: string): number {
   writeSync(2, `ERROR : ${printable(problem)}\n`);
   return EXIT_REFUSED;
+}
+
+async function folderOrProblem(env: NodeJS.ProcessEnv): Promise<string | { problem: string }> {
+  try {
+    return await pythonFolder(env);
+  } catch (error) {
+    return { problem: (error as Error).message };
+  }
 }
 
 /** The one that was named, that of an active venv, or the first on the PATH. */

@@ -228,6 +228,9 @@ def _installed_program():
 
     folder = os.path.dirname(os.path.abspath(__file__))
     up = lambda count, *names: os.path.normpath(os.path.join(folder, *[".."] * count, *names))
+    single = up(1, "program")
+    if os.path.islink(single):
+        return [single]  # one executable, which wrote this module
     built = up(3, "pbook.js")
     if not os.path.exists(built):
         return [up(6, "bin", "pbook")]  # in a source tree

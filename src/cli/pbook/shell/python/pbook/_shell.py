@@ -20,7 +20,8 @@ _EXIT_USAGE = 2
 def prepare(words, finds_beside):
     """Imports what is needed, and answers a function that runs. words: the command line behind the name of _start.py."""
     node, program, version, config_folder, kind, *arguments = words
-    _link.program = [node, "--disable-warning=ExperimentalWarning", program]
+    # One executable has its program inside.
+    _link.program = [node, "--disable-warning=ExperimentalWarning", program] if program else [node]
     # A crash must not leave values on a disk. Who wants core files can raise the limit again.
     _, most = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, most))
