@@ -12,6 +12,7 @@ export const EXPECTED: readonly string[] = [
   ...['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'],
   ...['dist/THIRD-PARTY-LICENSES', 'dist/bom.cdx.json', 'dist/lib/transformation.py', 'dist/lib/pbook-python.js'],
   'dist/lib/pkcs11-module.js',
+  ...['rules.yml', 'dashboard.json'].map((name) => `packaging/monitoring/panda-secrets.${name}`),
   ...documents.map((path) => `dist/lib/${path}`),
   ...names.flatMap((name) => [`dist/${name}.js`, `dist/lib/${name}.js`, `man/${name}.1`]),
   ...names.flatMap((name) => [`completions/_${name}`, `completions/${name}.bash`, `completions/${name}.fish`]),

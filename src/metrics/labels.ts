@@ -3,8 +3,6 @@ import { KEMS } from '../protocol/sealed.ts';
 /**
  * The values that labels may have. No name of a user, a secret or a queue is among them: metrics are read by people who may know none of
  * these, and kept for long. What is not in its set is told as `other`, so that nothing that a caller sends makes a label.
- *
- * @internal
  */
 export const LABEL_VALUES = {
   /** Of an answer: `ok`, or the code of a refusal. */

@@ -2,7 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { RoomEvent } from '../events/events.ts';
 import { READINESS_FRESH_SECONDS } from '../protocol/limits.ts';
 import { VERSION } from '../protocol/version.ts';
-import { closed } from './labels.ts';
+import { closed, LABEL_VALUES } from './labels.ts';
 
 /** What is read when somebody asks. What could not be read is left out. */
 export interface Readings {
@@ -101,6 +101,15 @@ function makeCounters(registry: Registry) {
     ),
     blobBytes: gauge('blob_bytes', 'Bytes of those files.'),
   };
+  // From the start, so that an alert sees the first one.
+  for (const outcome of ['ERR_DECRYPTION_FAILED', 'ERR_TAMPERED', 'ERR_MISSING_ROOT_KEY']) {
+    for (const retried of LABEL_VALUES.retried) counters.undeliverable.inc({ outcome, retried }, 0);
+  }
+  for (const how of ['finished', 'failed', 'lost']) {
+    for (const retried of LABEL_VALUES.retried) counters.attempts.inc({ how, retried }, 0);
+  }
+  for (const how of ['guessing', 'disabled', 'used token']) counters.refusedLogins.inc({ how }, 0);
+  for (const task of LABEL_VALUES.task) counters.housekeeping.inc({ task }, 0);
   // Nobody knows before they are gone through.
   counters.blobs.remove({});
   counters.blobBytes.remove({});
