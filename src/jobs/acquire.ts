@@ -5,13 +5,12 @@ import { LEASE_SECONDS, MAX_COUNTED_JOBS, MAX_JOBS_PER_ACQUIRE } from '../protoc
 import type { JobState, QueueState } from '../protocol/states.ts';
 import { insertAttempts } from '../store/attempts.ts';
 import { moveJob } from '../store/jobs.ts';
-import type { Database } from '../store/store.ts';
+import type { Database, Store } from '../store/store.ts';
 import { lockTask, readTemplates, startTasks, type TemplateRow } from '../store/tasks.ts';
 import {
   ANY_ROOM,
   countWaiting,
-  noteTurn,
-  ownersInTurn,
+  isAnyWaiting,
   type Room,
   type SecretNeeds,
   type TakenJob,
@@ -19,6 +18,7 @@ import {
   takeJobsOfTask,
   type Wanted,
 } from '../store/waiting-jobs.ts';
+import { forgetIdle, noteAllWaiting, noteTurn, ownersInTurn } from '../store/waiting-owners.ts';
 import type { JobsContext } from './context.ts';
 import { takesOfAny } from './queues.ts';
 import { settleTask } from './settle.ts';
@@ -106,7 +106,7 @@ export async function acquireJobs(
   const wanted = { queue, secrets, anyQueue, room };
   // A pilot that asks in vain costs no write.
   const most = limit + SPARE_OWNERS;
-  const owners = taskId === undefined ? await ownersInTurn(store.db, wanted, most) : [];
+  const owners = taskId === undefined ? await waitingOwners(store, wanted, most) : [];
   const now = clock();
   const pilot = { pilotId, queue, node, leaseSeconds };
   const { given, refused } =
@@ -153,6 +153,19 @@ export async function acquireJobs(
   }
   const jobs = given.sort((a, b) => a.job.id - b.job.id).map(leasedJob);
   return { jobs, withheld, withheldSealed, refused: refused.length };
+}
+
+/** The owners whose turn it is. One whom a server of an earlier release let wait is not noted: found at the latest when nobody else waits. */
+async function waitingOwners(store: Store, wanted: Wanted, most: number): Promise<string[]> {
+  const owners = await ownersInTurn(store.db, wanted, most);
+  if (owners.length > 0 || !(await isAnyWaiting(store.db, wanted))) return owners;
+  await store.grow((tx) => noteAllWaiting(tx, wanted));
+  return ownersInTurn(store.db, wanted, most);
+}
+
+/** Notes whom servers of earlier releases let wait on the same database, until the last of them was replaced. */
+export async function noteJobsOfBefore(store: Store): Promise<void> {
+  if (store.skipLocked) await store.write((tx) => noteAllWaiting(tx));
 }
 
 const NOTHING: { given: MadeJob[]; refused: UnbelievableJob[] } = { given: [], refused: [] };
@@ -273,6 +286,7 @@ async function takeInTurn(
   { limit, now, skipLocked }: { limit: number; now: number; skipLocked: true | undefined },
 ): Promise<TakenJob[]> {
   const taken: TakenJob[] = [];
+  const short: string[] = [];
   let left = [...owners];
   while (taken.length < limit && left.length > 0) {
     const share = Math.ceil((limit - taken.length) / left.length);
@@ -282,9 +296,10 @@ async function takeInTurn(
       if (wish === 0) break;
       const got = await takeJobsOf(tx, owner, wanted, { limit: wish, now, skipLocked });
       taken.push(...got);
-      if (got.length === wish) more.push(owner);
+      (got.length === wish ? more : short).push(owner);
     }
     left = more;
   }
+  for (const owner of short) await forgetIdle(tx, { queue: wanted.queue, owner });
   return taken;
 }

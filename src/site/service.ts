@@ -10,6 +10,7 @@ import { callerId } from '../identity/caller.ts';
 import { createOwners } from '../identity/owners.ts';
 import { createPilotSessions } from '../identity/pilot-sessions.ts';
 import { activePilots } from '../identity/pilots.ts';
+import { noteJobsOfBefore } from '../jobs/acquire.ts';
 import { createJobFiles } from '../jobs/file-contents.ts';
 import { createJobLogs } from '../jobs/job-logs.ts';
 import { createJobs } from '../jobs/jobs.ts';
@@ -85,6 +86,7 @@ export async function startService(
   try {
     const { rootKeys } = installation;
     await addFirstQueue(store, clock);
+    await noteJobsOfBefore(store);
     const administration: AdministrationParts = {
       ...installation,
       vo: settings.vo,

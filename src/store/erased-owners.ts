@@ -21,6 +21,7 @@ export const TABLES_OF_A_USER = {
     'sandboxes',
     'brought_files',
     'queue_turns',
+    'waiting_owners',
     'secret_versions',
     'secrets',
     'data_keys',
@@ -95,6 +96,7 @@ export async function deleteRecordsOf(tx: Database, owner: string): Promise<stri
   await tx.deleteFrom('deliveries').where('owner_id', '=', owner).execute();
   await tx.deleteFrom('brought_files').where('owner_id', '=', owner).execute();
   await tx.deleteFrom('queue_turns').where('owner_id', '=', owner).execute();
+  await tx.deleteFrom('waiting_owners').where('owner_id', '=', owner).execute();
   const sandboxes = await tx.deleteFrom('sandboxes').where('owner_id', '=', owner).returning('sha256').execute();
   return sandboxes.map(({ sha256 }) => sha256);
 }

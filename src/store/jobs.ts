@@ -6,9 +6,15 @@ import { changesOneRow } from './one-row.ts';
 import { prepared } from './prepared.ts';
 import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
+import { noteWaiting } from './waiting-owners.ts';
 
 /** Makes a task's jobs, however many, serial 1 to `job_count`. */
-export const insertJobs = prepared<{ taskId: number; state: JobState }, never>((db, arg) => ({
+export async function insertJobs(db: Database, jobs: { taskId: number; state: JobState }): Promise<void> {
+  await insertJobRows(db, jobs);
+  if (jobs.state === 'activated') await noteWaiting(db, jobs);
+}
+
+const insertJobRows = prepared<{ taskId: number; state: JobState }, never>((db, arg) => ({
   compile: () =>
     sql<never>`
     insert into jobs (task_id, owner_id, serial, state, queue, use_secrets, max_attempts, created_at, modified_at)
@@ -34,9 +40,11 @@ export async function moveJob(
   { id, attempt, from }: { id: number; attempt: number; from: readonly JobState[] },
   change: Updateable<Schema['jobs']>,
 ): Promise<boolean> {
-  return changesOneRow(
+  const moved = await changesOneRow(
     db.updateTable('jobs').set(change).where('id', '=', id).where('attempt', '=', attempt).where('state', 'in', from),
   );
+  if (moved && change.state === 'activated') await noteWaiting(db, { jobId: id });
+  return moved;
 }
 
 /** Changes all jobs of a task that are in one of the states `from`; how many there were. */
@@ -52,6 +60,7 @@ export async function moveJobsOfTask(
     .where('task_id', '=', taskId)
     .where('state', 'in', from)
     .executeTakeFirst();
+  if (change.state === 'activated') await noteWaiting(db, { taskId });
   return Number(result.numUpdatedRows);
 }
 
@@ -74,6 +83,7 @@ export async function reviveJobs(
     .where('task_id', '=', taskId)
     .where('state', 'in', ['failed', 'cancelled', 'closed'] satisfies JobState[])
     .executeTakeFirst();
+  if (state === 'activated') await noteWaiting(db, { taskId });
   return Number(result.numUpdatedRows);
 }
 

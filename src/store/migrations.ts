@@ -40,6 +40,7 @@ export function migrationProvider(types: ColumnTypes): MigrationProvider {
         '0017-retention': statements(retention(types)),
         '0018-servers': statements(servers(types)),
         '0019-ended-batch-jobs': statements(endedBatchJobs(types)),
+        '0020-waiting-owners': statements(waitingOwners(types)),
       };
     },
   };
@@ -559,5 +560,27 @@ function servers({ int }: ColumnTypes): string[] {
       node text not null,
       root_keys text not null,
       seen_at ${int} not null)`,
+  ];
+}
+
+/**
+ * Owners with waiting jobs: a row for each queue (empty for jobs that name none) and need of secrets. The index has the order of their turns, so
+ * that the next owner is found in the same time however many wait.
+ */
+function waitingOwners({ int }: ColumnTypes): string[] {
+  return [
+    `create table waiting_owners (
+      owner_id text not null,
+      queue text not null,
+      use_secrets ${int} not null,
+      turn ${int} not null,
+      changes ${int} not null,
+      primary key (owner_id, queue, use_secrets))`,
+    'create index waiting_owners_in_turn on waiting_owners (queue, use_secrets, turn, owner_id)',
+    `insert into waiting_owners (owner_id, queue, use_secrets, turn, changes)
+      select owner_id, queue, use_secrets, coalesce((select turn from queue_turns
+        where queue_turns.queue = waiting.queue and queue_turns.owner_id = waiting.owner_id), 0), 0
+      from (select owner_id, coalesce(queue, '') as queue, use_secrets from jobs where state = 'activated'
+        group by owner_id, coalesce(queue, ''), use_secrets) waiting`,
   ];
 }

@@ -19,6 +19,7 @@ export interface Schema {
   provider_records: ProviderRecordsTable;
   queues: QueuesTable;
   queue_turns: QueueTurnsTable;
+  waiting_owners: WaitingOwnersTable;
   site_records: SiteRecordsTable;
   brought_files: BroughtFilesTable;
   join_tokens: JoinTokensTable;
@@ -219,6 +220,17 @@ interface QueueTurnsTable {
   queue: string;
   owner_id: string;
   turn: number;
+}
+
+/** Whose jobs wait. The queue is empty for jobs that name none. */
+interface WaitingOwnersTable {
+  owner_id: string;
+  queue: string;
+  use_secrets: number;
+  /** As in `queue_turns`. */
+  turn: number;
+  /** Counts the times at which jobs began to wait. */
+  changes: number;
 }
 
 /** The record of a queue's site. Whoever uses it checks it: it is signed, and no server could make another. */

@@ -43,7 +43,7 @@ export interface TakenJob {
 }
 
 /** A pilot may have the jobs of the first one, two or three needs. */
-const NEEDS: readonly SecretNeeds[] = [[0], [0, 1], [0, 1, 2]];
+export const NEEDS: readonly SecretNeeds[] = [[0], [0, 1], [0, 1, 2]];
 const ALL: SecretNeeds = [0, 1, 2];
 
 /** Jobs that another transaction is taking at this moment are passed over: so many are looked at besides. */
@@ -56,67 +56,32 @@ const LOOKED_FOR_ROOM = 500;
  * bound, so that the databases see that this index answers it, and each order names the columns of the index from its first on: a
  * column that is null is no constant to PostgreSQL.
  */
-function placesFor({ queue, anyQueue }: Place): RawBuilder<unknown>[] {
+export function placesFor({ queue, anyQueue }: Place): RawBuilder<unknown>[] {
   return [
     sql`state = 'activated' and queue = ${queue}`,
     sql`state = 'activated' and queue is null and ${anyQueue} = 1`,
   ];
 }
 
-type Place = Pick<Wanted, 'queue' | 'anyQueue'>;
+export type Place = Pick<Wanted, 'queue' | 'anyQueue'>;
 
 /** Such ranges further divided by the need of secrets. */
 function listsFor(where: Place, secrets: SecretNeeds): RawBuilder<unknown>[] {
   return placesFor(where).flatMap((place) => secrets.map((use) => sql`${place} and use_secrets = ${sql.lit(use)}`));
 }
 
-type OwnersArguments = { queue: string; anyQueue: 0 | 1; limit: number };
-
-/** It steps from owner to owner in the index, so that the time does not depend on how many jobs wait. */
-function ownersQuery(
-  db: Database,
-  arg: <K extends keyof OwnersArguments>(name: K) => OwnersArguments[K],
-  secrets: SecretNeeds,
-) {
-  const lists = placesFor({ queue: arg('queue'), anyQueue: arg('anyQueue') }).map((place, n) => {
-    const name = sql.raw(`owners${n}`);
-    const next = sql`order by queue, owner_id limit 1`;
-    return {
-      name,
-      place,
-      definition: sql`${name} (owner_id) as (
-        select (select owner_id from jobs where ${place} ${next})
-        union all
-        select (select owner_id from jobs where ${place} and owner_id > ${name}.owner_id ${next})
-          from ${name} where ${name}.owner_id is not null)`,
-    };
-  });
-  const owners = lists.map(({ name, place }) => {
-    const all = sql`select owner_id from ${name} where owner_id is not null`;
-    if (secrets.length === ALL.length) return all;
-    return sql`${all} and exists (
-      select 1 from jobs where ${place} and jobs.owner_id = ${name}.owner_id and use_secrets <= ${sql.lit(secrets.at(-1))})`;
-  });
-  return sql<{ owner_id: string }>`
-    with recursive ${sql.join(lists.map(({ definition }) => definition))}
-    select waiting.owner_id from (${sql.join(owners, sql` union `)}) waiting
-    left join queue_turns on queue_turns.queue = ${arg('queue')} and queue_turns.owner_id = waiting.owner_id
-    order by coalesce(queue_turns.turn, 0), waiting.owner_id
-    limit ${arg('limit')}`.compile(db);
-}
-
-const ownersBy = NEEDS.map((secrets) =>
-  prepared<OwnersArguments, { owner_id: string }>((db, arg) => ({ compile: () => ownersQuery(db, arg, secrets) })),
+const anyBy = NEEDS.map((secrets) =>
+  prepared<Place, { one: number }>((db, arg) => {
+    const lists = listsFor({ queue: arg('queue'), anyQueue: arg('anyQueue') }, secrets);
+    const ones = lists.map((list) => sql`select one from (select 1 as one from jobs where ${list} limit 1) list`);
+    return { compile: () => sql<{ one: number }>`${sql.join(ones, sql` union all `)} limit 1`.compile(db) };
+  }),
 );
 
-/** At most `limit` owners with waiting jobs for such a pilot: the one first whose turn in its queue was longest ago, or never. */
-export async function ownersInTurn(
-  db: Database,
-  { queue, anyQueue, secrets }: Wanted,
-  limit: number,
-): Promise<string[]> {
-  const find = ownersBy[secrets.length - 1] as (typeof ownersBy)[0];
-  return (await find(db, { queue, anyQueue, limit })).map(({ owner_id }) => owner_id);
+/** True while a job waits for such a pilot. */
+export async function isAnyWaiting(db: Database, { queue, anyQueue, secrets }: Wanted): Promise<boolean> {
+  const find = anyBy[secrets.length - 1] as (typeof anyBy)[0];
+  return (await find(db, { queue, anyQueue })).length > 0;
 }
 
 type TakeArguments = {
@@ -206,16 +171,6 @@ export const takeJobsOfTask = prepared<
     update jobs set state = 'sent', attempt = attempt + 1, modified_at = ${arg('now')}
     where id in (select id from oldest) and state = 'activated'
     returning id, task_id, owner_id, serial, queue, attempt, use_secrets, max_attempts`.compile(db),
-}));
-
-/** Puts an owner behind all others of a queue. Last in its transaction: pilots that give the same owner a turn wait for each other here. */
-export const noteTurn = prepared<{ queue: string; owner: string }, never>((db, arg) => ({
-  compile: () =>
-    sql<never>`
-    insert into queue_turns (queue, owner_id, turn)
-    values (${arg('queue')}, ${arg('owner')},
-      (select coalesce(max(turn), 0) + 1 from queue_turns where queue = ${arg('queue')}))
-    on conflict (queue, owner_id) do update set turn = excluded.turn`.compile(db),
 }));
 
 /** Jobs that wait for a pilot of a queue: counted up to `limit`, or those alone that get secrets. */

@@ -2,10 +2,15 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
+import { sql } from 'kysely';
 import pg from 'pg';
+import { noteJobsOfBefore } from '../../src/jobs/acquire.ts';
 import { createJobs } from '../../src/jobs/jobs.ts';
 import type { OwnerId } from '../../src/protocol/ids.ts';
 import { MAX_JOB_PARAMETERS_CHARS } from '../../src/protocol/limits.ts';
+import { moveJobsOfTask } from '../../src/store/jobs.ts';
+import type { Store } from '../../src/store/store.ts';
+import { forgetIdle } from '../../src/store/waiting-owners.ts';
 import { eachStore, onPostgres, sqliteDatabase } from '../stores.ts';
 import { openFarm, submission } from './farm.ts';
 
@@ -65,6 +70,77 @@ eachStore(
   },
 );
 
+eachStore('whose jobs no row notes is found when nobody else waits, or when the server starts', async (t, database) => {
+  const farm = await openFarm(t, database);
+  const asOfBefore = () => farm.store.write((tx) => tx.deleteFrom('waiting_owners').execute());
+  await farm.submit({ jobCount: 3, queue: 'default' });
+  await farm.submit({ jobCount: 3 });
+  await asOfBefore();
+  assert.equal((await farm.acquire('p', 100)).length, 6);
+
+  await farm.submit();
+  await asOfBefore();
+  await farm.jobs.submit(farm.bob, { ...submission('user.bob.test'), jobCount: 2 });
+  assert.equal((await farm.acquireOne('p')).ownerId, farm.bob);
+  if (!database.url) return; // No two servers share an SQLite database.
+  await noteJobsOfBefore(farm.store);
+  const owners = await Promise.all([farm.acquireOne('p'), farm.acquireOne('q')]);
+  assert.deepEqual(new Set(owners.map((job) => job.ownerId)), new Set([farm.alice, farm.bob]));
+});
+
+eachStore('an owner has turns at jobs for any queue whichever queue gave one', async (t, database) => {
+  const farm = await openFarm(t, database);
+  await farm.submit({ jobCount: 2 });
+  await farm.jobs.submit(farm.bob, { ...submission('user.bob.test'), jobCount: 2 });
+  const ask = async (queue: string) => {
+    const { jobs } = await farm.jobs.acquire({ pilotId: 'p', queue, node: 'n', count: 1, mayHaveSecrets: true });
+    return jobs.map((job) => job.ownerId);
+  };
+  assert.deepEqual([await ask('default'), await ask('gpu'), await ask('gpu'), await ask('default')].flat(), [
+    farm.alice,
+    farm.bob,
+    farm.alice,
+    farm.bob,
+  ]);
+  assert.deepEqual(await ask('gpu'), []);
+  assert.deepEqual(await farm.store.db.selectFrom('waiting_owners').selectAll().execute(), [], 'nobody waits any more');
+});
+
+onPostgres('an owner whose jobs begin to wait as the last one is taken stays noted', async (t, database) => {
+  const farm = await openFarm(t, database);
+  const taskId = await farm.submit();
+  await farm.jobs.pause(farm.alice, taskId);
+  const owner = { queue: 'default', owner: farm.alice };
+  const gate = Promise.withResolvers<void>();
+  const begun = Promise.withResolvers<void>();
+  const resuming = farm.store.write(async (tx) => {
+    await moveJobsOfTask(tx, taskId, ['throttled'], { state: 'activated' });
+    begun.resolve();
+    await gate.promise;
+  });
+  await begun.promise;
+  const forgetting = farm.store.write((tx) => forgetIdle(tx, owner));
+  await isBlocked(farm.store);
+  gate.resolve();
+  await Promise.all([resuming, forgetting]);
+  assert.equal((await farm.store.db.selectFrom('waiting_owners').selectAll().execute()).length, 1);
+
+  await farm.acquireOne('p');
+  await farm.store.write((tx) => forgetIdle(tx, owner));
+  assert.equal((await farm.store.db.selectFrom('waiting_owners').selectAll().execute()).length, 0);
+});
+
+/** Resolves when a transaction of this database waits for another one. */
+async function isBlocked({ db }: Store): Promise<void> {
+  for (;;) {
+    const { rows } =
+      await sql`select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(
+        db,
+      );
+    if (rows.length > 0) return;
+  }
+}
+
 test('finding the next job reads neither the whole table nor the whole index of what waits', async (t) => {
   const database = sqliteDatabase(t);
   const farm = await openFarm(t, database);
@@ -80,11 +156,13 @@ test('finding the next job reads neither the whole table nor the whole index of 
   t.mock.restoreAll();
   const file = new DatabaseSync(join(database.folder, 'panda.db'), { readOnly: true });
   t.after(() => file.close());
-  const onJobs = seen.filter((text) => /jobs_waiting|from jobs|update jobs/.test(text));
-  assert.ok(onJobs.length >= 2, seen.join('\n'));
+  const onJobs = seen.filter((text) => /jobs_waiting|from jobs|update jobs|waiting_owners/.test(text));
+  assert.ok(onJobs.length >= 3, seen.join('\n'));
   for (const text of onJobs) {
     const plan = file.prepare(`explain query plan ${text}`).all() as { detail: string }[];
-    const scans = plan.map(({ detail }) => detail).filter((detail) => /^SCAN (jobs|tasks|attempts)\b/.test(detail));
+    const scans = plan
+      .map(({ detail }) => detail)
+      .filter((detail) => /^SCAN (jobs|tasks|attempts|waiting_owners|one|queue_turns)\b/.test(detail));
     assert.deepEqual(scans, [], text);
   }
 });

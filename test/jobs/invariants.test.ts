@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { sql } from 'kysely';
 import type { LeasedJob } from '../../src/jobs/jobs.ts';
 import { PandaError } from '../../src/protocol/errors.ts';
 import { LEASE_SECONDS } from '../../src/protocol/limits.ts';
@@ -63,6 +64,10 @@ async function check({ store, jobs, alice }: Farm, taskId: number): Promise<void
     if (job.state === 'throttled') assert.equal(task.state, 'paused');
     if (job.state === 'activated') assert.match(task.state, /^(ready|running)$/);
   }
+  const { rows: unnoted } = await sql`
+    select owner_id, coalesce(queue, '') as queue, use_secrets from jobs where state = 'activated'
+    except select owner_id, queue, use_secrets from waiting_owners`.execute(store.db);
+  assert.deepEqual(unnoted, [], 'whose jobs wait is noted');
   assert.equal(
     isEndedTask(task.state),
     infos.every((job) => isEndedJob(job.state)),

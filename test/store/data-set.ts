@@ -207,6 +207,11 @@ const STEPS: Record<string, { add?(making: Making): void | Promise<void>; fills?
       row('pilots', 1)['batch_ended_at'] = TIME;
     },
   },
+  '0020-waiting-owners': {
+    add: ({ rows }) => {
+      rows['waiting_owners'] = [{ owner_id: OWNER, queue: 'SITE_A', use_secrets: 1, turn: 7, changes: 0 }];
+    },
+  },
 };
 
 /** Columns whose values for rows of before the migrations between two releases find themselves. */
