@@ -146,6 +146,8 @@ export function reportFailure(error: unknown, program: string, say = fail): numb
  */
 export function endOnUnwritableOutput(say = fail): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // Who else listens will say more of it: there a part of the result is of no use.
+    if (process.stdout.listenerCount('error') > 1) return;
     if (error.code === 'EPIPE') process.exit(EXIT_OK);
     say(`the output cannot be written: ${error.code === 'ENOSPC' ? 'the disk is full' : error.code} (standard output)`);
     process.exit(EXIT_REFUSED);

@@ -95,7 +95,7 @@ export async function openKeyring({ list, create, ask, clock, tell = tellNobody 
         const there = before.find((one) => one.uri === uri);
         next.push(await openOrKeep(uri, there));
       }
-      refuseTwice(keysOf(next).map(({ id }) => id));
+      refuseTwice(next);
     } catch (error) {
       await closeThoseNotIn(before, next);
       throw error;
@@ -134,7 +134,7 @@ export async function openKeyring({ list, create, ask, clock, tell = tellNobody 
     }
     const [first] = opened.flatMap(({ provider }) => provider ?? []);
     if (!first) throw opened[0]?.trouble;
-    refuseTwice(keysOf(opened).map(({ id }) => id));
+    refuseTwice(opened);
     activeId = first.active.id;
   }
 
@@ -236,7 +236,17 @@ async function closeThoseNotIn(kept: readonly Opened[], places: readonly Opened[
 }
 
 /** Two keys of one id: nobody could say which of them wrapped what names it. */
-function refuseTwice(ids: readonly string[]): void {
-  const twice = ids.find((id, index) => ids.indexOf(id) !== index);
-  if (twice !== undefined) throw new Misconfigured(`the root key "${twice}" is in two of the places that are named`);
+function refuseTwice(places: readonly Opened[]): void {
+  const seen = new Map<string, string>();
+  for (const { uri, provider } of places) {
+    for (const { id } of provider?.keys ?? []) {
+      const other = seen.get(id);
+      if (other !== undefined) {
+        throw new Misconfigured(
+          `the root key "${id}" is in two of the places that are named, ${other} and ${uri}: take one of them out`,
+        );
+      }
+      seen.set(id, uri);
+    }
+  }
 }

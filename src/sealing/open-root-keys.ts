@@ -21,6 +21,7 @@ const files: RootKeyPlaces = {
     return active.id;
   },
   retire: (uri, id) => retireRootKey(pathOf(uri, FILE_FORM), id),
+  fileOf: (uri) => pathOf(uri, FILE_FORM),
   stamp: async (uri) => stampOf(pathOf(uri, FILE_FORM)),
 };
 

@@ -101,6 +101,8 @@ export function passphraseFiles(workFactor = WORK_FACTOR): RootKeyPlaces {
       return aside;
     },
 
+    fileOf: (uri) => parse(uri).path,
+
     async stamp(uri) {
       return stampOf(parse(uri).path);
     },

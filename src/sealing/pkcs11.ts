@@ -47,6 +47,8 @@ export const pkcs11Keys: RootKeyPlaces = {
     return `the key stays in the token: destroy "${object}" of "${token}" there when no backup needs it any more`;
   },
 
+  fileOf: () => undefined,
+
   stamp: async (uri) => stampOf(parse(uri).pinFile),
 };
 

@@ -33,6 +33,11 @@ export function uriParts<Name extends string>(
   return { rest: before, options };
 }
 
+/** True for a place whose file opens with a passphrase alone. */
+export function isUnderPassphrase(uri: string): boolean {
+  return /^passphrase:/i.test(uri);
+}
+
 /** RFC 8089. @throws {Misconfigured} when it is not a whole path of this machine */
 export function pathOf(uri: string, form: string): string {
   try {

@@ -64,6 +64,8 @@ export interface RootKeyPlaces {
   add(uri: string, options: { ask?: AskPassphrase | undefined }): Promise<string>;
   /** Takes a key out of the place, where that is ours to do. @returns where it was put aside, or what to do to destroy it */
   retire(uri: string, id: string, options: { ask?: AskPassphrase | undefined }): Promise<string>;
+  /** The file of this machine that has the keys; undefined where they are in none. @throws {Misconfigured} as `canonical` */
+  fileOf(uri: string): string | undefined;
   /** Changes when what is there may have changed. */
   stamp(uri: string): Promise<string>;
 }

@@ -52,6 +52,8 @@ export const transitKeys: RootKeyPlaces = {
     return `the key stays in Transit: destroy it there (${mount}/keys/${key}) when no backup needs it any more`;
   },
 
+  fileOf: () => undefined,
+
   stamp: async () => '',
 };
 

@@ -1,6 +1,10 @@
 import { chmod, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Misconfigured } from '../protocol/errors.ts';
+import { placesOf } from '../sealing/open-root-keys.ts';
+import { abandonedCopies } from './backup/database-copy.ts';
 import type { Finding } from './finding.ts';
+import { rootKeyPlaces } from './root-key-places.ts';
 import type { Settings } from './settings.ts';
 
 /** A change that takes longer was broken off. */
@@ -9,19 +13,26 @@ const LEAST_FREE_BYTES = 64 * 1024 * 1024;
 const FEW_FREE_BYTES = 2 * 1024 * 1024 * 1024;
 
 /** Owners and modes of the data folder and what is in it, and what changes left behind that were broken off. */
-export async function checkFiles({ data, rootKeys }: Settings, clock: () => number): Promise<Finding[]> {
+export async function checkFiles(settings: Settings, clock: () => number): Promise<Finding[]> {
+  const { data } = settings;
   const findings: Finding[] = [];
   const self = process.geteuid?.();
   const folder = await stat(data).catch(() => undefined);
   if (!folder) return [wrong(`there is no data folder ${data}`, 'name it with --data, or start the server once')];
-  const named = (rootKeys ?? [])
-    .flatMap((uri) => (/^file:\//i.test(uri) ? [new URL(uri)] : []))
-    .map(({ pathname }) => pathname);
-  const paths = [data, ...(await readdir(data)).map((name) => join(data, name)), ...named.map(decodeURIComponent)];
+  const named = await rootKeyFiles(settings).catch((error): string[] => {
+    if (!(error instanceof Misconfigured)) throw error;
+    findings.push(wrong(error.message, 'name the places of root keys as that says'));
+    return [];
+  });
+  const there = (await readdir(data)).map((name) => join(data, name));
+  const paths = [...new Set([data, ...there, ...named])];
   for (const path of paths) {
     const found = await stat(path).catch(() => undefined);
     if (!found) {
-      findings.push(wrong(`${path} is named in root_keys and is not there`, 'put it back from its safe copy'));
+      // Others may have gone since the folder was read.
+      if (named.includes(path)) {
+        findings.push(wrong(`${path} has root keys and is not there`, 'put it back from its safe copy'));
+      }
       continue;
     }
     const mode = found.mode & 0o777;
@@ -59,6 +70,18 @@ export async function checkFiles({ data, rootKeys }: Settings, clock: () => numb
       });
     }
   }
+  for (const copy of await abandonedCopies(data)) {
+    findings.push({
+      check: 'files',
+      state: 'warning',
+      what: `${copy} was left by a backup that was killed: a part of the database`,
+      todo: `remove ${copy}; the next backup, and a start of the server, do that too`,
+      fix: async () => {
+        await rm(copy, { recursive: true, force: true });
+        return `removed ${copy}`;
+      },
+    });
+  }
   if (self !== undefined && self !== 0 && folder.uid !== self) {
     findings.push(
       wrong(`the data folder belongs to user ${folder.uid}, and this is user ${self}`, "run this as the server's user"),
@@ -66,6 +89,12 @@ export async function checkFiles({ data, rootKeys }: Settings, clock: () => numb
   }
   if (findings.length > 0) return findings;
   return [{ check: 'files', state: 'fine', what: `${paths.length} files and folders are the server's own` }];
+}
+
+/** The files of this machine that have root keys. @throws {Misconfigured} for a place that is none */
+async function rootKeyFiles(settings: Settings): Promise<string[]> {
+  const places = await rootKeyPlaces(settings).list();
+  return places.flatMap((place) => placesOf(place).fileOf(place) ?? []);
 }
 
 /** Free room, and the reserve. */

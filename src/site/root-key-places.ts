@@ -60,6 +60,11 @@ export function rootKeyPlaces({ data, rootKeys }: Pick<Settings, 'data' | 'rootK
   };
 }
 
+/** Notes places in a data folder that has no such note. */
+export async function notePlaces(data: string, places: readonly string[]): Promise<void> {
+  await placesFile(data).create({ format: FILE_FORMAT, places });
+}
+
 function placesFile(data: string): PrivateFile<Places> {
   const path = join(data, 'root-key-places.json');
   return privateFile({

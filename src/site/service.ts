@@ -27,6 +27,7 @@ import { openLiveLogs } from '../store/live-logs.ts';
 import type { Store } from '../store/store.ts';
 import { createVault } from '../vault/vault.ts';
 import { type AdministrationParts, createAdministration } from './administration.ts';
+import { removeAbandonedCopies } from './backup/database-copy.ts';
 import { createHarvesting } from './harvesting.ts';
 import { housekeepingTasks, startHousekeeping } from './housekeeping.ts';
 import { type Installation, openInstallation } from './installation.ts';
@@ -84,6 +85,7 @@ export async function startService(
   });
   const { store, blobFolder, reserve } = installation;
   try {
+    await removeAbandonedCopies(settings.data);
     const { rootKeys } = installation;
     await addFirstQueue(store, clock);
     await noteJobsOfBefore(store);

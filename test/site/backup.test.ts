@@ -16,6 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import {
   Decrypter,
@@ -25,10 +26,13 @@ import {
   identityToRecipient,
 } from 'age-encryption';
 import { Header } from 'tar';
+import { takeLock } from '../../src/payload/process-lock.ts';
 import { getUserSecrets, setUserSecrets } from '../../src/protocol/calls/creds.ts';
+import { passphraseFiles } from '../../src/sealing/passphrase-file.ts';
 import { makeBackup } from '../../src/site/backup/make.ts';
 import { restoreBackup, verifyBackup } from '../../src/site/backup/restore.ts';
 import { openInstallation } from '../../src/site/installation.ts';
+import { createRootKeyAdministration } from '../../src/site/keys.ts';
 import { databaseAt, execute } from '../database-template.ts';
 import { startEmbeddedPostgres } from '../embedded-postgres.ts';
 import { filesBelow } from '../end-to-end/site.ts';
@@ -96,7 +100,7 @@ test('a backup of a server at work is restored into an empty folder, and every s
   assert.deepEqual([manifest.installation, manifest.withKeys, blobs, end.missing], [made.installation, false, 1, 0]);
 
   const data = join(folder, 'restored');
-  await restoreBackup(data, file, identityFile);
+  await restoreBackup({ data }, file, identityFile);
   assert.equal(statSync(data).mode & 0o777, 0o700);
   for (const { path } of filesBelow(data)) assert.equal(statSync(path).mode & 0o077, 0, path);
   await assert.rejects(openInstallation({ data }, { create: true, clock: Date.now }), {
@@ -115,10 +119,10 @@ test('with the root keys it is all that a new machine needs, and only then are t
   await backup(server, file, recipient, true);
   await backup(server, without, recipient);
   const data = join(folder, 'restored');
-  await restoreBackup(data, file, identityFile);
+  await restoreBackup({ data }, file, identityFile);
   assert.deepEqual(readFileSync(join(data, 'root-keys')), readFileSync(join(server.folder, 'root-keys')));
   assert.deepEqual(await secretsIn(t, data, token), secrets);
-  await restoreBackup(join(folder, 'keyless'), without, identityFile);
+  await restoreBackup({ data: join(folder, 'keyless') }, without, identityFile);
   assert.ok(!existsSync(join(folder, 'keyless', 'root-keys')));
 });
 
@@ -159,7 +163,7 @@ test('a backup that was changed or cut anywhere is refused, and what was restore
     writeFileSync(bad, n % 2 === 0 ? changed : whole.subarray(0, place));
     await assert.rejects(verifyBackup(bad, identityFile), refused, `byte ${place}`);
     const data = join(folder, `data${n}`);
-    await assert.rejects(restoreBackup(data, bad, identityFile), refused);
+    await assert.rejects(restoreBackup({ data }, bad, identityFile), refused);
     if (existsSync(data) && readdirSync(data).length > 0) {
       await assert.rejects(openInstallation({ data }, { create: true, clock: Date.now }), {
         code: 'ERR_MISCONFIGURED',
@@ -209,7 +213,7 @@ test('an archive of somebody else can put nothing anywhere but where a backup do
   for (const [n, entry] of cases.entries()) {
     const [file, data] = [join(folder, `forged${n}`), join(folder, `data${n}`)];
     await forged(file, recipient, [['backup.json', manifest], entry]);
-    await assert.rejects(restoreBackup(data, file, identityFile), { code: 'ERR_MISCONFIGURED' }, entry[0]);
+    await assert.rejects(restoreBackup({ data }, file, identityFile), { code: 'ERR_MISCONFIGURED' }, entry[0]);
     assert.ok(!existsSync(join(folder, 'escaped')), entry[0]);
     const left = filesBelow(data).filter(({ path }) => !path.endsWith('restore-unfinished'));
     assert.ok(
@@ -252,10 +256,13 @@ test('nothing is overwritten: not a file that is there, nor a folder that has so
   assert.equal(readFileSync(file, 'utf8'), 'mine');
   rmSync(file);
   await backup(server, file, recipient);
-  await assert.rejects(restoreBackup(folder, file, identityFile), { code: 'ERR_CONFLICT', message: /is not empty/ });
+  await assert.rejects(restoreBackup({ data: folder }, file, identityFile), {
+    code: 'ERR_CONFLICT',
+    message: /is not empty/,
+  });
   const open = join(folder, 'open');
   mkdirSync(open, { mode: 0o755 });
-  await assert.rejects(restoreBackup(open, file, identityFile), {
+  await assert.rejects(restoreBackup({ data: open }, file, identityFile), {
     message: /must be this user's own and closed to others/,
   });
   const secretKey = readFileSync(identityFile, 'utf8').trim().split('\n').at(-1) ?? '';
@@ -325,8 +332,92 @@ test('a backup and a restore that are killed at any moment leave nothing that lo
     (left) => left <= 4,
   );
   const data = join(folder, 'last');
-  await restoreBackup(data, whole, identityFile);
+  await restoreBackup({ data }, whole, identityFile);
   await server.stop();
+  assert.deepEqual(await secretsIn(t, data, token), secrets);
+});
+
+test('a copy of the database that a killed backup left goes at the next one and at a start, and that of one at work stays', async (t) => {
+  const { server } = await busyServer(t);
+  const { folder, recipient } = await keyFolder(t);
+  const copies = () => readdirSync(server.folder).filter((name) => name.startsWith('backup-'));
+  const copy = (name: string) => join(server.folder, `backup-${name.repeat(36)}`);
+  async function leave(name: string): Promise<void> {
+    mkdirSync(copy(name), { mode: 0o700 });
+    const module = join(import.meta.dirname, '../../src/payload/process-lock.ts');
+    const script = `import { takeLock } from ${JSON.stringify(module)}; await takeLock(process.argv[1])`;
+    const words = ['--disable-warning=ExperimentalWarning', '--input-type=module', '--eval', script, copy(name)];
+    assert.equal(spawnSync(process.execPath, words).status, 0);
+    writeFileSync(join(copy(name), 'panda.db'), 'names of users');
+  }
+  await leave('a');
+  mkdirSync(copy('b'), { mode: 0o700 });
+  await takeLock(copy('b'));
+  await backup(server, join(folder, 'backup.age'), recipient);
+  assert.deepEqual(copies(), [`backup-${'b'.repeat(36)}`]);
+  await leave('c');
+  await server.stop();
+  await (await startServer(t, { settings: { data: server.folder } })).stop();
+  assert.deepEqual(copies(), [`backup-${'b'.repeat(36)}`]);
+});
+
+test('while a backup is read nothing of it has a name; one whose reader ends is told, and is no success', async (t) => {
+  const { server } = await busyServer(t);
+  const { recipient } = await keyFolder(t);
+  const [node, ...words] = programWords('panda-secrets');
+  const args = ['backup', '--data', server.folder, '--to', '-', '--recipient', recipient];
+  const child = spawn(node, [...words, ...args], { env: { PATH: process.env['PATH'] } });
+  let told = '';
+  child.stderr.on('data', (text) => {
+    told += text;
+  });
+  // Its head is there, and the rest is more than a pipe takes.
+  await once(child.stdout, 'readable');
+  assert.deepEqual(
+    readdirSync(server.folder).filter((name) => name.startsWith('backup-')),
+    [],
+  );
+  child.stdout.destroy();
+  const [status] = await once(child, 'close');
+  assert.equal(status, 1, told);
+  assert.match(
+    told,
+    /^panda-secrets: the backup is not whole: what reads standard output ended before it had all of it\n$/,
+  );
+});
+
+test('with the root keys come those of places that were added, and what is in no file is named', async (t) => {
+  const { server, token, secrets } = await busyServer(t);
+  const { folder, identityFile, recipient } = await keyFolder(t, 'plain');
+  const { installation } = server;
+  const keys = createRootKeyAdministration(installation, { clock: Date.now });
+  const added = await keys.add(`file:${join(folder, 'second')}`);
+  writeFileSync(join(folder, 'pw'), 'correct horse battery', { mode: 0o600 });
+  const locked = `passphrase:${join(folder, 'locked')}?passphrase-file=${join(folder, 'pw')}`;
+  await passphraseFiles(4).add(locked, {});
+  await installation.places.add(locked);
+  const transit = `transit+https://bao.example.org/transit/panda?token-file=${join(folder, 'pw')}`;
+  await installation.places.add(transit);
+  await server.reload();
+  await keys.activate(added);
+  await keys.rewrap(() => {});
+  const file = join(folder, 'backup.age');
+  const made = await backup(server, file, recipient, true);
+  const names = made.places.map(({ name }) => name);
+  assert.deepEqual(names, ['root-keys', 'root-keys.2', 'root-keys.3', null]);
+  assert.equal(made.places[3]?.place, transit);
+  await server.stop();
+  for (const gone of ['second', 'locked']) rmSync(join(folder, gone));
+
+  const data = join(folder, 'restored');
+  await restoreBackup({ data }, file, identityFile);
+  const noted = JSON.parse(readFileSync(join(data, 'root-key-places.json'), 'utf8')).places;
+  assert.deepEqual(
+    noted,
+    ['root-keys', 'root-keys.2'].map((name) => pathToFileURL(join(data, name)).href),
+    'no place that an archive names is believed',
+  );
+  assert.match(readFileSync(join(data, 'root-keys.3'), 'utf8'), /^-----BEGIN AGE ENCRYPTED FILE-----/);
   assert.deepEqual(await secretsIn(t, data, token), secrets);
 });
 
@@ -373,7 +464,7 @@ test('on PostgreSQL, a dump and a backup beside it are restored together, and ev
   await execute(postgres.url, 'create database restored');
   run('pg_restore', '--no-owner', '--exit-on-error', '--dbname', databaseAt(postgres.url, 'restored'), plain);
   const data = join(folder, 'restored');
-  await restoreBackup(data, file, identityFile);
+  await restoreBackup({ data }, file, identityFile);
   const again = await startServer(t, { settings: { data, database: databaseAt(postgres.url, 'restored') } });
   const { data: text } = await again.ask(token, getUserSecrets, {});
   assert.deepEqual(JSON.parse(String(text)), secrets);

@@ -3,8 +3,10 @@ import { X509Certificate } from 'node:crypto';
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { sql } from 'kysely';
 import { createClient } from '../../src/client/client.ts';
 import { wireName } from '../../src/protocol/names.ts';
 import { openKeyFile } from '../../src/sealing/key-file.ts';
@@ -129,6 +131,57 @@ test('a doctor finds what is wrong with files, and mends what is harmless', asyn
   utimesSync(join(data, 'blobs', 'ab', blob), 0, 0);
   assert.match(told(await find()).join(), /^warning orphans: 1 files in .*blobs are nobody's$/);
   rmSync(join(data, 'blobs', 'ab', blob));
+});
+
+test('a doctor looks at every file of root keys, and goes on behind a place that is none', async (t) => {
+  const { find, settings, server } = await startSite(t, sqliteDatabase(t));
+  const { data } = settings;
+  const elsewhere = dirname(data);
+  const paths = ['added', 'locked'].map((name) => join(elsewhere, `${basename(data)} 100% ${name}`)) as [
+    string,
+    string,
+  ];
+  t.after(() => {
+    for (const path of paths) rmSync(path);
+  });
+  for (const path of paths) writeFileSync(path, '', { mode: 0o640 });
+  await server.installation.places.add(pathToFileURL(paths[0]).href);
+  await server.installation.places.add(pathToFileURL(paths[1]).href.replace('file://', 'passphrase:'));
+  const files = async (more: object = {}) => told((await find(more)).filter(({ check }) => check === 'files'));
+  assert.deepEqual(
+    await files(),
+    paths.map((path) => `wrong files: others on this machine can use ${path} (mode 0640)`),
+  );
+  chmodSync(join(data, 'installation.json'), 0o644);
+  const [first, second] = await files({ rootKeys: ['file:/a%zz'] });
+  assert.match(first ?? '', /^wrong files: the root keys of a file are named by its whole path/);
+  assert.match(second ?? '', /^wrong files: others on this machine can use .*installation\.json/);
+});
+
+test('a doctor finds what a killed backup left, and removes it', async (t) => {
+  const { find, settings } = await startSite(t, sqliteDatabase(t));
+  const copy = join(settings.data, `backup-${'a'.repeat(36)}`);
+  mkdirSync(copy, { mode: 0o700 });
+  writeFileSync(join(copy, 'panda.db'), 'names of users', { mode: 0o600 });
+  utimesSync(copy, 0, 0);
+  const found = await find();
+  assert.deepEqual(told(found), [
+    `warning files: ${copy} was left by a backup that was killed: a part of the database`,
+  ]);
+  for (const { fix } of found) await fix?.();
+  assert.deepEqual(told(await find()), []);
+});
+
+eachStore('a doctor finds tables of a newer release', async (t, database) => {
+  const { find, store } = await startSite(t, database);
+  const later = { name: '9999-of-a-later-release', timestamp: '2030-01-01T00:00:00.000Z' };
+  await store.write((tx) =>
+    sql`insert into kysely_migration (name, timestamp) values (${later.name}, ${later.timestamp})`.execute(tx),
+  );
+  assert.match(
+    told(await find()).join(),
+    /^wrong installation: the database is of a newer release .*: its tables have 9999-of-a-later-release, /,
+  );
 });
 
 test('a doctor finds a row without its file, and a server without the active root key', async (t) => {

@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
-import { openInstallation } from '../../site/installation.ts';
-import { readSettings } from '../../site/settings.ts';
-import { addLocalOptions, tell } from './administer.ts';
+import { isUnderPassphrase } from '../../sealing/root-key-uri.ts';
+import type { ArchivedPlace, Contents } from '../../site/backup/archive.ts';
+import { readSettings, type Settings } from '../../site/settings.ts';
+import { note, printable } from '../reporting.ts';
+import { addLocalOptions, tell, withInstallation } from './administer.ts';
 
 const more = (value: string, before: string[] = []) => [...before, value];
 
@@ -21,27 +23,21 @@ export function addBackupCommands(program: Command): void {
       } = options as { to?: string; recipient?: string[]; withKeys?: boolean };
       if (to === undefined) command.error("error: required option '--to <file>' not specified");
       const { makeBackup } = await import('../../site/backup/make.ts');
-      const settings = readSettings(command.opts(), process.env);
-      const clock = Date.now;
-      const installation = await openInstallation(settings, { create: false, clock });
-      try {
-        const made = await makeBackup(settings, installation, clock, {
-          to: to as string,
-          recipients: recipient,
-          withKeys,
-        });
-        const text = [
+      const request = { to: to as string, recipients: recipient, withKeys };
+      await withInstallation(command, async (installation, settings) => {
+        const made = await makeBackup(settings, installation, Date.now, request);
+        const lines = [
           `${made.files} files, ${made.bytes} bytes, of installation ${made.installation}`,
           `${made.size} bytes, SHA-256 ${made.sha256}`,
+          ...(withKeys ? placesOf(made.places) : []),
           ...(made.database === 'postgresql' ? ['without the database: dump it with pg_dump'] : []),
           ...(made.missing > 0 ? [`${made.missing} files that the database names were not there`] : []),
         ];
-        // Standard output has the backup itself then.
-        if (to === '-') for (const line of text) console.error(`panda-secrets: ${line}`);
-        else tell(command, { text: text.join('\n'), data: made });
-      } finally {
-        await installation.close();
-      }
+        if (to !== '-') return { text: lines.join('\n'), data: made };
+        // Standard output has the backup itself.
+        for (const line of lines) note(`panda-secrets: ${line}`);
+        return undefined;
+      });
     });
 
   backup
@@ -65,21 +61,44 @@ export function addBackupCommands(program: Command): void {
     .option('--json', 'print the result for a program to read')
     .action(async (file: string, { identity }: { identity: string }, command: Command) => {
       const { restoreBackup } = await import('../../site/backup/restore.ts');
-      const { data } = readSettings({ ...command.opts(), identity: undefined }, process.env);
-      tell(command, resultOf(await restoreBackup(data, file, identity), `restored to ${data}`));
+      const settings = readSettings({ ...command.opts(), identity: undefined }, process.env);
+      const { text, data } = resultOf(await restoreBackup(settings, file, identity), `restored to ${settings.data}`);
+      tell(command, { text: [text, ...nextSteps(settings, data.places ?? [])].join('\n'), data });
     });
 }
 
-function resultOf(
-  { manifest, end, blobs }: import('../../site/backup/archive.ts').Contents,
-  what: string,
-): { text: string; data: unknown } {
-  const { installation, madeAt, release, database, withKeys } = manifest;
+function resultOf({ manifest, end, blobs }: Contents, what: string) {
+  const { installation, madeAt, release, database, withKeys, places = [] } = manifest;
   const lines = [
     `${what}: installation ${installation}, as of ${madeAt}, made by release ${release}`,
     `${end.files} files, ${end.bytes} bytes, ${blobs} of them sandboxes, logs and outputs`,
-    withKeys ? 'with the root keys' : 'without the root keys: put them back before the first start',
+    ...(withKeys ? placesOf(places) : ['without the root keys: put them back before the first start']),
     ...(database === 'postgresql' ? ['without the database: restore the dump of PostgreSQL of that time'] : []),
   ];
-  return { text: lines.join('\n'), data: { ...manifest, ...end, blobs } };
+  return { text: lines.map(printable).join('\n'), data: { ...manifest, ...end, blobs } };
+}
+
+/** The operator's part, before the first start. */
+function nextSteps({ data, rootKeys }: Settings, places: readonly ArchivedPlace[]): string[] {
+  const names = places.flatMap(({ name }) => name ?? []);
+  if (names.length > 0 && rootKeys !== undefined) {
+    return [`root_keys names other places than ${data}: put ${names.join(', ')} there, or take that setting out`];
+  }
+  return places.flatMap(({ place, name }) =>
+    name === null
+      ? printable(`name in root_keys, if it is yours: ${place}`)
+      : isUnderPassphrase(place)
+        ? `name in root_keys: passphrase:${data}/${name}, and where its passphrase is`
+        : [],
+  );
+}
+
+/** The places of root keys that a backup has, and those whose keys are in no file. */
+function placesOf(places: readonly ArchivedPlace[]): string[] {
+  const elsewhere = places.filter(({ name }) => name === null).map(({ place }) => place);
+  const files = places.flatMap(({ place, name }) => (name === null ? [] : `${name} (${place})`));
+  return [
+    `with the root keys${files.length > 0 ? `: ${files.join(', ')}` : ''}`,
+    ...(elsewhere.length > 0 ? [`not in it, as their keys leave their place never: ${elsewhere.join(', ')}`] : []),
+  ];
 }

@@ -6,13 +6,15 @@ import { Misconfigured } from '../../protocol/errors.ts';
 
 /** Its names. Everything else in an archive is refused: a name is also where a file is put at a restore. */
 const NAMES =
-  /^(?:backup\.json|end\.json|installation\.json|panda\.db|root-keys(?:\.[2-9])?|blobs\/([0-9a-f]{2})\/\1[0-9a-f]{62})$/;
+  /^(?:backup\.json|end\.json|installation\.json|panda\.db|root-keys(?:\.(?:[2-9]|[1-9]\d))?|blobs\/([0-9a-f]{2})\/\1[0-9a-f]{62})$/;
 
 export const MANIFEST = 'backup.json';
 export const END = 'end.json';
 export const DATABASE = 'panda.db';
 export const MARK = 'installation.json';
+/** The first file of root keys; the others have a number behind it. */
 export const ROOT_KEYS = 'root-keys';
+export const MAX_ROOT_KEY_FILES = 99;
 
 /** The first file. */
 export interface Manifest {
@@ -24,8 +26,16 @@ export interface Manifest {
   installation: string;
   /** Where its database is: in the archive, or to be dumped by PostgreSQL's own means. */
   database: 'sqlite' | 'postgresql';
-  /** True when the root keys are in it. */
+  /** True when the root keys are in it, as far as they are in files. */
   withKeys: boolean;
+  /** With the keys: the places that the machine had. Backups of before have none. */
+  places?: ArchivedPlace[];
+}
+
+/** A place of root keys, by its URI, and the file of the archive that is a copy of it; null where it is in no file. */
+export interface ArchivedPlace {
+  place: string;
+  name: string | null;
 }
 
 /** The last file: an archive without it is not whole. */
@@ -196,11 +206,20 @@ function bytesOf(chunks: AsyncIterable<Uint8Array>): Bytes {
 }
 
 function checkedManifest(json: unknown): Manifest {
-  const { format, installation, database, withKeys } = Object(json) as Partial<Manifest>;
+  const { format, installation, database, withKeys, places = [] } = Object(json) as Partial<Manifest>;
   if (format !== 1) throw notOurs(`its format is ${String(format).slice(0, 20)}, and this release reads 1`);
-  const isWhole = typeof installation === 'string' && typeof withKeys === 'boolean';
-  if (!isWhole || (database !== 'sqlite' && database !== 'postgresql')) throw notOurs(`${MANIFEST} is damaged`);
+  const isWhole = typeof installation === 'string' && typeof withKeys === 'boolean' && Array.isArray(places);
+  if (!isWhole || !places.every(isPlace) || (database !== 'sqlite' && database !== 'postgresql'))
+    throw notOurs(`${MANIFEST} is damaged`);
   return json as Manifest;
+}
+
+function isPlace(value: unknown): value is ArchivedPlace {
+  const { place, name } = Object(value) as Record<string, unknown>;
+  return (
+    typeof place === 'string' &&
+    (name === null || (typeof name === 'string' && NAMES.test(name) && name.startsWith(ROOT_KEYS)))
+  );
 }
 
 function notOurs(why: string): Misconfigured {

@@ -3,12 +3,16 @@ import { lstat, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { pathToFileURL } from 'node:url';
 import { makeFolder } from '../../files/make-folder.ts';
 import { syncFolder } from '../../files/sync-folder.ts';
 import { Conflict, Misconfigured } from '../../protocol/errors.ts';
+import { isUnderPassphrase } from '../../sealing/root-key-uri.ts';
 import { openBlobs } from '../../store/blobs.ts';
+import { notePlaces } from '../root-key-places.ts';
+import type { Settings } from '../settings.ts';
 import { UNFINISHED } from '../unfinished-restore.ts';
-import { type Contents, DATABASE, MARK, ROOT_KEYS, readArchive } from './archive.ts';
+import { type Contents, DATABASE, MARK, type Manifest, ROOT_KEYS, readArchive } from './archive.ts';
 
 /**
  * Reads a whole backup and keeps nothing of it.
@@ -24,11 +28,16 @@ export async function verifyBackup(file: string, identityFile: string): Promise<
 
 /**
  * Puts a backup into an empty data folder, which is made when it is not there. Until everything is there and on the disk, no server starts in
- * it; one that was cut short is begun anew in an empty folder.
+ * it; one that was cut short is begun anew in an empty folder. Root keys that are in it come to the data folder, which notes them unless the
+ * settings name places.
  *
  * @throws {Conflict} when the folder is not empty @throws {Misconfigured} as {@link verifyBackup}
  */
-export async function restoreBackup(data: string, file: string, identityFile: string): Promise<Contents> {
+export async function restoreBackup(
+  { data, rootKeys }: Pick<Settings, 'data' | 'rootKeys'>,
+  file: string,
+  identityFile: string,
+): Promise<Contents> {
   const chunks = await opened(file, identityFile);
   await makeFolder(data, 0o700);
   await refuseOthersFolder(data);
@@ -49,10 +58,24 @@ export async function restoreBackup(data: string, file: string, identityFile: st
     if (name !== DATABASE && name !== MARK && !name.startsWith(ROOT_KEYS)) throw new Error(`no place for ${name}`);
     await pipeline(content, createWriteStream(join(data, name), { flags: 'wx', mode: 0o600, flush: true }));
   });
+  if (rootKeys === undefined) await noteRootKeys(data, contents.manifest);
   await syncFolder(data);
   await rm(join(data, UNFINISHED));
   await syncFolder(data);
   return contents;
+}
+
+/**
+ * The data folder notes where the files of root keys are, where it is not `root-keys` alone. Nothing that an archive says of other places is
+ * believed: anybody can make one, and it could name a program to load, or a key server to be sent a token.
+ */
+async function noteRootKeys(data: string, { places = [] }: Manifest): Promise<void> {
+  const names = places.flatMap(({ place, name }) => (name === null || isUnderPassphrase(place) ? [] : name));
+  if (names.length === 0 || (names.length === 1 && names[0] === ROOT_KEYS)) return;
+  await notePlaces(
+    data,
+    names.map((name) => pathToFileURL(join(data, name)).href),
+  );
 }
 
 async function opened(file: string, identityFile: string): Promise<AsyncIterable<Uint8Array>> {
