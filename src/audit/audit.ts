@@ -94,7 +94,11 @@ const PAGE_ROWS = 1000;
  * @internal
  * @param kept earlier heads of this chain
  */
-export async function verifyAudit(store: Store, chain: Chain, kept: readonly KeptHead[] = []): Promise<AuditCheck> {
+export async function verifyAudit(
+  store: Pick<Store, 'db'>,
+  chain: Chain,
+  kept: readonly KeptHead[] = [],
+): Promise<AuditCheck> {
   const keptHashes = new Map(kept.map((head) => [head.seq, head.hash]));
   const lastKept = Math.max(0, ...keptHashes.keys());
   let stone = await stoneOf(store, chain);
@@ -183,7 +187,7 @@ export async function* auditEntries(store: Store, chain: string, after = 0): Asy
 
 /** Every chain that has entries, or whose head is somewhere in `kept`, checked. */
 export async function verifyAudits(
-  store: Store,
+  store: Pick<Store, 'db'>,
   kept: readonly KeptHead[] = [],
 ): Promise<{ chain: string; check: AuditCheck }[]> {
   const heads = await listAuditHeads(store.db);
@@ -208,7 +212,7 @@ export function follows(chain: Chain, last: Followed, row: AuditRow): boolean {
 }
 
 /** Where a chain begins: behind the entries that were cut. */
-async function stoneOf(store: Store, chain: Chain): Promise<Followed | (AuditCheck & { whole: false })> {
+async function stoneOf(store: Pick<Store, 'db'>, chain: Chain): Promise<Followed | (AuditCheck & { whole: false })> {
   try {
     const stone = await findStone(store.db, chain);
     return stone ? { seq: stone.seq, hash: Buffer.from(stone.hash, 'hex') } : { seq: 0, hash: null };

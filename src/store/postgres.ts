@@ -122,7 +122,7 @@ function open(address: PostgresAddress, options: pg.PoolConfig, steady?: { retry
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: steadyPool(pool, steady) }) });
 }
 
-function connectionOf({ connectionString, ssl }: PostgresAddress): pg.ClientConfig {
+export function connectionOf({ connectionString, ssl }: PostgresAddress): pg.ClientConfig {
   return { connectionString, ssl, keepAlive: true, connectionTimeoutMillis: DATABASE_CONNECT_SECONDS * 1000 };
 }
 
@@ -149,7 +149,10 @@ async function bringUpToDate(address: PostgresAddress): Promise<void> {
 }
 
 /** Connects once, and waits for a database that is away. The URL may hold a password: of it only the host is named. */
-async function reach(address: PostgresAddress, { waitSeconds = 0, onWaiting }: PostgresOptions): Promise<void> {
+export async function reach(
+  address: PostgresAddress,
+  { waitSeconds = 0, onWaiting }: PostgresOptions = {},
+): Promise<void> {
   const giveUpAt = performance.now() + waitSeconds * 1000;
   for (let tries = 0; ; tries++) {
     const client = new pg.Client(connectionOf(address));

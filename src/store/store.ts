@@ -85,10 +85,31 @@ export function isRetriable(error: unknown): boolean {
   return RETRIABLE.has((error as { code?: string }).code ?? '');
 }
 
+/** Where a database notes its migrations. */
+export const MIGRATIONS_TABLE = DEFAULT_MIGRATION_TABLE;
+
+/**
+ * Names among those of the migrations, with the installation's id behind: so that no program takes a database whose contents were moved to
+ * another one, or did not all come yet, in this release or an earlier one.
+ */
+export const MOVED = '9999-moved-';
+export const MOVING = '9999-moving-';
+
 /** An older program does not know what the newer tables mean, and would write rows without it. */
 async function refuseNewer(db: Database, known: readonly string[]): Promise<void> {
   const unknown = (await doneMigrations(db)).filter((name) => !known.includes(name)).sort();
   if (unknown.length === 0) return;
+  if (unknown.some((name) => name.startsWith(MOVED))) {
+    throw new Misconfigured(
+      'the contents of this database were moved to another one ("panda-secrets migrate-store"): name that one, with --database or ' +
+        'PANDA_SECRETS_DATABASE where it is PostgreSQL, and without where it is SQLite',
+    );
+  }
+  if (unknown.some((name) => name.startsWith(MOVING))) {
+    throw new Misconfigured(
+      'a move into this database is under way or was broken off: run the same "panda-secrets migrate-store" again, or use the database that it is from',
+    );
+  }
   throw new Misconfigured(
     `the database is of a newer release than this one (${VERSION}): its tables have ${unknown.join(', ')}, and this release knows them up ` +
       `to ${known.at(-1)}. Install the newer release here too, or restore the backup that was made before the upgrade`,
@@ -97,11 +118,11 @@ async function refuseNewer(db: Database, known: readonly string[]): Promise<void
 
 async function doneMigrations(db: Database): Promise<string[]> {
   const tables = await db.introspection.getTables({ withInternalKyselyTables: true });
-  if (!tables.some(({ name }) => name === DEFAULT_MIGRATION_TABLE)) return [];
+  if (!tables.some(({ name }) => name === MIGRATIONS_TABLE)) return [];
   return notedMigrations(db);
 }
 
 async function notedMigrations(db: Database): Promise<string[]> {
-  const { rows } = await sql<{ name: string }>`select name from ${sql.table(DEFAULT_MIGRATION_TABLE)}`.execute(db);
+  const { rows } = await sql<{ name: string }>`select name from ${sql.table(MIGRATIONS_TABLE)}`.execute(db);
   return rows.map(({ name }) => name);
 }

@@ -3,9 +3,10 @@ import { ROOT_KEYS_RECHECK_SECONDS } from '../../protocol/limits.ts';
 import { createRootKeyAdministration, type ListedRootKey, type RootKeyAdministration } from '../../site/keys.ts';
 import { columns } from '../columns.ts';
 import { addNotes } from '../help-notes.ts';
-import { isLiveTerminal, note, printable, UsageError } from '../reporting.ts';
+import { note, printable, UsageError } from '../reporting.ts';
 import { addLocalOptions, type Result, withInstallation } from './administer.ts';
 import { askPassphrase } from './ask-passphrase.ts';
+import { showProgress } from './progress.ts';
 
 /** `panda-secrets keys list|add|activate|rewrap|retire`: root keys, while the servers run. */
 export function addKeysCommands(program: Command): void {
@@ -106,22 +107,6 @@ async function rotateOwner(
 
 function sealedAnew({ secrets, versions }: { secrets: number; versions: number }): string {
   return `${secrets} secrets in ${versions} versions are sealed under it`;
-}
-
-/** A count on the terminal, where there is one. */
-function showProgress(what: string) {
-  const began = performance.now();
-  const isLive = isLiveTerminal(process.stderr);
-  return {
-    show(count: number): void {
-      if (isLive) process.stderr.write(`\r${count} ${what}`);
-    },
-    end(count: number): { seconds: number; rate: number } {
-      if (isLive && count > 0) process.stderr.write('\n');
-      const seconds = (performance.now() - began) / 1000;
-      return { seconds, rate: Math.round(count / seconds) };
-    },
-  };
 }
 
 function administerKeys(command: Command, work: (administration: RootKeyAdministration) => Promise<Result>) {

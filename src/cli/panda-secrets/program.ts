@@ -7,6 +7,7 @@ import { addBackupCommands } from './backup.ts';
 import { addDoctorCommand } from './doctor.ts';
 import { addKeysCommands } from './keys.ts';
 import { addLauncherCommands } from './launcher.ts';
+import { addMigrateStoreCommand } from './migrate-store.ts';
 import { addPilotCommands } from './pilot.ts';
 import { addPilotTokenCommand } from './pilot-token.ts';
 import { addQueueCommands } from './queue.ts';
@@ -36,6 +37,7 @@ export function createPandaSecrets(): Command {
   addKeysCommands(program);
   addAuditCommands(program);
   addBackupCommands(program);
+  addMigrateStoreCommand(program);
   addDoctorCommand(program);
   return program;
 }
