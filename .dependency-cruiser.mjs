@@ -17,6 +17,7 @@ const floors = {
   masking: 2,
   metrics: 2,
   sealing: 2,
+  tracing: 2,
   events: 1,
   files: 1,
   pages: 1,

@@ -37,7 +37,14 @@ export type RoomEvent =
   /** Writes became durable together, `seconds` after the first of them began to run. */
   | { event: 'store.committed'; writes: number; seconds: number }
   /** A root key wrapped or opened a key. `place`: the scheme of its URI. `active`: it is the one that wraps what is new. */
-  | { event: 'root_key.used'; place: string; how: 'wrap' | 'unwrap'; active: boolean; ok: boolean }
+  | {
+      event: 'root_key.used';
+      place: string;
+      how: 'wrap' | 'unwrap';
+      active: boolean;
+      ok: boolean;
+      seconds: number;
+    }
   /** Files of sandboxes, logs and outputs were gone through. */
   | { event: 'files.counted'; files: number; bytes: number }
   /** Something that the server does by itself failed, `failures` times in a row. Of `error` a listener shows the code alone. */

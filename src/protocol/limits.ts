@@ -133,6 +133,8 @@ export const READINESS_SECONDS = 1.5;
 export const READINESS_FRESH_SECONDS = 1;
 export const READINGS_FRESH_SECONDS = 15;
 export const ROOT_KEY_FRESH_SECONDS = 10;
+/** The longest that the end of a server waits for a collector of traces. */
+export const TRACES_FLUSH_SECONDS = 2;
 
 /** Room on the disk that is kept back for deletes and for what ends jobs, and the time between two looks for it. */
 export const RESERVE_BYTES = 32 * 1024 * 1024;

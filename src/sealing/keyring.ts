@@ -73,11 +73,13 @@ export async function openKeyring({ list, create, ask, clock, tell = tellNobody 
 
   function toldUse(key: RootKey, place: string): RootKey {
     async function told(how: 'wrap' | 'unwrap', result: Promise<Uint8Array>): Promise<Uint8Array> {
+      const since = performance.now();
       const ok = await result.then(
         () => true,
         () => false,
       );
-      tell({ event: 'root_key.used', place, how, active: key.id === activeId, ok });
+      const seconds = (performance.now() - since) / 1000;
+      tell({ event: 'root_key.used', place, how, active: key.id === activeId, ok, seconds });
       return result;
     }
     return {

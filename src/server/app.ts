@@ -8,6 +8,7 @@ import type { Jobs } from '../jobs/jobs.ts';
 import type { Sandboxes } from '../jobs/sandboxes.ts';
 import type { Call } from '../protocol/calls/call.ts';
 import { BODY_SECONDS, DEFAULT_SITE_NAME, IDLE_SECONDS, MAX_HEADER_BYTES } from '../protocol/limits.ts';
+import type { Tracing } from '../tracing/tracing.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { LoginRooms } from './login-rooms.ts';
 import { setAnswerHeaders } from './plugins/answer-headers.ts';
@@ -21,6 +22,7 @@ import { countFailedRequests } from './plugins/failed-requests.ts';
 import { describeCalls } from './plugins/openapi.ts';
 import { logRequests } from './plugins/request-log.ts';
 import { tellCalls } from './plugins/told-calls.ts';
+import { traceCalls } from './plugins/traced-calls.ts';
 import { type AdministrationBy, adminRoutes } from './routes/admin.ts';
 import { cacheRoutes } from './routes/cache.ts';
 import { credsRoutes, type SecretRooms } from './routes/creds.ts';
@@ -75,6 +77,8 @@ export interface ServerOptions {
   failedRequestsPerMinute?: number | undefined;
   tell: Tell;
   watched: Watched;
+  /** Undefined where nobody asked for traces. */
+  tracing?: Tracing | undefined;
 }
 
 /** The HTTP server, not yet listening: plugins, then the calls, one group each, under the kind of caller they answer. */
@@ -89,6 +93,7 @@ export async function createServer(
     failedRequestsPerMinute,
     tell,
     watched,
+    tracing,
   }: ServerOptions,
 ): Promise<FastifyInstance> {
   const http = { maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: BODY_SECONDS * 1000, requireHostHeader: false };
@@ -117,6 +122,7 @@ export async function createServer(
   await app.register(async (watching) => watchRoutes(watching, watched));
   logRequests(app, logger);
   tellCalls(app, tell);
+  if (tracing) traceCalls(app, tracing);
   limitBodyTime(app);
   countFailedRequests(app, {
     isKnownToken: rooms.isKnownToken,

@@ -38,6 +38,7 @@ import { quotasOf } from './quotas.ts';
 import { refuseClockAhead, removeUnkept } from './retention.ts';
 import { showServer } from './servers.ts';
 import { originOf, type Settings } from './settings.ts';
+import { openTracing, tracedDelivery, tracedStore } from './traced.ts';
 import { startWatching } from './watching.ts';
 
 /** A server that listens. */
@@ -63,12 +64,27 @@ const FIRST_QUEUE = 'default';
  */
 export async function startService(
   settings: Settings,
-  { logger, clock, ask }: { logger: Logger; clock: () => number; ask?: AskPassphrase | undefined },
+  {
+    logger,
+    clock,
+    ask,
+    environment = {},
+  }: {
+    logger: Logger;
+    clock: () => number;
+    ask?: AskPassphrase | undefined;
+    /** Variables in which OpenTelemetry's may turn traces on. */
+    environment?: NodeJS.ProcessEnv;
+  },
 ): Promise<Service> {
   refuseOpenPlainHttp(settings);
   const tls = settings.tls && (await readTls(settings.tls));
   const { tell, listen: onEvent } = createEvents((error) => logger.error({ part: 'events', ...withoutMessage(error) }));
   onEvent((event) => logEvent(logger, event));
+  const tracing = await openTracing(environment);
+  onEvent((event) => {
+    if (event.event === 'root_key.used') tracing?.ended('root_key', event.seconds, event.ok);
+  });
   const watching = await startWatching(settings, { clock, onEvent, listen });
   const installation = await openInstallation(settings, {
     create: true,
@@ -83,7 +99,8 @@ export async function startService(
     await watching.close();
     throw error;
   });
-  const { store, blobFolder, reserve } = installation;
+  const { blobFolder, reserve } = installation;
+  const store = tracedStore(installation.store, tracing);
   try {
     await removeAbandonedCopies(settings.data);
     const { rootKeys } = installation;
@@ -136,7 +153,7 @@ export async function startService(
         vault,
         jobs,
         jobLogs,
-        delivery: createDelivery({ store, vault, jobs, clock, tell }),
+        delivery: tracedDelivery(createDelivery({ store, vault, jobs, clock, tell }), tracing),
         sandboxes: createSandboxes({ ...room, blobs }),
         jobFiles: createJobFiles({ ...room, jobs, blobs, jobLogs }),
         checkQueues: (names) => checkQueues(store, names),
@@ -153,6 +170,7 @@ export async function startService(
         failedRequestsPerMinute: settings.failedRequests,
         tell,
         watched: watching.watched,
+        tracing,
       },
     );
     await listen(app, settings);
@@ -188,11 +206,13 @@ export async function startService(
         vault.close();
         await installation.close();
         await watching.close();
+        await tracing?.close();
       },
     };
   } catch (error) {
     await installation.close();
     await watching.close();
+    await tracing?.close();
     throw error;
   }
 }

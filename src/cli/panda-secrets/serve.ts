@@ -17,6 +17,7 @@ export function addServeCommand(program: Command): void {
   addNotes(
     addInstallationOptions(program.command('serve')),
     'Each option may also be a variable, PANDA_SECRETS_PORT, or a line of the file, port = 25080.',
+    "OpenTelemetry's variables turn traces on: OTEL_EXPORTER_OTLP_ENDPOINT=http://HOST:4318.",
   )
     .description('runs the server')
     .option('--port <n>', 'port to listen on, 0 for any free one (default: 25080)')
@@ -57,7 +58,12 @@ async function serve(options: Record<string, unknown>): Promise<void> {
       'this Node cannot keep its memory from other processes of its user (Node 26 can): run nothing else as this user',
     );
   }
-  const service = await startService(settings, { logger, clock: Date.now, ask: askPassphrase() }).finally(stop);
+  const service = await startService(settings, {
+    logger,
+    clock: Date.now,
+    ask: askPassphrase(),
+    environment: process.env,
+  }).finally(stop);
   stopOnSignals(service, logger, stop);
   process.on('SIGHUP', () => {
     service.reload().then(

@@ -12,6 +12,6 @@ export function tellCalls(app: FastifyInstance, tell: Tell): void {
 }
 
 /** The path of the request's call, as this server spells it; `page` for what people read, `other` where there is no such call. */
-function callName({ is404, routeOptions: { config } }: FastifyRequest): string {
+export function callName({ is404, routeOptions: { config } }: FastifyRequest): string {
   return config?.call?.path ?? config?.olderCall ?? (is404 ? 'other' : 'page');
 }
