@@ -196,7 +196,7 @@ function makeGauges(registry: Registry): Gauges {
   return {
     ready: gauge('ready', '1 while /readyz answers 200.'),
     databaseUp: gauge('database_up', '1 while the database answers.'),
-    waitingJobs: gauge('waiting_jobs', 'Of the site: jobs of all queues that wait for a pilot, up to 100000.'),
+    waitingJobs: gauge('waiting_jobs', 'Of the site: jobs of all queues that wait for a pilot, up to 10000.'),
     oldestWaiting: gauge(
       'oldest_waiting_job_seconds',
       'Of the site: how long the job waits that waits longest; 0 when none does.',

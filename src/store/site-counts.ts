@@ -1,14 +1,21 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Database } from './store.ts';
 
-/** More waiting jobs than this are not counted: the time to count them is bounded. */
-const MOST_COUNTED = 100_000;
+/** More waiting jobs, or owners that wait, are not counted: the time is bounded, in which an SQLite database does nothing else. */
+const MOST_COUNTED = 10_000;
 
-/** The jobs of all queues that wait, and since when the first of those counted waits (milliseconds since 1970 UTC). `jobs_waiting` finds them. */
+/**
+ * The jobs of all queues that wait, and since when the longest does (milliseconds since 1970 UTC): of each owner that waits in a queue the first
+ * job is looked at, which `jobs_waiting` finds at once.
+ */
 export async function countWaitingJobs(db: Database): Promise<{ jobs: number; since: number | undefined }> {
+  const first = (queue: RawBuilder<unknown>) => sql`
+    select modified_at from jobs where state = 'activated' and queue ${queue} and owner_id = owners.owner_id
+      and use_secrets = owners.use_secrets order by queue, owner_id, use_secrets, id limit 1`;
   const { rows } = await sql<{ jobs: number; since: number | null }>`
-    select count(*) as jobs, min(modified_at) as since
-    from (select modified_at from jobs where state = 'activated' limit ${MOST_COUNTED}) waiting`.execute(db);
+    select (select count(*) from (select id from jobs where state = 'activated' limit ${MOST_COUNTED}) waiting) as jobs,
+      min(case when owners.queue = '' then (${first(sql`is null`)}) else (${first(sql`= owners.queue`)}) end) as since
+    from (select owner_id, queue, use_secrets from waiting_owners limit ${MOST_COUNTED}) owners`.execute(db);
   const since = rows[0]?.since;
   return { jobs: Number(rows[0]?.jobs ?? 0), since: since === null || since === undefined ? undefined : Number(since) };
 }

@@ -93,6 +93,8 @@ eachStore('metrics tell what happened: calls, refusals, commits, jobs, deliverie
   assert.equal((await submit()).success, true);
   await server.ask(pilot, acquireJobs, { site_name: 'SITE' });
   await submit();
+  const anywhere = { ...taskParameters('user.alice.anywhere'), useSecrets: true };
+  assert.equal((await server.ask(user, submitTask, { task_parameters: anywhere })).success, true);
 
   const seen = await samplesAt(server);
   const value = (name: string, labels = {}) => valueAt(seen, `panda_secrets_${name}`, labels);
@@ -103,8 +105,8 @@ eachStore('metrics tell what happened: calls, refusals, commits, jobs, deliverie
   assert.equal(value('request_seconds_count', { ...set, result: 'refused' }), 1);
   assert.equal(value('deliveries_total', { sealed_with: 'tls' }), 1);
   assert.equal(value('acquired_jobs_total'), 1);
-  assert.deepEqual([value('running_jobs'), value('waiting_jobs')], [1, 1]);
-  assert.ok(value('oldest_waiting_job_seconds') >= 0 && value('oldest_waiting_job_seconds') < 3600);
+  assert.deepEqual([value('running_jobs'), value('waiting_jobs')], [1, 2]);
+  assert.ok(value('oldest_waiting_job_seconds') > 0 && value('oldest_waiting_job_seconds') < 3600);
   assert.ok(value('commits_total') >= 4);
   assert.equal(value('commit_writes_count'), value('commits_total'));
   assert.ok(value('audit_entries') >= 3 && value('audit_age_seconds') < 3600);
