@@ -31,13 +31,12 @@ const { values: options, positionals: named } = parseArgs({
     'test-concurrency': { type: 'string', default: '3' },
   },
 });
-const files = (named.length > 0 ? named : ['test']).flatMap((place) =>
-  place.endsWith('.ts') ? [place] : globSync(`${place}/**/*.test.ts`, { cwd: root }).sort(),
-);
-if (files.length === 0) {
-  console.error(`no test file below ${named.join(', ')}`);
-  process.exit(2);
-}
+const files = (named.length > 0 ? named : ['test']).flatMap((place) => {
+  const found = globSync(place.endsWith('.ts') ? place : `${place}/**/*.test.ts`, { cwd: root }).sort();
+  if (found.length > 0) return found;
+  console.error(`there is no test file ${place}, nor one below it`);
+  return process.exit(2);
+});
 
 // One PostgreSQL for all test files, each test having a database of its own. Where none can start, the tests that want
 // one say so and are skipped.
@@ -63,6 +62,8 @@ const stream = run({
   testNamePatterns: options['test-name-pattern'] ?? [],
   testSkipPatterns: options['test-skip-pattern'] ?? [],
 });
+// A run that ends without its summary has not passed.
+process.exitCode = 1;
 stream.on('test:summary', ({ file, success }) => {
   if (file === undefined) process.exitCode = success ? 0 : 1;
 });
