@@ -38,7 +38,7 @@ async function cutAudit(
   stopping?: AbortSignal,
 ): Promise<boolean> {
   let isWhole = true;
-  let cut = 0;
+  let cut: number | undefined;
   await inBatches(
     () =>
       store.write(async (tx) => {
@@ -60,13 +60,13 @@ async function cutAudit(
         if (last.seq > from && last.hash) {
           await putStone(tx, { chain, seq: last.seq, hash: Buffer.from(last.hash).toString('hex'), cut_at: clock() });
           await deleteAuditRows(tx, chain, last.seq);
+          cut = last.seq;
         }
-        cut = last.seq;
         return isWhole && last.seq - from === MAX_REMOVED_AT_ONCE;
       }),
     stopping,
   );
-  if (cut > 0) {
+  if (cut !== undefined) {
     await store.write((tx) => appendAudit(tx, clock, SYSTEM, 'server', 'audit.cut', { chain, through: cut }));
   }
   return isWhole;

@@ -62,6 +62,16 @@ eachStore('a cut takes the entries before a time, and the rest is whole from the
   assert.equal((await seqs(SYSTEM as OwnerId)).length, 2, 'nothing more was cut');
 });
 
+eachStore('a chain from which nothing can be cut has no note of a cut', async (t, database) => {
+  const { store, ada, clock, seqs } = await hundredDays(t, database);
+  await cutAudits({ store, clock }, 40 * DAY);
+  await store.write((tx) =>
+    tx.updateTable('audit').set({ action: 'secret.get' }).where('owner_id', '=', ada).where('seq', '=', 41).execute(),
+  );
+  assert.deepEqual(await cutAudits({ store, clock }, 80 * DAY), { broken: [ada] });
+  assert.equal((await seqs(SYSTEM as OwnerId)).length, 3, 'two cuts at first, and the one of the other chain');
+});
+
 eachStore('a chain is cut seldom, and never to its last entry', async (t, database) => {
   const { store, ada, clock } = await hundredDays(t, database);
   await cutAudits({ store, clock }, AUDIT_CUT_DAYS * DAY);
