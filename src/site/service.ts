@@ -101,6 +101,7 @@ export async function startService(
   });
   const { blobFolder, reserve } = installation;
   const store = tracedStore(installation.store, tracing);
+  let listening: FastifyInstance | undefined;
   try {
     await removeAbandonedCopies(settings.data);
     const { rootKeys } = installation;
@@ -174,6 +175,7 @@ export async function startService(
       },
     );
     await listen(app, settings);
+    listening = app;
     await noteAddress(settings.data, addressOf(app, settings), reserve);
     const sign = await showServer({ store, rootKeys, clock });
     const tasks = housekeepingTasks({
@@ -210,6 +212,7 @@ export async function startService(
       },
     };
   } catch (error) {
+    await listening?.close();
     await installation.close();
     await watching.close();
     await tracing?.close();

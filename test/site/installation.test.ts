@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
-import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { openInstallation } from '../../src/site/installation.ts';
+import { startServer } from '../server/start.ts';
 
 test('a first start makes the root key where the setting names it, a later one only opens it', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'panda-installation-'));
@@ -52,4 +55,22 @@ test('a data folder of another user is refused, by root too', {
     /belongs to another user \(uid 65534\): run this as that user/,
   );
   assert.deepEqual(readdirSync(data), []);
+});
+
+test('a server that cannot end its start listens no longer', async (t) => {
+  const data = mkdtempSync(join(tmpdir(), 'panda-installation-'));
+  t.after(() => rmSync(data, { recursive: true }));
+  // The note of its address cannot be written.
+  mkdirSync(join(data, 'address'));
+  const port = await new Promise<number>((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port: free } = server.address() as AddressInfo;
+      server.close(() => resolve(free));
+    });
+  });
+  await assert.rejects(startServer(t, { settings: { data, port } }), { code: 'EISDIR' });
+  await assert.rejects(fetch(`http://127.0.0.1:${port}/`), (error: Error) => {
+    assert.equal((error.cause as NodeJS.ErrnoException).code, 'ECONNREFUSED');
+    return true;
+  });
 });
