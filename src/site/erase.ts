@@ -15,7 +15,7 @@ import {
   emptyWriteAheadLog,
   forgetTries,
 } from '../store/erased-owners.ts';
-import { type LiveLogOf, openLiveLogs } from '../store/live-logs.ts';
+import { openLiveLogs } from '../store/live-logs.ts';
 import { createVault } from '../vault/vault.ts';
 import type { Installation } from './installation.ts';
 
@@ -42,8 +42,8 @@ const TRIES = 20;
 
 /**
  * Erases a user: secrets, data key, tasks, logs, outputs, sandboxes, records of deliveries, logins, account and name. First nobody is
- * let in as them, then their values go, all at once; the rest in parts, so that the server goes on. Killed at any moment, it is begun
- * again with the same name. The audit stays, and has ids alone; its chains still verify.
+ * let in as them, then their values go, all at once; the rest in parts, each with its files, so that the server goes on. The name goes last:
+ * killed at any moment, it is begun again with the same one. The audit stays, and has ids alone; its chains still verify.
  *
  * @param onProgress told after each part, with the jobs that are gone
  * @throws {NotFound} when there is no such user
@@ -65,9 +65,12 @@ export async function eraseUser(
   if (user.account) await disableAccount(store, clock, name, true, by);
   else await blockOutsideUser(store, clock, user, true, by);
 
-  const blobs = new Set<string>();
-  const logs: LiveLogOf[] = [];
+  const blobs = await openBlobs(blobFolder);
+  const liveLogs = await openLiveLogs(join(blobFolder, 'live'));
+  /** Files that came just now. */
+  const later = new Set<string>();
   const erased = { owner: owner ?? null, secrets: 0, jobs: 0, tried: 0 };
+  let removed = 0;
   if (owner !== undefined) {
     const before = createVault({ store, rootKeys, clock });
     const after = createVault({ store, rootKeys, clock });
@@ -83,18 +86,22 @@ export async function eraseUser(
       before.close();
       after.close();
     }
+    await refuseLeft({ owner, subject: undefined });
   }
+  emptyLog();
   await endAccount(user);
+  await refuseLeft({ owner, subject: user.account?.subject });
+  return { ...erased, files: { removed, later: later.size }, log_emptied: emptyLog() };
 
-  const liveLogs = await openLiveLogs(join(blobFolder, 'live'));
-  for (const log of logs) await liveLogs.remove(log);
-  const files = await removeFiles();
-  const left = await countRowsOf(store.db, { owner, subject: user.account?.subject });
-  if (Object.keys(left).length > 0) {
+  function emptyLog(): boolean | null {
+    return installation.isSqlite ? emptyWriteAheadLog(join(installation.data, 'panda.db')) : null;
+  }
+
+  async function refuseLeft(of: Parameters<typeof countRowsOf>[1]): Promise<void> {
+    const left = await countRowsOf(store.db, of);
+    if (Object.keys(left).length === 0) return;
     throw new Conflict(`something of ${name} is left (${JSON.stringify(left)}): it came meanwhile. Try again`);
   }
-  const log_emptied = installation.isSqlite ? emptyWriteAheadLog(join(installation.data, 'panda.db')) : null;
-  return { ...erased, files, log_emptied };
 
   /** @returns false when something came meanwhile */
   async function eraseRows(id: OwnerId): Promise<boolean> {
@@ -109,13 +116,13 @@ export async function eraseUser(
       for (;;) {
         const some = await store.write((tx) => deleteSomeJobs(tx, id, JOBS_AT_ONCE));
         if (!some) break;
-        for (const sha256 of some.blobs) blobs.add(sha256);
-        logs.push(...some.attempts);
-        erased.jobs += some.attempts.length;
+        for (const log of some.logs) await liveLogs.remove(log);
+        await removeFiles(some.blobs);
+        erased.jobs += some.jobs;
         onProgress(erased.jobs);
       }
+      await removeFiles(await store.write((tx) => deleteRecordsOf(tx, id)));
       await store.write(async (tx) => {
-        for (const sha256 of await deleteRecordsOf(tx, id)) blobs.add(sha256);
         await deleteOwner(tx, id);
         await appendAudit(tx, clock, SYSTEM, by, 'user.erase', { owner: id });
       });
@@ -132,19 +139,16 @@ export async function eraseUser(
     await removeAccount(store, clock, account.name, by);
   }
 
-  async function removeFiles(): Promise<Erased['files']> {
-    const folder = await openBlobs(blobFolder);
-    const counts = { removed: 0, later: 0 };
-    const all = [...blobs];
-    for (let at = 0; at < all.length; at += FILES_AT_ONCE) {
-      const some = all.slice(at, at + FILES_AT_ONCE);
+  async function removeFiles(all: readonly string[]): Promise<void> {
+    const files = [...new Set(all)];
+    for (let at = 0; at < files.length; at += FILES_AT_ONCE) {
+      const some = files.slice(at, at + FILES_AT_ONCE);
       const used = await usedBlobs(store.db, some);
       for (const sha256 of some.filter((one) => !used.has(one))) {
-        if (await folder.delete(sha256, began - FRESH_MILLISECONDS)) counts.removed += 1;
-        else counts.later += 1;
+        if (await blobs.delete(sha256, began - FRESH_MILLISECONDS)) removed += 1;
+        else later.add(sha256);
       }
     }
-    return counts;
   }
 }
 

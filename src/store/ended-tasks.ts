@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import type { LiveLogOf } from './live-logs.ts';
 import { changesOneRow } from './one-row.ts';
 import type { Database } from './store.ts';
 
@@ -61,13 +62,21 @@ export async function jobIdsOf(db: Database, taskId: number, after: number, limi
   return rows.map(({ id }) => id);
 }
 
-export async function deleteFilesOfJobs(db: Database, jobIds: readonly number[]): Promise<void> {
-  await db.deleteFrom('job_files').where('job_id', 'in', jobIds).execute();
+/** @returns the blobs that the files named */
+export async function deleteFilesOfJobs(db: Database, jobIds: readonly number[]): Promise<string[]> {
+  const files = await db.deleteFrom('job_files').where('job_id', 'in', jobIds).returning('sha256').execute();
+  return files.flatMap(({ sha256 }) => sha256 ?? []);
 }
 
-export async function deleteJobs(db: Database, jobIds: readonly number[]): Promise<void> {
-  await db.deleteFrom('attempts').where('job_id', 'in', jobIds).execute();
+/** Jobs whose files are gone. @returns their attempts, whose live logs may be there */
+export async function deleteJobs(db: Database, jobIds: readonly number[]): Promise<LiveLogOf[]> {
+  const attempts = await db
+    .deleteFrom('attempts')
+    .where('job_id', 'in', jobIds)
+    .returning(['job_id', 'attempt'])
+    .execute();
   await db.deleteFrom('jobs').where('id', 'in', jobIds).execute();
+  return attempts.map(({ job_id, attempt }) => ({ jobId: job_id, attempt }));
 }
 
 /** A task whose jobs are gone. */

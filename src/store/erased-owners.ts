@@ -1,5 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import { sql } from 'kysely';
+import { deleteFilesOfJobs, deleteJobs, deleteTask, jobIdsOf } from './ended-tasks.ts';
+import type { LiveLogOf } from './live-logs.ts';
 import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
 
@@ -62,33 +64,22 @@ export async function countRowsOf(
 /**
  * Deletes some of an owner's jobs with all that belongs to them, and a task whose jobs are gone.
  *
- * @returns the blobs that their files named, and the attempts whose live logs may be there; undefined when no task is left
+ * @returns the number of jobs, the blobs that their files named, and the live logs that may be there; undefined when no task is left
  */
 export async function deleteSomeJobs(
   tx: Database,
   owner: string,
   limit: number,
-): Promise<{ blobs: string[]; attempts: { jobId: number; attempt: number }[] } | undefined> {
+): Promise<{ jobs: number; blobs: string[]; logs: LiveLogOf[] } | undefined> {
   const task = await tx.selectFrom('tasks').select('id').where('owner_id', '=', owner).orderBy('id').executeTakeFirst();
   if (!task) return undefined;
-  const jobs = await tx.selectFrom('jobs').select('id').where('task_id', '=', task.id).limit(limit).execute();
-  const ids = jobs.map(({ id }) => id);
-  if (ids.length === 0) {
-    await tx.deleteFrom('task_grants').where('task_id', '=', task.id).execute();
-    await tx.deleteFrom('tasks').where('id', '=', task.id).execute();
-    return { blobs: [], attempts: [] };
+  const jobs = await jobIdsOf(tx, task.id, 0, limit);
+  if (jobs.length === 0) {
+    await deleteTask(tx, task.id);
+    return { jobs: 0, blobs: [], logs: [] };
   }
-  const files = await tx.deleteFrom('job_files').where('job_id', 'in', ids).returning('sha256').execute();
-  const attempts = await tx
-    .deleteFrom('attempts')
-    .where('job_id', 'in', ids)
-    .returning(['job_id', 'attempt'])
-    .execute();
-  await tx.deleteFrom('jobs').where('id', 'in', ids).execute();
-  return {
-    blobs: files.flatMap(({ sha256 }) => sha256 ?? []),
-    attempts: attempts.map(({ job_id, attempt }) => ({ jobId: job_id, attempt })),
-  };
+  const blobs = await deleteFilesOfJobs(tx, jobs);
+  return { jobs: jobs.length, blobs, logs: await deleteJobs(tx, jobs) };
 }
 
 /** Deletes what an owner has besides tasks and secrets. @returns the blobs of the sandboxes */

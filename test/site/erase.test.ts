@@ -103,7 +103,7 @@ eachStore(
 
     const erased = await erase(installation, 'alice');
     const { log_emptied, ...told } = erased;
-    assert.deepEqual(told, { owner, secrets: 1, jobs: 1, tried: 1, files: { removed: 2, later: 0 } });
+    assert.deepEqual(told, { owner, secrets: 1, jobs: 2, tried: 1, files: { removed: 2, later: 0 } });
     assert.equal(log_emptied, database.url === undefined ? true : null);
     await assert.rejects(pilot.updateJob({ ...attempt, job_status: 'running' }), /there is no attempt/);
     await assert.rejects(pilot.uploadJobFile({ ...attempt, kind: 'output', name: 'x' }, log));
@@ -148,6 +148,36 @@ eachStore('a user of another issuer is erased by their full name, and comes back
   assert.notEqual(await createOwners({ store, clock: Date.now }).of(caller), owner);
   for (const { chain } of await auditHeads(store)) {
     for await (const entry of auditEntries(store, chain)) assert.doesNotMatch(JSON.stringify(entry), /ada@|Ada|Doe/);
+  }
+});
+
+test('an erasure that is broken off before any of its steps goes on with the same name, and leaves no file', async (t) => {
+  const { server, installation } = await startSite(t, sqliteDatabase(t));
+  const { store, blobFolder } = installation;
+  for (let step = 0, whole = false; !whole; step++) {
+    const name = `user${step}`;
+    const user = await clientOf(t, server, name);
+    await user.setSecret(wireName('A'), 'x');
+    await submit(user, `sandbox of ${name}`, 'task');
+    age(blobFolder);
+    let left = step;
+    const broken = {
+      ...store,
+      write: (work: Parameters<typeof store.write>[0]) =>
+        --left < 0 ? Promise.reject(new Error('killed')) : store.write(work),
+    };
+    whole = await eraseUser({ ...installation, store: broken as typeof store }, name, { clock: Date.now }).then(
+      () => true,
+      async (error) => {
+        assert.match(error.message, /killed/);
+        await erase(installation, name);
+        return false;
+      },
+    );
+    await assert.rejects(erase(installation, name), { code: 'ERR_NOT_FOUND' });
+    const files = readdirSync(blobFolder, { recursive: true, withFileTypes: true }).filter((one) => one.isFile());
+    assert.deepEqual(files, [], `before step ${step}`);
+    assert.ok(step < 20);
   }
 });
 
