@@ -104,7 +104,7 @@ function filesOfPbook(root: string, folder: string): Record<string, string> {
 }
 
 /** A copy without what only debuggers read, a fifth of it, where there is a program that takes that away. */
-function stripped(node: string, copy: string): string {
+export function stripped(node: string, copy: string): string {
   return spawnSync('strip', ['-o', copy, node]).status === 0 ? copy : node;
 }
 

@@ -40,7 +40,7 @@ for (const page of ownPages) {
     const known = new Set([...commands.values()].flatMap(flagsOf));
     for (const piece of codeIn(read(page))) {
       for (const [, program = '', rest = ''] of piece.matchAll(
-        /\b(pbook|prun|panda-secrets|panda-pilot)\b([^|;&<>\n]*)/g,
+        /(?<!-u )\b(pbook|prun|panda-secrets|panda-pilot)\b([^|;&<>\n]*)/g,
       )) {
         checkCommand(program, rest, piece);
       }

@@ -234,9 +234,9 @@ def _installed_program():
     built = up(3, "pbook.js")
     if not os.path.exists(built):
         return [up(6, "bin", "pbook")]  # in a source tree
-    # npm puts a package's folder below lib/node_modules of the Node that it belongs to.
+    # Debian's package has a Node of its own; npm puts a package's folder below lib/node_modules of the Node that it belongs to.
     belongs = os.path.basename(up(6)) == "lib" and os.path.basename(up(5)) == "node_modules"
-    nodes = [belongs and up(7, "bin", "node"), shutil.which("node")]
+    nodes = [up(4, "bin", "node"), belongs and up(7, "bin", "node"), shutil.which("node")]
     node = next((node for node in nodes if node and os.access(node, os.X_OK)), None)
     if node is None:
         raise Error("pbook needs Node, and there is no node on the PATH", "ERR_UNAVAILABLE")
