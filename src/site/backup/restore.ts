@@ -66,12 +66,12 @@ export async function restoreBackup(
 }
 
 /**
- * The data folder notes where the files of root keys are, where it is not `root-keys` alone. Nothing that an archive says of other places is
+ * The data folder notes where the files of root keys are, unless one file is all: then `root-keys` goes without saying. Nothing that an archive says of other places is
  * believed: anybody can make one, and it could name a program to load, or a key server to be sent a token.
  */
 async function noteRootKeys(data: string, { places = [] }: Manifest): Promise<void> {
   const names = places.flatMap(({ place, name }) => (name === null || isUnderPassphrase(place) ? [] : name));
-  if (names.length === 0 || (names.length === 1 && names[0] === ROOT_KEYS)) return;
+  if (names.length === 0 || (places.length === 1 && names[0] === ROOT_KEYS)) return;
   await notePlaces(
     data,
     names.map((name) => pathToFileURL(join(data, name)).href),
