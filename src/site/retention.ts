@@ -10,16 +10,31 @@ import type { Keep } from './settings.ts';
 
 /** A machine may sleep for days, and its clock is then right. */
 const MAX_AHEAD_DAYS = 30;
+/** A site where nobody did anything for so long has time to ask its operator. */
+const MAX_IDLE_DAYS = 180;
 
 /**
- * Looks at each call that the clock has gone as time has since now: by one that was set ahead for a moment, everything would be old.
+ * Looks at each call that the clock has gone as time has since now, and that it was not far ahead then: by one that is, everything would be
+ * old.
  *
+ * @param written when something was written last before this start, milliseconds since 1970 UTC
  * @param elapsed milliseconds that no clock's setting changes
- * @throws {Conflict} when it was set ahead by more than `MAX_AHEAD_DAYS`
+ * @throws {Conflict} when it was set ahead by more than `MAX_AHEAD_DAYS`, or was ahead of `written` by more than `MAX_IDLE_DAYS`
  */
-export function refuseClockAhead(clock: () => number, elapsed: () => number = () => performance.now()): () => void {
+export function refuseClockAhead(
+  clock: () => number,
+  written: number | undefined,
+  elapsed: () => number = () => performance.now(),
+): () => void {
   const [began, from] = [clock(), elapsed()];
+  const idle = (began - (written ?? began)) / DAY_MILLISECONDS;
   return () => {
+    if (idle > MAX_IDLE_DAYS) {
+      throw new Conflict(
+        `at the start of the server the clock was ${Math.round(idle)} days ahead of the newest entry of the audit: nothing is removed by it. ` +
+          'If it is right, start the server again when somebody has used it',
+      );
+    }
     const ahead = (clock() - began - (elapsed() - from)) / DAY_MILLISECONDS;
     if (ahead <= MAX_AHEAD_DAYS) return;
     throw new Conflict(

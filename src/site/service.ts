@@ -23,6 +23,7 @@ import type { AskPassphrase } from '../sealing/root-keys.ts';
 import { createServer } from '../server/app.ts';
 import { withoutMessage } from '../server/plugins/request-log.ts';
 import { openBlobs } from '../store/blobs.ts';
+import { lastChainTime } from '../store/diagnosis.ts';
 import { openLiveLogs } from '../store/live-logs.ts';
 import type { Store } from '../store/store.ts';
 import { createVault } from '../vault/vault.ts';
@@ -104,6 +105,8 @@ export async function startService(
   let listening: FastifyInstance | undefined;
   try {
     await removeAbandonedCopies(settings.data);
+    // Before this start writes anything.
+    const written = await lastChainTime(store.db);
     const { rootKeys } = installation;
     await addFirstQueue(store, clock);
     await noteJobsOfBefore(store);
@@ -114,7 +117,7 @@ export async function startService(
       clock,
     };
     const keep = settings.keep ?? {};
-    const checkClock = refuseClockAhead(clock);
+    const checkClock = refuseClockAhead(clock, written);
     const vault = createVault({
       store,
       rootKeys,

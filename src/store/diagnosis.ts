@@ -42,6 +42,16 @@ export async function lastAuditTime(db: Database): Promise<number | undefined> {
   return row?.at === null || row?.at === undefined ? undefined : Number(row.at);
 }
 
+/** The time of the latest entry that ends a chain: with many entries it is found at once. */
+export async function lastChainTime(db: Database): Promise<number | undefined> {
+  const { rows } = await sql<{ at: number | null }>`
+    select max(audit.at) as at
+    from (select id as chain, audit_seq as seq from owners union all select chain, audit_seq from audit_heads) as heads
+    join audit on audit.owner_id = heads.chain and audit.seq = heads.seq`.execute(db);
+  const at = rows[0]?.at ?? undefined;
+  return at === undefined ? undefined : Number(at);
+}
+
 /** PostgreSQL's own clock, milliseconds since 1970 UTC. */
 export async function databaseTime(db: Database): Promise<number> {
   const { rows } = await sql<{ now: number }>`

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { refuseClockAhead } from '../../src/site/retention.ts';
+import { lastChainTime } from '../../src/store/diagnosis.ts';
+import { startServer } from '../server/start.ts';
+import { eachStore } from '../stores.ts';
 
 const DAY = 24 * 3600_000;
 
@@ -8,6 +11,7 @@ test('by a clock that was set ahead nothing is removed; one that went on, slept 
   let [now, elapsed] = [Date.UTC(2030, 0, 1), 5000];
   const check = refuseClockAhead(
     () => now,
+    now - 170 * DAY,
     () => elapsed,
   );
   check();
@@ -23,4 +27,20 @@ test('by a clock that was set ahead nothing is removed; one that went on, slept 
   });
   now -= 5000 * DAY;
   check();
+});
+
+eachStore('a clock that is years ahead of what was written last is not believed at a start', async (t, database) => {
+  const settings = { data: database.folder, ...(database.url !== undefined && { database: database.url }) };
+  const first = await startServer(t, { settings });
+  await first.userToken('alice');
+  const { store } = first.installation;
+  const written = await lastChainTime(store.db);
+  assert.ok(written !== undefined && Math.abs(written - Date.now()) < DAY);
+  const later = () => Date.now() + 3 * 365 * DAY;
+  assert.throws(refuseClockAhead(later, written), {
+    code: 'ERR_CONFLICT',
+    message: /^at the start of the server the clock was 1095 days ahead of the newest entry of the audit/,
+  });
+  refuseClockAhead(later, undefined)();
+  refuseClockAhead(Date.now, written)();
 });

@@ -105,7 +105,7 @@ async function eraseUser(
     const { secrets, jobs, files, tried, owner } = erased;
     const later = files.later > 0 ? `, ${files.later} that came just now go within a day` : '';
     const lines = [
-      `erased ${shownName(name)}: ${secrets} secrets, ${jobs} attempts at jobs, ${files.removed} files${later}`,
+      `erased ${shownName(name)}: ${secrets} secrets, ${jobs} jobs, ${files.removed} files${later}`,
       `  no row of theirs is left; ${tried} of the secrets were tried, and none opened`,
       ...(erased.log_emptied === false
         ? ["  the database's log still has older pages: they go when nothing reads it any more"]
