@@ -16,6 +16,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets serve --blobs')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets serve --config')
       COMPREPLY=()
       return
@@ -68,6 +72,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets user add --blobs')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets user add --config')
       COMPREPLY=()
       return
@@ -92,6 +100,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets user password --blobs')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets user password --config')
       COMPREPLY=()
       return
@@ -112,6 +124,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets user role --blobs')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets user role --config')
       COMPREPLY=()
       return
@@ -121,6 +137,10 @@ _panda_secrets() {
       return
       ;;
     'panda-secrets user list --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user list --blobs')
       COMPREPLY=()
       return
       ;;
@@ -140,6 +160,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets user disable --blobs')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets user disable --config')
       COMPREPLY=()
       return
@@ -153,6 +177,10 @@ _panda_secrets() {
       return
       ;;
     'panda-secrets user enable --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets user enable --blobs')
       COMPREPLY=()
       return
       ;;
@@ -172,6 +200,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets user logout --blobs')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets user logout --config')
       COMPREPLY=()
       return
@@ -188,6 +220,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets user remove --blobs')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets user remove --config')
       COMPREPLY=()
       return
@@ -200,6 +236,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets user erase --blobs')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets user erase --config')
       COMPREPLY=()
       return
@@ -209,6 +249,10 @@ _panda_secrets() {
       return
       ;;
     'panda-secrets token --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets token --blobs')
       COMPREPLY=()
       return
       ;;
@@ -229,6 +273,10 @@ _panda_secrets() {
       return
       ;;
     'panda-secrets pilot-token --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets pilot-token --blobs')
       COMPREPLY=()
       return
       ;;
@@ -260,6 +308,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets pilot list --blobs')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets pilot list --config')
       COMPREPLY=()
       return
@@ -273,6 +325,10 @@ _panda_secrets() {
       return
       ;;
     'panda-secrets pilot end --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets pilot end --blobs')
       COMPREPLY=()
       return
       ;;
@@ -292,6 +348,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets queue add --blobs')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets queue add --config')
       COMPREPLY=()
       return
@@ -305,6 +365,10 @@ _panda_secrets() {
       return
       ;;
     'panda-secrets queue set --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets queue set --blobs')
       COMPREPLY=()
       return
       ;;
@@ -324,6 +388,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets queue pause --blobs')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets queue pause --config')
       COMPREPLY=()
       return
@@ -337,6 +405,10 @@ _panda_secrets() {
       return
       ;;
     'panda-secrets queue drain --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets queue drain --blobs')
       COMPREPLY=()
       return
       ;;
@@ -356,6 +428,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets queue resume --blobs')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets queue resume --config')
       COMPREPLY=()
       return
@@ -369,6 +445,10 @@ _panda_secrets() {
       return
       ;;
     'panda-secrets queue remove --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets queue remove --blobs')
       COMPREPLY=()
       return
       ;;
@@ -388,6 +468,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets queue site-key --blobs')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets queue site-key --config')
       COMPREPLY=()
       return
@@ -401,6 +485,10 @@ _panda_secrets() {
       return
       ;;
     'panda-secrets queue list --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets queue list --blobs')
       COMPREPLY=()
       return
       ;;
@@ -420,6 +508,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets queue load --blobs')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets queue load --config')
       COMPREPLY=()
       return
@@ -433,6 +525,10 @@ _panda_secrets() {
       return
       ;;
     'panda-secrets launcher add --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets launcher add --blobs')
       COMPREPLY=()
       return
       ;;
@@ -460,6 +556,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets launcher renew --blobs')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets launcher renew --config')
       COMPREPLY=()
       return
@@ -480,6 +580,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets launcher list --blobs')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets launcher list --config')
       COMPREPLY=()
       return
@@ -493,6 +597,10 @@ _panda_secrets() {
       return
       ;;
     'panda-secrets launcher remove --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets launcher remove --blobs')
       COMPREPLY=()
       return
       ;;
@@ -512,6 +620,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets signing-key rotate --blobs')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets signing-key rotate --config')
       COMPREPLY=()
       return
@@ -521,6 +633,10 @@ _panda_secrets() {
       return
       ;;
     'panda-secrets keys list --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets keys list --blobs')
       COMPREPLY=()
       return
       ;;
@@ -536,6 +652,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets keys add --blobs')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets keys add --config')
       COMPREPLY=()
       return
@@ -545,6 +665,10 @@ _panda_secrets() {
       return
       ;;
     'panda-secrets keys activate --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets keys activate --blobs')
       COMPREPLY=()
       return
       ;;
@@ -560,6 +684,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets keys rewrap --blobs')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets keys rewrap --config')
       COMPREPLY=()
       return
@@ -569,6 +697,10 @@ _panda_secrets() {
       return
       ;;
     'panda-secrets keys rotate-owner --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets keys rotate-owner --blobs')
       COMPREPLY=()
       return
       ;;
@@ -588,6 +720,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets keys retire --blobs')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets keys retire --config')
       COMPREPLY=()
       return
@@ -597,6 +733,10 @@ _panda_secrets() {
       return
       ;;
     'panda-secrets audit verify --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets audit verify --blobs')
       COMPREPLY=()
       return
       ;;
@@ -616,6 +756,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets audit heads --blobs')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets audit heads --config')
       COMPREPLY=()
       return
@@ -625,6 +769,10 @@ _panda_secrets() {
       return
       ;;
     'panda-secrets audit tail --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets audit tail --blobs')
       COMPREPLY=()
       return
       ;;
@@ -648,6 +796,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets audit export --blobs')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets audit export --config')
       COMPREPLY=()
       return
@@ -657,6 +809,10 @@ _panda_secrets() {
       return
       ;;
     'panda-secrets backup --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets backup --blobs')
       COMPREPLY=()
       return
       ;;
@@ -712,6 +868,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets doctor --blobs')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets doctor --config')
       COMPREPLY=()
       return
@@ -727,7 +887,7 @@ _panda_secrets() {
       ;;
     'panda-secrets serve')
       if [[ $current == -* ]]; then
-        words='--data --database --config --port --host --tls-cert --tls-key --trusted-proxy --public-url --vo --site-name --log-level --metrics-listen -h --help'
+        words='--data --database --blobs --config --port --host --tls-cert --tls-key --trusted-proxy --public-url --vo --site-name --log-level --metrics-listen -h --help'
       fi
       ;;
     'panda-secrets user')
@@ -739,47 +899,47 @@ _panda_secrets() {
       ;;
     'panda-secrets user add')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --server --display-name --operator --password-stdin --public-url -h --help'
+        words='--data --database --blobs --config --json --server --display-name --operator --password-stdin --public-url -h --help'
       fi
       ;;
     'panda-secrets user password')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --server --password-stdin --public-url --link -h --help'
+        words='--data --database --blobs --config --json --server --password-stdin --public-url --link -h --help'
       fi
       ;;
     'panda-secrets user role')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json -h --help'
+        words='--data --database --blobs --config --json -h --help'
       fi
       ;;
     'panda-secrets user list')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --server --all -h --help'
+        words='--data --database --blobs --config --json --server --all -h --help'
       fi
       ;;
     'panda-secrets user disable')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --server -h --help'
+        words='--data --database --blobs --config --json --server -h --help'
       fi
       ;;
     'panda-secrets user enable')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --server -h --help'
+        words='--data --database --blobs --config --json --server -h --help'
       fi
       ;;
     'panda-secrets user logout')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --server -h --help'
+        words='--data --database --blobs --config --json --server -h --help'
       fi
       ;;
     'panda-secrets user remove')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json -h --help'
+        words='--data --database --blobs --config --json -h --help'
       fi
       ;;
     'panda-secrets user erase')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --yes -h --help'
+        words='--data --database --blobs --config --json --yes -h --help'
       fi
       ;;
     'panda-secrets user help')
@@ -789,12 +949,12 @@ _panda_secrets() {
       ;;
     'panda-secrets token')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --ttl --vo -h --help'
+        words='--data --database --blobs --config --json --ttl --vo -h --help'
       fi
       ;;
     'panda-secrets pilot-token')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --server --queue --ttl --bearer --vo -h --help'
+        words='--data --database --blobs --config --json --server --queue --ttl --bearer --vo -h --help'
       fi
       ;;
     'panda-secrets pilot')
@@ -806,12 +966,12 @@ _panda_secrets() {
       ;;
     'panda-secrets pilot list')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --server -h --help'
+        words='--data --database --blobs --config --json --server -h --help'
       fi
       ;;
     'panda-secrets pilot end')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --server -h --help'
+        words='--data --database --blobs --config --json --server -h --help'
       fi
       ;;
     'panda-secrets pilot help')
@@ -828,47 +988,47 @@ _panda_secrets() {
       ;;
     'panda-secrets queue add')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --server --allow-tls-secrets -h --help'
+        words='--data --database --blobs --config --json --server --allow-tls-secrets -h --help'
       fi
       ;;
     'panda-secrets queue set')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --server --allow-tls-secrets --no-allow-tls-secrets -h --help'
+        words='--data --database --blobs --config --json --server --allow-tls-secrets --no-allow-tls-secrets -h --help'
       fi
       ;;
     'panda-secrets queue pause')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --server -h --help'
+        words='--data --database --blobs --config --json --server -h --help'
       fi
       ;;
     'panda-secrets queue drain')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --server -h --help'
+        words='--data --database --blobs --config --json --server -h --help'
       fi
       ;;
     'panda-secrets queue resume')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --server -h --help'
+        words='--data --database --blobs --config --json --server -h --help'
       fi
       ;;
     'panda-secrets queue remove')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --server -h --help'
+        words='--data --database --blobs --config --json --server -h --help'
       fi
       ;;
     'panda-secrets queue site-key')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --server -h --help'
+        words='--data --database --blobs --config --json --server -h --help'
       fi
       ;;
     'panda-secrets queue list')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --server -h --help'
+        words='--data --database --blobs --config --json --server -h --help'
       fi
       ;;
     'panda-secrets queue load')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --server -h --help'
+        words='--data --database --blobs --config --json --server -h --help'
       fi
       ;;
     'panda-secrets queue help')
@@ -885,22 +1045,22 @@ _panda_secrets() {
       ;;
     'panda-secrets launcher add')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --server --queue --ttl -h --help'
+        words='--data --database --blobs --config --json --server --queue --ttl -h --help'
       fi
       ;;
     'panda-secrets launcher renew')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --server --ttl -h --help'
+        words='--data --database --blobs --config --json --server --ttl -h --help'
       fi
       ;;
     'panda-secrets launcher list')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --server -h --help'
+        words='--data --database --blobs --config --json --server -h --help'
       fi
       ;;
     'panda-secrets launcher remove')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --server -h --help'
+        words='--data --database --blobs --config --json --server -h --help'
       fi
       ;;
     'panda-secrets launcher help')
@@ -917,7 +1077,7 @@ _panda_secrets() {
       ;;
     'panda-secrets signing-key rotate')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --forget-older -h --help'
+        words='--data --database --blobs --config --json --forget-older -h --help'
       fi
       ;;
     'panda-secrets signing-key help')
@@ -934,32 +1094,32 @@ _panda_secrets() {
       ;;
     'panda-secrets keys list')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json -h --help'
+        words='--data --database --blobs --config --json -h --help'
       fi
       ;;
     'panda-secrets keys add')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json -h --help'
+        words='--data --database --blobs --config --json -h --help'
       fi
       ;;
     'panda-secrets keys activate')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json -h --help'
+        words='--data --database --blobs --config --json -h --help'
       fi
       ;;
     'panda-secrets keys rewrap')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json -h --help'
+        words='--data --database --blobs --config --json -h --help'
       fi
       ;;
     'panda-secrets keys rotate-owner')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --all --before -h --help'
+        words='--data --database --blobs --config --json --all --before -h --help'
       fi
       ;;
     'panda-secrets keys retire')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json -h --help'
+        words='--data --database --blobs --config --json -h --help'
       fi
       ;;
     'panda-secrets keys help')
@@ -976,22 +1136,22 @@ _panda_secrets() {
       ;;
     'panda-secrets audit verify')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --heads -h --help'
+        words='--data --database --blobs --config --json --heads -h --help'
       fi
       ;;
     'panda-secrets audit heads')
       if [[ $current == -* ]]; then
-        words='--data --database --config -h --help'
+        words='--data --database --blobs --config -h --help'
       fi
       ;;
     'panda-secrets audit tail')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json -n --lines --chain -h --help'
+        words='--data --database --blobs --config --json -n --lines --chain -h --help'
       fi
       ;;
     'panda-secrets audit export')
       if [[ $current == -* ]]; then
-        words='--data --database --config -h --help'
+        words='--data --database --blobs --config -h --help'
       fi
       ;;
     'panda-secrets audit help')
@@ -1001,7 +1161,7 @@ _panda_secrets() {
       ;;
     'panda-secrets backup')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --to --recipient --with-keys -h --help'
+        words='--data --database --blobs --config --json --to --recipient --with-keys -h --help'
       else
         words='verify'
       fi
@@ -1023,7 +1183,7 @@ _panda_secrets() {
       ;;
     'panda-secrets doctor')
       if [[ $current == -* ]]; then
-        words='--data --database --config --json --fix -h --help'
+        words='--data --database --blobs --config --json --fix -h --help'
       fi
       ;;
     'panda-secrets help')

@@ -27,6 +27,8 @@ export type RoomEvent =
   /** The disk is full: its reserve was given up. And: there is room again, and it is kept back anew. */
   | { event: 'disk.full' }
   | { event: 'disk.room' }
+  /** A sandbox, log or output is not what was kept, and was not given. */
+  | { event: 'file.damaged'; sha256: string }
   /** Chains of the audit were not cut, as they are not whole where they would be. */
   | { event: 'audit.broken'; chains: number }
   /**

@@ -98,6 +98,7 @@ export async function removeOrphans({
   }
   await removeUnused();
   tell?.({ event: 'files.counted', ...counted });
+  await blobs.removeAbandoned();
   await store.write((tx) => deleteBroughtBefore(tx, dayOf(clock()) - OWNER_FILES_DAYS));
   return removed;
 }

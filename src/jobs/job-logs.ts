@@ -62,7 +62,7 @@ export function createJobLogs({
       };
     },
 
-    replaced: (attempt) => liveLogs.remove(attempt),
+    replaced: (attempt) => liveLogs.remove([attempt]),
 
     removeOld: () => liveLogs.removeOlder(clock() - LIVE_LOG_KEPT_SECONDS * 1000),
   };

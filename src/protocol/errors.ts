@@ -120,6 +120,17 @@ export class Tampered extends PandaError {
   }
 }
 
+/** A sandbox, log or output is not what was kept: something changed or cut it where it is. */
+export class DamagedFile extends PandaError {
+  /** @param sha256 of what was kept */
+  constructor(sha256: string) {
+    super(
+      'ERR_DAMAGED_FILE',
+      `the file ${sha256} was changed or cut where it is kept: the server's operator has to look into it, and can restore it from a backup`,
+    );
+  }
+}
+
 /** A stored or received format whose version byte this release does not know. */
 export class UnknownFormat extends PandaError {
   constructor(reason: string) {

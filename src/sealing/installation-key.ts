@@ -1,7 +1,9 @@
 import { createHmac, createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
 import { DecryptionFailed } from '../protocol/errors.ts';
 import { lengthPrefixed } from '../protocol/length-prefixed.ts';
+import type { BlobCipher } from '../store/blob-cipher.ts';
 import type { RowTags } from '../store/tagged-rows.ts';
+import { createBlobCipher } from './blob-cipher.ts';
 import { openBox, sealBox } from './box.ts';
 import { createRowTags } from './row-tags.ts';
 
@@ -9,7 +11,7 @@ const KEY_BYTES = 32;
 
 /**
  * The key of an installation in memory: what keeps a database from being written by anything but this software. The database has
- * it wrapped under a root key; three keys are derived from it, each with one use.
+ * it wrapped under a root key; keys are derived from it, each with one use.
  */
 export interface InstallationKey {
   readonly id: string;
@@ -24,6 +26,8 @@ export interface InstallationKey {
   open(place: readonly string[], box: Uint8Array, what: string): string;
   /** The stand-in, in the database, for a text that somebody could guess: found by it, and useless without the key. */
   hash(text: string): string;
+  /** For sandboxes, logs and outputs in a storage that is not this server's. */
+  readonly blobs: BlobCipher;
 }
 
 /** Random bytes, to be wrapped by a root key under {@link installationKeyContext}. */
@@ -57,6 +61,11 @@ export function importInstallationKey({ id, bytes }: { id: string; bytes: Uint8A
     seal: (place, text) => sealBox(boxKey, placeOf(place), Buffer.from(text, 'utf8')),
     open: (place, box, what) => openBox(boxKey, placeOf(place), box, what).toString('utf8'),
     hash: (text) => createHmac('sha256', hashKey).update(text).digest('hex'),
+    blobs: createBlobCipher({
+      content: derive(bytes, 'stored files'),
+      ivs: derive(bytes, 'names of stored files: ivs'),
+      names: derive(bytes, 'names of stored files'),
+    }),
   };
 }
 

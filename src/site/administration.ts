@@ -225,7 +225,7 @@ export interface LocalAdministration extends Administration {
 }
 
 export function createLocalAdministration(
-  parts: AdministrationParts & Pick<Installation, 'key' | 'blobFolder' | 'data' | 'isSqlite'>,
+  parts: AdministrationParts & Pick<Installation, 'key' | 'blobStore' | 'data' | 'isSqlite'>,
 ): LocalAdministration {
   const { store, issuer, rootKeys, key, vo: ownVo, clock } = parts;
   return {

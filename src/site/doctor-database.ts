@@ -1,7 +1,6 @@
 import { verifyAudits } from '../audit/audit.ts';
 import { DecryptionFailed, MissingRootKey, UnknownFormat } from '../protocol/errors.ts';
 import { DAY_MILLISECONDS } from '../protocol/limits.ts';
-import { openBlobs } from '../store/blobs.ts';
 import { usedBlobs } from '../store/brought-files.ts';
 import { brokenReferences, databaseTime, lastAuditTime, missingFiles } from '../store/diagnosis.ts';
 import type { CheckName, Finding } from './finding.ts';
@@ -31,6 +30,11 @@ export async function checkDatabase(installation: Installation, clock: () => num
     const todo =
       'compare with heads that were kept ("panda-secrets audit verify --heads FILE"), and find out who writes the database';
     return [{ check: 'audit', state: 'wrong', what: `chains are broken: ${broken.join('; ')}`, todo }];
+  });
+  await look('storage', async () => {
+    const files = await installation.blobStore();
+    await files.check();
+    return [{ check: 'storage', state: 'fine', what: `${files.name} takes and gives back files` }];
   });
   await look('orphans', () => checkOrphans(installation, clock));
 }
@@ -94,14 +98,14 @@ async function checkClock({ store, isSqlite }: Installation, clock: () => number
   ];
 }
 
-async function checkOrphans({ store, blobFolder }: Installation, clock: () => number): Promise<Finding[]> {
+async function checkOrphans({ store, blobStore }: Installation, clock: () => number): Promise<Finding[]> {
   const findings: Finding[] = [];
   const references = await brokenReferences(store.db);
   for (const [what, count] of Object.entries(references)) {
     const todo = 'restore the database from a backup: this software does not write such rows';
     findings.push({ check: 'orphans', state: 'wrong', what: `${count} ${what}`, todo });
   }
-  const blobs = await openBlobs(blobFolder);
+  const { blobs, name } = await blobStore();
   const there = new Set<string>();
   let unused = 0;
   let old: string[] = [];
@@ -118,16 +122,16 @@ async function checkOrphans({ store, blobFolder }: Installation, clock: () => nu
   await count();
   const missing = await missingFiles(store.db, there);
   if (missing > 0) {
-    const what = `${missing} sandboxes, logs or outputs are not in ${blobFolder}`;
+    const what = `${missing} sandboxes, logs or outputs are not in ${name}`;
     findings.push({
       check: 'orphans',
       state: 'wrong',
       what,
-      todo: 'restore blobs/ from a backup; the jobs that need them fail',
+      todo: 'restore them from a backup; the jobs that need them fail',
     });
   }
   if (unused > 0) {
-    const what = `${unused} files in ${blobFolder} are nobody's`;
+    const what = `${unused} files in ${name} are nobody's`;
     findings.push({
       check: 'orphans',
       state: 'warning',

@@ -52,7 +52,7 @@ function notChecked(check: CheckName, error: unknown): Finding {
 }
 
 const TODO: Readonly<Record<string, string>> = {
-  ERR_UNAVAILABLE: 'bring back what is away: the database, the key server or the token',
+  ERR_UNAVAILABLE: 'bring back what is away: the database, the storage for files, the key server or the token',
   ERR_MISSING_ROOT_KEY: 'put the root key back from its safe copy, or name its place in root_keys',
   ERR_DECRYPTION_FAILED: 'restore the row from a backup, and find out who writes the database',
   ERR_TAMPERED: 'restore the row from a backup, and find out who writes the database',

@@ -5,7 +5,6 @@ import { existingUser, type NamedUser } from '../identity/named-user.ts';
 import { blockOutsideUser } from '../identity/outside-users.ts';
 import { Conflict, NotFound } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
-import { openBlobs } from '../store/blobs.ts';
 import { usedBlobs } from '../store/brought-files.ts';
 import {
   countRowsOf,
@@ -15,7 +14,6 @@ import {
   emptyWriteAheadLog,
   forgetTries,
 } from '../store/erased-owners.ts';
-import { openLiveLogs } from '../store/live-logs.ts';
 import { createVault } from '../vault/vault.ts';
 import type { Installation } from './installation.ts';
 
@@ -48,9 +46,10 @@ const TRIES = 20;
  * @param onProgress told after each part, with the jobs that are gone
  * @throws {NotFound} when there is no such user
  * @throws {Conflict} when something of theirs goes on coming, or is left: nothing is proven then
+ * @throws {Unavailable} while the storage for files is away: nobody is let in as them then, and all is there
  */
 export async function eraseUser(
-  installation: Pick<Installation, 'store' | 'rootKeys' | 'blobFolder' | 'isSqlite' | 'data'>,
+  installation: Pick<Installation, 'store' | 'rootKeys' | 'blobStore' | 'isSqlite' | 'data'>,
   name: string,
   {
     clock,
@@ -58,15 +57,16 @@ export async function eraseUser(
     onProgress = () => {},
   }: { clock: () => number; by?: AuditActor; onProgress?: (jobs: number) => void },
 ): Promise<Erased> {
-  const { store, rootKeys, blobFolder } = installation;
+  const { store, rootKeys } = installation;
+  const { blobs, liveLogs, check } = await installation.blobStore();
   const user = await existingUser(store, name);
   const { owner } = user;
   const began = clock();
   if (user.account) await disableAccount(store, clock, name, true, by);
   else await blockOutsideUser(store, clock, user, true, by);
+  // Files whose rows are gone are found by housekeeping alone.
+  await check();
 
-  const blobs = await openBlobs(blobFolder);
-  const liveLogs = await openLiveLogs(join(blobFolder, 'live'));
   /** Files that came just now. */
   const later = new Set<string>();
   const erased = { owner: owner ?? null, secrets: 0, jobs: 0, tried: 0 };
@@ -116,7 +116,7 @@ export async function eraseUser(
       for (;;) {
         const some = await store.write((tx) => deleteSomeJobs(tx, id, JOBS_AT_ONCE));
         if (!some) break;
-        for (const log of some.logs) await liveLogs.remove(log);
+        await liveLogs.remove(some.logs);
         await removeFiles(some.blobs);
         erased.jobs += some.jobs;
         onProgress(erased.jobs);

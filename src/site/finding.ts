@@ -7,6 +7,7 @@ export type CheckName =
   | 'schema'
   | 'clock'
   | 'audit'
+  | 'storage'
   | 'orphans'
   | 'tls'
   | 'public url';

@@ -12,8 +12,11 @@ import { Misconfigured } from '../protocol/errors.ts';
 import type { InstallationKey } from '../sealing/installation-key.ts';
 import type { Keyring } from '../sealing/keyring.ts';
 import type { AskPassphrase } from '../sealing/root-keys.ts';
+import { type BlobPlace, parseBlobPlace } from '../store/blob-place.ts';
+import type { BlobStore } from '../store/blob-store.ts';
 import { anyDataKey } from '../store/data-keys.ts';
 import { anyOwnerOrAccount, findInstallationKey } from '../store/installation-keys.ts';
+import { openBlobStore } from '../store/open-blob-store.ts';
 import { openPostgres } from '../store/postgres.ts';
 import { openReserve, type Reserve } from '../store/reserve.ts';
 import { openSqlite } from '../store/sqlite.ts';
@@ -37,12 +40,13 @@ export interface Installation {
   data: string;
   /** True where the database is the SQLite file of the data folder. */
   isSqlite: boolean;
-  blobFolder: string;
+  /** Opens the place of sandboxes, logs and outputs, once; closed with the rest. */
+  blobStore(): Promise<BlobStore>;
   /** Room on the disk of the data folder for what must go on when it is full. */
   reserve: Reserve;
   /** True when this start made it. */
   isNew: boolean;
-  /** Closes the database and the root keys. */
+  /** Closes the database, the root keys and the place of files. */
   close(): Promise<void>;
 }
 
@@ -61,7 +65,7 @@ export interface Waiting {
  * @throws {Misconfigured} when there is none and `create` is false, or it cannot be used
  */
 export async function openInstallation(
-  settings: Pick<Settings, 'data' | 'database' | 'databaseConnections' | 'rootKeys'>,
+  settings: Pick<Settings, 'data' | 'database' | 'databaseConnections' | 'rootKeys' | 'blobs'>,
   {
     create,
     clock,
@@ -97,7 +101,12 @@ export async function openInstallation(
   });
   const store = await openStore(settings, { reserve, tell, waiting });
   let rootKeys: Keyring | undefined;
+  let blobStore: Promise<BlobStore> | undefined;
   const close = async () => {
+    await blobStore?.then(
+      (opened) => opened.close(),
+      () => {},
+    );
     await store.close();
     await rootKeys?.close();
   };
@@ -131,7 +140,14 @@ export async function openInstallation(
       key,
       data,
       isSqlite: settings.database === undefined,
-      blobFolder: join(data, 'blobs'),
+      blobStore() {
+        blobStore ??= openBlobStore(blobPlace(settings), {
+          installation: key,
+          reserve,
+          onDamage: (sha256) => tell({ event: 'file.damaged', sha256 }),
+        });
+        return blobStore;
+      },
       reserve,
       isNew,
       close,
@@ -140,6 +156,11 @@ export async function openInstallation(
     await close();
     throw error;
   }
+}
+
+/** Where an installation's files are, by its settings. */
+function blobPlace({ data, blobs }: Pick<Settings, 'data' | 'blobs'>): BlobPlace {
+  return blobs === undefined ? { folder: join(data, 'blobs') } : parseBlobPlace(blobs);
 }
 
 /**

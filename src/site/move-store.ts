@@ -24,7 +24,7 @@ export interface MovedStore {
   tables: TableSum[];
   /** Chains of the audit that are broken at both ends. */
   brokenChains: number;
-  /** The folder of sandboxes, logs and outputs, which stays. */
+  /** The place of sandboxes, logs and outputs, which stays. */
   blobFolder: string;
 }
 
@@ -55,7 +55,8 @@ export async function moveStore(
   const installation = await openInstallation(place, { create: false, clock, ask });
   try {
     if (!isUnfinished) await prepareTarget(data, to);
-    const { store, key, blobFolder } = installation;
+    const { store, key } = installation;
+    const { name: blobFolder } = await installation.blobStore();
     const kind = to === 'sqlite' ? 'sqlite' : 'postgresql';
     await recordAct(store, clock, 'operator', 'store.move', { to: kind });
     const [source, target] = [await openEnd(data, from), await openEnd(data, to)];

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
@@ -16,15 +15,14 @@ import { createJobLogs } from '../jobs/job-logs.ts';
 import { createJobs } from '../jobs/jobs.ts';
 import { addQueue, checkQueues, findSiteRecord, listQueues } from '../jobs/queues.ts';
 import { createSandboxes } from '../jobs/sandboxes.ts';
-import { Misconfigured } from '../protocol/errors.ts';
+import { Misconfigured, Unavailable } from '../protocol/errors.ts';
 import { DATABASE_WAIT_SECONDS } from '../protocol/limits.ts';
 import { isLoopback } from '../protocol/loopback.ts';
 import type { AskPassphrase } from '../sealing/root-keys.ts';
 import { createServer } from '../server/app.ts';
 import { withoutMessage } from '../server/plugins/request-log.ts';
-import { openBlobs } from '../store/blobs.ts';
+import type { BlobStore } from '../store/blob-store.ts';
 import { lastChainTime } from '../store/diagnosis.ts';
-import { openLiveLogs } from '../store/live-logs.ts';
 import type { Store } from '../store/store.ts';
 import { createVault } from '../vault/vault.ts';
 import { type AdministrationParts, createAdministration } from './administration.ts';
@@ -100,7 +98,7 @@ export async function startService(
     await watching.close();
     throw error;
   });
-  const { blobFolder, reserve } = installation;
+  const { reserve } = installation;
   const store = tracedStore(installation.store, tracing);
   let listening: FastifyInstance | undefined;
   try {
@@ -140,8 +138,7 @@ export async function startService(
       tell,
     });
     const pilots = createPilotSessions({ store, rootKeys, clock, tell, keepDays: keep.pilots });
-    const blobs = await openBlobs(blobFolder, reserve);
-    const liveLogs = await openLiveLogs(join(blobFolder, 'live'), reserve);
+    const { blobs, liveLogs } = await openFiles(installation, logger);
     const jobLogs = createJobLogs({ store, clock, liveLogs });
     const room = { store, clock, maxFileBytes: settings.userFileBytes };
     const app: FastifyInstance = await createServer(
@@ -227,6 +224,10 @@ const FULL =
   'the disk is full: make room. Deletes and the ends of jobs go on, on the room that was kept back; secrets, tasks, uploads and the ' +
   'start of jobs are refused until there is room again';
 
+const DAMAGED =
+  'a sandbox, log or output is not what was kept, and was not given to who asked for it: find out what changed or cut it, and restore it ' +
+  'from a backup';
+
 const BROKEN_AUDIT =
   'the audit is not whole, and so it was not cut: "panda-secrets audit verify" shows where something else changed it';
 
@@ -240,11 +241,26 @@ function logEvent(logger: Logger, event: RoomEvent): void {
     logger.error({ part: 'disk', code: 'ERR_NO_SPACE' }, FULL);
   } else if (event.event === 'disk.room') {
     logger.info({ part: 'disk' }, 'the disk has room again, and takes everything');
+  } else if (event.event === 'file.damaged') {
+    logger.error({ part: 'files', code: 'ERR_DAMAGED_FILE', sha256: event.sha256 }, DAMAGED);
   } else if (event.event === 'audit.broken') {
     logger.error({ part: 'audit', chains: event.chains }, BROKEN_AUDIT);
   } else if (event.event === 'housekeeping.failed') {
     logger.error({ part: 'housekeeping', task: event.task, failures: event.failures, ...withoutMessage(event.error) });
   }
+}
+
+/** A storage that is away keeps nobody from secrets; one that refuses this server would not come back by itself. */
+async function openFiles(installation: Installation, logger: Logger): Promise<BlobStore> {
+  const files = await installation.blobStore();
+  await files.check().catch((error) => {
+    if (!(error instanceof Unavailable)) throw error;
+    logger.warn(
+      { part: 'files', ...withoutMessage(error) },
+      `the storage for files, ${files.name}, is away: sandboxes, logs and outputs are refused until it is back`,
+    );
+  });
+  return files;
 }
 
 function refuseOpenPlainHttp({ host, tls, trustedProxies }: Settings): void {

@@ -22,6 +22,7 @@ import {
   MAX_SITE_NAME_CHARS,
 } from '../protocol/limits.ts';
 import { isLoopback } from '../protocol/loopback.ts';
+import { parseBlobPlace } from '../store/blob-place.ts';
 import { parseIssuers } from './issuer-settings.ts';
 
 /** All that an operator can set. */
@@ -34,6 +35,8 @@ export interface Settings {
   databaseConnections?: number;
   /** The time that the server waits for a PostgreSQL that is not there when it starts. */
   databaseWaitSeconds?: number;
+  /** The place of sandboxes, logs and outputs, as `parseBlobPlace` reads it; the folder `blobs` in `data` unless set. */
+  blobs?: string;
   /** URIs of root keys, the active one's first; a file `root-keys` in `data` unless set. */
   rootKeys?: readonly string[];
   host: string;
@@ -89,6 +92,7 @@ const SETTINGS = {
   database_connections: 'connections',
   database_wait_seconds: 'seconds',
   root_keys: 'uris',
+  blobs: 'place',
   host: 'text',
   port: 'port',
   tls_cert: 'path',
@@ -164,6 +168,7 @@ export function readSettings(flags: Record<string, unknown>, environment: NodeJS
     ...(values.failed_requests !== undefined && { failedRequests: Number(values.failed_requests) }),
     ...(values.metrics_listen !== undefined && { metricsListen: listenAddress(String(values.metrics_listen)) }),
     keep: keepOf(values),
+    ...(values.blobs !== undefined && { blobs: String(values.blobs) }),
     ...(values.root_keys !== undefined && { rootKeys: values.root_keys as readonly string[] }),
     ...(database !== undefined && { database: String(database) }),
     ...(publicUrl !== undefined && { publicUrl: String(publicUrl) }),
@@ -308,6 +313,12 @@ const READ: Record<(typeof SETTINGS)[keyof typeof SETTINGS], (value: unknown, wh
     const list = listed(value);
     if (Array.isArray(list) && list.length > 0 && list.every(isUri)) return list.map((uri) => wholeUri(uri, base));
     throw new Misconfigured(`${where} must be a URI such as file:/etc/panda-secrets/root-keys, or a list of them`);
+  },
+  place(value, where, base) {
+    if (!isUri(value)) throw new Misconfigured(`${where} must be a URI such as s3://bucket/prefix or file:/folder`);
+    const uri = wholeUri(value, base);
+    parseBlobPlace(uri);
+    return uri;
   },
   addresses(value, where) {
     const list = listed(value);

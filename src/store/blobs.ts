@@ -2,9 +2,9 @@ import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { InvalidArgument, NotFound } from '../protocol/errors.ts';
+import { DamagedFile, DecryptionFailed, InvalidArgument, NotFound, UnknownFormat } from '../protocol/errors.ts';
 import { isFullDisk } from '../protocol/full-disk.ts';
 import { NO_RESERVE, type Reserve } from './reserve.ts';
 
@@ -20,9 +20,6 @@ const ABANDONED_MILLISECONDS = 3600_000;
 
 /** The mark of somebody who reads all blobs, renewed while it lives. */
 const HELD = 'held-';
-const HELD_MILLISECONDS = 600_000;
-
-const ADDRESS = /^[0-9a-f]{64}$/;
 
 /** Sandboxes, logs and outputs: files that are found by their content and kept once. */
 export interface Blobs {
@@ -33,7 +30,12 @@ export interface Blobs {
    * @throws {NoSpace} while the disk is full, also when another write finds it so on the way
    */
   put(content: Readable, options: { maxBytes: number; inspect?: (chunk: Buffer) => void }): Promise<Blob>;
-  /** Opens a blob. @throws {NotFound} */
+  /**
+   * Opens a blob. The stream fails before its last bytes when they are not the ones that were kept: who reads it never takes a
+   * changed one for whole.
+   *
+   * @throws {NotFound} @throws {DamagedFile} from the stream
+   */
   get(sha256: string): Promise<{ size: number; stream: Readable }>;
   /** Every blob that is kept, in no order. */
   list(): AsyncIterable<Blob & { keptAt: number }>;
@@ -46,44 +48,53 @@ export interface Blobs {
   delete(sha256: string, before: number): Promise<boolean>;
   /** From now on no server deletes a blob, until the returned function is called or the process has ended. */
   hold(): Promise<() => Promise<void>>;
+  /** Removes what servers that were killed left half. */
+  removeAbandoned(): Promise<void>;
 }
 
-/** Blobs in a folder (0700), each at the first two digits of its address / its address. What a server that was killed left half is removed. */
-export async function openBlobs(folder: string, reserve: Reserve = NO_RESERVE): Promise<Blobs> {
+/** The mark of {@link Blobs.hold}: how long it counts after it was last renewed. */
+export const HELD_MILLISECONDS = 600_000;
+
+/** Told of a blob that is not what was kept. */
+export type OnDamage = (sha256: string) => void;
+
+/** An address of a blob. */
+export const ADDRESS = /^[0-9a-f]{64}$/;
+
+/** Blobs in a folder (0700), each at the first two digits of its address / its address. */
+export async function openBlobs(
+  folder: string,
+  reserve: Reserve = NO_RESERVE,
+  onDamage: OnDamage = () => {},
+): Promise<Blobs> {
   const incoming = join(folder, 'incoming');
   await mkdir(incoming, { recursive: true, mode: 0o700 });
-  await removeOlder(incoming, Date.now() - ABANDONED_MILLISECONDS);
   const pathOf = (sha256: string) => join(folder, sha256.slice(0, 2), sha256);
 
   return {
     async put(content, { maxBytes, inspect }) {
       reserve.refuseGrowth();
       const temporary = join(incoming, randomUUID());
-      const hash = createHash('sha256');
-      let size = 0;
+      const read = { hash: createHash('sha256'), size: 0 };
       const file = createWriteStream(temporary, { mode: 0o600, flush: true });
       try {
         await pipeline(
           content,
           async function* (chunks: AsyncIterable<Buffer>) {
-            for await (const chunk of chunks) {
+            for await (const chunk of measured(chunks, { maxBytes, inspect }, read)) {
               // The room that was just given up is for other writes.
               reserve.refuseGrowth();
-              size += chunk.length;
-              if (size > maxBytes) throw new InvalidArgument(`the file is larger than the ${maxBytes} bytes allowed`);
-              hash.update(chunk);
-              inspect?.(chunk);
               yield chunk;
             }
           },
           file,
         );
-        const sha256 = hash.digest('hex');
+        const sha256 = read.hash.digest('hex');
         const path = pathOf(sha256);
         await mkdir(join(folder, sha256.slice(0, 2)), { recursive: true, mode: 0o700 });
         await rename(temporary, path);
         await syncFolder(join(folder, sha256.slice(0, 2)));
-        return { sha256, size };
+        return { sha256, size: read.size };
       } catch (error) {
         if (isFullDisk(error)) reserve.giveUp();
         // One that is still being opened would come after its removal.
@@ -98,7 +109,7 @@ export async function openBlobs(folder: string, reserve: Reserve = NO_RESERVE): 
       const path = pathOf(sha256);
       const found = await stat(path).catch(() => undefined);
       if (!found) throw new NotFound('the file is no longer kept on this server');
-      return { size: found.size, stream: createReadStream(path) };
+      return { size: found.size, stream: checkedStream(sha256, createReadStream(path), { onDamage }) };
     },
 
     async *list() {
@@ -136,6 +147,8 @@ export async function openBlobs(folder: string, reserve: Reserve = NO_RESERVE): 
         await rm(mark, { force: true });
       };
     },
+
+    removeAbandoned: () => removeOlder(incoming, Date.now() - ABANDONED_MILLISECONDS),
   };
 
   async function isHeld(): Promise<boolean> {
@@ -146,6 +159,55 @@ export async function openBlobs(folder: string, reserve: Reserve = NO_RESERVE): 
     }
     return false;
   }
+}
+
+/** What arrives, into a hash, and counted. @throws {InvalidArgument} above `maxBytes` */
+export async function* measured(
+  content: AsyncIterable<Buffer>,
+  { maxBytes, inspect }: { maxBytes: number; inspect?: ((chunk: Buffer) => void) | undefined },
+  read: { hash: { update(chunk: Uint8Array): unknown }; size: number },
+): AsyncGenerator<Buffer> {
+  for await (const chunk of content) {
+    read.size += chunk.length;
+    if (read.size > maxBytes) throw new InvalidArgument(`the file is larger than the ${maxBytes} bytes allowed`);
+    read.hash.update(chunk);
+    inspect?.(chunk);
+    yield chunk;
+  }
+}
+
+/**
+ * What `source` brings when it has that digest. Otherwise the stream fails before its last chunk.
+ *
+ * @param options.open makes the content of what the source brings @param options.onDamage told then
+ */
+export function checkedStream(
+  sha256: string,
+  source: Readable,
+  { open = (raw) => raw, onDamage }: { open?: (raw: Readable) => AsyncIterable<Buffer>; onDamage: OnDamage },
+): Readable {
+  async function* checked() {
+    const hash = createHash('sha256');
+    let held: Buffer | undefined;
+    try {
+      for await (const chunk of open(source)) {
+        hash.update(chunk);
+        if (held) yield held;
+        held = chunk;
+      }
+      if (hash.digest('hex') !== sha256) throw new DamagedFile(sha256);
+    } catch (error) {
+      const isDamage = [DamagedFile, DecryptionFailed, UnknownFormat].some((kind) => error instanceof kind);
+      if (!isDamage) throw error;
+      onDamage(sha256);
+      throw new DamagedFile(sha256);
+    }
+    if (held) yield held;
+  }
+  const stream = Readable.from(checked(), { objectMode: false });
+  // One that was never read has not begun with its content.
+  stream.once('close', () => source.destroy());
+  return stream;
 }
 
 /** Another server on the same folder may be writing there. */

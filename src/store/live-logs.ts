@@ -17,6 +17,10 @@ export interface LiveLogOf {
   attempt: number;
 }
 
+/** A log whose parts are signed is kept apart from one whose parts are not. */
+export const LIVE_LOG_KINDS = ['log', 'signed'] as const;
+export type LiveLogKind = (typeof LIVE_LOG_KINDS)[number];
+
 /** Some bytes of such a log. */
 export interface LiveLogPiece {
   bytes: Buffer;
@@ -27,8 +31,8 @@ export interface LiveLogPiece {
 }
 
 /**
- * The logs of running attempts as far as they have arrived, one growing file each. Nothing is locked: a log has one pilot
- * that writes it, and what it writes twice is the same bytes at the same place. So the folder may be shared by many servers.
+ * The logs of running attempts as far as they have arrived. Nothing is locked: a log has one pilot
+ * that writes it, and what it writes twice is the same bytes at the same place. So the place may be shared by many servers.
  * A log that is lost with its machine does no harm: the pilot brings the whole one at the end.
  */
 export interface LiveLogs {
@@ -45,15 +49,15 @@ export interface LiveLogs {
   ): Promise<{ size: number; full: boolean }>;
   /** At most `maxBytes` from `offset` on; none when there is no such log. */
   read(log: LiveLogOf, offset: number, maxBytes: number): Promise<LiveLogPiece>;
-  remove(log: LiveLogOf): Promise<void>;
+  remove(logs: readonly LiveLogOf[]): Promise<void>;
   /** Removes those that nobody has added to since `time`, in milliseconds; how many. */
   removeOlder(time: number): Promise<number>;
 }
 
-/** Live logs in a folder (0700), made when need be. */
+/** Live logs in a folder (0700), made when need be: one growing file each. */
 export async function openLiveLogs(folder: string, reserve: Reserve = NO_RESERVE): Promise<LiveLogs> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const pathOf = ({ jobId, attempt }: LiveLogOf, kind: 'log' | 'signed') => join(folder, `${jobId}.${attempt}.${kind}`);
+  const pathOf = ({ jobId, attempt }: LiveLogOf, kind: LiveLogKind) => join(folder, `${jobId}.${attempt}.${kind}`);
 
   return {
     async append(log, { offset, bytes, signature, maxBytes }) {
@@ -78,7 +82,7 @@ export async function openLiveLogs(folder: string, reserve: Reserve = NO_RESERVE
     },
 
     async read(log, offset, maxBytes) {
-      for (const kind of ['log', 'signed'] as const) {
+      for (const kind of LIVE_LOG_KINDS) {
         const file = await open(pathOf(log, kind), 'r').catch(missing);
         if (!file) continue;
         try {
@@ -93,8 +97,8 @@ export async function openLiveLogs(folder: string, reserve: Reserve = NO_RESERVE
       return { bytes: Buffer.alloc(0), next: offset };
     },
 
-    async remove(log) {
-      for (const kind of ['log', 'signed'] as const) await rm(pathOf(log, kind), { force: true });
+    async remove(logs) {
+      for (const log of logs) for (const kind of LIVE_LOG_KINDS) await rm(pathOf(log, kind), { force: true });
     },
 
     async removeOlder(time) {
@@ -131,7 +135,8 @@ async function appendSigned(
   return { size: offset, full: false };
 }
 
-function wholeParts(bytes: Buffer, offset: number): LiveLogPiece {
+/** The signed parts that are whole in what was read from `offset` on. */
+export function wholeParts(bytes: Buffer, offset: number): LiveLogPiece {
   const found: SignedPart[] = [];
   let at = 0;
   for (;;) {

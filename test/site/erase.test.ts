@@ -99,7 +99,7 @@ eachStore(
     const { store } = installation;
     const heads = await auditHeads(store);
     const [row] = await store.db.selectFrom('data_keys').select('wrapped').where('owner_id', '=', owner).execute();
-    age(installation.blobFolder);
+    age(join(installation.data, 'blobs'));
 
     const erased = await erase(installation, 'alice');
     const { log_emptied, ...told } = erased;
@@ -119,8 +119,8 @@ eachStore(
     }
     assert.equal((await bob.getSecrets()).get(wireName('A'))?.reveal(), 'a value to be forgotten');
     assert.equal((await bob.listTasks({})).length, 1);
-    const files = readdirSync(installation.blobFolder, { recursive: true, withFileTypes: true }).filter((one) =>
-      one.isFile(),
+    const files = readdirSync(join(installation.data, 'blobs'), { recursive: true, withFileTypes: true }).filter(
+      (one) => one.isFile(),
     );
     assert.equal(files.length, 1, "bob's sandbox");
     if (database.url === undefined) {
@@ -153,7 +153,8 @@ eachStore('a user of another issuer is erased by their full name, and comes back
 
 test('an erasure that is broken off before any of its steps goes on with the same name, and leaves no file', async (t) => {
   const { server, installation } = await startSite(t, sqliteDatabase(t));
-  const { store, blobFolder } = installation;
+  const { store } = installation;
+  const { name: blobFolder } = await installation.blobStore();
   for (let step = 0, whole = false; !whole; step++) {
     const name = `user${step}`;
     const user = await clientOf(t, server, name);

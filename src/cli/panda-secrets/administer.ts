@@ -13,6 +13,10 @@ export function addInstallationOptions(command: Command): Command {
   return command
     .option('--data <dir>', 'folder of the database, keys and files (default: ~/.local/share/panda-secrets)')
     .option('--database <url>', 'PostgreSQL URL; better in PANDA_SECRETS_DATABASE, where no process list shows it')
+    .option(
+      '--blobs <uri>',
+      'place of sandboxes, logs and outputs: s3://BUCKET/PREFIX, or file:/FOLDER (default: in --data)',
+    )
     .option('--config <file>', 'configuration file (TOML)');
 }
 
@@ -32,7 +36,7 @@ export interface Result {
 }
 
 /** Options of a command that make no sense at a server elsewhere. */
-const HERE_ALONE = ['data', 'database', 'config', 'operator', 'passwordStdin', 'publicUrl'];
+const HERE_ALONE = ['data', 'database', 'blobs', 'config', 'operator', 'passwordStdin', 'publicUrl'];
 
 /** The options of a command that works on a data folder, or at a server elsewhere. */
 export function addAdministrationOptions(command: Command): Command {

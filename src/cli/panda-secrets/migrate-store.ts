@@ -54,7 +54,7 @@ async function migrateStore({ from, to }: Options, command: Command): Promise<vo
       ? [`${untrusted} rows were not written by this software, and are refused here as they were there`]
       : []),
     ...(moved.brokenChains > 0 ? [`${moved.brokenChains} chains of the audit are broken, as they were there`] : []),
-    `sandboxes, logs and outputs stay in ${moved.blobFolder}; each server needs that folder, and the root keys`,
+    `sandboxes, logs and outputs stay in ${moved.blobFolder}; each server needs that place, and the root keys`,
     places.to === 'sqlite'
       ? `start the server without a database setting: "panda-secrets serve --data ${settings.data}"`
       : 'start the servers with PANDA_SECRETS_DATABASE naming it',

@@ -17,6 +17,7 @@ import { withoutMessage } from './request-log.ts';
 const OPERATORS = new Set([
   'ERR_DECRYPTION_FAILED',
   'ERR_TAMPERED',
+  'ERR_DAMAGED_FILE',
   'ERR_UNKNOWN_FORMAT',
   'ERR_MISSING_ROOT_KEY',
   'ERR_MISCONFIGURED',

@@ -5,7 +5,6 @@ import { Readable } from 'node:stream';
 import { recordAct } from '../../audit/audit.ts';
 import { Misconfigured, NotFound } from '../../protocol/errors.ts';
 import { VERSION } from '../../protocol/version.ts';
-import { openBlobs } from '../../store/blobs.ts';
 import { listUsedBlobs } from '../../store/brought-files.ts';
 import type { Installation } from '../installation.ts';
 import type { Settings } from '../settings.ts';
@@ -51,7 +50,7 @@ export interface Backup extends End, Written {
  */
 export async function makeBackup(
   settings: Pick<Settings, 'data' | 'database' | 'rootKeys'>,
-  { store, key, blobFolder }: Pick<Installation, 'store' | 'key' | 'blobFolder'>,
+  { store, key, blobStore }: Pick<Installation, 'store' | 'key' | 'blobStore'>,
   clock: () => number,
   { to, recipients, withKeys }: BackupRequest,
 ): Promise<Backup> {
@@ -72,7 +71,7 @@ export async function makeBackup(
     withKeys,
     ...(withKeys && { places }),
   };
-  const blobs = await openBlobs(blobFolder);
+  const { blobs } = await blobStore();
   const release = await blobs.hold();
   let copy: DatabaseCopy | undefined;
   try {
