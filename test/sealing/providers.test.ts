@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,6 +23,7 @@ import { openKeyring } from '../../src/sealing/keyring.ts';
 import { placesOf } from '../../src/sealing/open-root-keys.ts';
 import { passphraseFiles } from '../../src/sealing/passphrase-file.ts';
 import type { RootKeyPlaces } from '../../src/sealing/root-keys.ts';
+import { LOOPBACK, OTHER_HOST } from '../client/certificates.ts';
 import { until } from '../pilot/folders.ts';
 import { noOpenBao, startOpenBao } from './openbao.ts';
 import { MODULE, makeToken, moduleThat, noCompiler, noSoftHsm } from './softhsm.ts';
@@ -243,6 +245,37 @@ test('a key server is not followed elsewhere, and one that is not there is told 
     message: /cannot be reached/,
   });
   await provider.close();
+});
+
+test('a key server whose certificate a private authority issued is reached by "ca-file" alone, and under its own name', async (t) => {
+  const asked: string[] = [];
+  const server = createTlsServer(LOOPBACK, (request, response) => {
+    asked.push(`${request.headers['x-vault-token']}`);
+    response.end(JSON.stringify({ data: { ciphertext: 'vault:v1:YQ==', plaintext: dataKey.toString('base64') } }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  const dataKey = randomBytes(32);
+  const folder = emptyFolder(t);
+  const tokenFile = passphraseFile(folder, 'token', 'token');
+  const [ca, otherCa] = [join(folder, 'ca.pem'), join(folder, 'other.pem')];
+  writeFileSync(ca, LOOPBACK.cert);
+  writeFileSync(otherCa, OTHER_HOST.cert);
+  const { port } = server.address() as AddressInfo;
+  async function wrap(host: string, caFile?: string): Promise<void> {
+    const more = caFile === undefined ? '' : `&ca-file=${caFile}`;
+    const uri = `transit+https://${host}:${port}/transit/one?token-file=${tokenFile}${more}`;
+    const provider = await placesOf(uri).open(uri, { create: false });
+    t.after(() => provider.close());
+    await provider.active.wrap(dataKey, CONTEXT);
+  }
+  await assert.rejects(wrap('127.0.0.1'), { code: 'ERR_UNAVAILABLE', message: /\(DEPTH_ZERO_SELF_SIGNED_CERT\)/ });
+  await assert.rejects(wrap('127.0.0.1', otherCa), { code: 'ERR_UNAVAILABLE' });
+  await assert.rejects(wrap('localhost', ca), { message: /\(ERR_TLS_CERT_ALTNAME_INVALID\)/ });
+  assert.deepEqual(asked, [], 'nobody else sees the token');
+  await wrap('127.0.0.1', ca);
+  assert.deepEqual(asked, ['token', 'token']);
+  await assert.rejects(wrap('127.0.0.1', join(folder, 'none.pem')), /certificates .*none\.pem .* cannot be read/);
 });
 
 test('a URI of a key server that would show a secret, go in the clear or leave its path is refused', async () => {
