@@ -65,7 +65,8 @@ export function addKeysCommands(program: Command): void {
     .action((id: string, _options: unknown, command: Command) =>
       administerKeys(command, async (administration) => {
         const { retired, next } = await administration.retire(id);
-        return { data: { id, retired, next }, text: retired ? `retired ${id}: ${next}` : `${id}: ${next}` };
+        const told = next.startsWith('/') ? `put aside as ${next}` : next;
+        return { data: { id, retired, next }, text: retired ? `retired ${id}: ${told}` : `${id}: ${told}` };
       }),
     );
 }
