@@ -2,6 +2,7 @@ import type { PostgresPool, PostgresPoolClient } from 'kysely';
 import type pg from 'pg';
 import { Unavailable } from '../protocol/errors.ts';
 import { DATABASE_RETRY_SECONDS } from '../protocol/limits.ts';
+import { nameOf } from './prepared.ts';
 
 /** A connection was lost, or there was none to get. */
 export class ConnectionLost extends Unavailable {
@@ -62,7 +63,8 @@ export function steadyPool(pool: pg.Pool, { retrySeconds = DATABASE_RETRY_SECOND
   /** One statement. @throws {ConnectionLost} */
   async function query(client: pg.PoolClient, sql: string, parameters: unknown[]) {
     try {
-      return await client.query(sql, parameters);
+      const name = nameOf(sql);
+      return await client.query({ ...(name !== undefined && { name }), text: sql, values: parameters });
     } catch (error) {
       const { code = '', message } = error as { code?: string; message?: string };
       if (message === SILENT) lost.add(client);

@@ -23,7 +23,8 @@ const MAX_SHAPES = 40;
 /**
  * A statement that is compiled once for each database instead of at each call: building and compiling costs several times
  * what SQLite takes to run a small one. For the statements that requests wait for; the others are plain Kysely. On SQLite it
- * runs at the call, without Kysely's queue for the connection, which a statement that waits for nothing has no use for.
+ * runs at the call, without Kysely's queue for the connection, which a statement that waits for nothing has no use for. PostgreSQL
+ * parses and plans it once for each connection.
  *
  * @param build makes the statement with `arg('name')` wherever a value of that argument goes. Its shape may depend on nothing
  * but which arguments are undefined and how long lists are: it is compiled for each of these.
@@ -40,7 +41,10 @@ export function prepared<Args extends object, Row>(
     const known = shapes.get(shape);
     if (known) return known;
     const query = build(db, (name) => standIn(args[name], [name]) as never).compile();
-    if (shapes.size < MAX_SHAPES) shapes.set(shape, query);
+    if (shapes.size < MAX_SHAPES) {
+      shapes.set(shape, query);
+      nameStatement(query.sql);
+    }
     return query;
   }
 
@@ -52,6 +56,20 @@ export function prepared<Args extends object, Row>(
       runAtOnce<Row>(adapter, query.sql, parameters) ?? (await db.executeQuery<Row>({ ...query, parameters })).rows
     );
   };
+}
+
+const names = new Map<string, string>();
+
+/** Columns that are not named: their number changes when a newer server adds one, which PostgreSQL refuses a statement that it has kept. */
+const ALL_COLUMNS = /(?:select|returning|\.)\s*\*/i;
+
+function nameStatement(sql: string): void {
+  if (!names.has(sql) && !ALL_COLUMNS.test(sql)) names.set(sql, `kept_${names.size}`);
+}
+
+/** The name under which a connection to PostgreSQL keeps a {@link prepared} statement with its plan; undefined for every other statement. */
+export function nameOf(sql: string): string | undefined {
+  return names.get(sql);
 }
 
 function shapeOf(args: object): string {

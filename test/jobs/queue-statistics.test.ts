@@ -74,8 +74,8 @@ onPostgres('counting what is active in a queue leaves alone what has ended', asy
   const seen: { text: string; values: unknown[] }[] = [];
   const query = pg.Client.prototype.query as (...args: unknown[]) => unknown;
   t.mock.method(pg.Client.prototype, 'query', function (this: pg.Client, ...args: unknown[]) {
-    const [text, values] = args;
-    if (typeof text === 'string' && Array.isArray(values)) seen.push({ text, values });
+    const [{ text, values }] = args as [{ text?: string; values?: unknown[] }];
+    if (text !== undefined && values) seen.push({ text, values });
     return query.apply(this, args);
   });
   assert.deepEqual(await count(farm.store), { waiting: 7, running: 4 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { sql } from 'kysely';
 import { openPostgres } from '../../src/store/postgres.ts';
+import { prepared } from '../../src/store/prepared.ts';
 import type { Database, Store } from '../../src/store/store.ts';
 import { onPostgres } from '../stores.ts';
 
@@ -96,3 +97,30 @@ onPostgres('an error of a statement stays what it is', async (_t, database) => {
   const store = await database.open();
   await assert.rejects(sql`select 1/0`.execute(store.db), { code: '22012' });
 });
+
+onPostgres(
+  'a statement is planned once for a connection, and goes on when a newer server adds a column',
+  async (t, database) => {
+    const store = await openPostgres(database.url ?? '', { connections: 1 });
+    t.after(() => store.close());
+    const read = prepared<{ name: string }, { created_at: number }>((db, arg) =>
+      db.selectFrom('queues').select('created_at').where('name', '=', arg('name')),
+    );
+    const readAll = prepared<{ name: string }, { name: string }>((db, arg) =>
+      db.selectFrom('queues').selectAll().where('name', '=', arg('name')),
+    );
+    await store.write((tx) => tx.insertInto('queues').values(queue('A')).execute());
+    const both = async () => {
+      assert.deepEqual(await read(store.db, { name: 'A' }), [{ created_at: 1 }]);
+      assert.equal((await readAll(store.db, { name: 'A' }))[0]?.name, 'A');
+    };
+    for (let times = 0; times < 10; times++) await both();
+    const { rows } = await sql<{ calls: number }>`
+    select generic_plans + custom_plans as calls from pg_prepared_statements where statement like '%"queues"%'`.execute(
+      store.db,
+    );
+    assert.deepEqual(rows, [{ calls: 10 }]);
+    await sql`alter table queues add column later text`.execute(store.db);
+    await both();
+  },
+);
