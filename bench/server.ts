@@ -1,13 +1,12 @@
 /**
  * Measures the server beside bare programs that do the least that the same work takes, in the same run.
  *
- *     npm run bench:server [-- --rounds N] [--seconds S] [--connections C] [--only get,set,job] [--bundle] [--cpu-prof DIR]
+ *     npm run build && npm run bench:server [-- --rounds N] [--seconds S] [--connections C] [--only get,set,job] [--source] [--cpu-prof DIR]
  *
- * The server runs as a process of its own (from source; `--bundle` takes dist/panda-secrets.js), this process drives it.
+ * The server runs as a process of its own (from dist/; `--source` takes the source), this process drives it.
  * Rounds take turns. What is printed is Markdown for docs/performance.md. Nothing here passes or fails.
  */
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,12 +15,11 @@ import { startBare } from './server/bare-process.ts';
 import { type Driven, drive, type Load } from './server/driver.ts';
 import { answersTo, makeLoads } from './server/requests.ts';
 import { type Contestant, takeTurns } from './server/rounds.ts';
-import { makeSite, startServer } from './server/site.ts';
+import { BUNDLE, makeSite, startServer, valuesOf } from './server/site.ts';
 import { machineOf, markdownOf } from './server/table.ts';
 
 const SECRETS = 10;
 const VALUE_BYTES = 1024;
-const BUNDLE = join(import.meta.dirname, '../dist/panda-secrets.js');
 
 const { values: options } = parseArgs({
   options: {
@@ -29,7 +27,7 @@ const { values: options } = parseArgs({
     seconds: { type: 'string', default: '2' },
     connections: { type: 'string', default: '32' },
     only: { type: 'string', default: 'get,set,job' },
-    bundle: { type: 'boolean', default: false },
+    source: { type: 'boolean', default: false },
     'cpu-prof': { type: 'string' },
   },
 });
@@ -44,10 +42,10 @@ try {
 }
 
 async function run(): Promise<void> {
-  const values = Array.from({ length: SECRETS }, () => randomBytes((VALUE_BYTES / 4) * 3).toString('base64'));
+  const values = valuesOf(SECRETS, VALUE_BYTES);
   const site = await makeSite(folder, connections, values);
   const server = await startServer(site, {
-    program: options.bundle ? BUNDLE : undefined,
+    program: options.source ? undefined : BUNDLE,
     nodeOptions: options['cpu-prof'] ? ['--cpu-prof', `--cpu-prof-dir=${options['cpu-prof']}`] : [],
   });
   const loads = await makeLoads(originOf(server.port), site, values);

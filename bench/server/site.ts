@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { copyFileSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { addAccount } from '../../src/identity/accounts.ts';
@@ -29,6 +30,11 @@ const TOKEN_SECONDS = 24 * 3600;
 /** The name of a secret. Each user keeps those from 0 on. */
 export function secretName(n: number): string {
   return `BENCH_SECRET_${n}`;
+}
+
+/** So many random values of that many bytes of text. */
+export function valuesOf(count: number, bytes: number): string[] {
+  return Array.from({ length: count }, () => randomBytes((bytes / 4) * 3).toString('base64'));
 }
 
 /** Makes a data folder in `folder`, with so many users who keep these values each. */
@@ -64,6 +70,8 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
+/** `panda-secrets` as it is published, where `npm run build` puts it. */
+export const BUNDLE = join(import.meta.dirname, '../../dist/panda-secrets.js');
 const SOURCE = join(import.meta.dirname, '../../src/cli/panda-secrets/main.ts');
 
 /**

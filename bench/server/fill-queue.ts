@@ -1,0 +1,31 @@
+import { addAccount } from '../../src/identity/accounts.ts';
+import { createOwners } from '../../src/identity/owners.ts';
+import { createJobs } from '../../src/jobs/jobs.ts';
+import { MAX_JOBS_PER_TASK } from '../../src/protocol/limits.ts';
+import { openInstallation } from '../../src/site/installation.ts';
+import { submission } from '../../test/jobs/farm.ts';
+
+const AT_ONCE = 200;
+
+/** Has jobs of other owners wait in a data folder, as many of each; none of them gets secrets. */
+export async function fillQueue(data: string, { jobs, owners }: { jobs: number; owners: number }): Promise<void> {
+  const clock = Date.now;
+  const installation = await openInstallation({ data }, { create: false, clock });
+  const { store } = installation;
+  const ownerOf = createOwners({ store, clock });
+  const room = createJobs({ store, clock, maxOpenJobs: Number.MAX_SAFE_INTEGER });
+  const each = Math.ceil(jobs / owners);
+  const perTask = Math.min(each, MAX_JOBS_PER_TASK);
+
+  async function waitFor(n: number): Promise<void> {
+    const owner = await ownerOf.of({ ...(await addAccount(store, clock, `waiting${n}`)), issuer: 'embedded' });
+    for (let made = 0; made < each; made += perTask) {
+      const request = submission(`user.waiting${n}.task${made}`);
+      await room.submit(owner, { ...request, jobCount: perTask, useSecrets: false });
+    }
+  }
+  for (let first = 0; first < owners; first += AT_ONCE) {
+    await Promise.all(Array.from({ length: Math.min(AT_ONCE, owners - first) }, (_, n) => waitFor(first + n)));
+  }
+  await installation.close();
+}
