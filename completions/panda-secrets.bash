@@ -60,6 +60,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets serve --log-file')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets serve --metrics-listen')
       COMPREPLY=()
       return
@@ -887,7 +891,7 @@ _panda_secrets() {
       ;;
     'panda-secrets serve')
       if [[ $current == -* ]]; then
-        words='--data --database --blobs --config --port --host --tls-cert --tls-key --trusted-proxy --public-url --vo --site-name --log-level --metrics-listen -h --help'
+        words='--data --database --blobs --config --port --host --tls-cert --tls-key --trusted-proxy --public-url --vo --site-name --log-level --log-file --metrics-listen -h --help'
       fi
       ;;
     'panda-secrets user')

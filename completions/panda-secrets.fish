@@ -29,6 +29,7 @@ complete -c panda-secrets -n '__fish_seen_subcommand_from serve' -l public-url -
 complete -c panda-secrets -n '__fish_seen_subcommand_from serve' -l vo -r -F -d 'the VO that tokens are for (default: panda)'
 complete -c panda-secrets -n '__fish_seen_subcommand_from serve' -l site-name -r -F -d 'stands on the pages (default: "PanDA secrets")'
 complete -c panda-secrets -n '__fish_seen_subcommand_from serve' -l log-level -r -F -d 'error, warn, info or debug (default: info)'
+complete -c panda-secrets -n '__fish_seen_subcommand_from serve' -l log-file -r -F -d 'takes the log; SIGHUP opens it anew (default: standard error)'
 complete -c panda-secrets -n '__fish_seen_subcommand_from serve' -l metrics-listen -r -F -d 'ADDRESS:PORT for /metrics, or "public" for the server\'s own (default: none)'
 complete -c panda-secrets -n '__fish_seen_subcommand_from serve' -s h -l help -d 'print help'
 complete -c panda-secrets -n '__fish_seen_subcommand_from user; and not __fish_seen_subcommand_from add password role list disable enable logout remove erase help' -f -a 'add' -d 'adds an account; asks for its password, or prints a link at which one is chosen'

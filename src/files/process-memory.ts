@@ -1,4 +1,6 @@
 import { spawnSync } from 'node:child_process';
+import { Misconfigured } from '../protocol/errors.ts';
+import { isStandardInput } from './given-socket.ts';
 
 /** prctl(2). */
 const PR_SET_DUMPABLE = 4;
@@ -14,16 +16,32 @@ const NO_DEBUGGER_FLAG = '--disable-sigusr1';
  * before anything is read. What a payload starts is not concerned.
  *
  * @param options `handlesSigusr1`: it has a handler for that signal, which nothing reaches otherwise
+ * `keeps`: a descriptor of a socket that it needs afterwards
+ * @throws {Misconfigured} when it has to start anew and would lose that socket
  * @returns true when the memory is out of reach: Node before 26 cannot do that. Core files are switched off either way
  */
-export async function protectMemory({ handlesSigusr1 = false } = {}): Promise<boolean> {
+export async function protectMemory({
+  handlesSigusr1 = false,
+  keeps,
+}: {
+  handlesSigusr1?: boolean;
+  keeps?: number | undefined;
+} = {}): Promise<boolean> {
   allowNoCoreFiles();
   const wanted = handlesSigusr1 ? [FFI_FLAG] : [FFI_FLAG, NO_DEBUGGER_FLAG];
   const known = wanted.filter((flag) => process.allowedNodeEnvironmentFlags.has(flag));
   const missing = known.filter((flag) => !process.execArgv.includes(flag));
-  if (missing.length > 0) restartWith([...missing, SILENT_FLAG]);
+  if (missing.length > 0) {
+    // Node closes every other descriptor when it starts another program in its place.
+    if (keeps !== undefined && !isStandardInput(keeps)) throw new Misconfigured(`${SOCKET_LOST} ${missing.join(' ')}`);
+    restartWith([...missing, SILENT_FLAG]);
+  }
   return known.includes(FFI_FLAG) && (await becomeUndumpable());
 }
+
+const SOCKET_LOST =
+  'the socket that the server was given would be lost when it starts anew to protect its memory: give it as standard input as well ' +
+  '(StandardInput=fd:NAME in a unit of systemd, "<&3" in a shell), or run Node with';
 
 /** A crash must not leave the memory on a disk. Where this fails nothing is lost. */
 function allowNoCoreFiles(): void {

@@ -96,14 +96,14 @@ export function createPilotSessions({
   rootKeys,
   clock,
   tell = tellNobody,
-  keepDays = KEEP_PILOTS_DAYS,
+  keepDays = () => KEEP_PILOTS_DAYS,
 }: {
   store: Store;
   rootKeys: KeyWrapping;
   clock: () => number;
   tell?: Tell;
   /** Sessions and join tokens that ended stay so long for their operator to see. */
-  keepDays?: number | undefined;
+  keepDays?: (() => number | undefined) | undefined;
 }): PilotSessions {
   /** By all that they are bound to, so that a row that was changed meanwhile is opened, and refused, anew. */
   const keys = new LRUCache<string, { proofKey: ProofKey; answerKey: KeyObject }>({ max: MAX_REMEMBERED_PILOTS });
@@ -205,8 +205,10 @@ export function createPilotSessions({
       const now = clock();
       await store.write(async (tx) => {
         await deleteEndedProofs(tx, now);
-        await deletePilotsEndedBefore(tx, now - keepDays * DAY_MILLISECONDS);
-        await deleteJoinTokensEndedBefore(tx, now - keepDays * DAY_MILLISECONDS);
+        const days = keepDays();
+        if (days === undefined) return;
+        await deletePilotsEndedBefore(tx, now - days * DAY_MILLISECONDS);
+        await deleteJoinTokensEndedBefore(tx, now - days * DAY_MILLISECONDS);
       });
     },
   };

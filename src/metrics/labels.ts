@@ -21,6 +21,7 @@ export const LABEL_VALUES = {
       'ERR_INSECURE_TRANSPORT',
       'ERR_DECRYPTION_FAILED',
       'ERR_TAMPERED',
+      'ERR_DAMAGED_FILE',
       'ERR_UNKNOWN_FORMAT',
       'ERR_MISSING_ROOT_KEY',
     ],

@@ -283,6 +283,11 @@ export const BODY_SECONDS = 60;
 export const IDLE_SECONDS = 120;
 /** The time that a stopping server waits for the requests that it has begun. */
 export const DRAIN_SECONDS = 30;
+/** The time in which a stopping server takes further requests on the connections that it has, each the last one on its own. */
+export const LAST_REQUESTS_MILLISECONDS = 1000;
+/** A server waits so long for the one before it on its data folder to end; longer where it was given its socket, in which requests wait as well. */
+export const PREDECESSOR_SECONDS = 2;
+export const PREDECESSOR_WITH_SOCKET_SECONDS = DRAIN_SECONDS + 5;
 
 /**
  * The search for secrets in a job's outputs: the most bytes, as they are and unpacked, the longest time, and how many archives inside one

@@ -1,6 +1,7 @@
 import { pathToFileURL } from 'node:url';
 import { stampOf } from '../files/file-stamp.ts';
 import { Misconfigured } from '../protocol/errors.ts';
+import { credentialKeys } from './credential-keys.ts';
 import { addRootKey, openKeyFile, retireRootKey } from './key-file.ts';
 import { passphraseFiles } from './passphrase-file.ts';
 import { pkcs11Keys } from './pkcs11.ts';
@@ -28,6 +29,7 @@ const files: RootKeyPlaces = {
 /** A provider is added here and nowhere else. */
 const PROVIDERS: Readonly<Record<string, RootKeyPlaces>> = {
   file: files,
+  credential: credentialKeys,
   passphrase: passphraseFiles(),
   'transit+https': transitKeys,
   'transit+http': transitKeys,

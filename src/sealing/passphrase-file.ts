@@ -1,6 +1,6 @@
-import { readFile, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { unlink } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
+import { credentialName, readCredential } from '../files/credential.ts';
 import { stampOf } from '../files/file-stamp.ts';
 import { type PrivateFile, privateText } from '../files/private-file.ts';
 import { InvalidArgument, Misconfigured } from '../protocol/errors.ts';
@@ -121,8 +121,7 @@ function parse(uri: string): { path: string; source: Source } {
     return { path, source: { file } };
   }
   if (credential === undefined) return { path, source: undefined };
-  if (!/^[\w.-]+$/.test(credential)) throw new Misconfigured(`${path}: a credential is named without a folder`);
-  return { path, source: { credential } };
+  return { path, source: { credential: credentialName(credential, path) } };
 }
 
 async function passphraseOf(path: string, source: Source, ask: AskPassphrase | undefined): Promise<string> {
@@ -139,17 +138,7 @@ async function passphraseOf(path: string, source: Source, ask: AskPassphrase | u
     if (text === undefined) throw new Misconfigured(`there is no ${source.file}, which has the passphrase of ${path}`);
     return firstLine(text, source.file);
   }
-  const folder = process.env['CREDENTIALS_DIRECTORY'];
-  if (folder === undefined) {
-    throw new Misconfigured(
-      `the passphrase of ${path} is the credential "${source.credential}", and no CREDENTIALS_DIRECTORY is set: ` +
-        'LoadCredential= in the unit of systemd gives it',
-    );
-  }
-  // systemd makes the folder for this service alone; the modes inside are its own.
-  const text = await readFile(join(folder, source.credential), 'utf8').catch((error) => {
-    throw new Misconfigured(`the credential "${source.credential}" cannot be read (${error.code})`);
-  });
+  const text = await readCredential(source.credential, `the passphrase of ${path} is`);
   return firstLine(text, source.credential);
 }
 

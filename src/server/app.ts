@@ -73,13 +73,18 @@ export interface ServerOptions {
   siteName?: string | undefined;
   /** Milliseconds since 1970 UTC. */
   clock: () => number;
-  /** Requests of one address that prove nothing; `MAX_FAILED_REQUESTS_PER_MINUTE` unless set. */
-  failedRequestsPerMinute?: number | undefined;
+  /** Requests of one address that prove nothing, asked each time; `MAX_FAILED_REQUESTS_PER_MINUTE` where there is no answer. */
+  failedRequestsPerMinute?: (() => number | undefined) | undefined;
+  /** The time, in milliseconds, that connections which are kept are served for when the server closes; none unless set. */
+  lastRequestsMilliseconds?: number | undefined;
   tell: Tell;
   watched: Watched;
   /** Undefined where nobody asked for traces. */
   tracing?: Tracing | undefined;
 }
+
+/** To be said with each certificate. */
+export const TLS_VERSIONS = { minVersion: 'TLSv1.2' } as const;
 
 /** The HTTP server, not yet listening: plugins, then the calls, one group each, under the kind of caller they answer. */
 export async function createServer(
@@ -94,11 +99,12 @@ export async function createServer(
     tell,
     watched,
     tracing,
+    lastRequestsMilliseconds = 0,
   }: ServerOptions,
 ): Promise<FastifyInstance> {
   const http = { maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: BODY_SECONDS * 1000, requireHostHeader: false };
   const app = fastify({
-    ...(tls ? { https: { ...http, ...tls, minVersion: 'TLSv1.2' } } : { http }),
+    ...(tls ? { https: { ...http, ...tls, ...TLS_VERSIONS } } : { http }),
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
     logger: false, // Lines are written by `logRequests`, which knows what may be in one.
     exposeHeadRoutes: false,
@@ -115,7 +121,7 @@ export async function createServer(
     methods.set(url, [...(methods.get(url) ?? []), method as Call['http']]);
   });
   app.decorate('siteName', siteName);
-  drainOnClose(app);
+  drainOnClose(app, lastRequestsMilliseconds);
   setAnswerHeaders(app, { isTlsOurs: tls !== undefined });
   decorateCaller(app);
   // Before the hooks of calls: whoever watches is neither logged nor counted.

@@ -28,7 +28,7 @@ export async function checkTls({ tls, publicUrl }: Settings, clock: () => number
     return [{ check: 'tls', state: 'wrong', what, todo: 'name the right file with tls_cert' }];
   }
   const days = Math.floor((Date.parse(certificate.validTo) - clock()) / DAY_MILLISECONDS);
-  const todo = 'get a new certificate, and start the server again: it is read at the start';
+  const todo = 'get a new certificate, and send the server SIGHUP, which has it read anew';
   const findings: Finding[] = [];
   if (days < 0)
     findings.push({ check: 'tls', state: 'wrong', what: `the certificate ended on ${certificate.validTo}`, todo });

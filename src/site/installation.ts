@@ -19,11 +19,13 @@ import { anyOwnerOrAccount, findInstallationKey } from '../store/installation-ke
 import { openBlobStore } from '../store/open-blob-store.ts';
 import { openPostgres } from '../store/postgres.ts';
 import { openReserve, type Reserve } from '../store/reserve.ts';
+import { takeServerLock } from '../store/server-lock.ts';
 import { openSqlite } from '../store/sqlite.ts';
 import type { OnCommit, Store } from '../store/store.ts';
 import { makeInstallationKey, openInstallationKey } from './installation-key.ts';
 import { installationMark, newMark } from './installation-mark.ts';
 import { openServerKeyring } from './keyring.ts';
+import { lastAddress } from './last-address.ts';
 import { type RootKeyPlaceList, rootKeyPlaces } from './root-key-places.ts';
 import type { Settings } from './settings.ts';
 import { refuseUnfinished } from './unfinished-restore.ts';
@@ -50,7 +52,7 @@ export interface Installation {
   close(): Promise<void>;
 }
 
-/** For a database that is not there yet. */
+/** For a database that is not there yet, or a server that ends just now. */
 export interface Waiting {
   seconds: number;
   /** Told once, when it waits. */
@@ -70,12 +72,15 @@ export async function openInstallation(
     create,
     clock,
     waiting,
+    alone,
     tell = tellNobody,
     ask,
   }: {
     create: boolean;
     clock: () => number;
     waiting?: Waiting;
+    /** For a server: it alone has the folder of an SQLite database, and waits so long for the one before it. */
+    alone?: Waiting;
     tell?: Tell | undefined;
     /** For root keys under a passphrase that somebody types. */
     ask?: AskPassphrase | undefined;
@@ -99,7 +104,11 @@ export async function openInstallation(
   const reserve = openReserve(join(data, 'reserve'), {
     onChange: (isGivenUp) => tell({ event: isGivenUp ? 'disk.full' : 'disk.room' }),
   });
-  const store = await openStore(settings, { reserve, tell, waiting });
+  const release = alone && settings.database === undefined ? await holdFolder(data, alone) : () => {};
+  const store = await openStore(settings, { reserve, tell, waiting }).catch((error) => {
+    release();
+    throw error;
+  });
   let rootKeys: Keyring | undefined;
   let blobStore: Promise<BlobStore> | undefined;
   const close = async () => {
@@ -109,6 +118,7 @@ export async function openInstallation(
     );
     await store.close();
     await rootKeys?.close();
+    release();
   };
   try {
     const found = await findInstallationKey(store.db);
@@ -227,6 +237,20 @@ async function refuseUnsafeFolder(path: string): Promise<void> {
         `"chmod go-w ${path}", and look whether its files are still this server's`,
     );
   }
+}
+
+/** Two servers on one SQLite database would each believe that nobody else ends leases, removes files and keeps room back. */
+async function holdFolder(data: string, { seconds, tell }: Waiting): Promise<() => void> {
+  const release = await takeServerLock(join(data, 'serving.lock'), {
+    seconds,
+    onWaiting: () => tell('another server runs on this data folder; waiting for its end'),
+  });
+  if (release) return release;
+  const address = await lastAddress(data);
+  throw new Misconfigured(
+    `another server runs on the data folder ${data}${address === undefined ? '' : ` (${address})`}: an SQLite database has one server. Stop that one ` +
+      'first, name another folder with --data, or use PostgreSQL for several',
+  );
 }
 
 const ANOTHER_USERS = 'it may be of another user, the one that runs the server';

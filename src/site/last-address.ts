@@ -4,8 +4,8 @@ import { isFullDisk } from '../protocol/full-disk.ts';
 import type { Reserve } from '../store/reserve.ts';
 
 /**
- * Notes where the server of an installation listens: with `--port 0` nothing else tells it to the administration commands. A server
- * starts on a full disk too, with the room of `reserve`.
+ * Notes where people reach the server of an installation: its public URL, or the address that it listens on. Commands that run in another environment than
+ * the server know neither, and links begin with it. A server starts on a full disk too, with the room of `reserve`.
  */
 export async function noteAddress(data: string, url: string, reserve: Reserve): Promise<void> {
   if ((await lastAddress(data)) === url) return;
@@ -17,7 +17,7 @@ export async function noteAddress(data: string, url: string, reserve: Reserve): 
   }
 }
 
-/** Where the server of an installation listened last, as an origin; undefined before its first start. */
+/** Where the server of an installation was reached last, as an origin; undefined before its first start. */
 export async function lastAddress(data: string): Promise<string | undefined> {
   return await readFile(fileIn(data), 'utf8').then(
     (text) => text.trim(),

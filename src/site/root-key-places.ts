@@ -1,11 +1,14 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { isCredentialThere } from '../files/credential.ts';
 import { type PrivateFile, privateFile } from '../files/private-file.ts';
 import { Misconfigured } from '../protocol/errors.ts';
 import { canonicalPlace } from '../sealing/open-root-keys.ts';
 import type { Settings } from './settings.ts';
 
 const FILE_FORMAT = 1;
+/** A key file that the service manager gives the server (packaging/systemd/panda-secrets.service); it goes before the file of the data folder. */
+const CREDENTIAL = 'panda-secrets.root-keys';
 
 interface Places {
   format: typeof FILE_FORMAT;
@@ -29,11 +32,12 @@ export interface RootKeyPlaceList {
  */
 export function rootKeyPlaces({ data, rootKeys }: Pick<Settings, 'data' | 'rootKeys'>): RootKeyPlaceList {
   const file = placesFile(data);
-  const byDefault = [pathToFileURL(join(data, 'root-keys')).href];
+  const given = isCredentialThere(CREDENTIAL) ? [`credential:${CREDENTIAL}`] : [];
+  const byDefault = given.length > 0 ? given : [pathToFileURL(join(data, 'root-keys')).href];
 
   async function list(): Promise<readonly string[]> {
     const noted = (await file.read())?.places;
-    const named = [...(rootKeys ?? (noted ? [] : byDefault)), ...(noted ?? [])];
+    const named = [...(rootKeys ?? (noted ? given : byDefault)), ...(noted ?? [])];
     return [...new Set(named.map(canonicalPlace))];
   }
 

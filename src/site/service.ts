@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
-import { createSecureContext } from 'node:tls';
-import type { FastifyInstance } from 'fastify';
+import { createSecureContext, type Server as TlsServer } from 'node:tls';
+import type { FastifyInstance, FastifyListenOptions } from 'fastify';
 import type { Logger } from 'pino';
 import { createDelivery } from '../delivery/delivery.ts';
 import { createEvents, type RoomEvent } from '../events/events.ts';
@@ -16,10 +16,10 @@ import { createJobs } from '../jobs/jobs.ts';
 import { addQueue, checkQueues, findSiteRecord, listQueues } from '../jobs/queues.ts';
 import { createSandboxes } from '../jobs/sandboxes.ts';
 import { Misconfigured, Unavailable } from '../protocol/errors.ts';
-import { DATABASE_WAIT_SECONDS } from '../protocol/limits.ts';
+import { DATABASE_WAIT_SECONDS, PREDECESSOR_SECONDS, PREDECESSOR_WITH_SOCKET_SECONDS } from '../protocol/limits.ts';
 import { isLoopback } from '../protocol/loopback.ts';
 import type { AskPassphrase } from '../sealing/root-keys.ts';
-import { createServer } from '../server/app.ts';
+import { createServer, TLS_VERSIONS } from '../server/app.ts';
 import { withoutMessage } from '../server/plugins/request-log.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import { lastChainTime } from '../store/diagnosis.ts';
@@ -36,21 +36,44 @@ import { createLogin } from './login-service.ts';
 import { quotasOf } from './quotas.ts';
 import { refuseClockAhead, removeUnkept } from './retention.ts';
 import { showServer } from './servers.ts';
-import { originOf, type Settings } from './settings.ts';
+import { type Keep, needingRestart, originOf, type Settings } from './settings.ts';
 import { openTracing, tracedDelivery, tracedStore } from './traced.ts';
 import { startWatching } from './watching.ts';
 
 /** A server that listens. */
 export interface Service {
-  /** Where, as an origin: `http://127.0.0.1:25080`. */
+  /** The origin at which it listens: `http://127.0.0.1:25080`. */
+  address: string;
+  /** The origin at which people and programs reach it: the public URL, or else the address. */
   url: string;
   /** Where /metrics is, if it is anywhere. */
   metricsUrl: string | undefined;
   installation: Installation;
   /** Looks at once for what it looks for now and then: root keys, and which of them is the active one. */
-  reload(): Promise<void>;
+  findRootKeys(): Promise<void>;
+  /**
+   * Takes over those settings that a running server can, and reads the certificate anew: for connections that come from now on.
+   *
+   * @returns the names of the other settings that changed
+   * @throws {Misconfigured} when the certificate cannot be used; then all is as it was
+   */
+  reload(wanted: Settings): Promise<string[]>;
   /** Answers the requests that it has begun, for at most `DRAIN_SECONDS`, and closes everything. */
   close(): Promise<void>;
+}
+
+/** The outside of a server. */
+export interface Surroundings {
+  logger: Logger;
+  /** Milliseconds since 1970 UTC. */
+  clock: () => number;
+  ask?: AskPassphrase | undefined;
+  /** Variables in which OpenTelemetry's may turn traces on. */
+  environment?: NodeJS.ProcessEnv;
+  /** The descriptor of a listening socket, in place of the address that the settings say. */
+  socket?: number | undefined;
+  /** `ServerOptions` */
+  lastRequestsMilliseconds?: number | undefined;
 }
 
 /** The queue that an installation starts with. */
@@ -63,20 +86,9 @@ const FIRST_QUEUE = 'default';
  */
 export async function startService(
   settings: Settings,
-  {
-    logger,
-    clock,
-    ask,
-    environment = {},
-  }: {
-    logger: Logger;
-    clock: () => number;
-    ask?: AskPassphrase | undefined;
-    /** Variables in which OpenTelemetry's may turn traces on. */
-    environment?: NodeJS.ProcessEnv;
-  },
+  { logger, clock, ask, environment = {}, socket, lastRequestsMilliseconds }: Surroundings,
 ): Promise<Service> {
-  refuseOpenPlainHttp(settings);
+  if (socket === undefined) refuseOpenPlainHttp(settings);
   const tls = settings.tls && (await readTls(settings.tls));
   const { tell, listen: onEvent } = createEvents((error) => logger.error({ part: 'events', ...withoutMessage(error) }));
   onEvent((event) => logEvent(logger, event));
@@ -94,6 +106,10 @@ export async function startService(
       seconds: settings.databaseWaitSeconds ?? DATABASE_WAIT_SECONDS,
       tell: (what) => logger.warn({ part: 'database' }, what),
     },
+    alone: {
+      seconds: socket === undefined ? PREDECESSOR_SECONDS : PREDECESSOR_WITH_SOCKET_SECONDS,
+      tell: (what) => logger.warn({ part: 'data folder' }, what),
+    },
   }).catch(async (error) => {
     await watching.close();
     throw error;
@@ -108,24 +124,26 @@ export async function startService(
     const { rootKeys } = installation;
     await addFirstQueue(store, clock);
     await noteJobsOfBefore(store);
+    const urlOf = () => settings.publicUrl ?? addressOf(app, settings, socket);
     const administration: AdministrationParts = {
       ...installation,
       vo: settings.vo,
-      origin: async () => settings.publicUrl ?? addressOf(app, settings),
+      origin: async () => urlOf(),
       clock,
     };
-    const keep = settings.keep ?? {};
+    const keep: Partial<Keep> = { ...settings.keep };
+    let { failedRequests } = settings;
     const checkClock = refuseClockAhead(clock, written);
     const vault = createVault({
       store,
       rootKeys,
       clock,
-      keepExpiredDays: keep.expiredSecrets,
+      keepExpiredDays: () => keep.expiredSecrets,
       maxSecrets: settings.userSecrets,
       maxBytes: settings.userSecretBytes,
     });
     const login = createLogin(installation, settings, {
-      url: () => settings.publicUrl ?? addressOf(app, settings),
+      url: urlOf,
       logger,
       clock,
       tell,
@@ -137,7 +155,13 @@ export async function startService(
       maxOpenJobs: settings.userJobs,
       tell,
     });
-    const pilots = createPilotSessions({ store, rootKeys, clock, tell, keepDays: keep.pilots });
+    const pilots = createPilotSessions({
+      store,
+      rootKeys,
+      clock,
+      tell,
+      keepDays: settings.keep && (() => keep.pilots),
+    });
     const { blobs, liveLogs } = await openFiles(installation, logger);
     const jobLogs = createJobLogs({ store, clock, liveLogs });
     const room = { store, clock, maxFileBytes: settings.userFileBytes };
@@ -168,15 +192,17 @@ export async function startService(
         logger,
         siteName: settings.siteName,
         clock,
-        failedRequestsPerMinute: settings.failedRequests,
+        failedRequestsPerMinute: () => failedRequests,
+        lastRequestsMilliseconds,
         tell,
         watched: watching.watched,
         tracing,
       },
     );
-    await listen(app, settings);
     listening = app;
-    await noteAddress(settings.data, addressOf(app, settings), reserve);
+    if (socket === undefined) await listen(app, settings);
+    else await listenOn(app, socket, settings);
+    await noteAddress(settings.data, urlOf(), reserve);
     const sign = await showServer({ store, rootKeys, clock });
     const tasks = housekeepingTasks({
       sign,
@@ -196,10 +222,19 @@ export async function startService(
     const housekeeping = startHousekeeping(tasks, tell);
     watching.opened(installation);
     return {
-      url: addressOf(app, settings),
-      metricsUrl: settings.metricsListen === 'public' ? addressOf(app, settings) : watching.url,
+      address: addressOf(app, settings, socket),
+      url: urlOf(),
+      metricsUrl: settings.metricsListen === 'public' ? urlOf() : watching.url,
       installation,
-      reload: () => sign.renew(),
+      findRootKeys: () => sign.renew(),
+      async reload(wanted) {
+        if (settings.tls && wanted.tls) {
+          (app.server as unknown as TlsServer).setSecureContext({ ...TLS_VERSIONS, ...(await readTls(wanted.tls)) });
+        }
+        Object.assign(keep, wanted.keep);
+        failedRequests = wanted.failedRequests;
+        return needingRestart(settings, wanted);
+      },
       async close() {
         watching.drain();
         await app.close();
@@ -300,10 +335,27 @@ async function listen(app: FastifyInstance, { host, port }: Pick<Settings, 'host
   }
 }
 
+/** The socket that a service manager holds: its connections wait in it while no server runs. */
+async function listenOn(app: FastifyInstance, fd: number, settings: Settings): Promise<void> {
+  try {
+    // Fastify would listen on another address for a host that is not said.
+    await app.listen({ fd, host: '' } as FastifyListenOptions);
+  } catch (error) {
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    if (syscall !== 'listen' && code !== 'ERR_INVALID_FD_TYPE') throw error;
+    throw new Misconfigured(`the socket that the server was given cannot be used (${code}): it must listen on TCP`);
+  }
+  const address = app.server.address();
+  if (address === null || typeof address === 'string')
+    throw new Misconfigured('the socket that the server was given is none of TCP');
+  // Nothing came in between: connections are taken after this turn of the event loop.
+  refuseOpenPlainHttp({ ...settings, host: address.address });
+}
+
 /** Where a server that listens is reached, as an origin. */
-function addressOf(app: FastifyInstance, { host, tls }: Settings): string {
-  const { port } = app.server.address() as AddressInfo;
-  return originOf({ host, port, tls });
+function addressOf(app: FastifyInstance, { host, tls }: Settings, socket?: number): string {
+  const { address, port } = app.server.address() as AddressInfo;
+  return originOf({ host: socket === undefined ? host : address, port, tls });
 }
 
 const LISTEN_FAILURES: Record<string, string> = {

@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
 import { parse } from 'smol-toml';
 import { homeFolder } from '../files/home-folder.ts';
 import type { ExternalIssuer } from '../identity/external-issuer.ts';
@@ -52,6 +53,8 @@ export interface Settings {
   /** Stands on the pages; `DEFAULT_SITE_NAME` unless set. */
   siteName?: string;
   logLevel: string;
+  /** Takes the log in place of standard error. */
+  logFile?: string;
   /** A pilot that is silent for longer loses its jobs to others; several times what `panda-pilot --heartbeat` says. */
   leaseSeconds?: number;
   /** Secrets that a user may keep, and bytes of their values; `MAX_SECRETS_PER_OWNER` and `MAX_OWNER_BYTES` unless set. */
@@ -102,6 +105,7 @@ const SETTINGS = {
   vo: 'text',
   site_name: 'name',
   log_level: 'text',
+  log_file: 'path',
   lease_seconds: 'seconds',
   user_secrets: 'secrets',
   user_secret_megabytes: 'megabytes',
@@ -155,6 +159,7 @@ export function readSettings(flags: Record<string, unknown>, environment: NodeJS
     vo: String(values.vo ?? DEFAULT_VO),
     logLevel,
     issuers: fromFile.issuers,
+    ...(values.log_file !== undefined && { logFile: String(values.log_file) }),
     ...(values.site_name !== undefined && { siteName: String(values.site_name) }),
     ...(values.lease_seconds !== undefined && { leaseSeconds: Number(values.lease_seconds) }),
     ...(values.database_connections !== undefined && { databaseConnections: Number(values.database_connections) }),
@@ -203,6 +208,45 @@ function keepOf(values: Values): Keep {
     keep.files = keep.tasks;
   }
   return keep;
+}
+
+/** The names of the settings that a server reads at its start alone; undefined where it takes a new one over while it runs. */
+const AT_START: Readonly<Record<keyof Settings, string | undefined>> = {
+  data: 'data',
+  database: 'database',
+  databaseConnections: 'database_connections',
+  databaseWaitSeconds: 'database_wait_seconds',
+  rootKeys: 'root_keys',
+  host: 'host',
+  port: 'port',
+  tls: undefined,
+  trustedProxies: 'trusted_proxy',
+  publicUrl: 'public_url',
+  vo: 'vo',
+  blobs: 'blobs',
+  siteName: 'site_name',
+  logLevel: undefined,
+  logFile: 'log_file',
+  metricsListen: 'metrics_listen',
+  leaseSeconds: 'lease_seconds',
+  userSecrets: 'user_secrets',
+  userSecretBytes: 'user_secret_megabytes',
+  userJobs: 'user_jobs',
+  userFileBytes: 'user_file_gigabytes',
+  failedRequests: undefined,
+  keep: undefined,
+  issuers: 'issuers',
+};
+
+/** The settings, by their names in the file, that differ and that a running server does not take over. */
+export function needingRestart(running: Settings, wanted: Settings): string[] {
+  const fields = Object.keys(AT_START) as (keyof Settings)[];
+  const named = fields.flatMap((field) => {
+    const name = AT_START[field];
+    return name !== undefined && !isDeepStrictEqual(running[field], wanted[field]) ? [name] : [];
+  });
+  // Other files are taken over; another protocol is not.
+  return Boolean(running.tls) === Boolean(wanted.tls) ? named : [...named, 'tls_cert', 'tls_key'];
 }
 
 /** The origin of a server that listens as these settings say: `http://127.0.0.1:25080`. */

@@ -133,8 +133,8 @@ export interface VaultDependencies {
   /** Secrets that one owner may keep, and bytes of their values; `MAX_SECRETS_PER_OWNER` and `MAX_OWNER_BYTES` unless set. */
   maxSecrets?: number | undefined;
   maxBytes?: number | undefined;
-  /** An expired secret is kept so long; for ever unless set. */
-  keepExpiredDays?: number | undefined;
+  /** An expired secret is kept so long; for ever where there is no answer. Asked each time. */
+  keepExpiredDays?: (() => number | undefined) | undefined;
 }
 
 export function createVault({
@@ -185,7 +185,7 @@ export function createVault({
       return { used: { secrets: kept?.count ?? 0, bytes: kept?.bytes ?? 0 }, limits };
     },
     useOf: (secretIds) => lastUses(secretIds, clock()),
-    endSecrets: () => endSecrets(changing, keepExpiredDays),
+    endSecrets: () => endSecrets(changing, keepExpiredDays?.()),
     sample: (owner) => takeSample(reading, owner),
     tryInVain: (owner, sample) => tryInVain(reading, owner, sample),
     forgetOldKeys: () => dataKeys.forgetOld(),

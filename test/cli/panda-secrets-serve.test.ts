@@ -188,10 +188,42 @@ test('a second signal ends it at once', async (t) => {
   assert.equal((await server.ended).status, 1);
 });
 
+test('a second server on an SQLite folder is refused, and the commands beside the first go on', async (t) => {
+  const program = pandaSecrets(t);
+  const first = await program.serve();
+  const { status, stdout, stderr } = await program.run(['serve', '--port', '0']);
+  assert.equal(status, 1);
+  assert.equal(stdout, '');
+  assert.match(stderr, /another server runs on the data folder \S+ \(http:\/\/127\.0\.0\.1:\d+\).*--data/);
+  for (const command of [
+    ['user', 'add', 'alice'],
+    ['token', 'alice'],
+    ['keys', 'list'],
+    ['doctor'],
+    ['audit', 'verify'],
+  ])
+    assert.equal((await program.run(command)).status, 0, command.join(' '));
+  first.process.kill('SIGKILL');
+  await first.ended;
+  await stopped(await program.serve());
+});
+
+test('links begin with the public URL, also where only the server knows it', async (t) => {
+  const program = pandaSecrets(t);
+  const server = await program.serve(['--public-url', 'https://panda.example.org']);
+  const link = /^ +https:\/\/panda\.example\.org\/\S+$/m;
+  assert.match((await program.run(['user', 'add', 'alice'])).stdout, link);
+  assert.match((await program.run(['user', 'password', 'alice', '--link'])).stdout, link);
+  server.process.kill('SIGTERM');
+  const { stdout } = await server.ended;
+  assert.match(stdout, /export PANDA_URL_SSL=https:\/\/panda\.example\.org\n/);
+  assert.match(stdout, /https:\/\/panda\.example\.org\/api\/v1\/docs/);
+});
+
 test('a port that is taken is said', async (t) => {
   const program = pandaSecrets(t);
   const { port } = new URL((await program.serve()).url);
-  const { status, stderr } = await program.run(['serve', '--port', port]);
+  const { status, stderr } = await program.run(['serve', '--port', port, '--data', `${program.data}-2`]);
   assert.equal(status, 1);
   assert.match(stderr, new RegExp(`cannot listen on 127\\.0\\.0\\.1 port ${port}: something else listens there`));
 });

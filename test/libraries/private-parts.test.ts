@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { IncomingMessage, ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
+import { once } from 'node:events';
+import { createServer, IncomingMessage, ServerResponse } from 'node:http';
+import { type AddressInfo, connect, Socket } from 'node:net';
 import { test } from 'node:test';
 import { DummyDriver, Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
 import { loadLibrary } from '../../src/identity/provider/library.ts';
@@ -84,4 +85,24 @@ test('Node starts a program anew under the same pid, with its environment (files
     env: { ...process.env, KEPT: 'kept' },
   });
   assert.equal(stdout, 'true kept\n');
+});
+
+test('Node closes the idle connections of a server by its own method, which may be replaced (server/plugins/drain.ts)', async () => {
+  const server = createServer((_request, response) => response.end()).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  await once(server, 'connection');
+  const closeIdle = server.closeIdleConnections.bind(server);
+  server.closeIdleConnections = () => {};
+  server.close();
+  client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  assert.match(String((await once(client, 'data'))[0]), /^HTTP\/1\.1 200 /);
+  const ended = once(client, 'close');
+  // The answer is written before its connection counts as idle.
+  while (!client.destroyed && !client.readableEnded) {
+    closeIdle();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  client.end();
+  await ended;
 });

@@ -9,6 +9,7 @@ import { setImmediate } from 'node:timers/promises';
 import { addAccount } from '../../src/identity/accounts.ts';
 import { MAX_FORMS_PER_MINUTE, MAX_SIGN_IN_FAILURES } from '../../src/protocol/limits.ts';
 import { startServer } from '../server/start.ts';
+import { onPostgres } from '../stores.ts';
 import { confirmDevice, type LoginSite, PASSWORD, startLoginSite } from './login-site.ts';
 import { createVisitor, hiddenField, type Visitor } from './visitor.ts';
 
@@ -379,9 +380,10 @@ async function exchange({ url }: LoginSite, code: string, verifier = VERIFIER) {
   return (await answer.json()) as { id_token?: string; error?: string };
 }
 
-test('two servers of one database count the codes of one address together', async (t) => {
-  const first = await startServer(t);
-  const second = await startServer(t, { settings: { data: first.folder } });
+onPostgres('two servers of one database count the codes of one address together', async (t, database) => {
+  const settings = { data: join(database.folder, 'data'), database: database.url ?? '' };
+  const first = await startServer(t, { settings });
+  const second = await startServer(t, { settings });
   const status = async ({ url }: { url: string }) => {
     const form = { method: 'POST', body: new URLSearchParams({ user_code: 'AAAA-AAAA' }) };
     return (await fetch(`${url}/device`, { ...form, redirect: 'manual' })).status;

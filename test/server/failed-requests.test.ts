@@ -10,7 +10,7 @@ async function flooded(): Promise<(remoteAddress: string, headers?: Record<strin
     isKnownToken: (token) => token === 'good',
     isKnownPilot: (pilotId) => pilotId === 'pilot',
     clock: () => 0,
-    perMinute: 2,
+    perMinute: () => 2,
   });
   app.get('/', async (request) => {
     request.refuseFlood();

@@ -4,7 +4,7 @@ import { tellNobody } from '../../src/events/events.ts';
 import type { Envelope } from '../../src/protocol/envelope.ts';
 import { DecryptionFailed } from '../../src/protocol/errors.ts';
 import { createServer, type Rooms } from '../../src/server/app.ts';
-import { createLogger } from '../../src/server/plugins/request-log.ts';
+import { createLogger } from '../../src/server/log.ts';
 import { LOOPBACK } from '../client/certificates.ts';
 
 const VALUE = 'value-of-a-secret-in-a-message';
@@ -13,7 +13,7 @@ const NOBODY_WATCHES = { tell: tellNobody, watched: { notReady: async () => unde
 /** Asks for the secrets of a server whose vault fails like this. */
 async function failingWith(error: Error): Promise<{ answer: Envelope; status: number; logs: string }> {
   let logs = '';
-  const { logger } = createLogger('info', { write: (line) => (logs += line) });
+  const logger = createLogger('info', { write: (line) => (logs += line) });
   const rooms = {
     verifyToken: async () => ({ kind: 'user', issuer: 'embedded', subject: 'alice', queues: [] }),
     owners: { of: async () => 'owner' },
@@ -58,7 +58,7 @@ for (const [of, fields] of [
 }
 
 test("where TLS is the server's own, browsers are told to come back with it alone", async () => {
-  const { logger } = createLogger('error', { write: () => {} });
+  const logger = createLogger('error', { write: () => {} });
   const rooms = {} as unknown as Rooms;
   for (const [tls, expected] of [
     [LOOPBACK, 'max-age=31536000'],

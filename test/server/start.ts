@@ -13,7 +13,7 @@ import type { Arguments, Call } from '../../src/protocol/calls/call.ts';
 import type { Envelope } from '../../src/protocol/envelope.ts';
 import { type JoinToken, parseJoinToken } from '../../src/protocol/join.ts';
 import { DEFAULT_VO } from '../../src/protocol/limits.ts';
-import { createLogger } from '../../src/server/plugins/request-log.ts';
+import { createLogger } from '../../src/server/log.ts';
 import { type Installation, openInstallation } from '../../src/site/installation.ts';
 import { startService } from '../../src/site/service.ts';
 import type { Settings } from '../../src/site/settings.ts';
@@ -65,7 +65,7 @@ export async function startServer(
     await cp(await installed, folder, { recursive: true });
   }
   let logged = '';
-  const { logger } = createLogger(logLevel, { write: (line) => (logged += line) });
+  const logger = createLogger(logLevel, { write: (line) => (logged += line) });
   const service = await startService(
     {
       data: folder,
@@ -105,13 +105,13 @@ export async function startServer(
   }
 
   const server: TestServer = {
-    url: service.url,
+    url: service.address,
     metricsUrl: service.metricsUrl ?? '',
     folder,
     installation: service.installation,
     joinToken,
     async joinedPilot(queue = 'default') {
-      const connection = { url: service.url, vo: 'panda:pilot' };
+      const connection = { url: service.address, vo: 'panda:pilot' };
       const session = await (await prepareJoin(connection, { token: await joinToken(queue), queue, node: 'node1' }))();
       const pilot = createClient({ ...connection, signer: session });
       clients.add(pilot);
@@ -137,9 +137,9 @@ export async function startServer(
       return issuer.mintLauncherToken(launcher, { ttlSeconds: HOUR_SECONDS, vo: DEFAULT_VO });
     },
     refusedUses: () => refusedUses(store),
-    ask: (token, call, args) => ask(service.url, token, call, args),
+    ask: (token, call, args) => ask(service.address, token, call, args),
     logs: () => logged,
-    reload: () => service.reload(),
+    reload: () => service.findRootKeys(),
     stop,
   };
   return server;

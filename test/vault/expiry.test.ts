@@ -14,7 +14,7 @@ const until = (time: number | 'never') => parseAttributes({ expires: time === 'n
 /** An owner with TOKEN, which ends ten days after the start, and KEY, which does not; `at` sets the days since then. */
 async function ownerWithToken(t: TestContext, database: TestDatabase) {
   let now = START;
-  const opened = await openVault(t, database, { clock: () => now, keepExpiredDays: EXPIRED_SECRETS_DAYS });
+  const opened = await openVault(t, database, { clock: () => now, keepExpiredDays: () => EXPIRED_SECRETS_DAYS });
   const { vault } = opened;
   const owner = await opened.newOwner();
   await vault.set(owner, named('TOKEN'), 'short-lived', until(START + 10 * DAY));

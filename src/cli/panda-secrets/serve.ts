@@ -1,7 +1,12 @@
 import type { Command } from 'commander';
 import type { Logger } from 'pino';
+import { givenSocket } from '../../files/given-socket.ts';
 import { protectMemory } from '../../files/process-memory.ts';
+import { Misconfigured } from '../../protocol/errors.ts';
+import { LAST_REQUESTS_MILLISECONDS } from '../../protocol/limits.ts';
+import type { Log } from '../../server/log.ts';
 import type { Service } from '../../site/service.ts';
+import type { ServiceManager } from '../../site/service-manager.ts';
 import { readSettings, type Settings } from '../../site/settings.ts';
 import { addNotes } from '../help-notes.ts';
 import { addInstallationOptions } from './administer.ts';
@@ -16,7 +21,8 @@ const FAULT_STATUS = 70;
 export function addServeCommand(program: Command): void {
   addNotes(
     addInstallationOptions(program.command('serve')),
-    'Each option may also be a variable, PANDA_SECRETS_PORT, or a line of the file, port = 25080.',
+    'Each option may also be a variable, PANDA_SECRETS_PORT, or a line of the file, port = 25080. SIGHUP reads the file, the certificate and ' +
+      'the root keys anew, and opens the log file anew. A socket that systemd gives (LISTEN_FDS) goes before --host and --port.',
     "OpenTelemetry's variables turn traces on: OTEL_EXPORTER_OTLP_ENDPOINT=http://HOST:4318.",
   )
     .description('runs the server')
@@ -29,6 +35,7 @@ export function addServeCommand(program: Command): void {
     .option('--vo <name>', 'the VO that tokens are for (default: panda)')
     .option('--site-name <name>', 'stands on the pages (default: "PanDA secrets")')
     .option('--log-level <level>', 'error, warn, info or debug (default: info)')
+    .option('--log-file <file>', 'takes the log; SIGHUP opens it anew (default: standard error)')
     .option(
       '--metrics-listen <address>',
       'ADDRESS:PORT for /metrics, or "public" for the server\'s own (default: none)',
@@ -37,19 +44,31 @@ export function addServeCommand(program: Command): void {
 }
 
 async function serve(options: Record<string, unknown>): Promise<void> {
-  const isProtected = await protectMemory();
+  const socket = givenSocket(process.env, process.pid);
+  const isProtected = await protectMemory({ keeps: socket });
   // Which would end the server, or open a debugger where Node cannot be kept from it.
   process.on('SIGUSR1', () => {});
+  let isReloadWanted = false;
+  process.on('SIGHUP', () => {
+    isReloadWanted = true;
+  });
   const settings = readSettings(options, process.env);
   // Loaded here, so that the other commands start without it.
-  const [{ startService }, { createLogger, withoutMessage }] = await Promise.all([
+  const [{ startService }, { openLog }, { withoutMessage }, { serviceManager }] = await Promise.all([
     import('../../site/service.ts'),
+    import('../../server/log.ts'),
     import('../../server/plugins/request-log.ts'),
+    import('../../site/service-manager.ts'),
   ]);
-  const { logger, stop } = createLogger(settings.logLevel);
+  const log = openLog(settings.logLevel, {
+    file: settings.logFile,
+    environment: process.env,
+    onTrouble: (code) => console.error(`panda-secrets: the log cannot be written (${code}), and lines of it are lost`),
+  });
+  const { logger } = log;
   process.on('uncaughtException', async (error) => {
     logger.fatal(withoutMessage(error), 'stopped by a fault'); // Node would print its message, which may quote a request.
-    await stop();
+    await log.stop();
     process.exit(FAULT_STATUS);
   });
   if (!isProtected) {
@@ -58,24 +77,26 @@ async function serve(options: Record<string, unknown>): Promise<void> {
       'this Node cannot keep its memory from other processes of its user (Node 26 can): run nothing else as this user',
     );
   }
+  const manager = serviceManager(process.env, process.pid, logger);
+  // They are for this process alone.
+  for (const name of ['LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES', 'NOTIFY_SOCKET']) delete process.env[name];
   const service = await startService(settings, {
     logger,
     clock: Date.now,
     ask: askPassphrase(),
+    socket,
     environment: process.env,
-  }).finally(stop);
-  stopOnSignals(service, logger, stop);
-  process.on('SIGHUP', () => {
-    service.reload().then(
-      () => logger.info({ part: 'root keys' }, 'looked for root keys'),
-      (error) => logger.error({ part: 'root keys', ...withoutMessage(error) }),
-    );
-  });
-  console.log(`panda-secrets: listening on ${service.url}`);
+    lastRequestsMilliseconds: LAST_REQUESTS_MILLISECONDS,
+  }).finally(log.stop);
+  stopOnSignals(service, log, manager);
+  reloadOnHangup(service, log, { manager, read: () => readSettings(options, process.env), withoutMessage });
+  console.log(`panda-secrets: listening on ${service.address}`);
   console.log(nextSteps(service, settings));
+  await manager.ready(`listening on ${service.address}`);
+  if (isReloadWanted) process.kill(process.pid, 'SIGHUP');
 }
 
-function stopOnSignals(service: Service, logger: Logger, stopLogging: () => Promise<void>): void {
+function stopOnSignals(service: Service, { logger, stop }: Log, manager: ServiceManager): void {
   let stoppingSince: number | undefined;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, async () => {
@@ -85,11 +106,59 @@ function stopOnSignals(service: Service, logger: Logger, stopLogging: () => Prom
       }
       stoppingSince = performance.now();
       logger.info({ signal }, 'stopping');
+      void manager.stopping();
       await service.close();
-      await stopLogging();
+      manager.close();
+      await stop();
       process.exit(0);
     });
   }
+}
+
+interface Reloading {
+  manager: ServiceManager;
+  /** The settings as they are now. @throws {Misconfigured} */
+  read(): Settings;
+  withoutMessage(error: unknown): object;
+}
+
+/** One reload after the other. A configuration that is wrong changes nothing; the root keys and the log file do not depend on it. */
+function reloadOnHangup(service: Service, log: Log, { manager, read, withoutMessage }: Reloading): void {
+  const { logger } = log;
+  let last: Promise<void> = Promise.resolve();
+  process.removeAllListeners('SIGHUP');
+  process.on('SIGHUP', () => {
+    last = last.then(reload);
+  });
+
+  async function reload(): Promise<void> {
+    await manager.reloading();
+    log.reopen();
+    await service.findRootKeys().then(
+      () => logger.info({ part: 'root keys' }, 'looked for root keys'),
+      (error) => logger.error({ part: 'root keys', ...withoutMessage(error) }),
+    );
+    try {
+      const wanted = read();
+      const waiting = await service.reload(wanted);
+      logger.level = wanted.logLevel;
+      if (waiting.length > 0) tellOfRestart(logger, waiting);
+      logger.info({ part: 'configuration' }, 'read anew, with the certificate');
+    } catch (error) {
+      // A message about the configuration is the operator's, and repeats no value that is secret.
+      if (error instanceof Misconfigured) logger.error({ part: 'configuration', code: error.code }, unchanged(error));
+      else logger.error({ part: 'configuration', ...withoutMessage(error) });
+    }
+    await manager.ready(`listening on ${service.address}`);
+  }
+}
+
+function tellOfRestart(logger: Logger, settings: readonly string[]): void {
+  logger.warn({ part: 'configuration', settings }, `changed, and read at the next start alone: ${settings.join(', ')}`);
+}
+
+function unchanged({ message }: Misconfigured): string {
+  return `the configuration stays as it was: ${message}`;
 }
 
 function nextSteps({ url, metricsUrl, installation }: Service, { data, rootKeys }: Settings): string {

@@ -26,8 +26,8 @@ export function countFailedRequests(
     isKnownToken,
     isKnownPilot,
     clock,
-    perMinute = MAX_FAILED_REQUESTS_PER_MINUTE,
-  }: Known & { clock: () => number; perMinute?: number | undefined },
+    perMinute = () => undefined,
+  }: Known & { clock: () => number; perMinute?: (() => number | undefined) | undefined },
 ): void {
   const counted = new LRUCache<string, { failures: number; until: number }>({ max: MAX_COUNTED_ADDRESSES });
 
@@ -42,7 +42,7 @@ export function countFailedRequests(
   app.decorateRequest('refuseFlood', function (this: FastifyRequest) {
     const counts = counted.get(networkOf(this.ip));
     const now = clock();
-    if (!counts || counts.failures < perMinute || counts.until <= now) return;
+    if (!counts || counts.failures < (perMinute() ?? MAX_FAILED_REQUESTS_PER_MINUTE) || counts.until <= now) return;
     if (provesItself(this, { isKnownToken, isKnownPilot })) return;
     const seconds = Math.ceil((counts.until - now) / 1000);
     throw new TooManyTries(

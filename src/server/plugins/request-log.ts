@@ -1,39 +1,11 @@
 import type { FastifyInstance } from 'fastify';
-import { type DestinationStream, type Logger, pino } from 'pino';
+import type { Logger } from 'pino';
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** The request's end, for its log line: `ok`, or the code of the error. */
     outcome: string;
   }
-}
-
-/** Log lines are written together, at the latest after this long or at so many bytes: each write wakes another thread. */
-const FLUSH_MILLISECONDS = 250;
-const FLUSH_BYTES = 32 * 1024;
-
-/**
- * The server's logger: one JSON object a line. `stop` writes what is still in memory.
- *
- * @param destination standard error unless given
- */
-export function createLogger(
-  level: string,
-  destination?: DestinationStream,
-): { logger: Logger; stop: () => Promise<void> } {
-  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
-  if (destination) return { logger: pino(options, destination), stop: async () => {} };
-  const buffering = { minLength: FLUSH_BYTES, maxWrite: 2 * FLUSH_BYTES, periodicFlush: FLUSH_MILLISECONDS };
-  const stderr = pino.destination({ fd: 2, sync: false, ...buffering });
-  return {
-    logger: pino(options, stderr),
-    // Not `flushSync`, which tries for ever when the reader of the log is gone.
-    stop: () =>
-      new Promise((resolve) => {
-        stderr.once('error', () => resolve());
-        stderr.flush(() => resolve());
-      }),
-  };
 }
 
 /**

@@ -1,0 +1,99 @@
+import { closeSync, fstatSync, openSync } from 'node:fs';
+import { type DestinationStream, type Logger, pino, symbols } from 'pino';
+import { Misconfigured } from '../protocol/errors.ts';
+
+/** Log lines are written together, at the latest after this long or at so many bytes: each write wakes another thread. */
+const FLUSH_MILLISECONDS = 250;
+const FLUSH_BYTES = 32 * 1024;
+/** Lines that cannot be written wait in memory, up to so many bytes; later ones are lost. */
+const MAX_WAITING_BYTES = 8 * 1024 * 1024;
+const STANDARD_ERROR = 2;
+/** Lines have no secret; the group is that of people who read logs. */
+const FILE_MODE = 0o640;
+
+export interface Log {
+  logger: Logger;
+  /** Opens its file anew, after something else renamed that. A log without a file has nothing to open. */
+  reopen(): void;
+  /** Writes what is still in memory. */
+  stop(): Promise<void>;
+}
+
+export interface LogPlace {
+  /** A file, made with mode 0640, that lines are added to; standard error unless set. */
+  file?: string | undefined;
+  /** Told of a file that cannot be opened or written, once for each reason. @param code of the system */
+  onTrouble?: (code: string) => void;
+  /** `JOURNAL_STREAM` says whether standard error is journald's. */
+  environment?: NodeJS.ProcessEnv;
+}
+
+/** The server's log: one JSON object a line. @throws {Misconfigured} when its file cannot be opened */
+export function openLog(level: string, { file, onTrouble = () => {}, environment = {} }: LogPlace = {}): Log {
+  if (file !== undefined) refuseUnusable(file);
+  const buffering = { minLength: FLUSH_BYTES, maxWrite: 2 * FLUSH_BYTES, periodicFlush: FLUSH_MILLISECONDS };
+  const stream = pino.destination({
+    ...(file === undefined ? { fd: STANDARD_ERROR } : { dest: file, append: true, mode: FILE_MODE }),
+    maxLength: MAX_WAITING_BYTES,
+    sync: false,
+    ...buffering,
+  });
+  const told = new Set<string>();
+  stream.on('error', ({ code = 'ERR_UNKNOWN' }: NodeJS.ErrnoException) => {
+    // A log that cannot be written ends no server. The next line is tried again.
+    if (!told.has(code)) onTrouble(code);
+    told.add(code);
+  });
+  const isJournal = file === undefined && isJournals(environment);
+  return {
+    logger: createLogger(level, isJournal ? withPriority(stream) : stream),
+    reopen() {
+      told.clear();
+      if (file !== undefined) stream.reopen();
+    },
+    // Not `flushSync`, which tries for ever when the reader of the log is gone.
+    stop: () =>
+      new Promise((resolve) => {
+        stream.once('error', () => resolve());
+        stream.flush(() => resolve());
+      }),
+  };
+}
+
+/** A logger of lines as a server writes them. @internal */
+export function createLogger(level: string, destination: DestinationStream): Logger {
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+}
+
+function refuseUnusable(file: string): void {
+  try {
+    closeSync(openSync(file, 'a', FILE_MODE));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Misconfigured(
+      `the log file ${file} cannot be opened (${code}): make its folder, for the server's user to write`,
+    );
+  }
+}
+
+/** Standard error is the stream that systemd connected to journald (systemd.exec(5)), and not what somebody put in its place. */
+function isJournals({ JOURNAL_STREAM: stream }: NodeJS.ProcessEnv): boolean {
+  if (!stream) return false;
+  const { dev, ino } = fstatSync(STANDARD_ERROR);
+  return stream === `${dev}:${ino}`;
+}
+
+/** Levels of pino as those of syslog: sd-daemon(3). */
+const PRIORITIES: Readonly<Record<number, number>> = { 20: 7, 30: 6, 40: 4, 50: 3, 60: 2 };
+
+/** Begins each line with its priority, which journald takes off and keeps as a field. */
+function withPriority(stream: DestinationStream): DestinationStream {
+  return {
+    // Pino sets `lastLevel` before each line of a stream that asks for it.
+    [symbols.needsMetadataGsym]: true,
+    lastLevel: 30,
+    write(line: string) {
+      stream.write(`<${PRIORITIES[this.lastLevel] ?? PRIORITIES[30]}>${line}`);
+    },
+  } as DestinationStream & { lastLevel: number };
+}

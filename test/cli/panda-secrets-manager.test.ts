@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { type TestContext, test } from 'node:test';
+import { connect } from 'node:tls';
+import { LOOPBACK, OTHER_HOST } from '../client/certificates.ts';
+import { until } from '../pilot/folders.ts';
+import { programWords } from '../programs.ts';
+import { pandaSecrets } from './panda-secrets.ts';
+
+const missing = ['python3', 'systemd-notify'].filter((program) => spawnSync(program, ['--version']).status !== 0);
+const skip = missing.length > 0 ? `not installed: ${missing.join(', ')}` : false;
+
+const RECEIVER = `
+import socket, sys
+receiving = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+receiving.bind(sys.argv[1].replace("@", chr(0), 1) if sys.argv[1][0] == "@" else sys.argv[1])
+print("bound", flush=True)
+while True:
+    print(receiving.recv(4096).decode().replace(chr(10), " "), flush=True)
+`;
+
+/** Stands in for systemd: what comes to the socket that a service tells its state to. */
+async function receiver(t: TestContext, socket: string): Promise<string[]> {
+  const child = spawn('python3', ['-c', RECEIVER, socket], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => child.kill('SIGKILL'));
+  const told: string[] = [];
+  const lines = createInterface(child.stdout);
+  await once(lines, 'line');
+  lines.on('line', (line) => line !== 'BARRIER=1' && told.push(line));
+  return told;
+}
+
+const becomes = (isSo: () => boolean) => until(isSo, (so) => so);
+
+for (const kind of ['a path', 'an abstract name']) {
+  test(`the service manager is told of each state, by ${kind}`, { skip }, async (t) => {
+    const program = pandaSecrets(t);
+    const socket = kind === 'a path' ? join(program.data, '..', 'notify') : `@panda-secrets-${process.pid}`;
+    const told = await receiver(t, socket);
+    const server = await program.serve([], { NOTIFY_SOCKET: socket, WATCHDOG_USEC: '1000000' });
+    await becomes(() => told.filter((line) => line === 'WATCHDOG=1').length >= 2);
+    assert.equal(told[0], `READY=1 STATUS=listening on ${server.url}`);
+    told.length = 0;
+    server.process.kill('SIGHUP');
+    await becomes(() => told.some((line) => line.startsWith('READY=1')));
+    assert.match(
+      told.filter((line) => line !== 'WATCHDOG=1').join('; '),
+      /^RELOADING=1 MONOTONIC_USEC=\d+; READY=1 STATUS=listening on \S+$/,
+    );
+    server.process.kill('SIGTERM');
+    await server.ended;
+    await becomes(() => told.includes('STOPPING=1'));
+  });
+}
+
+test('a service manager that cannot be told does not end the server', { skip }, async (t) => {
+  const program = pandaSecrets(t);
+  const server = await program.serve([], { NOTIFY_SOCKET: join(program.data, 'nobody') });
+  assert.equal((await fetch(`${server.url}/api/v1/system/is_alive`)).status, 200);
+  server.process.kill('SIGTERM');
+  const { status, stderr } = await server.ended;
+  assert.equal(status, 0);
+  assert.match(stderr, /systemd-notify failed: the service manager was not told/);
+});
+
+/** A server with a configuration file, a certificate and a log file. */
+async function configured(t: TestContext) {
+  const program = pandaSecrets(t);
+  const at = (name: string) => join(program.data, '..', name);
+  const [cert, key, config, log] = ['cert.pem', 'key.pem', 'config.toml', 'server.log'].map(at) as [
+    string,
+    string,
+    string,
+    string,
+  ];
+  const certify = (pair: { cert: string; key: string }) => {
+    writeFileSync(cert, pair.cert);
+    writeFileSync(key, pair.key);
+  };
+  const configure = (more: string) =>
+    writeFileSync(config, `tls_cert = "cert.pem"\ntls_key = "key.pem"\nlog_file = "server.log"\n${more}`);
+  certify(LOOPBACK);
+  configure('');
+  const server = await program.serve(['--config', config]);
+  const logged = () => readFileSync(log, 'utf8');
+  /** Reloads, and waits for the lines that it writes. */
+  async function reload(): Promise<string> {
+    const before = logged().length;
+    server.process.kill('SIGHUP');
+    const part = () => logged().slice(before);
+    return await until(part, (text) => text.includes('"part":"configuration"') && text.endsWith('\n'));
+  }
+  return { server, certify, configure, reload, log, logged };
+}
+
+async function certificateAt(url: string): Promise<string | undefined> {
+  const socket = connect({ port: Number(new URL(url).port), host: '127.0.0.1', rejectUnauthorized: false });
+  await once(socket, 'secureConnect');
+  const { fingerprint256 } = socket.getPeerCertificate();
+  socket.destroy();
+  return fingerprint256;
+}
+
+test('SIGHUP takes over a new certificate, and the settings that it can', async (t) => {
+  const { server, certify, configure, reload } = await configured(t);
+  const first = await certificateAt(server.url);
+  certify(OTHER_HOST);
+  configure('log_level = "debug"\nport = 1\nvo = "other"\nkeep_audit_days = 1\n');
+  const text = await reload();
+  assert.match(text, /"settings":\["vo"\].*read at the next start alone: vo"/, 'the flag --port goes before the file');
+  assert.notEqual(await certificateAt(server.url), first);
+  certify(LOOPBACK);
+  configure('');
+  assert.doesNotMatch(await reload(), /next start/);
+  assert.equal(await certificateAt(server.url), first);
+});
+
+test('a configuration or a certificate that is wrong changes nothing, and is said', async (t) => {
+  const { server, certify, configure, reload } = await configured(t);
+  const first = await certificateAt(server.url);
+  certify(OTHER_HOST);
+  configure('no_such_setting = 1\n');
+  assert.match(
+    await reload(),
+    /"level":50.*the configuration stays as it was: .*unknown setting \\"no_such_setting\\"/,
+  );
+  assert.equal(await certificateAt(server.url), first);
+  certify({ cert: LOOPBACK.cert, key: OTHER_HOST.key });
+  configure('log_level = "error"\n');
+  assert.match(await reload(), /stays as it was: .* are no certificate with its key/);
+  assert.equal(await certificateAt(server.url), first);
+  certify(LOOPBACK);
+  configure('');
+  assert.match(await reload(), /"level":30.*read anew/, 'the level was not taken over either');
+});
+
+test('SIGHUP opens the log file anew, as logrotate asks for', async (t) => {
+  const { server, reload, log, logged } = await configured(t);
+  renameSync(log, `${log}.1`);
+  writeFileSync(log, '');
+  await reload();
+  await reload();
+  assert.match(logged(), /looked for root keys/);
+  server.process.kill('SIGTERM');
+  const { stderr } = await server.ended;
+  assert.match(logged(), /"msg":"stopping"/);
+  assert.doesNotMatch(readFileSync(`${log}.1`, 'utf8'), /stopping/);
+  assert.equal(stderr, '');
+});
+
+test('a log file that cannot be opened is said', async (t) => {
+  const { status, stderr } = await pandaSecrets(t).run(['serve', '--port', '0', '--log-file', '/no/such/folder/log']);
+  assert.equal(status, 1);
+  assert.match(stderr, /the log file \/no\/such\/folder\/log cannot be opened \(ENOENT\)/);
+});
+
+/** A server whose standard error is a file, which journald may be said to read. */
+function withErrorsIn(t: TestContext, stream: string): { server: ChildProcess; written: () => string } {
+  const { data } = pandaSecrets(t);
+  const file = join(data, '..', 'stderr');
+  const words = ['-c', `JOURNAL_STREAM=${stream} exec "$@"`, 'sh', ...programWords('panda-secrets')];
+  const server = spawn('sh', [...words, 'serve', '--port', '0', '--data', data], {
+    env: { PATH: process.env['PATH'], HOME: join(data, '..') },
+    stdio: ['ignore', 'pipe', openSync(file, 'w')],
+  });
+  t.after(() => server.kill('SIGKILL'));
+  return { server, written: () => readFileSync(file, 'utf8') };
+}
+
+for (const [name, stream, expected] of [
+  ["journald's", '$(stat -Lc %d:%i /proc/self/fd/2)', /^<6>\{"level":30,.*"msg":"stopping"\}\n$/m],
+  ['something else than journald named', '1:2', /^\{"level":30,.*"msg":"stopping"\}\n$/m],
+] as const) {
+  test(`on standard error that is ${name}, lines have ${stream === '1:2' ? 'no' : 'their'} priority`, async (t) => {
+    const { server, written } = withErrorsIn(t, stream);
+    await once(server.stdout as NonNullable<typeof server.stdout>, 'data');
+    await new Promise((resolve) => {
+      server.stdout?.resume();
+      const stop = setInterval(() => server.kill('SIGTERM'), 50);
+      server.once('exit', () => resolve(clearInterval(stop)));
+    });
+    assert.match(written(), expected);
+  });
+}

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempDisposableSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+const root = join(import.meta.dirname, '../..');
+const UNITS = ['panda-secrets.service', 'panda-secrets.socket'];
+const unit = (name: string) => readFileSync(join(root, 'packaging/systemd', name), 'utf8');
+const isThere = spawnSync('systemd-analyze', ['--version']).status === 0;
+const skip = isThere ? false : 'systemd-analyze is not installed (Debian: systemd)';
+
+function analyze(...words: string[]) {
+  return spawnSync('systemd-analyze', words, { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C.UTF-8' } });
+}
+
+test('systemd takes the units as they are', { skip }, () => {
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'panda-units-'));
+  // The program is where the package puts it; the rest is systemd's to judge.
+  for (const name of UNITS) {
+    const text = unit(name).replace('ExecStart=/usr/bin/panda-secrets serve', 'ExecStart=/bin/true serve');
+    writeFileSync(join(folder.path, name), text);
+  }
+  const { status, stdout, stderr } = analyze('verify', '--man=no', ...UNITS.map((name) => join(folder.path, name)));
+  const said = `${stdout}${stderr}`.split('\n').filter((line) => line.includes('panda-secrets'));
+  assert.deepEqual(said, []);
+  assert.equal(status, 0, stderr);
+});
+
+test('the exposure of the service is what the documents say', { skip }, () => {
+  const file = join(root, 'packaging/systemd/panda-secrets.service');
+  const { stdout } = analyze('security', '--offline=true', '--no-pager', file);
+  const [, exposure = ''] = /Overall exposure level for \S+: ([\d.]+)/.exec(stdout) ?? [];
+  const [, documented = ''] =
+    /exposure level ([\d.]+) of 10/.exec(readFileSync(join(root, 'docs/operator.md'), 'utf8')) ?? [];
+  assert.ok(
+    documented !== '' && Number(exposure) <= Number(documented),
+    `${exposure}, documented ${documented}\n${stdout}`,
+  );
+});
+
+test('the socket goes to the standard input of the service under its name', () => {
+  const [, name] = /^FileDescriptorName=(\S+)$/m.exec(unit('panda-secrets.socket')) ?? [];
+  assert.ok(name);
+  assert.match(unit('panda-secrets.service'), new RegExp(`^StandardInput=fd:${name}$`, 'm'));
+});
