@@ -4,7 +4,7 @@ import { activeJobs } from '../jobs/queues.ts';
 import { QuotaExceeded } from '../protocol/errors.ts';
 import { MAX_HARVESTERS, WORKER_STATISTICS_SECONDS } from '../protocol/limits.ts';
 import type { Harvesting } from '../server/routes/harvester.ts';
-import { listBatchesWithPilots } from '../store/pilots.ts';
+import { listUnendedBatchesAmong } from '../store/pilots.ts';
 import {
   countHarvesters,
   deleteWorkerStatisticsBefore,
@@ -52,7 +52,7 @@ export function createHarvesting(
       );
       // Most have had no pilot of ours, or are told of again.
       const batchIds = [...new Set([...ended.values()].map(({ batchId }) => batchId))];
-      for (const { queue, batch_id } of await listBatchesWithPilots(store.db, launcherId, batchIds)) {
+      for (const { queue, batch_id } of await listUnendedBatchesAmong(store.db, launcherId, batchIds)) {
         const worker = ended.get(`${queue} ${batch_id}`);
         if (worker) await endBatch(parts, { launcherId, queue, batchId: worker.batchId }, worker.reason);
       }

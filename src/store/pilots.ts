@@ -31,8 +31,8 @@ export async function listPilotsOfBatch(db: Database, { launcherId, queue, batch
     .execute();
 }
 
-/** The batch jobs, of those with these ids, whose pilots have sessions that have not been ended. */
-export async function listBatchesWithPilots(
+/** The batch jobs, of those with these ids, from which a pilot joined and of whose end the launcher has not told. */
+export async function listUnendedBatchesAmong(
   db: Database,
   launcherId: string,
   batchIds: readonly string[],
@@ -43,7 +43,7 @@ export async function listBatchesWithPilots(
     .select(['queue', 'batch_id'])
     .where('launcher_id', '=', launcherId)
     .where('batch_id', 'in', batchIds)
-    .where('ended_at', 'is', null)
+    .where('batch_ended_at', 'is', null)
     .execute();
 }
 

@@ -9,7 +9,7 @@ import { buildTaskParameters } from '../../src/client/task-parameters.ts';
 import { setQueue } from '../../src/jobs/queues.ts';
 import type { Call } from '../../src/protocol/calls/call.ts';
 import * as calls from '../../src/protocol/calls/harvester.ts';
-import { createJoinToken } from '../../src/protocol/calls/launcher.ts';
+import { createJoinToken, listBatchJobs } from '../../src/protocol/calls/launcher.ts';
 import * as statistics from '../../src/protocol/calls/statistics.ts';
 import { parseJoinToken } from '../../src/protocol/join.ts';
 import { MAX_HARVESTERS, WORKER_STATISTICS_SECONDS } from '../../src/protocol/limits.ts';
@@ -201,3 +201,20 @@ eachStore(
     assert.equal(second?.pilotErrorDiag, "its pilot's batch job 12 ended: Harvester calls it cancelled");
   },
 );
+
+eachStore("the end of a Harvester's worker is taken also when its pilot has left before", async (t, database) => {
+  const { server, harvester, alice, ask, joinAt } = await setUp(t, database);
+  const task = await submit(alice, 'A', 1);
+  const pilot = await joinAt('A', '21');
+  await pilot.acquireJobs({ site_name: 'A', n_jobs: 1 });
+  await pilot.leave();
+  const open = async () => (await server.ask(harvester, listBatchJobs as Call, { queue: 'A' })).data;
+  assert.deepEqual(await open(), [{ batch_id: '21', joined: true }]);
+  await ask(calls.updateWorkers, {
+    harvester_id,
+    workers: [{ workerID: 1, computingSite: 'A', batchID: '21', status: 'finished' }],
+  });
+  assert.deepEqual(await open(), []);
+  const [job] = await alice.getJobDescription(await alice.getJobIds(task));
+  assert.equal(job?.pilotErrorDiag, "its pilot's batch job 21 ended: Harvester calls it finished");
+});
