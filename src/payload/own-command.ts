@@ -13,6 +13,7 @@ import { guardSecrets } from './guard.ts';
 import { filesOf, type JobSecret, type JobSecrets, type SecretFile } from './job-secrets.ts';
 import { filesFolder, linkSecrets } from './linked-secrets.ts';
 import { type Payload, type PayloadEnd, startPayload } from './payload.ts';
+import { keepLocks } from './process-lock.ts';
 import { removeTree } from './remove-tree.ts';
 import { writeSecretFile } from './secret-files.ts';
 import { arrivals } from './secret-notes.ts';
@@ -122,9 +123,11 @@ async function placeFiles(
   const place = memory ?? tmpdir();
   await removeAbandonedSecrets(place, () => {});
   const own = await makeLockedDirectory(place, id);
+  const locks = keepLocks([own]);
   const guard = guardSecrets(own, { links: links ? files.map(({ name }) => name) : [], mark: `${id}.` });
   let linked: Awaited<ReturnType<typeof linkSecrets>> | undefined;
   const remove = async () => {
+    locks.stop();
     await linked?.remove();
     await removeTree(own);
     guard.dismiss();

@@ -24,8 +24,20 @@ export async function takeLock(home: string): Promise<void> {
   await writeFile(join(home, LOCK), JSON.stringify(self()), { flag: 'wx', mode: 0o600 });
 }
 
+/** The time between two renewals. */
+const RENEW_SECONDS = 300;
+
+/** Renews this process's locks in `homes` until it is told to stop. */
+export function keepLocks(homes: readonly string[]): { stop(): void } {
+  const timer = setInterval(() => {
+    for (const home of homes) void renewLock(home);
+  }, RENEW_SECONDS * 1000).unref();
+  return { stop: () => clearInterval(timer) };
+}
+
 /** Says that this process is still alive to pilots that cannot see it. */
-export async function renewLock(home: string, now = new Date()): Promise<void> {
+async function renewLock(home: string): Promise<void> {
+  const now = new Date();
   await utimes(join(home, LOCK), now, now).catch(() => {});
 }
 

@@ -52,8 +52,6 @@ export interface PilotOptions {
   say: (text: string) => void;
 }
 
-const RENEW_SECONDS = 300;
-
 /**
  * A pilot's life: cleans up after pilots that were killed, then runs jobs until there were enough of them, none was there
  * for too long, or it is told to stop.
@@ -66,7 +64,6 @@ export async function runPilot(options: PilotOptions): Promise<number> {
   const { folder, secretsFolder } = node;
   const home = await openPilotHome(folder, { secretsFolder, isolated: node.isolation !== undefined });
   const killWatch = createKillWatch({ server: options.server, everySeconds: policy.killPollSeconds });
-  const renewing = setInterval(() => void home.renew(), RENEW_SECONDS * 1000);
   try {
     const removed = await removeLeftovers(folder, secretsFolder, (error) => say(`cleaning up: ${error.message}`));
     if (removed > 0) say(`cleaned up after ${removed} pilots that were killed`);
@@ -78,7 +75,6 @@ export async function runPilot(options: PilotOptions): Promise<number> {
     if (failed) throw failed.reason;
     return quota.done;
   } finally {
-    clearInterval(renewing);
     killWatch.close();
     await home.close();
   }

@@ -3,7 +3,7 @@ import { lstat, mkdir, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { makeFolder } from '../files/make-folder.ts';
 import { guardSecrets } from '../payload/guard.ts';
-import { isHeld, renewLock, takeLock } from '../payload/process-lock.ts';
+import { isHeld, keepLocks, takeLock } from '../payload/process-lock.ts';
 import { endProcesses } from '../payload/process-tree.ts';
 import { removeTree } from '../payload/remove-tree.ts';
 import { makeSecretsDirectory, removeAbandonedSecrets, removeSecretsDirectory } from '../payload/secrets-directory.ts';
@@ -18,8 +18,6 @@ export interface PilotHome {
   path: string;
   /** Holds secrets when the working directories do not. */
   secretsDirectory: string | undefined;
-  /** Shows pilots that cannot see this process that it is alive; call it every few minutes. */
-  renew(): Promise<void>;
   /** Removes it with everything in it. */
   close(): Promise<void>;
 }
@@ -42,15 +40,14 @@ export async function openPilotHome(
   await takeLock(path);
   const secretsDirectory =
     isolated || secretsFolder === undefined ? undefined : await makeSecretsDirectory(secretsFolder, path, id);
+  const locks = keepLocks([path, ...(secretsDirectory === undefined ? [] : [secretsDirectory])]);
   const guard = isolated ? undefined : guardSecrets(secretsDirectory ?? path);
   return {
     id,
     path,
     secretsDirectory,
-    async renew() {
-      for (const locked of [path, secretsDirectory]) if (locked !== undefined) await renewLock(locked);
-    },
     async close() {
+      locks.stop();
       await removeHome(path);
       guard?.dismiss();
     },
