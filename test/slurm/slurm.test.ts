@@ -4,7 +4,6 @@ import {
   chmodSync,
   chownSync,
   existsSync,
-  linkSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -17,9 +16,10 @@ import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import type { Batch, BatchId, PilotRequest, SeenPilot } from '../../src/pilot/launcher/batch.ts';
 import { createSlurm } from '../../src/pilot/launcher/slurm.ts';
-import { temporaryFolder } from '../pilot/folders.ts';
+import { temporaryFolder, until } from '../pilot/folders.ts';
 import { type Cluster, noSlurm, startCluster } from './cluster.ts';
 import { filesWithTraces } from './traces.ts';
+import { readIfThere } from './watch.ts';
 
 const skip = noSlurm;
 const isRoot = process.geteuid?.() === 0;
@@ -166,7 +166,7 @@ test('a private folder that nodes share does where sbcast does not', { skip }, a
   const parts = await slurm(t, { folder, handOver: 'folder' });
   const id = await parts.batch.submit(parts.pilot);
   const file = await running(parts, id);
-  await assert.rejects(parts.batch.hand(id, TOKEN), { code: 'ERR_MISCONFIGURED', message: /chmod 700/ });
+  await assert.rejects(parts.batch.hand(id, TOKEN), { code: 'ERR_REFUSED', message: /chmod 700/ });
   assert.deepEqual(readdirSync(folder), []);
   chmodSync(folder, 0o700);
   assert.equal(await parts.batch.hand(id, TOKEN), true);
@@ -176,7 +176,8 @@ test('a private folder that nodes share does where sbcast does not', { skip }, a
   await parts.batch.cancel([id]);
 });
 
-test("a node that has nothing gets the pilot's program, and does not run another user's", { skip }, async (t) => {
+/** Pilots whose program, which says that it ran, is sent to a node. */
+async function sending(t: TestContext) {
   const { pilot, home, name } = await slurm(t);
   const [program, nodes] = [join(home, 'program'), join(home, 'node')];
   mkdirSync(nodes);
@@ -190,45 +191,87 @@ test("a node that has nothing gets the pilot's program, and does not run another
     send: program,
     sendTo: nodes,
   } as const;
-  const batch = createSlurm(settings, cluster.environment);
-  const sent = async (lay?: (path: string) => void) => {
+  const folder = join(nodes, `panda-pilot-programs-${process.getuid?.()}`);
+  const launcher = (environment: NodeJS.ProcessEnv = {}) =>
+    createSlurm(settings, { ...cluster.environment, ...environment });
+  const submit = async (batch: Batch) => {
     const id = await batch.submit({ ...pilot, argv: ['panda-pilot', '--queue', 'Q'] });
-    await seen(batch, name, id, (one) => one?.state === 'running');
     const [, mark = ''] = /JobName=\S+\.([0-9a-f]{16})/.exec(cluster.command('scontrol', 'show', 'job', id)) ?? [];
     t.after(() => rmSync(`/dev/shm/panda-pilot-token-${mark}`, { force: true }));
-    const path = join(nodes, `panda-pilot-${mark}`);
-    lay?.(path);
-    await batch.hand(id, TOKEN);
-    return { ...(await seen(batch, name, id, (one) => one?.state === 'gone')), path };
+    return { id, mark };
   };
-  const good = await sent();
-  assert.equal(good.hasFailed, false);
-  const ran = readFileSync(join(home, 'ran'), 'utf8');
-  assert.match(ran, new RegExp(`^ran as ${good.path} --queue Q --await-token 900 --token-file /dev/shm/`));
-  rmSync(join(home, 'ran'));
-  if (!isRoot) return;
-  const planted = await sent((path) => {
-    for (const file of [path, `${path}.sent`]) {
-      writeFileSync(file, `#!/bin/sh\necho planted > ${join(home, 'ran')}\n`, { mode: 0o777 });
-      chownSync(file, 65534, 65534);
-    }
-  });
-  // Files of the account itself, by links that another user put there.
-  const victim = join(home, 'innocent');
-  writeFileSync(victim, `#!/bin/sh\necho planted > ${join(home, 'ran')}\n`, { mode: 0o600 });
-  const linked: (typeof planted)[] = [];
-  for (const link of [symlinkSync, linkSync]) {
-    linked.push(
-      await sent((path) => {
-        link(victim, path);
-        writeFileSync(`${path}.sent`, '');
-      }),
-    );
+  const ended = (batch: Batch, id: BatchId) => seen(batch, name, id, (one) => one?.state === 'gone');
+  const runs = (batch: Batch, id: BatchId) => seen(batch, name, id, (one) => one?.state === 'running');
+  const ran = () => readIfThere(join(home, 'ran'))?.toString();
+  return { home, nodes, folder, launcher, submit, ended, runs, ran };
+}
+
+test("a node that has nothing gets the pilot's program, in a folder of the account alone", { skip }, async (t) => {
+  const { folder, launcher, submit, ended, runs, ran } = await sending(t);
+  const batch = launcher();
+  const { id, mark } = await submit(batch);
+  await runs(batch, id);
+  assert.equal(await batch.hand(id, TOKEN), true);
+  assert.equal((await ended(batch, id)).hasFailed, false);
+  assert.match(
+    ran() ?? '',
+    new RegExp(`^ran as ${folder}/${mark}-[0-9a-f]{8} --queue Q --await-token 900 --token-file /dev/shm/`),
+  );
+  assert.equal(statSync(folder).mode & 0o777, 0o700);
+});
+
+test('a pilot starts also when the launcher was killed while it sent the program, or could not say that all is there', {
+  skip,
+}, async (t) => {
+  const { home, folder, launcher, submit, ended, runs, ran } = await sending(t);
+  // An sbcast that refuses once to say it.
+  const [tools, calls] = [join(home, 'tools'), join(home, 'calls')];
+  mkdirSync(tools);
+  const script = [
+    '#!/bin/sh',
+    `echo "$*" >> ${calls}`,
+    `case "$*" in */dev/null*) mkdir ${home}/refused 2>/dev/null && { echo "slurmd is busy" >&2; exit 1; };; esac`,
+    `PATH=\${PATH#*:}; exec sbcast "$@"`,
+  ];
+  writeFileSync(join(tools, 'sbcast'), `${script.join('\n')}\n`, { mode: 0o755 });
+  const batch = launcher({ PATH: `${tools}:${cluster.environment['PATH']}` });
+  const { id, mark } = await submit(batch);
+  await runs(batch, id);
+  await until(() => existsSync(folder), Boolean);
+  // As the launcher before left it.
+  writeFileSync(join(folder, `${mark}-00000000`), '#!/bin/sh\n');
+  await assert.rejects(batch.hand(id, TOKEN), { code: 'ERR_REFUSED', message: /slurmd is busy/ });
+  assert.equal(await batch.hand(id, TOKEN), true);
+  assert.equal((await ended(batch, id)).hasFailed, false);
+  assert.match(ran() ?? '', new RegExp(`^ran as ${folder}/${mark}-(?!00000000)`));
+  const programs = readFileSync(calls, 'utf8').match(/\/program /g);
+  assert.equal(programs?.length, 1, 'it is sent once');
+});
+
+test('a program is taken from no folder that others can change, and the batch job ends at once', {
+  skip: skip || (!isRoot && 'only root can be another user'),
+}, async (t) => {
+  const { home, nodes, folder, launcher, submit, ended, ran } = await sending(t);
+  const batch = launcher();
+  const elsewhere = join(home, 'elsewhere');
+  mkdirSync(elsewhere, { mode: 0o700 });
+  for (const lay of [
+    () => mkdirSync(folder, { mode: 0o750 }),
+    () => {
+      mkdirSync(folder, { mode: 0o700 });
+      chownSync(folder, 65534, 65534);
+    },
+    () => symlinkSync(elsewhere, folder),
+    () => chmodSync(nodes, 0o777),
+  ]) {
+    lay();
+    const { id } = await submit(batch);
+    // The accounting, which has the status, may be late.
+    assert.match((await ended(batch, id)).reason ?? '', /^(exit status 1|failed)$/);
+    rmSync(folder, { recursive: true, force: true });
   }
-  // The accounting, which has the status, may be late.
-  for (const { reason } of [planted, ...linked]) assert.match(reason ?? '', /^(exit status 1|failed)$/);
-  assert.ok(!existsSync(join(home, 'ran')));
-  assert.equal(statSync(victim).mode & 0o777, 0o600);
+  assert.deepEqual(readdirSync(elsewhere), []);
+  assert.equal(ran(), undefined);
 });
 
 test('variables of the launcher reach neither Slurm nor the pilot, nor change what is asked of Slurm', {

@@ -5,14 +5,20 @@ import { protectMemory } from '../../files/process-memory.ts';
 import { Misconfigured } from '../../protocol/errors.ts';
 import { pause } from '../retry.ts';
 import type { BATCH_SYSTEMS, Batch, PilotRequest } from './batch.ts';
+import { checkTokenFolder } from './hand-over.ts';
 import { createLauncher, type Launcher } from './launcher.ts';
 import { type LauncherSettings, readLauncherSettings } from './settings.ts';
 import { createSlurm } from './slurm.ts';
 
 type Environment = NodeJS.ProcessEnv;
 
-const SYSTEMS: Record<(typeof BATCH_SYSTEMS)[number], (settings: LauncherSettings, env: Environment) => Batch> = {
-  slurm: ({ slurm }, env) => createSlurm(slurm, env),
+type Open = (settings: LauncherSettings, env: Environment) => Promise<Batch>;
+
+const SYSTEMS: Record<(typeof BATCH_SYSTEMS)[number], Open> = {
+  async slurm({ slurm }, env) {
+    if (slurm.handOver === 'folder') await checkTokenFolder(slurm.tokenFolder);
+    return createSlurm(slurm, env);
+  },
 };
 
 /**
@@ -37,7 +43,7 @@ export async function launchPilots(
   const system = SYSTEMS[batch as keyof typeof SYSTEMS];
   if (!system) throw new Misconfigured(`--batch: "${batch}" is no batch system that is known`);
   const launcher = createLauncher({
-    batch: system(settings, environment),
+    batch: await system(settings, environment),
     server: client.launching,
     settings,
     pilot: pilotOf(settings, server),

@@ -20,6 +20,8 @@ export interface SlurmSettings {
 
 /** The time that a pilot waits for its token. The launcher hands it over at its next look, or at its next start. */
 const TOKEN_WAIT_SECONDS = 900;
+/** A program that lies there longer is of a batch job that has ended. */
+const LEFT_MINUTES = 60;
 
 /**
  * The batch script of a pilot, whose random mark names its token's file. Slurm keeps it, and shows it to others: it holds nothing that lets a pilot in. All options of `sbatch`
@@ -48,39 +50,55 @@ export function slurmScript(pilot: PilotRequest, mark: string, settings: SlurmSe
     `--output=${logs === undefined ? '/dev/null' : `${logs}/%x-%j.log`}`,
   ];
   const token = ['--await-token', String(TOKEN_WAIT_SECONDS), '--token-file', tokenFile(tokenFolder, mark)];
+  const argv = [...pilot.argv, ...token].map(quoted);
   return [
     '#!/bin/sh',
     ...options.map((option) => `#SBATCH ${option}`),
     'umask 077',
+    ...(settings.send === undefined ? [] : ownFolder(settings)),
     ...setup,
-    ...(settings.send === undefined ? [] : awaitedProgram(sentProgram(settings.sendTo, mark))),
-    `exec ${[...argvOf(pilot, mark, settings), ...token].map(quoted).join(' ')}`,
+    ...(settings.send === undefined ? [] : awaitedProgram(settings, mark)),
+    // A program that was sent along goes in the place of the site's own.
+    `exec ${[settings.send === undefined ? argv[0] : '"$program"', ...argv.slice(1)].join(' ')}`,
     '',
   ].join('\n');
 }
 
-/** The words that start the pilot: with a program that was sent along in the place of the site's own. */
-function argvOf({ argv }: PilotRequest, mark: string, { send, sendTo }: SlurmSettings): readonly string[] {
-  return send === undefined ? argv : [sentProgram(sendTo, mark), ...argv.slice(1)];
+/** The folder of a node for programs that are sent: of the pilots' account alone. */
+function programsFolder({ sendTo }: SlurmSettings): string {
+  return `${sendTo}/panda-pilot-programs-${process.getuid?.() ?? 0}`;
 }
 
 /**
- * Waits for the program, which is whole when it has its last name. One that another user put there is not run. It goes from the
- * node's disk once it runs.
+ * The file of the program that goes along with a pilot.
+ *
+ * @param attempt another one for each time that it is sent: one that was broken off is never taken for whole, nor in the way of the next
  */
-function awaitedProgram(program: string): string[] {
+export function sentProgram(settings: SlurmSettings, mark: string, attempt: string): string {
+  return `${programsFolder(settings)}/${mark}-${attempt}`;
+}
+
+/** Makes the folder for programs before anything is sent, and ends the batch job where others may put something into it, or in its place. */
+function ownFolder(settings: SlurmSettings): string[] {
+  const folder = programsFolder(settings);
   return [
-    `n=0; until [ -e ${program}.sent ] || [ $n -ge ${TOKEN_WAIT_SECONDS} ]; do sleep 1; n=$((n+1)); done`,
-    // A link to a file of this user's own is somebody else's choice.
-    'own() { [ ! -L "$1" ] && [ -O "$1" ] && [ "$(stat -c %h "$1")" = 1 ]; }',
-    `own ${program} && own ${program}.sent || { echo "no program of this user's was sent to ${program}"; rm -f ${program} ${program}.sent; exit 1; }`,
-    `chmod 700 ${program}; (sleep 30; rm -f ${program} ${program}.sent) &`,
+    `mkdir ${folder} 2>/dev/null`,
+    `case $(stat -Lc %A ${settings.sendTo}) in d*[tT]|d????-??-*) ;; *) echo "others can replace what is in ${settings.sendTo} (chmod +t)"; exit 1;; esac`,
+    `case $(stat -c %A:%u ${folder}) in drwx--[-S]---:${process.getuid?.() ?? 0}) ;; *) echo "${folder} is no folder of this user's that nobody else can enter"; exit 1;; esac`,
+    // Of batch jobs that ended before they removed their own.
+    `find ${folder} -type f -cmin +${LEFT_MINUTES} -delete`,
   ];
 }
 
-/** The file of the program that goes along with a pilot. */
-export function sentProgram(folder: string, mark: string): string {
-  return `${folder}/panda-pilot-${mark}`;
+/** Waits for the program, which is whole when a file says so. It goes from the node's disk once it runs. */
+function awaitedProgram(settings: SlurmSettings, mark: string): string[] {
+  const files = `${programsFolder(settings)}/${mark}-`;
+  return [
+    `n=0; until set -- ${files}*.sent; [ -e "$1" ] || [ $n -ge ${TOKEN_WAIT_SECONDS} ]; do sleep 1; n=$((n+1)); done`,
+    `program=\${1%.sent}`,
+    `[ -e "$program" ] || { echo "no program was sent to ${programsFolder(settings)}"; rm -f ${files}*; exit 1; }`,
+    `chmod 700 "$program"; (sleep 30; rm -f ${files}*) &`,
+  ];
 }
 
 /** The name of a pilot's batch job. Its mark is random, and no secret: ids of batch jobs come again when a cluster is set up anew. */

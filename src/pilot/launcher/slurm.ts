@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Refused, Unavailable } from '../../protocol/errors.ts';
 import { shownText } from '../../protocol/text.ts';
+import { pause } from '../retry.ts';
 import type { Batch, BatchId, SeenPilot } from './batch.ts';
 import { putToken, TOKEN_DESCRIPTOR_PATH, withTokenFile } from './hand-over.ts';
 import { type RanCommand, runCommand } from './run-command.ts';
@@ -10,6 +11,9 @@ import { seenPilot } from './slurm-states.ts';
 /** Most ids in the arguments of one command. */
 const IDS_AT_ONCE = 500;
 const MAX_REASON_CHARS = 300;
+/** A batch job that runs has made the folder for its program within this time. */
+const FOLDER_SECONDS = 10;
+const NO_FOLDER = /no such file or directory/i;
 
 /** Slurm, from 20.11 on, by its commands, as the user who runs the launcher. */
 export function createSlurm(settings: SlurmSettings, environment: NodeJS.ProcessEnv): Batch {
@@ -18,6 +22,8 @@ export function createSlurm(settings: SlurmSettings, environment: NodeJS.Process
 
   /** By the ids of their batch jobs; of those that ended too, for as long as the batch system tells of them. */
   let marks = new Map<BatchId, string>();
+  /** By the marks of pilots: the program that has arrived whole, until its pilot has been told; null from then on. */
+  const sent = new Map<string, string | null>();
 
   return {
     async submit(pilot) {
@@ -57,6 +63,8 @@ export function createSlurm(settings: SlurmSettings, environment: NodeJS.Process
         if (end) seen.set(id, end);
       }
       marks = found;
+      const living = new Set(found.values());
+      for (const mark of sent.keys()) if (!living.has(mark)) sent.delete(mark);
       return seen;
     },
 
@@ -81,9 +89,25 @@ export function createSlurm(settings: SlurmSettings, environment: NodeJS.Process
 
   /** Sends the pilot's program to its node, where that is asked for: first its bytes, then an empty file that says that all are there. */
   async function send(id: BatchId, mark: string): Promise<void> {
-    if (settings.send === undefined) return;
-    const program = sentProgram(settings.sendTo, mark);
-    if (await broadcast(id, settings.send, program)) await broadcast(id, '/dev/null', `${program}.sent`);
+    if (settings.send === undefined || sent.get(mark) === null) return;
+    const program = sent.get(mark) ?? (await sendProgram(id, mark, settings.send));
+    await broadcast(id, '/dev/null', `${program}.sent`);
+    sent.set(mark, null);
+  }
+
+  async function sendProgram(id: BatchId, mark: string, source: string): Promise<string> {
+    const program = sentProgram(settings, mark, randomBytes(4).toString('hex'));
+    const giveUpAt = performance.now() + FOLDER_SECONDS * 1000;
+    for (;;) {
+      try {
+        if (!(await broadcast(id, source, program))) throw new Refused(`sbcast: ${program} is there already`, null);
+        sent.set(mark, program);
+        return program;
+      } catch (error) {
+        if (!(error instanceof Refused && NO_FOLDER.test(error.message)) || performance.now() > giveUpAt) throw error;
+        await pause(0.5);
+      }
+    }
   }
 
   /** @returns false when a file is there: without --force it is not written to, whoever made it */
