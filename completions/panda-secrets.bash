@@ -4,7 +4,7 @@ _panda_secrets() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     word=${COMP_WORDS[index]}
     case "$at $word" in
-      'panda-secrets serve' | 'panda-secrets user' | 'panda-secrets user add' | 'panda-secrets user password' | 'panda-secrets user role' | 'panda-secrets user list' | 'panda-secrets user disable' | 'panda-secrets user enable' | 'panda-secrets user logout' | 'panda-secrets user remove' | 'panda-secrets user erase' | 'panda-secrets user help' | 'panda-secrets token' | 'panda-secrets pilot-token' | 'panda-secrets pilot' | 'panda-secrets pilot list' | 'panda-secrets pilot end' | 'panda-secrets pilot help' | 'panda-secrets queue' | 'panda-secrets queue add' | 'panda-secrets queue set' | 'panda-secrets queue pause' | 'panda-secrets queue drain' | 'panda-secrets queue resume' | 'panda-secrets queue remove' | 'panda-secrets queue site-key' | 'panda-secrets queue list' | 'panda-secrets queue load' | 'panda-secrets queue help' | 'panda-secrets launcher' | 'panda-secrets launcher add' | 'panda-secrets launcher renew' | 'panda-secrets launcher list' | 'panda-secrets launcher remove' | 'panda-secrets launcher help' | 'panda-secrets signing-key' | 'panda-secrets signing-key rotate' | 'panda-secrets signing-key help' | 'panda-secrets keys' | 'panda-secrets keys list' | 'panda-secrets keys add' | 'panda-secrets keys activate' | 'panda-secrets keys rewrap' | 'panda-secrets keys rotate-owner' | 'panda-secrets keys retire' | 'panda-secrets keys help' | 'panda-secrets audit' | 'panda-secrets audit verify' | 'panda-secrets audit heads' | 'panda-secrets audit tail' | 'panda-secrets audit export' | 'panda-secrets audit help' | 'panda-secrets backup' | 'panda-secrets backup verify' | 'panda-secrets restore' | 'panda-secrets migrate-store' | 'panda-secrets doctor' | 'panda-secrets help') at="$at $word" ;;
+      'panda-secrets serve' | 'panda-secrets user' | 'panda-secrets user add' | 'panda-secrets user password' | 'panda-secrets user role' | 'panda-secrets user list' | 'panda-secrets user disable' | 'panda-secrets user enable' | 'panda-secrets user logout' | 'panda-secrets user remove' | 'panda-secrets user erase' | 'panda-secrets user help' | 'panda-secrets token' | 'panda-secrets pilot-token' | 'panda-secrets pilot' | 'panda-secrets pilot list' | 'panda-secrets pilot end' | 'panda-secrets pilot help' | 'panda-secrets queue' | 'panda-secrets queue add' | 'panda-secrets queue set' | 'panda-secrets queue pause' | 'panda-secrets queue drain' | 'panda-secrets queue resume' | 'panda-secrets queue remove' | 'panda-secrets queue site-key' | 'panda-secrets queue list' | 'panda-secrets queue load' | 'panda-secrets queue help' | 'panda-secrets launcher' | 'panda-secrets launcher add' | 'panda-secrets launcher renew' | 'panda-secrets launcher list' | 'panda-secrets launcher remove' | 'panda-secrets launcher help' | 'panda-secrets signing-key' | 'panda-secrets signing-key rotate' | 'panda-secrets signing-key help' | 'panda-secrets keys' | 'panda-secrets keys list' | 'panda-secrets keys add' | 'panda-secrets keys activate' | 'panda-secrets keys rewrap' | 'panda-secrets keys rotate-owner' | 'panda-secrets keys retire' | 'panda-secrets keys help' | 'panda-secrets audit' | 'panda-secrets audit verify' | 'panda-secrets audit heads' | 'panda-secrets audit tail' | 'panda-secrets audit export' | 'panda-secrets audit help' | 'panda-secrets backup' | 'panda-secrets backup verify' | 'panda-secrets restore' | 'panda-secrets migrate-store' | 'panda-secrets migrate-blobs' | 'panda-secrets doctor' | 'panda-secrets help') at="$at $word" ;;
     esac
   done
   case "$at ${COMP_WORDS[COMP_CWORD - 1]}" in
@@ -864,6 +864,26 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets migrate-blobs --from')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets migrate-blobs --to')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets migrate-blobs --data')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets migrate-blobs --database')
+      COMPREPLY=()
+      return
+      ;;
+    'panda-secrets migrate-blobs --config')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets doctor --data')
       COMPREPLY=()
       return
@@ -886,7 +906,7 @@ _panda_secrets() {
       if [[ $current == -* ]]; then
         words='--version -h --help'
       else
-        words='serve user token pilot-token pilot queue launcher signing-key keys audit backup restore migrate-store doctor help'
+        words='serve user token pilot-token pilot queue launcher signing-key keys audit backup restore migrate-store migrate-blobs doctor help'
       fi
       ;;
     'panda-secrets serve')
@@ -1183,6 +1203,11 @@ _panda_secrets() {
     'panda-secrets migrate-store')
       if [[ $current == -* ]]; then
         words='--from --to --data --config --json -h --help'
+      fi
+      ;;
+    'panda-secrets migrate-blobs')
+      if [[ $current == -* ]]; then
+        words='--from --to --data --database --config --json -h --help'
       fi
       ;;
     'panda-secrets doctor')

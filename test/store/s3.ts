@@ -24,7 +24,7 @@ const PATIENCE_MS = 60_000;
 const ROOT = { id: 'panda-test', key: 'not a secret of anybody' };
 
 /** The credentials of {@link TestStorage}, as variables of a program. */
-const S3_ENVIRONMENT = {
+export const S3_ENVIRONMENT = {
   AWS_ACCESS_KEY_ID: ROOT.id,
   AWS_SECRET_ACCESS_KEY: ROOT.key,
   AWS_EC2_METADATA_DISABLED: 'true',

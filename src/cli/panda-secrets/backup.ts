@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
 import { isUnderPassphrase } from '../../sealing/root-key-uri.ts';
 import type { ArchivedPlace, Contents } from '../../site/backup/archive.ts';
@@ -79,7 +81,21 @@ function resultOf({ manifest, end, blobs }: Contents, what: string) {
 }
 
 /** The operator's part, before the first start. */
-function nextSteps({ data, rootKeys }: Settings, places: readonly ArchivedPlace[]): string[] {
+function nextSteps(settings: Settings, places: readonly ArchivedPlace[]): string[] {
+  const { data, blobs } = settings;
+  return [...rootKeySteps(settings, places), ...(blobs === undefined ? [] : [fillStep(data, blobs)])];
+}
+
+/** Files in a storage are encrypted with a key of the database, which may not be back yet. */
+function fillStep(data: string, blobs: string): string {
+  const from = pathToFileURL(join(data, 'blobs')).href;
+  return `blobs names another place than ${data}: before the first start run "panda-secrets migrate-blobs --data ${data} --from ${from} --to '${blobs}'"`;
+}
+
+function rootKeySteps(
+  { data, rootKeys }: Pick<Settings, 'data' | 'rootKeys'>,
+  places: readonly ArchivedPlace[],
+): string[] {
   const names = places.flatMap(({ name }) => name ?? []);
   if (names.length > 0 && rootKeys !== undefined) {
     return [`root_keys names other places than ${data}: put ${names.join(', ')} there, or take that setting out`];

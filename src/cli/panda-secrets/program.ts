@@ -7,6 +7,7 @@ import { addBackupCommands } from './backup.ts';
 import { addDoctorCommand } from './doctor.ts';
 import { addKeysCommands } from './keys.ts';
 import { addLauncherCommands } from './launcher.ts';
+import { addMigrateBlobsCommand } from './migrate-blobs.ts';
 import { addMigrateStoreCommand } from './migrate-store.ts';
 import { addPilotCommands } from './pilot.ts';
 import { addPilotTokenCommand } from './pilot-token.ts';
@@ -38,6 +39,7 @@ export function createPandaSecrets(): Command {
   addAuditCommands(program);
   addBackupCommands(program);
   addMigrateStoreCommand(program);
+  addMigrateBlobsCommand(program);
   addDoctorCommand(program);
   return program;
 }
