@@ -39,13 +39,13 @@ export const noS3 =
 /** Starts versitygw on a folder; the test's end ends it. This process has its credentials from then on. */
 export async function startStorage(t: TestContext, tls?: { cert: string; key: string }): Promise<TestStorage> {
   const root = mkdtempSync(join(tmpdir(), 'panda-s3-'));
-  for (const name of ['buckets', 'meta']) mkdirSync(join(root, name));
+  for (const name of ['buckets', 'meta', 'users']) mkdirSync(join(root, name));
   Object.assign(process.env, S3_ENVIRONMENT);
   const port = await freePort();
   let gateway: ChildProcess | undefined;
 
   async function start(): Promise<void> {
-    const words = ['--port', `127.0.0.1:${port}`, '--quiet', '--keep-alive'];
+    const words = ['--port', `127.0.0.1:${port}`, '--quiet', '--keep-alive', '--iam-dir', join(root, 'users')];
     if (tls) words.push('--cert', tls.cert, '--key', tls.key);
     gateway = spawn('versitygw', [...words, 'posix', '--sidecar', join(root, 'meta'), join(root, 'buckets')], {
       env: { PATH: process.env['PATH'], ROOT_ACCESS_KEY_ID: ROOT.id, ROOT_SECRET_ACCESS_KEY: ROOT.key },
