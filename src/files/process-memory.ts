@@ -41,7 +41,7 @@ export async function protectMemory({
 
 const SOCKET_LOST =
   'the socket that the server was given would be lost when it starts anew to protect its memory: give it as standard input as well ' +
-  '(StandardInput=fd:NAME in a unit of systemd, "<&3" in a shell), or run Node with';
+  '("<&3" in a shell, as in the unit of this package), or run Node with';
 
 /** A crash must not leave the memory on a disk. Where this fails nothing is lost. */
 function allowNoCoreFiles(): void {

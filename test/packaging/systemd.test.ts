@@ -19,7 +19,7 @@ test('systemd takes the units as they are', { skip }, () => {
   using folder = mkdtempDisposableSync(join(tmpdir(), 'panda-units-'));
   // The program is where the package puts it; the rest is systemd's to judge.
   for (const name of UNITS) {
-    const text = unit(name).replace('ExecStart=/usr/bin/panda-secrets serve', 'ExecStart=/bin/true serve');
+    const text = unit(name).replace('exec /usr/bin/panda-secrets', 'exec /bin/true');
     writeFileSync(join(folder.path, name), text);
   }
   const { status, stdout, stderr } = analyze('verify', '--man=no', ...UNITS.map((name) => join(folder.path, name)));
@@ -40,8 +40,8 @@ test('the exposure of the service is what the documents say', { skip }, () => {
   );
 });
 
-test('the socket goes to the standard input of the service under its name', () => {
-  const [, name] = /^FileDescriptorName=(\S+)$/m.exec(unit('panda-secrets.socket')) ?? [];
-  assert.ok(name);
-  assert.match(unit('panda-secrets.service'), new RegExp(`^StandardInput=fd:${name}$`, 'm'));
+test('the one socket goes to the standard input of the service, and of no other process of its unit', () => {
+  assert.equal(unit('panda-secrets.socket').match(/^ListenStream=/gm)?.length, 1);
+  assert.match(unit('panda-secrets.service'), /^ExecStart=.* <&3'$/m);
+  assert.doesNotMatch(unit('panda-secrets.service'), /^StandardInput=/m, 'ExecReload= would be refused');
 });
