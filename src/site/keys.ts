@@ -79,6 +79,14 @@ export function createRootKeyAdministration(
     throw new NotFound(`this machine has no root key "${id}"; it has ${rootKeys.ids.join(', ')}`);
   }
 
+  /** A file that was copied here from another server has its keys already; every other place gets a new one. @returns its id */
+  async function keyAt(place: string): Promise<string> {
+    const kind = placesOf(place);
+    const isNamed = rootKeys.places.some(({ uri }) => uri === place);
+    const isCopied = !isNamed && kind.fileOf(place) !== undefined && (await kind.stamp(place)) !== '';
+    return isCopied ? (await kind.open(place, { create: false, ask })).active.id : kind.add(place, { ask });
+  }
+
   return {
     async list() {
       const counts = await countWrappedKeys(store.db);
@@ -98,7 +106,7 @@ export function createRootKeyAdministration(
 
     async add(uri) {
       const place = canonicalPlace(uri);
-      const id = await placesOf(place).add(place, { ask });
+      const id = await keyAt(place);
       await rootKeys.refresh();
       await refuseElsewhere(place);
       await places.add(place);

@@ -209,6 +209,17 @@ test('a copy of a key file is not added as a place of its own', async (t) => {
   assert.equal((await startsAgain(database)).length, 1);
 });
 
+test('a key file that another server made is added as it is', async (t) => {
+  const database = sqliteDatabase(t);
+  const { keys } = await startSite(t, database);
+  const copied = join(database.folder, 'root-keys-2');
+  const { active } = await openKeyFile(copied, { create: true });
+  const before = readFileSync(copied, 'utf8');
+  assert.equal(await keys.add(`file:${copied}`), active.id);
+  assert.equal(readFileSync(copied, 'utf8'), before);
+  assert.notEqual(await keys.add(`file:${copied}`), active.id, 'another key, where the place is known');
+});
+
 test('another address of a key server with the same mount and key is added only under an id of its own', {
   skip: noOpenBao,
 }, async (t) => {
