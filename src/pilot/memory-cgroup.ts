@@ -85,16 +85,20 @@ export function openMemoryCgroups({
     const { base, version } = ownCgroup(proc);
     if (!processesIn(base).includes(process.pid)) throw new Error('its cgroup is not where the kernel says');
     version.prepare(base);
-    const living = livingPids();
-    living.delete(process.pid);
-    removeLeftovers(base, living);
     const make = (megabytes: number) => makeCgroup(base, version, { megabytes, makeFolder });
+    /** Of no job any more: those that the kernel still held at its end, and of an earlier pilot with the same pid. */
+    const left = new Set(jobFolders(base).flatMap(({ path, pid }) => (pid === process.pid ? [path] : [])));
+    const clean = () => {
+      for (const path of left) if (removed(path)) left.delete(path);
+      removeOfKilled(base);
+    };
+    clean();
     removed(make(1));
     return {
       forJob(megabytes) {
         try {
-          removeLeftovers(base, livingPids());
-          return jobCgroup(make(megabytes), version);
+          clean();
+          return jobCgroup(make(megabytes), version, left);
         } catch {
           return undefined;
         }
@@ -111,13 +115,15 @@ export function openMemoryCgroups({
 const ENTER = '{ echo $$ > "$1"; } 2> /dev/null; shift; exec "$@"';
 const REMOVE_SECONDS = 2;
 
-function jobCgroup(folder: string, { events }: Version): MemoryCgroup {
+function jobCgroup(folder: string, { events }: Version, left: Set<string>): MemoryCgroup {
   return {
     launch: (words) => ['/bin/sh', '-c', ENTER, 'sh', join(folder, 'cgroup.procs'), ...words],
     hasKilled: () => (killsIn(folder, events) ?? 0) > 0,
     async remove() {
-      // The kernel is not done with processes as soon as nobody sees them. A later job takes what is left.
-      for (const deadline = Date.now() + REMOVE_SECONDS * 1000; !removed(folder) && Date.now() < deadline; ) {
+      // The kernel is not done with processes as soon as nobody sees them.
+      for (const deadline = Date.now() + REMOVE_SECONDS * 1000; !removed(folder); ) {
+        // A later job takes it away.
+        if (Date.now() >= deadline) return void left.add(folder);
         await delay(25);
       }
     },
@@ -145,16 +151,20 @@ function makeCgroup(
   }
 }
 
-function livingPids(): Set<number> {
-  return new Set(livingProcesses().map(({ pid }) => pid));
+function jobFolders(base: string): { path: string; pid: number }[] {
+  return readdirSync(base).flatMap((name) => {
+    const [, pid] = NAME.exec(name) ?? [];
+    return pid === undefined ? [] : [{ path: join(base, name), pid: Number(pid) }];
+  });
 }
 
-/** Those of pilots that were killed. The kernel keeps any that still has a process. */
-function removeLeftovers(base: string, living: ReadonlySet<number>): void {
-  for (const name of readdirSync(base)) {
-    const [, pid] = NAME.exec(name) ?? [];
-    if (pid !== undefined && !living.has(Number(pid))) removed(join(base, name));
-  }
+/** Removes those of other pilots, which were killed. The kernel keeps any that still has a process. */
+function removeOfKilled(base: string): void {
+  const others = jobFolders(base).filter(({ pid }) => pid !== process.pid);
+  // To look at all processes of the node takes time.
+  if (others.length === 0) return;
+  const living = new Set(livingProcesses().map(({ pid }) => pid));
+  for (const { path, pid } of others) if (!living.has(pid)) removed(path);
 }
 
 /** The folder of this process's cgroup with its memory. @throws when there is none that this process sees */

@@ -119,6 +119,21 @@ for (const root of ['/', '/user.slice']) {
   });
 }
 
+test('a cgroup that the kernel holds for longer than its job is removed with a later job', async (t) => {
+  const { base, open } = await playVersion2(t);
+  const opened = open();
+  const folders = () => readdirSync(base).filter((name) => name.startsWith('panda-job'));
+  const before = folders();
+  const job = opened?.forJob(100);
+  const [left = ''] = folders().filter((name) => !before.includes(name));
+  // With files in it it stays, as one does with processes.
+  await job?.remove();
+  assert.ok(folders().includes(left));
+  for (const file of readdirSync(join(base, left))) rmSync(join(base, left, file));
+  opened?.forJob(100);
+  assert.ok(!folders().includes(left));
+});
+
 test('jobs have no cgroup where the kernel does not tell what it ended', async (t) => {
   const { open, told } = await playVersion2(t, { counts: 'oom 0\n' });
   assert.equal(open(), undefined);
