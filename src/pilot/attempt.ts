@@ -155,15 +155,9 @@ async function work(
     ({ delivered } = staged);
     for (const text of expiring(ready.job.secretsExpiring, delivered?.secrets ?? [])) log.note(text);
     onStart();
-    const payload = await runPayload(
-      { ...options, job: ready.job },
-      directory,
-      staged,
-      delivered,
-      log,
-      stop,
-      onExceeded,
-    );
+    const { cores } = options;
+    const running = { job: ready.job, node, policy, cores, directory, staged, delivered, log, stop, onExceeded };
+    const payload = await runPayload(running);
     if (!payload.allGone) options.say(`job ${job.PandaID}: processes that it started could not be ended`);
     end = { exitCode: payload.exitCode };
     // A batch system tells all processes of a node to stop at once, and the payload may be the first to go.
@@ -215,36 +209,33 @@ async function withoutLeaks(
   }
 }
 
+/** A payload, with all that is there for it. */
+interface PayloadRun extends Pick<AttemptOptions, 'node' | 'policy' | 'cores'> {
+  job: ReadyJob['job'];
+  directory: AttemptDirectory;
+  staged: StagedIn;
+  delivered: JobSecrets | undefined;
+  log: JobLog;
+  /** Aborted when it is to end. */
+  stop: AbortSignal;
+  onExceeded: (failure: AttemptFailed) => void;
+}
+
 /** In a cgroup of its own, where the job's memory has a limit and the node lets the pilot make one. */
-async function runPayload(
-  options: AttemptOptions,
-  directory: AttemptDirectory,
-  staged: StagedIn,
-  delivered: JobSecrets | undefined,
-  log: JobLog,
-  stop: AbortSignal,
-  onExceeded: (failure: AttemptFailed) => void,
-): Promise<PayloadEnd> {
-  const { memoryMegabytes } = limitsOf(options.job, options.policy.limits);
-  const cgroup = memoryMegabytes > 0 ? options.node.memoryCgroups?.forJob(memoryMegabytes) : undefined;
+async function runPayload(run: PayloadRun): Promise<PayloadEnd> {
+  const { memoryMegabytes } = limitsOf(run.job, run.policy.limits);
+  const cgroup = memoryMegabytes > 0 ? run.node.memoryCgroups?.forJob(memoryMegabytes) : undefined;
   try {
-    return await runConfined(options, directory, staged, cgroup, delivered, log, stop, onExceeded);
+    return await runConfined({ ...run, cgroup });
   } finally {
     await cgroup?.remove();
   }
 }
 
-async function runConfined(
-  options: AttemptOptions,
-  { path, work, temporary }: AttemptDirectory,
-  { command, runDirectory, environment, secrets }: StagedIn,
-  cgroup: MemoryCgroup | undefined,
-  delivered: JobSecrets | undefined,
-  log: JobLog,
-  stop: AbortSignal,
-  onExceeded: (failure: AttemptFailed) => void,
-): Promise<PayloadEnd> {
-  const { job, node, policy } = options;
+async function runConfined(run: PayloadRun & { cgroup: MemoryCgroup | undefined }): Promise<PayloadEnd> {
+  const { job, node, policy, delivered, log, stop, cgroup } = run;
+  const { path, work, temporary } = run.directory;
+  const { command, runDirectory, environment, secrets } = run.staged;
   const { isolation } = node;
   // With the parsers of what a secret may be, which a pilot without a job does not need.
   const { createMasker, maskTransform } = await import('../masking/masker.ts');
@@ -258,7 +249,7 @@ async function runConfined(
     return stream;
   };
   const payload = startPayload({
-    command: [...onCores(options.cores), '/bin/sh', ...command],
+    command: [...onCores(run.cores), '/bin/sh', ...command],
     directory: runDirectory,
     pipesIn: path,
     isolate: isolation && ((words) => isolation.launch({ work, temporary, runDirectory, secrets }, words)),
@@ -269,7 +260,7 @@ async function runConfined(
     stderr: masked(),
   });
   const usage = { tree: payload.tree, cgroup, directories: [work, temporary] };
-  const limits = enforceLimits(limitsOf(job, policy.limits), usage, onExceeded);
+  const limits = enforceLimits(limitsOf(job, policy.limits), usage, run.onExceeded);
   const end = () => payload.stop(policy.killGraceSeconds ?? KILL_GRACE_SECONDS);
   stop.addEventListener('abort', end, { once: true });
   if (stop.aborted) end();
