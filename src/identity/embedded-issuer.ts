@@ -3,7 +3,7 @@ import { createLocalJWKSet, errors, importJWK, type JWK, type JWTPayload, type J
 import { InvalidArgument } from '../protocol/errors.ts';
 import type { Account } from './accounts.ts';
 import { type Caller, EMBEDDED_ISSUER_ID } from './caller.ts';
-import { type Launcher, launcherIdOf, launcherSubject } from './launchers.ts';
+import { checkLauncherToken, type Launcher, launcherIdOf, launcherSubject } from './launchers.ts';
 import type { SigningKey, SigningKeySet, SigningKeys } from './signing-keys.ts';
 import { type TrustedIssuer, voidToken } from './tokens.ts';
 
@@ -88,7 +88,7 @@ export async function openEmbeddedIssuer({
   async function launcherAsOfNow(caller: Caller, claims: JWTPayload): Promise<Caller | undefined> {
     const launcher = await findLauncher(launcherIdOf(caller));
     if (!launcher) return undefined;
-    if (issuedAt(claims) < launcher.tokensFrom) throw voidToken();
+    checkLauncherToken(launcher, issuedAt(claims));
     return { ...caller, queues: launcher.queues, issuedAt: issuedAt(claims) };
   }
 

@@ -23,12 +23,6 @@ export interface Launcher {
   readonly endsAt: number;
 }
 
-/** The ends of a launcher's token and of what it is for. */
-interface NewToken {
-  /** When its token ends, milliseconds since 1970 UTC. */
-  endsAt: number;
-}
-
 /** In front of a launcher's id: the `sub` of its tokens. No account's begins so: they are UUIDs. */
 const SUBJECT = 'launcher:';
 
@@ -44,7 +38,7 @@ export function launcherIdOf({ subject }: Pick<Caller, 'subject'>): string {
 export async function addLauncher(
   store: Store,
   clock: () => number,
-  { name, queues, endsAt }: { name: string; queues: readonly string[] } & NewToken,
+  { name, queues, endsAt }: Pick<Launcher, 'name' | 'queues' | 'endsAt'>,
   by: AuditActor = 'operator',
 ): Promise<Launcher> {
   const served = [...new Set(queues)].sort();
@@ -83,7 +77,7 @@ export async function addLauncher(
 export async function renewLauncher(
   store: Store,
   clock: () => number,
-  { name, endsAt }: { name: string } & NewToken,
+  { name, endsAt }: Pick<Launcher, 'name' | 'endsAt'>,
   by: AuditActor = 'operator',
 ): Promise<Launcher> {
   return store.write(async (tx) => {
@@ -127,6 +121,11 @@ export async function findLauncher(store: Store, id: string): Promise<Launcher |
   return row && launcherOf(row);
 }
 
+/** @param madeAt when the token was made, milliseconds since 1970 UTC @throws {Unauthenticated} when the launcher has got another one since */
+export function checkLauncherToken({ tokensFrom }: Pick<Launcher, 'tokensFrom'>, madeAt: number): void {
+  if (madeAt < tokensFrom) throw voidToken();
+}
+
 /**
  * Counts a join token that a launcher is about to make in this transaction, which holds the launcher until it ends: one that is removed at
  * the same moment makes none.
@@ -139,7 +138,8 @@ export async function countLauncherToken(
   { id, tokenMadeAt, now }: { id: string; tokenMadeAt: number; now: number },
 ): Promise<void> {
   const row = await rows.lockLauncher(tx, 'id', id);
-  if (!row || tokenMadeAt < row.tokens_from) throw voidToken();
+  if (!row) throw voidToken();
+  checkLauncherToken(launcherOf(row), tokenMadeAt);
   const goesOn = row.window_start + LAUNCHER_TOKENS_SECONDS * 1000 > now;
   if (goesOn && row.window_count >= MAX_LAUNCHER_TOKENS) {
     throw new QuotaExceeded(

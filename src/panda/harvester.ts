@@ -22,19 +22,12 @@ export function jobStatistics(queues: readonly QueueJobs[]): Nested<Nested<numbe
  * without jobs has a kind with zeros: Harvester takes a queue that is left out for one of which nothing is known.
  */
 export function detailedJobStatistics(queues: readonly QueueJobs[]): Nested<Nested<Nested<Nested<number>>>> {
-  return nested(
-    queues,
-    ({ queue }) => queue,
-    (group) => {
-      const found = group.flatMap(({ jobs }) => jobs);
-      const jobs = found.length > 0 ? found : [NO_JOBS];
-      return nested(
-        jobs,
-        ({ cores }) => resourceTypeOf(cores),
-        (ofType) => nested(ofType, ({ label }) => label, countByState),
-      );
-    },
-  );
+  return Object.fromEntries(queues.map(({ queue, jobs }) => [queue, countByKind(jobs.length > 0 ? jobs : [NO_JOBS])]));
+}
+
+function countByKind(jobs: readonly ActiveJobs[]): Nested<Nested<Nested<number>>> {
+  const typeOf = ({ cores }: ActiveJobs) => resourceTypeOf(cores);
+  return nested(jobs, typeOf, (ofType) => nested(ofType, ({ label }) => label, countByState));
 }
 
 const NO_JOBS: ActiveJobs = { state: 'activated', cores: 1, label: 'user', jobs: 0 };

@@ -5,7 +5,7 @@ import { type LeakedOutputs, parseLeakedOutputs } from './leaked-outputs.ts';
 import { MAX_JOB_PARAMETERS_CHARS } from './limits.ts';
 import { quote, readNameMap, unquote, writeNameMap } from './python-text.ts';
 import { parseSecretForms, SECRET_FORMS, type SecretForm } from './secret-forms.ts';
-import { splitWords } from './shell-words.ts';
+import { shellWord, splitWords } from './shell-words.ts';
 
 /** A job's payload, as its `jobPars` say it: the options of PanDA's own wrapper script for `prun`. */
 export interface JobParameters {
@@ -127,7 +127,7 @@ export function buildJobParameters({ sandbox, runDirectory, outputs, command }: 
 
   const parameters = [
     constant('-j "" --sourceURL ${SURL}'),
-    constant(`-r ${quoteWord(runDirectory)}`),
+    constant(`-r ${shellWord(withoutPlaceholder(runDirectory))}`),
     { ...constant('__delimiter__'), hidden: true },
     constant(`-a ${sandbox}`),
   ];
@@ -173,8 +173,8 @@ function sequenceNumber(offset: number): TaskParameter {
   };
 }
 
-/** As it is when no shell would take it apart, else in single quotes. */
-function quoteWord(word: string): string {
-  if (/\$\{|\$JEDITASKID/.test(word)) throw new InvalidArgument(`the run directory "${word}" has a PanDA placeholder`);
-  return /^[\w./+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+/** @throws {InvalidArgument} for one that PanDA would put something else into */
+function withoutPlaceholder(runDirectory: string): string {
+  if (!/\$\{|\$JEDITASKID/.test(runDirectory)) return runDirectory;
+  throw new InvalidArgument(`the run directory "${runDirectory}" has a PanDA placeholder`);
 }

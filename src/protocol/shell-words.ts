@@ -26,6 +26,11 @@ export function splitWords(text: string): string[] {
   return words;
 }
 
+/** One word for a POSIX shell: as it is when no shell would take it apart, else in single quotes. */
+export function shellWord(word: string): string {
+  return /^[\w./+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
 /** One run of characters under the same quoting, from `start`. */
 function readPiece(text: string, start: number): { value: string; end: number } {
   switch (text.charAt(start)) {

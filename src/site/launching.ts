@@ -1,6 +1,6 @@
 import type { Caller } from '../identity/caller.ts';
 import { createJoinTokenForBatch, withdrawJoinToken } from '../identity/join-tokens.ts';
-import { findLauncher, type Launcher, launcherIdOf } from '../identity/launchers.ts';
+import { checkLauncherToken, findLauncher, type Launcher, launcherIdOf } from '../identity/launchers.ts';
 import { activePilots, endPilotsOfBatch, openBatchJobs } from '../identity/pilots.ts';
 import { voidToken } from '../identity/tokens.ts';
 import type { Jobs } from '../jobs/jobs.ts';
@@ -77,7 +77,8 @@ export async function ownQueues(store: Store, caller: Caller): Promise<Queue[]> 
 /** A server remembers a checked token for a while; with a launcher that was removed, or got another one, it does nothing from then on. */
 async function currentLauncher(store: Store, caller: Caller): Promise<Launcher> {
   const launcher = await findLauncher(store, launcherIdOf(caller));
-  if (!launcher || (caller.issuedAt ?? 0) < launcher.tokensFrom) throw voidToken();
+  if (!launcher) throw voidToken();
+  checkLauncherToken(launcher, caller.issuedAt ?? 0);
   return launcher;
 }
 

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { buildJobParameters, parseJobParameters } from '../../src/protocol/job-parameters.ts';
 import { quote, readNameMap, unquote, writeNameMap } from '../../src/protocol/python-text.ts';
-import { splitWords } from '../../src/protocol/shell-words.ts';
+import { shellWord, splitWords } from '../../src/protocol/shell-words.ts';
 import { PIECES } from '../vectors/job-parameter-pieces.ts';
 
 const invalid = (message: RegExp) => ({ code: 'ERR_INVALID_ARGUMENT', message });
@@ -41,6 +41,14 @@ test('words are split as a shell does', () => {
       .split('\0')
       .slice(0, -1);
     assert.deepEqual(splitWords(text), words, text);
+  }
+});
+
+test('a word that is written for a shell comes back as that one word', () => {
+  for (const word of ['', 'a-b_c.d/e+f', 'a b', "it's", '$(id) `id` ~ * ; # \\ "', 'a\nb', 'A=b', "'", '-x']) {
+    const words = execFileSync('sh', ['-c', `printf '%s\\0' ${shellWord(word)}`], { encoding: 'utf8' });
+    assert.equal(words, `${word}\0`);
+    assert.deepEqual(splitWords(shellWord(word)), [word]);
   }
 });
 

@@ -1,3 +1,4 @@
+import { shellWord } from '../../protocol/shell-words.ts';
 import type { PilotRequest } from './batch.ts';
 
 /** The site's own settings for Slurm. */
@@ -50,7 +51,7 @@ export function slurmScript(pilot: PilotRequest, mark: string, settings: SlurmSe
     `--output=${logs === undefined ? '/dev/null' : `${logs}/%x-%j.log`}`,
   ];
   const token = ['--await-token', String(TOKEN_WAIT_SECONDS), '--token-file', tokenFile(tokenFolder, mark)];
-  const argv = [...pilot.argv, ...token].map(quoted);
+  const argv = [...pilot.argv, ...token].map(shellWord);
   return [
     '#!/bin/sh',
     ...options.map((option) => `#SBATCH ${option}`),
@@ -115,8 +116,4 @@ export function markIn(jobName: string, name: string): string | undefined {
 /** The file of a pilot's token. */
 export function tokenFile(folder: string, mark: string): string {
   return `${folder}/panda-pilot-token-${mark}`;
-}
-
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
