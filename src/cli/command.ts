@@ -87,9 +87,10 @@ function tellOfSilence(origin: string): void {
 }
 
 /** Adds the way to a token: a server, or a file, that refuses one does not know it. */
-function tellHowToLogIn(error: unknown): never {
+async function tellHowToLogIn(error: unknown): Promise<never> {
   if (!(error instanceof Unauthenticated) || error.message.includes('pbook login')) throw error;
-  const named = ['PANDA_AUTH_ID_TOKEN', 'OIDC_AUTH_TOKEN_FILE', 'OIDC_AUTH_ID_TOKEN'].find((name) => process.env[name]);
+  const { tokenVariable } = await import('../client/credentials.ts');
+  const named = tokenVariable(process.env);
   const first = named ? `unset ${named}, which goes before a login, and ` : '';
   throw new Unauthenticated(`${error.message}. To get a new token, ${first}log in with "pbook login"`);
 }

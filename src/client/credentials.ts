@@ -31,9 +31,28 @@ export function tokenSource(env: Environment, clock: () => number, renew?: Renew
   };
 }
 
+/** Variables that hold a token itself, in the order in which they count: the file that `TOKEN_FILE_VARIABLE` names goes between. */
+export const TOKEN_VARIABLES = ['PANDA_AUTH_ID_TOKEN', 'OIDC_AUTH_ID_TOKEN'] as const;
+const TOKEN_FILE_VARIABLE = 'OIDC_AUTH_TOKEN_FILE';
+
+/** The variable whose token counts before a login; undefined where none is set. */
+export function tokenVariable(env: Environment): string | undefined {
+  const [first, older] = TOKEN_VARIABLES;
+  return [first, TOKEN_FILE_VARIABLE, older].find((name) => env[name]);
+}
+
+/** With the token in a file alone, and no other that the environment has. */
+export function environmentWithTokenFile(env: Environment, file: string): Environment {
+  return {
+    ...env,
+    ...Object.fromEntries(TOKEN_VARIABLES.map((name) => [name, undefined])),
+    [TOKEN_FILE_VARIABLE]: file,
+  };
+}
+
 /** Tells whether a login counts: a token that the environment names goes before it. */
 export function isLoginUsed(env: Environment): boolean {
-  return !env['PANDA_AUTH_ID_TOKEN'] && !env['OIDC_AUTH_TOKEN_FILE'] && !env['OIDC_AUTH_ID_TOKEN'];
+  return tokenVariable(env) === undefined;
 }
 
 /** Where a login leaves its tokens. */
@@ -50,7 +69,7 @@ export function configFolder(env: Environment): string {
 
 /** The folders and files of logins: where they are kept, and what the environment names. */
 export function ownFiles(env: Environment): string[] {
-  const file = env['OIDC_AUTH_TOKEN_FILE'];
+  const file = env[TOKEN_FILE_VARIABLE];
   return [join(homeFolder(env), '.pathena'), configFolder(env), ...(file ? [file] : [])].map((path) => resolve(path));
 }
 
@@ -75,13 +94,11 @@ function howToReplace({ from, variable }: GivenToken): string {
 }
 
 async function givenToken(env: Environment): Promise<GivenToken | undefined> {
-  const inVariable = (variable: string, token: string) => ({ token: token.trim(), from: variable, variable });
-  const given = env['PANDA_AUTH_ID_TOKEN'];
-  if (given) return inVariable('PANDA_AUTH_ID_TOKEN', given);
-  const file = env['OIDC_AUTH_TOKEN_FILE'];
-  if (file) return { token: (await readTokenFile(file)).trim(), from: file, variable: 'OIDC_AUTH_TOKEN_FILE' };
-  const older = env['OIDC_AUTH_ID_TOKEN'];
-  return older ? inVariable('OIDC_AUTH_ID_TOKEN', older) : undefined;
+  const variable = tokenVariable(env);
+  const value = variable && env[variable];
+  if (!variable || !value) return undefined;
+  if (variable !== TOKEN_FILE_VARIABLE) return { token: value.trim(), from: variable, variable };
+  return { token: (await readTokenFile(value)).trim(), from: value, variable };
 }
 
 async function readTokenFile(file: string): Promise<string> {

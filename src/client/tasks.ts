@@ -1,6 +1,6 @@
 import type { ArgumentsAt, PostPath } from '../protocol/calls/calls.ts';
 import type { ListedTask, TaskDetails } from '../protocol/calls/task.ts';
-import { Unavailable } from '../protocol/errors.ts';
+import { Refused, Unavailable, UnknownCall } from '../protocol/errors.ts';
 import { pandaTime } from '../protocol/panda-time.ts';
 import type { Transport } from './transport.ts';
 
@@ -76,6 +76,19 @@ export function taskCalls(transport: Transport): TaskCalls {
     pauseTask: (taskId) => command('task/pause', { task_id: taskId }),
     resumeTask: (taskId) => command('task/resume', { task_id: taskId }),
   };
+}
+
+/** A task with its parameters and grant; undefined from a server that does not tell. */
+export async function detailsOf(
+  client: Pick<TaskCalls, 'getTaskDetails'>,
+  task: number,
+): Promise<TaskDetails | undefined> {
+  try {
+    return await client.getTaskDetails(task, { parameters: true });
+  } catch (error) {
+    if (error instanceof UnknownCall || error instanceof Refused) return undefined;
+    throw error;
+  }
 }
 
 /** `data` is the id; older servers say it in the message alone. */

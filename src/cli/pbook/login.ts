@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { tokenVariable } from '../../client/credentials.ts';
 import { Unavailable } from '../../protocol/errors.ts';
 import { openConnection, withConnection } from '../command.ts';
 import { info, note, printable, printJson, warn } from '../reporting.ts';
@@ -93,7 +94,5 @@ export async function whoAmI({ json }: { json?: boolean }): Promise<object> {
 }
 
 function warnOfOtherToken(): void {
-  warn(
-    'PANDA_AUTH_ID_TOKEN, OIDC_AUTH_TOKEN_FILE or OIDC_AUTH_ID_TOKEN is set: the token that it names is used, and not a login',
-  );
+  warn(`${tokenVariable(process.env)} is set: the token that it names is used, and not a login`);
 }

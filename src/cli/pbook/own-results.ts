@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { Client } from '../../client/client.ts';
 import { describeJobs } from '../../client/jobs.ts';
+import { detailsOf } from '../../client/tasks.ts';
 import type { ListedJobFile } from '../../protocol/calls/job.ts';
 import { Conflict } from '../../protocol/errors.ts';
 import { SealedRefusal } from '../../protocol/sealed-refusal.ts';
@@ -119,10 +120,7 @@ async function tellUnchecked(client: Client, taskId: number): Promise<void> {
 }
 
 async function shownGrant(client: Client, taskId: number): Promise<Grant | undefined> {
-  const [{ detailsOf }, { readGrant }] = await Promise.all([
-    import('./sealed-retry.ts'),
-    import('../../sealed/grant.ts'),
-  ]);
+  const { readGrant } = await import('../../sealed/grant.ts');
   const word = (await detailsOf(client, taskId))?.grant;
   try {
     return word ? readGrant(word) : undefined;

@@ -93,7 +93,7 @@ function addSecretCommands(pbook: Command): void {
     .option('--names', 'show no values; PBOOK_LIST=names makes it the default')
     .option('--unused <time>', 'only those that no job got, and nobody set, for so long: 12h, 90d')
     .option(...JSON_OPTION)
-    .action(async (words, options) => void (await (await secrets()).listSecrets(words, options)));
+    .action(async (words, options) => void (await (await import('./list-secrets.ts')).listSecrets(words, options)));
   pbook
     .command('get_secret')
     .description('Print the value of a secret as it is, or write it to a file.')

@@ -1,6 +1,7 @@
 import { access, constants } from 'node:fs/promises';
 import { constants as system } from 'node:os';
 import type { Client } from '../../client/client.ts';
+import { environmentWithTokenFile, TOKEN_VARIABLES } from '../../client/credentials.ts';
 import { expiryWarnings, isOver } from '../../client/expiry-warnings.ts';
 import { goneFromServer, noSuchSecret } from '../../client/secrets.ts';
 import { protectMemory } from '../../files/process-memory.ts';
@@ -28,8 +29,6 @@ interface Options {
 
 /** The command was not started; those of the command itself are its own (as `env` and `timeout` have it). */
 const EXIT_NOT_STARTED = 125;
-
-const TOKENS = ['PANDA_AUTH_ID_TOKEN', 'OIDC_AUTH_ID_TOKEN'];
 
 /** Signals to this process, of a person or of a batch system, are meant for the command. */
 const PASSED_ON: readonly NodeJS.Signals[] = [
@@ -91,7 +90,9 @@ async function runCommand(
 
 /** Which the command has in its environment, as any of its user's has. */
 function ownTokens(env: NodeJS.ProcessEnv): JobSecret[] {
-  return TOKENS.flatMap((name) => (env[name] ? [{ name: wireName(name), value: new Plaintext(env[name]) }] : []));
+  return TOKEN_VARIABLES.flatMap((name) =>
+    env[name] ? [{ name: wireName(name), value: new Plaintext(env[name]) }] : [],
+  );
 }
 
 /** Those that are named, or all: none is left out in silence. */
@@ -104,7 +105,7 @@ async function withToken(file: string): Promise<NodeJS.ProcessEnv> {
   await access(file, constants.R_OK).catch(({ code }: NodeJS.ErrnoException) => {
     throw new Misconfigured(`--token-file: ${file} cannot be read (${code})`);
   });
-  return { ...process.env, PANDA_AUTH_ID_TOKEN: '', OIDC_AUTH_TOKEN_FILE: file };
+  return environmentWithTokenFile(process.env, file);
 }
 
 async function fetchSecrets(client: Client, names: readonly string[] | undefined): Promise<JobSecret[]> {

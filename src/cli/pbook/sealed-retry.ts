@@ -1,6 +1,6 @@
 import type { Client } from '../../client/client.ts';
-import type { TaskDetails } from '../../protocol/calls/task.ts';
-import { Conflict, InvalidArgument, Refused, UnknownCall } from '../../protocol/errors.ts';
+import { detailsOf } from '../../client/tasks.ts';
+import { Conflict, InvalidArgument } from '../../protocol/errors.ts';
 import { splitWireName, type WireName } from '../../protocol/names.ts';
 import { isTrusted } from '../../protocol/trusted-queues.ts';
 import { grantedJob } from '../../sealed/admission.ts';
@@ -31,19 +31,6 @@ export async function retryTask(client: Client, task: number, say: (text: string
   await own.tasks.again(readGrant(details.grant), readGrant(word), Date.now() / 1000);
   if (details.status !== 'paused') await client.retryTask(task, { sealed: true });
   return await client.grantTask(task, word);
-}
-
-/** Nothing from a server that does not tell. */
-export async function detailsOf(
-  client: Pick<Client, 'getTaskDetails'>,
-  task: number,
-): Promise<TaskDetails | undefined> {
-  try {
-    return await client.getTaskDetails(task, { parameters: true });
-  } catch (error) {
-    if (error instanceof UnknownCall || error instanceof Refused) return undefined;
-    throw error;
-  }
 }
 
 async function signAgain(

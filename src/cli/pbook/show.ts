@@ -1,6 +1,6 @@
 import type { Client } from '../../client/client.ts';
 import { describeJobs } from '../../client/jobs.ts';
-import type { TaskQuery } from '../../client/tasks.ts';
+import { detailsOf, type TaskQuery } from '../../client/tasks.ts';
 import type { JobDescription, ListedJobFile } from '../../protocol/calls/job.ts';
 import type { ListedTask } from '../../protocol/calls/task.ts';
 import { NotFound, Refused, Unavailable } from '../../protocol/errors.ts';
@@ -112,10 +112,7 @@ async function withJobs(client: Client, task: ListedTask): Promise<ShownTask> {
 /** For those who seal; nothing of a task without a grant. */
 async function grantEnd(client: Client, task: number): Promise<string | undefined> {
   if (!(await existingKeyFolder())) return undefined;
-  const [{ detailsOf, endOf }, { readGrant }] = await Promise.all([
-    import('./sealed-retry.ts'),
-    import('../../sealed/grant.ts'),
-  ]);
+  const [{ endOf }, { readGrant }] = await Promise.all([import('./sealed-retry.ts'), import('../../sealed/grant.ts')]);
   const grant = (await detailsOf(client, task))?.grant;
   try {
     return grant ? endOf(readGrant(grant)) : undefined;

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { connect } from '../../client/connect.ts';
+import { environmentWithTokenFile } from '../../client/credentials.ts';
 import { serverAddress } from '../../client/server-address.ts';
 import { protectMemory } from '../../files/process-memory.ts';
 import { Misconfigured } from '../../protocol/errors.ts';
@@ -35,11 +36,9 @@ export async function launchPilots(
   const settings = readLauncherSettings(config);
   await refuseIfExposed(settings.tokenFile);
   const server = settings.server ?? serverAddress(environment);
-  const { client } = await connect({
-    ...withoutLogins(environment),
-    PANDA_URL_SSL: server,
-    OIDC_AUTH_TOKEN_FILE: settings.tokenFile,
-  });
+  // A launcher has a token of its own: the login of its user is not used.
+  const own = environmentWithTokenFile(environment, settings.tokenFile);
+  const { client } = await connect({ ...own, PANDA_URL_SSL: server });
   const system = SYSTEMS[batch as keyof typeof SYSTEMS];
   if (!system) throw new Misconfigured(`--batch: "${batch}" is no batch system that is known`);
   const launcher = createLauncher({
@@ -117,9 +116,4 @@ function pilotOf({ queue, name, pilot, slurm }: LauncherSettings, server: string
       ...options,
     ],
   };
-}
-
-/** A launcher has a token of its own: the login of whoever starts it is not used. */
-function withoutLogins({ PANDA_AUTH_ID_TOKEN: _token, OIDC_AUTH_ID_TOKEN: _other, ...rest }: Environment): Environment {
-  return rest;
 }

@@ -23,7 +23,7 @@ export const COMMANDS: Record<string, Command> = {
   },
   get_secret: async ({ key }) => await (await secrets()).findSecret(String(key)),
   list_secrets: async ({ full, names, unused }) =>
-    await (await secrets()).listSecrets([], {
+    await (await import('../list-secrets.ts')).listSecrets([], {
       full: full === true,
       hidden: names === true,
       ...(unused !== undefined && { unused: String(unused) }),
