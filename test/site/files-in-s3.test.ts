@@ -32,6 +32,9 @@ import { examine } from '../../src/site/doctor.ts';
 import { eraseUser } from '../../src/site/erase.ts';
 import { copyBlobs } from '../../src/site/migrate-blobs.ts';
 import { readSettings, type Settings } from '../../src/site/settings.ts';
+import { parseBlobPlace } from '../../src/store/blob-place.ts';
+import { openBlobStore } from '../../src/store/open-blob-store.ts';
+import { pandaSecrets } from '../cli/panda-secrets.ts';
 import { LOOPBACK } from '../client/certificates.ts';
 import { filesBelow, startSite } from '../end-to-end/site.ts';
 import { startServer, type TestServer } from '../server/start.ts';
@@ -410,3 +413,34 @@ withStorage(
     await assert.rejects(copy(`file:${folder}`, storage.place('fourth')), { code: 'ERR_UNAVAILABLE' });
   },
 );
+
+withStorage('a copy that is killed goes on where it was, and leaves nothing that is not whole', async (t, storage) => {
+  const command = pandaSecrets(t);
+  const server = await startServer(t);
+  const alice = clientOf(t, server, await server.userToken('alice'));
+  for (let n = 0; n < 24; n++) await alice.uploadSandbox(`jobO.${randomUUID()}.tar.gz`, gzipSync(randomBytes(50_000)));
+  const words = ['migrate-blobs', '--data', server.folder, '--to', storage.place('moved'), '--json'];
+  const { child, ended } = command.start(words, S3_ENVIRONMENT);
+  while (objects(storage).length < 5 && child.exitCode === null) await soon();
+  child.kill('SIGKILL');
+  await ended;
+  const there = objects(storage).length;
+  const { status, stdout, stderr } = await command.run(words, S3_ENVIRONMENT);
+  assert.equal(status, 0, stderr);
+  const done = JSON.parse(stdout).data;
+  assert.deepEqual([done.there + done.copied, done.missing, done.damaged], [24, 0, []]);
+  // The storage may have finished what it had from the killed one.
+  assert.ok(there >= 5 && done.there >= there, `${there} and ${done.there}`);
+  const { blobs: kept } = await server.installation.blobStore();
+  const moved = await openBlobStore(parseBlobPlace(storage.place('moved')), { installation: server.installation.key });
+  t.after(() => moved.close());
+  const addresses: string[] = [];
+  for await (const { sha256 } of moved.blobs.list()) {
+    // Each stream fails unless it is what was kept.
+    await buffer((await moved.blobs.get(sha256)).stream);
+    addresses.push(sha256);
+  }
+  const all: string[] = [];
+  for await (const { sha256 } of kept.list()) all.push(sha256);
+  assert.deepEqual(addresses.sort(), all.sort());
+});
