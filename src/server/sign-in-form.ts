@@ -42,7 +42,7 @@ export function createSignInCheck({ signIn }: Pick<LoginRooms, 'signIn'>, logger
 }
 
 /**
- * One line for each sign-in that is refused, for an operator and for fail2ban (its rule is in `docs/operator.md`): the address, and the
+ * One line for each sign-in that is refused, for an operator and for fail2ban (its rule is in `docs/operator-reference.md`): the address, and the
  * name that was tried as a MAC, by which tries for one name are told from those for many. It may be a password in the wrong field, so
  * the key is of this process alone.
  */

@@ -8,7 +8,7 @@ import type { Installation } from './installation.ts';
 import { runningServers } from './servers.ts';
 import { tryWrappedKeys } from './wrapped-keys.ts';
 
-/** The most that the clocks of servers and database may differ: docs/operator.md. */
+/** The most that the clocks of servers and database may differ: docs/operator-reference.md. */
 const CLOCK_SECONDS = 30;
 const ORPHAN_MILLISECONDS = 2 * DAY_MILLISECONDS;
 const FILES_AT_ONCE = 500;

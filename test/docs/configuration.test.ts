@@ -7,9 +7,9 @@ import { createPandaSecrets } from '../../src/cli/panda-secrets/program.ts';
 import { LEASE_SECONDS } from '../../src/protocol/limits.ts';
 import { readSettings } from '../../src/site/settings.ts';
 
-/** The table of docs/operator.md, by the name in the file. */
+/** The table of docs/operator-reference.md, by the name in the file. */
 function documented(): Map<string, { flag: string; variable: string; default: string }> {
-  const page = readFileSync(join(import.meta.dirname, '../../docs/operator.md'), 'utf8');
+  const page = readFileSync(join(import.meta.dirname, '../../docs/operator-reference.md'), 'utf8');
   const section = page.split('\n## ').find((text) => text.startsWith('Configuration\n')) ?? '';
   const rows = section.split('\n').filter((line) => /^\| .*`/.test(line));
   return new Map(

@@ -9,7 +9,10 @@ const root = join(import.meta.dirname, '..', '..');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 const pages = ['README.md', 'CHANGELOG.md', ...globSync('docs/**/*.md', { cwd: root })].sort();
 /** Where every option and variable is this system's own; others also speak of PanDA's and Node's. */
-const ownPages = ['README.md', ...['user', 'operator', 'security', 'using-secrets'].map((name) => `docs/${name}.md`)];
+const ownPages = [
+  'README.md',
+  ...['user', 'operator', 'operator-reference', 'security', 'using-secrets'].map((name) => `docs/${name}.md`),
+];
 const code = globSync('src/**/*.{ts,py}', { cwd: root }).map(read).join('\n');
 const commands = new Map(programs().map((program) => [program.name(), program]));
 

@@ -182,7 +182,7 @@ test("a sign-in that fails is logged with its address, which fail2ban's rule of 
   const names = ['alice', 'my-own-password', 'alice', '","from":"192.0.2.7'];
   for (const name of names) await confirmDevice(createVisitor(site.url), await site.beginLogin(), name, 'wrong');
   await confirmDevice(createVisitor(site.url), await site.beginLogin(), 'alice');
-  const manual = readFileSync(join(import.meta.dirname, '../../docs/operator.md'), 'utf8');
+  const manual = readFileSync(join(import.meta.dirname, '../../docs/operator-reference.md'), 'utf8');
   const [, rule = ''] = /^failregex = (.*)$/m.exec(manual) ?? [];
   const regex = new RegExp(rule.replace('<HOST>', '(?<host>[0-9a-fA-F:.]+)'));
   // fail2ban takes the time out of a line before it looks for the rest.

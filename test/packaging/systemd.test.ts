@@ -33,7 +33,7 @@ test('the exposure of the service is what the documents say', { skip }, () => {
   const { stdout } = analyze('security', '--offline=true', '--no-pager', file);
   const [, exposure = ''] = /Overall exposure level for \S+: ([\d.]+)/.exec(stdout) ?? [];
   const [, documented = ''] =
-    /exposure level ([\d.]+) of 10/.exec(readFileSync(join(root, 'docs/operator.md'), 'utf8')) ?? [];
+    /exposure level ([\d.]+) of 10/.exec(readFileSync(join(root, 'docs/operator-reference.md'), 'utf8')) ?? [];
   assert.ok(
     documented !== '' && Number(exposure) <= Number(documented),
     `${exposure}, documented ${documented}\n${stdout}`,

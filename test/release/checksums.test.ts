@@ -26,7 +26,7 @@ test('the sums are those that sha256sum checks, and the signature of a key that 
   signSums(release, key);
   const signers = join(folder.path, 'signers');
   writeFileSync(signers, `release ${readFileSync(`${key}.pub`, 'utf8')}`);
-  // As docs/operator.md says it.
+  // As docs/operator-reference.md says it.
   const words = ['-f', signers, '-I', 'release', '-n', 'panda-secrets-release', '-s', join(release, 'SHA256SUMS.sig')];
   const verify = () =>
     spawnSync('ssh-keygen', ['-Y', 'verify', ...words], { input: readFileSync(join(release, 'SHA256SUMS')) }).status;

@@ -17,7 +17,7 @@ test('the settings of the Debian package are settings that the server has, also 
   const settings = readSettings({}, all);
   assert.equal(settings.publicUrl, 'https://panda.example.org');
   assert.equal(settings.siteName, 'PanDA secrets');
-  const documented = readFileSync(join(packaging, '../docs/operator.md'), 'utf8');
+  const documented = readFileSync(join(packaging, '../docs/operator-reference.md'), 'utf8');
   for (const name of Object.keys(all)) assert.ok(documented.includes(`\`${name}\``), name);
 });
 

@@ -139,7 +139,7 @@ test("the operators' page has a row for each metric, with what it says itself", 
   const told = new Map(
     [...text.matchAll(/^# HELP (panda_secrets_\S+) (.*)$/gm)].map(([, name = '', help = '']) => [name, help]),
   );
-  const page = readFileSync(join(import.meta.dirname, '../../docs/operator.md'), 'utf8');
+  const page = readFileSync(join(import.meta.dirname, '../../docs/operator-reference.md'), 'utf8');
   const rows = [...page.matchAll(/^\| `(panda_secrets_\w+)[^|]*\| ([^|]*) \|$/gm)];
   assert.deepEqual(new Map(rows.map(([, name = '', help = '']) => [name, help.trim()])), told);
 });

@@ -14,7 +14,7 @@ import { startServer, type TestServer } from './start.ts';
 
 /** The configuration that operators are told, with two servers of the test. */
 function configuration(port: number, [one, other]: readonly [string, string]): string {
-  const page = readFileSync(join(import.meta.dirname, '../../docs/operator.md'), 'utf8');
+  const page = readFileSync(join(import.meta.dirname, '../../docs/operator-reference.md'), 'utf8');
   const [, told = ''] = /```nginx\n([\s\S]*?)```/.exec(page) ?? [];
   const http = told
     .replace('10.0.0.8:25080', new URL(one).host)

@@ -446,7 +446,7 @@ test('on PostgreSQL, a dump and a backup beside it are restored together, and ev
   const secrets = Object.fromEntries(Array.from({ length: 10 }, (_, n) => [`KEY_${n}`, `value ${n}`]));
   for (const [key, value] of Object.entries(secrets)) await server.ask(token, setUserSecrets, { key, value });
 
-  // As docs/operator.md has it: the database first, then the files that it names.
+  // As docs/operator-reference.md has it: the database first, then the files that it names.
   const encrypter = new Encrypter();
   encrypter.addRecipient(recipient);
   const dump = await encrypter.encrypt(run('pg_dump', '--format=custom', database));

@@ -14,7 +14,7 @@ import { TEST_KEY } from '../stores.ts';
 import { noS3, S3_ENVIRONMENT, startStorage } from './s3.ts';
 
 /** The rights that the page for operators names. */
-const PAGE = readFileSync(join(import.meta.dirname, '../../docs/operator.md'), 'utf8');
+const PAGE = readFileSync(join(import.meta.dirname, '../../docs/operator-reference.md'), 'utf8');
 const REFUSED = /these credentials may not read|away at the moment, or refuses it|parts of what was broken off/;
 const RIGHTS = [...PAGE.matchAll(/`(s3:[A-Z]\w+)`/g)].map(([, right]) => right ?? '');
 
