@@ -39,7 +39,9 @@ export function openLog(level: string, { file, onTrouble = () => {}, environment
     ...buffering,
   });
   const told = new Set<string>();
-  stream.on('error', ({ code = 'ERR_UNKNOWN' }: NodeJS.ErrnoException) => {
+  stream.on('error', ({ code = 'ERR_UNKNOWN', syscall }: NodeJS.ErrnoException) => {
+    // Of a file that was not opened: when one is, each would close the same descriptor, which may be another file's by then.
+    if (syscall === 'open') stream.removeAllListeners('ready');
     // A log that cannot be written ends no server. The next line is tried again.
     if (!told.has(code)) onTrouble(code);
     told.add(code);

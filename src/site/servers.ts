@@ -24,14 +24,19 @@ export async function showServer({
   clock: () => number;
 }): Promise<ServerSign> {
   const id = randomUUID();
+  let noting: Promise<void> = Promise.resolve();
+  let isClosed = false;
 
+  /** Nothing once it is taken back: a move would wait for a server that has ended. */
   async function note(): Promise<void> {
+    if (isClosed) return;
     const now = clock();
     const row = { id, node: hostname(), root_keys: JSON.stringify(rootKeys.ids), seen_at: now };
-    await store.write(async (tx) => {
+    noting = store.write(async (tx) => {
       await noteServer(tx, row);
       await forgetServersBefore(tx, now - 2 * SERVER_SILENT_SECONDS * 1000);
     });
+    await noting;
   }
 
   await note().catch((error) => {
@@ -45,7 +50,11 @@ export async function showServer({
       if (trouble) throw trouble;
     },
     // One that cannot is forgotten as silent.
-    close: () => store.write((tx) => forgetServer(tx, id)).catch(() => {}),
+    async close() {
+      isClosed = true;
+      await noting.catch(() => {});
+      await store.write((tx) => forgetServer(tx, id)).catch(() => {});
+    },
   };
 }
 

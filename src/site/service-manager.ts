@@ -10,6 +10,7 @@ export interface ServiceManager {
   ready(status: string): Promise<void>;
   /** A reload begins, to be ended by `ready`. */
   reloading(): Promise<void>;
+  /** The last that it is told of: a reload that is under way says nothing more. */
   stopping(): Promise<void>;
   /** Tells nothing more. */
   close(): void;
@@ -26,6 +27,7 @@ export function serviceManager(environment: NodeJS.ProcessEnv, pid: number, logg
   if (!socket) return { ready: async () => {}, reloading: async () => {}, stopping: async () => {}, close() {} };
   let last: Promise<void> = Promise.resolve();
   let watchdog: NodeJS.Timeout | undefined;
+  let isStopping = false;
 
   /** One after the other, as they were told. */
   function tell(...assignments: string[]): Promise<void> {
@@ -61,11 +63,17 @@ export function serviceManager(environment: NodeJS.ProcessEnv, pid: number, logg
 
   return {
     async ready(status) {
+      if (isStopping) return;
       await tell('READY=1', `STATUS=${status}`);
       feedWatchdog();
     },
-    reloading: () => tell('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`),
-    stopping: () => tell('STOPPING=1'),
+    async reloading() {
+      if (!isStopping) await tell('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
+    },
+    stopping() {
+      isStopping = true;
+      return tell('STOPPING=1');
+    },
     close: () => clearInterval(watchdog),
   };
 }

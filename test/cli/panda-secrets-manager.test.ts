@@ -1,11 +1,24 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { connect as connectTcp } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
 import { connect } from 'node:tls';
+import { openLog } from '../../src/server/log.ts';
 import { LOOPBACK, OTHER_HOST } from '../client/certificates.ts';
 import { until } from '../pilot/folders.ts';
 import { programWords } from '../programs.ts';
@@ -150,6 +163,56 @@ test('SIGHUP opens the log file anew, as logrotate asks for', async (t) => {
   assert.match(logged(), /"msg":"stopping"/);
   assert.doesNotMatch(readFileSync(`${log}.1`, 'utf8'), /stopping/);
   assert.equal(stderr, '');
+});
+
+test('a log file that cannot be opened anew is said each time, and nothing is closed twice when it can', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'panda-secrets-log-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'here', 'log');
+  mkdirSync(join(folder, 'here'));
+  const troubles: string[] = [];
+  const log = openLog('info', { file, onTrouble: (code) => troubles.push(code) });
+  log.logger.info('first');
+  await until(
+    () => readFileSync(file, 'utf8'),
+    (text) => text.includes('first'),
+  );
+  const open = () => readdirSync('/proc/self/fd').length;
+  const before = open();
+  renameSync(join(folder, 'here'), join(folder, 'away'));
+  for (const failures of [1, 2, 3]) {
+    log.reopen();
+    await becomes(() => troubles.length === failures);
+  }
+  mkdirSync(join(folder, 'here'));
+  log.reopen();
+  log.logger.info('second');
+  await becomes(() => existsSync(file) && readFileSync(file, 'utf8').includes('second'));
+  await becomes(() => open() === before);
+  await log.stop();
+  assert.deepEqual(troubles, ['ENOENT', 'ENOENT', 'ENOENT']);
+});
+
+test('a server that stops tells the service manager of no reload, and SIGHUP does not end it', { skip }, async (t) => {
+  const program = pandaSecrets(t);
+  const socket = join(program.data, '..', 'notify');
+  const told = await receiver(t, socket);
+  const server = await program.serve([], { NOTIFY_SOCKET: socket });
+  const { hostname, port } = new URL(server.url);
+  const held = connectTcp(Number(port), hostname);
+  held.on('error', () => {});
+  held.write(
+    'POST /api/v1/system/is_alive HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
+  );
+  await once(held, 'connect');
+  await fetch(`${server.url}/healthz`);
+  server.process.kill('SIGTERM');
+  await becomes(() => told.includes('STOPPING=1'));
+  for (let count = 0; count < 3; count++) server.process.kill('SIGHUP');
+  assert.equal(server.process.exitCode, null);
+  held.destroy();
+  assert.equal((await server.ended).status, 0);
+  assert.equal(told.at(-1), 'STOPPING=1');
 });
 
 test('a log file that cannot be opened is said', async (t) => {

@@ -44,14 +44,11 @@ export function addServeCommand(program: Command): void {
 }
 
 async function serve(options: Record<string, unknown>): Promise<void> {
+  const hangups = awaitHangups();
   const socket = givenSocket(process.env, process.pid);
   const isProtected = await protectMemory({ keeps: socket });
   // Which would end the server, or open a debugger where Node cannot be kept from it.
   process.on('SIGUSR1', () => {});
-  let isReloadWanted = false;
-  process.on('SIGHUP', () => {
-    isReloadWanted = true;
-  });
   const settings = readSettings(options, process.env);
   // Loaded here, so that the other commands start without it.
   const [{ startService }, { openLog }, { withoutMessage }, { serviceManager }] = await Promise.all([
@@ -88,15 +85,46 @@ async function serve(options: Record<string, unknown>): Promise<void> {
     environment: process.env,
     lastRequestsMilliseconds: LAST_REQUESTS_MILLISECONDS,
   }).finally(log.stop);
-  stopOnSignals(service, log, manager);
-  reloadOnHangup(service, log, { manager, read: () => readSettings(options, process.env), withoutMessage });
+  stopOnSignals(service, log, { manager, hangups });
   console.log(`panda-secrets: listening on ${service.address}`);
   console.log(nextSteps(service, settings));
   await manager.ready(`listening on ${service.address}`);
-  if (isReloadWanted) process.kill(process.pid, 'SIGHUP');
+  hangups.reload(reloading(service, log, { manager, read: () => readSettings(options, process.env), withoutMessage }));
 }
 
-function stopOnSignals(service: Service, { logger, stop }: Log, manager: ServiceManager): void {
+/** SIGHUP, which ends a process that does not handle it: one handler from first to last. */
+interface Hangups {
+  /** Has each reload from now on; at once, where one came before. A server that stops reloads nothing any more. */
+  reload(act: () => void): void;
+  /** A server that stops. */
+  stop(act: () => void): void;
+}
+
+function awaitHangups(): Hangups {
+  let wasOne = false;
+  let isStopping = false;
+  let current = () => {
+    wasOne = true;
+  };
+  process.on('SIGHUP', () => current());
+  return {
+    reload(act) {
+      if (isStopping) return;
+      current = act;
+      if (wasOne) act();
+    },
+    stop(act) {
+      isStopping = true;
+      current = act;
+    },
+  };
+}
+
+function stopOnSignals(
+  service: Service,
+  { logger, reopen, stop }: Log,
+  { manager, hangups }: { manager: ServiceManager; hangups: Hangups },
+): void {
   let stoppingSince: number | undefined;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, async () => {
@@ -106,6 +134,7 @@ function stopOnSignals(service: Service, { logger, stop }: Log, manager: Service
       }
       stoppingSince = performance.now();
       logger.info({ signal }, 'stopping');
+      hangups.stop(reopen);
       void manager.stopping();
       await service.close();
       manager.close();
@@ -123,13 +152,9 @@ interface Reloading {
 }
 
 /** One reload after the other. A configuration that is wrong changes nothing; the root keys and the log file do not depend on it. */
-function reloadOnHangup(service: Service, log: Log, { manager, read, withoutMessage }: Reloading): void {
+function reloading(service: Service, log: Log, { manager, read, withoutMessage }: Reloading): () => void {
   const { logger } = log;
   let last: Promise<void> = Promise.resolve();
-  process.removeAllListeners('SIGHUP');
-  process.on('SIGHUP', () => {
-    last = last.then(reload);
-  });
 
   async function reload(): Promise<void> {
     await manager.reloading();
@@ -151,6 +176,10 @@ function reloadOnHangup(service: Service, log: Log, { manager, read, withoutMess
     }
     await manager.ready(`listening on ${service.address}`);
   }
+
+  return () => {
+    last = last.then(reload);
+  };
 }
 
 function tellOfRestart(logger: Logger, settings: readonly string[]): void {
