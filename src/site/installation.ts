@@ -240,17 +240,26 @@ async function refuseUnsafeFolder(path: string): Promise<void> {
 }
 
 /** Two servers on one SQLite database would each believe that nobody else ends leases, removes files and keeps room back. */
-async function holdFolder(data: string, { seconds, tell }: Waiting): Promise<() => void> {
-  const release = await takeServerLock(join(data, 'serving.lock'), {
-    seconds,
-    onWaiting: () => tell('another server runs on this data folder; waiting for its end'),
-  });
+async function holdFolder(data: string, waiting: Waiting): Promise<() => void> {
+  const release = await takeFolder(data, waiting);
   if (release) return release;
   const address = await lastAddress(data);
   throw new Misconfigured(
     `another server runs on the data folder ${data}${address === undefined ? '' : ` (${address})`}: an SQLite database has one server. Stop that one ` +
       'first, name another folder with --data, or use PostgreSQL for several',
   );
+}
+
+/**
+ * Takes the place of the one server that may use the SQLite database of a data folder.
+ *
+ * @returns gives it back; undefined while a server runs, or a move
+ */
+export function takeFolder(data: string, { seconds, tell }: Waiting): Promise<(() => void) | undefined> {
+  return takeServerLock(join(data, 'serving.lock'), {
+    seconds,
+    onWaiting: () => tell('another server runs on this data folder; waiting for its end'),
+  });
 }
 
 const ANOTHER_USERS = 'it may be of another user, the one that runs the server';

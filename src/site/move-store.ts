@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { recordAct, verifyAudits } from '../audit/audit.ts';
@@ -10,7 +11,7 @@ import { sqliteEnd } from '../store/move/sqlite-end.ts';
 import { openPostgres } from '../store/postgres.ts';
 import { openSqlite } from '../store/sqlite.ts';
 import { MOVED, MOVING } from '../store/store.ts';
-import { openInstallation } from './installation.ts';
+import { openInstallation, takeFolder } from './installation.ts';
 import { installationMark } from './installation-mark.ts';
 import { runningServers } from './servers.ts';
 import type { Settings } from './settings.ts';
@@ -48,8 +49,25 @@ export async function moveStore(
   }
   const mark = await installationMark(data).read();
   if (!mark) throw new Misconfigured(`there is no installation in ${data}: name its folder with --data`);
-  const isUnfinished = await resume(data, mark.id, { from, to });
+  // One of the two is the folder's: a server that was only stopped for a while has its place there as well.
+  const release = await takeFolder(data, { seconds: 0, tell: () => {} });
+  if (!release) throw new Conflict(`a server runs on the data folder ${data}, or another move: stop it first`);
+  try {
+    return await moveHeld(settings, mark.id, { from, to }, { clock, ask, onProgress });
+  } finally {
+    release();
+  }
+}
 
+/** @param id of the installation */
+async function moveHeld(
+  settings: Pick<Settings, 'data' | 'rootKeys'>,
+  id: string,
+  { from, to }: { from: StorePlace; to: StorePlace },
+  { clock, ask, onProgress }: Parameters<typeof moveStore>[2],
+): Promise<MovedStore> {
+  const { data } = settings;
+  const { move, isUnfinished } = await resume(data, id, { from, to });
   const { database: _, ...rest } = settings as Settings;
   const place = from === 'sqlite' ? rest : { ...rest, database: from };
   const installation = await openInstallation(place, { create: false, clock, ask });
@@ -62,19 +80,20 @@ export async function moveStore(
     const [source, target] = [await openEnd(data, from), await openEnd(data, to)];
     try {
       await source.hold(await source.tables());
-      const servers = await runningServers(store, clock);
+      // Of SQLite none runs, and one that was killed may still be noted.
+      const servers = from === 'sqlite' ? [] : await runningServers(store, clock);
       if (servers.length > 0) {
         const nodes = servers.map(({ node }) => node).join(', ');
         throw new Conflict(
           `a server runs on the database (${nodes}): stop it first. One that was killed is forgotten after two minutes`,
         );
       }
-      const tables = await copyAll({ source, target, installation: key.id, tags: key.tags, onProgress });
+      const tables = await copyAll({ source, target, mark: MOVING + move, tags: key.tags, onProgress });
       const brokenChains = await compareAudits(await source.read(key.tags), await target.read(key.tags));
       // From here on the target is the one: first nobody may use the source any more.
-      await source.mark(MOVED + key.id);
+      await source.mark(MOVED + move);
       await source.commit();
-      await target.unmark(MOVING + key.id);
+      await target.unmark(MOVING + move);
       return { installation: key.id, tables, brokenChains, blobFolder };
     } finally {
       await source.rollback().catch(() => {});
@@ -89,23 +108,30 @@ export async function moveStore(
 /**
  * Looks for a move that was broken off.
  *
- * @returns true when the target is of one, which is begun anew
- * @throws {Misconfigured} when the source was moved to its end
+ * @returns the name of the move, and true when the target is of one that is begun anew
+ * @throws {Misconfigured} when the source was moved to its end, or to another target
  */
-async function resume(data: string, id: string, { from, to }: { from: StorePlace; to: StorePlace }): Promise<boolean> {
+async function resume(
+  data: string,
+  id: string,
+  { from, to }: { from: StorePlace; to: StorePlace },
+): Promise<{ move: string; isUnfinished: boolean }> {
   const path = join(data, 'panda.db');
   if (from === 'sqlite' && !(await isThere(path))) throw new Misconfigured(`there is no ${path} to move`);
   const target = to === 'sqlite' && !(await isThere(path)) ? undefined : await openEnd(data, to);
   const source = await openEnd(data, from);
   try {
-    const isUnfinished = (await target?.marks())?.includes(MOVING + id) ?? false;
-    if ((await source.marks()).includes(MOVED + id)) {
-      if (!isUnfinished)
+    const unfinished = (await target?.marks())?.find((name) => name.startsWith(MOVING + id));
+    const move = unfinished?.slice(MOVING.length) ?? `${id}-${randomBytes(8).toString('hex')}`;
+    const moved = (await source.marks()).find((name) => name.startsWith(MOVED + id));
+    if (moved !== undefined) {
+      // A target of an earlier try has rows of that time, while the installation is in use elsewhere.
+      if (unfinished === undefined || moved !== MOVED + move)
         throw new Misconfigured('the contents of the source were moved before: name where they are now');
       // It had been compared; its last step is done again with all the others.
-      await source.unmark(MOVED + id);
+      await source.unmark(moved);
     }
-    return isUnfinished;
+    return { move, isUnfinished: unfinished !== undefined };
   } finally {
     await source.close();
     await target?.close();

@@ -4,16 +4,17 @@ import { isFullDisk } from '../protocol/full-disk.ts';
 import { SERVER_SILENT_SECONDS } from '../protocol/limits.ts';
 import type { Keyring } from '../sealing/keyring.ts';
 import { forgetServer, forgetServersBefore, listServers, noteServer } from '../store/servers.ts';
-import type { Store } from '../store/store.ts';
+import { refuseMoved, type Store } from '../store/store.ts';
 
 /** This server's sign in the database that it runs, with the root keys that it has. */
 export interface ServerSign {
-  /** Looks for root keys that came or went, and says which there are. @throws what keeps it from having one of them */
+  /** Looks for root keys that came or went, and says which there are. @throws what keeps it from having one of them, and when the database was moved away */
   renew(): Promise<void>;
   /** Takes it back. */
   close(): Promise<void>;
 }
 
+/** @throws {Misconfigured} when the contents of the database were moved away since it was opened */
 export async function showServer({
   store,
   rootKeys,
@@ -43,9 +44,11 @@ export async function showServer({
     // A server starts on a full disk, so that somebody can make room. It shows itself at its next look.
     if (!isFullDisk(error)) throw error;
   });
+  await refuseMoved(store.db);
   return {
     async renew() {
       await rootKeys.refresh().finally(note);
+      await refuseMoved(store.db);
       const trouble = rootKeys.places.find((place) => place.trouble)?.trouble;
       if (trouble) throw trouble;
     },

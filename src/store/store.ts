@@ -46,9 +46,14 @@ export interface Store {
 /** Told after each commit: how many writes became durable, and the seconds that it took. */
 export type OnCommit = (writes: number, seconds: number) => void;
 
-/** True when the database has every table of this release, and maybe those of a newer one. @throws what the database does */
+/**
+ * True when the database has every table of this release, and maybe those of a newer one, and its contents were not moved away.
+ *
+ * @throws what the database does
+ */
 export async function hasOwnTables(db: Database): Promise<boolean> {
   const there = new Set(await notedMigrations(db));
+  if ([...there].some((name) => name.startsWith(MOVED))) return false;
   const names = Object.keys(await migrationProvider(NO_TYPES).getMigrations());
   return names.every((name) => there.has(name));
 }
@@ -89,7 +94,7 @@ export function isRetriable(error: unknown): boolean {
 export const MIGRATIONS_TABLE = DEFAULT_MIGRATION_TABLE;
 
 /**
- * Names among those of the migrations, with the installation's id behind: so that no program takes a database whose contents were moved to
+ * Names among those of the migrations, with the ids of the installation and of the move behind: so that no program takes a database whose contents were moved to
  * another one, or did not all come yet, in this release or an earlier one.
  */
 export const MOVED = '9999-moved-';
@@ -99,12 +104,7 @@ export const MOVING = '9999-moving-';
 async function refuseNewer(db: Database, known: readonly string[]): Promise<void> {
   const unknown = (await doneMigrations(db)).filter((name) => !known.includes(name)).sort();
   if (unknown.length === 0) return;
-  if (unknown.some((name) => name.startsWith(MOVED))) {
-    throw new Misconfigured(
-      'the contents of this database were moved to another one ("panda-secrets migrate-store"): name that one, with --database or ' +
-        'PANDA_SECRETS_DATABASE where it is PostgreSQL, and without where it is SQLite',
-    );
-  }
+  refuseMovedAway(unknown);
   if (unknown.some((name) => name.startsWith(MOVING))) {
     throw new Misconfigured(
       'a move into this database is under way or was broken off: run the same "panda-secrets migrate-store" again, or use the database that it is from',
@@ -113,6 +113,23 @@ async function refuseNewer(db: Database, known: readonly string[]): Promise<void
   throw new Misconfigured(
     `the database is of a newer release than this one (${VERSION}): its tables have ${unknown.join(', ')}, and this release knows them up ` +
       `to ${known.at(-1)}. Install the newer release here too, or restore the backup that was made before the upgrade`,
+  );
+}
+
+/**
+ * For a server that has noted itself where a move looks for servers: one that opened the database before a move ended finds out here.
+ *
+ * @throws {Misconfigured} when the contents were moved to another database
+ */
+export async function refuseMoved(db: Database): Promise<void> {
+  refuseMovedAway(await notedMigrations(db));
+}
+
+function refuseMovedAway(names: readonly string[]): void {
+  if (!names.some((name) => name.startsWith(MOVED))) return;
+  throw new Misconfigured(
+    'the contents of this database were moved to another one ("panda-secrets migrate-store"): name that one, with --database or ' +
+      'PANDA_SECRETS_DATABASE where it is PostgreSQL, and without where it is SQLite',
   );
 }
 

@@ -8,6 +8,7 @@ import { sql } from 'kysely';
 import { verifyAudits } from '../../src/audit/audit.ts';
 import { openInstallation } from '../../src/site/installation.ts';
 import { moveStore, type StorePlace } from '../../src/site/move-store.ts';
+import { showServer } from '../../src/site/servers.ts';
 import { pandaSecrets } from '../cli/panda-secrets.ts';
 import { startServer } from '../server/start.ts';
 import { type DataSet, insertDataSet, makeDataSet, type Row } from '../store/data-set.ts';
@@ -108,9 +109,13 @@ onPostgres('a move is refused while a server runs, and into a database in use', 
   const server = await startServer(t, { settings: { data } });
   await assert.rejects(moveStore({ data }, { from: 'sqlite', to: url }, QUIET), {
     code: 'ERR_CONFLICT',
-    message: /a server runs on the database \(.*\): stop it first/,
+    message: /a server runs on the data folder .*: stop it first/,
   });
+  // One that was suspended is silent, and would go on with the source.
+  await server.installation.store.write((tx) => tx.deleteFrom('servers').execute());
+  await assert.rejects(moveStore({ data }, { from: 'sqlite', to: url }, QUIET), { code: 'ERR_CONFLICT' });
   await server.stop();
+  await migrateTo(target, database, NEWEST);
   await sql`insert into sign_in_failures (name, failures, expires_at) values ('x', 1, 1)`.execute(target);
   await assert.rejects(moveStore({ data }, { from: 'sqlite', to: url }, QUIET), {
     message: /the target is not empty \(sign_in_failures has 1 rows\)/,
@@ -185,17 +190,52 @@ for (const moment of ['copied', 'checked'] as const) {
 }
 
 onPostgres('a move that is killed before its last step is begun again', async (t, database) => {
-  const { data, made, target, url } = await installationToMove(t, database);
-  const { installation } = await moveStore({ data }, { from: 'sqlite', to: url }, QUIET);
-  await sql`insert into kysely_migration (name, timestamp) values (${`9999-moving-${installation}`}, ${new Date().toISOString()})`.execute(
-    target,
-  );
+  const { data, made, target, url, sqlite } = await installationToMove(t, database);
+  await moveStore({ data }, { from: 'sqlite', to: url }, QUIET);
+  const source = connect(sqlite, data);
+  const marks = await sql<{ name: string }>`select name from kysely_migration where name like '9999-%'`.execute(source);
+  await source.destroy();
+  const moving = String(marks.rows[0]?.name).replace('moved', 'moving');
+  await markAs(target, moving);
   for (const settings of [{ data }, { data, database: url }]) {
     await assert.rejects(openInstallation(settings, { create: false, clock: Date.now }), { code: 'ERR_MISCONFIGURED' });
   }
   await moveStore({ data }, { from: 'sqlite', to: url }, QUIET);
   await checkInstallation({ data, database: url }, made);
 });
+
+onPostgres('a target of an earlier try gets nothing once the contents went to another one', async (t, database) => {
+  const { data, target, url } = await installationToMove(t, database);
+  const { installation } = await moveStore({ data }, { from: 'sqlite', to: url }, QUIET);
+  await markAs(target, `9999-moving-${installation}-0123456789abcdef`);
+  await assert.rejects(moveStore({ data }, { from: 'sqlite', to: url }, QUIET), { message: /were moved before/ });
+});
+
+onPostgres(
+  'a server on PostgreSQL refuses a move, and one that a move did not see is not ready',
+  async (t, database) => {
+    const { data, url } = await installationToMove(t, database);
+    await moveStore({ data }, { from: 'sqlite', to: url }, QUIET);
+    renameSync(join(data, 'panda.db'), join(database.folder, 'moved.db'));
+    const server = await startServer(t, { settings: { data, database: url } });
+    await assert.rejects(moveStore({ data }, { from: url, to: 'sqlite' }, QUIET), {
+      code: 'ERR_CONFLICT',
+      message: /a server runs on the database \(.*\): stop it first/,
+    });
+    const { store } = server.installation;
+    await store.write((tx) => tx.deleteFrom('servers').execute());
+    await moveStore({ data }, { from: url, to: 'sqlite' }, QUIET);
+    assert.deepEqual(await (await fetch(`${server.url}/readyz`)).json(), { ready: false, reason: 'schema' });
+    const refused = showServer({ store, rootKeys: server.installation.rootKeys, clock: Date.now });
+    await assert.rejects(refused, { message: /were moved to another one/ });
+  },
+);
+
+async function markAs(database: Parameters<typeof rowsOf>[0], name: string): Promise<void> {
+  await sql`insert into kysely_migration (name, timestamp) values (${name}, ${new Date().toISOString()})`.execute(
+    database,
+  );
+}
 
 onPostgres('panda-secrets migrate-store moves, and a server works on the target', async (t, database) => {
   const { target, url } = await installationToMove(t, database);

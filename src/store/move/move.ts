@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { Misconfigured, Tampered } from '../../protocol/errors.ts';
-import { MOVING } from '../store.ts';
 import { type RowTags, TAGGED_COLUMNS, type TaggedTable } from '../tagged-rows.ts';
 import type { MoveEnd, Row, Table, Value } from './move-end.ts';
 
@@ -22,8 +21,8 @@ export type Progress = (what: 'copied' | 'checked', rows: number) => void;
 export interface Move {
   source: MoveEnd;
   target: MoveEnd;
-  /** The id of the installation that is moved. */
-  installation: string;
+  /** Of this move, on the target until its end. */
+  mark: string;
   tags: RowTags;
   onProgress: Progress;
 }
@@ -36,9 +35,9 @@ export interface Move {
  * @returns the sums of both ends, which are equal
  * @throws {Misconfigured} when the target is not empty, does not take a row, or has something else than was written
  */
-export async function copyAll({ source, target, installation, tags, onProgress }: Move): Promise<TableSum[]> {
+export async function copyAll({ source, target, mark, tags, onProgress }: Move): Promise<TableSum[]> {
   const tables = await sameTables(source, target);
-  const sums = await copy({ source, target, installation, tags, onProgress }, tables);
+  const sums = await copy({ source, target, mark, tags, onProgress }, tables);
   await target.hold(tables);
   try {
     for (const [number, table] of tables.entries()) {
@@ -52,13 +51,13 @@ export async function copyAll({ source, target, installation, tags, onProgress }
   return sums;
 }
 
-async function copy({ source, target, installation, tags, onProgress }: Move, tables: Table[]): Promise<TableSum[]> {
+async function copy({ source, target, mark, tags, onProgress }: Move, tables: Table[]): Promise<TableSum[]> {
   await target.hold(tables);
   try {
     const marks = await target.marks();
-    if (!marks.includes(MOVING + installation)) {
+    if (!marks.includes(mark)) {
       await refuseRows(target, tables);
-      await target.mark(MOVING + installation);
+      await target.mark(mark);
     }
     await target.empty(tables);
     const sums: TableSum[] = [];
