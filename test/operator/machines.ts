@@ -43,6 +43,7 @@ const PROGRAMS = ['ip', 'nsenter', 'scp', 'sshd', 'systemctl', 'unshare'];
 const SYSTEMD = '/lib/systemd/systemd';
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const BOOT_SECONDS = 120;
+const END_SECONDS = 60;
 /** Enabled on a machine of continuous integration, or asks the network: nothing starts that a test did not name. */
 const QUIET = ['apt-daily.timer', 'apt-daily-upgrade.timer', 'man-db.timer', 'systemd-timesyncd.service'];
 
@@ -86,7 +87,7 @@ export async function startMachines(
   t.after(async () => {
     await Promise.all(processes.map(killed));
     const groups = join(base, 'cgroups');
-    if (existsSync(groups)) removeGroups(groups);
+    if (existsSync(groups)) await removeGroups(groups);
     spawnSync('umount', [groups]);
     rmSync(base, { recursive: true, force: true });
   });
@@ -258,7 +259,7 @@ async function until<T>(look: () => T | undefined, deadline: number): Promise<T>
   for (;;) {
     const found = look();
     if (found !== undefined) return found;
-    if (Date.now() > deadline) throw new Error('a machine did not start in time');
+    if (Date.now() > deadline) throw new Error('a machine did not start, or end, in time');
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
@@ -279,20 +280,21 @@ async function killed(child: ChildProcess): Promise<void> {
   await ended;
 }
 
-/** The groups of the machines, which are empty by now, from the inside out. */
-function removeGroups(groups: string): void {
+/** The groups of the machines, from the inside out, when their last processes are gone: they end a moment after the first one. */
+async function removeGroups(groups: string): Promise<void> {
   const own = basename(join(groups, '..'));
-  const remove = (folder: string) => {
-    for (const entry of readdirSync(folder, { withFileTypes: true })) {
-      if (entry.isDirectory()) remove(join(folder, entry.name));
-    }
-    try {
-      rmdirSync(folder);
-    } catch {
-      // Its last processes are just going.
-    }
-  };
-  for (const name of readdirSync(groups)) if (name.startsWith(`${own}-`)) remove(join(groups, name));
+  const deadline = Date.now() + END_SECONDS * 1000;
+  for (const name of readdirSync(groups)) {
+    if (name.startsWith(`${own}-`)) await until(() => removedWhenEmpty(join(groups, name)), deadline);
+  }
+}
+
+function removedWhenEmpty(group: string): true | undefined {
+  if (/^populated 1$/m.test(readFileSync(join(group, 'cgroup.events'), 'utf8'))) return undefined;
+  const within = readdirSync(group, { recursive: true, withFileTypes: true }).filter((entry) => entry.isDirectory());
+  const folders = within.map((entry) => join(entry.parentPath, entry.name)).sort((a, b) => b.length - a.length);
+  for (const folder of [...folders, group]) rmdirSync(folder);
+  return true;
 }
 
 function quoted(text: string): string {
