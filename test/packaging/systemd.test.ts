@@ -45,3 +45,10 @@ test('the one socket goes to the standard input of the service, and of no other 
   assert.match(unit('panda-secrets.service'), /^ExecStart=.* <&3'$/m);
   assert.doesNotMatch(unit('panda-secrets.service'), /^StandardInput=/m, 'ExecReload= would be refused');
 });
+
+test('what the service runs is named alike in the journal and needs no package that may be missing', () => {
+  const text = unit('panda-secrets.service');
+  assert.match(text, /^SyslogIdentifier=panda-secrets$/m, 'lines would be those of "sh"');
+  const programs = [...text.matchAll(/^Exec\w+=(\S+)/gm)].map(([, program]) => program);
+  assert.deepEqual([...new Set(programs)], ['/bin/sh']);
+});
