@@ -85,7 +85,8 @@ export function providerOf({ keys: content, active }: KeyFile): RootKeyProvider 
 
 export function noKeyFile(path: string): Misconfigured {
   return new Misconfigured(
-    `there is no root key file at ${path}; put it back from its safe copy, or copy it from another server of this installation`,
+    `there is no root key file at ${path}; put it back from its safe copy, or copy it from another server of this installation; ` +
+      'a command gets the one that systemd gives the server (LoadCredential=) with "systemd-run -p LoadCredential=..."',
   );
 }
 

@@ -29,7 +29,7 @@ onPostgres(
     await assert.rejects(serverIn(t, database, 'two'), {
       code: 'ERR_MISCONFIGURED',
       message:
-        /there is no root key file at .*two.root-keys; put it back from its safe copy, or copy it from another server/,
+        /there is no root key file at .*two.root-keys; put it back from its safe copy, or copy it from another server of this installation; a command gets the one that systemd gives/,
     });
     assert.deepEqual(
       (await readdir(join(database.folder, 'two'))).filter((name) => /key/.test(name)),
