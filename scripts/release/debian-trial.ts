@@ -1,10 +1,14 @@
 import { spawn } from 'node:child_process';
-import { appendFileSync, existsSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { once } from 'node:events';
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { answers, runCommand } from '../run-command.ts';
 
 const DATA = '/var/lib/panda-secrets';
 const SETTINGS = '/etc/panda-secrets/panda-secrets.env';
+const UNIT = '/usr/lib/systemd/system/panda-secrets.service';
 const COMMANDS = ['pbook', 'prun', 'panda-secrets', 'panda-pilot'];
 /** A server that runs longer hangs. */
 const SERVE_MILLISECONDS = 600_000;
@@ -25,7 +29,7 @@ export function inspectDebianPackage(file: string): void {
 }
 
 /**
- * Installs the package, serves as its user and uses the server, upgrades, removes and purges it. For a machine to throw away: what it made
+ * Installs the package, serves as its user and uses the server, upgrades to a newer one, removes and purges it. For a machine to throw away: what it made
  * is deleted at the end.
  *
  * @throws {Error} naming what is not as it should be; also when anything of the package is there already
@@ -48,7 +52,7 @@ export async function tryDebianPackage(file: string): Promise<void> {
     await useServer();
     const key = readFileSync(`${DATA}/root-keys`, 'utf8');
 
-    install(file, '--reinstall');
+    upgrade(file);
     expect(readFileSync(SETTINGS, 'utf8'), /PANDA_SECRETS_PORT=0/);
     expectOwner(SETTINGS, 'root:panda-secrets 640');
     expect(asServer('panda-secrets', 'user', 'list'), /alice/);
@@ -70,9 +74,27 @@ export async function tryDebianPackage(file: string): Promise<void> {
   }
 }
 
-/** A server as the service starts it, a user, and that user's secret. */
+/** The same programs in a package of a higher version. */
+function upgrade(file: string): void {
+  const place = mkdtempSync(join(tmpdir(), 'panda-secrets-newer-'));
+  try {
+    const tree = join(place, 'tree');
+    const newer = join(place, 'panda-secrets.deb');
+    runCommand(['dpkg-deb', '--raw-extract', file, tree]);
+    const control = readFileSync(join(tree, 'DEBIAN/control'), 'utf8');
+    writeFileSync(join(tree, 'DEBIAN/control'), control.replace(/^Version: .*$/m, '$&+newer'));
+    runCommand(['dpkg-deb', '--root-owner-group', '-Zgzip', '-z1', '--build', tree, newer]);
+    install(newer);
+    expect(say(['dpkg-query', '--show', 'panda-secrets']), /\+newer$/m);
+  } finally {
+    rmSync(place, { recursive: true, force: true });
+  }
+}
+
+/** A server as the service starts and reloads it, a user, and that user's secret. */
 async function useServer(): Promise<void> {
-  const server = spawn('setpriv', [...AS_SERVER, 'panda-secrets', 'serve'], {
+  const command = ['setpriv', ...AS_SERVER, 'sh', '-c', `exec ${lineOfUnit('ExecStart')}`];
+  const server = spawn('python3', ['-c', ON_A_SOCKET, ...command], {
     cwd: '/',
     env: PLAIN,
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -89,11 +111,32 @@ async function useServer(): Promise<void> {
     asServer('panda-secrets', 'user', 'add', 'alice');
     const env = { PANDA_URL_SSL: url, PANDA_AUTH_ID_TOKEN: asServer('panda-secrets', 'token', 'alice').trim() };
     expect(say(['pbook', 'set_secret', 'TRIED', 'random_string'], env), /OK/);
+    say(['sh', '-c', lineOfUnit('ExecReload')], { MAINPID: String(server.pid) });
     expect(say(['pbook', 'list_secrets'], env), /TRIED/);
+    const ended = once(server, 'exit');
+    server.kill('SIGTERM');
+    const [status, signal] = await ended;
+    if (status !== 0) throw new Error(`the installed server ended with ${signal ?? `status ${status}`}`);
   } finally {
-    const ended = new Promise((resolve) => server.on('exit', resolve));
-    if (server.exitCode === null && server.kill('SIGTERM')) await ended;
+    server.kill('SIGKILL');
   }
+}
+
+/** Starts the program that its arguments name on a socket, as systemd does: descriptor 3, under the same pid. */
+const ON_A_SOCKET = `
+import os, socket, sys
+listening = socket.create_server(("127.0.0.1", 0))
+os.dup2(listening.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execvp(sys.argv[1], sys.argv[1:])
+`;
+
+/** A command of the service; a shell reads it as systemd does. */
+function lineOfUnit(setting: string): string {
+  const [, line] = new RegExp(`^${setting}=(.+)$`, 'm').exec(readFileSync(UNIT, 'utf8')) ?? [];
+  if (line === undefined) throw new Error(`${UNIT} has no ${setting}=`);
+  return line;
 }
 
 const AS_SERVER = ['--reuid=panda-secrets', '--regid=panda-secrets', '--clear-groups', '--no-new-privs'];
