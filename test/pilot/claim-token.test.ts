@@ -96,7 +96,7 @@ test('a pilot that is told to stop waits no longer', async (t) => {
 test('a token goes into a private folder alone, and replaces none', async (t) => {
   const { folder, file, text } = await place(t);
   chmodSync(folder, 0o750);
-  await assert.rejects(putToken(file, text), { code: 'ERR_MISCONFIGURED', message: /chmod 700/ });
+  await assert.rejects(putToken(file, text), { code: 'ERR_REFUSED', message: /chmod 700/ });
   chmodSync(folder, 0o700);
   assert.equal(await putToken(file, text), true);
   assert.equal(await putToken(file, text), false);
