@@ -17,7 +17,7 @@ async function failingWith(error: Error): Promise<{ answer: Envelope; status: nu
   const rooms = {
     verifyToken: async () => ({ kind: 'user', issuer: 'embedded', subject: 'alice', queues: [] }),
     owners: { of: async () => 'owner' },
-    vault: { readable: () => Promise.reject(error) },
+    vault: { readableText: () => Promise.reject(error) },
   } as unknown as Rooms;
   const app = await createServer(rooms, { trustedProxies: [], clock: Date.now, logger, ...NOBODY_WATCHES });
   const headers = { authorization: 'Bearer token' };
