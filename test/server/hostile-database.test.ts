@@ -146,11 +146,13 @@ for (const [what, change, table] of [
     const queue = /queue = 'default'/.test(change) ? 'default' : 'trusted';
     const { pilot } = await server.joinedPilot(queue);
     const { offers } = await newRecipient();
-    const jobs = await pilot.acquireJobs({ site_name: queue, n_jobs: 10, sealing_keys: offers });
+    const acquire = () => pilot.acquireJobs({ site_name: queue, n_jobs: 10, sealing_keys: offers });
     assert.deepEqual(
-      jobs.map((job) => job.taskID),
+      (await acquire()).map((job) => job.taskID),
       [bobs],
     );
+    // One that waits where its owner is not known to wait is found when nobody else does.
+    assert.deepEqual(await acquire(), []);
     const [job] = await attack(`select state, diagnosis from attempts where task_id = ${taskId}`);
     assert.equal(job?.['state'], 'failed');
     assert.equal(TAMPERED.exec(String(job?.['diagnosis']))?.[1], table);
