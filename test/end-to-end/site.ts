@@ -141,13 +141,20 @@ export async function startSite(
   };
 }
 
-/** Every file below `folder` that is there, with its bytes. */
+/** Every file below `folder` with its bytes, but those that somebody removes meanwhile. */
 export function filesBelow(folder: string): { path: string; bytes: Buffer }[] {
   if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
-    .map((path) => ({ path, bytes: readFileSync(path) }));
+    .flatMap((path) => {
+      try {
+        return [{ path, bytes: readFileSync(path) }];
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+        throw error;
+      }
+    });
 }
 
 /** The forms in which text would be found again in a file: as it is, and its base64 at each of the three alignments. */
