@@ -12,10 +12,13 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
+import { get } from 'node:https';
 import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { connect } from 'node:tls';
 import { openLog } from '../../src/server/log.ts';
@@ -118,6 +121,12 @@ async function certificateAt(url: string): Promise<string | undefined> {
   return fingerprint256;
 }
 
+async function answerAt(url: string): Promise<string> {
+  const request = get(url, { ca: LOOPBACK.cert });
+  const [answer] = (await once(request, 'response')) as [IncomingMessage];
+  return await text(answer);
+}
+
 test('SIGHUP takes over a new certificate, and the settings that it can', async (t) => {
   const { server, certify, configure, reload } = await configured(t);
   const first = await certificateAt(server.url);
@@ -130,6 +139,16 @@ test('SIGHUP takes over a new certificate, and the settings that it can', async 
   configure('');
   assert.doesNotMatch(await reload(), /next start/);
   assert.equal(await certificateAt(server.url), first);
+});
+
+test('after SIGHUP an address is refused at the number of failures that is set now', async (t) => {
+  const { server, configure, reload } = await configured(t);
+  const failing = () => answerAt(`${server.url}/api/v1/creds/list_user_secrets`);
+  assert.match(await failing(), /ERR_UNAUTHENTICATED|token/);
+  assert.doesNotMatch(await failing(), /too many requests/);
+  configure('failed_requests = 1\n');
+  await reload();
+  assert.match(await failing(), /too many requests without a good token/);
 });
 
 test('a configuration or a certificate that is wrong changes nothing, and is said', async (t) => {

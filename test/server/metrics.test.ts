@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { LABEL_VALUES } from '../../src/metrics/labels.ts';
+import { closed, LABEL_VALUES } from '../../src/metrics/labels.ts';
 import * as creds from '../../src/protocol/calls/creds.ts';
 import { acquireJobs } from '../../src/protocol/calls/pilot.ts';
 import { submitTask } from '../../src/protocol/calls/task.ts';
@@ -131,6 +131,13 @@ test('each code of an error is an outcome of its own', () => {
   const codes = [...source.matchAll(/'(ERR_[A-Z_]+)'/g)].map(([, code = '']) => code);
   assert.ok(codes.length > 15);
   for (const code of codes) assert.ok((LABEL_VALUES.outcome as readonly string[]).includes(code), code);
+});
+
+test('a value that no label has is other', () => {
+  assert.deepEqual(
+    [closed('outcome', 'alice'), closed('place', 'file'), closed('place', '')],
+    ['other', 'file', 'other'],
+  );
 });
 
 test("the operators' page has a row for each metric, with what it says itself", async (t) => {

@@ -79,7 +79,13 @@ onPostgres('an installation moves to PostgreSQL and back with every row', async 
   const rows = await rowsOf(source, unchanged);
   await source.destroy();
 
-  const moved = await moveStore({ data }, { from: 'sqlite', to: url }, QUIET);
+  const counts = { copied: 0, checked: 0 };
+  const onProgress = (phase: keyof typeof counts, count: number) => {
+    counts[phase] += count;
+  };
+  const moved = await moveStore({ data }, { from: 'sqlite', to: url }, { ...QUIET, onProgress });
+  const total = moved.tables.reduce((sum, table) => sum + table.rows, 0);
+  assert.deepEqual(counts, { copied: total, checked: total }, 'every row is read back');
   assert.deepEqual(moved.tables.map(({ table }) => table).sort(), tables.toSorted());
   for (const { table, rows: count, untrusted } of moved.tables) {
     assert.ok(count > 0, `test/store/data-set.ts has no row of ${table}: add one there`);
