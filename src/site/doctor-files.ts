@@ -108,7 +108,7 @@ export async function checkDisk({ data }: Settings): Promise<Finding[]> {
   const reserve = await stat(join(data, 'reserve')).catch(() => undefined);
   if (free < LEAST_FREE_BYTES) return [{ check: 'disk', state: 'wrong', what: room, todo: MAKE_ROOM }];
   if (!reserve && (await stat(join(data, 'installation.json')).catch(() => undefined))) {
-    const what = `${room}, and the reserve was given up: the disk was full`;
+    const what = `${room}, and there is no reserve: the disk was full, or no server ran here since a restore`;
     return [{ check: 'disk', state: 'warning', what, todo: `${MAKE_ROOM}; a server that runs makes it anew` }];
   }
   if (free < FEW_FREE_BYTES) return [{ check: 'disk', state: 'warning', what: room, todo: MAKE_ROOM }];

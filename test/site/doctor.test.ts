@@ -122,7 +122,7 @@ test('a doctor finds what is wrong with files, and mends what is harmless', asyn
   assert.deepEqual(told(await find()), []);
 
   rmSync(join(data, 'reserve'));
-  assert.match(told(await find()).join(), /^warning disk: .* the reserve was given up/);
+  assert.match(told(await find()).join(), /^warning disk: .* there is no reserve/);
   writeFileSync(join(data, 'reserve'), '', { mode: 0o600 });
 
   // A file that nobody names, and a row whose file is not there.
