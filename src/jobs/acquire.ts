@@ -114,9 +114,11 @@ export async function acquireJobs(
       ? NOTHING
       : await store.grow(async (tx) => {
           const how = { now, skipLocked: store.skipLocked };
+          // Where one transaction writes at a time, those before it have taken jobs of the owners that were found first.
+          const inTurn = store.skipLocked || taskId !== undefined ? owners : await ownersInTurn(tx, wanted, most);
           const taken =
             taskId === undefined
-              ? await takeInTurn(tx, owners, wanted, { ...how, limit })
+              ? await takeInTurn(tx, inTurn, wanted, { ...how, limit })
               : await takeJobsOfTask(tx, {
                   ...how,
                   queue,
@@ -127,7 +129,7 @@ export async function acquireJobs(
                   ...room,
                 });
           // Pilots that asked at the same moment may have had the last job of each of these.
-          if (taken.length < limit && owners.length === most) {
+          if (taken.length < limit && inTurn.length === most) {
             const rest = { ...how, limit: limit - taken.length };
             taken.push(...(await takeInTurn(tx, await ownersInTurn(tx, wanted, most), wanted, rest)));
           }
