@@ -68,7 +68,7 @@ async function growJobs(): Promise<void> {
   for (const size of options.jobs.split(',').filter(Boolean)) {
     const [jobs = 0, owners = 1] = size.split('x').map(Number);
     const server = await serverOf(1, valuesOf(1, VALUE_BYTES), (data) => fillQueue(data, { jobs, owners }));
-    // What was acquired does not wait any more: a submission comes with each acquisition.
+    // An acquired job does not wait any more: a submission comes with each acquisition.
     contestants.push(contestant(`${jobs} | ${owners}`, server, server.loads.job));
   }
   print('submit and acquire of a job', 'waiting jobs | of owners', await takeTurns(contestants, turns));

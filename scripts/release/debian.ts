@@ -82,7 +82,7 @@ export function buildDebianPackage({ root, folder, version, epoch }: DebianOptio
   }
 }
 
-/** What npm's package has, started by the Node beside it. */
+/** The files of npm's package, started by the Node beside them. */
 function programs(root: string): Entry[] {
   const dist = join(root, 'dist');
   const lib = globSync('lib/**', { cwd: dist }).filter((path) => statSync(join(dist, path)).isFile());
@@ -115,7 +115,7 @@ function documents(root: string, revision: string, epoch: number): Entry[] {
   const folder = 'usr/share/doc/panda-secrets';
   const licences = `${readFileSync(join(root, 'dist/THIRD-PARTY-LICENSES'), 'utf8')}\n${licenceOfNode(root)}`;
   const date = new Date(epoch * 1000).toUTCString().replace('GMT', '+0000');
-  const changes = `panda-secrets (${revision}) unstable; urgency=medium\n\n  * What changed stands in changelog.gz.\n\n -- ${MAINTAINER}  ${date}\n`;
+  const changes = `panda-secrets (${revision}) unstable; urgency=medium\n\n  * The changes stand in changelog.gz.\n\n -- ${MAINTAINER}  ${date}\n`;
   return [
     { path: `${folder}/copyright`, content: readFileSync(join(root, 'packaging/debian/copyright')) },
     { path: `${folder}/changelog.gz`, content: packed(readFileSync(join(root, 'CHANGELOG.md'))) },

@@ -8,7 +8,7 @@ import type { Source } from './source.ts';
 export const BY_HAND = 'urn:panda-secrets:builder:by-hand';
 
 /**
- * How a release was made: an in-toto statement with SLSA provenance 1 (slsa.dev/spec/v1.0/provenance). Times of the build are left out, so
+ * The provenance of a release: an in-toto statement with SLSA provenance 1 (slsa.dev/spec/v1.0/provenance). Times of the build are left out, so
  * that the same commit gives the same bytes; the commit's own is the one that counts.
  *
  * @param options `subjects`: the files, by name; `builder`: a URI

@@ -27,7 +27,7 @@ export function isStandardInput(descriptor: number): boolean {
   return socket !== undefined && socket === socketAt(STANDARD_INPUT);
 }
 
-/** What tells a socket from all others of this machine. */
+/** The device and number of a socket, which tell it from all others of this machine; undefined for anything else. */
 function socketAt(descriptor: number): string | undefined {
   try {
     const found = fstatSync(descriptor);

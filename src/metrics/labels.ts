@@ -30,7 +30,7 @@ export const LABEL_VALUES = {
   ],
   /** `failed`: by the server's fault, or because something that it needs is away. */
   result: ['ok', 'refused', 'failed'],
-  /** What secrets were sealed with for a pilot; `tls` is the line alone. */
+  /** The KEM with which secrets were sealed for a pilot; `tls` is the line alone. */
   sealed_with: [...KEMS, 'tls', 'other'],
   /** Of an attempt, or of a login that was refused. */
   how: ['finished', 'failed', 'lost', 'guessing', 'disabled', 'used token', 'wrap', 'unwrap', 'other'],
@@ -40,7 +40,7 @@ export const LABEL_VALUES = {
   /** The root key that wraps what is new, or an older one. */
   key: ['active', 'older'],
   ok: ['yes', 'no'],
-  /** What a server does by itself. */
+  /** Work that a server does by itself. */
   task: [
     ...['leases', 'pilots', 'data keys', 'expired secrets', 'logins', 'live logs', 'files', 'retention', 'root keys'],
     ...['disk reserve', 'other'],

@@ -4,7 +4,7 @@ import { READINESS_FRESH_SECONDS } from '../protocol/limits.ts';
 import { VERSION } from '../protocol/version.ts';
 import { closed, LABEL_VALUES } from './labels.ts';
 
-/** What is read when somebody asks. What could not be read is left out. */
+/** The figures that are read when somebody asks. One that could not be read is left out. */
 export interface Readings {
   ready: boolean;
   databaseUp: boolean;
@@ -20,7 +20,7 @@ export interface Readings {
   diskFree?: number;
 }
 
-/** What a server counts, for Prometheus. */
+/** The counts of a server, for Prometheus. */
 export interface Metrics {
   /** For each event: cheap, and never with a name in it. */
   count(event: RoomEvent): void;

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempDisposableSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fencedBlocks } from '../end-to-end/page.ts';
+import { freePort } from '../free-port.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const GREETING = /listening on http:.*\n[\s\S]*panda-pilot --queue default/;
@@ -50,11 +50,3 @@ test("the README's tour works as it is written, in a fresh shell and an empty ho
   assert.match(output, /MY_SECRET \(1\), MY_FILE \(1\)\n/);
   assert.match(output, /INFO : OK\n$/);
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -102,6 +100,7 @@ with open("out.txt", "w") as out:
             time.sleep(random.random() / 3)
 `;
 
+import { freePort } from '../free-port.ts';
 import { programWords } from '../programs.ts';
 
 function wholeOutput(serial: number): string {
@@ -234,13 +233,4 @@ async function answered<T>(call: () => Promise<T>): Promise<T> {
 async function within(seconds: number, isSo: () => boolean): Promise<void> {
   const deadline = Date.now() + seconds * 1000;
   while (!isSo() && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 100));
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { copyFileSync, mkdirSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { sql } from 'kysely';
+import { freePort } from '../free-port.ts';
 import { programPath } from '../programs.ts';
 import { connect } from '../store/raw-database.ts';
 import { eachStore, onPostgres, type TestDatabase } from '../stores.ts';
@@ -67,14 +67,6 @@ function start(
 }
 
 const LISTENING = /^panda-secrets: listening on/m;
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => probe.once('listening', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
 
 /** Sets one secret again and again at one server, as long as it is wanted. */
 function startWriter(port: number, token: string, key: string) {

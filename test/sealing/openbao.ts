@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { freePort } from '../free-port.ts';
 
 const PATIENCE_MS = 60_000;
 const ROOT_TOKEN = 'root-of-the-test';
@@ -73,13 +73,4 @@ export async function startOpenBao(t: TestContext): Promise<OpenBao> {
     resume: () => server.kill('SIGCONT'),
     port,
   };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -1,21 +1,10 @@
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import pg from 'pg';
 import { getUserSecrets, setUserSecrets } from '../../src/protocol/calls/creds.ts';
 import { acquireJobs } from '../../src/protocol/calls/pilot.ts';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../embedded-postgres.ts';
+import { type EmbeddedPostgres, ownPostgres } from '../embedded-postgres.ts';
 import { startServer, type TestServer } from './start.ts';
-
-async function postgres(t: TestContext): Promise<EmbeddedPostgres | undefined> {
-  try {
-    const database = await startEmbeddedPostgres();
-    t.after(() => database.stop());
-    return database;
-  } catch (error) {
-    t.skip(`PostgreSQL cannot be started here: ${(error as Error).message}`);
-    return undefined;
-  }
-}
 
 /** Users and pilots that ask without a pause, until they are told to end. */
 async function load(server: TestServer) {
@@ -80,7 +69,7 @@ const FAULTS: [name: string, break_: (database: EmbeddedPostgres) => Promise<voi
 
 for (const [name, breakIt] of FAULTS) {
   test(`a server under load whose database ${name}, again and again, loses nothing that it accepted`, async (t) => {
-    const database = await postgres(t);
+    const database = await ownPostgres(t);
     if (!database) return;
     const server = await startServer(t, { settings: { database: database.url } });
     const asking = await load(server);
@@ -102,7 +91,7 @@ for (const [name, breakIt] of FAULTS) {
 }
 
 test('while its database is away every call is answered with 503 and the reason, soon, and afterwards as before', async (t) => {
-  const database = await postgres(t);
+  const database = await ownPostgres(t);
   if (!database) return;
   const server = await startServer(t, { settings: { database: database.url } });
   const token = await server.userToken('alice');
@@ -123,7 +112,7 @@ test('while its database is away every call is answered with 503 and the reason,
 });
 
 test('a server that starts before its database waits for it, for the time that is set', async (t) => {
-  const database = await postgres(t);
+  const database = await ownPostgres(t);
   if (!database) return;
   await database.halt();
   const late = startServer(t, { settings: { database: database.url, databaseWaitSeconds: 60 } });

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { getUserSecrets, setUserSecrets } from '../../src/protocol/calls/creds.ts';
 import { startEmbeddedPostgres } from '../embedded-postgres.ts';
+import { freePort } from '../free-port.ts';
 import { untilAnswer } from '../patience.ts';
 import { temporaryFolder } from '../pilot/folders.ts';
 import { startServer, type TestServer } from './start.ts';
@@ -45,15 +46,6 @@ async function startNginx(t: TestContext, servers: readonly [string, string]): P
     200,
   );
   return url;
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }
 
 /** A line to PostgreSQL of one server alone, which can be cut. */

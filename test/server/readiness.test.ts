@@ -6,7 +6,8 @@ import { type TestContext, test } from 'node:test';
 import { sql } from 'kysely';
 import pg from 'pg';
 import { READINESS_SECONDS } from '../../src/protocol/limits.ts';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../embedded-postgres.ts';
+import { type EmbeddedPostgres, ownPostgres } from '../embedded-postgres.ts';
+import { freePort } from '../free-port.ts';
 import { untilAnswer } from '../patience.ts';
 import { eachStore } from '../stores.ts';
 import { startServer } from './start.ts';
@@ -18,15 +19,6 @@ async function readiness(url: string): Promise<string> {
   const answer = await fetch(`${url}/readyz`);
   const { reason } = (await answer.json()) as { reason?: string };
   return reason === undefined ? String(answer.status) : `${answer.status} ${reason}`;
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }
 
 eachStore('a server that works is healthy and ready, at both of its addresses', async (t, { url }) => {
@@ -100,19 +92,8 @@ test('a server that drains is not ready', async (t) => {
   await stopped;
 });
 
-async function postgres(t: TestContext): Promise<EmbeddedPostgres | undefined> {
-  try {
-    const database = await startEmbeddedPostgres();
-    t.after(() => database.stop());
-    return database;
-  } catch (error) {
-    t.skip(`PostgreSQL cannot be started here: ${(error as Error).message}`);
-    return undefined;
-  }
-}
-
 test('a server whose PostgreSQL is down is not ready until it is back', async (t) => {
-  const database = await postgres(t);
+  const database = await ownPostgres(t);
   if (!database) return;
   const server = await startServer(t, { settings: { database: database.url, metricsListen: OWN } });
   assert.equal(await readiness(server.url), '200');
@@ -154,7 +135,7 @@ async function frozenLine(t: TestContext, { url }: EmbeddedPostgres) {
 }
 
 test('a PostgreSQL that stands still makes its server not ready in bounded time, and few ask it', async (t) => {
-  const database = await postgres(t);
+  const database = await ownPostgres(t);
   if (!database) return;
   const line = await frozenLine(t, database);
   const server = await startServer(t, { settings: { database: line.url } });
@@ -171,7 +152,7 @@ test('a PostgreSQL that stands still makes its server not ready in bounded time,
 });
 
 test('however many ask, the database is asked once at a time', async (t) => {
-  const database = await postgres(t);
+  const database = await ownPostgres(t);
   if (!database) return;
   const server = await startServer(t, { settings: { database: database.url } });
   const [locking, looking] = [new pg.Client(database.url), new pg.Client(database.url)];
