@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { noticesOf } from './build/notices.ts';
 import { shippedPackages } from './build/shipped-packages.ts';
-import { buildSingleFiles, licenceOfNode, whyNoSingleFile } from './build/single-file.ts';
+import { buildSingleFiles, whyNoSingleFile, withLicenceOfNode } from './build/single-file.ts';
 
 const STARTS = 11;
 
@@ -16,8 +16,8 @@ if (obstacle !== undefined) throw new Error(obstacle);
 const root = join(import.meta.dirname, '..');
 const { values } = parseArgs({ options: { node: { type: 'string' } } });
 const { files, inputs } = await buildSingleFiles({ root, folder: join(root, 'build'), executable: values.node });
-const notices = [noticesOf(shippedPackages(inputs, root), root), licenceOfNode(root)];
-writeFileSync(join(root, 'build', 'THIRD-PARTY-LICENSES'), notices.join(`\n${'='.repeat(80)}\n\n`));
+const notices = withLicenceOfNode(noticesOf(shippedPackages(inputs, root), root), root);
+writeFileSync(join(root, 'build', 'THIRD-PARTY-LICENSES'), notices);
 for (const name of files) {
   const file = join(root, 'build', name);
   const megabytes = Math.round(statSync(file).size / 1e6);

@@ -116,8 +116,9 @@ export function whyNoSingleFile(): string | undefined {
 }
 
 /** The licence of the Node that is inside, and of what that contains. */
-export function licenceOfNode(root: string): string {
-  return readFileSync(join(root, 'node_modules', `node-linux-${process.arch}`, 'LICENSE'), 'utf8');
+export function withLicenceOfNode(notices: string, root: string): string {
+  const licence = readFileSync(join(root, 'node_modules', `node-linux-${process.arch}`, 'LICENSE'), 'utf8');
+  return `${notices}\n${'='.repeat(80)}\n\n${licence}`;
 }
 
 /**

@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { PROGRAMS } from '../build/programs.ts';
-import { licenceOfNode, stripped } from '../build/single-file.ts';
+import { stripped, withLicenceOfNode } from '../build/single-file.ts';
 import { runCommand } from '../run-command.ts';
 
 /** Debian's words for the machines that Node names. */
@@ -113,7 +113,7 @@ function starter(text: string, name: string): string {
 
 function documents(root: string, revision: string, epoch: number): Entry[] {
   const folder = 'usr/share/doc/panda-secrets';
-  const licences = `${readFileSync(join(root, 'dist/THIRD-PARTY-LICENSES'), 'utf8')}\n${licenceOfNode(root)}`;
+  const licences = withLicenceOfNode(readFileSync(join(root, 'dist/THIRD-PARTY-LICENSES'), 'utf8'), root);
   const date = new Date(epoch * 1000).toUTCString().replace('GMT', '+0000');
   const changes = `panda-secrets (${revision}) unstable; urgency=medium\n\n  * The changes stand in changelog.gz.\n\n -- ${MAINTAINER}  ${date}\n`;
   return [

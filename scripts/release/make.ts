@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { billOfMaterials } from '../build/bill-of-materials.ts';
 import { bundle } from '../build/bundles.ts';
 import { type ShippedPackage, shippedPackages } from '../build/shipped-packages.ts';
-import { buildSingleFiles, licenceOfNode, whyNoSingleFile } from '../build/single-file.ts';
+import { buildSingleFiles, whyNoSingleFile, withLicenceOfNode } from '../build/single-file.ts';
 import { makeTarball } from '../package/tarball.ts';
 import { writeSums } from './checksums.ts';
 import { buildDebianPackage } from './debian.ts';
@@ -31,8 +31,8 @@ export async function makeRelease(
   const { files: executables } = await buildSingleFiles({ root, folder });
   const packages = [...shippedPackages(await bundle(root), root), nodeItself(root)];
   writeFileSync(join(folder, `${name}.cdx.json`), billOfMaterials(manifest, packages));
-  const notices = [readFileSync(join(root, 'dist/THIRD-PARTY-LICENSES'), 'utf8'), licenceOfNode(root)];
-  writeFileSync(join(folder, 'THIRD-PARTY-LICENSES'), notices.join(`\n${'='.repeat(80)}\n\n`));
+  const notices = withLicenceOfNode(readFileSync(join(root, 'dist/THIRD-PARTY-LICENSES'), 'utf8'), root);
+  writeFileSync(join(folder, 'THIRD-PARTY-LICENSES'), notices);
   const debianPackage = buildDebianPackage({ root, folder, version: manifest.version, epoch: source.epoch });
   copyFileSync(join(root, 'packaging/Containerfile'), join(folder, 'Containerfile'));
 

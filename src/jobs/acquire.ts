@@ -302,6 +302,7 @@ async function takeInTurn(
     }
     left = more;
   }
-  for (const owner of short) await forgetIdle(tx, { queue: wanted.queue, owner });
+  // In one order everywhere, as transactions that lock the same rows in two wait for each other for ever.
+  for (const owner of short.sort()) await forgetIdle(tx, { queue: wanted.queue, owner });
   return taken;
 }

@@ -36,7 +36,7 @@ export const LABEL_VALUES = {
   how: ['finished', 'failed', 'lost', 'guessing', 'disabled', 'used token', 'wrap', 'unwrap', 'other'],
   retried: ['yes', 'no'],
   /** Kinds of places of root keys. */
-  place: ['file', 'passphrase', 'transit+https', 'transit+http', 'pkcs11', 'other'],
+  place: ['file', 'credential', 'passphrase', 'transit+https', 'transit+http', 'pkcs11', 'other'],
   /** The root key that wraps what is new, or an older one. */
   key: ['active', 'older'],
   ok: ['yes', 'no'],

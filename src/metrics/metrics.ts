@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { RoomEvent } from '../events/events.ts';
+import { FAILURES } from '../protocol/errors.ts';
 import { READINESS_FRESH_SECONDS } from '../protocol/limits.ts';
 import { VERSION } from '../protocol/version.ts';
 import { closed, LABEL_VALUES } from './labels.ts';
@@ -30,12 +31,6 @@ export interface Metrics {
 
 const LATENCY_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
 const GROUP_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
-
-/** Outcomes that are the server's own trouble, not the caller's. */
-const FAILURES = new Set([
-  ...['ERR_INTERNAL', 'ERR_UNAVAILABLE', 'ERR_NO_SPACE', 'ERR_DECRYPTION_FAILED', 'ERR_TAMPERED', 'ERR_UNKNOWN_FORMAT'],
-  ...['ERR_MISSING_ROOT_KEY', 'ERR_MISCONFIGURED'],
-]);
 
 /** @param read what is read when somebody asks; it is bounded in time, and does not throw */
 export function createMetrics(read: () => Promise<Readings>): Metrics {

@@ -192,3 +192,17 @@ export class AttemptFailed extends PandaError {
     this.isGivenBack = isGivenBack;
   }
 }
+
+/** Codes of faults of the server or its configuration, which its operator should see. */
+export const FAULTS: ReadonlySet<string> = new Set([
+  'ERR_DECRYPTION_FAILED',
+  'ERR_TAMPERED',
+  'ERR_DAMAGED_FILE',
+  'ERR_UNKNOWN_FORMAT',
+  'ERR_MISSING_ROOT_KEY',
+  'ERR_MISCONFIGURED',
+  'ERR_UNAVAILABLE',
+]);
+
+/** Codes of refusals that are the server's own trouble, not the caller's. */
+export const FAILURES: ReadonlySet<string> = new Set([...FAULTS, 'ERR_INTERNAL', 'ERR_NO_SPACE']);

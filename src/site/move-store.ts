@@ -77,29 +77,29 @@ async function moveHeld(
     const { name: blobFolder } = await installation.blobStore();
     const kind = to === 'sqlite' ? 'sqlite' : 'postgresql';
     await recordAct(store, clock, 'operator', 'store.move', { to: kind });
-    const [source, target] = [await openEnd(data, from), await openEnd(data, to)];
-    try {
-      await source.hold(await source.tables());
-      // Of SQLite none runs, and one that was killed may still be noted.
-      const servers = from === 'sqlite' ? [] : await runningServers(store, clock);
-      if (servers.length > 0) {
-        const nodes = servers.map(({ node }) => node).join(', ');
-        throw new Conflict(
-          `a server runs on the database (${nodes}): stop it first. One that was killed is forgotten after two minutes`,
-        );
+    return await withEnds(data, async (open) => {
+      const [source, target] = [await open(from), await open(to)];
+      try {
+        await source.hold(await source.tables());
+        // Of SQLite none runs, and one that was killed may still be noted.
+        const servers = from === 'sqlite' ? [] : await runningServers(store, clock);
+        if (servers.length > 0) {
+          const nodes = servers.map(({ node }) => node).join(', ');
+          throw new Conflict(
+            `a server runs on the database (${nodes}): stop it first. One that was killed is forgotten after two minutes`,
+          );
+        }
+        const tables = await copyAll({ source, target, mark: MOVING + move, tags: key.tags, onProgress });
+        const brokenChains = await compareAudits(await source.read(key.tags), await target.read(key.tags));
+        // From here on the target is the one: first nobody may use the source any more.
+        await source.mark(MOVED + move);
+        await source.commit();
+        await target.unmark(MOVING + move);
+        return { installation: key.id, tables, brokenChains, blobFolder };
+      } finally {
+        await source.rollback().catch(() => {});
       }
-      const tables = await copyAll({ source, target, mark: MOVING + move, tags: key.tags, onProgress });
-      const brokenChains = await compareAudits(await source.read(key.tags), await target.read(key.tags));
-      // From here on the target is the one: first nobody may use the source any more.
-      await source.mark(MOVED + move);
-      await source.commit();
-      await target.unmark(MOVING + move);
-      return { installation: key.id, tables, brokenChains, blobFolder };
-    } finally {
-      await source.rollback().catch(() => {});
-      await source.close();
-      await target.close();
-    }
+    });
   } finally {
     await installation.close();
   }
@@ -118,9 +118,9 @@ async function resume(
 ): Promise<{ move: string; isUnfinished: boolean }> {
   const path = join(data, 'panda.db');
   if (from === 'sqlite' && !(await isThere(path))) throw new Misconfigured(`there is no ${path} to move`);
-  const target = to === 'sqlite' && !(await isThere(path)) ? undefined : await openEnd(data, to);
-  const source = await openEnd(data, from);
-  try {
+  return withEnds(data, async (open) => {
+    const target = to === 'sqlite' && !(await isThere(path)) ? undefined : await open(to);
+    const source = await open(from);
     const unfinished = (await target?.marks())?.find((name) => name.startsWith(MOVING + id));
     const move = unfinished?.slice(MOVING.length) ?? `${id}-${randomBytes(8).toString('hex')}`;
     const moved = (await source.marks()).find((name) => name.startsWith(MOVED + id));
@@ -132,10 +132,7 @@ async function resume(
       await source.unmark(moved);
     }
     return { move, isUnfinished: unfinished !== undefined };
-  } finally {
-    await source.close();
-    await target?.close();
-  }
+  });
 }
 
 /** Brings an empty target to this release's tables. One that is in use is not touched. */
@@ -150,6 +147,23 @@ async function prepareTarget(data: string, to: StorePlace): Promise<void> {
   }
   const store = to === 'sqlite' ? await openSqlite(join(data, 'panda.db')) : await openPostgres(to);
   await store.close();
+}
+
+/** Closes each database that was opened when `act` is done, or another cannot be opened. */
+async function withEnds<T>(
+  data: string,
+  act: (open: (place: StorePlace) => Promise<MoveEnd>) => Promise<T>,
+): Promise<T> {
+  const opened: MoveEnd[] = [];
+  try {
+    return await act(async (place) => {
+      const end = await openEnd(data, place);
+      opened.push(end);
+      return end;
+    });
+  } finally {
+    for (const end of opened.reverse()) await end.close();
+  }
 }
 
 async function openEnd(data: string, place: StorePlace): Promise<MoveEnd> {

@@ -31,20 +31,24 @@ export function serviceManager(environment: NodeJS.ProcessEnv, pid: number, logg
 
   /** One after the other, as they were told. */
   function tell(...assignments: string[]): Promise<void> {
-    last = last.then(() => send(assignments));
+    last = last.then(() => send(assignments)).catch((error: NodeJS.ErrnoException) => trouble(error.code));
     return last;
   }
 
   function send(assignments: readonly string[]): Promise<void> {
-    return new Promise((resolve) => {
-      const trouble = (reason: unknown) => {
-        logger.error({ part: 'service manager', reason }, 'systemd-notify failed: the service manager was not told');
-        resolve();
-      };
+    return new Promise((resolve, reject) => {
       const child = spawn('systemd-notify', assignments, { env: { PATH, NOTIFY_SOCKET: socket }, stdio: 'ignore' });
-      child.once('error', (error: NodeJS.ErrnoException) => trouble(error.code));
-      child.once('exit', (status, signal) => (status === 0 ? resolve() : trouble(status ?? signal)));
+      child.once('error', reject);
+      child.once('exit', (status, signal) => {
+        if (status !== 0) trouble(status ?? signal);
+        resolve();
+      });
     });
+  }
+
+  /** It ends nothing: the machine may be short of processes or memory for a moment. */
+  function trouble(reason: unknown): void {
+    logger.error({ part: 'service manager', reason }, 'systemd-notify failed: the service manager was not told');
   }
 
   function feedWatchdog(): void {

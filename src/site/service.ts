@@ -96,28 +96,27 @@ export async function startService(
   onEvent((event) => {
     if (event.event === 'root_key.used') tracing?.ended('root_key', event.seconds, event.ok);
   });
-  const watching = await startWatching(settings, { clock, onEvent, listen });
-  const installation = await openInstallation(settings, {
-    create: true,
-    clock,
-    tell,
-    ask,
-    waiting: {
-      seconds: settings.databaseWaitSeconds ?? DATABASE_WAIT_SECONDS,
-      tell: (what) => logger.warn({ part: 'database' }, what),
-    },
-    alone: {
-      seconds: socket === undefined ? PREDECESSOR_SECONDS : PREDECESSOR_WITH_SOCKET_SECONDS,
-      tell: (what) => logger.warn({ part: 'data folder' }, what),
-    },
-  }).catch(async (error) => {
-    await watching.close();
-    throw error;
-  });
-  const { reserve } = installation;
-  const store = tracedStore(installation.store, tracing);
-  let listening: FastifyInstance | undefined;
+  const opened: { close(): Promise<void> }[] = tracing ? [tracing] : [];
   try {
+    const watching = await startWatching(settings, { clock, onEvent, listen });
+    opened.push(watching);
+    const installation = await openInstallation(settings, {
+      create: true,
+      clock,
+      tell,
+      ask,
+      waiting: {
+        seconds: settings.databaseWaitSeconds ?? DATABASE_WAIT_SECONDS,
+        tell: (what) => logger.warn({ part: 'database' }, what),
+      },
+      alone: {
+        seconds: socket === undefined ? PREDECESSOR_SECONDS : PREDECESSOR_WITH_SOCKET_SECONDS,
+        tell: (what) => logger.warn({ part: 'data folder' }, what),
+      },
+    });
+    opened.push(installation);
+    const { reserve } = installation;
+    const store = tracedStore(installation.store, tracing);
     await removeAbandonedCopies(settings.data);
     // Before this start writes anything.
     const written = await lastChainTime(store.db);
@@ -199,7 +198,7 @@ export async function startService(
         tracing,
       },
     );
-    listening = app;
+    opened.push({ close: () => app.close() });
     if (socket === undefined) await listen(app, settings);
     else await listenOn(app, socket, settings);
     await noteAddress(settings.data, urlOf(), reserve);
@@ -247,10 +246,7 @@ export async function startService(
       },
     };
   } catch (error) {
-    await listening?.close();
-    await installation.close();
-    await watching.close();
-    await tracing?.close();
+    for (const one of opened.reverse()) await one.close();
     throw error;
   }
 }

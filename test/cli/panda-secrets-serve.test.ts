@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { LOOPBACK } from '../client/certificates.ts';
+import { until } from '../pilot/folders.ts';
 import { programPath } from '../programs.ts';
 import { pandaSecrets, type RunningServer } from './panda-secrets.ts';
 
@@ -44,6 +45,21 @@ test('a first start makes everything for its user alone, says where it listens a
   again.process.kill('SIGINT');
   assert.equal((await again.ended).status, 0);
   assert.equal(readFileSync(join(program.data, 'root-keys'), 'utf8'), keys, 'the keys stay');
+});
+
+test('a server that still waits for its database ends when it is told to', async (t) => {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    const nobody = 'postgres://nobody@127.0.0.1:1/none';
+    const { child, output, ended } = pandaSecrets(t).start(['serve', '--port', '0'], {
+      PANDA_SECRETS_DATABASE: nobody,
+    });
+    await until(
+      () => output.stderr,
+      (text) => text.includes('"part":"database"'),
+    );
+    child.kill(signal);
+    assert.equal((await ended).status, 0, signal);
+  }
 });
 
 test('what a library thinks of this Node is not told to the operator', async (t) => {

@@ -21,8 +21,11 @@ export interface PandaSecrets {
   run(args: readonly string[], environment?: NodeJS.ProcessEnv): Promise<Done>;
   /** Starts `serve` on a free port, and waits until it listens. */
   serve(args?: readonly string[], environment?: NodeJS.ProcessEnv): Promise<RunningServer>;
-  /** Starts a command, to be ended before its end. */
-  start(args: readonly string[], environment?: NodeJS.ProcessEnv): { child: ChildProcess; ended: Promise<Done> };
+  /** Starts a command, to be ended before its end; `output` grows while it runs. */
+  start(
+    args: readonly string[],
+    environment?: NodeJS.ProcessEnv,
+  ): { child: ChildProcess; output: Omit<Done, 'status'>; ended: Promise<Done> };
 }
 
 export interface RunningServer {

@@ -7,6 +7,7 @@ import * as creds from '../../src/protocol/calls/creds.ts';
 import { acquireJobs } from '../../src/protocol/calls/pilot.ts';
 import { submitTask } from '../../src/protocol/calls/task.ts';
 import { VERSION } from '../../src/protocol/version.ts';
+import { canonicalPlace } from '../../src/sealing/open-root-keys.ts';
 import { taskParameters } from '../jobs/farm.ts';
 import { eachStore } from '../stores.ts';
 import { type Sample, sample, samplesAt, valueAt } from './metrics.ts';
@@ -131,6 +132,20 @@ test('each code of an error is an outcome of its own', () => {
   const codes = [...source.matchAll(/'(ERR_[A-Z_]+)'/g)].map(([, code = '']) => code);
   assert.ok(codes.length > 15);
   for (const code of codes) assert.ok((LABEL_VALUES.outcome as readonly string[]).includes(code), code);
+});
+
+test('each kind of place of root keys is a place of its own', () => {
+  assert.throws(
+    () => canonicalPlace('nowhere:'),
+    ({ message }: Error) => {
+      const known = [...(/begin with (.*), not /.exec(message)?.[1] ?? '').matchAll(/(\S+):/g)].map(
+        ([, kind = '']) => kind,
+      );
+      assert.ok(known.length > 4, message);
+      for (const kind of known) assert.equal(closed('place', kind), kind);
+      return true;
+    },
+  );
 });
 
 test('a value that no label has is other', () => {

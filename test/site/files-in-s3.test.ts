@@ -196,7 +196,7 @@ withStorageAndPostgres(
     const said = await site.operator('restore', backup, '--identity', key, '--data', restored);
     assert.ok(
       said.includes(
-        `run "panda-secrets migrate-blobs --data ${restored} --from file://${restored}/blobs --to '${blobs}'"`,
+        `run "panda-secrets migrate-blobs --data ${restored} --from 'file://${restored}/blobs' --to '${blobs}'"`,
       ),
       said,
     );

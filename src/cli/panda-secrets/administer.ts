@@ -8,16 +8,26 @@ import { withConnection } from '../command.ts';
 import { EXIT_REFUSED, printJson } from '../reporting.ts';
 import { askPassphrase } from './ask-passphrase.ts';
 
+export const DATA_OPTION = [
+  '--data <dir>',
+  'folder of the database, keys and files (default: ~/.local/share/panda-secrets)',
+] as const;
+export const DATABASE_OPTION = [
+  '--database <url>',
+  'PostgreSQL URL; better in PANDA_SECRETS_DATABASE, where no process list shows it',
+] as const;
+export const CONFIG_OPTION = ['--config <file>', 'configuration file (TOML)'] as const;
+
 /** The options of every command that works on a data folder. */
 export function addInstallationOptions(command: Command): Command {
   return command
-    .option('--data <dir>', 'folder of the database, keys and files (default: ~/.local/share/panda-secrets)')
-    .option('--database <url>', 'PostgreSQL URL; better in PANDA_SECRETS_DATABASE, where no process list shows it')
+    .option(...DATA_OPTION)
+    .option(...DATABASE_OPTION)
     .option(
       '--blobs <uri>',
       'place of sandboxes, logs and outputs: s3://BUCKET/PREFIX, or file:/FOLDER (default: in --data)',
     )
-    .option('--config <file>', 'configuration file (TOML)');
+    .option(...CONFIG_OPTION);
 }
 
 /** The same, for a command that has a result. */

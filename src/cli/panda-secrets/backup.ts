@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
+import { shellWord } from '../../protocol/shell-words.ts';
 import { isUnderPassphrase } from '../../sealing/root-key-uri.ts';
 import type { ArchivedPlace, Contents } from '../../site/backup/archive.ts';
 import { readSettings, type Settings } from '../../site/settings.ts';
@@ -89,7 +90,7 @@ function nextSteps(settings: Settings, places: readonly ArchivedPlace[]): string
 /** Files in a storage are encrypted with a key of the database, which may not be back yet. */
 function fillStep(data: string, blobs: string): string {
   const from = pathToFileURL(join(data, 'blobs')).href;
-  return `blobs names another place than ${data}: before the first start run "panda-secrets migrate-blobs --data ${data} --from ${from} --to '${blobs}'"`;
+  return `blobs names another place than ${data}: before the first start run "panda-secrets migrate-blobs --data ${shellWord(data)} --from ${shellWord(from)} --to ${shellWord(blobs)}"`;
 }
 
 function rootKeySteps(

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { addNotes } from '../help-notes.ts';
-import { withInstallation } from './administer.ts';
+import { CONFIG_OPTION, DATA_OPTION, DATABASE_OPTION, withInstallation } from './administer.ts';
 import { showProgress } from './progress.ts';
 
 /** `panda-secrets migrate-blobs`: copies sandboxes, logs and outputs to another place. */
@@ -15,9 +15,9 @@ export function addMigrateBlobsCommand(program: Command): void {
     )
     .option('--from <uri>', 'where they are (default: where the settings say)')
     .requiredOption('--to <uri>', 's3://BUCKET/PREFIX?..., or file:/FOLDER')
-    .option('--data <dir>', 'folder of the database, keys and files (default: ~/.local/share/panda-secrets)')
-    .option('--database <url>', 'PostgreSQL URL; better in PANDA_SECRETS_DATABASE, where no process list shows it')
-    .option('--config <file>', 'configuration file (TOML)')
+    .option(...DATA_OPTION)
+    .option(...DATABASE_OPTION)
+    .option(...CONFIG_OPTION)
     .option('--json', 'print the result for a program to read')
     .action((places: { from?: string; to: string }, command: Command) =>
       withInstallation(command, async (installation) => {

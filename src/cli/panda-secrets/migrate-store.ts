@@ -3,7 +3,7 @@ import type { StorePlace } from '../../site/move-store.ts';
 import { readSettings, type Settings } from '../../site/settings.ts';
 import { addNotes } from '../help-notes.ts';
 import { UsageError } from '../reporting.ts';
-import { tell } from './administer.ts';
+import { CONFIG_OPTION, DATA_OPTION, tell } from './administer.ts';
 import { askPassphrase } from './ask-passphrase.ts';
 import { showProgress } from './progress.ts';
 
@@ -24,8 +24,8 @@ export function addMigrateStoreCommand(program: Command): void {
     )
     .requiredOption('--from <place>', 'the database that has the rows')
     .requiredOption('--to <place>', 'an empty one')
-    .option('--data <dir>', 'folder of the database, keys and files (default: ~/.local/share/panda-secrets)')
-    .option('--config <file>', 'configuration file (TOML)')
+    .option(...DATA_OPTION)
+    .option(...CONFIG_OPTION)
     .option('--json', 'print the result for a program to read')
     .action(migrateStore);
 }
@@ -35,17 +35,17 @@ async function migrateStore({ from, to }: Options, command: Command): Promise<vo
   const settings = readSettings(command.opts(), process.env);
   const places = { from: placeOf('--from', from, settings), to: placeOf('--to', to, settings) };
   const counts = { copied: 0, checked: 0 };
-  const whole = showProgress('');
-  const shown = { copied: showProgress('rows copied'), checked: showProgress('rows read back') };
+  const words = { copied: 'rows copied', checked: 'rows read back' };
+  const progress = showProgress(words.copied);
   const moved = await moveStore(settings, places, {
     clock: Date.now,
     ask: askPassphrase(),
     onProgress(what, rows) {
       counts[what] += rows;
-      shown[what].show(counts[what]);
+      progress.show(counts[what], words[what]);
     },
   });
-  const { seconds, rate } = whole.end(counts.copied);
+  const { seconds, rate } = progress.end(counts.copied);
   const untrusted = moved.tables.reduce((sum, table) => sum + table.untrusted, 0);
   const left = places.from === 'sqlite' ? `${settings.data}/panda.db is` : 'the source is';
   const lines = [

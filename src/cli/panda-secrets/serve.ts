@@ -45,6 +45,7 @@ export function addServeCommand(program: Command): void {
 
 async function serve(options: Record<string, unknown>): Promise<void> {
   const hangups = awaitHangups();
+  for (const signal of STOPS) process.on(signal, stopAtOnce);
   const socket = givenSocket(process.env, process.pid);
   const isProtected = await protectMemory({ keeps: socket });
   // Which would end the server, or open a debugger where Node cannot be kept from it.
@@ -120,13 +121,21 @@ function awaitHangups(): Hangups {
   };
 }
 
+const STOPS = ['SIGTERM', 'SIGINT'] as const;
+
+/** While a server starts. As the first process of a container it is sent no signal that it does not handle. */
+function stopAtOnce(): void {
+  process.exit(0);
+}
+
 function stopOnSignals(
   service: Service,
   { logger, reopen, stop }: Log,
   { manager, hangups }: { manager: ServiceManager; hangups: Hangups },
 ): void {
   let stoppingSince: number | undefined;
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  for (const signal of STOPS) {
+    process.off(signal, stopAtOnce);
     process.on(signal, async () => {
       if (stoppingSince !== undefined) {
         if (performance.now() - stoppingSince > SAME_SIGNAL_MILLISECONDS) process.exit(1);

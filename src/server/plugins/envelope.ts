@@ -6,23 +6,12 @@ import { notice } from '../../pages/page.ts';
 import type { Call } from '../../protocol/calls/call.ts';
 import { joinPilot } from '../../protocol/calls/pilot-session.ts';
 import { refused } from '../../protocol/envelope.ts';
-import { NoSpace, PandaError, Unauthenticated, Unavailable } from '../../protocol/errors.ts';
+import { FAILURES, FAULTS, NoSpace, PandaError, Unauthenticated, Unavailable } from '../../protocol/errors.ts';
 import { isFullDisk, isReadOnlyDisk } from '../../protocol/full-disk.ts';
 import { dropBody } from './body.ts';
 import { sayLast } from './body-time.ts';
 import { sendPage } from './page-answers.ts';
 import { withoutMessage } from './request-log.ts';
-
-/** Faults of the server or its configuration, which its operator should see. */
-const OPERATORS = new Set([
-  'ERR_DECRYPTION_FAILED',
-  'ERR_TAMPERED',
-  'ERR_DAMAGED_FILE',
-  'ERR_UNKNOWN_FORMAT',
-  'ERR_MISSING_ROOT_KEY',
-  'ERR_MISCONFIGURED',
-  'ERR_UNAVAILABLE',
-]);
 
 /** The time after which a program may try again what cannot be done now. */
 const RETRY_AFTER_SECONDS = 10;
@@ -107,7 +96,7 @@ const BAD_HTTP: Record<string, [status: string, message: string]> = {
 
 function explain(error: FastifyError, request: FastifyRequest, logger: Logger): { message: string; code: string } {
   if (error instanceof PandaError) {
-    if (OPERATORS.has(error.code)) logger.error({ path: request.routeOptions.url, ...withoutMessage(error) });
+    if (FAULTS.has(error.code)) logger.error({ path: request.routeOptions.url, ...withoutMessage(error) });
     return error;
   }
   if (request.raw.destroyed && !request.raw.complete) {
@@ -148,7 +137,7 @@ function statusOf(code: string, { headers, routeOptions }: FastifyRequest): numb
   if (!hasSession && routeOptions.config?.call?.path !== joinPilot.path) return 200;
   if (hasSession && code === 'ERR_UNAUTHENTICATED') return 401;
   if (code === 'ERR_TOO_MANY_TRIES') return 429;
-  return code === 'ERR_INTERNAL' || code === 'ERR_NO_SPACE' || OPERATORS.has(code) ? 500 : 200;
+  return FAILURES.has(code) ? 500 : 200;
 }
 
 function sendRefusal(reply: FastifyReply, message: string): FastifyReply {

@@ -14,7 +14,12 @@ const BUSY = 5;
 /** The SQLite database at `path`, which is there. */
 export function sqliteEnd(path: string): MoveEnd {
   const database = new DatabaseSync(path, { timeout: BUSY_MILLISECONDS, enableForeignKeyConstraints: true });
-  database.exec('pragma synchronous = full; pragma secure_delete = on');
+  try {
+    database.exec('pragma synchronous = full; pragma secure_delete = on');
+  } catch (error) {
+    database.close();
+    throw error;
+  }
   const inserts = new Map<string, StatementSync>();
 
   return {

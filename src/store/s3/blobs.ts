@@ -11,7 +11,7 @@ import { type Bucket, PART_BYTES } from './client.ts';
 //
 //     files/12/NAME      a blob; NAME is made of its address with a key
 //     incoming/UUID      one of more than PART_BYTES, until its digest is known
-//     deleting/NAME      somebody is about to delete it
+//     deleting/NAME/UUID somebody is about to delete it: a mark for each who is, as one must not take away another's
 //     held/UUID          somebody reads all blobs: none is deleted
 
 const FILES = 'files/';
@@ -50,17 +50,18 @@ export function openS3Blobs(
     const name = nameOf(sha256);
     for (let waits = 0; waits < WAITS; waits++) {
       await place(keyOf(name));
-      const mark = await bucket.head(DELETING + name);
-      const isMarked = mark !== undefined && mark.changedAt > Date.now() - 2 * DELETING_MILLISECONDS;
+      const isMarked = await hasFresh(marksOf(name), 2 * DELETING_MILLISECONDS);
       if (!isMarked && (await bucket.head(keyOf(name)))) return;
       await pause(WAIT_MILLISECONDS);
     }
     throw new Unavailable('the same file is being deleted all the time: try again later');
   }
 
-  async function isHeld(): Promise<boolean> {
-    for await (const { changedAt } of bucket.list(HELD)) {
-      if (changedAt > Date.now() - HELD_MILLISECONDS) return true;
+  const marksOf = (name: string) => `${DELETING}${name}/`;
+
+  async function hasFresh(below: string, milliseconds: number): Promise<boolean> {
+    for await (const { changedAt } of bucket.list(below)) {
+      if (changedAt > Date.now() - milliseconds) return true;
     }
     return false;
   }
@@ -81,8 +82,9 @@ export function openS3Blobs(
         await settle(sha256, (key) => bucket.put(key, sealed));
         return { sha256, size: read.size };
       } finally {
-        await source.return(undefined);
+        // First, as a source that waits for a silent sender would not end.
         content.destroy();
+        await source.return(undefined);
       }
 
       async function putLarge(first: Buffer[]) {
@@ -134,8 +136,9 @@ export function openS3Blobs(
       await ready();
       const name = nameOf(sha256);
       const began = Date.now();
-      if (await isHeld()) return (await bucket.head(keyOf(name))) === undefined;
-      await bucket.put(DELETING + name, Buffer.alloc(0));
+      if (await hasFresh(HELD, HELD_MILLISECONDS)) return (await bucket.head(keyOf(name))) === undefined;
+      const mark = marksOf(name) + randomUUID();
+      await bucket.put(mark, Buffer.alloc(0));
       try {
         const found = await bucket.head(keyOf(name));
         if (!found || found.changedAt >= before) return !found;
@@ -143,7 +146,7 @@ export function openS3Blobs(
         await bucket.delete(keyOf(name));
         return true;
       } finally {
-        await bucket.delete(DELETING + name);
+        await bucket.delete(mark);
       }
     },
 

@@ -1,3 +1,4 @@
+import { NotFound } from '../../protocol/errors.ts';
 import type { BlobCipher } from '../blob-cipher.ts';
 import { LIVE_LOG_KINDS, type LiveLogKind, type LiveLogOf, type LiveLogs, wholeParts } from '../live-logs.ts';
 import { MAX_SIGNED_HEAD_BYTES, MAX_SIGNED_PART_BYTES, recordOf, signedPartAt } from '../signed-parts.ts';
@@ -79,32 +80,36 @@ export function openS3LiveLogs(bucket: Bucket, cipher: BlobCipher, ready: () => 
   return {
     async append(log, { offset, bytes, signature, maxBytes }) {
       await ready();
-      const kind: LiveLogKind = signature === undefined ? 'log' : 'signed';
-      const segments = (await segmentsOf(log))[kind];
-      const size = endOf(segments);
-      if (signature !== undefined) {
-        const isThere = offset < size && signedPartAt(await readBytes(segments, offset, MAX_SIGNED_PART_BYTES), 0);
-        if (offset !== size || isThere) return { size, full: false };
-        const record = recordOf({ bytes, signature });
-        if (offset + record.length > maxBytes) return { size, full: true };
-        return { size: await extend(log, kind, segments, record), full: false };
-      }
-      const fresh = offset > size ? Buffer.alloc(0) : bytes.subarray(size - offset, Math.max(maxBytes - offset, 0));
-      if (fresh.length === 0) return { size, full: size >= maxBytes };
-      const grown = await extend(log, kind, segments, fresh);
-      return { size: grown, full: grown >= maxBytes };
+      return unlessGone({ size: 0, full: false }, async () => {
+        const kind: LiveLogKind = signature === undefined ? 'log' : 'signed';
+        const segments = (await segmentsOf(log))[kind];
+        const size = endOf(segments);
+        if (signature !== undefined) {
+          const isThere = offset < size && signedPartAt(await readBytes(segments, offset, MAX_SIGNED_PART_BYTES), 0);
+          if (offset !== size || isThere) return { size, full: false };
+          const record = recordOf({ bytes, signature });
+          if (offset + record.length > maxBytes) return { size, full: true };
+          return { size: await extend(log, kind, segments, record), full: false };
+        }
+        const fresh = offset > size ? Buffer.alloc(0) : bytes.subarray(size - offset, Math.max(maxBytes - offset, 0));
+        if (fresh.length === 0) return { size, full: size >= maxBytes };
+        const grown = await extend(log, kind, segments, fresh);
+        return { size: grown, full: grown >= maxBytes };
+      });
     },
 
     async read(log, offset, maxBytes) {
-      const segments = await segmentsOf(log);
-      for (const kind of LIVE_LOG_KINDS) {
-        if (segments[kind].length === 0) continue;
-        if (kind === 'signed')
-          return wholeParts(await readBytes(segments.signed, offset, maxBytes + MAX_SIGNED_HEAD_BYTES), offset);
-        const bytes = await readBytes(segments.log, offset, maxBytes);
-        return { bytes, next: offset + bytes.length };
-      }
-      return { bytes: Buffer.alloc(0), next: offset };
+      return unlessGone({ bytes: Buffer.alloc(0), next: offset }, async () => {
+        const segments = await segmentsOf(log);
+        for (const kind of LIVE_LOG_KINDS) {
+          if (segments[kind].length === 0) continue;
+          if (kind === 'signed')
+            return wholeParts(await readBytes(segments.signed, offset, maxBytes + MAX_SIGNED_HEAD_BYTES), offset);
+          const bytes = await readBytes(segments.log, offset, maxBytes);
+          return { bytes, next: offset + bytes.length };
+        }
+        return { bytes: Buffer.alloc(0), next: offset };
+      });
     },
 
     async remove(logs) {
@@ -131,6 +136,14 @@ export function openS3LiveLogs(bucket: Bucket, cipher: BlobCipher, ready: () => 
       return old.length;
     },
   };
+}
+
+/** A log may be removed while it is read: then there is none. */
+function unlessGone<T>(gone: T, act: () => Promise<T>): Promise<T> {
+  return act().catch((error) => {
+    if (error instanceof NotFound) return gone;
+    throw error;
+  });
 }
 
 function endOf(segments: readonly Segment[]): number {
