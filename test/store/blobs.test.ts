@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { Unavailable } from '../../src/protocol/errors.ts';
@@ -249,6 +249,19 @@ test('a storage learns nothing of contents, their digests, or of what is in two 
     (await open('one', another)).check(),
     /s3:..panda.one.*has the files of another installation \(test\)/,
   );
+});
+
+test("a deletion leaves another's mark, by which what is kept again is kept from it", { skip: noS3 }, async (t) => {
+  const storage = await startStorage(t);
+  const { blobs, close } = await openBlobStore(parseBlobPlace(storage.place()), { installation: TEST_KEY });
+  t.after(close);
+  const { sha256 } = await blobs.put(of(Buffer.from('kept twice')), { maxBytes: 100 });
+  const [file = ''] = pathsBelow(storage.folder).filter((path) => path.includes('/files/'));
+  const marks = join(file, '../../../deleting', basename(file));
+  mkdirSync(marks, { recursive: true });
+  writeFileSync(join(marks, 'another'), '');
+  assert.equal(await blobs.delete(sha256, Date.now() + 60_000), true);
+  assert.deepEqual(readdirSync(marks), ['another']);
 });
 
 test('the parts of an upload that was broken off are removed from the storage', { skip: noS3 }, async (t) => {
