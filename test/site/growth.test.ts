@@ -8,7 +8,7 @@ import { openGrowthSite, rowCounts } from './growth.ts';
 const KEEP = { tasks: 6, files: 3, sandboxes: 3, deliveries: 6, audit: 6 };
 const PER_DAY = 4;
 
-/** More would take long. `npm run bench:growth` does it for as long as one likes. */
+/** More would take long. `npm run bench:days` does it for as long as one likes. */
 eachStore(
   'what jobs leave behind is bounded by what is kept, and what is freed is freed on the disk',
   async (_t, database) => {
