@@ -1,6 +1,6 @@
 /**
  * Measures if requests take the same time as a site grows: gets and sets with more owners and more secrets of each, acquisitions with more
- * waiting jobs of more owners. Each size is a server of its own, driven from this process; they take turns.
+ * waiting jobs of more owners. Each size is a server of its own, driven by `wrk`; they take turns.
  *
  *     npm run build && npm run bench:growth [-- --owners 10,1000] [--secrets 1,10,100] [--jobs 100x1,100000x1000]
  *         [--rounds N] [--seconds S] [--connections C] [--source]
@@ -12,7 +12,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { drive, type Load } from './server/driver.ts';
+import { driven, wrkVersion } from './server/driver.ts';
 import { fillQueue } from './server/fill-queue.ts';
 import { makeLoads } from './server/requests.ts';
 import { type Contestant, type Result, ratio, takeTurns } from './server/rounds.ts';
@@ -37,7 +37,9 @@ const VALUE_BYTES = 1024;
 const folder = mkdtempSync(join(tmpdir(), 'bench-growth-'));
 const servers: RunningServer[] = [];
 try {
-  console.log(`${machineOf(folder)}. ${turns.rounds} rounds of ${turns.seconds} s, ${connections} connections.\n`);
+  console.log(
+    `${machineOf(folder)}. ${turns.rounds} rounds of ${turns.seconds} s, ${connections} connections, wrk ${wrkVersion()}.\n`,
+  );
   await growOwners();
   await growJobs();
 } finally {
@@ -54,7 +56,7 @@ async function growOwners(): Promise<void> {
     const values = valuesOf(secrets, VALUE_BYTES);
     const server = await serverOf(owners, values);
     for (const kind of ['get', 'set'] as const) {
-      kinds[kind].push(contestant(`${owners} | ${secrets}`, server, server.loads[kind]));
+      kinds[kind].push(driven(`${owners} | ${secrets}`, server, server.loads[kind], connections));
     }
   }
   for (const [kind, contestants] of Object.entries(kinds)) {
@@ -69,7 +71,7 @@ async function growJobs(): Promise<void> {
     const [jobs = 0, owners = 1] = size.split('x').map(Number);
     const server = await serverOf(1, valuesOf(1, VALUE_BYTES), (data) => fillQueue(data, { jobs, owners }));
     // An acquired job does not wait any more: a submission comes with each acquisition.
-    contestants.push(contestant(`${jobs} | ${owners}`, server, server.loads.job));
+    contestants.push(driven(`${jobs} | ${owners}`, server, server.loads.job, connections));
   }
   print('submit and acquire of a job', 'waiting jobs | of owners', await takeTurns(contestants, turns));
   await stopAll();
@@ -82,10 +84,6 @@ async function serverOf(owners: number, values: readonly string[], prepare?: (da
   const server = await startServer(site, { program: options.source ? undefined : BUNDLE });
   servers.push(server);
   return { ...server, loads: await makeLoads(`http://127.0.0.1:${server.port}`, site, values) };
-}
-
-function contestant(name: string, { pid, port }: RunningServer, load: Load): Contestant {
-  return { name, pid, run: (seconds) => drive(port, load, { connections, seconds }) };
 }
 
 async function stopAll(): Promise<void> {

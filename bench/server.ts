@@ -3,7 +3,7 @@
  *
  *     npm run build && npm run bench:server [-- --rounds N] [--seconds S] [--connections C] [--only get,set,job] [--source] [--cpu-prof DIR]
  *
- * The server runs as a process of its own (from dist/; `--source` takes the source), this process drives it.
+ * The server runs as a process of its own (from dist/; `--source` takes the source), and `wrk` drives it.
  * Rounds take turns. What is printed is Markdown for docs/performance.md. Nothing here passes or fails.
  */
 import assert from 'node:assert/strict';
@@ -12,9 +12,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startBare } from './server/bare-process.ts';
-import { type Driven, drive, type Load } from './server/driver.ts';
+import { type Driven, driven, type Load, wrkVersion } from './server/driver.ts';
 import { answersTo, makeLoads } from './server/requests.ts';
-import { type Contestant, takeTurns } from './server/rounds.ts';
+import { takeTurns } from './server/rounds.ts';
 import { BUNDLE, makeSite, startServer, valuesOf } from './server/site.ts';
 import { machineOf, markdownOf } from './server/table.ts';
 
@@ -32,6 +32,7 @@ const { values: options } = parseArgs({
   },
 });
 const connections = Number(options.connections);
+const wrk = wrkVersion();
 const turns = { rounds: Number(options.rounds), seconds: Number(options.seconds) };
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-server-'));
@@ -61,14 +62,10 @@ async function run(): Promise<void> {
   const [bareGet] = Object.values(await answersTo(originOf(loop.answer), [loads.bareSample]));
   assert.equal(bareGet, Object.values(answers)[0], 'the bare loop answers something else than the server');
 
-  const driven = (name: string, pid: number, port: number, load: Load): Contestant => ({
-    name,
-    pid,
-    run: (seconds) => drive(port, load, { connections, seconds }),
-  });
-  const own = (load: Load) => driven('panda-secrets', server.pid, server.port, load);
-  const bareHttp = (load: Load) => driven('bare node:http, the same bytes', http.pid, http.answer, load);
-  const bareLoop = driven('bare loop', loop.pid, loop.answer, loads.bareGet);
+  const own = (load: Load) => driven('panda-secrets', server, load, connections);
+  const bareHttp = (load: Load) =>
+    driven('bare node:http, the same bytes', { pid: http.pid, port: http.answer }, load, connections);
+  const bareLoop = driven('bare loop', { pid: loop.pid, port: loop.answer }, loads.bareGet, connections);
   const bareStore = { name: 'bare store', pid: store.pid, run: (seconds: number) => store.ask<Driven>({ seconds }) };
   const subjects = {
     get: {
@@ -87,7 +84,9 @@ async function run(): Promise<void> {
     },
   };
 
-  console.log(`${machineOf(folder)}. ${turns.rounds} rounds of ${turns.seconds} s, ${connections} connections.\n`);
+  console.log(
+    `${machineOf(folder)}. ${turns.rounds} rounds of ${turns.seconds} s, ${connections} connections, wrk ${wrk}.\n`,
+  );
   for (const [name, { contestants, ...subject }] of Object.entries(subjects)) {
     if (!options.only.split(',').includes(name)) continue;
     console.log(markdownOf({ ...subject, results: await takeTurns(contestants, turns) }));

@@ -11,6 +11,7 @@ import { sealValue } from '../../src/sealing/value-format.ts';
 import { answerMessages } from './bare-process.ts';
 import { unwrapAll } from './data-keys.ts';
 import type { Driven } from './driver.ts';
+import { quantile } from './rounds.ts';
 
 export interface StoreSettings {
   /** A copy of the server's database, for this program alone. */
@@ -39,7 +40,13 @@ function measure(seconds: number): Driven {
     latencies.push(done - now);
     now = done;
   }
-  return { units: latencies.length, seconds: (now - start) / 1000, latencies: latencies.sort((a, b) => a - b) };
+  latencies.sort((a, b) => a - b);
+  return {
+    units: latencies.length,
+    seconds: (now - start) / 1000,
+    p50: quantile(latencies, 0.5),
+    p99: quantile(latencies, 0.99),
+  };
 }
 
 interface Secret {

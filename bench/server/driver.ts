@@ -1,105 +1,102 @@
-import { connect, type Socket } from 'node:net';
+import { spawn, spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import type { Contestant } from './rounds.ts';
 
-/** A request to a server, made over and over. */
+/** Requests to a server, each sent over whichever connection is free. */
 export interface Load {
   /** The number of requests that make one unit of what is counted: 1, or 2 for a job that is submitted and then acquired. */
   requestsPerUnit: number;
-  /** The bytes of a connection's next request; `step` counts the requests of that connection from 0. */
-  request(connection: number, step: number): string | Promise<string>;
+  /**
+   * The bytes of the requests, ASCII, in the order in which they are sent. A list is sent over and over; a function makes requests that a server takes only
+   * once, so many before each round.
+   */
+  requests: readonly string[] | ((count: number) => Promise<string[]>);
+  /** Texts, of which every good answer has one. */
+  answers: readonly string[];
 }
 
 /** A server's work meanwhile. */
 export interface Driven {
   units: number;
   seconds: number;
-  /** The time that each unit took, milliseconds, ascending. */
-  latencies: ArrayLike<number>;
+  /** The times within which half of the requests, and 99 % of them, were answered, milliseconds. */
+  p50: number;
+  p99: number;
+}
+
+const SCRIPT = join(import.meta.dirname, 'wrk.lua');
+/** An answer that takes longer is an error. */
+const TIMEOUT_SECONDS = 10;
+/** Requests that are sent once: so many are made for the first round, and for a later one so many times as many as the last took. */
+const FIRST_PER_SECOND = 5000;
+const SPARE = 3;
+
+/** @returns the version of `wrk`. @throws {Error} where it is not installed */
+export function wrkVersion(): string {
+  const { stdout, error } = spawnSync('wrk', ['-v'], { encoding: 'utf8' });
+  if (error)
+    throw new Error('wrk, which sends the requests, is not installed: apt-get install wrk, or github.com/wg/wrk');
+  return /\d+(\.\d+)+/.exec(stdout)?.[0] ?? 'of unknown version';
 }
 
 /**
- * Drives a server for so long over keep-alive connections, each with one request under way. On plain sockets, with no more
- * HTTP than it takes to find the end of an answer, so that the driver has room on its core while the server has none on its.
- *
- * @throws {Error} at the first answer that is not a success
+ * A server that `wrk` drives, with one thread, over keep-alive connections with one request under way on each.
+ * A round throws where an answer was not good.
  */
-export async function drive(
-  port: number,
-  load: Load,
-  { connections, seconds }: { connections: number; seconds: number },
-): Promise<Driven> {
-  const sockets = await Promise.all(Array.from({ length: connections }, () => open(port)));
-  const latencies: number[] = [];
-  const start = performance.now();
-  const until = start + seconds * 1000;
-  try {
-    await Promise.all(sockets.map((socket, connection) => converse(socket, connection, load, until, latencies)));
-  } finally {
-    for (const socket of sockets) socket.destroy();
-  }
-  const taken = (performance.now() - start) / 1000;
-  return { units: latencies.length, seconds: taken, latencies: Float64Array.from(latencies).sort() };
+export function driven(
+  name: string,
+  { pid, port }: { pid: number; port: number },
+  { requestsPerUnit, requests, answers }: Load,
+  connections: number,
+): Contestant {
+  const once = typeof requests === 'function';
+  let perSecond = FIRST_PER_SECOND;
+  let prepared = once ? [] : requests;
+  return {
+    name,
+    pid,
+    async prepare(seconds) {
+      if (once) prepared = await requests(Math.ceil(perSecond * seconds));
+    },
+    async run(seconds) {
+      const report = await runWrk({ port, connections, seconds, once, answers }, prepared);
+      const { wrong, sample, broken, ranOut, units, ...measured } = report;
+      if (ranOut) throw new Error(`${name}: ${prepared.length} requests were too few for a round`);
+      if (wrong > 0) throw new Error(`${name}: ${wrong} answers were wrong, the first: ${Buffer.from(sample, 'hex')}`);
+      if (broken > 0) throw new Error(`${name}: ${broken} requests had no answer`);
+      perSecond = (units / measured.seconds) * SPARE;
+      return { ...measured, units: units / requestsPerUnit };
+    },
+  };
 }
 
-function open(port: number): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true }, () => resolve(socket)).once('error', reject);
-  });
+/** The last line of the script's output. */
+interface Report extends Driven {
+  /** Answers that were not good; the beginning of the first one in hex. */
+  wrong: number;
+  sample: string;
+  /** Requests that had no answer. */
+  broken: number;
+  /** True when the requests, each sent once, did not last. */
+  ranOut: boolean;
 }
 
-function converse(
-  socket: Socket,
-  connection: number,
-  { requestsPerUnit, request }: Load,
-  until: number,
-  latencies: number[],
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let step = 0;
-    let begun = 0;
-    let received: Buffer | undefined;
-    let expected = 0;
-
-    function next() {
-      const now = performance.now();
-      if (step % requestsPerUnit === 0) {
-        if (step > 0) latencies.push(now - begun);
-        if (now >= until) return resolve();
-        begun = now;
-      }
-      const bytes = request(connection, step++);
-      if (typeof bytes === 'string') socket.write(bytes, 'latin1');
-      else bytes.then((text) => socket.write(text, 'latin1'), reject);
-    }
-
-    socket.on('data', (chunk: Buffer) => {
-      received = received ? Buffer.concat([received, chunk]) : chunk;
-      expected ||= answerLength(received);
-      if (expected === 0 || received.length < expected) return;
-      if (!isSuccess(received)) return reject(new Error(`a server answered ${received.toString('utf8', 0, 1000)}`));
-      received = undefined;
-      expected = 0;
-      next();
-    });
-    socket.on('error', reject);
-    socket.on('close', () => reject(new Error('a server closed a connection')));
-    next();
-  });
-}
-
-const HEAD_END = '\r\n\r\n';
-
-/** Bytes of the answer that begins here; 0 while its head is not whole. */
-function answerLength(bytes: Buffer): number {
-  const headEnd = bytes.indexOf(HEAD_END);
-  if (headEnd < 0) return 0;
-  const length = /\r\ncontent-length: *(\d+)/i.exec(bytes.toString('latin1', 0, headEnd))?.[1];
-  if (length === undefined) throw new Error('a server answered without Content-Length');
-  return headEnd + HEAD_END.length + Number(length);
-}
-
-const STATUS = Buffer.from('HTTP/1.1 200 ');
-const SUCCESS = Buffer.from('\r\n\r\n{"success":true,');
-
-function isSuccess(answer: Buffer): boolean {
-  return answer.subarray(0, STATUS.length).equals(STATUS) && answer.includes(SUCCESS);
+async function runWrk(
+  round: { port: number; connections: number; seconds: number; once: boolean; answers: readonly string[] },
+  requests: readonly string[],
+): Promise<Report> {
+  const wrk = spawn(
+    'wrk',
+    [
+      ...['--threads', '1', '--connections', `${round.connections}`, '--duration', `${round.seconds}s`],
+      ...['--timeout', `${TIMEOUT_SECONDS}s`, '--script', SCRIPT, `http://127.0.0.1:${round.port}`],
+      ...['--', round.once ? 'once' : 'repeated', `${round.answers.length}`],
+    ],
+    { stdio: ['pipe', 'pipe', 'inherit'] },
+  );
+  wrk.stdin.end([...round.answers, ...requests].map((bytes) => `${bytes.length}\n${bytes}`).join(''), 'latin1');
+  const last = (await text(wrk.stdout)).trim().split('\n').at(-1);
+  if (!last?.startsWith('{')) throw new Error('wrk ended early');
+  return JSON.parse(last) as Report;
 }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 /** `getconf CLK_TCK`: fixed on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
@@ -6,17 +6,43 @@ const TICKS_PER_SECOND = 100;
 /** True where a process of this machine can be looked at from outside. */
 const readable = existsSync('/proc/self/stat');
 
-/** CPU seconds, user and system, that a process and its threads have used; NaN where the system has no /proc. */
+/** CPU seconds, user and system, that a process, its threads and the processes that it started have used; NaN where the system has no /proc. */
 export function cpuSeconds(pid: number): number {
   if (!readable) return Number.NaN;
+  return sum(family(pid).map(ownCpuSeconds));
+}
+
+function ownCpuSeconds(pid: number): number {
   // The name of the program, in brackets, may hold spaces; utime and stime are the 12th and 13th field after it.
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
-/** The most memory that a process has had in RAM, bytes; NaN where the system has no /proc. */
+/** The most memory that a process has had in RAM, and those that it started, bytes; NaN where the system has no /proc. */
 export function peakMemoryBytes(pid: number): number {
   if (!readable) return Number.NaN;
+  return sum(family(pid).map(ownPeakBytes));
+}
+
+function ownPeakBytes(pid: number): number {
   const peak = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
   return Number(peak) * 1024;
+}
+
+/** A process and those that it started, and they. */
+function family(pid: number): number[] {
+  const children = readdirSync(`/proc/${pid}/task`).flatMap((thread) => startedBy(pid, thread));
+  return [pid, ...children.flatMap(family)];
+}
+
+function startedBy(pid: number, thread: string): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+  } catch {
+    return []; // The thread ended meanwhile, or the kernel was built without this.
+  }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }

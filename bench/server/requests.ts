@@ -1,8 +1,12 @@
 import { prepareJoin } from '../../src/client/pilot-session.ts';
 import { buildTaskParameters } from '../../src/client/task-parameters.ts';
+import { succeeded } from '../../src/protocol/envelope.ts';
 import type { JoinToken } from '../../src/protocol/join.ts';
 import { DEFAULT_VO } from '../../src/protocol/limits.ts';
+import { wireName } from '../../src/protocol/names.ts';
+import { Plaintext } from '../../src/protocol/plaintext.ts';
 import { digestOf } from '../../src/protocol/request-proof.ts';
+import { byName, secretsText } from '../../src/protocol/secrets-text.ts';
 import { newRecipient } from '../../src/sealing/delivery.ts';
 import type { Load } from './driver.ts';
 import { QUEUE, type Site, secretName } from './site.ts';
@@ -19,7 +23,7 @@ export interface Request {
 export interface Loads {
   set: Load;
   get: Load;
-  /** A submission and an acquisition in turn. */
+  /** A submission and an acquisition in turn, with so many jobs waiting that each finds one. */
   job: Load;
   /** The get of the bare loop: the owner stands in the path, since nobody logs in there. */
   bareGet: Load;
@@ -30,6 +34,10 @@ export interface Loads {
   /** One get of the bare loop, of the same user. */
   bareSample: Request;
 }
+
+/** Acquisitions may overtake the submissions that were sent before them, so more jobs wait than there are connections. */
+const JOBS_AHEAD = 64;
+const SUCCESS = '{"success":true,';
 
 const PATHS = {
   set: '/api/v1/creds/set_user_secrets',
@@ -53,32 +61,42 @@ export async function makeLoads(url: string, { users, joinToken }: Site, values:
   const submit = (user: User): Request => ({ path: PATHS.submit, headers: bearer(user), body: submission(++tasks) });
   const acquire = await acquisitions(url, joinToken);
 
-  const each = <T>(make: (user: User) => T) => {
-    const made = users.map(make);
-    return (connection: number) => made[connection % made.length] as T;
-  };
-  const sets = each((user) => values.map((_, n) => bytesOf(set(user, n))));
-  const userOf = each((user) => user);
+  async function jobs(count: number): Promise<string[]> {
+    await answersTo(
+      url,
+      Array.from({ length: JOBS_AHEAD }, (_, n) => submit(userOf(n))),
+    );
+    const requests = Array.from({ length: count }, (_, n) => (n % 2 === 0 ? submit(userOf(n / 2)) : acquire()));
+    return (await Promise.all(requests)).map(bytesOf);
+  }
+  const userOf = (n: number) => users[n % users.length] as User;
   const first = userOf(0);
   const sampleSubmit = submit(first);
   const sampleAcquire = await acquire();
-  const bareJob = [bytesOf(sampleSubmit), bytesOf(sampleAcquire)];
 
   return {
-    set: { requestsPerUnit: 1, request: (connection, step) => sets(connection)[step % values.length] as string },
-    get: { requestsPerUnit: 1, request: each((user) => bytesOf(get(user))) },
-    bareGet: { requestsPerUnit: 1, request: each((user) => bytesOf(bareGet(user))) },
-    job: {
-      requestsPerUnit: 2,
-      request: async (connection, step) => bytesOf(step % 2 === 0 ? submit(userOf(connection)) : await acquire()),
-    },
-    bareJob: { requestsPerUnit: 2, request: (_connection, step) => bareJob[step % 2] as string },
+    set: repeated(values.flatMap((_, n) => users.map((user) => set(user, n)))),
+    get: repeated(users.map(get), answerToGet(values)),
+    bareGet: repeated(users.map(bareGet), answerToGet(values)),
+    job: { requestsPerUnit: 2, requests: jobs, answers: [SUCCESS] },
+    bareJob: { ...repeated([sampleSubmit, sampleAcquire]), requestsPerUnit: 2 },
     samples: [get(first), set(first, 0), sampleSubmit, sampleAcquire],
     bareSample: bareGet(first),
   };
 }
 
 type User = Site['users'][number];
+
+/** The same requests over and over, each of which is a unit. */
+function repeated(requests: readonly Request[], answer = SUCCESS): Load {
+  return { requestsPerUnit: 1, requests: requests.map(bytesOf), answers: [answer] };
+}
+
+/** The whole answer to a get. */
+function answerToGet(values: readonly string[]): string {
+  const secrets = values.map((value, n) => ({ name: wireName(secretName(n)), value: new Plaintext(value) }));
+  return JSON.stringify(succeeded(secretsText(secrets.sort(byName))));
+}
 
 function bearer({ token }: User): Record<string, string> {
   return { Authorization: `Bearer ${token}` };

@@ -5,6 +5,8 @@ import { cpuSeconds } from './process-usage.ts';
 export interface Contestant {
   name: string;
   pid: number;
+  /** Done before each round, and not measured. */
+  prepare?(seconds: number): Promise<void>;
   run(seconds: number): Promise<Driven>;
 }
 
@@ -34,6 +36,7 @@ export async function takeTurns(
   const taken = contestants.map((): Round[] => []);
   for (let round = -1; round < rounds; round++) {
     for (const [n, contestant] of contestants.entries()) {
+      await contestant.prepare?.(seconds);
       const cpuBefore = cpuSeconds(contestant.pid);
       const driven = await contestant.run(seconds);
       const cpu = cpuSeconds(contestant.pid) - cpuBefore;
@@ -59,13 +62,8 @@ export function ratio(a: Result, b: Result, field: 'perSecond' | 'p99' | 'cpuMic
   return median(a.rounds.map((round, n) => round[field] / (b.rounds[n]?.[field] ?? Number.NaN)));
 }
 
-function roundOf({ units, seconds, latencies }: Driven, cpu: number): Round {
-  return {
-    perSecond: units / seconds,
-    p50: quantile(latencies, 0.5),
-    p99: quantile(latencies, 0.99),
-    cpuMicros: (cpu / units) * 1e6,
-  };
+function roundOf({ units, seconds, p50, p99 }: Driven, cpu: number): Round {
+  return { perSecond: units / seconds, p50, p99, cpuMicros: (cpu / units) * 1e6 };
 }
 
 function median(numbers: readonly number[]): number {
@@ -76,6 +74,6 @@ function median(numbers: readonly number[]): number {
 }
 
 /** @param ascending sorted */
-function quantile(ascending: ArrayLike<number>, q: number): number {
+export function quantile(ascending: ArrayLike<number>, q: number): number {
   return ascending[Math.min(Math.floor(ascending.length * q), ascending.length - 1)] ?? Number.NaN;
 }
