@@ -12,6 +12,7 @@ import type { Tracing } from '../tracing/tracing.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { LoginRooms } from './login-rooms.ts';
 import { setAnswerHeaders } from './plugins/answer-headers.ts';
+import { sendAnswersTogether } from './plugins/answers-together.ts';
 import { validateWhenNeeded } from './plugins/arguments.ts';
 import { decorateCaller, type Identity, requireCaller } from './plugins/authentication.ts';
 import { readJsonBodies } from './plugins/body.ts';
@@ -121,6 +122,8 @@ export async function createServer(
     methods.set(url, [...(methods.get(url) ?? []), method as Call['http']]);
   });
   app.decorate('siteName', siteName);
+  sendAnswersTogether(app);
+  // Behind it: an answer that waited for the others says that the server closes, if it does by then.
   drainOnClose(app, lastRequestsMilliseconds);
   setAnswerHeaders(app, { isTlsOurs: tls !== undefined });
   decorateCaller(app);

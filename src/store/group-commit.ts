@@ -33,8 +33,10 @@ export function groupCommit(
   async function runGroups(): Promise<void> {
     while (waiting.length > 0) {
       // Requests that have arrived are read from their sockets before the next group closes.
-      await new Promise((resolve) => setImmediate(resolve));
+      await endOfTurn();
       await runGroup(waiting.splice(0, MAX_GROUP));
+      // Those who waited are answered at the end of a turn, and should not wait for the next group.
+      if (waiting.length > 0) await endOfTurn();
     }
     running = undefined;
   }
@@ -96,4 +98,8 @@ export function groupCommit(
       await running;
     },
   };
+}
+
+function endOfTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
