@@ -1,22 +1,25 @@
 /**
  * Measures the server beside bare programs that do the least that the same work takes, in the same run.
  *
- *     npm run build && npm run bench:server [-- --rounds N] [--seconds S] [--connections C] [--only get,set,job] [--source] [--cpu-prof DIR]
+ *     npm run build && npm run bench:server [-- --rounds N] [--seconds S] [--connections C] [--only get,set,job] [--folder DIR]
+ *         [--workers 1,2] [--source] [--cpu-prof DIR]
  *
- * The server runs as a process of its own (from dist/; `--source` takes the source), and `wrk` drives it.
- * Rounds take turns. What is printed is Markdown for docs/performance.md. Nothing here passes or fails.
+ * The server runs as a process of its own (from dist/; `--source` takes the source), and `wrk` drives it. Everything that is written is in DIR, the
+ * system's temporary folder unless given. `--workers` starts a server for each of these numbers of workers. With BAO, OpenBao's program, it runs beside
+ * them. Rounds take turns. What is printed is Markdown for docs/performance.md. Nothing here passes or fails.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startBare } from './server/bare-process.ts';
 import { type Driven, driven, type Load, wrkVersion } from './server/driver.ts';
-import { answersTo, makeLoads } from './server/requests.ts';
+import { startOpenBao } from './server/openbao.ts';
+import { answersTo, type Loads, makeLoads } from './server/requests.ts';
 import { takeTurns } from './server/rounds.ts';
-import { BUNDLE, makeSite, startServer, valuesOf } from './server/site.ts';
-import { machineOf, markdownOf } from './server/table.ts';
+import { BUNDLE, makeSite, type RunningServer, type Site, startServer, valuesOf } from './server/site.ts';
+import { type Goal, machineOf, markdownOf } from './server/table.ts';
 
 const SECRETS = 10;
 const VALUE_BYTES = 1024;
@@ -27,30 +30,29 @@ const { values: options } = parseArgs({
     seconds: { type: 'string', default: '2' },
     connections: { type: 'string', default: '32' },
     only: { type: 'string', default: 'get,set,job' },
+    folder: { type: 'string', default: tmpdir() },
+    workers: { type: 'string' },
     source: { type: 'boolean', default: false },
     'cpu-prof': { type: 'string' },
   },
 });
 const connections = Number(options.connections);
-const wrk = wrkVersion();
 const turns = { rounds: Number(options.rounds), seconds: Number(options.seconds) };
+const wrk = wrkVersion();
+const openBaoProgram = process.env['BAO'];
 
-const folder = mkdtempSync(join(tmpdir(), 'bench-server-'));
-try {
-  await run();
-} finally {
-  rmSync(folder, { recursive: true, force: true });
-}
+const folder = mkdtempSync(join(options.folder, 'bench-server-'));
+process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }));
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+await run();
 
 async function run(): Promise<void> {
   const values = valuesOf(SECRETS, VALUE_BYTES);
-  const site = await makeSite(folder, connections, values);
-  const server = await startServer(site, {
-    program: options.source ? undefined : BUNDLE,
-    nodeOptions: options['cpu-prof'] ? ['--cpu-prof', `--cpu-prof-dir=${options['cpu-prof']}`] : [],
-  });
-  const loads = await makeLoads(originOf(server.port), site, values);
-  const answers = await answersTo(originOf(server.port), loads.samples);
+  const own: Own[] = [];
+  for (const workers of options.workers?.split(',') ?? [undefined]) own.push(await startOwn(values, workers));
+  const [first] = own as [Own];
+  const { loads, site } = first;
+  const answers = await answersTo(originOf(first.server.port), loads.samples);
   const http = await startBare<number>(import.meta.resolve('./server/bare-http.ts'), answers);
   const { database, copy, rootKeyFile } = site;
   const loop = await startBare<number>(import.meta.resolve('./server/bare-loop.ts'), { database, rootKeyFile });
@@ -61,26 +63,35 @@ async function run(): Promise<void> {
   });
   const [bareGet] = Object.values(await answersTo(originOf(loop.answer), [loads.bareSample]));
   assert.equal(bareGet, Object.values(answers)[0], 'the bare loop answers something else than the server');
+  const openBao = openBaoProgram && (await startOpenBao(openBaoProgram, folder, connections, values));
 
-  const own = (load: Load) => driven('panda-secrets', server, load, connections);
+  const servers = (kind: 'get' | 'set' | 'job') =>
+    own.map((one) => driven(one.name, one.server, one.loads[kind], connections));
   const bareHttp = (load: Load) =>
     driven('bare node:http, the same bytes', { pid: http.pid, port: http.answer }, load, connections);
   const bareLoop = driven('bare loop', { pid: loop.pid, port: loop.answer }, loads.bareGet, connections);
   const bareStore = { name: 'bare store', pid: store.pid, run: (seconds: number) => store.ask<Driven>({ seconds }) };
+  const besideOpenBao = (kind: 'get' | 'set') =>
+    openBao ? [driven('OpenBao', openBao, openBao[kind], connections)] : [];
+  const cores: Goal[] = own.slice(1, 2).map(({ name }) => ({ of: name, against: first.name, percent: 170 }));
   const subjects = {
     get: {
       title: 'Get of ten secrets of 1 kB',
-      contestants: [own(loads.get), bareLoop, bareHttp(loads.get)],
-      goal: { against: bareLoop.name, percent: 100 },
+      contestants: [...servers('get'), bareLoop, ...besideOpenBao('get'), bareHttp(loads.get)],
+      goals: [{ against: 'bare loop', percent: 200 }, { against: 'OpenBao', percent: 200 }, ...cores],
     },
     set: {
       title: 'Set of a secret of 1 kB',
-      contestants: [own(loads.set), bareStore, bareHttp(loads.set)],
-      goal: { against: bareStore.name, percent: 150 },
+      contestants: [...servers('set'), bareStore, ...besideOpenBao('set'), bareHttp(loads.set)],
+      goals: [
+        { against: 'bare store', percent: 150 },
+        { against: 'OpenBao', percent: 400 },
+      ],
     },
     job: {
       title: 'Submit and acquire of a job with ten secrets of 1 kB: two requests',
-      contestants: [own(loads.job), bareHttp(loads.bareJob)],
+      contestants: [...servers('job'), bareHttp(loads.bareJob)],
+      goals: cores,
     },
   };
 
@@ -92,7 +103,29 @@ async function run(): Promise<void> {
     console.log(markdownOf({ ...subject, results: await takeTurns(contestants, turns) }));
   }
   for (const bare of [http, loop, store]) bare.stop();
-  await server.stop();
+  for (const { server } of own) await server.stop();
+  if (openBao) await openBao.stop();
+}
+
+/** One of this project's servers, on a site of its own. */
+interface Own {
+  name: string;
+  site: Site;
+  server: RunningServer;
+  loads: Loads;
+}
+
+async function startOwn(values: readonly string[], workers: string | undefined): Promise<Own> {
+  const own = join(folder, workers ? `${workers}-workers` : 'own');
+  mkdirSync(own);
+  const site = await makeSite(own, connections, values);
+  const server = await startServer(site, {
+    program: options.source ? undefined : BUNDLE,
+    nodeOptions: options['cpu-prof'] ? ['--cpu-prof', `--cpu-prof-dir=${options['cpu-prof']}`] : [],
+    serveOptions: workers ? ['--workers', workers] : [],
+  });
+  const loads = await makeLoads(originOf(server.port), site, values);
+  return { name: workers ? `panda-secrets --workers ${workers}` : 'panda-secrets', site, server, loads };
 }
 
 function originOf(port: number): string {

@@ -13,9 +13,10 @@ import { QUEUE, type Site, secretName } from './site.ts';
 
 /** A request; bodies are ASCII. */
 export interface Request {
+  /** GET unless given, and POST with a body. */
+  method?: string;
   path: string;
   headers: Record<string, string>;
-  /** Without it a GET. */
   body?: string;
 }
 
@@ -88,7 +89,7 @@ export async function makeLoads(url: string, { users, joinToken }: Site, values:
 type User = Site['users'][number];
 
 /** The same requests over and over, each of which is a unit. */
-function repeated(requests: readonly Request[], answer = SUCCESS): Load {
+export function repeated(requests: readonly Request[], answer = SUCCESS): Load {
   return { requestsPerUnit: 1, requests: requests.map(bytesOf), answers: [answer] };
 }
 
@@ -123,11 +124,12 @@ export async function answersTo(url: string, requests: readonly Request[]): Prom
   return answers;
 }
 
-function bytesOf({ path, headers, body = '' }: Request): string {
+function bytesOf({ path, headers, body = '', method = body ? 'POST' : 'GET' }: Request): string {
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  const ofBody = body && `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n`;
+  const type = headers['Content-Type'] ? '' : 'Content-Type: application/json\r\n';
+  const ofBody = body && `${type}Content-Length: ${body.length}\r\n`;
   return (
-    `${body ? 'POST' : 'GET'} ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n${lines.join('')}` +
+    `${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n${lines.join('')}` +
     `Accept: application/json\r\n${ofBody}\r\n${body}`
   );
 }

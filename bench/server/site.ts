@@ -79,16 +79,21 @@ const SOURCE = join(import.meta.dirname, '../../src/cli/panda-secrets/main.ts');
  *
  * @param program the bundle; from source unless given
  * @param nodeOptions such as `--cpu-prof`
+ * @param serveOptions such as `--workers`
  */
 export async function startServer(
   { data }: Site,
-  { program = SOURCE, nodeOptions = [] }: { program?: string | undefined; nodeOptions?: readonly string[] } = {},
+  {
+    program = SOURCE,
+    nodeOptions = [],
+    serveOptions = [],
+  }: { program?: string | undefined; nodeOptions?: readonly string[]; serveOptions?: readonly string[] } = {},
 ): Promise<RunningServer> {
   const log = openSync(join(data, '..', 'server.log'), 'a');
-  const args = [...process.execArgv, ...nodeOptions, program, 'serve', '--port', '0', '--data', data];
+  const args = [...process.execArgv, ...nodeOptions, program, 'serve', '--port', '0', '--data', data, ...serveOptions];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', log] });
   const kill = () => child.kill('SIGKILL');
-  process.once('exit', kill); // A run that fails leaves nothing behind.
+  process.prependOnceListener('exit', kill); // A run that fails leaves nothing behind.
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const port = await new Promise<number>((resolve, reject) => {
     let printed = '';

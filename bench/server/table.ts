@@ -8,13 +8,20 @@ import { type Result, ratio } from './rounds.ts';
 export interface Subject {
   title: string;
   results: Result[];
-  /** Which of the others it must reach, and how much of its rate. */
-  goal?: { against: string; percent: number };
+  /** Those against results that are not there are left out. */
+  goals: readonly Goal[];
+}
+
+/** How much of the rate of another one must reach: the first, unless `of` names one. */
+export interface Goal {
+  of?: string;
+  against: string;
+  percent: number;
 }
 
 /** The tables in Markdown, as they stand in docs/performance.md. */
 export function markdownOf(subject: Subject): string {
-  const { title, results, goal } = subject;
+  const { title, results, goals } = subject;
   const [own] = results;
   if (!own) return '';
   const rows = results.map((result) =>
@@ -29,9 +36,6 @@ export function markdownOf(subject: Subject): string {
       result === own ? '' : percent(ratio(own, result, 'cpuMicros')),
     ]),
   );
-  const against = results.find(({ contestant }) => contestant.name === goal?.against);
-  const reached = against && goal && ratio(own, against, 'perSecond') * 100 >= goal.percent;
-  const verdict = goal ? [`Goal: ${goal.percent} % of ${goal.against}: ${reached ? 'reached' : 'not reached'}.`] : [];
   return [
     `### ${title}`,
     '',
@@ -39,9 +43,19 @@ export function markdownOf(subject: Subject): string {
     '|---|--:|--:|--:|--:|--:|--:|--:|',
     ...rows,
     '',
-    ...verdict,
+    ...goals.flatMap((goal) => verdicts(results, goal)),
     '',
   ].join('\n');
+}
+
+/** One line, or none where the other did not run. */
+function verdicts(results: readonly Result[], { of, against, percent: goal }: Goal): string[] {
+  const named = (name: string) => results.find(({ contestant }) => contestant.name === name);
+  const [own, other] = [of ? named(of) : results[0], named(against)];
+  if (!own || !other) return [];
+  const share = ratio(own, other, 'perSecond');
+  const reached = share * 100 >= goal ? 'reached' : 'not reached';
+  return [`Goal${of ? ` of ${of}` : ''}: ${goal} % of ${against}: ${percent(share)}, ${reached}.`];
 }
 
 function cells(texts: readonly string[]): string {
