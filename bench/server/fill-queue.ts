@@ -1,6 +1,7 @@
 import { addAccount } from '../../src/identity/accounts.ts';
 import { createOwners } from '../../src/identity/owners.ts';
 import { createJobs } from '../../src/jobs/jobs.ts';
+import type { OwnerId } from '../../src/protocol/ids.ts';
 import { MAX_JOBS_PER_TASK } from '../../src/protocol/limits.ts';
 import { openInstallation } from '../../src/site/installation.ts';
 import { submission } from '../../test/jobs/farm.ts';
@@ -26,6 +27,18 @@ export async function fillQueue(data: string, { jobs, owners }: { jobs: number; 
   }
   for (let first = 0; first < owners; first += AT_ONCE) {
     await Promise.all(Array.from({ length: Math.min(AT_ONCE, owners - first) }, (_, n) => waitFor(first + n)));
+  }
+  await installation.close();
+}
+
+/** Gives an owner tasks of one job each. */
+export async function fillTasks(data: string, owner: OwnerId, tasks: number): Promise<void> {
+  const clock = Date.now;
+  const installation = await openInstallation({ data }, { create: false, clock });
+  const room = createJobs({ store: installation.store, clock, maxOpenJobs: Number.MAX_SAFE_INTEGER });
+  for (let first = 0; first < tasks; first += AT_ONCE) {
+    const names = Array.from({ length: Math.min(AT_ONCE, tasks - first) }, (_, n) => `user.bench.task${first + n}`);
+    await Promise.all(names.map((name) => room.submit(owner, { ...submission(name), jobCount: 1 })));
   }
   await installation.close();
 }

@@ -13,9 +13,20 @@ export function cpuSeconds(pid: number): number {
 }
 
 function ownCpuSeconds(pid: number): number {
-  // The name of the program, in brackets, may hold spaces; utime and stime are the 12th and 13th field after it.
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
+  const fields = fieldsOf(pid);
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+/** CPU seconds of those of this process's children that have ended; NaN where the system has no /proc. */
+export function childrenCpuSeconds(): number {
+  if (!readable) return Number.NaN;
+  const fields = fieldsOf('self');
+  return (Number(fields[13]) + Number(fields[14])) / TICKS_PER_SECOND;
+}
+
+/** The name of the program, in brackets, may hold spaces; the 12th to 15th field after it are utime, stime, cutime and cstime. */
+function fieldsOf(pid: number | 'self'): string[] {
+  return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
 }
 
 /** The most memory that a process has had in RAM, and those that it started, bytes; NaN where the system has no /proc. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { addAccount } from '../../src/identity/accounts.ts';
 import { createJoinToken } from '../../src/identity/join-tokens.ts';
 import { createOwners } from '../../src/identity/owners.ts';
+import type { OwnerId } from '../../src/protocol/ids.ts';
 import { type JoinToken, parseJoinToken } from '../../src/protocol/join.ts';
 import { DEFAULT_VO } from '../../src/protocol/limits.ts';
 import { wireName } from '../../src/protocol/names.ts';
@@ -18,7 +19,7 @@ export interface Site {
   /** A copy of the database before anything ran. */
   copy: string;
   rootKeyFile: string;
-  users: { token: string; owner: string }[];
+  users: { token: string; owner: OwnerId }[];
   /** With which one pilot may join. */
   joinToken: JoinToken;
 }

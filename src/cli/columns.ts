@@ -1,4 +1,3 @@
-import Table from 'cli-table3';
 import stringWidth from 'string-width';
 import wrapAnsi from 'wrap-ansi';
 import { outputWidth } from './reporting.ts';
@@ -64,16 +63,25 @@ function fittedWidths(
   return widths;
 }
 
-function table(head: readonly Column[], cells: readonly (readonly string[])[], widths: readonly number[]): string {
-  const made = new Table({
-    head: head.map(({ title }) => title),
-    colAligns: head.map(({ align }) => align ?? 'left'),
-    chars: { ...NO_BORDERS, left: ' ', middle: '  ', 'left-mid': ' ', mid: '-', 'mid-mid': '  ' },
-    // The rule stands below the header alone.
-    style: { compact: true, head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
-  });
-  made.push(...cells.map((row) => row.map((cell, place) => wrapped(cell, widths[place] ?? 1))));
-  return ended(made.toString().split('\n'));
+function table(head: readonly Column[], cells: readonly (readonly string[])[], most: readonly number[]): string {
+  const titles = head.map(({ title }) => title);
+  const rows = [titles, ...cells].map((row) => row.map((cell, place) => wrapped(cell, most[place] ?? 1).split('\n')));
+  // A word that went into the next line leaves room.
+  const widths = titles.map((_, place) =>
+    rows.flatMap((row) => row[place] ?? []).reduce((widest, text) => Math.max(widest, stringWidth(text)), 0),
+  );
+  const drawn = (row: readonly (readonly string[])[]) =>
+    Array.from({ length: Math.max(...row.map((cell) => cell.length)) }, (_, n) => {
+      const texts = row.map((cell, place) => padded(cell[n] ?? '', widths[place] ?? 0, head[place]));
+      return ' '.repeat(MARGIN) + texts.join(' '.repeat(GAP));
+    });
+  const [top = [], ...below] = rows;
+  return ended([top, widths.map((width) => ['-'.repeat(width)]), ...below].flatMap(drawn));
+}
+
+function padded(text: string, width: number, column: Column | undefined): string {
+  const room = ' '.repeat(Math.max(0, width - stringWidth(text)));
+  return column?.align === 'right' ? room + text : text + room;
 }
 
 function records(head: readonly Column[], cells: readonly (readonly string[])[], width: number): string {
@@ -101,10 +109,3 @@ function ended(lines: readonly string[]): string {
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, one) => total + one, 0);
 }
-
-const NO_BORDERS = Object.fromEntries(
-  [
-    ...['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right'],
-    ...['right', 'right-mid'],
-  ].map((name) => [name, '']),
-);

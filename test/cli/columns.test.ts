@@ -15,3 +15,24 @@ test('columns stand under their titles, numbers to the right, whatever the lette
     ['  Id  Name  State', ' ---  ----  ------', '   1  日本  done', ' 100  red   failed', '  20', ''].join('\n'),
   );
 });
+
+test('a cell that is too wide goes on below, beside the other cells, and its column is no wider than its words', () => {
+  const rows = [
+    ['a long text of several words that goes on and on', 'x'],
+    ['short', 'y'],
+  ];
+  assert.equal(
+    columns(['Words', 'State'], rows, 40),
+    [
+      ' Words        State',
+      ' -----------  -----',
+      ' a long text  x',
+      ' of several',
+      ' words that',
+      ' goes on and',
+      ' on',
+      ' short        y',
+      '',
+    ].join('\n'),
+  );
+});
