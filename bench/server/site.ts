@@ -10,7 +10,8 @@ import { type JoinToken, parseJoinToken } from '../../src/protocol/join.ts';
 import { DEFAULT_VO } from '../../src/protocol/limits.ts';
 import { wireName } from '../../src/protocol/names.ts';
 import { openInstallation } from '../../src/site/installation.ts';
-import { createVault } from '../../src/vault/vault.ts';
+import { createDataKeys } from '../../src/vault/data-keys.ts';
+import { insertSecrets } from './fill-secrets.ts';
 
 /** A data folder with users who keep secrets. */
 export interface Site {
@@ -27,6 +28,8 @@ export interface Site {
 /** The queue that every installation starts with. */
 export const QUEUE = 'default';
 const TOKEN_SECONDS = 24 * 3600;
+/** Their writes share a transaction. */
+const USERS_AT_ONCE = 250;
 
 /** The name of a secret. Each user keeps those from 0 on. */
 export function secretName(n: number): string {
@@ -46,19 +49,26 @@ export async function makeSite(folder: string, userCount: number, values: readon
   const copy = join(folder, 'copy.db');
   const installation = await openInstallation({ data }, { create: true, clock });
   const { store, issuer, rootKeys } = installation;
-  const vault = createVault({ store, rootKeys, clock });
+  const dataKeys = createDataKeys({ store, rootKeys, clock });
   const owners = createOwners({ store, clock });
+  const secrets = values.map((value, n) => ({ name: wireName(secretName(n)), value }));
 
   async function makeUser(n: number) {
     const account = await addAccount(store, clock, `user${n}`);
     const owner = await owners.of({ ...account, issuer: 'embedded' });
-    for (const [index, value] of values.entries()) await vault.set(owner, wireName(secretName(index)), value);
+    const dataKey = await dataKeys.activeOrNew(owner);
+    await store.write((tx) => insertSecrets(tx, dataKey, secrets, clock()));
+    dataKeys.forget(dataKey.id);
     return { owner, token: await issuer.mintUserToken(account, { ttlSeconds: TOKEN_SECONDS, vo: DEFAULT_VO }) };
   }
-  const users = await Promise.all(Array.from({ length: userCount }, (_, n) => makeUser(n)));
+  const users: Site['users'] = [];
+  while (users.length < userCount) {
+    const next = Array.from({ length: Math.min(USERS_AT_ONCE, userCount - users.length) }, (_, n) => users.length + n);
+    users.push(...(await Promise.all(next.map(makeUser))));
+  }
   const pilot = { queue: QUEUE, ttlSeconds: TOKEN_SECONDS };
   const joinToken = parseJoinToken(await createJoinToken({ store, rootKeys, clock }, pilot));
-  vault.close();
+  dataKeys.close();
   await installation.close(); // After which the database is one file.
   copyFileSync(database, copy);
   return { data, database, copy, rootKeyFile: join(data, 'root-keys'), users, joinToken };
