@@ -234,6 +234,7 @@ function attemptOf(job: TakenJob, { pilotId, queue, node, leaseSeconds }: Taking
     lease_seconds: leaseSeconds,
     lease_until: now + leaseSeconds * 1000,
     created_at: now,
+    ended_at: null as number | null,
     diagnosis: '',
   };
 }

@@ -153,8 +153,9 @@ for (const [what, change, table] of [
     );
     // One that waits where its owner is not known to wait is found when nobody else does.
     assert.deepEqual(await acquire(), []);
-    const [job] = await attack(`select state, diagnosis from attempts where task_id = ${taskId}`);
+    const [job] = await attack(`select state, diagnosis, ended_at from attempts where task_id = ${taskId}`);
     assert.equal(job?.['state'], 'failed');
+    assert.ok(job['ended_at'], 'its attempt has ended');
     assert.equal(TAMPERED.exec(String(job?.['diagnosis']))?.[1], table);
     assert.deepEqual(await attack(`select id from deliveries where task_id = ${taskId}`), []);
     assert.match(server.logs(), /ERR_TAMPERED/);
