@@ -7,7 +7,7 @@ import {
   type AuditRow,
   findAuditHead,
   findSystemAuditHead,
-  insertAuditRow,
+  insertAuditRows,
   listAuditHeads,
   listAuditRows,
   lockAuditHead,
@@ -59,14 +59,33 @@ export async function appendAudit(
   detail: Readonly<Record<string, unknown>>,
   head?: AuditHead,
 ): Promise<void> {
+  await appendAudits(tx, clock, chain, actor, action, [detail], head);
+}
+
+/** Adds an entry for each of `details`, in their order, as {@link appendAudit} does: the head is locked and set once for all of them. */
+export async function appendAudits(
+  tx: Database,
+  clock: () => number,
+  chain: Chain,
+  actor: AuditActor,
+  action: AuditAction,
+  details: readonly Readonly<Record<string, unknown>>[],
+  head?: AuditHead,
+): Promise<void> {
   const [last] = head ? [head] : await lockHead(tx, chain);
   if (!last) throw new NotFound('there is no such owner');
-  const place = { seq: last.audit_seq + 1, previous_hash: last.audit_hash };
-  const entry = { ...place, at: clock(), actor, action, detail: JSON.stringify(detail) };
-  const hash = hashOf(chain, entry);
-  await insertAuditRow(tx, { ...entry, ownerId: chain, hash });
-  if (chain === SYSTEM) await setSystemAuditHead(tx, { chain, seq: entry.seq, hash });
-  else await setAuditHead(tx, { ownerId: chain, seq: entry.seq, hash });
+  let { audit_seq: seq, audit_hash: hash } = last;
+  const entries = details.map((detail) => {
+    seq += 1;
+    const entry = { seq, previous_hash: hash, at: clock(), actor, action, detail: JSON.stringify(detail) };
+    const own = hashOf(chain, entry);
+    hash = own;
+    return { ...entry, owner_id: chain, hash: own };
+  });
+  if (hash === null || entries.length === 0) return;
+  await insertAuditRows(tx, entries);
+  if (chain === SYSTEM) await setSystemAuditHead(tx, { chain, seq, hash });
+  else await setAuditHead(tx, { ownerId: chain, seq, hash });
 }
 
 /** Notes an act of an operator that changes nothing in the database: a token that was made, a key in a file. */

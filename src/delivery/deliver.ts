@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { appendAudit } from '../audit/audit.ts';
+import { appendAudits } from '../audit/audit.ts';
 import type { Tell } from '../events/events.ts';
 import { findQueue } from '../jobs/queues.ts';
 import type { ExpiringSecret, SealedSecrets } from '../protocol/calls/pilot.ts';
@@ -9,8 +9,9 @@ import type { OwnerId } from '../protocol/ids.ts';
 import { secretsText } from '../protocol/secrets-text.ts';
 import { wholeMasks } from '../protocol/whole-masks.ts';
 import { sealDelivery } from '../sealing/delivery.ts';
-import { insertDeliveredSecrets, insertDelivery } from '../store/deliveries.ts';
-import type { Store } from '../store/store.ts';
+import { insertDeliveries } from '../store/deliveries.ts';
+import type { Database, Store } from '../store/store.ts';
+import type { Use } from '../vault/last-uses.ts';
 import type { OpenedSecret, Vault } from '../vault/vault.ts';
 import { mayHaveSecrets, type Offer } from './offer.ts';
 
@@ -24,10 +25,10 @@ export interface DeliveredJob {
   /** Which of the owner's secrets it asked for, or null for all. */
   secretIds: readonly string[] | null;
   /** The grant that its owner signed, for a job that gets sealed secrets alone. */
-  grant?: string | undefined;
+  grant?: { word: string } | undefined;
 }
 
-/** The pilot that holds the attempt, as the server knows it. */
+/** The pilot that holds the attempts, as the server knows it. */
 export interface ReceivingPilot {
   pilotId: string;
   queue: string;
@@ -50,6 +51,9 @@ export interface SecretsForPilot {
   secretsExpiring?: ExpiringSecret[];
 }
 
+/** What became of the secrets of one job: they are for its pilot, they cannot be had, or the answer has no room for them. */
+export type Outcome = { secrets: SecretsForPilot } | { failure: unknown } | 'no room';
+
 /** The rooms that a delivery joins. `clock` answers milliseconds since 1970 UTC. */
 export interface DeliveryContext {
   store: Store;
@@ -58,49 +62,91 @@ export interface DeliveryContext {
   tell: Tell;
 }
 
-/** See {@link Delivery.deliver}. */
-export async function deliver(
+/**
+ * The secrets of jobs that go to one pilot in one answer. Those that get the same secrets of one owner have them opened once, and all are
+ * on record in one transaction before this answers.
+ *
+ * @param fits asked for each job before its secrets are sealed, with how many characters they will have
+ */
+export async function deliverAll<Job extends DeliveredJob>(
   context: DeliveryContext,
-  job: DeliveredJob,
+  jobs: readonly Job[],
   pilot: ReceivingPilot,
   offer: Offer | undefined,
-): Promise<SecretsForPilot> {
-  const { ownerId } = job;
-  if (!offer?.proven && !mayHaveSecrets(await findQueue(context.store, pilot.queue), offer)) {
-    // Told before a value is opened.
-    if (!(await hasSecrets(context.vault, job))) return sealed(secretsText([]));
-    throw new Forbidden(
-      `queue "${pilot.queue}" gives no secrets over TLS alone: the pilot must offer a public key that it proves to be its own, ` +
-        'or an operator must allow it for the queue',
-    );
+  fits: (job: Job, chars: number) => boolean,
+): Promise<Map<Job, Outcome>> {
+  const outcomes = new Map<Job, Outcome>();
+  const made: MadeDelivery<Job>[] = [];
+  const weak = jobs.length > 0 && !offer?.proven && !mayHaveSecrets(await findQueue(context.store, pilot.queue), offer);
+  for (const alike of Map.groupBy(jobs, sameSecrets).values()) {
+    const [first] = alike as [Job, ...Job[]];
+    try {
+      const opened = weak ? await noneOrRefused(context.vault, first, pilot) : await open(context, first, pilot, offer);
+      try {
+        for (const job of alike) {
+          const outcome = await sealed(job, opened, pilot, offer, fits);
+          outcomes.set(job, outcome);
+          // A job that asks for secrets and gets none finds an empty object; that is no delivery.
+          if (outcome !== 'no room' && 'secrets' in outcome && opened.secrets.length > 0) {
+            const sealedWith = outcome.secrets.sealedSecrets?.kem ?? 'tls';
+            made.push({ id: idOf(job), job, secrets: opened.secrets, sealedWith });
+          }
+        }
+      } finally {
+        opened.text.fill(0);
+      }
+    } catch (failure) {
+      for (const job of alike) if (!outcomes.has(job)) outcomes.set(job, { failure });
+    }
   }
-  const { secrets, leftOut, sealedLeftOut, expiredLeftOut } = await context.vault.getForJob(ownerId, {
-    secretIds: job.secretIds,
-    queue: pilot.queue,
-    sealed: job.grant !== undefined,
-  });
-  const remarks = {
-    ...(leftOut > 0 && { secretsLeftOut: leftOut }),
-    ...(sealedLeftOut > 0 && { secretsSealedLeftOut: sealedLeftOut }),
-    ...(expiredLeftOut > 0 && { secretsExpired: expiredLeftOut }),
-  };
+  for (const [job, failure] of await record(context, pilot, made)) outcomes.set(job, { failure });
+  return outcomes;
+}
+
+function sameSecrets({ ownerId, secretIds, grant }: DeliveredJob): string {
+  return JSON.stringify([ownerId, secretIds, grant !== undefined]);
+}
+
+/** Secrets in memory. The caller wipes the text. */
+interface Opened {
+  secrets: readonly OpenedSecret[];
+  text: Buffer;
+  remarks: Omit<SecretsForPilot, 'secrets' | 'sealedSecrets'>;
+}
+
+async function open(
+  { vault, clock }: DeliveryContext,
+  { ownerId, secretIds, grant }: DeliveredJob,
+  { queue }: ReceivingPilot,
+  offer: Offer | undefined,
+): Promise<Opened> {
+  const request = { secretIds, queue, sealed: grant !== undefined };
+  const { secrets, leftOut, sealedLeftOut, expiredLeftOut } = await vault.getForJob(ownerId, request);
+  const whole = wholeMasks(secrets.map(({ name, attributes }) => ({ name, mask: attributes.mask })));
   const expiring = expiringSecrets(
     secrets.map(({ name, attributes: { expires } }) => ({ name, expires })),
-    context.clock(),
+    clock(),
   );
-  const forPilot = await sealed(secretsText(secrets));
-  // A job that asks for secrets and gets none finds an empty object; that is no delivery.
-  if (secrets.length > 0) await record(context, job, pilot, secrets, forPilot.sealedSecrets?.kem ?? 'tls');
-  return { ...forPilot, ...remarks, ...(offer && expiring.length > 0 && { secretsExpiring: expiring }) };
+  return {
+    secrets,
+    text: Buffer.from(secretsText(secrets), 'utf8'),
+    remarks: {
+      ...(offer && whole.length > 0 && { secretsMaskedWhole: whole }),
+      ...(leftOut > 0 && { secretsLeftOut: leftOut }),
+      ...(sealedLeftOut > 0 && { secretsSealedLeftOut: sealedLeftOut }),
+      ...(expiredLeftOut > 0 && { secretsExpired: expiredLeftOut }),
+      ...(offer && expiring.length > 0 && { secretsExpiring: expiring }),
+    },
+  };
+}
 
-  async function sealed(text: string): Promise<SecretsForPilot> {
-    if (!offer) return { secrets: text };
-    const binding = { jobId: job.jobId, attempt: job.attempt, ownerId, pilotId: pilot.pilotId };
-    const plaintext = Buffer.from(text, 'utf8');
-    const whole = wholeMasks(secrets.map(({ name, attributes }) => ({ name, mask: attributes.mask })));
-    const sealedSecrets = await sealDelivery(offer.keys, binding, plaintext).finally(() => plaintext.fill(0));
-    return { sealedSecrets, ...(whole.length > 0 && { secretsMaskedWhole: whole }) };
-  }
+/** To a pilot that may have no secrets: told before a value is opened. @throws {Forbidden} */
+async function noneOrRefused(vault: Vault, job: DeliveredJob, { queue }: ReceivingPilot): Promise<Opened> {
+  if (!(await hasSecrets(vault, job))) return { secrets: [], text: Buffer.from(secretsText([]), 'utf8'), remarks: {} };
+  throw new Forbidden(
+    `queue "${queue}" gives no secrets over TLS alone: the pilot must offer a public key that it proves to be its own, ` +
+      'or an operator must allow it for the queue',
+  );
 }
 
 async function hasSecrets(vault: Vault, { ownerId, secretIds }: DeliveredJob): Promise<boolean> {
@@ -109,37 +155,117 @@ async function hasSecrets(vault: Vault, { ownerId, secretIds }: DeliveredJob): P
   return secrets.length + damaged.length > 0;
 }
 
-async function record(
-  { store, vault, clock, tell }: DeliveryContext,
-  { jobId, taskId, attempt, ownerId }: DeliveredJob,
-  { pilotId, queue, node }: ReceivingPilot,
-  opened: readonly OpenedSecret[],
-  sealedWith: string,
+async function sealed<Job extends DeliveredJob>(
+  job: Job,
+  { text, remarks }: Opened,
+  { pilotId }: ReceivingPilot,
+  offer: Offer | undefined,
+  fits: (job: Job, chars: number) => boolean,
+): Promise<Outcome> {
+  if (!fits(job, offer ? Math.ceil((text.length / 3) * 4) : text.length)) return 'no room';
+  if (!offer) return { secrets: { secrets: text.toString('utf8'), ...remarks } };
+  const { jobId, attempt, ownerId } = job;
+  const sealedSecrets = await sealDelivery(offer.keys, { jobId, attempt, ownerId, pilotId }, text);
+  return { secrets: { sealedSecrets, ...remarks } };
+}
+
+interface MadeDelivery<Job extends DeliveredJob> {
+  id: string;
+  job: Job;
+  secrets: readonly OpenedSecret[];
+  /** A kind of key, or `tls` alone. */
+  sealedWith: string;
+}
+
+/** Beginning with the job's number, deliveries of one time lie together in the database. */
+function idOf({ jobId, attempt }: DeliveredJob): string {
+  return `${jobId}-${attempt}-${randomUUID()}`;
+}
+
+/** Notes deliveries, with the audit of each owner. @returns the jobs whose delivery is not on record, with why */
+async function record<Job extends DeliveredJob>(
+  context: DeliveryContext,
+  pilot: ReceivingPilot,
+  made: readonly MadeDelivery<Job>[],
+): Promise<Map<Job, unknown>> {
+  const failures = new Map<Job, unknown>();
+  if (made.length === 0) return failures;
+  // In one order everywhere, as transactions that lock the same owners in two wait for each other for ever.
+  const owners = [...Map.groupBy(made, ({ job }) => job.ownerId)].sort(([a], [b]) => (a < b ? -1 : 1));
+  try {
+    await recordOf(context, pilot, owners);
+  } catch (failure) {
+    // One owner's may not hold up another's.
+    for (const own of owners) {
+      try {
+        if (owners.length === 1) throw failure;
+        await recordOf(context, pilot, [own]);
+      } catch (error) {
+        for (const { job } of own[1]) failures.set(job, error);
+      }
+    }
+  }
+  for (const { job, secrets, sealedWith } of made) {
+    if (failures.has(job)) continue;
+    const { jobId, attempt } = job;
+    const { queue } = pilot;
+    context.tell({ event: 'secrets.delivered', jobId, attempt, queue, secrets: secrets.length, sealedWith });
+  }
+  return failures;
+}
+
+async function recordOf(
+  { store, vault, clock }: DeliveryContext,
+  pilot: ReceivingPilot,
+  owners: readonly (readonly [OwnerId, readonly MadeDelivery<DeliveredJob>[]])[],
 ): Promise<void> {
-  // Beginning with the job's number, deliveries of one time lie together in the database.
-  const id = `${jobId}-${attempt}-${randomUUID()}`;
-  const use = vault.useOf(opened.map((secret) => secret.id));
-  const versions = opened.map((secret) => [secret.id, secret.version]);
+  const owned = owners.map(([owner, made]) => ({
+    owner,
+    made,
+    use: vault.useOf([...new Set(made.flatMap(({ secrets }) => secrets.map(({ id }) => id)))]),
+  }));
   await store.write(async (tx) => {
-    await insertDelivery(tx, {
+    for (const { owner, made, use } of owned) await noteDeliveries(tx, clock, owner, pilot, made, use);
+  });
+  for (const { use } of owned) use.noted();
+}
+
+async function noteDeliveries(
+  tx: Database,
+  clock: () => number,
+  owner: OwnerId,
+  { pilotId, queue, node }: ReceivingPilot,
+  made: readonly MadeDelivery<DeliveredJob>[],
+  use: Use,
+): Promise<void> {
+  await insertDeliveries(
+    tx,
+    made.map(({ id, job, sealedWith }) => ({
       id,
-      owner_id: ownerId,
-      task_id: taskId,
-      job_id: jobId,
-      attempt,
+      owner_id: owner,
+      task_id: job.taskId,
+      job_id: job.jobId,
+      attempt: job.attempt,
       pilot_id: pilotId,
       queue,
       node,
       at: clock(),
       sealed_with: sealedWith,
-    });
-    await insertDeliveredSecrets(tx, {
-      secrets: opened.map((secret) => ({ delivery_id: id, secret_id: secret.id, version: secret.version })),
-    });
-    const detail = { delivery: id, task: taskId, job: jobId, attempt, queue, node, sealedWith, secrets: versions };
-    await appendAudit(tx, clock, ownerId, `pilot:${pilotId}`, 'secret.deliver', detail);
-    await use.note(tx);
-  });
-  use.noted();
-  tell({ event: 'secrets.delivered', jobId, attempt, queue, secrets: opened.length, sealedWith });
+    })),
+    made.flatMap(({ id, secrets }) =>
+      secrets.map((secret) => ({ delivery_id: id, secret_id: secret.id, version: secret.version })),
+    ),
+  );
+  const details = made.map(({ id, job, secrets, sealedWith }) => ({
+    delivery: id,
+    task: job.taskId,
+    job: job.jobId,
+    attempt: job.attempt,
+    queue,
+    node,
+    sealedWith,
+    secrets: secrets.map((secret) => [secret.id, secret.version]),
+  }));
+  await appendAudits(tx, clock, owner, `pilot:${pilotId}`, 'secret.deliver', details);
+  await use.note(tx);
 }

@@ -7,7 +7,7 @@ import type { WireName } from '../protocol/names.ts';
 import {
   type DeliveredJob,
   type DeliveryContext,
-  deliver,
+  deliverAll,
   type ReceivingPilot,
   type SecretsForPilot,
 } from './deliver.ts';
@@ -60,7 +60,11 @@ export function createDelivery({ store, vault, jobs, clock, tell = tellNobody }:
   const context = { store, vault, clock, tell };
   return {
     giveJobs: (pilot, request) => giveJobs({ ...context, jobs }, pilot, request),
-    deliver: (job, pilot, offer) => deliver(context, job, pilot, offer),
+    async deliver(job, pilot, offer) {
+      const outcome = (await deliverAll(context, [job], pilot, offer, () => true)).get(job);
+      if (typeof outcome === 'object' && 'secrets' in outcome) return outcome.secrets;
+      throw typeof outcome === 'object' ? outcome.failure : new Error('a job has no outcome');
+    },
     history: (owner, { name, limit = DEFAULT_DELIVERIES_SHOWN } = {}) =>
       deliveryHistory({ store, vault }, owner, { name, limit }),
     queueNotices: (owner) => listedQueueNotices({ store, vault }, owner),

@@ -11,7 +11,7 @@ import {
 } from '../protocol/limits.ts';
 import { shownText } from '../protocol/text.ts';
 import type { Store } from '../store/store.ts';
-import { type DeliveryContext, deliver, type SecretsForPilot } from './deliver.ts';
+import { type DeliveryContext, deliverAll, type SecretsForPilot } from './deliver.ts';
 import { mayHaveSecrets, type Offer } from './offer.ts';
 
 /** The pilot that asks, as the server knows it. */
@@ -44,8 +44,6 @@ export interface GivenJob {
   secrets: SecretsForPilot | undefined;
 }
 
-const MOST_AT_ONCE = Math.floor(MAX_ACQUIRED_CHARS / MAX_JOB_PARAMETERS_CHARS);
-
 /** See {@link Delivery.giveJobs}. */
 export async function giveJobs(
   context: DeliveryContext & { jobs: Jobs },
@@ -55,70 +53,94 @@ export async function giveJobs(
   const { store, jobs, tell } = context;
   const queue = await servedQueue(store, asking, name);
   const pilot = { pilotId: asking.pilotId, queue: queue.name, node: shownText(node, MAX_SHOWN_CHARS) };
-  const withSecrets = mayHaveSecrets(queue, offer);
   const most = Math.min(Math.max(count, 1), MAX_JOBS_PER_ACQUIRE);
   const given: GivenJob[] = [];
   let room = MAX_ACQUIRED_CHARS;
   let withheld = 0;
   let withheldSealed = 0;
   let undeliverable = 0;
-  while (given.length < most && undeliverable < MAX_UNDELIVERABLE_PER_REQUEST) {
-    // One by one where they may have secrets, and never more than surely fit: a job that does not fit into the answer is better not
-    // taken from the queue.
-    const fitting = given.length === 0 ? MOST_AT_ONCE : Math.floor(room / MAX_JOB_PARAMETERS_CHARS);
-    if (fitting <= 0) break;
+  while (given.length < most && undeliverable < MAX_UNDELIVERABLE_PER_REQUEST && room >= MAX_JOB_PARAMETERS_CHARS) {
+    const wanted = most - given.length;
     const acquired = await jobs.acquire({
       ...pilot,
       state: queue.state,
-      count: withSecrets ? 1 : Math.min(most - given.length, fitting),
+      count: wanted,
+      maxChars: room,
       ...(taskId && { taskId }),
       ...(left && { room: left }),
       ...(!offer && { leaseSeconds: PANDA_PILOT_LEASE_SECONDS }),
-      mayHaveSecrets: withSecrets,
+      mayHaveSecrets: mayHaveSecrets(queue, offer),
       // Sealed secrets go to a key that is proven besides: nothing of them is for a proxy that ends TLS.
       mayHaveSealed: sealed && offer?.proven === true,
     });
     withheld = acquired.withheld;
     withheldSealed = acquired.withheldSealed;
     undeliverable += acquired.refused;
-    if (acquired.jobs.length === 0 && acquired.refused === 0) break;
-    for (const leased of acquired.jobs) {
-      const ready = await complete(leased);
-      if (!ready) {
-        undeliverable += 1;
-        continue;
-      }
-      given.push(ready);
-      const { secrets, sealedSecrets } = ready.secrets ?? {};
-      room -=
-        leased.parameters.length +
-        (leased.grant?.word.length ?? 0) +
-        (secrets ?? sealedSecrets?.ciphertext ?? '').length;
-    }
+    const isFull = await complete(acquired.jobs);
+    // No other waits, or would fit.
+    if (isFull || acquired.jobs.length + acquired.refused < wanted) break;
   }
   if (given.length > 0) return { jobs: given };
   if (withheld > 0) tell({ event: 'secrets.withheld', queue: queue.name, jobs: withheld });
   return { none: noJobs({ withheld, withheldSealed }, queue) };
 
   /**
-   * The job with its secrets; a job whose secrets cannot be had fails, with the reason for its owner. It waits for another try only where
-   * that may end otherwise: on another queue, or with another pilot. If not, its task's other jobs fail with it.
+   * Gives jobs with their secrets. Those that do not fit, and those that fail beyond what one request may, wait again.
+   *
+   * @returns true when there was one that did not fit
    */
-  async function complete(job: LeasedJob): Promise<GivenJob | undefined> {
-    if (!job.usesSecrets) return { job, secrets: undefined };
-    const { jobId, attempt, grant } = job;
-    try {
-      return { job, secrets: await deliver(context, { ...job, grant: grant?.word }, pilot, offer) };
-    } catch (error) {
-      const reason = error instanceof PandaError ? error.message : 'internal error';
-      // No further attempt can mend these.
-      const isFinal = error instanceof NotFound || error instanceof DecryptionFailed || error instanceof Tampered;
-      const retriable = !(isFinal || (error instanceof Forbidden && !job.anyQueue));
+  async function complete(acquired: readonly LeasedJob[]): Promise<boolean> {
+    const outcomes = await deliverAll(context, acquired.filter(usesSecrets), pilot, offer, fits);
+    const failed: FailedJob[] = [];
+    const others: LeasedJob[] = [];
+    for (const job of acquired) {
+      const outcome = outcomes.get(job) ?? (fits(job, 0) ? { secrets: undefined } : 'no room');
+      if (outcome === 'no room') others.push(job);
+      else if ('failure' in outcome) failed.push({ job, ...failureOf(outcome.failure, job) });
+      else given.push({ job, secrets: outcome.secrets });
+    }
+    const failing = failed.filter(({ job, retriable }, n) => {
+      // The jobs of its task that wait fail with one that fails for good.
+      const isFirst = failed.findIndex((other) => other.job.taskId === job.taskId && !other.retriable) === n;
+      if (!(retriable || isFirst) || undeliverable >= MAX_UNDELIVERABLE_PER_REQUEST) return false;
+      undeliverable += 1;
+      return true;
+    });
+    const waiting = failed.filter((one) => !failing.includes(one)).map(({ job }) => job);
+    await jobs.putBack([...others, ...waiting]);
+    for (const { job, reason, retriable, error } of failing) {
+      const { jobId, attempt } = job;
       await jobs.failAttempt(jobId, attempt, `its secrets could not be delivered: ${reason}`, { retriable });
       tell({ event: 'secrets.undeliverable', jobId, attempt, queue: pilot.queue, retriable, error });
-      return undefined;
     }
+    return others.length > 0;
   }
+
+  /** Takes the room that a job needs in the answer, as long as any job without secrets surely fits. */
+  function fits(job: LeasedJob, secretsChars: number): boolean {
+    if (room < MAX_JOB_PARAMETERS_CHARS) return false;
+    room -= job.parameters.length + (job.grant?.word.length ?? 0) + secretsChars;
+    return true;
+  }
+}
+
+interface FailedJob {
+  job: LeasedJob;
+  reason: string;
+  /** True where another try may end otherwise: on another queue, or with another pilot. */
+  retriable: boolean;
+  error: unknown;
+}
+
+function usesSecrets(job: LeasedJob): boolean {
+  return job.usesSecrets;
+}
+
+function failureOf(error: unknown, { anyQueue }: LeasedJob): Omit<FailedJob, 'job'> {
+  const reason = error instanceof PandaError ? error.message : 'internal error';
+  // No further attempt can mend these.
+  const isFinal = error instanceof NotFound || error instanceof DecryptionFailed || error instanceof Tampered;
+  return { reason, retriable: !(isFinal || (error instanceof Forbidden && !anyQueue)), error };
 }
 
 async function servedQueue(store: Store, { queues, tokenMadeAt }: AskingPilot, name: string): Promise<Queue> {

@@ -1,12 +1,18 @@
 import { Tampered } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { type JobTemplate, splitJob } from '../protocol/job-split.ts';
-import { LEASE_SECONDS, MAX_COUNTED_JOBS, MAX_JOBS_PER_ACQUIRE } from '../protocol/limits.ts';
+import {
+  LEASE_SECONDS,
+  MAX_ACQUIRED_CHARS,
+  MAX_COUNTED_JOBS,
+  MAX_JOB_PARAMETERS_CHARS,
+  MAX_JOBS_PER_ACQUIRE,
+} from '../protocol/limits.ts';
 import type { JobState, QueueState } from '../protocol/states.ts';
 import { insertAttempts } from '../store/attempts.ts';
-import { moveJob } from '../store/jobs.ts';
+import { moveJob, putBackTaken } from '../store/jobs.ts';
 import type { Database, Store } from '../store/store.ts';
-import { lockTask, readTemplates, startTasks, type TemplateRow } from '../store/tasks.ts';
+import { lockTask, readTemplates, startTasks, type TemplateRow, templateSizes } from '../store/tasks.ts';
 import {
   ANY_ROOM,
   countWaiting,
@@ -20,6 +26,7 @@ import {
 } from '../store/waiting-jobs.ts';
 import { forgetIdle, noteAllWaiting, noteTurn, ownersInTurn } from '../store/waiting-owners.ts';
 import type { JobsContext } from './context.ts';
+import { type AcquiredJob, putBackJobs } from './put-back.ts';
 import { takesOfAny } from './queues.ts';
 import { settleTask } from './settle.ts';
 
@@ -33,6 +40,8 @@ export interface Acquisition {
   node: string;
   /** The most jobs that it takes; never more than `MAX_JOBS_PER_ACQUIRE`. */
   count: number;
+  /** The most characters of parameters, `MAX_ACQUIRED_CHARS` unless given: a single job may have more, a job that does not fit is not taken. */
+  maxChars?: number | undefined;
   /** Only of this task. */
   taskId?: number | undefined;
   /** The longest that it may be silent; as long as others unless set. */
@@ -83,21 +92,26 @@ export interface LeasedJob
 /** Owners that are looked at beside those who get jobs: others may have taken the last jobs of the first ones. */
 const SPARE_OWNERS = 32;
 
+/** The most tasks whose templates are surely no more than `MAX_ACQUIRED_CHARS`. */
+const MOST_TEMPLATES = MAX_ACQUIRED_CHARS / MAX_JOB_PARAMETERS_CHARS;
+
 export async function acquireJobs(
-  { store, clock, tell, leaseSeconds: usualSeconds = LEASE_SECONDS }: JobsContext,
+  context: JobsContext,
   {
     pilotId,
     queue,
     node,
     count,
+    maxChars = MAX_ACQUIRED_CHARS,
     taskId,
-    leaseSeconds = usualSeconds,
+    leaseSeconds = context.leaseSeconds ?? LEASE_SECONDS,
     mayHaveSecrets,
     mayHaveSealed = false,
     room: asked,
     state = 'open',
   }: Acquisition,
 ): Promise<{ jobs: LeasedJob[]; withheld: number; withheldSealed: number; refused: number }> {
+  const { store, clock, tell } = context;
   if (state === 'paused') return { jobs: [], withheld: 0, withheldSealed: 0, refused: 0 };
   const limit = Math.min(count, MAX_JOBS_PER_ACQUIRE);
   const anyQueue = takesOfAny(state);
@@ -116,7 +130,7 @@ export async function acquireJobs(
           const how = { now, skipLocked: store.skipLocked };
           // Where one transaction writes at a time, those before it have taken jobs of the owners that were found first.
           const inTurn = store.skipLocked || taskId !== undefined ? owners : await ownersInTurn(tx, wanted, most);
-          const taken =
+          const got =
             taskId === undefined
               ? await takeInTurn(tx, inTurn, wanted, { ...how, limit })
               : await takeJobsOfTask(tx, {
@@ -129,10 +143,11 @@ export async function acquireJobs(
                   ...room,
                 });
           // Pilots that asked at the same moment may have had the last job of each of these.
-          if (taken.length < limit && inTurn.length === most) {
-            const rest = { ...how, limit: limit - taken.length };
-            taken.push(...(await takeInTurn(tx, await ownersInTurn(tx, wanted, most), wanted, rest)));
+          if (got.length < limit && inTurn.length === most) {
+            const rest = { ...how, limit: limit - got.length };
+            got.push(...(await takeInTurn(tx, await ownersInTurn(tx, wanted, most), wanted, rest)));
           }
+          const taken = await thoseWithRoom(tx, got);
           if (taken.length === 0) return NOTHING;
           const templates = await readTemplates(tx, [...new Set(taken.map((job) => job.task_id))]);
           const { good, bad } = withTemplates(taken, templates, queue);
@@ -148,13 +163,42 @@ export async function acquireJobs(
   const withheldSealed =
     mayHaveSealed || given.length > 0 ? 0 : await countWaiting(store.db, { queue, anyQueue }, MAX_COUNTED_JOBS, [2]);
 
-  if (given.length > 0) tell({ event: 'jobs.acquired', queue, jobs: given.length });
+  const { jobs, left } = withinRoom(given, maxChars);
+  if (jobs.length > 0) tell({ event: 'jobs.acquired', queue, jobs: jobs.length });
   for (const { job, fault } of refused) {
     tell({ event: 'job.tampered', jobId: job.id, error: fault });
     tell({ event: 'attempt.ended', jobId: job.id, attempt: job.attempt, how: 'failed', retried: false });
   }
-  const jobs = given.sort((a, b) => a.job.id - b.job.id).map(leasedJob);
+  await putBackJobs(context, left);
   return { jobs, withheld, withheldSealed, refused: refused.length };
+}
+
+/** Makes jobs until one does not fit: the first of each owner, then the second of each. Sorted by id. */
+function withinRoom(given: readonly MadeJob[], maxChars: number): { jobs: LeasedJob[]; left: AcquiredJob[] } {
+  const ofOwners = [...Map.groupBy(given, ({ job }) => job.owner_id).values()];
+  const inTurns = ofOwners
+    .flatMap((own) => own.sort(byId).map((made, nth) => ({ made, nth })))
+    .sort((a, b) => a.nth - b.nth)
+    .map(({ made }) => made);
+  const jobs: LeasedJob[] = [];
+  let room = maxChars;
+  for (const made of inTurns) {
+    const leased = leasedJob(made);
+    room -= leased.parameters.length + (leased.grant?.word.length ?? 0);
+    if (room < 0 && jobs.length > 0) break;
+    jobs.push(leased);
+  }
+  const left = inTurns.slice(jobs.length).map(({ job, task }) => ({
+    jobId: job.id,
+    taskId: task.id,
+    attempt: job.attempt,
+    ownerId: task.owner_id as OwnerId,
+  }));
+  return { jobs: jobs.sort((a, b) => a.jobId - b.jobId), left };
+}
+
+function byId(a: MadeJob, b: MadeJob): number {
+  return a.job.id - b.job.id;
 }
 
 /** The owners whose turn it is. One whom a server of an earlier release let wait is not noted: found at the latest when nobody else waits. */
@@ -168,6 +212,23 @@ async function waitingOwners(store: Store, wanted: Wanted, most: number): Promis
 /** Notes whom servers of earlier releases let wait on the same database, until the last of them was replaced. */
 export async function noteJobsOfBefore(store: Store): Promise<void> {
   if (store.skipLocked) await store.write((tx) => noteAllWaiting(tx));
+}
+
+/** The first jobs whose templates are not too much together; the others wait again. */
+async function thoseWithRoom(tx: Database, taken: readonly TakenJob[]): Promise<TakenJob[]> {
+  const tasks = new Set(taken.map((job) => job.task_id));
+  if (tasks.size <= MOST_TEMPLATES) return [...taken];
+  const sizes = await templateSizes(tx, [...tasks]);
+  let room = MAX_ACQUIRED_CHARS;
+  const fitting = new Set<number>();
+  for (const task of tasks) {
+    room -= sizes.get(task) ?? 0;
+    if (room < 0 && fitting.size > 0) break;
+    fitting.add(task);
+  }
+  const others = taken.filter((job) => !fitting.has(job.task_id));
+  if (others.length > 0) await putBackTaken(tx, others);
+  return taken.filter((job) => fitting.has(job.task_id));
 }
 
 const NOTHING: { given: MadeJob[]; refused: UnbelievableJob[] } = { given: [], refused: [] };

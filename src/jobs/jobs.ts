@@ -6,6 +6,7 @@ import type { JobsContext } from './context.ts';
 import { addFile, type BroughtFile, checkUpload, findFile, type JobFile, listFiles } from './files.ts';
 import { getJobs, getJobsOfPilot, type JobInfo, jobsOfTask } from './job-info.ts';
 import { expireLeases, losePilot } from './leases.ts';
+import { type AcquiredJob, putBackJobs } from './put-back.ts';
 import { failAttempt, type JobReport, reportJob } from './report.ts';
 import { checkSite, type Submission, submitTask } from './submit.ts';
 import { getTask, grantOfTask, listTasks, secretsOfTask, type TaskInfo, type TaskQuery } from './task-info.ts';
@@ -100,6 +101,8 @@ export interface Jobs {
    * wait fail with it. Nothing happens when it has ended.
    */
   failAttempt(jobId: number, attempt: number, reason: string, options: { retriable: boolean }): Promise<void>;
+  /** Lets jobs wait again of which no pilot was told, as if they had not been acquired. Nothing happens to one whose attempt has ended. */
+  putBack(jobs: readonly AcquiredJob[]): Promise<void>;
   /** Takes jobs from pilots that have been silent for too long; how many. */
   expireLeases(): Promise<number>;
   /** Takes from a pilot that has ended the jobs that it has, each with that reason for its owner; how many. */
@@ -144,6 +147,7 @@ export function createJobs(dependencies: Omit<JobsContext, 'tell'> & { tell?: Te
     acquire: (acquisition) => acquireJobs(context, acquisition),
     report: (pilotId, report) => reportJob(context, pilotId, report),
     failAttempt: (jobId, attempt, reason, options) => failAttempt(context, { jobId, attempt }, reason, options),
+    putBack: (acquired) => putBackJobs(context, acquired),
     expireLeases: () => expireLeases(context),
     losePilot: (pilot, reason) => losePilot(context, pilot, reason),
     checkUpload: (pilotId, attempt) => checkUpload(context.store, pilotId, attempt),

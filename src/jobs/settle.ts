@@ -6,8 +6,8 @@ import { countJobsByState, hasJobsIn, moveJob, readJob } from '../store/jobs.ts'
 import type { Database } from '../store/store.ts';
 import { type LockedTask, updateTask } from '../store/tasks.ts';
 
-/** An attempt's end. One that was given back leaves its job as many attempts as it had. */
-export type Outcome = 'finished' | 'failed' | 'failed for good' | 'given back';
+/** An attempt's end. One that was given back leaves its job as many attempts as it had; one that was put back was none. */
+export type Outcome = 'finished' | 'failed' | 'failed for good' | 'given back' | 'put back';
 
 /**
  * Moves a job on whose attempt has just ended, and its task with it. The task must be locked by this transaction, so that
@@ -28,7 +28,12 @@ export async function settleJob(
   if (!job) throw new Conflict(`there is no job ${jobId} any more`);
   const maxAttempts = job.max_attempts + (outcome === 'given back' ? 1 : 0);
   const state = nextJobState(task, { ...job, max_attempts: maxAttempts }, outcome);
-  const change = { state, max_attempts: maxAttempts, modified_at: now };
+  const change = {
+    state,
+    max_attempts: maxAttempts,
+    ...(outcome === 'put back' && { attempt: attempt - 1 }),
+    modified_at: now,
+  };
   const moved = await moveJob(tx, { id: jobId, attempt, from: HELD_JOB_STATES }, change);
   if (!moved) throw new Conflict(`job ${jobId} is not in attempt ${attempt} any more`);
   await settleTask(tx, task, now);
@@ -47,7 +52,8 @@ function nextJobState(
 ): JobState {
   if (outcome === 'finished') return 'finished';
   if (job.kill_requested === 1) return 'cancelled';
-  if (outcome === 'failed for good' || job.attempt >= job.max_attempts) return 'failed';
+  const isLast = outcome !== 'put back' && job.attempt >= job.max_attempts;
+  if (outcome === 'failed for good' || isLast) return 'failed';
   if (task.state === 'paused') return 'throttled';
   return task.state === 'running' || task.state === 'ready' ? 'activated' : 'failed';
 }

@@ -1,6 +1,7 @@
 import { type Insertable, sql } from 'kysely';
 import { Tampered } from '../protocol/errors.ts';
 import { type JobState, TOLD_TO_STOP } from '../protocol/states.ts';
+import { writeRows } from './many-rows.ts';
 import { changesOneRow } from './one-row.ts';
 import { prepared } from './prepared.ts';
 import type { Schema } from './schema.ts';
@@ -10,7 +11,9 @@ import { checked, type TaggedFields, tagged } from './tagged-rows.ts';
 type NewAttempt = Omit<Insertable<Schema['attempts']>, 'tag'> & TaggedFields<'attempts'>;
 
 export async function insertAttempts(db: Database, attempts: readonly NewAttempt[]): Promise<void> {
-  await insertAttemptRows(db, { attempts: attempts.map((attempt) => tagged(db, 'attempts', attempt)) });
+  await writeRows(attempts, (some) =>
+    insertAttemptRows(db, { attempts: some.map((attempt) => tagged(db, 'attempts', attempt)) }),
+  );
 }
 
 const insertAttemptRows = prepared<{ attempts: readonly Insertable<Schema['attempts']>[] }, never>((db, arg) =>
@@ -107,6 +110,21 @@ export async function endAttempt(
       .where('attempt', '=', attempt)
       .where('ended_at', 'is', null)
       .$if(leaseBefore !== undefined, (query) => query.where('lease_until', '<', leaseBefore ?? 0)),
+  );
+}
+
+/** Removes an attempt of which no pilot was told. False when it has ended, or a pilot has reported on it. */
+export async function deleteUntoldAttempt(
+  db: Database,
+  { jobId, attempt }: { jobId: number; attempt: number },
+): Promise<boolean> {
+  return changesOneRow(
+    db
+      .deleteFrom('attempts')
+      .where('job_id', '=', jobId)
+      .where('attempt', '=', attempt)
+      .where('state', '=', 'sent' satisfies JobState)
+      .where('ended_at', 'is', null),
   );
 }
 

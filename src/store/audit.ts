@@ -1,4 +1,5 @@
-import { type Selectable, sql } from 'kysely';
+import { type Insertable, type Selectable, sql } from 'kysely';
+import { writeRows } from './many-rows.ts';
 import { prepared } from './prepared.ts';
 import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
@@ -34,17 +35,14 @@ export const lockSystemAuditHead = prepared<{ chain: string }, AuditHead>((db, a
     .returning(['audit_seq', 'audit_hash']),
 );
 
-export const insertAuditRow = prepared<AuditRow & { ownerId: string }, never>((db, arg) =>
-  db.insertInto('audit').values({
-    owner_id: arg('ownerId'),
-    seq: arg('seq'),
-    at: arg('at'),
-    actor: arg('actor'),
-    action: arg('action'),
-    detail: arg('detail'),
-    previous_hash: arg('previous_hash'),
-    hash: arg('hash'),
-  }),
+type NewEntry = Insertable<Schema['audit']>;
+
+export async function insertAuditRows(db: Database, entries: readonly NewEntry[]): Promise<void> {
+  await writeRows(entries, (some) => insertEntries(db, { entries: some }));
+}
+
+const insertEntries = prepared<{ entries: readonly NewEntry[] }, never>((db, arg) =>
+  db.insertInto('audit').values(arg('entries')),
 );
 
 /** Makes an entry the head of the owner's chain. In the transaction that locked it. */

@@ -1,4 +1,5 @@
 import type { Selectable } from 'kysely';
+import { writeRows } from './many-rows.ts';
 import { prepared } from './prepared.ts';
 import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
@@ -6,25 +7,31 @@ import type { Database } from './store.ts';
 /** One delivery without its secrets. */
 export type DeliveryRow = Omit<Selectable<Schema['deliveries']>, 'owner_id'>;
 
-export const insertDelivery = prepared<DeliveryRow & { owner_id: string }, never>((db, arg) =>
-  db.insertInto('deliveries').values({
-    id: arg('id'),
-    owner_id: arg('owner_id'),
-    task_id: arg('task_id'),
-    job_id: arg('job_id'),
-    attempt: arg('attempt'),
-    pilot_id: arg('pilot_id'),
-    queue: arg('queue'),
-    node: arg('node'),
-    at: arg('at'),
-    sealed_with: arg('sealed_with'),
-  }),
+type NewDelivery = DeliveryRow & { owner_id: string };
+
+/** Which version of a secret a delivery carried. */
+export interface DeliveredSecret {
+  delivery_id: string;
+  secret_id: string;
+  version: number;
+}
+
+export async function insertDeliveries(
+  db: Database,
+  deliveries: readonly NewDelivery[],
+  secrets: readonly DeliveredSecret[],
+): Promise<void> {
+  await writeRows(deliveries, (some) => insertDeliveryRows(db, { deliveries: some }));
+  await writeRows(secrets, (some) => insertDeliveredSecrets(db, { secrets: some }));
+}
+
+const insertDeliveryRows = prepared<{ deliveries: readonly NewDelivery[] }, never>((db, arg) =>
+  db.insertInto('deliveries').values(arg('deliveries')),
 );
 
-export const insertDeliveredSecrets = prepared<
-  { secrets: readonly { delivery_id: string; secret_id: string; version: number }[] },
-  never
->((db, arg) => db.insertInto('delivered_secrets').values(arg('secrets')));
+const insertDeliveredSecrets = prepared<{ secrets: readonly DeliveredSecret[] }, never>((db, arg) =>
+  db.insertInto('delivered_secrets').values(arg('secrets')),
+);
 
 /**
  * An owner's deliveries, newest first; with `secretId` only those that carried that secret. There is no index by secret, which

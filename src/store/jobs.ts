@@ -64,6 +64,20 @@ export async function moveJobsOfTask(
   return Number(result.numUpdatedRows);
 }
 
+/** Lets jobs wait again, in the transaction that took them. */
+export async function putBackTaken(db: Database, jobs: readonly { id: number; task_id: number }[]): Promise<void> {
+  await db
+    .updateTable('jobs')
+    .set((set) => ({ state: 'activated' satisfies JobState, attempt: set('attempt', '-', 1) }))
+    .where(
+      'id',
+      'in',
+      jobs.map(({ id }) => id),
+    )
+    .execute();
+  for (const taskId of new Set(jobs.map((job) => job.task_id))) await noteWaiting(db, { taskId });
+}
+
 /** Gives jobs that ended without success another round of attempts, on another queue if one is given; how many there were. */
 export async function reviveJobs(
   db: Database,

@@ -164,6 +164,16 @@ const readTemplateRows = prepared<{ ids: readonly number[] }, TemplateRow & Pick
       .where('tasks.id', 'in', arg('ids')),
 );
 
+/** The size of what {@link readTemplates} would read of each of these tasks, in bytes, by id. */
+export async function templateSizes(db: Database, ids: readonly number[]): Promise<Map<number, number>> {
+  const rows = await db
+    .selectFrom('tasks')
+    .select(['id', sql<number>`octet_length(parameters)`.as('bytes')])
+    .where('id', 'in', ids)
+    .execute();
+  return new Map(rows.map(({ id, bytes }) => [id, bytes]));
+}
+
 /** Which tasks to read: every part that is there must hold. Times in milliseconds. */
 export interface TaskFilter {
   ids?: readonly number[];
