@@ -1,5 +1,6 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type BuildOptions, build, type Plugin } from 'esbuild';
+import { type BuildOptions, build, type Plugin, transform } from 'esbuild';
 import { PROGRAMS, type Program } from './programs.ts';
 
 /** Packages of the older kind call `require` for what Node has. `createRequire` would cost each chunk time at its start. */
@@ -74,6 +75,25 @@ const promptApart: Plugin = {
 };
 
 /**
+ * Keeps the names of classes that are looked at: `oidc-provider` finds its records' lifetimes and the sort of an error by them, and a log line has an error's.
+ * Kept in all files, they cost each request the naming of the functions that it makes.
+ */
+const namesKept: Plugin = {
+  name: 'names-kept',
+  setup({ onLoad }) {
+    onLoad(
+      { filter: /\/oidc-provider\/lib\/(models|helpers)\/.*\.js$|\/src\/protocol\/errors\.ts$/ },
+      async ({ path }) => {
+        const source = await readFile(path, 'utf8');
+        const loader = path.endsWith('.ts') ? 'ts' : 'js';
+        const { code } = await transform(source, { loader, target: COMMON.target, keepNames: true });
+        return { contents: code, loader: 'js' };
+      },
+    );
+  },
+};
+
+/**
  * Bundles one program by itself: what two programs share would otherwise be cut into many small files, each of which takes time to load.
  *
  * @returns the files that it is made of
@@ -87,10 +107,8 @@ export async function bundleProgram(name: Program, root: string, lib?: string): 
     outdir: lib ?? join(root, 'dist/lib'),
     splitting: true,
     chunkNames: '[name]-[hash]',
-    // `oidc-provider` finds its records' lifetimes by the names of its classes.
-    keepNames: name === 'panda-secrets',
     banner: { js: REQUIRE },
-    plugins: [promptApart],
+    plugins: name === 'panda-secrets' ? [promptApart, namesKept] : [promptApart],
   });
   return Object.keys(metafile.inputs);
 }

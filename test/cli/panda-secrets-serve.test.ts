@@ -8,6 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
+import { COMMAND_LINE_CLIENT } from '../../src/identity/embedded-issuer.ts';
+import { DEVICE_CODE_SECONDS } from '../../src/protocol/limits.ts';
 import { LOOPBACK } from '../client/certificates.ts';
 import { until } from '../pilot/folders.ts';
 import { programPath } from '../programs.ts';
@@ -45,6 +47,13 @@ test('a first start makes everything for its user alone, says where it listens a
   again.process.kill('SIGINT');
   assert.equal((await again.ended).status, 0);
   assert.equal(readFileSync(join(program.data, 'root-keys'), 'utf8'), keys, 'the keys stay');
+});
+
+test('a server as it is published finds the lifetime of a login code by the name of its class', async (t) => {
+  const { url } = await pandaSecrets(t).serve();
+  const body = new URLSearchParams({ client_id: COMMAND_LINE_CLIENT, scope: 'openid' });
+  const code = (await (await fetch(`${url}/oidc/device`, { method: 'POST', body })).json()) as Record<string, unknown>;
+  assert.equal(code['expires_in'], DEVICE_CODE_SECONDS);
 });
 
 test('a server that still waits for its database ends when it is told to', async (t) => {
