@@ -50,11 +50,11 @@ export function interrupted(store: Store, act: () => Promise<unknown>): Store {
   let pending: (() => Promise<unknown>) | undefined = act;
   const after =
     (how: 'write' | 'grow'): Store['write'] =>
-    async (work) => {
+    async (...args) => {
       const first = pending;
       pending = undefined;
       await first?.();
-      return store[how](work);
+      return store[how](...args);
     };
   return { ...store, write: after('write'), grow: after('grow') };
 }

@@ -16,8 +16,8 @@ export function tracedStore(store: Store, tracing: Tracing | undefined): Store {
   if (!tracing) return store;
   return {
     ...store,
-    write: (work) => tracing.step('store.write', () => store.write(work)),
-    grow: (work) => tracing.step('store.write', () => store.grow(work)),
+    write: (...args) => tracing.step('store.write', () => store.write(...args)),
+    grow: (...args) => tracing.step('store.write', () => store.grow(...args)),
   };
 }
 

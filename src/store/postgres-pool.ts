@@ -1,8 +1,7 @@
-import type { PostgresPool, PostgresPoolClient } from 'kysely';
 import type pg from 'pg';
 import { Unavailable } from '../protocol/errors.ts';
 import { DATABASE_RETRY_SECONDS } from '../protocol/limits.ts';
-import { nameOf } from './prepared.ts';
+import { type Answer, type Statement, sendBatch } from './postgres-batch.ts';
 
 /** A connection was lost, or there was none to get. */
 export class ConnectionLost extends Unavailable {
@@ -26,13 +25,34 @@ const TOO_SLOW = new Set(['57014', '55P03']);
 const SILENT = 'Query read timeout';
 const ALL_IN_USE = 'timeout exceeded when trying to connect';
 
+/** A connection, for as long as it is held. */
+export interface SteadyConnection {
+  /** Runs a statement. In a transaction, those that are given together are sent together. */
+  query(statement: Statement): Promise<Answer>;
+  /** In a transaction: has a statement that answers nothing sent with the next one. What it fails with is what that one fails with. */
+  later(statement: Statement): Promise<void>;
+  begin(sql: string): void;
+  commit(): Promise<void>;
+  rollback(): Promise<void>;
+  release(): void;
+}
+
+/** Connections of a pool that are lost without harm. */
+export interface SteadyPool {
+  connect(): Promise<SteadyConnection>;
+  end(): Promise<void>;
+}
+
+/** The most statements that wait for the next one: they are in memory. */
+const MAX_LATER = 100;
+
 /**
- * The pool as Kysely sees it. PostgreSQL may close a connection at any time: without a listener of its own, a connection that
+ * A pool as the dialect uses it. PostgreSQL may close a connection at any time: without a listener of its own, a connection that
  * is in use would end the process with it. While the database is away, a connection and a statement that only reads, outside a
  * transaction, are tried again for `retrySeconds`: counted from when it went, so that nobody waits for one that
  * has been away for long. What then fails is {@link ConnectionLost}.
  */
-export function steadyPool(pool: pg.Pool, { retrySeconds = DATABASE_RETRY_SECONDS } = {}): PostgresPool {
+export function steadyPool(pool: pg.Pool, { retrySeconds = DATABASE_RETRY_SECONDS } = {}): SteadyPool {
   const lost = new WeakSet<pg.PoolClient>();
   let awaySince: number | undefined;
   pool.on('connect', (client) => {
@@ -60,42 +80,34 @@ export function steadyPool(pool: pg.Pool, { retrySeconds = DATABASE_RETRY_SECOND
     }
   }
 
-  /** One statement. @throws {ConnectionLost} */
-  async function query(client: pg.PoolClient, sql: string, parameters: unknown[]) {
+  /** @throws {ConnectionLost} */
+  async function send(client: pg.PoolClient, statements: readonly Statement[]): Promise<Answer[]> {
     try {
-      const name = nameOf(sql);
-      return await client.query({ ...(name !== undefined && { name }), text: sql, values: parameters });
+      return await sendBatch(client, statements);
     } catch (error) {
       const { code = '', message } = error as { code?: string; message?: string };
       if (message === SILENT) lost.add(client);
       if (lost.has(client) || AWAY.test(code)) {
         lost.add(client);
-        throw new ConnectionLost(error, { mayBeDone: sql === 'commit' });
+        throw new ConnectionLost(error, { mayBeDone: statements.includes(COMMIT) });
       }
       throw TOO_SLOW.has(code) ? overloaded(error) : error;
     }
   }
 
-  /** One connection to Kysely, for as long as it holds it: another client takes its place where a read is tried again. */
-  function held(first: pg.PoolClient): PostgresPoolClient {
+  /** Another client takes the place of the first where a read is tried again. */
+  function held(first: pg.PoolClient): SteadyConnection {
     let client: pg.PoolClient | undefined = first;
-    let inTransaction = false;
-    /** Of the transaction: the attempt to undo it fails as well, and knows less. */
-    let ended: ConnectionLost | undefined;
+    let transaction: BatchedTransaction | undefined;
 
-    async function run(sql: string, parameters: unknown[]) {
-      if (sql.startsWith('begin') || sql.startsWith('start transaction')) inTransaction = true;
-      if (ended) throw ended;
+    async function alone(statement: Statement): Promise<Answer> {
       for (let tries = 0; ; tries++) {
         try {
           client ??= await connect();
-          return await query(client, sql, parameters);
+          const [answer] = await send(client, [statement]);
+          return answer as Answer;
         } catch (error) {
-          if (!client || !(error instanceof ConnectionLost)) throw error;
-          if (inTransaction || !sql.startsWith('select')) {
-            ended = error;
-            throw error;
-          }
+          if (!client || !(error instanceof ConnectionLost) || !statement.sql.startsWith('select')) throw error;
           // Its place first: in a full pool there is no other to wait for.
           client.release(true);
           client = undefined;
@@ -104,15 +116,124 @@ export function steadyPool(pool: pg.Pool, { retrySeconds = DATABASE_RETRY_SECOND
       }
     }
 
-    // Without the other form of `query`, which is for cursors.
-    const release = (destroy = false) => client?.release(destroy || lost.has(client));
-    return { query: run, release } as unknown as PostgresPoolClient;
+    return {
+      query: (statement) => transaction?.query(statement) ?? alone(statement),
+      async later(statement) {
+        await (transaction?.later(statement) ?? alone(statement));
+      },
+      begin(sql) {
+        const used = client as pg.PoolClient;
+        transaction = batchedTransaction(sql, (statements) => send(used, statements));
+      },
+      async commit() {
+        await transaction?.commit();
+        transaction = undefined;
+      },
+      async rollback() {
+        try {
+          await transaction?.rollback();
+        } catch {
+          // It ends with its connection.
+          if (client) lost.add(client);
+        }
+        transaction = undefined;
+      },
+      release: () => client?.release(lost.has(client)),
+    };
   }
 
   return {
-    options: pool.options,
     end: () => pool.end(),
     connect: async () => held(await connect()),
+  };
+}
+
+const COMMIT: Statement = { sql: 'commit', values: [], name: 'commit' };
+const ROLLBACK: Statement = { sql: 'rollback', values: [], name: 'rollback' };
+
+type BatchedTransaction = Pick<SteadyConnection, 'query' | 'commit' | 'rollback'> & {
+  later(statement: Statement): Promise<unknown>;
+};
+
+interface Waiting {
+  statement: Statement;
+  resolve?: (answer: Answer) => void;
+  reject?: (error: unknown) => void;
+}
+
+/**
+ * A transaction whose statements are gathered until there is one whose answer is waited for: as long as those who wait go on without a pause,
+ * what they give is sent in one go.
+ */
+function batchedTransaction(begin: string, send: (statements: Statement[]) => Promise<Answer[]>): BatchedTransaction {
+  let gathered: Waiting[] = [{ statement: { sql: begin, values: [], name: begin } }];
+  let isBegun = false;
+  /** The first error: of what comes after it, PostgreSQL says only that there was one. */
+  let failed: { error: unknown } | undefined;
+  let state: 'idle' | 'sending soon' | 'sending' = 'idle';
+
+  function sendSoon(): void {
+    if (state !== 'idle') return;
+    state = 'sending soon';
+    // After all that is ready to go on has gone on.
+    process.nextTick(sendGathered);
+  }
+
+  async function sendGathered(): Promise<void> {
+    const batch = gathered;
+    gathered = [];
+    state = 'sending';
+    try {
+      const answers = await send(batch.map(({ statement }) => statement));
+      isBegun = true;
+      for (const [n, { resolve }] of batch.entries()) resolve?.(answers[n] as Answer);
+    } catch (error) {
+      isBegun = true;
+      failed ??= { error };
+      for (const { reject } of batch) reject?.(failed.error);
+    }
+    state = 'idle';
+    if (gathered.some(({ resolve }) => resolve)) sendSoon();
+  }
+
+  function query(statement: Statement): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      gathered.push({ statement, resolve, reject });
+      sendSoon();
+    });
+  }
+
+  /** Has all sent that was gathered. */
+  function flush(): Promise<unknown> {
+    const last = gathered.pop();
+    return last ? query(last.statement) : Promise.resolve();
+  }
+
+  return {
+    async query(statement) {
+      if (failed) throw failed.error;
+      return query(statement);
+    },
+    async later(statement) {
+      if (failed) throw failed.error;
+      if (gathered.length >= MAX_LATER) return query(statement);
+      gathered.push({ statement });
+      return undefined;
+    },
+    async commit() {
+      // Sent with it, a connection that is lost already would leave nobody able to tell if all was done.
+      if (!isBegun) await flush();
+      if (failed) throw failed.error;
+      await query(COMMIT);
+    },
+    async rollback() {
+      const left = gathered;
+      gathered = [];
+      const error = failed?.error ?? new Error('the transaction was undone meanwhile');
+      for (const { reject } of left) reject?.(error);
+      if (failed?.error instanceof ConnectionLost) throw failed.error;
+      if (isBegun || state === 'sending') await query(ROLLBACK);
+    },
   };
 }
 

@@ -1,4 +1,4 @@
-import { Kysely, PostgresDialect } from 'kysely';
+import { Kysely } from 'kysely';
 import pg from 'pg';
 import { Misconfigured, Unavailable } from '../protocol/errors.ts';
 import {
@@ -14,6 +14,8 @@ import {
 } from '../protocol/limits.ts';
 import type { ColumnTypes } from './migrations.ts';
 import { type PostgresAddress, postgresAddress } from './postgres-address.ts';
+import { inTransaction, postgresDialect } from './postgres-dialect.ts';
+import { groupOwners } from './postgres-groups.ts';
 import { ConnectionLost, isAway, steadyPool } from './postgres-pool.ts';
 import type { Schema } from './schema.ts';
 import { isRetriable, migrate, type OnCommit, type Store } from './store.ts';
@@ -60,12 +62,15 @@ export async function openPostgres(url: string, options: PostgresOptions = {}): 
     query_timeout: (options.statementSeconds ?? DATABASE_STATEMENT_SECONDS) * 1000 + DATABASE_CONNECT_SECONDS * 1000,
   });
 
-  const write: Store['write'] = async (work) => {
+  const alone: Store['write'] = async (work) => {
     const since = performance.now();
     const result = await writeOnce(work);
     options.onCommit?.(1, (performance.now() - since) / 1000);
     return result;
   };
+  const groups = groupOwners(db, alone, options.onCommit);
+  const write: Store['write'] = (work, { owner } = {}) =>
+    owner === undefined ? alone(work) : groups.write(owner, work);
 
   // One for readiness, one for metrics: neither waits for the other. They are opened when somebody looks.
   const probes = open(
@@ -79,11 +84,11 @@ export async function openPostgres(url: string, options: PostgresOptions = {}): 
     { retrySeconds: 0 },
   );
 
-  async function writeOnce<T>(work: Parameters<typeof write<T>>[0]): Promise<T> {
+  async function writeOnce<T>(work: Parameters<typeof alone<T>>[0]): Promise<T> {
     const giveUpAt = performance.now() + DATABASE_RETRY_SECONDS * 1000;
     for (let tries = 1; ; tries++) {
       try {
-        return await db.transaction().execute(work);
+        return await inTransaction(db, work);
       } catch (error) {
         if (error instanceof ConnectionLost) {
           // A transaction that was not being committed has ended with its connection.
@@ -104,6 +109,7 @@ export async function openPostgres(url: string, options: PostgresOptions = {}): 
     grow: write,
     reclaim: async () => false,
     async close() {
+      await groups.drained();
       await probes.destroy();
       await db.destroy();
     },
@@ -119,7 +125,7 @@ function open(address: PostgresAddress, options: pg.PoolConfig, steady?: { retry
   const pool = new pg.Pool({ ...connectionOf(address), ...options, types });
   // The pool replaces an idle connection that the database closes.
   pool.on('error', () => {});
-  return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: steadyPool(pool, steady) }) });
+  return new Kysely<Schema>({ dialect: postgresDialect(steadyPool(pool, steady)) });
 }
 
 export function connectionOf({ connectionString, ssl }: PostgresAddress): pg.ClientConfig {

@@ -1,4 +1,6 @@
 import type { CompiledQuery } from 'kysely';
+import { runInTransaction } from './postgres-dialect.ts';
+import { nameOf, nameStatement } from './postgres-names.ts';
 import { runAtOnce } from './sqlite-dialect.ts';
 import type { Database } from './store.ts';
 
@@ -24,7 +26,8 @@ const MAX_SHAPES = 40;
  * A statement that is compiled once for each database instead of at each call: building and compiling costs several times
  * what SQLite takes to run a small one. For the statements that requests wait for; the others are plain Kysely. On SQLite it
  * runs at the call, without Kysely's queue for the connection, which a statement that waits for nothing has no use for. PostgreSQL
- * parses and plans it once for each connection.
+ * parses and plans it once for each connection; in a transaction there, statements that are begun together are sent together, and one that answers
+ * no rows goes with the next: its error is that one's, or the commit's.
  *
  * @param build makes the statement with `arg('name')` wherever a value of that argument goes. Its shape may depend on nothing
  * but which arguments are undefined and how long lists are: it is compiled for each of these.
@@ -49,28 +52,24 @@ export function prepared<Args extends object, Row>(
   }
 
   return async (db, args) => {
-    const { adapter } = db.getExecutor();
+    const executor = db.getExecutor();
+    const { adapter } = executor;
     const query = compile(db, adapter, args);
-    const parameters = query.parameters.map((value) => (value instanceof Argument ? value.in(args) : value));
+    const { sql } = query;
+    const values = query.parameters.map((value) => (value instanceof Argument ? value.in(args) : value));
     return (
-      runAtOnce<Row>(adapter, query.sql, parameters) ?? (await db.executeQuery<Row>({ ...query, parameters })).rows
+      runAtOnce<Row>(adapter, sql, values) ??
+      (await (runInTransaction<Row>(executor, { sql, values, name: nameOf(sql) }, { answers: answersRows(query) }) ??
+        db.executeQuery<Row>({ ...query, parameters: values }).then(({ rows }) => rows)))
     );
   };
 }
 
-const names = new Map<string, string>();
-
-/** Columns that are not named: their number changes when a newer server adds one, which PostgreSQL refuses a statement that it has kept. */
-const ALL_COLUMNS = /(?:select|returning|\.)\s*\*/i;
-
-function nameStatement(sql: string): void {
-  if (!names.has(sql) && !ALL_COLUMNS.test(sql)) names.set(sql, `kept_${names.size}`);
+function answersRows({ query }: CompiledQuery): boolean {
+  return !CHANGES.has(query.kind) || ('returning' in query && query.returning !== undefined);
 }
 
-/** The name under which a connection to PostgreSQL keeps a {@link prepared} statement with its plan; undefined for every other statement. */
-export function nameOf(sql: string): string | undefined {
-  return names.get(sql);
-}
+const CHANGES: ReadonlySet<string> = new Set(['InsertQueryNode', 'UpdateQueryNode', 'DeleteQueryNode']);
 
 function shapeOf(args: object): string {
   let shape = '';

@@ -23,8 +23,11 @@ export interface Store {
    * Runs `work` in a transaction and answers when it is durable. `work` may be run a second time, after a deadlock or on the
    * room that a full disk's reserve gave up, so it must do nothing outside the transaction. On SQLite, calls that arrive together share one transaction, each behind a
    * savepoint of its own: one that throws undoes only itself.
+   *
+   * @param scope `owner`: the work begins by locking the row of this owner, and reads and writes no other owner's rows. On PostgreSQL such
+   * works of several owners share a transaction where they arrive together
    */
-  write<T>(work: (tx: Transaction<Schema>) => Promise<T>): Promise<T>;
+  write<T>(work: (tx: Transaction<Schema>) => Promise<T>, scope?: { owner?: string }): Promise<T>;
   /**
    * The same, for what makes the data grow and can wait: it is refused while the disk of an SQLite database is full. The reserve is for
    * `write`: for what deletes, ends a job, or lets somebody in who may want to delete.

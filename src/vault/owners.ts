@@ -52,20 +52,30 @@ export async function destroyOwner(
  * before the transaction, which waits for nothing, and another server may put a new one in its place until then.
  *
  * @param how as the store's function of that name
+ * @param look reads what `work` needs. Its first statement is sent with those that lock the owner and find the key, and run behind them: it sees what
+ * was there when the lock was had
+ * @param work changes this owner's rows alone
  */
-export async function underActiveKey<T>(
+export async function underActiveKey<Seen, T>(
   { store, dataKeys }: Changing,
   owner: OwnerId,
   how: 'write' | 'grow',
-  work: (tx: Database, dataKey: DataKey, head: AuditHead) => Promise<T>,
+  look: (tx: Database, dataKey: DataKey) => Promise<Seen>,
+  work: (tx: Database, dataKey: DataKey, locked: { head: AuditHead; seen: Seen }) => Promise<T>,
 ): Promise<T> {
   let dataKey = await dataKeys.lastActive(owner);
   for (;;) {
-    const done = await store[how](async (tx) => {
-      const head = await lockOwner(tx, owner);
-      const [active] = await findActiveDataKey(tx, { ownerId: owner });
-      return active?.id === dataKey.id ? { result: await work(tx, dataKey, head) } : undefined;
-    });
+    const done = await store[how](
+      async (tx) => {
+        const [head, [active], seen] = await Promise.all([
+          lockOwner(tx, owner),
+          findActiveDataKey(tx, { ownerId: owner }),
+          look(tx, dataKey),
+        ]);
+        return active?.id === dataKey.id ? { result: await work(tx, dataKey, { head, seen }) } : undefined;
+      },
+      { owner },
+    );
     if (done) return done.result;
     dataKey = await dataKeys.activeOrNew(owner);
   }

@@ -18,6 +18,7 @@ import { type DataKey, secretIdOf } from '../sealing/data-key.ts';
 import { openName, openValue, sealName, sealValue } from '../sealing/value-format.ts';
 import { deleteOldVersions, insertVersion } from '../store/secret-versions.ts';
 import { advanceSecret, deleteSecretRow, deleteSecretRows, insertSecret, listSecretRows } from '../store/secrets.ts';
+import type { Database } from '../store/store.ts';
 import { bindAttributes } from './attributes.ts';
 import type { SealedSecret } from './current-secrets.ts';
 import {
@@ -87,9 +88,10 @@ export async function setSecret(
   const size = utf8Length(value.reveal());
   const sealed = isSealedValue(value.reveal()) ? 1 : 0;
 
-  return underActiveKey(changing, owner, 'grow', async (tx, dataKey, head) => {
+  const look = (tx: Database, dataKey: DataKey) => findSecret(tx, dataKey, name);
+  return underActiveKey(changing, owner, 'grow', look, async (tx, dataKey, { head, seen }) => {
     const now = clock();
-    const { found, replaced, nameHash } = await findSecret(tx, dataKey, name);
+    const { found, replaced, nameHash } = seen;
     if (restored && found?.id !== restored.id) throw new NotFound('the secret was deleted before it was restored');
     const rows = found ? [found, ...replaced] : [];
     if (sealed === 0 && rows.some((row) => row.sealed === 1)) throw wasSealed();
@@ -215,8 +217,8 @@ export async function listSecrets(
 export async function deleteSecret(changing: Changing, owner: OwnerId, name: WireName): Promise<boolean> {
   // An owner without secrets gets no data key.
   if (!(await changing.dataKeys.active(owner))) return false;
-  return underActiveKey(changing, owner, 'write', async (tx, dataKey, head) => {
-    const { found, replaced } = await findSecret(tx, dataKey, name);
+  const look = (tx: Database, dataKey: DataKey) => findSecret(tx, dataKey, name);
+  return underActiveKey(changing, owner, 'write', look, async (tx, _dataKey, { head, seen: { found, replaced } }) => {
     if (!found) return false;
     for (const row of [found, ...replaced]) await deleteSecretRow(tx, owner, row.id);
     const detail = { secret: found.id, ...idsOf(replaced) };

@@ -1,0 +1,196 @@
+import assert from 'node:assert/strict';
+import { sql } from 'kysely';
+import { openPostgres } from '../../src/store/postgres.ts';
+import { prepared } from '../../src/store/prepared.ts';
+import type { Database, Store } from '../../src/store/store.ts';
+import { onPostgres, type TestDatabase } from '../stores.ts';
+
+const countOwner = prepared<{ id: string }, { revision: number }>((db, arg) =>
+  db
+    .updateTable('owners')
+    .set((eb) => ({ revision: eb('revision', '+', 1) }))
+    .where('id', '=', arg('id'))
+    .returning('revision'),
+);
+
+const addQueue = prepared<{ name: string }, never>((db, arg) =>
+  db.insertInto('queues').values({ name: arg('name'), created_at: 1 }),
+);
+
+/** The number of the transaction: the same for all that share one. */
+async function transactionOf(tx: Database): Promise<string> {
+  const { rows } = await sql<{ id: string }>`select pg_current_xact_id()::text as id`.execute(tx);
+  return rows[0]?.id ?? '';
+}
+
+async function withOwners(database: TestDatabase, ids: readonly string[]): Promise<Store> {
+  const store = await database.open();
+  const values = ids.map((id) => ({ id, issuer: 'test', subject: id, display_name: id, created_at: 1 }));
+  await store.write((tx) => tx.insertInto('owners').values(values).execute());
+  return store;
+}
+
+async function revisions(store: Store): Promise<number[]> {
+  const rows = await store.db.selectFrom('owners').select('revision').orderBy('id').execute();
+  return rows.map(({ revision }) => revision);
+}
+
+async function queues(store: Store): Promise<string[]> {
+  const rows = await store.db.selectFrom('queues').select('name').orderBy('name').execute();
+  return rows.map(({ name }) => name);
+}
+
+onPostgres('writes of several owners that arrive together share a transaction', async (_t, database) => {
+  const store = await withOwners(database, ['a', 'b', 'c']);
+  const transactions = await Promise.all(
+    ['c', 'a', 'b', 'a'].map((owner) =>
+      store.write(
+        async (tx) => {
+          await countOwner(tx, { id: owner });
+          return transactionOf(tx);
+        },
+        { owner },
+      ),
+    ),
+  );
+  assert.equal(new Set(transactions).size, 1);
+  assert.deepEqual(await revisions(store), [2, 1, 1]);
+});
+
+onPostgres('one of a group that throws, or whose statement fails, undoes itself alone', async (_t, database) => {
+  const store = await withOwners(database, ['a', 'b', 'c']);
+  const write = (owner: string, then: (tx: Database) => Promise<unknown>) =>
+    store.write(
+      async (tx) => {
+        await countOwner(tx, { id: owner });
+        await addQueue(tx, { name: owner.toUpperCase() });
+        await then(tx);
+      },
+      { owner },
+    );
+  for (const { fails, code } of [
+    { fails: () => Promise.reject(Object.assign(new Error('no'), { code: 'ERR_NO' })), code: 'ERR_NO' },
+    // It is not waited for: the commit finds out.
+    { fails: (tx: Database) => addQueue(tx, { name: 'B' }), code: '23505' },
+    { fails: (tx: Database) => sql`select 1/0`.execute(tx), code: '22012' },
+  ]) {
+    await store.write((tx) => tx.deleteFrom('queues').execute());
+    const before = await revisions(store);
+    const [a, b, c] = await Promise.allSettled([
+      write('a', async () => {}),
+      write('b', fails),
+      write('c', async () => {}),
+    ]);
+    assert.deepEqual([a.status, b.status, c.status], ['fulfilled', 'rejected', 'fulfilled']);
+    assert.equal(b.status === 'rejected' && b.reason.code, code);
+    assert.deepEqual(await queues(store), ['A', 'C']);
+    assert.deepEqual(
+      (await revisions(store)).map((revision, n) => revision - (before[n] ?? 0)),
+      [1, 0, 1],
+    );
+  }
+});
+
+onPostgres('an owner whom another transaction keeps locked holds up no other owner', async (_t, database) => {
+  const store = await withOwners(database, ['a', 'b', 'c']);
+  const other = await database.open();
+  const write = (owner: string) => store.write((tx) => countOwner(tx, { id: owner }), { owner });
+  let late: Promise<unknown> | undefined;
+  await other.write(async (tx) => {
+    await countOwner(tx, { id: 'b' });
+    late = Promise.all([write('b'), write('b')]);
+    await Promise.all([write('a'), write('c')]);
+    await Promise.all([write('a'), write('c')]);
+  });
+  await late;
+  assert.deepEqual(await revisions(store), [2, 3, 2]);
+});
+
+onPostgres('owners who are locked, each alone, do not take the turns of all others', async (_t, database) => {
+  const store = await withOwners(database, ['a', 'b', 'c', 'd']);
+  const other = await database.open();
+  const write = (owner: string) => store.write((tx) => countOwner(tx, { id: owner }), { owner });
+  const late: Promise<unknown>[] = [];
+  await other.write(async (tx) => {
+    for (const owner of ['a', 'b', 'c']) {
+      await countOwner(tx, { id: owner });
+      late.push(write(owner));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await write('d');
+  });
+  await Promise.all(late);
+  assert.deepEqual(await revisions(store), [2, 2, 2, 1]);
+});
+
+onPostgres('groups of two servers with the same owners do not stop each other', async (_t, database) => {
+  const owners = Array.from({ length: 12 }, (_, n) => String.fromCharCode(97 + n));
+  const stores = [await withOwners(database, owners), await database.open()];
+  const shuffled = [owners, owners.toReversed()];
+  for (let round = 0; round < 10; round++) {
+    await Promise.all(
+      stores.flatMap((store, n) =>
+        (shuffled[(n + round) % 2] ?? []).map((owner) => store.write((tx) => countOwner(tx, { id: owner }), { owner })),
+      ),
+    );
+  }
+  assert.deepEqual(new Set(await revisions(stores[0] as Store)), new Set([20]));
+});
+
+onPostgres('a group whose connection is closed while it is committed is not made again', async (_t, database) => {
+  const store = await withOwners(database, ['a', 'b']);
+  const other = await database.open();
+  // A check that is made at the commit, and waits there until it is ended.
+  await store.write(async (tx) => {
+    await sql`create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(60); return null; end'`.execute(
+      tx,
+    );
+    await sql`create constraint trigger at_commit after insert on queues deferrable initially deferred
+      for each row execute function slow()`.execute(tx);
+  });
+  let runs = 0;
+  const write = (owner: string) =>
+    store.write(
+      async (tx) => {
+        runs++;
+        await countOwner(tx, { id: owner });
+        await addQueue(tx, { name: owner.toUpperCase() });
+        return (await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(tx)).rows[0]?.pid;
+      },
+      { owner },
+    );
+  const writes = Promise.allSettled([write('a'), write('b')]);
+  const sleeping = async () =>
+    (
+      await sql<{ pid: number }>`
+        select pid from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()`.execute(
+        other.db,
+      )
+    ).rows[0]?.pid;
+  let pid: number | undefined;
+  while (pid === undefined) pid = await sleeping();
+  await sql`select pg_terminate_backend(${pid}, 30000)`.execute(other.db);
+  for (const end of await writes) {
+    assert.match(String(end.status === 'rejected' && end.reason), /the server's database is away/);
+  }
+  assert.deepEqual([runs, await queues(store), await revisions(store)], [2, [], [0, 0]]);
+});
+
+onPostgres('a statement that nothing waits for fails the one behind it', async (_t, database) => {
+  const store = await openPostgres(database.url ?? '', { connections: 1 });
+  await store.write((tx) => addQueue(tx, { name: 'A' }));
+  const write = store.write(async (tx) => {
+    await addQueue(tx, { name: 'B' });
+    await addQueue(tx, { name: 'A' });
+    await transactionOf(tx);
+    assert.fail('it went on');
+  });
+  await assert.rejects(write, { code: '23505' });
+  // More of them than are kept in memory.
+  const names = Array.from({ length: 250 }, (_, n) => `Q${n}`);
+  await store.write(async (tx) => {
+    for (const name of names) await addQueue(tx, { name });
+  });
+  assert.deepEqual(await queues(store), ['A', ...names].sort());
+  await store.close();
+});
