@@ -1,7 +1,7 @@
 /**
  * Measures the server beside bare programs that do the least that the same work takes, in the same run.
  *
- *     npm run build && npm run bench:server [-- --rounds N] [--seconds S] [--connections C] [--only get,set,job] [--folder DIR]
+ *     npm run build && npm run bench:server [-- --rounds N] [--seconds S] [--connections C] [--only get,set,job,many] [--folder DIR]
  *         [--workers 1,2] [--source] [--cpu-prof DIR]
  *
  * The server runs as a process of its own (from dist/; `--source` takes the source), and `wrk` drives it. Everything that is written is in DIR, the
@@ -23,13 +23,15 @@ import { type Goal, machineOf, markdownOf } from './server/table.ts';
 
 const SECRETS = 10;
 const VALUE_BYTES = 1024;
+/** For requests of 50 jobs each: those under way when a round ends are not counted, and cost CPU all the same. */
+const FEW_CONNECTIONS = 2;
 
 const { values: options } = parseArgs({
   options: {
     rounds: { type: 'string', default: '7' },
     seconds: { type: 'string', default: '2' },
     connections: { type: 'string', default: '32' },
-    only: { type: 'string', default: 'get,set,job' },
+    only: { type: 'string', default: 'get,set,job,many' },
     folder: { type: 'string', default: tmpdir() },
     workers: { type: 'string' },
     source: { type: 'boolean', default: false },
@@ -92,6 +94,14 @@ async function run(): Promise<void> {
       title: 'Submit and acquire of a job with ten secrets of 1 kB: two requests',
       contestants: [...servers('job'), bareHttp(loads.bareJob)],
       goals: cores,
+    },
+    many: {
+      title: `A job with ten secrets of 1 kB acquired, 50 in one request, ${FEW_CONNECTIONS} connections`,
+      contestants: [
+        driven('panda-secrets, 50 at once', first.server, loads.acquireMany, FEW_CONNECTIONS),
+        driven('one alone', first.server, loads.acquire, FEW_CONNECTIONS),
+      ],
+      goals: [{ against: 'one alone', percent: 20, cpu: true }],
     },
   };
 

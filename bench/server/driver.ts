@@ -5,7 +5,7 @@ import type { Contestant } from './rounds.ts';
 
 /** Requests to a server, each sent over whichever connection is free. */
 export interface Load {
-  /** The number of requests that make one unit of what is counted: 1, or 2 for a job that is submitted and then acquired. */
+  /** The number of requests that make one unit of what is counted: 1, 2 for a job that is submitted and then acquired, a fiftieth where each gets 50 jobs. */
   requestsPerUnit: number;
   /**
    * The bytes of the requests, ASCII, in the order in which they are sent. A list is sent over and over; a function makes requests that a server takes only
@@ -14,6 +14,8 @@ export interface Load {
   requests: readonly string[] | ((count: number) => Promise<string[]>);
   /** Texts, of which every good answer has one. */
   answers: readonly string[];
+  /** Bytes that every good answer has at least; any number unless given. */
+  leastBytes?: number;
 }
 
 /** A server's work meanwhile. */
@@ -28,8 +30,8 @@ export interface Driven {
 const SCRIPT = join(import.meta.dirname, 'wrk.lua');
 /** An answer that takes longer is an error. */
 const TIMEOUT_SECONDS = 10;
-/** Requests that are sent once: so many are made for the first round, and for a later one so many times as many as the last took. */
-const FIRST_PER_SECOND = 5000;
+/** Requests that are sent once: those of so many units are made for the first round, and for a later one so many times as many as the last took. */
+const FIRST_UNITS_PER_SECOND = 5000;
 const SPARE = 3;
 
 /** @returns the version of `wrk`. @throws {Error} where it is not installed */
@@ -47,20 +49,20 @@ export function wrkVersion(): string {
 export function driven(
   name: string,
   { pid, port }: { pid: number; port: number },
-  { requestsPerUnit, requests, answers }: Load,
+  { requestsPerUnit, requests, answers, leastBytes = 0 }: Load,
   connections: number,
 ): Contestant {
   const once = typeof requests === 'function';
-  let perSecond = FIRST_PER_SECOND;
+  let perSecond = FIRST_UNITS_PER_SECOND * requestsPerUnit;
   let prepared = once ? [] : requests;
   return {
     name,
     pid,
     async prepare(seconds) {
-      if (once) prepared = await requests(Math.ceil(perSecond * seconds));
+      if (once) prepared = await requests(Math.max(2 * connections, Math.ceil(perSecond * seconds)));
     },
     async run(seconds) {
-      const report = await runWrk({ port, connections, seconds, once, answers }, prepared);
+      const report = await runWrk({ port, connections, seconds, once, answers, leastBytes }, prepared);
       const { wrong, sample, broken, ranOut, units, ...measured } = report;
       if (ranOut) throw new Error(`${name}: ${prepared.length} requests were too few for a round`);
       if (wrong > 0) throw new Error(`${name}: ${wrong} answers were wrong, the first: ${Buffer.from(sample, 'hex')}`);
@@ -82,20 +84,27 @@ interface Report extends Driven {
   ranOut: boolean;
 }
 
+interface Round extends Required<Pick<Load, 'answers' | 'leastBytes'>> {
+  port: number;
+  connections: number;
+  seconds: number;
+  once: boolean;
+}
+
 async function runWrk(
-  round: { port: number; connections: number; seconds: number; once: boolean; answers: readonly string[] },
+  { port, connections, seconds, once, answers, leastBytes }: Round,
   requests: readonly string[],
 ): Promise<Report> {
   const wrk = spawn(
     'wrk',
     [
-      ...['--threads', '1', '--connections', `${round.connections}`, '--duration', `${round.seconds}s`],
-      ...['--timeout', `${TIMEOUT_SECONDS}s`, '--script', SCRIPT, `http://127.0.0.1:${round.port}`],
-      ...['--', round.once ? 'once' : 'repeated', `${round.answers.length}`],
+      ...['--threads', '1', '--connections', `${connections}`, '--duration', `${seconds}s`],
+      ...['--timeout', `${TIMEOUT_SECONDS}s`, '--script', SCRIPT, `http://127.0.0.1:${port}`],
+      ...['--', once ? 'once' : 'repeated', `${leastBytes}`, `${answers.length}`],
     ],
     { stdio: ['pipe', 'pipe', 'inherit'] },
   );
-  wrk.stdin.end([...round.answers, ...requests].map((bytes) => `${bytes.length}\n${bytes}`).join(''), 'latin1');
+  wrk.stdin.end([...answers, ...requests].map((bytes) => `${bytes.length}\n${bytes}`).join(''), 'latin1');
   const last = (await text(wrk.stdout)).trim().split('\n').at(-1);
   if (!last?.startsWith('{')) throw new Error('wrk ended early');
   return JSON.parse(last) as Report;

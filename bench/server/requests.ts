@@ -26,6 +26,10 @@ export interface Loads {
   get: Load;
   /** A submission and an acquisition in turn, with so many jobs waiting that each finds one. */
   job: Load;
+  /** Acquisitions of a job each, which were submitted before. */
+  acquire: Load;
+  /** Acquisitions of 50 jobs each. */
+  acquireMany: Load;
   /** The get of the bare loop: the owner stands in the path, since nobody logs in there. */
   bareGet: Load;
   /** The same job over and over: signing acquisitions that nobody checks would only keep the driver busy. */
@@ -38,6 +42,8 @@ export interface Loads {
 
 /** Acquisitions may overtake the submissions that were sent before them, so more jobs wait than there are connections. */
 const JOBS_AHEAD = 64;
+/** Jobs that one request gets when it asks for many. */
+const MANY = 50;
 const SUCCESS = '{"success":true,';
 
 const PATHS = {
@@ -59,7 +65,11 @@ export async function makeLoads(url: string, { users, joinToken }: Site, values:
     return { path: PATHS.set, headers: bearer(user), body };
   };
   let tasks = 0;
-  const submit = (user: User): Request => ({ path: PATHS.submit, headers: bearer(user), body: submission(++tasks) });
+  const submit = (user: User, jobs = 1): Request => ({
+    path: PATHS.submit,
+    headers: bearer(user),
+    body: submission(++tasks, jobs),
+  });
   const acquire = await acquisitions(url, joinToken);
 
   async function jobs(count: number): Promise<string[]> {
@@ -69,6 +79,23 @@ export async function makeLoads(url: string, { users, joinToken }: Site, values:
     );
     const requests = Array.from({ length: count }, (_, n) => (n % 2 === 0 ? submit(userOf(n / 2)) : acquire()));
     return (await Promise.all(requests)).map(bytesOf);
+  }
+  /** @param each jobs that a request gets */
+  function acquisitionsOf(each: number): Load {
+    const secretBytes = values.join('').length;
+    return {
+      requestsPerUnit: 1 / each,
+      async requests(count) {
+        const perUser = Math.ceil((count * each) / users.length) + JOBS_AHEAD;
+        await answersTo(
+          url,
+          users.map((user) => submit(user, perUser)),
+        );
+        return (await Promise.all(Array.from({ length: count }, () => acquire(each)))).map(bytesOf);
+      },
+      answers: [SUCCESS],
+      leastBytes: each * secretBytes,
+    };
   }
   const userOf = (n: number) => users[n % users.length] as User;
   const first = userOf(0);
@@ -80,6 +107,8 @@ export async function makeLoads(url: string, { users, joinToken }: Site, values:
     get: repeated(users.map(get), answerToGet(values)),
     bareGet: repeated(users.map(bareGet), answerToGet(values)),
     job: { requestsPerUnit: 2, requests: jobs, answers: [SUCCESS] },
+    acquire: acquisitionsOf(1),
+    acquireMany: acquisitionsOf(MANY),
     bareJob: { ...repeated([sampleSubmit, sampleAcquire]), requestsPerUnit: 2 },
     samples: [get(first), set(first, 0), sampleSubmit, sampleAcquire],
     bareSample: bareGet(first),
@@ -104,22 +133,26 @@ function bearer({ token }: User): Record<string, string> {
 }
 
 /** A pilot joins and offers fresh keys, the same with each request: making them is the pilot's work, not the server's. */
-async function acquisitions(url: string, token: JoinToken): Promise<() => Promise<Request>> {
+async function acquisitions(url: string, token: JoinToken): Promise<(jobs?: number) => Promise<Request>> {
   const node = 'node1.example.org';
   const join = await prepareJoin({ url, vo: DEFAULT_VO }, { token, queue: QUEUE, node });
   const session = await join();
   const { offers } = await newRecipient();
-  const body = JSON.stringify({ site_name: QUEUE, node, sealing_keys: offers });
-  const proven = { method: 'POST', url: new URL(PATHS.acquire, url), bodyDigest: digestOf(body) };
-  return async () => ({ path: PATHS.acquire, headers: (await session.sign(proven)).headers, body });
+  return async (jobs = 1) => {
+    const body = JSON.stringify({ site_name: QUEUE, node, sealing_keys: offers, ...(jobs > 1 && { n_jobs: jobs }) });
+    const proven = { method: 'POST', url: new URL(PATHS.acquire, url), bodyDigest: digestOf(body) };
+    return { path: PATHS.acquire, headers: (await session.sign(proven)).headers, body };
+  };
 }
 
-/** Makes requests by ordinary means. @returns the body of each answer, by path */
+/** Makes requests by ordinary means. @returns the body of each answer, by path. @throws {Error} at one that is not a success */
 export async function answersTo(url: string, requests: readonly Request[]): Promise<Record<string, string>> {
   const answers: Record<string, string> = {};
   for (const { path, headers, body } of requests) {
     const answer = await fetch(new URL(path, url), { headers, ...(body && { method: 'POST', body }) });
-    answers[path] = await answer.text();
+    const text = await answer.text();
+    if (!text.startsWith(SUCCESS)) throw new Error(`${path} was answered ${answer.status} ${text.slice(0, 500)}`);
+    answers[path] = text;
   }
   return answers;
 }
@@ -135,22 +168,25 @@ function bytesOf({ path, headers, body = '', method = body ? 'POST' : 'GET' }: R
 }
 
 const NUMBER = '@@@@@@@@';
-const TASK = JSON.stringify({
-  task_parameters: buildTaskParameters(
-    {
-      exec: 'python3 my_job.py',
-      outDataset: `user.bench.${NUMBER}`,
-      outputs: ['result.txt'],
-      jobs: 1,
-      useSecrets: true,
-      commandLine: 'prun --exec "python3 my_job.py" --useSecrets --noBuild',
-    },
-    DEFAULT_VO,
-    { origin: 'http://127.0.0.1:25080', fileName: 'jobO.00000000-0000-4000-8000-000000000000.tar.gz' },
-  ),
-});
+const taskOf = (jobs: number) =>
+  JSON.stringify({
+    task_parameters: buildTaskParameters(
+      {
+        exec: 'python3 my_job.py',
+        outDataset: `user.bench.${NUMBER}`,
+        outputs: ['result.txt'],
+        jobs,
+        useSecrets: true,
+        commandLine: 'prun --exec "python3 my_job.py" --useSecrets --noBuild',
+      },
+      DEFAULT_VO,
+      { origin: 'http://127.0.0.1:25080', fileName: 'jobO.00000000-0000-4000-8000-000000000000.tar.gz' },
+    ),
+  });
 
-/** A task of one job that gets all of its owner's secrets; no two have one name. */
-function submission(n: number): string {
-  return TASK.replaceAll(NUMBER, String(n).padStart(NUMBER.length, '0'));
+const TASK = taskOf(1);
+
+/** A task of so many jobs that get all of their owner's secrets; no two have one name. */
+function submission(n: number, jobs: number): string {
+  return (jobs === 1 ? TASK : taskOf(jobs)).replaceAll(NUMBER, String(n).padStart(NUMBER.length, '0'));
 }

@@ -17,6 +17,8 @@ export interface Goal {
   of?: string;
   against: string;
   percent: number;
+  /** True where it is CPU that counts, and the least that is best. */
+  cpu?: boolean;
 }
 
 /** The tables in Markdown, as they stand in docs/performance.md. */
@@ -49,13 +51,14 @@ export function markdownOf(subject: Subject): string {
 }
 
 /** One line, or none where the other did not run. */
-function verdicts(results: readonly Result[], { of, against, percent: goal }: Goal): string[] {
+function verdicts(results: readonly Result[], { of, against, percent: goal, cpu = false }: Goal): string[] {
   const named = (name: string) => results.find(({ contestant }) => contestant.name === name);
   const [own, other] = [of ? named(of) : results[0], named(against)];
   if (!own || !other) return [];
-  const share = ratio(own, other, 'perSecond');
-  const reached = share * 100 >= goal ? 'reached' : 'not reached';
-  return [`Goal${of ? ` of ${of}` : ''}: ${goal} % of ${against}: ${percent(share)}, ${reached}.`];
+  const share = ratio(own, other, cpu ? 'cpuMicros' : 'perSecond');
+  const reached = (cpu ? share * 100 <= goal : share * 100 >= goal) ? 'reached' : 'not reached';
+  const wanted = `${cpu ? 'at most ' : ''}${goal} % of ${against}${cpu ? ', in CPU' : ''}`;
+  return [`Goal${of ? ` of ${of}` : ''}: ${wanted}: ${percent(share)}, ${reached}.`];
 }
 
 function cells(texts: readonly string[]): string {

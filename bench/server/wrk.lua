@@ -1,16 +1,16 @@
 -- Has wrk send the requests that it reads from its input, in that order, each over whichever connection is free, and look at every answer.
 --
--- Arguments: 'once' or 'repeated', and a number of texts. Input: as many texts, of which a good answer has one, and the requests; each after its
--- length in bytes on a line.
+-- Arguments: 'once' or 'repeated', the least bytes of a good answer, and a number of texts. Input: as many texts, of which a good answer has one, and the
+-- requests; each after its length in bytes on a line.
 -- Its last line of output is JSON: requests answered, seconds, percentiles in milliseconds, and what went wrong.
 
 local requests, texts = {}, {}
-local once, nextRequest, asked = false, 1, false
+local once, leastBytes, nextRequest, asked = false, 0, 1, false
 ranOut, wrong, sample = false, 0, ''
 
 function init(arguments)
-  once = arguments[1] == 'once'
-  local textCount = tonumber(arguments[2])
+  once, leastBytes = arguments[1] == 'once', tonumber(arguments[2])
+  local textCount = tonumber(arguments[3])
   local length = io.read('*n')
   while length do
     io.read(1)
@@ -38,7 +38,7 @@ function request()
 end
 
 function response(status, _, body)
-  if status == 200 then
+  if status == 200 and #body >= leastBytes then
     for i = 1, #texts do
       if string.find(body, texts[i], 1, true) then return end
     end
