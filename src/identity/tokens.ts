@@ -1,10 +1,21 @@
-import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { hash } from 'node:crypto';
+import {
+  decodeJwt,
+  decodeProtectedHeader,
+  errors,
+  type JWTHeaderParameters,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  jwtVerify,
+  type ResolvedKey,
+} from 'jose';
 import { LRUCache } from 'lru-cache';
 import { Misconfigured, PandaError, Unauthenticated } from '../protocol/errors.ts';
 import {
   ACCOUNT_RECHECK_SECONDS,
   CLOCK_TOLERANCE_SECONDS,
   ISSUER_KEYS_REFRESH_SECONDS,
+  MAX_PROVEN_TOKENS,
   MAX_REMEMBERED_TOKENS,
 } from '../protocol/limits.ts';
 import { type Caller, callerFromClaims, EMBEDDED_ISSUER_ID, type IssuerClaims } from './caller.ts';
@@ -61,6 +72,18 @@ export function createTokenVerifier({
 }): TokenVerifier {
   const trusted = issuersByName(issuers);
   const remembered = new LRUCache<string, { caller: Caller; from: number; until: number }>({ max: maxRemembered });
+  /** The key that signed a token, by the token's digest: many more than are remembered whole, as a signature costs most to check. */
+  const signers = new LRUCache<string, ResolvedKey['key']>({ max: MAX_PROVEN_TOKENS });
+
+  /** A token's claims. Its signature is not checked again while its issuer has the key that made it. */
+  async function claimsOf(token: string, { header, claims }: Unchecked, issuer: TrustedIssuer, now: number) {
+    const digest = hash('sha256', token, 'base64url');
+    const signer = signers.get(digest);
+    if (signer && isInTime(claims, now) && (await keyOf(token, header, issuer)) === signer) return claims;
+    const checked = await checkedClaims(token, issuer, now);
+    signers.set(digest, checked.key);
+    return checked.claims;
+  }
 
   return {
     isKnown(token) {
@@ -75,8 +98,9 @@ export function createTokenVerifier({
       if (known && known.from <= now && now < known.until) return known.caller;
       if (known) remembered.delete(token);
 
-      const issuer = issuerOf(token, trusted);
-      const claims = await checkedClaims(token, issuer, now);
+      const unchecked = readUnchecked(token);
+      const issuer = issuerOf(unchecked, trusted);
+      const claims = await claimsOf(token, unchecked, issuer, now);
       const claimed = callerFromClaims(claims, issuer);
       const caller = issuer.asOfNow ? await issuer.asOfNow(claimed, claims) : claimed;
       if (!caller) throw new Unauthenticated("the token's account was disabled or removed");
@@ -120,8 +144,9 @@ function namesOf({ issuer, otherNames = [] }: TrustedIssuer): string[] {
 }
 
 /** The issuer that a token, whose signature is not checked yet, says it is from. */
-function issuerOf(token: string, trusted: Map<string, TrustedIssuer>): TrustedIssuer {
-  const { alg, typ, iss } = readUnchecked(token);
+function issuerOf({ header, claims }: Unchecked, trusted: Map<string, TrustedIssuer>): TrustedIssuer {
+  const { alg, typ }: { alg?: unknown; typ?: unknown } = header;
+  const iss: unknown = claims.iss;
   if (typeof alg !== 'string' || alg.toLowerCase() === 'none') {
     throw new Unauthenticated('the token is not signed (alg "none")');
   }
@@ -137,16 +162,44 @@ function issuerOf(token: string, trusted: Map<string, TrustedIssuer>): TrustedIs
   return issuer;
 }
 
-function readUnchecked(token: string): { alg?: unknown; typ?: unknown; iss?: unknown } {
+/** What stands in a token, whoever wrote it. */
+interface Unchecked {
+  header: JWTHeaderParameters;
+  claims: JWTPayload;
+}
+
+function readUnchecked(token: string): Unchecked {
   try {
-    const { alg, typ } = decodeProtectedHeader(token);
-    return { alg, typ, iss: decodeJwt(token).iss };
+    return { header: decodeProtectedHeader(token) as JWTHeaderParameters, claims: decodeJwt(token) };
   } catch {
     throw malformed();
   }
 }
 
-async function checkedClaims(token: string, issuer: TrustedIssuer, now: number): Promise<JWTPayload & { exp: number }> {
+type Claims = JWTPayload & { exp: number };
+
+/** Of a token that was found good before: what time changes. */
+function isInTime(claims: JWTPayload, now: number): claims is Claims {
+  const { nbf = 0, exp = 0 } = claims;
+  return (nbf - CLOCK_TOLERANCE_SECONDS) * 1000 <= now && now < (exp + CLOCK_TOLERANCE_SECONDS) * 1000;
+}
+
+/** The issuer's key for a token; undefined where there is none, or more than one. @throws {Unavailable} */
+async function keyOf(token: string, header: JWTHeaderParameters, issuer: TrustedIssuer) {
+  const [encoded = '', payload = '', signature = ''] = token.split('.');
+  try {
+    return await issuer.keys(header, { protected: encoded, payload, signature });
+  } catch (error) {
+    if (error instanceof errors.JOSEError) return undefined;
+    throw error;
+  }
+}
+
+async function checkedClaims(
+  token: string,
+  issuer: TrustedIssuer,
+  now: number,
+): Promise<{ claims: Claims; key: ResolvedKey['key'] }> {
   const options = {
     algorithms: ALGORITHMS,
     issuer: namesOf(issuer),
@@ -155,9 +208,9 @@ async function checkedClaims(token: string, issuer: TrustedIssuer, now: number):
     currentDate: new Date(now),
   };
   try {
-    const { payload } = await verifyWithAnyKey(token, issuer.keys, options);
+    const { payload, key } = await verifyWithAnyKey(token, issuer.keys, options);
     refuseOtherAudience(payload, issuer);
-    return payload as JWTPayload & { exp: number };
+    return { claims: payload as Claims, key };
   } catch (error) {
     throw refusal(error, issuer);
   }
@@ -171,7 +224,7 @@ async function verifyWithAnyKey(token: string, keys: JWTVerifyGetKey, options: P
     if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
     for await (const key of error) {
       try {
-        return await jwtVerify(token, key, options);
+        return { ...(await jwtVerify(token, key, options)), key };
       } catch (failure) {
         if (!(failure instanceof errors.JWSSignatureVerificationFailed)) throw failure;
       }

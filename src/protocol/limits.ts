@@ -205,6 +205,8 @@ export const CLOCK_TOLERANCE_SECONDS = 30;
 /** Checked tokens, and owners, that one server remembers. */
 export const MAX_REMEMBERED_TOKENS = 10_000;
 export const MAX_REMEMBERED_OWNERS = 10_000;
+/** Tokens whose signature one server need not check again, by their digests. */
+export const MAX_PROVEN_TOKENS = 100_000;
 /** The time that tokens of an account may still be taken after it was disabled or removed. */
 export const ACCOUNT_RECHECK_SECONDS = 30;
 /** The time between two looks of a server for changed root keys, and for which of them is the active one. */

@@ -1,5 +1,6 @@
 import type { Insertable, Selectable } from 'kysely';
 import { changesOneRow } from './one-row.ts';
+import { prepared } from './prepared.ts';
 import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
 import { checked, type TaggedFields, tagged } from './tagged-rows.ts';
@@ -29,9 +30,13 @@ export async function listAccounts(db: Database): Promise<AccountRow[]> {
 }
 
 export async function findAccountBySubject(db: Database, subject: string): Promise<AccountRow | undefined> {
-  const row = await db.selectFrom('accounts').selectAll().where('subject', '=', subject).executeTakeFirst();
+  const [row] = await findRowOfSubject(db, { subject });
   return row && checked(db, 'accounts', row);
 }
+
+const findRowOfSubject = prepared<{ subject: string }, AccountRow>((db, arg) =>
+  db.selectFrom('accounts').selectAll().where('subject', '=', arg('subject')),
+);
 
 /** The account, of which no other transaction changes anything until this one ends. */
 export async function lockAccount(

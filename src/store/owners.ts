@@ -1,4 +1,5 @@
 import type { Selectable } from 'kysely';
+import { prepared } from './prepared.ts';
 import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
 import { checked, tagged } from './tagged-rows.ts';
@@ -12,14 +13,13 @@ const COLUMNS = ['id', 'issuer', 'subject', 'display_name', 'created_at', 'block
 
 /** The owner of this issuer and subject, if it was made. @throws {Tampered} here and wherever an owner is read */
 export async function findOwner(db: Database, issuer: string, subject: string): Promise<OwnerRow | undefined> {
-  const row = await db
-    .selectFrom('owners')
-    .select(COLUMNS)
-    .where('issuer', '=', issuer)
-    .where('subject', '=', subject)
-    .executeTakeFirst();
+  const [row] = await findOwnerRow(db, { issuer, subject });
   return row && checked(db, 'owners', row);
 }
+
+const findOwnerRow = prepared<{ issuer: string; subject: string }, OwnerRow>((db, arg) =>
+  db.selectFrom('owners').select(COLUMNS).where('issuer', '=', arg('issuer')).where('subject', '=', arg('subject')),
+);
 
 /**
  * Makes the owner, or gives the one of its issuer and subject that is there already the display name. Of several that

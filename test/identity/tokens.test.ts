@@ -306,6 +306,37 @@ test('where there is no room the oldest token is forgotten', async () => {
   assert.equal(counted.checks, 4);
 });
 
+test('a token that there was no room for has its signature checked no second time, but its key, account and time', async (t) => {
+  const { mock } = t.mock.method(crypto.subtle, 'verify');
+  const issuer = await createSigner();
+  let [now, account, keys] = [NOW, true, issuer.trusted.keys];
+  const trusted: TrustedIssuer = {
+    ...issuer.trusted,
+    keys: (header, token) => keys(header, token),
+    asOfNow: async (caller) => (account ? caller : undefined),
+  };
+  const verifier = createTokenVerifier({ issuers: [trusted], clock: () => now, maxRemembered: 1 });
+  const token = await issuer.sign();
+  const other = await issuer.sign({ sub: 'bob' });
+  const pushOut = () => verifier.verify(other);
+  const first = await verifier.verify(token);
+  await pushOut();
+  assert.deepEqual(await verifier.verify(token), first);
+  assert.equal(mock.callCount(), 2);
+  await assert.rejects(verifier.verify(`${token.slice(0, -9)}AAAAAAAA${token.at(-1)}`), /signature is wrong/);
+
+  await pushOut();
+  account = false;
+  await assert.rejects(verifier.verify(token), /account was disabled/);
+  account = true;
+  now = NOW + 630_000;
+  await assert.rejects(verifier.verify(token), /expired/);
+  now = NOW;
+  await pushOut();
+  keys = createLocalJWKSet({ keys: [(await createSigner()).jwk] });
+  await assert.rejects(verifier.verify(token), /signature is wrong/);
+});
+
 test('text that is no token is refused, never a failure of another kind', async () => {
   const texts = fc.oneof(
     fc.string({ unit: 'binary' }),
