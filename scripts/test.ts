@@ -1,6 +1,7 @@
-// `npm test`: every test file, or those below the paths that are named: `npm test -- test/vault`.
+// `npm test`: the test files that need no whole systems; `npm run test:site`: the others (`--site`). With paths, every file below
+// them: `npm test -- test/vault`.
 
-import { existsSync, globSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
@@ -8,36 +9,44 @@ import { parseArgs } from 'node:util';
 import { makeTemplate } from '../test/database-template.ts';
 import { startEmbeddedPostgres } from '../test/embedded-postgres.ts';
 import { buildTestPrograms } from './build/test-programs.ts';
+import { chosenFiles } from './test/chosen-files.ts';
+import { collectProcessorTimes } from './test/processor-times.ts';
 
 /** Files that take longest: they begin first, so that none of them runs alone at the end. */
 const LONGEST = [
-  'operator/path',
-  'end-to-end/crashes',
+  'operator/path.site',
+  'slurm/launcher.site',
+  'end-to-end/rolling-upgrade.site',
+  'end-to-end/crashes.site',
+  'site/backup.site',
+  'end-to-end/choosing-secrets.site',
+  'cli/shell-notebook.site',
+  'sealed/results-acts.site',
+  'cli/pbook-run',
+  'cli/panda-secrets-serve',
+  'cli/panda-secrets-admin',
   'cli/shell-terminal',
-  'compat/transformation',
   'pilot/isolation',
-  'docs/readme',
-  'login/browser',
-  'sealed/keys-commands',
-  'sealed/sealed-tasks',
-  'pilot/sealed-acts',
 ];
 
 const root = join(import.meta.dirname, '..');
 const { values: options, positionals: named } = parseArgs({
   allowPositionals: true,
   options: {
+    site: { type: 'boolean', default: false },
     'test-name-pattern': { type: 'string', multiple: true },
     'test-skip-pattern': { type: 'string', multiple: true },
     'test-concurrency': { type: 'string', default: '3' },
   },
 });
-const files = (named.length > 0 ? named : ['test']).flatMap((place) => {
-  const found = globSync(place.endsWith('.ts') ? place : `${place}/**/*.test.ts`, { cwd: root }).sort();
-  if (found.length > 0) return found;
-  console.error(`there is no test file ${place}, nor one below it`);
-  return process.exit(2);
-});
+const files = (() => {
+  try {
+    return chosenFiles(root, { named, site: options.site });
+  } catch (error) {
+    console.error((error as Error).message);
+    return process.exit(2);
+  }
+})();
 
 // One PostgreSQL for all test files, each test having a database of its own. Where none can start, the tests that want
 // one say so and are skipped.
@@ -49,17 +58,24 @@ const [postgres, programs] = await Promise.all([
 const server = given ?? postgres?.url;
 const template = server ? await makeTemplate(server) : undefined;
 
+const times = collectProcessorTimes();
+
 Object.assign(process.env, {
   ...(server && { PANDA_TEST_DATABASE_URL: server }),
   ...(template && { PANDA_TEST_DATABASE_TEMPLATE: template.name }),
   PANDA_TEST_PROGRAMS: programs.folder,
+  PANDA_TEST_TIMES: times.folder,
 });
 const stream = run({
   files: longestFirst(files),
   cwd: root,
   concurrency: Number(options['test-concurrency']),
   timeout: 480_000,
-  execArgv: ['--disable-warning=ExperimentalWarning', '--import=./test/open-handles.ts'],
+  execArgv: [
+    '--disable-warning=ExperimentalWarning',
+    '--import=./test/open-handles.ts',
+    '--import=./test/processor-time.ts',
+  ],
   testNamePatterns: options['test-name-pattern'] ?? [],
   testSkipPatterns: options['test-skip-pattern'] ?? [],
 });
@@ -68,8 +84,11 @@ process.exitCode = 1;
 stream.on('test:summary', ({ file, success }) => {
   if (file === undefined) process.exitCode = success ? 0 : 1;
 });
-stream.compose(spec).pipe(process.stdout);
-stream.on('close', async () => {
+const printed = stream.compose(spec);
+printed.pipe(process.stdout);
+printed.on('end', async () => {
+  console.log(times.report());
+  times.remove();
   await template?.drop();
   await postgres?.stop();
   programs.remove();
