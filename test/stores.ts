@@ -59,6 +59,24 @@ export function interrupted(store: Store, act: () => Promise<unknown>): Store {
   return { ...store, write: after('write'), grow: after('grow') };
 }
 
+/** The store, on which every work is undone and run once more, as it is beside one that fails. */
+export function undoneOnce(store: Store): Store {
+  const twice =
+    (how: 'write' | 'grow'): Store['write'] =>
+    async (work) => {
+      const undone = new Error('undone');
+      const first = store[how](async (tx) => {
+        await work(tx);
+        throw undone;
+      });
+      await first.catch((error) => {
+        if (error !== undone) throw error;
+      });
+      return store[how](work);
+    };
+  return { ...store, write: twice('write'), grow: twice('grow') };
+}
+
 /** An empty SQLite database. */
 export function sqliteDatabase(t: TestContext): TestDatabase {
   return testDatabase(t, (folder) => openSqlite(join(folder, 'panda.db')));

@@ -11,6 +11,7 @@ import {
 } from '../store/ended-tasks.ts';
 import { inBatches } from '../store/in-batches.ts';
 import { deleteUnusedSandboxes } from '../store/sandboxes.ts';
+import type { Database } from '../store/store.ts';
 import type { JobsContext } from './context.ts';
 
 /** Each kind is kept so many days since its task ended, or since the sandbox was last used; undefined for ever. */
@@ -48,21 +49,26 @@ export async function removeOld(
 
   async function removeFiles(time: number): Promise<void> {
     await eachTask(time, true, async (id) => {
-      let after = 0;
-      await inBatches(
-        () =>
-          store.write(async (tx) => {
-            if (!(await holdEndedTask(tx, id, time))) return false;
-            const jobs = await jobIdsOf(tx, id, after, MAX_REMOVED_AT_ONCE);
-            if (jobs.length > 0) await deleteFilesOfJobs(tx, jobs);
-            after = jobs.at(-1) ?? after;
-            const more = jobs.length === MAX_REMOVED_AT_ONCE;
-            if (!more) await noteFilesRemoved(tx, id, clock());
-            return more;
-          }),
-        stopping,
-      );
+      let after: number | undefined = 0;
+      await inBatches(async () => {
+        after = await store.write((tx) => removeFilesBehind(tx, id, { time, after: after as number }));
+        return after !== undefined;
+      }, stopping);
     });
+  }
+
+  /** @returns the last job, where there may be more behind it */
+  async function removeFilesBehind(
+    tx: Database,
+    id: number,
+    { time, after }: { time: number; after: number },
+  ): Promise<number | undefined> {
+    if (!(await holdEndedTask(tx, id, time))) return undefined;
+    const jobs = await jobIdsOf(tx, id, after, MAX_REMOVED_AT_ONCE);
+    if (jobs.length > 0) await deleteFilesOfJobs(tx, jobs);
+    if (jobs.length === MAX_REMOVED_AT_ONCE) return jobs.at(-1);
+    await noteFilesRemoved(tx, id, clock());
+    return undefined;
   }
 
   async function removeTasks(time: number): Promise<void> {

@@ -7,6 +7,8 @@ import type { OnCommit } from './store.ts';
 
 /** The most writes that share one transaction: those behind them must not wait long. */
 const MAX_GROUP = 256;
+/** After a write that failed, so many groups run each of theirs apart at once: others may fail, and would have their group run twice. */
+const CAREFUL_GROUPS = 32;
 
 interface Waiting {
   run(tx: Transaction<Schema>): Promise<void>;
@@ -15,8 +17,9 @@ interface Waiting {
 }
 
 /**
- * Makes writes that arrive together share one durable transaction, so that they share its one flush to the disk. Each runs
- * behind a savepoint and is answered after the commit; one that throws is undone alone and answered with its error.
+ * Makes writes that arrive together share one durable transaction, so that they share its one flush to the disk, and answers them
+ * after the commit. One that throws is undone alone and answered with its error: its group is undone and run once more, each behind a
+ * savepoint. Without a need for them savepoints are left out, as SQLite copies every page that a second write of a group changes.
  * A group that finds the disk full gives up the reserve and runs once more.
  */
 export function groupCommit(
@@ -26,6 +29,7 @@ export function groupCommit(
 ) {
   const waiting: Waiting[] = [];
   let running: Promise<void> | undefined;
+  let careful = 0;
   const [savepoint, rollback, release] = (['savepoint one', 'rollback to one', 'release one'] as const).map((sql) =>
     database.prepare(sql),
   ) as [StatementSync, StatementSync, StatementSync];
@@ -42,6 +46,30 @@ export function groupCommit(
   }
 
   async function runGroup(group: readonly Waiting[]): Promise<void> {
+    if (careful === 0) return runTogether(group);
+    careful -= 1;
+    return runApart(group);
+  }
+
+  async function runTogether(group: readonly Waiting[]): Promise<void> {
+    let isCommitting = false;
+    const since = performance.now();
+    try {
+      await writer.transaction().execute(async (tx) => {
+        for (const one of group) await one.run(tx);
+        isCommitting = true;
+      });
+    } catch (error) {
+      if (isFullDisk(error) && reserve.giveUp()) return runGroup(group);
+      if (isCommitting || isFullDisk(error) || group.length === 1) return failAll(group, error);
+      careful = CAREFUL_GROUPS;
+      return runApart(group);
+    }
+    commitAll(group, since);
+  }
+
+  /** Each behind a savepoint. */
+  async function runApart(group: readonly Waiting[]): Promise<void> {
     const failed = new Set<Waiting>();
     const since = performance.now();
     try {
@@ -60,13 +88,23 @@ export function groupCommit(
           release.run();
         }
       });
-      onCommit?.(group.length - failed.size, (performance.now() - since) / 1000);
-      for (const one of group) if (!failed.has(one)) one.committed();
     } catch (error) {
       const left = group.filter((one) => !failed.has(one));
-      if (isFullDisk(error) && reserve.giveUp()) return runGroup(left);
-      for (const one of left) one.failed(error);
+      return isFullDisk(error) && reserve.giveUp() ? runGroup(left) : failAll(left, error);
     }
+    commitAll(
+      group.filter((one) => !failed.has(one)),
+      since,
+    );
+  }
+
+  function commitAll(group: readonly Waiting[], since: number): void {
+    onCommit?.(group.length, (performance.now() - since) / 1000);
+    for (const one of group) one.committed();
+  }
+
+  function failAll(group: readonly Waiting[], error: unknown): void {
+    for (const one of group) one.failed(error);
   }
 
   function write<T>(work: (tx: Transaction<Schema>) => Promise<T>): Promise<T> {

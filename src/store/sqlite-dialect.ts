@@ -68,15 +68,15 @@ class SqliteDriver implements Driver {
   async releaseConnection() {}
 
   async beginTransaction() {
-    this.#database.exec('begin immediate');
+    this.#connection.run('begin immediate', []);
   }
 
   async commitTransaction() {
-    this.#database.exec('commit');
+    this.#connection.run('commit', []);
   }
 
   async rollbackTransaction() {
-    if (this.#database.isTransaction) this.#database.exec('rollback');
+    if (this.#database.isTransaction) this.#connection.run('rollback', []);
   }
 
   async destroy() {

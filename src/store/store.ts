@@ -20,9 +20,9 @@ export interface Store {
    */
   readonly probes: Database;
   /**
-   * Runs `work` in a transaction and answers when it is durable. `work` may be run a second time, after a deadlock or on the
-   * room that a full disk's reserve gave up, so it must do nothing outside the transaction. On SQLite, calls that arrive together share one transaction, each behind a
-   * savepoint of its own: one that throws undoes only itself.
+   * Runs `work` in a transaction and answers when it is durable. `work` may be run a second time, after a deadlock, beside one that
+   * threw or on the room that a full disk's reserve gave up, so it must do nothing outside the transaction. On SQLite, calls that arrive together share one
+   * transaction: one that throws undoes only itself.
    *
    * @param scope `owner`: the work begins by locking the row of this owner, and reads and writes no other owner's rows. On PostgreSQL such
    * works of several owners share a transaction where they arrive together

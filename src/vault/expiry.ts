@@ -52,23 +52,25 @@ export async function endSecrets(
   let removed = 0;
   for (const { id, owner_id } of await findSecretsToExpire(store.db, until, MAX_EXPIRED_AT_ONCE)) {
     const ownerId = owner_id as OwnerId;
-    await store.write(async (tx) => {
+    const isNoted = await store.write(async (tx) => {
       const head = await lockOwner(tx, ownerId);
-      if (!(await noteExpired(tx, { ownerId, id, until, now }))) return;
-      ended += 1;
+      if (!(await noteExpired(tx, { ownerId, id, until, now }))) return false;
       await appendAudit(tx, clock, ownerId, 'server', 'secret.expire', { secret: id }, head);
+      return true;
     });
+    if (isNoted) ended += 1;
   }
   if (keptDays === undefined) return { ended, removed };
   const before = now - keptDays * DAY_MILLISECONDS;
   for (const { id, owner_id } of await findSecretsExpiredBefore(store.db, before, MAX_EXPIRED_AT_ONCE)) {
     const ownerId = owner_id as OwnerId;
-    await store.write(async (tx) => {
+    const isRemoved = await store.write(async (tx) => {
       const head = await lockOwner(tx, ownerId);
-      if (!(await deleteExpired(tx, { ownerId, id, before }))) return;
-      removed += 1;
+      if (!(await deleteExpired(tx, { ownerId, id, before }))) return false;
       await appendAudit(tx, clock, ownerId, 'server', 'secret.delete', { secret: id, expired: true }, head);
+      return true;
     });
+    if (isRemoved) removed += 1;
   }
   return { ended, removed };
 }

@@ -18,7 +18,7 @@ import { openBlobs } from '../../src/store/blobs.ts';
 import { openLiveLogs } from '../../src/store/live-logs.ts';
 import { deleteUnusedSandboxes, useSandbox } from '../../src/store/sandboxes.ts';
 import type { Store } from '../../src/store/store.ts';
-import { eachStore, interrupted, onPostgres, type TestDatabase } from '../stores.ts';
+import { eachStore, interrupted, onPostgres, type TestDatabase, undoneOnce } from '../stores.ts';
 import { ANY_SANDBOX, openFarm, submission } from './farm.ts';
 
 const DAY_SECONDS = 24 * 3600;
@@ -104,6 +104,15 @@ eachStore('logs go first, then the task with its jobs, each with what it took of
   assert.deepEqual((await jobs.listTasks(alice, { ids: [task] })).length, 0);
   await runAll();
   assert.equal((await jobs.listTasks(alice, { ids: [open] }))[0]?.state, 'done');
+});
+
+eachStore('files of ended tasks go also where a write is run a second time', async (t, database) => {
+  const farm = await busyFarm(t, database);
+  await farm.submitFrom(await farm.upload(farm.alice), farm.alice, 3);
+  await farm.runAll();
+  farm.passSeconds(11 * DAY_SECONDS);
+  await removeOld({ store: undoneOnce(farm.store), clock: farm.clock }, KEPT);
+  assert.equal(await farm.count('job_files'), 0);
 });
 
 eachStore('days that are not set keep everything for ever', async (t, database) => {

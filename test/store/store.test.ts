@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { sql } from 'kysely';
+import { NO_RESERVE } from '../../src/store/reserve.ts';
 import { openSqlite } from '../../src/store/sqlite.ts';
 
-async function sqlite(t: TestContext) {
+async function sqlite(t: TestContext, options: Parameters<typeof openSqlite>[2] = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'store-'));
   const path = join(folder, 'panda.db');
-  const store = await openSqlite(path);
+  const store = await openSqlite(path, NO_RESERVE, options);
   t.after(async () => {
     await store.close();
     rmSync(folder, { recursive: true });
@@ -55,6 +56,42 @@ test('a write that fails undoes itself and not those beside it', async (t) => {
     kept.map((row) => row.name),
     ['A', 'C'],
   );
+});
+
+test('of many writes that arrive together each that fails undoes itself, again and again', async (t) => {
+  const { store } = await sqlite(t);
+  const told: number[] = [];
+  for (let round = 0; round < 40; round++) {
+    const results = await Promise.allSettled(
+      Array.from({ length: 9 }, (_, n) =>
+        store.write(async (tx) => {
+          await tx
+            .insertInto('queues')
+            .values(queue(`${round}-${n}`))
+            .execute();
+          if (n % 3 === 1) throw new Error(`no ${n}`);
+          return n;
+        }),
+      ),
+    );
+    const answers = results.map((one) => (one.status === 'fulfilled' ? one.value : one.reason.message));
+    assert.deepEqual(answers, [0, 'no 1', 2, 3, 'no 4', 5, 6, 'no 7', 8]);
+    told.push((await store.db.selectFrom('queues').select('name').execute()).length);
+  }
+  assert.deepEqual(
+    told,
+    Array.from({ length: 40 }, (_, round) => (round + 1) * 6),
+  );
+});
+
+test('one that fails alone fails alone, and after the commit of others is told of by its own error', async (t) => {
+  const commits: number[] = [];
+  const { store } = await sqlite(t, { onCommit: (writes) => commits.push(writes) });
+  const fails = () => store.write(() => Promise.reject(new Error('no')));
+  await assert.rejects(fails(), { message: 'no' });
+  const works = () => store.write((tx) => sql`select 1`.execute(tx));
+  await Promise.allSettled([works(), fails(), works()]);
+  assert.deepEqual(commits, [2], 'what failed is not counted');
 });
 
 test('a read never sees what is not committed', async (t) => {

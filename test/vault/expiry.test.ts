@@ -4,7 +4,8 @@ import { verifyAudit } from '../../src/audit/audit.ts';
 import { isoSecond } from '../../src/protocol/expiry.ts';
 import { EXPIRED_SECRETS_DAYS } from '../../src/protocol/limits.ts';
 import { parseAttributes } from '../../src/protocol/secret-attributes.ts';
-import { eachStore, type TestDatabase } from '../stores.ts';
+import { endSecrets } from '../../src/vault/expiry.ts';
+import { eachStore, type TestDatabase, undoneOnce } from '../stores.ts';
 import { named, openVault, revealed } from './vaults.ts';
 
 const DAY = 24 * 3600 * 1000;
@@ -116,6 +117,15 @@ eachStore('an expired secret is removed later, by the time since its end was not
     ['secret.expire', 'secret.expire', 'secret.delete'],
   );
   assert.match(acts.at(-1)?.detail ?? '', /"expired":true/);
+  assert.equal((await verifyAudit(store, owner)).whole, true);
+});
+
+eachStore('an end counts once where a write is run a second time', async (t, database) => {
+  const { store, owner } = await ownerWithToken(t, database);
+  const changing = { store: undoneOnce(store), clock: () => START + 4000 * DAY };
+  assert.deepEqual(await endSecrets(changing, undefined), { ended: 1, removed: 0 });
+  const later = { ...changing, clock: () => START + 5000 * DAY };
+  assert.deepEqual(await endSecrets(later, EXPIRED_SECRETS_DAYS), { ended: 0, removed: 1 });
   assert.equal((await verifyAudit(store, owner)).whole, true);
 });
 
