@@ -20,6 +20,9 @@ export interface StoreSettings {
   valueBytes: number;
 }
 
+/** Before the first entry of a chain. */
+const NO_ENTRY = new Uint8Array(32);
+
 type Question = StoreSettings | { seconds: number };
 
 let set: () => void;
@@ -92,15 +95,16 @@ async function prepareSet({ database: path, rootKeyFile, valueBytes }: StoreSett
     const version = ++row.current_version;
     const now = Date.now();
     begin.run();
-    const { audit_seq, audit_hash } = countChange.get(owner) as { audit_seq: number; audit_hash: Uint8Array };
+    const head = countChange.get(owner) as { audit_seq: number; audit_hash: Uint8Array | null };
+    const [seq, previous] = [head.audit_seq, head.audit_hash ?? NO_ENTRY];
     const ciphertext = sealValue(dataKeys.get(owner) as DataKey, { nameHash, version }, secret);
     changeSecret.run(version, valueBytes, now, id);
     insertVersion.run(id, version, owner, dataKeyId, valueBytes, now, ciphertext);
     if (version > KEPT_VERSIONS) deleteOld.run(id, version - KEPT_VERSIONS);
     const detail = `{"secret":"${id}","version":${version}}`;
-    const hash = createHash('sha256').update(audit_hash).update(`${owner}${now}${detail}`).digest();
-    insertAudit.run(owner, audit_seq + 1, now, detail, audit_hash, hash);
-    setHead.run(audit_seq + 1, hash, owner);
+    const hash = createHash('sha256').update(previous).update(`${owner}${now}${detail}`).digest();
+    insertAudit.run(owner, seq + 1, now, detail, previous, hash);
+    setHead.run(seq + 1, hash, owner);
     commit.run();
   };
 }

@@ -30,9 +30,10 @@ export interface Driven {
 const SCRIPT = join(import.meta.dirname, 'wrk.lua');
 /** An answer that takes longer is an error. */
 const TIMEOUT_SECONDS = 10;
-/** Requests that are sent once: those of so many units are made for the first round, and for a later one so many times as many as the last took. */
+/** Requests that are sent once: those of so many units are made for the first round; for a later one `SPARE` times those that the last took, but no fewer than the least. */
 const FIRST_UNITS_PER_SECOND = 5000;
 const SPARE = 3;
+const LEAST_UNITS_PER_SECOND = 2000;
 
 /** @returns the version of `wrk`. @throws {Error} where it is not installed */
 export function wrkVersion(): string {
@@ -64,10 +65,10 @@ export function driven(
     async run(seconds) {
       const report = await runWrk({ port, connections, seconds, once, answers, leastBytes }, prepared);
       const { wrong, sample, broken, ranOut, units, ...measured } = report;
-      if (ranOut) throw new Error(`${name}: ${prepared.length} requests were too few for a round`);
+      if (ranOut) throw new Error(`${name}: ${prepared.length} requests did not last for a round`);
       if (wrong > 0) throw new Error(`${name}: ${wrong} answers were wrong, the first: ${Buffer.from(sample, 'hex')}`);
       if (broken > 0) throw new Error(`${name}: ${broken} requests had no answer`);
-      perSecond = (units / measured.seconds) * SPARE;
+      perSecond = Math.max((units / measured.seconds) * SPARE, LEAST_UNITS_PER_SECOND * requestsPerUnit);
       return { ...measured, units: units / requestsPerUnit };
     },
   };
