@@ -1,7 +1,5 @@
-import { stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { type Tell, tellNobody } from '../events/events.ts';
-import { makeFolder } from '../files/make-folder.ts';
 import { findActiveAccount } from '../identity/accounts.ts';
 import { readEarlierSigningKeys, removeEarlierSigningKeys } from '../identity/earlier-signing-keys.ts';
 import { type EmbeddedIssuer, openEmbeddedIssuer } from '../identity/embedded-issuer.ts';
@@ -19,13 +17,12 @@ import { anyOwnerOrAccount, findInstallationKey } from '../store/installation-ke
 import { openBlobStore } from '../store/open-blob-store.ts';
 import { openPostgres } from '../store/postgres.ts';
 import { openReserve, type Reserve } from '../store/reserve.ts';
-import { takeServerLock } from '../store/server-lock.ts';
 import { openSqlite } from '../store/sqlite.ts';
 import type { OnCommit, Store } from '../store/store.ts';
+import { holdFolder, isThere, readyFolder, type Waiting } from './data-folder.ts';
 import { makeInstallationKey, openInstallationKey } from './installation-key.ts';
 import { installationMark, newMark } from './installation-mark.ts';
 import { openServerKeyring } from './keyring.ts';
-import { lastAddress } from './last-address.ts';
 import { type RootKeyPlaceList, rootKeyPlaces } from './root-key-places.ts';
 import type { Settings } from './settings.ts';
 import { refuseUnfinished } from './unfinished-restore.ts';
@@ -50,13 +47,6 @@ export interface Installation {
   isNew: boolean;
   /** Closes the database, the root keys and the place of files. */
   close(): Promise<void>;
-}
-
-/** For a database that is not there yet, or a server that ends just now. */
-export interface Waiting {
-  seconds: number;
-  /** Told once, when it waits. */
-  tell(what: string): void;
 }
 
 /**
@@ -98,8 +88,7 @@ export async function openInstallation(
     );
   }
   await refuseUnfinished(data);
-  if (isNew) await makeDataFolder(data);
-  await refuseUnsafeFolder(data);
+  await readyFolder(data);
   const marked = await mark.read();
   const reserve = openReserve(join(data, 'reserve'), {
     onChange: (isGivenUp) => tell({ event: isGivenUp ? 'disk.full' : 'disk.room' }),
@@ -196,73 +185,6 @@ async function refuseOtherDatabase(
     );
   }
 }
-
-/** @throws {Misconfigured} when this user may not even look */
-async function isThere(file: string): Promise<boolean> {
-  try {
-    await stat(file);
-    return true;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return false;
-    throw new Misconfigured(`the data folder ${dirname(file)} cannot be entered (${code}): ${ANOTHER_USERS}`);
-  }
-}
-
-async function makeDataFolder(path: string): Promise<void> {
-  try {
-    await makeFolder(path, 0o700);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new Misconfigured(`the data folder ${path} cannot be made (${code}); --data names another`);
-  }
-}
-
-/** Who can write the folder can put another database or key in the place of the server's, or have root write elsewhere by a link. */
-async function refuseUnsafeFolder(path: string): Promise<void> {
-  const self = process.geteuid?.();
-  // No such owners and modes on Windows.
-  if (self === undefined) return;
-  const { uid, mode } = await stat(path);
-  if (uid !== self && uid !== 0) {
-    throw new Misconfigured(
-      `the data folder ${path} belongs to another user (uid ${uid}): run this as that user, who runs the server ` +
-        `("sudo -u '#${uid}' panda-secrets ..."), or name another folder with --data`,
-    );
-  }
-  if ((mode & 0o022) !== 0) {
-    const shown = (mode & 0o777).toString(8).padStart(4, '0');
-    throw new Misconfigured(
-      `others on this machine can write the data folder ${path} (mode ${shown}), and so replace what is in it: run ` +
-        `"chmod go-w ${path}", and look whether its files are still this server's`,
-    );
-  }
-}
-
-/** Two servers on one SQLite database would each believe that nobody else ends leases, removes files and keeps room back. */
-async function holdFolder(data: string, waiting: Waiting): Promise<() => void> {
-  const release = await takeFolder(data, waiting);
-  if (release) return release;
-  const address = await lastAddress(data);
-  throw new Misconfigured(
-    `another server runs on the data folder ${data}${address === undefined ? '' : ` (${address})`}: an SQLite database has one server. Stop that one ` +
-      'first, name another folder with --data, or use PostgreSQL for several',
-  );
-}
-
-/**
- * Takes the place of the one server that may use the SQLite database of a data folder.
- *
- * @returns gives it back; undefined while a server runs, or a move
- */
-export function takeFolder(data: string, { seconds, tell }: Waiting): Promise<(() => void) | undefined> {
-  return takeServerLock(join(data, 'serving.lock'), {
-    seconds,
-    onWaiting: () => tell('another server runs on this data folder; waiting for its end'),
-  });
-}
-
-const ANOTHER_USERS = 'it may be of another user, the one that runs the server';
 
 async function openStore(
   { data, database, databaseConnections: connections }: Pick<Settings, 'data' | 'database' | 'databaseConnections'>,
