@@ -3,6 +3,7 @@ import type { RoomEvent } from '../events/events.ts';
 import { FAILURES } from '../protocol/errors.ts';
 import { READINESS_FRESH_SECONDS } from '../protocol/limits.ts';
 import { VERSION } from '../protocol/version.ts';
+import { addedUp, type Counts } from './added-up.ts';
 import { closed, LABEL_VALUES } from './labels.ts';
 
 /** The figures that are read when somebody asks. One that could not be read is left out. */
@@ -27,22 +28,34 @@ export interface Metrics {
   count(event: RoomEvent): void;
   /** All of it, in Prometheus's text format; the same text for `READINESS_FRESH_SECONDS`. */
   text(): Promise<{ contentType: string; text: string }>;
+  /** What this process counted. */
+  counts(): Promise<Counts>;
 }
 
 const LATENCY_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
 const GROUP_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
-/** @param read what is read when somebody asks; it is bounded in time, and does not throw */
-export function createMetrics(read: () => Promise<Readings>): Metrics {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
-  const counters = makeCounters(registry);
-  const gauges = makeGauges(registry);
+/**
+ * @param read what is read when somebody asks; it is bounded in time, and does not throw
+ * @param others where several processes are one server: what the others counted
+ */
+export function createMetrics(read: () => Promise<Readings>, others?: (own: Counts) => Promise<Counts[]>): Metrics {
+  const counted = new Registry();
+  const shown = new Registry();
+  collectDefaultMetrics({ register: counted });
+  const counters = makeCounters(counted);
+  const gauges = makeGauges(shown);
   let fresh: { text: Promise<string>; until: number } | undefined;
 
   async function write(): Promise<string> {
     showReadings(gauges, await read());
-    return registry.metrics();
+    return `${await countsText()}${await shown.metrics()}`;
+  }
+
+  async function countsText(): Promise<string> {
+    if (!others) return counted.metrics();
+    const own = await counted.getMetricsAsJSON();
+    return addedUp([own, ...(await others(own))]).metrics();
   }
 
   return {
@@ -50,8 +63,9 @@ export function createMetrics(read: () => Promise<Readings>): Metrics {
     async text() {
       const now = performance.now();
       if (!fresh || fresh.until < now) fresh = { text: write(), until: now + READINESS_FRESH_SECONDS * 1000 };
-      return { contentType: registry.contentType, text: await fresh.text };
+      return { contentType: counted.contentType, text: await fresh.text };
     },
+    counts: () => counted.getMetricsAsJSON(),
   };
 }
 
@@ -65,8 +79,9 @@ function makeCounters(registry: Registry) {
     labelNames: readonly L[] = [],
   ) =>
     new Histogram({ name: `panda_secrets_${name}`, help, buckets, labelNames: [...labelNames], registers: [registry] });
+  // Of the whole server, each process knows it or none.
   const gauge = (name: string, help: string) =>
-    new Gauge({ name: `panda_secrets_${name}`, help, registers: [registry] });
+    new Gauge({ name: `panda_secrets_${name}`, help, registers: [registry], aggregator: 'max' });
   const counters = {
     requests: counter('requests_total', 'Requests that were answered.', ['call', 'outcome']),
     latency: histogram('request_seconds', 'Time to the end of an answer.', LATENCY_BUCKETS, ['call', 'result']),

@@ -415,3 +415,11 @@ export const SITE_KEY_KEPT_SECONDS = 90 * 24 * 3600;
 export const MAX_KEPT_SITE_KEYS = 32;
 /** A record is valid from so long before it was signed: clocks differ. */
 export const SITE_RECORD_EARLY_SECONDS = 3600;
+
+/** Processes of one server that serve its connections. */
+export const MAX_WORKERS = 64;
+/** A worker that ends again and again is started anew after so long at the latest; one that stayed for longer than the other, at once. */
+export const WORKER_RESTART_SECONDS = 30;
+export const WORKER_STEADY_SECONDS = 60;
+/** The time in which a worker tells its counts to another. */
+export const METRICS_OF_WORKER_MILLISECONDS = 1000;

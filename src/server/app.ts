@@ -19,7 +19,7 @@ import { readJsonBodies } from './plugins/body.ts';
 import { limitBodyTime } from './plugins/body-time.ts';
 import { drainOnClose } from './plugins/drain.ts';
 import { answerBadHttp, answerBadUrl, answerErrors, answerUnknownCalls } from './plugins/envelope.ts';
-import { countFailedRequests } from './plugins/failed-requests.ts';
+import { countFailedRequests, type SharedFailures } from './plugins/failed-requests.ts';
 import { describeCalls } from './plugins/openapi.ts';
 import { logRequests } from './plugins/request-log.ts';
 import { tellCalls } from './plugins/told-calls.ts';
@@ -66,7 +66,7 @@ export interface Rooms extends Identity {
 
 export interface ServerOptions {
   /** PEM texts; without it the server speaks plain http. */
-  tls?: { cert: string; key: string };
+  tls?: { cert: string; key: string; ticketKeys?: Buffer | undefined };
   /** Addresses or networks (CIDR) whose `X-Forwarded-*` headers are believed. */
   trustedProxies: readonly string[];
   logger: Logger;
@@ -78,6 +78,8 @@ export interface ServerOptions {
   failedRequestsPerMinute?: (() => number | undefined) | undefined;
   /** The time, in milliseconds, that connections which are kept are served for when the server closes; none unless set. */
   lastRequestsMilliseconds?: number | undefined;
+  /** Where several processes are one server. */
+  sharedFailures?: SharedFailures | undefined;
   tell: Tell;
   watched: Watched;
   /** Undefined where nobody asked for traces. */
@@ -97,6 +99,7 @@ export async function createServer(
     siteName = DEFAULT_SITE_NAME,
     clock,
     failedRequestsPerMinute,
+    sharedFailures,
     tell,
     watched,
     tracing,
@@ -138,6 +141,7 @@ export async function createServer(
     isKnownPilot: (pilotId) => rooms.pilots.isKnown(pilotId),
     clock,
     perMinute: failedRequestsPerMinute,
+    shared: sharedFailures,
   });
   answerErrors(app, logger);
   answerUnknownCalls(app, methods);

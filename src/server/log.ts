@@ -7,6 +7,8 @@ const FLUSH_MILLISECONDS = 250;
 const FLUSH_BYTES = 32 * 1024;
 /** Lines that cannot be written wait in memory, up to so many bytes; later ones are lost. */
 const MAX_WAITING_BYTES = 8 * 1024 * 1024;
+/** So much goes into a pipe in one go (pipe(7)), so that lines of several processes stay whole. What is added to a file always does. */
+const WHOLE_WRITE_BYTES = 4096;
 const STANDARD_ERROR = 2;
 /** Lines have no secret; the group is that of people who read logs. */
 const FILE_MODE = 0o640;
@@ -26,12 +28,18 @@ export interface LogPlace {
   onTrouble?: (code: string) => void;
   /** `JOURNAL_STREAM` says whether standard error is journald's. */
   environment?: NodeJS.ProcessEnv;
+  /** Other processes of this server write it as well. */
+  isShared?: boolean;
 }
 
 /** The server's log: one JSON object a line. @throws {Misconfigured} when its file cannot be opened */
-export function openLog(level: string, { file, onTrouble = () => {}, environment = {} }: LogPlace = {}): Log {
+export function openLog(
+  level: string,
+  { file, onTrouble = () => {}, environment = {}, isShared = false }: LogPlace = {},
+): Log {
   if (file !== undefined) refuseUnusable(file);
-  const buffering = { minLength: FLUSH_BYTES, maxWrite: 2 * FLUSH_BYTES, periodicFlush: FLUSH_MILLISECONDS };
+  const most = isShared && file === undefined ? WHOLE_WRITE_BYTES : 2 * FLUSH_BYTES;
+  const buffering = { minLength: most / 2, maxWrite: most, periodicFlush: FLUSH_MILLISECONDS };
   const stream = pino.destination({
     ...(file === undefined ? { fd: STANDARD_ERROR } : { dest: file, append: true, mode: FILE_MODE }),
     maxLength: MAX_WAITING_BYTES,

@@ -1,7 +1,9 @@
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { Logger } from 'pino';
 import { makeFolder } from '../files/make-folder.ts';
 import { Misconfigured } from '../protocol/errors.ts';
+import { PREDECESSOR_SECONDS, PREDECESSOR_WITH_SOCKET_SECONDS } from '../protocol/limits.ts';
 import { takeServerLock } from '../store/server-lock.ts';
 import { lastAddress } from './last-address.ts';
 
@@ -93,4 +95,12 @@ export function takeFolder(data: string, { seconds, tell }: Waiting): Promise<((
     seconds,
     onWaiting: () => tell('another server runs on this data folder; waiting for its end'),
   });
+}
+
+/** The wait of a server for the one before it on its data folder. @param socket the one that it was given, if it was */
+export function predecessor(socket: number | undefined, logger: Logger): Waiting {
+  return {
+    seconds: socket === undefined ? PREDECESSOR_SECONDS : PREDECESSOR_WITH_SOCKET_SECONDS,
+    tell: (what) => logger.warn({ part: 'data folder' }, what),
+  };
 }

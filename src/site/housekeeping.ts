@@ -27,6 +27,8 @@ export interface HousekeepingTask {
   everySeconds: number;
   /** The time before the first run; `everySeconds` unless set. */
   firstAfterSeconds?: number;
+  /** About what a process has in its memory: of several that are one server, each does it. */
+  isOfProcess?: true;
   /** @param stopping is aborted when the server stops: work that goes on for long ends there */
   run(stopping: AbortSignal): Promise<unknown>;
 }
@@ -64,7 +66,12 @@ export function housekeepingTasks({
       run: () => jobs.expireLeases(),
     },
     { name: 'pilots', everySeconds: PROOFS_CLEANING_SECONDS, run: () => pilots.removeEnded() },
-    { name: 'data keys', everySeconds: DATA_KEY_SECONDS / 10, run: async () => vault.forgetOldKeys() },
+    {
+      name: 'data keys',
+      everySeconds: DATA_KEY_SECONDS / 10,
+      isOfProcess: true,
+      run: async () => vault.forgetOldKeys(),
+    },
     {
       name: 'expired secrets',
       everySeconds: EXPIRY_CHECK_SECONDS,
@@ -85,8 +92,15 @@ export function housekeepingTasks({
       run: () => removeOrphans(files),
     },
     { name: 'retention', everySeconds: RETENTION_SECONDS, firstAfterSeconds: LEASE_SECONDS / 2, run: retention },
-    { name: 'root keys', everySeconds: ROOT_KEYS_RECHECK_SECONDS, run: () => sign.renew() },
-    { name: 'disk reserve', everySeconds: RESERVE_CHECK_SECONDS, firstAfterSeconds: 0, run: () => reserve.keep() },
+    { name: 'root keys', everySeconds: ROOT_KEYS_RECHECK_SECONDS, isOfProcess: true, run: () => sign.renew() },
+    // Each notes whether it is given up.
+    {
+      name: 'disk reserve',
+      everySeconds: RESERVE_CHECK_SECONDS,
+      firstAfterSeconds: 0,
+      isOfProcess: true,
+      run: () => reserve.keep(),
+    },
   ];
 }
 

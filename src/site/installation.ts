@@ -13,6 +13,7 @@ import type { AskPassphrase } from '../sealing/root-keys.ts';
 import { type BlobPlace, parseBlobPlace } from '../store/blob-place.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import { anyDataKey } from '../store/data-keys.ts';
+import type { WriteTurn } from '../store/group-commit.ts';
 import { anyOwnerOrAccount, findInstallationKey } from '../store/installation-keys.ts';
 import { openBlobStore } from '../store/open-blob-store.ts';
 import { openPostgres } from '../store/postgres.ts';
@@ -65,15 +66,18 @@ export async function openInstallation(
     alone,
     tell = tellNobody,
     ask,
+    turn,
   }: {
     create: boolean;
     clock: () => number;
     waiting?: Waiting;
     /** For a server: it alone has the folder of an SQLite database, and waits so long for the one before it. */
-    alone?: Waiting;
+    alone?: Waiting | undefined;
     tell?: Tell | undefined;
     /** For root keys under a passphrase that somebody types. */
     ask?: AskPassphrase | undefined;
+    /** Where several processes of one server write the SQLite database. */
+    turn?: WriteTurn | undefined;
   },
 ): Promise<Installation> {
   const { data } = settings;
@@ -94,7 +98,7 @@ export async function openInstallation(
     onChange: (isGivenUp) => tell({ event: isGivenUp ? 'disk.full' : 'disk.room' }),
   });
   const release = alone && settings.database === undefined ? await holdFolder(data, alone) : () => {};
-  const store = await openStore(settings, { reserve, tell, waiting }).catch((error) => {
+  const store = await openStore(settings, { reserve, tell, waiting, turn }).catch((error) => {
     release();
     throw error;
   });
@@ -188,10 +192,15 @@ async function refuseOtherDatabase(
 
 async function openStore(
   { data, database, databaseConnections: connections }: Pick<Settings, 'data' | 'database' | 'databaseConnections'>,
-  { reserve, tell, waiting }: { reserve: Reserve; tell: Tell; waiting: Waiting | undefined },
+  {
+    reserve,
+    tell,
+    waiting,
+    turn,
+  }: { reserve: Reserve; tell: Tell; waiting: Waiting | undefined; turn: WriteTurn | undefined },
 ): Promise<Store> {
   const onCommit: OnCommit = (writes, seconds) => tell({ event: 'store.committed', writes, seconds });
-  if (database === undefined) return openSqlite(join(data, 'panda.db'), reserve, { onCommit });
+  if (database === undefined) return openSqlite(join(data, 'panda.db'), reserve, { onCommit, turn });
   try {
     return await openPostgres(database, {
       connections,

@@ -21,8 +21,13 @@ export interface ServiceManager {
  * `NotifyAccess=all`.
  *
  * @param environment `NOTIFY_SOCKET`, a path or with `@` an abstract name, and `WATCHDOG_USEC`
+ * `isAnswering`: asked before each sign of the watchdog, which waits for it
  */
-export function serviceManager(environment: NodeJS.ProcessEnv, pid: number, logger: Logger): ServiceManager {
+export function serviceManager(
+  environment: NodeJS.ProcessEnv,
+  pid: number,
+  { logger, isAnswering = async () => true }: { logger: Logger; isAnswering?: () => Promise<boolean> },
+): ServiceManager {
   const { NOTIFY_SOCKET: socket, WATCHDOG_USEC: microseconds, WATCHDOG_PID: watched = String(pid), PATH } = environment;
   if (!socket) return { ready: async () => {}, reloading: async () => {}, stopping: async () => {}, close() {} };
   let last: Promise<void> = Promise.resolve();
@@ -59,9 +64,11 @@ export function serviceManager(environment: NodeJS.ProcessEnv, pid: number, logg
       // On a machine that is busy they would pile up, and other signs wait behind them.
       if (isUnderWay) return;
       isUnderWay = true;
-      void tell('WATCHDOG=1').then(() => {
-        isUnderWay = false;
-      });
+      void isAnswering()
+        .then((isSo) => (isSo ? tell('WATCHDOG=1') : undefined))
+        .finally(() => {
+          isUnderWay = false;
+        });
     }, every).unref();
   }
 

@@ -16,7 +16,7 @@ import { createJobs } from '../jobs/jobs.ts';
 import { addQueue, checkQueues, findSiteRecord, listQueues } from '../jobs/queues.ts';
 import { createSandboxes } from '../jobs/sandboxes.ts';
 import { Misconfigured, Unavailable } from '../protocol/errors.ts';
-import { DATABASE_WAIT_SECONDS, PREDECESSOR_SECONDS, PREDECESSOR_WITH_SOCKET_SECONDS } from '../protocol/limits.ts';
+import { DATABASE_CONNECTIONS, DATABASE_WAIT_SECONDS } from '../protocol/limits.ts';
 import { isLoopback } from '../protocol/loopback.ts';
 import type { AskPassphrase } from '../sealing/root-keys.ts';
 import { createServer, TLS_VERSIONS } from '../server/app.ts';
@@ -27,6 +27,7 @@ import type { Store } from '../store/store.ts';
 import { createVault } from '../vault/vault.ts';
 import { type AdministrationParts, createAdministration } from './administration.ts';
 import { removeAbandonedCopies } from './backup/database-copy.ts';
+import { predecessor } from './data-folder.ts';
 import { createHarvesting } from './harvesting.ts';
 import { housekeepingTasks, startHousekeeping } from './housekeeping.ts';
 import { type Installation, openInstallation } from './installation.ts';
@@ -39,6 +40,7 @@ import { showServer } from './servers.ts';
 import { type Keep, needingRestart, originOf, type Settings } from './settings.ts';
 import { openTracing, tracedDelivery, tracedStore } from './traced.ts';
 import { startWatching } from './watching.ts';
+import type { DoorName, ListenAt, Siblings } from './workers/siblings.ts';
 
 /** A server that listens. */
 export interface Service {
@@ -58,6 +60,8 @@ export interface Service {
    * @throws {Misconfigured} when the certificate cannot be used; then all is as it was
    */
   reload(wanted: Settings): Promise<string[]>;
+  /** Of several workers: does from now on what one of them does for all. */
+  lead(): void;
   /** Answers the requests that it has begun, for at most `DRAIN_SECONDS`, and closes everything. */
   close(): Promise<void>;
 }
@@ -74,6 +78,8 @@ export interface Surroundings {
   socket?: number | undefined;
   /** `ServerOptions` */
   lastRequestsMilliseconds?: number | undefined;
+  /** Where this is one of several workers: it has neither the data folder nor an address for itself. */
+  siblings?: Siblings | undefined;
 }
 
 /** The queue that an installation starts with. */
@@ -86,10 +92,10 @@ const FIRST_QUEUE = 'default';
  */
 export async function startService(
   settings: Settings,
-  { logger, clock, ask, environment = {}, socket, lastRequestsMilliseconds }: Surroundings,
+  { logger, clock, ask, environment = {}, socket, lastRequestsMilliseconds, siblings }: Surroundings,
 ): Promise<Service> {
   if (socket === undefined) refuseOpenPlainHttp(settings);
-  const tls = settings.tls && (await readTls(settings.tls));
+  const tls = settings.tls && { ...(await readTls(settings.tls)), ticketKeys: siblings?.ticketKeys };
   const { tell, listen: onEvent } = createEvents((error) => logger.error({ part: 'events', ...withoutMessage(error) }));
   onEvent((event) => logEvent(logger, event));
   const tracing = await openTracing(environment);
@@ -98,22 +104,31 @@ export async function startService(
   });
   const opened: { close(): Promise<void> }[] = tracing ? [tracing] : [];
   try {
-    const watching = await startWatching(settings, { clock, onEvent, listen });
-    opened.push(watching);
-    const installation = await openInstallation(settings, {
-      create: true,
+    const watching = await startWatching(settings, {
       clock,
-      tell,
-      ask,
-      waiting: {
-        seconds: settings.databaseWaitSeconds ?? DATABASE_WAIT_SECONDS,
-        tell: (what) => logger.warn({ part: 'database' }, what),
-      },
-      alone: {
-        seconds: socket === undefined ? PREDECESSOR_SECONDS : PREDECESSOR_WITH_SOCKET_SECONDS,
-        tell: (what) => logger.warn({ part: 'data folder' }, what),
-      },
+      onEvent,
+      listen: (watch, at) => listen(watch, at, opener(siblings, 'watch')),
+      counts: siblings?.counts,
     });
+    opened.push(watching);
+    const { databaseConnections = DATABASE_CONNECTIONS } = settings;
+    const ownConnections = Math.floor(databaseConnections / (siblings?.count ?? 1));
+    const installation = await openInstallation(
+      { ...settings, databaseConnections: ownConnections },
+      {
+        create: true,
+        clock,
+        tell,
+        ask,
+        turn: siblings?.turn,
+        waiting: {
+          seconds: settings.databaseWaitSeconds ?? DATABASE_WAIT_SECONDS,
+          tell: (what) => logger.warn({ part: 'database' }, what),
+        },
+        // Of workers their supervisor holds the folder.
+        alone: siblings ? undefined : predecessor(socket, logger),
+      },
+    );
     opened.push(installation);
     const { reserve } = installation;
     const store = tracedStore(installation.store, tracing);
@@ -123,7 +138,8 @@ export async function startService(
     const { rootKeys } = installation;
     await addFirstQueue(store, clock);
     await noteJobsOfBefore(store);
-    const urlOf = () => settings.publicUrl ?? addressOf(app, settings, socket);
+    let at: AddressInfo | undefined;
+    const urlOf = () => settings.publicUrl ?? addressOf(at, settings, socket);
     const administration: AdministrationParts = {
       ...installation,
       vo: settings.vo,
@@ -193,14 +209,15 @@ export async function startService(
         clock,
         failedRequestsPerMinute: () => failedRequests,
         lastRequestsMilliseconds,
+        sharedFailures: siblings?.failures,
         tell,
         watched: watching.watched,
         tracing,
       },
     );
     opened.push({ close: () => app.close() });
-    if (socket === undefined) await listen(app, settings);
-    else await listenOn(app, socket, settings);
+    const open = opener(siblings, 'calls');
+    at = socket === undefined ? await listen(app, settings, open) : await listenOn(app, socket, { settings, open });
     await noteAddress(settings.data, urlOf(), reserve);
     const sign = await showServer({ store, rootKeys, clock });
     const tasks = housekeepingTasks({
@@ -218,17 +235,29 @@ export async function startService(
       files: { store, blobs, clock, tell },
       leaseSeconds: settings.leaseSeconds,
     });
-    const housekeeping = startHousekeeping(tasks, tell);
+    const { process: own = [], server: forAll = [] } = Object.groupBy(tasks, ({ isOfProcess }) =>
+      isOfProcess ? 'process' : 'server',
+    );
+    const housekeeping = [startHousekeeping(own, tell)];
+    const lead = () => {
+      housekeeping.push(startHousekeeping(forAll, tell));
+    };
+    if (!siblings) lead();
     watching.opened(installation);
     return {
-      address: addressOf(app, settings, socket),
+      address: addressOf(at, settings, socket),
       url: urlOf(),
       metricsUrl: settings.metricsListen === 'public' ? urlOf() : watching.url,
       installation,
       findRootKeys: () => sign.renew(),
+      lead,
       async reload(wanted) {
         if (settings.tls && wanted.tls) {
-          (app.server as unknown as TlsServer).setSecureContext({ ...TLS_VERSIONS, ...(await readTls(wanted.tls)) });
+          (app.server as unknown as TlsServer).setSecureContext({
+            ...TLS_VERSIONS,
+            ...(await readTls(wanted.tls)),
+            ticketKeys: siblings?.ticketKeys,
+          });
         }
         Object.assign(keep, wanted.keep);
         failedRequests = wanted.failedRequests;
@@ -237,7 +266,7 @@ export async function startService(
       async close() {
         watching.drain();
         await app.close();
-        await housekeeping.close();
+        await Promise.all(housekeeping.map((one) => one.close()));
         await sign.close();
         vault.close();
         await installation.close();
@@ -321,9 +350,25 @@ async function addFirstQueue(store: Store, clock: () => number): Promise<void> {
   if ((await listQueues(store)).length === 0) await addQueue(store, clock, FIRST_QUEUE, {}, 'server');
 }
 
-async function listen(app: FastifyInstance, { host, port }: Pick<Settings, 'host' | 'port'>): Promise<void> {
+/** Has an app get connections, and tells from where. */
+type Open = (app: FastifyInstance, at: ListenAt) => Promise<AddressInfo>;
+
+function opener(siblings: Siblings | undefined, door: DoorName): Open {
+  if (siblings) return (app, at) => siblings.listen(app, door, at);
+  return async (app, at) => {
+    // Fastify would listen on another address for a host that is not said.
+    await app.listen('fd' in at ? ({ ...at, host: '' } as FastifyListenOptions) : at);
+    return app.server.address() as AddressInfo;
+  };
+}
+
+async function listen(
+  app: FastifyInstance,
+  { host, port }: Pick<Settings, 'host' | 'port'>,
+  open: Open,
+): Promise<AddressInfo> {
   try {
-    await app.listen({ host, port });
+    return await open(app, { host, port });
   } catch (error) {
     const reason = LISTEN_FAILURES[(error as NodeJS.ErrnoException).code ?? ''];
     if (!reason) throw error;
@@ -332,25 +377,29 @@ async function listen(app: FastifyInstance, { host, port }: Pick<Settings, 'host
 }
 
 /** The socket that a service manager holds: its connections wait in it while no server runs. */
-async function listenOn(app: FastifyInstance, fd: number, settings: Settings): Promise<void> {
+async function listenOn(
+  app: FastifyInstance,
+  fd: number,
+  { settings, open }: { settings: Settings; open: Open },
+): Promise<AddressInfo> {
+  let at: AddressInfo | string | null;
   try {
-    // Fastify would listen on another address for a host that is not said.
-    await app.listen({ fd, host: '' } as FastifyListenOptions);
+    at = await open(app, { fd });
   } catch (error) {
     const { code, syscall } = error as NodeJS.ErrnoException;
     if (syscall !== 'listen' && code !== 'ERR_INVALID_FD_TYPE') throw error;
     throw new Misconfigured(`the socket that the server was given cannot be used (${code}): it must listen on TCP`);
   }
-  const address = app.server.address();
-  if (address === null || typeof address === 'string')
+  if (at === null || typeof at === 'string')
     throw new Misconfigured('the socket that the server was given is none of TCP');
   // Nothing came in between: connections are taken after this turn of the event loop.
-  refuseOpenPlainHttp({ ...settings, host: address.address });
+  refuseOpenPlainHttp({ ...settings, host: at.address });
+  return at;
 }
 
 /** Where a server that listens is reached, as an origin. */
-function addressOf(app: FastifyInstance, { host, tls }: Settings, socket?: number): string {
-  const { address, port } = app.server.address() as AddressInfo;
+function addressOf(at: AddressInfo | undefined, { host, tls }: Settings, socket?: number): string {
+  const { address, port } = at as AddressInfo;
   return originOf({ host: socket === undefined ? host : address, port, tls });
 }
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { hostname } from 'node:os';
+import { availableParallelism, hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
@@ -9,6 +9,7 @@ import { homeFolder } from '../files/home-folder.ts';
 import type { ExternalIssuer } from '../identity/external-issuer.ts';
 import { Misconfigured } from '../protocol/errors.ts';
 import {
+  DATABASE_CONNECTIONS,
   DEFAULT_PORT,
   DEFAULT_VO,
   EXPIRED_SECRETS_DAYS,
@@ -21,6 +22,7 @@ import {
   MAX_OWNER_BYTES,
   MAX_SECRETS_PER_OWNER,
   MAX_SITE_NAME_CHARS,
+  MAX_WORKERS,
 } from '../protocol/limits.ts';
 import { isLoopback } from '../protocol/loopback.ts';
 import { parseBlobPlace } from '../store/blob-place.ts';
@@ -30,6 +32,8 @@ import { parseIssuers } from './issuer-settings.ts';
 export interface Settings {
   /** The folder of the database, the keys and the files. */
   data: string;
+  /** Processes that serve its connections; one, which is the server itself, unless set. */
+  workers?: number;
   /** A PostgreSQL URL; without it SQLite in `data`. */
   database?: string;
   /** Of this server to PostgreSQL, at most. */
@@ -91,6 +95,7 @@ type Values = Partial<Record<keyof typeof SETTINGS, Value>>;
 /** Each setting as the file spells it. The variable is `PANDA_SECRETS_` and the name in capitals, the flag has dashes. */
 const SETTINGS = {
   data: 'path',
+  workers: 'workers',
   database: 'text',
   database_connections: 'connections',
   database_wait_seconds: 'seconds',
@@ -151,6 +156,13 @@ export function readSettings(flags: Record<string, unknown>, environment: NodeJS
   if (!LOG_LEVELS.includes(logLevel)) {
     throw new Misconfigured(`the log level is one of ${LOG_LEVELS.join(', ')}, not "${logLevel}"`);
   }
+  const workers = values.workers === undefined ? undefined : Number(values.workers);
+  const connections = values.database_connections ?? DATABASE_CONNECTIONS;
+  if (database !== undefined && (workers ?? 1) > Number(connections)) {
+    throw new Misconfigured(
+      `each of ${workers} workers needs a connection to PostgreSQL: database_connections allows ${connections}`,
+    );
+  }
   return {
     data: String(values.data ?? defaultFolder(environment)),
     host: String(values.host ?? '127.0.0.1'),
@@ -159,6 +171,7 @@ export function readSettings(flags: Record<string, unknown>, environment: NodeJS
     vo: String(values.vo ?? DEFAULT_VO),
     logLevel,
     issuers: fromFile.issuers,
+    ...(workers !== undefined && { workers }),
     ...(values.log_file !== undefined && { logFile: String(values.log_file) }),
     ...(values.site_name !== undefined && { siteName: String(values.site_name) }),
     ...(values.lease_seconds !== undefined && { leaseSeconds: Number(values.lease_seconds) }),
@@ -213,6 +226,7 @@ function keepOf(values: Values): Keep {
 /** The names of the settings that a server reads at its start alone; undefined where it takes a new one over while it runs. */
 const AT_START: Readonly<Record<keyof Settings, string | undefined>> = {
   data: 'data',
+  workers: 'workers',
   database: 'database',
   databaseConnections: 'database_connections',
   databaseWaitSeconds: 'database_wait_seconds',
@@ -247,6 +261,13 @@ export function needingRestart(running: Settings, wanted: Settings): string[] {
   });
   // Other files are taken over; another protocol is not.
   return Boolean(running.tls) === Boolean(wanted.tls) ? named : [...named, 'tls_cert', 'tls_key'];
+}
+
+/** The settings of a server that took over what it can of others. */
+export function takenOver(running: Settings, wanted: Settings): Settings {
+  const { logLevel, failedRequests, keep, tls } = wanted;
+  const taken = { ...running, logLevel, failedRequests, keep, ...(running.tls && tls && { tls }) };
+  return taken as Settings;
 }
 
 /** The origin of a server that listens as these settings say: `http://127.0.0.1:25080`. */
@@ -327,6 +348,10 @@ const READ: Record<(typeof SETTINGS)[keyof typeof SETTINGS], (value: unknown, wh
     throw new Misconfigured(`${where} must be a port number from 0 (any free one) to 65535`);
   },
   seconds: (value, where) => wholeNumber(value, where, 'number of seconds', DAY_SECONDS),
+  workers: (value, where) =>
+    value === 'auto'
+      ? Math.min(availableParallelism(), MAX_WORKERS)
+      : wholeNumber(value, where, 'number, or "auto" (one for each core),', MAX_WORKERS),
   connections: (value, where) => wholeNumber(value, where, 'number', MAX_CONNECTIONS),
   days(value, where) {
     const isForEver = value === FOR_EVER || value === String(FOR_EVER);

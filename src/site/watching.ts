@@ -7,6 +7,7 @@ import type { Installation } from './installation.ts';
 import { createReadiness } from './readiness.ts';
 import { createReadings } from './readings.ts';
 import { originOf, type Settings } from './settings.ts';
+import type { SharedCounts } from './workers/siblings.ts';
 
 /** Readiness and metrics of a server, from before it has opened anything until it has closed everything. */
 export interface Watching {
@@ -27,10 +28,13 @@ export async function startWatching(
     clock,
     onEvent,
     listen,
+    counts,
   }: {
     clock: () => number;
     onEvent: Events['listen'];
-    listen(app: FastifyInstance, at: { host: string; port: number }): Promise<void>;
+    listen(app: FastifyInstance, at: { host: string; port: number }): Promise<AddressInfo>;
+    /** Where several processes are one server. */
+    counts?: SharedCounts | undefined;
   },
 ): Promise<Watching> {
   const { metricsListen } = settings;
@@ -42,17 +46,18 @@ export async function startWatching(
   async function countEvents(): Promise<Watched['metrics']> {
     // Loaded here, so that a server without it costs nothing.
     const { createMetrics } = await import('../metrics/metrics.ts');
-    const counted = createMetrics(createReadings({ readiness, opened: () => opened, clock }));
+    const counted = createMetrics(createReadings({ readiness, opened: () => opened, clock }), counts?.others);
+    counts?.listen(() => counted.counts());
     onEvent((event) => counted.count(event));
     return () => counted.text();
   }
 
   const own = typeof metricsListen === 'object' ? metricsListen : undefined;
   const app = own && createWatchServer({ notReady, metrics });
-  if (app) await listen(app, own);
+  const at = app && (await listen(app, own));
   return {
     watched: { notReady, metrics: app ? undefined : metrics },
-    url: app && originOf({ ...own, port: portOf(app) }),
+    url: at && originOf({ ...(own as { host: string }), port: at.port }),
     opened(installation) {
       opened = installation;
       readiness.opened(installation);
@@ -60,8 +65,4 @@ export async function startWatching(
     drain: () => readiness.drain(),
     close: async () => app?.close(),
   };
-}
-
-function portOf(app: FastifyInstance): number {
-  return (app.server.address() as AddressInfo).port;
 }

@@ -10,6 +10,14 @@ const MAX_GROUP = 256;
 /** After a write that failed, so many groups run each of theirs apart at once: others may fail, and would have their group run twice. */
 const CAREFUL_GROUPS = 32;
 
+/** The turn to write an SQLite database that several processes of one server share, so that none of them waits inside SQLite. */
+export interface WriteTurn {
+  /** Resolves when it is this process's turn; at once where it still is. */
+  take(): Promise<void>;
+  /** After each transaction. @param isMore other writes of this process wait already */
+  done(isMore: boolean): void;
+}
+
 interface Waiting {
   run(tx: Transaction<Schema>): Promise<void>;
   committed(): void;
@@ -20,12 +28,13 @@ interface Waiting {
  * Makes writes that arrive together share one durable transaction, so that they share its one flush to the disk, and answers them
  * after the commit. One that throws is undone alone and answered with its error: its group is undone and run once more, each behind a
  * savepoint. Without a need for them savepoints are left out, as SQLite copies every page that a second write of a group changes.
- * A group that finds the disk full gives up the reserve and runs once more.
+ * A group that finds the disk full gives up the reserve and runs once more. With `turn` each group waits
+ * for it, and grows meanwhile.
  */
 export function groupCommit(
   writer: Kysely<Schema>,
   database: DatabaseSync,
-  { reserve, onCommit }: { reserve: Reserve; onCommit?: OnCommit | undefined },
+  { reserve, onCommit, turn }: { reserve: Reserve; onCommit?: OnCommit | undefined; turn?: WriteTurn | undefined },
 ) {
   const waiting: Waiting[] = [];
   let running: Promise<void> | undefined;
@@ -38,7 +47,9 @@ export function groupCommit(
     while (waiting.length > 0) {
       // Requests that have arrived are read from their sockets before the next group closes.
       await endOfTurn();
+      await turn?.take();
       await runGroup(waiting.splice(0, MAX_GROUP));
+      turn?.done(waiting.length > 0);
       // Those who waited are answered at the end of a turn, and should not wait for the next group.
       if (waiting.length > 0) await endOfTurn();
     }

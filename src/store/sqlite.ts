@@ -4,7 +4,7 @@ import { Kysely } from 'kysely';
 import { Misconfigured } from '../protocol/errors.ts';
 import { isFullDisk } from '../protocol/full-disk.ts';
 import { KEPT_FREE_PAGES, KEPT_WAL_BYTES, MAX_REWRITTEN_BYTES, RECLAIMED_PAGES } from '../protocol/limits.ts';
-import { groupCommit } from './group-commit.ts';
+import { groupCommit, type WriteTurn } from './group-commit.ts';
 import type { ColumnTypes } from './migrations.ts';
 import { NO_RESERVE, type Reserve } from './reserve.ts';
 import type { Schema } from './schema.ts';
@@ -31,7 +31,7 @@ export const SQLITE_TYPES: ColumnTypes = {
 export async function openSqlite(
   path: string,
   reserve: Reserve = NO_RESERVE,
-  { onCommit }: { onCommit?: OnCommit | undefined } = {},
+  { onCommit, turn }: { onCommit?: OnCommit | undefined; turn?: WriteTurn | undefined } = {},
 ): Promise<Store> {
   const options = { enableForeignKeyConstraints: true, timeout: BUSY_MILLISECONDS };
   const writing = openFile(path, options, reserve);
@@ -46,7 +46,7 @@ export async function openSqlite(
   const db = new Kysely<Schema>({
     dialect: sqliteDialect(new DatabaseSync(path, { ...options, readOnly: true })),
   });
-  const commits = groupCommit(writer, writing, { reserve, onCommit });
+  const commits = groupCommit(writer, writing, { reserve, onCommit, turn });
 
   return {
     skipLocked: undefined,

@@ -1,21 +1,24 @@
 import type { Command } from 'commander';
-import type { Logger } from 'pino';
 import { givenSocket } from '../../files/given-socket.ts';
 import { protectMemory } from '../../files/process-memory.ts';
-import { Misconfigured } from '../../protocol/errors.ts';
 import { LAST_REQUESTS_MILLISECONDS } from '../../protocol/limits.ts';
-import type { Log } from '../../server/log.ts';
-import type { Service } from '../../site/service.ts';
-import type { ServiceManager } from '../../site/service-manager.ts';
-import { readSettings, type Settings } from '../../site/settings.ts';
+import { readSettings } from '../../site/settings.ts';
+import { isWorker, OF_THE_MANAGER } from '../../site/workers/messages.ts';
 import { addNotes } from '../help-notes.ts';
 import { addInstallationOptions } from './administer.ts';
 import { askPassphrase } from './ask-passphrase.ts';
-
-/** One Ctrl-C may arrive twice, from the terminal and from a program that started this one. */
-const SAME_SIGNAL_MILLISECONDS = 500;
-/** EX_SOFTWARE of sysexits.h. */
-const FAULT_STATUS = 70;
+import {
+  awaitHangups,
+  lookForRootKeys,
+  openServerLog,
+  reloadOnHangup,
+  STOPS,
+  stopAtOnce,
+  stopOnSignals,
+  tellOfReload,
+  tellOfStart,
+  unlessWrong,
+} from './server-process.ts';
 
 /** `panda-secrets serve`: runs until SIGTERM or SIGINT. */
 export function addServeCommand(program: Command): void {
@@ -28,6 +31,7 @@ export function addServeCommand(program: Command): void {
     .description('runs the server')
     .option('--port <n>', 'port to listen on, 0 for any free one (default: 25080)')
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
+    .option('--workers <n>', 'processes that serve, "auto" for one on each core (default: 1)')
     .option('--tls-cert <file>', 'certificate chain (PEM)')
     .option('--tls-key <file>', 'its private key (PEM)')
     .option('--trusted-proxy <addresses>', 'addresses or networks of the proxies in front that end TLS, with commas')
@@ -44,40 +48,35 @@ export function addServeCommand(program: Command): void {
 }
 
 async function serve(options: Record<string, unknown>): Promise<void> {
+  if (isWorker(process)) return (await import('./serve-worker.ts')).serveAsWorker();
   const hangups = awaitHangups();
   for (const signal of STOPS) process.on(signal, stopAtOnce);
   const socket = givenSocket(process.env, process.pid);
   const isProtected = await protectMemory({ keeps: socket });
   // Which would end the server, or open a debugger where Node cannot be kept from it.
   process.on('SIGUSR1', () => {});
-  const settings = readSettings(options, process.env);
-  // Loaded here, so that the other commands start without it.
-  const [{ startService }, { openLog }, { withoutMessage }, { serviceManager }] = await Promise.all([
-    import('../../site/service.ts'),
-    import('../../server/log.ts'),
-    import('../../server/plugins/request-log.ts'),
-    import('../../site/service-manager.ts'),
-  ]);
-  const log = openLog(settings.logLevel, {
-    file: settings.logFile,
-    environment: process.env,
-    onTrouble: (code) => console.error(`panda-secrets: the log cannot be written (${code}), and lines of it are lost`),
-  });
+  const read = () => readSettings(options, process.env);
+  const settings = read();
+  const { workers = 1 } = settings;
+  const { log, withoutMessage } = await openServerLog(settings, workers > 1);
   const { logger } = log;
-  process.on('uncaughtException', async (error) => {
-    logger.fatal(withoutMessage(error), 'stopped by a fault'); // Node would print its message, which may quote a request.
-    await log.stop();
-    process.exit(FAULT_STATUS);
-  });
   if (!isProtected) {
     logger.warn(
       { part: 'memory' },
       'this Node cannot keep its memory from other processes of its user (Node 26 can): run nothing else as this user',
     );
   }
-  const manager = serviceManager(process.env, process.pid, logger);
-  // They are for this process alone.
-  for (const name of ['LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES', 'NOTIFY_SOCKET']) delete process.env[name];
+  if (workers > 1) {
+    const { serveWithWorkers } = await import('./serve-workers.ts');
+    return serveWithWorkers({ settings, socket, log, hangups, withoutMessage, read });
+  }
+  // Loaded here, so that the other commands start without it.
+  const [{ startService }, { serviceManager }] = await Promise.all([
+    import('../../site/service.ts'),
+    import('../../site/service-manager.ts'),
+  ]);
+  const manager = serviceManager(process.env, process.pid, { logger });
+  for (const name of OF_THE_MANAGER) delete process.env[name];
   const service = await startService(settings, {
     logger,
     clock: Date.now,
@@ -86,130 +85,18 @@ async function serve(options: Record<string, unknown>): Promise<void> {
     environment: process.env,
     lastRequestsMilliseconds: LAST_REQUESTS_MILLISECONDS,
   }).finally(log.stop);
-  stopOnSignals(service, log, { manager, hangups });
-  console.log(`panda-secrets: listening on ${service.address}`);
-  console.log(nextSteps(service, settings));
-  await manager.ready(`listening on ${service.address}`);
-  hangups.reload(reloading(service, log, { manager, read: () => readSettings(options, process.env), withoutMessage }));
-}
-
-/** SIGHUP, which ends a process that does not handle it: one handler from first to last. */
-interface Hangups {
-  /** Has each reload from now on; at once, where one came before. A server that stops reloads nothing any more. */
-  reload(act: () => void): void;
-  /** A server that stops. */
-  stop(act: () => void): void;
-}
-
-function awaitHangups(): Hangups {
-  let wasOne = false;
-  let isStopping = false;
-  let current = () => {
-    wasOne = true;
-  };
-  process.on('SIGHUP', () => current());
-  return {
-    reload(act) {
-      if (isStopping) return;
-      current = act;
-      if (wasOne) act();
-    },
-    stop(act) {
-      isStopping = true;
-      current = act;
-    },
-  };
-}
-
-const STOPS = ['SIGTERM', 'SIGINT'] as const;
-
-/** While a server starts. As the first process of a container it is sent no signal that it does not handle. */
-function stopAtOnce(): void {
-  process.exit(0);
-}
-
-function stopOnSignals(
-  service: Service,
-  { logger, reopen, stop }: Log,
-  { manager, hangups }: { manager: ServiceManager; hangups: Hangups },
-): void {
-  let stoppingSince: number | undefined;
-  for (const signal of STOPS) {
-    process.off(signal, stopAtOnce);
-    process.on(signal, async () => {
-      if (stoppingSince !== undefined) {
-        if (performance.now() - stoppingSince > SAME_SIGNAL_MILLISECONDS) process.exit(1);
-        return;
-      }
-      stoppingSince = performance.now();
-      logger.info({ signal }, 'stopping');
-      hangups.stop(reopen);
-      void manager.stopping();
-      await service.close();
-      manager.close();
-      await stop();
-      process.exit(0);
-    });
-  }
-}
-
-interface Reloading {
-  manager: ServiceManager;
-  /** The settings as they are now. @throws {Misconfigured} */
-  read(): Settings;
-  withoutMessage(error: unknown): object;
-}
-
-/** One reload after the other. A configuration that is wrong changes nothing; the root keys and the log file do not depend on it. */
-function reloading(service: Service, log: Log, { manager, read, withoutMessage }: Reloading): () => void {
-  const { logger } = log;
-  let last: Promise<void> = Promise.resolve();
-
-  async function reload(): Promise<void> {
-    await manager.reloading();
-    log.reopen();
-    await service.findRootKeys().then(
-      () => logger.info({ part: 'root keys' }, 'looked for root keys'),
-      (error) => logger.error({ part: 'root keys', ...withoutMessage(error) }),
-    );
-    try {
+  const server = { log, manager, hangups, withoutMessage };
+  const started = { ...service, isNew: service.installation.isNew };
+  stopOnSignals(server, () => service.close());
+  await tellOfStart(server, started, settings);
+  reloadOnHangup(server, started, async () => {
+    const telling = { logger, withoutMessage };
+    await lookForRootKeys(service, telling);
+    await unlessWrong(telling, async () => {
       const wanted = read();
-      const waiting = await service.reload(wanted);
+      const needingRestart = await service.reload(wanted);
       logger.level = wanted.logLevel;
-      if (waiting.length > 0) tellOfRestart(logger, waiting);
-      logger.info({ part: 'configuration' }, 'read anew, with the certificate');
-    } catch (error) {
-      // A message about the configuration is the operator's, and repeats no value that is secret.
-      if (error instanceof Misconfigured) logger.error({ part: 'configuration', code: error.code }, unchanged(error));
-      else logger.error({ part: 'configuration', ...withoutMessage(error) });
-    }
-    await manager.ready(`listening on ${service.address}`);
-  }
-
-  return () => {
-    last = last.then(reload);
-  };
-}
-
-function tellOfRestart(logger: Logger, settings: readonly string[]): void {
-  logger.warn({ part: 'configuration', settings }, `changed, and read at the next start alone: ${settings.join(', ')}`);
-}
-
-function unchanged({ message }: Misconfigured): string {
-  return `the configuration stays as it was: ${message}`;
-}
-
-function nextSteps({ url, metricsUrl, installation }: Service, { data, rootKeys }: Settings): string {
-  const keys = rootKeys ? 'the root keys' : 'its root keys (the file root-keys)';
-  const where = installation.isNew ? `made ${data}: back up ${keys}` : `data in ${data}`;
-  return [
-    `  ${where}`,
-    '  next:  panda-secrets user add alice',
-    `         export PANDA_URL_SSL=${url}`,
-    '         pbook login      (a script: export PANDA_AUTH_ID_TOKEN=$(panda-secrets token alice))',
-    '         pbook set_secret MY_SECRET random_string',
-    `  the API, for people:  ${url}/api/v1/docs`,
-    ...(metricsUrl ? [`  metrics:  ${metricsUrl}/metrics`] : []),
-    '  a compute node:  panda-secrets pilot-token --queue default | panda-pilot --queue default --token-file -',
-  ].join('\n');
+      tellOfReload(logger, needingRestart);
+    });
+  });
 }

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { DRAIN_SECONDS } from '../../protocol/limits.ts';
@@ -24,7 +25,7 @@ export function drainOnClose(app: FastifyInstance, lastRequestsMilliseconds = 0)
     if (isClosing) reply.header('connection', 'close');
     done();
   });
-  app.addHook('preClose', (done) => {
+  app.addHook('preClose', async () => {
     isClosing = true;
     const since = performance.now();
     const closeIdle = app.server.closeIdleConnections.bind(app.server);
@@ -38,10 +39,31 @@ export function drainOnClose(app: FastifyInstance, lastRequestsMilliseconds = 0)
       // Those of TLS that have not shaken hands are no connections of HTTP yet.
       for (const socket of open) socket.destroy();
     }, DRAIN_SECONDS * 1000).unref();
-    app.server.once('close', () => {
+    const stop = () => {
       clearInterval(sweep);
       clearTimeout(impatient);
-    });
-    done();
+    };
+    if (app.server.listening) {
+      app.server.once('close', stop);
+      return;
+    }
+    // Node waits for connections that it accepted, and for none that were given to it.
+    while (open.size > 0) await once(open.values().next().value as Socket, 'close');
+    stop();
   });
+}
+
+/**
+ * Has a server that does not listen serve connections which another process accepted.
+ *
+ * @returns takes one
+ */
+export function takeConnections({ server }: FastifyInstance): (socket: Socket) => void {
+  // Node begins to look for slow headers when a server listens.
+  server.emit('listening');
+  return (socket) => {
+    // As those that a server of Node accepts: the client may have said all that it will.
+    socket.allowHalfOpen = true;
+    server.emit('connection', socket);
+  };
 }

@@ -15,6 +15,14 @@ declare module 'fastify' {
 
 const MINUTE = 60_000;
 
+/** Other processes of the same server, which count together. */
+export interface SharedFailures {
+  /** Tells them of a request that proved nothing. */
+  tell(network: string): void;
+  /** Has those that they tell of counted. */
+  listen(count: (network: string) => void): void;
+}
+
 /**
  * Counts the requests of each address that prove nothing, for calls to refuse those from an address that has sent many within a minute,
  * before anything of them is looked at. Whole sites share an address, so that a request is still taken whose token, or whose pilot's
@@ -27,16 +35,27 @@ export function countFailedRequests(
     isKnownPilot,
     clock,
     perMinute = () => undefined,
-  }: Known & { clock: () => number; perMinute?: (() => number | undefined) | undefined },
+    shared,
+  }: Known & {
+    clock: () => number;
+    perMinute?: (() => number | undefined) | undefined;
+    shared?: SharedFailures | undefined;
+  },
 ): void {
   const counted = new LRUCache<string, { failures: number; until: number }>({ max: MAX_COUNTED_ADDRESSES });
 
-  app.decorateRequest('countFailure', function (this: FastifyRequest) {
-    const network = networkOf(this.ip);
+  function count(network: string): void {
     const now = clock();
     const counts = counted.get(network);
     if (counts && counts.until > now) counts.failures += 1;
     else counted.set(network, { failures: 1, until: now + MINUTE });
+  }
+
+  shared?.listen(count);
+  app.decorateRequest('countFailure', function (this: FastifyRequest) {
+    const network = networkOf(this.ip);
+    count(network);
+    shared?.tell(network);
   });
 
   app.decorateRequest('refuseFlood', function (this: FastifyRequest) {
