@@ -32,6 +32,10 @@ _panda_secrets() {
       COMPREPLY=()
       return
       ;;
+    'panda-secrets serve --workers')
+      COMPREPLY=()
+      return
+      ;;
     'panda-secrets serve --tls-cert')
       COMPREPLY=()
       return
@@ -911,7 +915,7 @@ _panda_secrets() {
       ;;
     'panda-secrets serve')
       if [[ $current == -* ]]; then
-        words='--data --database --blobs --config --port --host --tls-cert --tls-key --trusted-proxy --public-url --vo --site-name --log-level --log-file --metrics-listen -h --help'
+        words='--data --database --blobs --config --port --host --workers --tls-cert --tls-key --trusted-proxy --public-url --vo --site-name --log-level --log-file --metrics-listen -h --help'
       fi
       ;;
     'panda-secrets user')

@@ -23,6 +23,7 @@ complete -c panda-secrets -n '__fish_seen_subcommand_from serve' -l blobs -r -F 
 complete -c panda-secrets -n '__fish_seen_subcommand_from serve' -l config -r -F -d 'configuration file (TOML)'
 complete -c panda-secrets -n '__fish_seen_subcommand_from serve' -l port -r -F -d 'port to listen on, 0 for any free one (default: 25080)'
 complete -c panda-secrets -n '__fish_seen_subcommand_from serve' -l host -r -F -d 'address to listen on (default: 127.0.0.1)'
+complete -c panda-secrets -n '__fish_seen_subcommand_from serve' -l workers -r -F -d 'processes that serve, "auto" for one on each core (default: 1)'
 complete -c panda-secrets -n '__fish_seen_subcommand_from serve' -l tls-cert -r -F -d 'certificate chain (PEM)'
 complete -c panda-secrets -n '__fish_seen_subcommand_from serve' -l tls-key -r -F -d 'its private key (PEM)'
 complete -c panda-secrets -n '__fish_seen_subcommand_from serve' -l trusted-proxy -r -F -d 'addresses or networks of the proxies in front that end TLS, with commas'

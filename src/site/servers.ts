@@ -68,7 +68,9 @@ export interface RunningServer {
   rootKeys: readonly string[];
 }
 
+/** Of workers, and of servers of one machine, those that have the same root keys are told once. */
 export async function runningServers(store: Store, clock: () => number): Promise<RunningServer[]> {
   const rows = await listServers(store.db, clock() - SERVER_SILENT_SECONDS * 1000);
-  return rows.map(({ node, root_keys }) => ({ node, rootKeys: JSON.parse(root_keys) as string[] }));
+  const distinct = new Map(rows.map((row) => [`${row.node} ${row.root_keys}`, row]));
+  return [...distinct.values()].map(({ node, root_keys }) => ({ node, rootKeys: JSON.parse(root_keys) as string[] }));
 }

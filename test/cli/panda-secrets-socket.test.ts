@@ -24,9 +24,14 @@ interface Held {
   holder: ChildProcess;
 }
 
-async function hold(t: TestContext, words: readonly string[], data: string, host = '127.0.0.1'): Promise<Held> {
+async function hold(
+  t: TestContext,
+  words: readonly string[],
+  data: string,
+  { host = '127.0.0.1', workers = 1 } = {},
+): Promise<Held> {
   const holder = spawn('python3', [HOLDER, host, ...words, 'serve', '--data', data], {
-    env: { PATH: process.env['PATH'], HOME: join(data, '..') },
+    env: { PATH: process.env['PATH'], HOME: join(data, '..'), PANDA_SECRETS_WORKERS: String(workers) },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   t.after(async () => {
@@ -50,48 +55,52 @@ async function hold(t: TestContext, words: readonly string[], data: string, host
 
 const served = ({ output }: Held) => output().split('panda-secrets: listening on').length - 1;
 
-test('a server that is restarted under load on the socket of its manager answers each request', { skip }, async (t) => {
-  const program = pandaSecrets(t);
-  const first = await program.serve();
-  await program.run(['user', 'add', 'alice']);
-  const token = (await program.run(['token', 'alice'])).stdout.trim();
-  first.process.kill('SIGTERM');
-  await first.ended;
+for (const workers of [1, 2]) {
+  test(`a server of ${workers} that is restarted under load on the socket of its manager answers each request`, {
+    skip,
+  }, async (t) => {
+    const program = pandaSecrets(t);
+    const first = await program.serve();
+    await program.run(['user', 'add', 'alice']);
+    const token = (await program.run(['token', 'alice'])).stdout.trim();
+    first.process.kill('SIGTERM');
+    await first.ended;
 
-  const held = await hold(t, programWords('panda-secrets'), program.data);
-  const client = createClient({ url: held.url, vo: 'panda', token: async () => token });
-  let isOver = false;
-  t.after(() => {
-    isOver = true;
-    client.close();
-  });
-  const [lost, answered] = [[] as unknown[], { fetch: 0, client: 0 }];
-  const keepAsking = async (kind: 'fetch' | 'client', ask: () => Promise<unknown>) => {
-    while (!isOver) {
-      await ask().then(
-        () => (answered[kind] += 1),
-        (error) => lost.push(error.cause ?? error),
-      );
+    const held = await hold(t, programWords('panda-secrets'), program.data, { workers });
+    const client = createClient({ url: held.url, vo: 'panda', token: async () => token });
+    let isOver = false;
+    t.after(() => {
+      isOver = true;
+      client.close();
+    });
+    const [lost, answered] = [[] as unknown[], { fetch: 0, client: 0 }];
+    const keepAsking = async (kind: 'fetch' | 'client', ask: () => Promise<unknown>) => {
+      while (!isOver) {
+        await ask().then(
+          () => (answered[kind] += 1),
+          (error) => lost.push(error.cause ?? error),
+        );
+      }
+    };
+    // Neither sends a POST twice.
+    const load = Array.from({ length: 8 }, (_, n) => [
+      keepAsking('client', () => client.setSecret(wireName(`OURS_${n}`), 'a value')),
+      keepAsking('fetch', () => setByFetch(held.url, token, `UNDICI_${n}`)),
+    ]).flat();
+    for (let starts = 1; starts <= 3; starts++) {
+      await becomes(() => served(held) === starts);
+      const before = { ...answered };
+      await becomes(() => answered.fetch > before.fetch + 20 && answered.client > before.client + 20);
+      process.kill(held.pids.at(-1) ?? 0, 'SIGTERM');
+      await becomes(() => held.pids.length === starts + 1);
     }
-  };
-  // Neither sends a POST twice.
-  const load = Array.from({ length: 8 }, (_, n) => [
-    keepAsking('client', () => client.setSecret(wireName(`OURS_${n}`), 'a value')),
-    keepAsking('fetch', () => setByFetch(held.url, token, `UNDICI_${n}`)),
-  ]).flat();
-  for (let starts = 1; starts <= 3; starts++) {
-    await becomes(() => served(held) === starts);
-    const before = { ...answered };
-    await becomes(() => answered.fetch > before.fetch + 20 && answered.client > before.client + 20);
-    process.kill(held.pids.at(-1) ?? 0, 'SIGTERM');
-    await becomes(() => held.pids.length === starts + 1);
-  }
-  await becomes(() => served(held) === 4);
-  isOver = true;
-  await Promise.all(load);
-  client.close();
-  assert.deepEqual(lost, [], `of ${answered.fetch + answered.client} requests`);
-});
+    await becomes(() => served(held) === 4);
+    isOver = true;
+    await Promise.all(load);
+    client.close();
+    assert.deepEqual(lost, [], `of ${answered.fetch + answered.client} requests`);
+  });
+}
 
 /** Waits until it is so. */
 const becomes = (isSo: () => boolean) => until(isSo, (so) => so);
@@ -120,7 +129,7 @@ test('a connection on which nothing comes does not hold up the end', { skip }, a
 });
 
 test('plain http is refused on a given socket that others reach, before anybody is answered', { skip }, async (t) => {
-  const held = await hold(t, programWords('panda-secrets'), pandaSecrets(t).data, '0.0.0.0');
+  const held = await hold(t, programWords('panda-secrets'), pandaSecrets(t).data, { host: '0.0.0.0' });
   const waiting = connect(Number(new URL(held.url).port), '127.0.0.1');
   waiting.on('error', () => {});
   const [status] = await once(held.holder, 'close');

@@ -31,6 +31,8 @@ export interface PandaSecrets {
 export interface RunningServer {
   url: string;
   process: ChildProcess;
+  /** Grows while it runs. */
+  output: Omit<Done, 'status'>;
   /** Resolves when it has ended. */
   ended: Promise<Done>;
 }
@@ -80,7 +82,7 @@ export function pandaSecrets(t: TestContext): PandaSecrets {
         });
         void ended.then(({ stderr }) => reject(new Error(`it ended: ${stderr}`)));
       });
-      return { url, process: child, ended };
+      return { url, process: child, output, ended };
     },
   };
 }

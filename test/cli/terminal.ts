@@ -31,7 +31,7 @@ export function openTerminal(
     env = {},
     cwd = process.cwd(),
     program = 'pbook',
-  }: { env?: Record<string, string>; cwd?: string; program?: 'pbook' | 'prun' | 'bash' } = {},
+  }: { env?: Record<string, string>; cwd?: string; program?: 'pbook' | 'prun' | 'panda-secrets' | 'bash' } = {},
 ): Terminal {
   const words = program === 'bash' ? ['bash'] : [process.execPath, programPath(program)];
   const command = [join(import.meta.dirname, 'terminal.py'), ...words, ...args];

@@ -96,3 +96,18 @@ test('what the settings refuse, the program says in one line', async (t) => {
   const { status, stdout, stderr } = await pandaSecrets(t).run(['serve'], { PANDA_SECRETS_CONFIG: config });
   assert.deepEqual([status, stdout, stderr.split('\n').length], [1, '', 2]);
 });
+
+test('workers are a number or one for each core, and each has a connection to PostgreSQL', () => {
+  assert.equal(readSettings({}, {}).workers, undefined);
+  assert.equal(readSettings({ workers: '3' }, {}).workers, 3);
+  assert.ok(Number(readSettings({}, { PANDA_SECRETS_WORKERS: 'auto' }).workers) >= 1);
+  for (const workers of ['0', '65', 'many', '1.5']) {
+    assert.throws(() => readSettings({ workers }, {}), /--workers must be a whole number, or "auto" .* from 1 to 64/);
+  }
+  const few = { PANDA_SECRETS_DATABASE_CONNECTIONS: '2' };
+  assert.equal(readSettings({ workers: '3' }, few).workers, 3, 'SQLite needs none');
+  assert.throws(
+    () => readSettings({ workers: '3', database: 'postgres://db/x' }, few),
+    /each of 3 workers needs a connection to PostgreSQL: database_connections allows 2/,
+  );
+});

@@ -1,0 +1,337 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { Agent, type IncomingMessage, request } from 'node:http';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
+import { type TestContext, test } from 'node:test';
+import { taskParameters } from '../jobs/farm.ts';
+import { until } from '../pilot/folders.ts';
+import { samplesAt, valueAt } from '../server/metrics.ts';
+import { eachStore } from '../stores.ts';
+import { type PandaSecrets, pandaSecrets, type RunningServer } from './panda-secrets.ts';
+import { noTerminal, openTerminal } from './terminal.ts';
+
+/** Waits until it is so. */
+const becomes = (isSo: () => boolean) => until(isSo, (so) => so);
+
+const WITH_WORKERS = ['--workers', '2'];
+
+interface Answer {
+  success: boolean;
+  message: string;
+  data: unknown;
+}
+
+/** A connection that is kept: always to the same worker. */
+interface Line {
+  get(call: string): Promise<Answer>;
+  post(call: string, body: object): Promise<Answer>;
+}
+
+function lineTo(t: TestContext, url: string, token?: string): Line {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  t.after(() => agent.destroy());
+  function send(method: string, call: string, body?: object): Promise<Answer> {
+    const answer = Promise.withResolvers<Answer>();
+    const headers = { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }) };
+    const sent = request(`${url}/api/v1/${call}`, { method, agent, headers });
+    sent.once(
+      'response',
+      (response: IncomingMessage) => void json(response).then((read) => answer.resolve(read as Answer), answer.reject),
+    );
+    sent.once('error', answer.reject);
+    sent.end(body && JSON.stringify(body));
+    return answer.promise;
+  }
+  return { get: (call) => send('GET', call), post: (call, body) => send('POST', call, body) };
+}
+
+const setSecret = (line: Line, key: string, value: string) => line.post('creds/set_user_secrets', { key, value });
+
+async function secretsBy(line: Line): Promise<Record<string, string>> {
+  const { data } = await line.get('creds/get_user_secrets');
+  return JSON.parse(String(data));
+}
+
+/** The ids of all jobs that a pilot gets. */
+async function allJobs(pilot: Line): Promise<number[]> {
+  const ids: number[] = [];
+  for (;;) {
+    const { data } = await pilot.post('pilot/acquire_jobs', { site_name: 'default', n_jobs: 1 });
+    const { jobs = [] } = (data ?? {}) as { jobs?: { PandaID: number }[] };
+    if (jobs.length === 0) return ids;
+    ids.push(...jobs.map(({ PandaID }) => PandaID));
+  }
+}
+
+async function tokenOf(program: PandaSecrets, user: string, environment: NodeJS.ProcessEnv = {}): Promise<string> {
+  await program.run(['user', 'add', user], environment);
+  return (await program.run(['token', user], environment)).stdout.trim();
+}
+
+/** Its workers, by their processes. */
+function workersOf(server: RunningServer): number[] {
+  return workersAt(Number(server.process.pid));
+}
+
+function workersAt(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+}
+
+const linux = { skip: process.platform === 'linux' ? false : 'the processes of a server are looked up in /proc' };
+const isRunning = (pid: number) =>
+  existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+
+eachStore(
+  'a set, a task and its job through one worker are seen at once by the other, and counts add up',
+  async (t, { url }) => {
+    const program = pandaSecrets(t);
+    const environment = url === undefined ? {} : { PANDA_SECRETS_DATABASE: url };
+    const server = await program.serve([...WITH_WORKERS, '--metrics-listen', '127.0.0.1:0'], environment);
+    const token = await tokenOf(program, 'alice', environment);
+    const [one, other] = [lineTo(t, server.url, token), lineTo(t, server.url, token)];
+    for (let n = 0; n < 20; n++) {
+      const [first, second] = n % 2 === 0 ? [one, other] : [other, one];
+      assert.equal((await setSecret(first, 'KEY', `value ${n}`)).success, true);
+      assert.deepEqual(await secretsBy(second), { KEY: `value ${n}` });
+    }
+    const bearer = (await program.run(['pilot-token', '--queue', 'default', '--bearer'], environment)).stdout.trim();
+    for (let n = 0; n < 12; n++) {
+      const task_parameters = taskParameters(`user.alice.n${n}`);
+      assert.equal((await (n % 2 === 0 ? one : other).post('task/submit', { task_parameters })).success, true);
+    }
+    const pilots = Array.from({ length: 4 }, () => lineTo(t, server.url, bearer));
+    const taken = (await Promise.all(pilots.map(allJobs))).flat();
+    assert.equal(taken.length, 12);
+    assert.equal(new Set(taken).size, 12, 'each job went to one pilot');
+
+    const metricsUrl = /metrics: {2}(\S+)\/metrics/.exec(server.output.stdout)?.[1] ?? '';
+    await becomes(() => server.output.stderr.split('"path":"/api/v1/creds/set_user_secrets"').length === 21);
+    const logged = server.output.stderr.split('\n').filter((line) => line.includes('set_user_secrets'));
+    const byWorker = Map.groupBy(logged, (line) => (JSON.parse(line) as { worker: number }).worker);
+    assert.deepEqual(
+      [...byWorker.values()].map((lines) => lines.length),
+      [10, 10],
+    );
+    for (let n = 0; n < 2; n++) {
+      const samples = await samplesAt({ metricsUrl });
+      assert.equal(
+        valueAt(samples, 'panda_secrets_requests_total', { call: 'creds/set_user_secrets', outcome: 'ok' }),
+        20,
+      );
+      assert.equal(
+        valueAt(samples, 'panda_secrets_request_seconds_count', { call: 'creds/get_user_secrets', result: 'ok' }),
+        20,
+      );
+      assert.equal(valueAt(samples, 'panda_secrets_ready'), 1);
+    }
+  },
+);
+
+test(
+  'a worker that is killed under load takes nothing answered with it and no connection of the other, and another comes',
+  linux,
+  async (t) => {
+    const program = pandaSecrets(t);
+    const server = await program.serve([...WITH_WORKERS, '--metrics-listen', '127.0.0.1:0']);
+    const token = await tokenOf(program, 'alice');
+    const answered = new Map<string, string>();
+    let isOver = false;
+    t.after(() => {
+      isOver = true;
+    });
+    let requests = 0;
+    let failures = 0;
+    const failedLines = new Set<number>();
+    // One after the other: they take turns with the workers.
+    const lines: Line[] = [];
+    for (let n = 0; n < 8; n++) {
+      const line = lineTo(t, server.url, token);
+      lines.push(line);
+      await setSecret(line, `KEY_${n}`, 'value -1');
+    }
+    const keepSetting = async (first: Line, n: number) => {
+      let line = first;
+      for (let count = 0; !isOver; count++) {
+        const value = `value ${count}`;
+        try {
+          assert.equal((await setSecret(line, `KEY_${n}`, value)).success, true);
+          answered.set(`KEY_${n}`, value);
+          requests += 1;
+        } catch (error) {
+          assert.match(String((error as NodeJS.ErrnoException).code), /ECONNRESET|EPIPE/);
+          failures += 1;
+          failedLines.add(n);
+          line = lineTo(t, server.url, token);
+        }
+      }
+    };
+    // Each on a connection of its own, so that some are on their way to a worker at any moment.
+    const keepComing = async () => {
+      while (!isOver) {
+        await new Promise<void>((resolve) => {
+          const sent = request(`${server.url}/healthz`, { agent: false }, (response) =>
+            response.resume().once('close', resolve),
+          );
+          sent.once('error', () => resolve());
+          sent.end();
+        });
+        requests += 1;
+      }
+    };
+    const load = [...lines.map(keepSetting), ...Array.from({ length: 4 }, keepComing)];
+    const progress = async () => {
+      const before = requests;
+      await becomes(() => requests > before + 100);
+    };
+    await progress();
+    for (const round of [1, 2]) {
+      const [victim = 0] = workersOf(server);
+      failedLines.clear();
+      process.kill(victim, 'SIGKILL');
+      await progress();
+      if (round === 1) assert.equal(failedLines.size, 4, 'the other worker kept its connections');
+      await becomes(() => server.output.stderr.split('a worker was started anew').length === round + 1);
+      assert.equal(workersOf(server).length, 2);
+      await progress();
+    }
+    isOver = true;
+    await Promise.all(load);
+    assert.ok(failures > 0, 'connections of those that were killed');
+    const kept = await secretsBy(lineTo(t, server.url, token));
+    for (const [key, value] of answered) {
+      const [was, is] = [value, kept[key]].map((text) => Number(text?.slice('value '.length)));
+      assert.ok(Number(is) >= Number(was), `${key}: ${value} was answered, ${kept[key]} is there`);
+    }
+    const metricsUrl = /metrics: {2}(\S+)\/metrics/.exec(server.output.stdout)?.[1] ?? '';
+    assert.equal(valueAt(await samplesAt({ metricsUrl }), 'panda_secrets_ready'), 1);
+  },
+);
+
+test('workers of a supervisor that was killed end, and another server takes their place', linux, async (t) => {
+  const program = pandaSecrets(t);
+  const server = await program.serve(WITH_WORKERS);
+  const workers = workersOf(server);
+  assert.equal(workers.length, 2);
+  server.process.kill('SIGKILL');
+  await becomes(() => !workers.some(isRunning));
+  const refused = await new Promise((resolve) => {
+    const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+    socket.once('connect', () => resolve('connected'));
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code));
+  });
+  assert.equal(refused, 'ECONNREFUSED');
+  const again = await program.serve(WITH_WORKERS);
+  assert.equal((await lineTo(t, again.url).get('system/is_alive')).success, true);
+  const second = await program.run(['serve', '--port', '0', ...WITH_WORKERS]);
+  assert.equal(second.status, 1);
+  assert.match(second.stderr, /another server runs on the data folder/);
+});
+
+test('SIGTERM lets a request of each worker end', linux, async (t) => {
+  const program = pandaSecrets(t);
+  const server = await program.serve(WITH_WORKERS);
+  const head =
+    'POST /api/v1/system/is_alive HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{';
+  const begun = await Promise.all(
+    [0, 1].map(async () => {
+      const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+      let read = '';
+      socket.setEncoding('utf8').on('data', (text) => (read += text));
+      await new Promise((resolve) => socket.write(head, resolve));
+      return { socket, ended: new Promise<string>((resolve) => socket.once('close', () => resolve(read))) };
+    }),
+  );
+  // Behind them, so that both have come to their workers.
+  for (const _ of begun) await lineTo(t, server.url).get('system/is_alive');
+  server.process.kill('SIGTERM');
+  await becomes(() => server.output.stderr.includes('"msg":"stopping"'));
+  for (const { socket } of begun) socket.write('}');
+  for (const { ended } of begun) assert.match(await ended, /^HTTP\/1.1 200 .*wrong HTTP method/s);
+  assert.equal((await server.ended).status, 0);
+});
+
+test(
+  'SIGHUP reaches all workers: the log file, the settings, and failures that they count together',
+  linux,
+  async (t) => {
+    const program = pandaSecrets(t);
+    const at = (name: string) => join(program.data, '..', name);
+    const [config, log] = [at('config.toml'), at('server.log')];
+    writeFileSync(config, 'log_file = "server.log"\nworkers = 2\n');
+    const server = await program.serve(['--config', config]);
+    const lines = [lineTo(t, server.url, 'bad'), lineTo(t, server.url, 'bad')];
+    const fail = async (line = lines[0] as Line) => (await line.get('creds/list_user_secrets')).message;
+    for (const line of lines) assert.doesNotMatch(await fail(line), /too many requests/);
+    renameSync(log, `${log}.1`);
+    writeFileSync(config, 'log_file = "server.log"\nworkers = 3\nfailed_requests = 4\n');
+    server.process.kill('SIGHUP');
+    const logged = () => (existsSync(log) ? readFileSync(log, 'utf8') : '');
+    await becomes(() => /"part":"configuration","msg":"read anew/.test(logged()));
+    assert.match(logged(), /"settings":\["workers"\]/);
+    await becomes(() =>
+      [1, 2].every((n) => logged().includes(`"worker":${n},"part":"root keys","msg":"looked for root keys"`)),
+    );
+    for (const line of logged().trimEnd().split('\n')) JSON.parse(line);
+    // Two before the reload, two now through one worker: the other one has heard of them.
+    await fail();
+    assert.doesNotMatch(await fail(), /too many requests/);
+    let message = '';
+    while (!/too many requests/.test(message)) message = await fail(lines[1]);
+    server.process.kill('SIGTERM');
+    assert.equal((await server.ended).status, 0);
+  },
+);
+
+test('the passphrase of root keys is asked for once, and a worker that comes later has it', {
+  skip: noTerminal || linux.skip,
+}, async (t) => {
+  const { data } = pandaSecrets(t);
+  const keys = join(data, '..', 'locked-keys');
+  mkdirSync(data, { mode: 0o700 });
+  const env = { PANDA_SECRETS_DATA: data, PANDA_SECRETS_ROOT_KEYS: `passphrase:${keys}`, HOME: join(data, '..') };
+  await using terminal = openTerminal(['serve', '--port', '0', ...WITH_WORKERS], '', { env, program: 'panda-secrets' });
+  await terminal.sees(/Passphrase of the root keys/);
+  terminal.type('correct horse battery staple\r');
+  const shown = await terminal.sees(/listening on (http:\S+)/);
+  const [, url = ''] = /listening on (http:\S+)/.exec(shown) ?? [];
+  const supervisor = Number(
+    await until(
+      () => pidOfServer(data),
+      (pid) => pid !== undefined,
+    ),
+  );
+  const [first = 0] = workersAt(supervisor);
+  process.kill(first, 'SIGKILL');
+  await terminal.sees(/a worker was started anew/);
+  assert.equal((await lineTo(t, url).get('system/is_alive')).success, true);
+  const [, since = ''] = terminal.text().split('listening on');
+  assert.doesNotMatch(since, /Passphrase/);
+  for (const pid of [supervisor, ...workersAt(supervisor)]) {
+    for (const what of ['cmdline', 'environ'])
+      assert.doesNotMatch(readFileSync(`/proc/${pid}/${what}`, 'latin1'), /correct horse/);
+  }
+  terminal.type('\u0003');
+  assert.equal(await terminal.status(), 0);
+});
+
+/** The process whose data folder is that, and which is no worker. */
+function pidOfServer(data: string): number | undefined {
+  const pids = readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => pid > 0);
+  const found = pids.filter((pid) => {
+    try {
+      const environment = readFileSync(`/proc/${pid}/environ`, 'latin1');
+      return (
+        environment.includes(`PANDA_SECRETS_DATA=${data}`) &&
+        workersAt(pid).length > 0 &&
+        !/python/.test(readFileSync(`/proc/${pid}/cmdline`, 'latin1'))
+      );
+    } catch {
+      return false;
+    }
+  });
+  return found.find((pid) => workersAt(pid).length === 2);
+}
