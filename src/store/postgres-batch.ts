@@ -73,7 +73,7 @@ const Result = (pg as unknown as { Result: new (mode: undefined, types: unknown)
 class Batch {
   /** Where the library puts one of its own around it, which ends the wait. */
   callback: Done;
-  readonly #statements: readonly Statement[];
+  readonly statements: readonly Statement[];
   readonly #kept: Map<string, Kept>;
   readonly #answers: Building[] = [];
   /** As the library sets the parsers of columns on each query. */
@@ -81,7 +81,7 @@ class Batch {
   #answer: Building | undefined;
 
   constructor(statements: readonly Statement[], kept: Map<string, Kept>, done: Done) {
-    this.#statements = statements;
+    this.statements = statements;
     this.#kept = kept;
     this.callback = done;
   }
@@ -90,7 +90,7 @@ class Batch {
     const wire = connection as Wire;
     const parsed = new Set<string>();
     wire.stream.cork();
-    for (const { sql, name = '', values } of this.#statements) {
+    for (const { sql, name = '', values } of this.statements) {
       const kept = this.#kept.get(name);
       if (name === '' || !(kept?.columns || parsed.has(name))) {
         if (kept) wire.close({ type: 'S', name });
@@ -119,7 +119,7 @@ class Batch {
   handleCommandComplete(message: unknown): void {
     const answer = this.#current();
     answer.addCommandComplete(message);
-    const { name } = this.#statements[this.#answers.length] ?? {};
+    const { name } = this.statements[this.#answers.length] ?? {};
     if (name !== undefined && this.#kept.has(name)) this.#kept.set(name, { columns: answer.fields });
     this.#answers.push(answer);
     this.#answer = undefined;
@@ -142,7 +142,7 @@ class Batch {
   #current(): Building {
     if (this.#answer) return this.#answer;
     this.#answer = new Result(undefined, this._result._types);
-    const { name } = this.#statements[this.#answers.length] ?? {};
+    const { name } = this.statements[this.#answers.length] ?? {};
     const columns = name === undefined ? undefined : this.#kept.get(name)?.columns;
     if (columns && columns.length > 0) this.#answer.addFields(columns);
     return this.#answer;

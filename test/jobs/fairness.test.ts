@@ -11,6 +11,7 @@ import { MAX_JOB_PARAMETERS_CHARS } from '../../src/protocol/limits.ts';
 import { moveJobsOfTask } from '../../src/store/jobs.ts';
 import type { Store } from '../../src/store/store.ts';
 import { forgetIdle } from '../../src/store/waiting-owners.ts';
+import { seenStatements } from '../seen-statements.ts';
 import { eachStore, onPostgres, sqliteDatabase } from '../stores.ts';
 import { openFarm, submission } from './farm.ts';
 
@@ -174,22 +175,16 @@ onPostgres('finding the next job reads no table from one end to the other', asyn
   await reader.connect();
   reader.on('error', () => {}); // The database is dropped below it.
   await reader.query('analyze');
-  const seen: { text: string; values: unknown[] }[] = [];
-  const query = pg.Client.prototype.query as (...args: unknown[]) => unknown;
-  t.mock.method(pg.Client.prototype, 'query', function (this: pg.Client, ...args: unknown[]) {
-    const [{ text, values }] = args as [{ text?: string; values?: unknown[] }];
-    if (text !== undefined && values) seen.push({ text, values });
-    return query.apply(this, args);
-  });
+  const seen = seenStatements(t);
   await farm.acquireOne('p');
   t.mock.restoreAll();
-  const onJobs = seen.filter(({ text }) => /from jobs|update jobs|"tasks"|"attempts"|waiting_owners/.test(text));
+  const onJobs = seen.filter(({ sql }) => /from jobs|update jobs|"tasks"|"attempts"|waiting_owners/.test(sql));
   assert.ok(onJobs.length >= 5, JSON.stringify(seen));
-  for (const { text, values } of onJobs) {
-    const { rows } = await reader.query(`explain ${text}`, values);
+  for (const { sql, values } of onJobs) {
+    const { rows } = await reader.query(`explain ${sql}`, [...values]);
     const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
     // The table of tasks has one row, which PostgreSQL reads without its index.
-    assert.doesNotMatch(plan, /Seq Scan on (jobs|attempts)/, text);
+    assert.doesNotMatch(plan, /Seq Scan on (jobs|attempts)/, sql);
   }
   await reader.end();
 });

@@ -6,6 +6,7 @@ import { sql } from 'kysely';
 import pg from 'pg';
 import { activeJobs, findQueue, queueLoad, waitingNeeds } from '../../src/jobs/queues.ts';
 import type { Store } from '../../src/store/store.ts';
+import { seenStatements } from '../seen-statements.ts';
 import { onPostgres, sqliteDatabase } from '../stores.ts';
 import { type Farm, openFarm } from './farm.ts';
 
@@ -71,21 +72,15 @@ onPostgres('counting what is active in a queue leaves alone what has ended', asy
   await reader.connect();
   reader.on('error', () => {}); // The database is dropped below it.
   await reader.query('analyze');
-  const seen: { text: string; values: unknown[] }[] = [];
-  const query = pg.Client.prototype.query as (...args: unknown[]) => unknown;
-  t.mock.method(pg.Client.prototype, 'query', function (this: pg.Client, ...args: unknown[]) {
-    const [{ text, values }] = args as [{ text?: string; values?: unknown[] }];
-    if (text !== undefined && values) seen.push({ text, values });
-    return query.apply(this, args);
-  });
+  const seen = seenStatements(t);
   assert.deepEqual(await count(farm.store), { waiting: 7, running: 4 });
   t.mock.restoreAll();
-  const counting = seen.filter(({ text }) => /jobs|attempts/.test(text) && /count\(\*\)/.test(text));
+  const counting = seen.filter(({ sql }) => /jobs|attempts/.test(sql) && /count\(\*\)/.test(sql));
   assert.ok(counting.length >= 4, JSON.stringify(seen));
-  for (const { text, values } of counting) {
-    const { rows } = await reader.query(`explain ${text}`, values);
+  for (const { sql, values } of counting) {
+    const { rows } = await reader.query(`explain ${sql}`, [...values]);
     const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
-    assert.doesNotMatch(plan, /Seq Scan on (jobs|attempts)/, text);
+    assert.doesNotMatch(plan, /Seq Scan on (jobs|attempts)/, sql);
   }
   await reader.end();
 });
