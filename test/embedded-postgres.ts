@@ -30,6 +30,16 @@ const MEMORY = '/dev/shm';
 /** Of databases that are there at one time; containers often have 64 MB. */
 const ENOUGH_BYTES = 2 ** 30;
 
+/** Its data is not worth a wait for the disk. */
+const QUICK: Readonly<Record<string, string>> = {
+  fsync: 'off',
+  full_page_writes: 'off',
+  wal_level: 'minimal',
+  max_wal_senders: '0',
+  autovacuum: 'off', // It would go through each test's database in turn.
+  jit: 'off',
+};
+
 /** A PostgreSQL server for tests, reached through a socket in a folder that is removed with it. */
 export interface EmbeddedPostgres {
   /** Of the database `postgres`, as its superuser. */
@@ -42,6 +52,8 @@ export interface EmbeddedPostgres {
   halt(how?: 'fast' | 'immediate'): Promise<void>;
   /** Starts it again at the same address. */
   start(): Promise<void>;
+  /** Its first process, whose children serve the connections; undefined while it is halted. */
+  readonly pid: number | undefined;
   /** Ends it and removes its data. */
   stop(): Promise<void>;
 }
@@ -55,7 +67,13 @@ export interface EmbeddedPostgres {
 export async function startEmbeddedPostgres({
   tls,
   programs,
+  durable = false,
+  folder,
 }: {
+  /** With the settings that PostgreSQL comes with: what it has answered is on the disk. */
+  durable?: boolean;
+  /** Where its data is, in a new folder. */
+  folder?: string;
   /** The folder whose `bin` has the programs, instead of the package's: those of a distribution, which have `pg_dump` beside them. */
   programs?: string;
   /** PEM texts, with which it listens on 127.0.0.1 as well. */
@@ -63,18 +81,18 @@ export async function startEmbeddedPostgres({
 } = {}): Promise<EmbeddedPostgres> {
   const packaged = programs ?? packagedFolder();
   const account = process.getuid?.() === 0 ? NOBODY : undefined;
-  const folder = mkdtempSync(join(tmpdir(), 'pg-'));
-  const links = join(folder, 'lib');
-  const data = mkdtempSync(join(dataPlace(), 'pg-data-')); // With mode 0700, which PostgreSQL asks for.
+  const own = mkdtempSync(join(tmpdir(), 'pg-'));
+  const links = join(own, 'lib');
+  const data = mkdtempSync(join(folder ?? dataPlace(), 'pg-data-')); // With mode 0700, which PostgreSQL asks for.
   const remove = () => {
-    for (const one of [data, folder]) rmSync(one, { recursive: true });
+    for (const one of [data, own]) rmSync(one, { recursive: true });
   };
   try {
     if (account) {
-      chmodSync(folder, 0o755);
+      chmodSync(own, 0o755);
       chownSync(data, account.uid, account.gid);
     }
-    const native = await executable(packaged, join(folder, 'native'), account);
+    const native = await executable(packaged, join(own, 'native'), account);
     if (!programs) linkLibraries(native, links);
     const libraries = `${links}:${join(native, 'lib')}`;
     const env = { LC_ALL: 'C', ...(!programs && { LD_LIBRARY_PATH: libraries, DYLD_LIBRARY_PATH: libraries }) };
@@ -87,12 +105,7 @@ export async function startEmbeddedPostgres({
       listen_addresses: '',
       unix_socket_directories: data,
       max_connections: '300',
-      fsync: 'off',
-      full_page_writes: 'off',
-      wal_level: 'minimal',
-      max_wal_senders: '0',
-      autovacuum: 'off', // It would go through each test's database in turn.
-      jit: 'off',
+      ...(!durable && QUICK),
     };
     if (tls) {
       writeFileSync(join(data, 'server.crt'), tls.cert);
@@ -100,6 +113,7 @@ export async function startEmbeddedPostgres({
       if (account) chownSync(join(data, 'server.key'), account.uid, account.gid);
       Object.assign(settings, { listen_addresses: '127.0.0.1', port: String(port), ssl: 'on' });
     }
+    let pid: number | undefined;
     const start = async () => {
       const server = spawn(
         join(native, 'bin', 'postgres'),
@@ -109,6 +123,7 @@ export async function startEmbeddedPostgres({
       const kill = () => server.kill('SIGQUIT');
       process.once('exit', kill);
       await readyToAccept(server);
+      pid = server.pid;
       return async (how: 'fast' | 'immediate' = 'fast') => {
         process.off('exit', kill);
         const ended = once(server, 'exit');
@@ -118,12 +133,15 @@ export async function startEmbeddedPostgres({
     let halt: Awaited<ReturnType<typeof start>> | undefined = await start();
     const haltIt: EmbeddedPostgres['halt'] = async (how) => {
       await halt?.(how);
-      halt = undefined;
+      [halt, pid] = [undefined, undefined];
     };
     const address = `host=${encodeURIComponent(data)}${port === 0 ? '' : `&port=${port}`}`;
     return {
       url: `postgresql:///postgres?${address}&user=postgres`,
       port,
+      get pid() {
+        return pid;
+      },
       halt: haltIt,
       async start() {
         halt ??= await start();

@@ -8,14 +8,16 @@ import { wireName } from '../../src/protocol/names.ts';
 import { Plaintext } from '../../src/protocol/plaintext.ts';
 import type { DataKey } from '../../src/sealing/data-key.ts';
 import { sealValue } from '../../src/sealing/value-format.ts';
+import { preparePostgresSet } from './bare-postgres.ts';
 import { answerMessages } from './bare-process.ts';
-import { unwrapAll } from './data-keys.ts';
+import { ACTIVE_KEYS, unwrapAll } from './data-keys.ts';
 import type { Driven } from './driver.ts';
 import { quantile } from './rounds.ts';
 
 export interface StoreSettings {
-  /** A copy of the server's database, for this program alone. */
+  /** A copy of the server's database, for this program alone: a file of SQLite's, or the URL of a PostgreSQL. */
   database: string;
+  isFile: boolean;
   rootKeyFile: string;
   valueBytes: number;
 }
@@ -25,20 +27,21 @@ const NO_ENTRY = new Uint8Array(32);
 
 type Question = StoreSettings | { seconds: number };
 
-let set: () => void;
+let set: () => void | Promise<void>;
 
 answerMessages<Question>(async (question) => {
   if ('seconds' in question) return measure(question.seconds);
-  set = await prepareSet(question);
+  set = await (question.isFile ? prepareSet(question) : preparePostgresSet(question));
   return true;
 });
 
-function measure(seconds: number): Driven {
+async function measure(seconds: number): Promise<Driven> {
   const latencies: number[] = [];
   const start = performance.now();
   let now = start;
   while (now < start + seconds * 1000) {
-    set();
+    const pending = set();
+    if (pending) await pending;
     const done = performance.now();
     latencies.push(done - now);
     now = done;
@@ -52,7 +55,8 @@ function measure(seconds: number): Driven {
   };
 }
 
-interface Secret {
+/** What a set changes. */
+export interface Secret {
   id: string;
   owner_id: string;
   data_key_id: string;
@@ -81,7 +85,7 @@ async function prepareSet({ database: path, rootKeyFile, valueBytes }: StoreSett
      values (?, ?, ?, 'owner', 'secret.set', ?, ?, ?)`,
   );
   const setHead = database.prepare('update owners set audit_seq = ?, audit_hash = ? where id = ?');
-  const dataKeys = await unwrapAll(database, rootKeyFile);
+  const dataKeys = await unwrapAll(database.prepare(ACTIVE_KEYS).all(), rootKeyFile);
   const secrets = database
     .prepare('select id, owner_id, data_key_id, name_hash, current_version from secrets order by name_hash')
     .all() as unknown as Secret[];

@@ -5,18 +5,18 @@ import { cpuSeconds } from './process-usage.ts';
 export interface Contestant {
   name: string;
   pid: number;
+  /** Further processes that do its work with it. */
+  others?: readonly number[];
+  /** The first process of the database that it asks, where that one can be looked at. */
+  databasePid?: number | undefined;
   /** Done before each round, and not measured. */
   prepare?(seconds: number): Promise<void>;
   run(seconds: number): Promise<Driven>;
 }
 
-/** Medians over the rounds. Times in milliseconds, CPU in microseconds of the contestant's own process for each unit. */
-export interface Result {
+/** Medians over the rounds. Times in milliseconds, CPU in microseconds of the contestant's own processes, and of its database, for each unit. */
+export interface Result extends Round {
   contestant: Contestant;
-  perSecond: number;
-  p50: number;
-  p99: number;
-  cpuMicros: number;
   /** Each round's, in order: what is compared is the rounds that ran beside each other. */
   rounds: Round[];
 }
@@ -26,6 +26,8 @@ interface Round {
   p50: number;
   p99: number;
   cpuMicros: number;
+  /** NaN where it has none that can be looked at. */
+  databaseMicros: number;
 }
 
 /** One round of each, then the next of each, so that what else the machine does slows them all alike. The first one is to warm up. */
@@ -37,10 +39,10 @@ export async function takeTurns(
   for (let round = -1; round < rounds; round++) {
     for (const [n, contestant] of contestants.entries()) {
       await contestant.prepare?.(seconds);
-      const cpuBefore = cpuSeconds(contestant.pid);
+      const before = usedBy(contestant);
       const driven = await contestant.run(seconds);
-      const cpu = cpuSeconds(contestant.pid) - cpuBefore;
-      if (round >= 0) taken[n]?.push(roundOf(driven, cpu));
+      const after = usedBy(contestant);
+      if (round >= 0) taken[n]?.push(roundOf(driven, after.own - before.own, after.database - before.database));
     }
   }
   return contestants.map((contestant, n) => {
@@ -52,6 +54,7 @@ export async function takeTurns(
       p50: middle('p50'),
       p99: middle('p99'),
       cpuMicros: middle('cpuMicros'),
+      databaseMicros: middle('databaseMicros'),
       rounds,
     };
   });
@@ -62,8 +65,22 @@ export function ratio(a: Result, b: Result, field: 'perSecond' | 'p99' | 'cpuMic
   return median(a.rounds.map((round, n) => round[field] / (b.rounds[n]?.[field] ?? Number.NaN)));
 }
 
-function roundOf({ units, seconds, p50, p99 }: Driven, cpu: number): Round {
-  return { perSecond: units / seconds, p50, p99, cpuMicros: (cpu / units) * 1e6 };
+/** CPU seconds. */
+function usedBy({ pid, others = [], databasePid }: Contestant): { own: number; database: number } {
+  return {
+    own: [pid, ...others].reduce((sum, one) => sum + cpuSeconds(one), 0),
+    database: databasePid === undefined ? Number.NaN : cpuSeconds(databasePid),
+  };
+}
+
+function roundOf({ units, seconds, p50, p99 }: Driven, cpu: number, database: number): Round {
+  return {
+    perSecond: units / seconds,
+    p50,
+    p99,
+    cpuMicros: (cpu / units) * 1e6,
+    databaseMicros: (database / units) * 1e6,
+  };
 }
 
 function median(numbers: readonly number[]): number {

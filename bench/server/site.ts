@@ -12,13 +12,16 @@ import { wireName } from '../../src/protocol/names.ts';
 import { openInstallation } from '../../src/site/installation.ts';
 import { createDataKeys } from '../../src/vault/data-keys.ts';
 import { insertSecrets } from './fill-secrets.ts';
+import type { BenchPostgres } from './postgres.ts';
 
 /** A data folder with users who keep secrets. */
 export interface Site {
   data: string;
+  /** SQLite's file, or the URL of a PostgreSQL. */
   database: string;
   /** A copy of the database before anything ran. */
   copy: string;
+  isFile: boolean;
   rootKeyFile: string;
   users: { token: string; owner: OwnerId }[];
   /** With which one pilot may join. */
@@ -41,13 +44,24 @@ export function valuesOf(count: number, bytes: number): string[] {
   return Array.from({ length: count }, () => randomBytes((bytes / 4) * 3).toString('base64'));
 }
 
-/** Makes a data folder in `folder`, with so many users who keep these values each. */
-export async function makeSite(folder: string, userCount: number, values: readonly string[]): Promise<Site> {
+/**
+ * Makes a data folder in `folder`, with so many users who keep these values each.
+ *
+ * @param postgres where the database is to be; SQLite without it
+ */
+export async function makeSite(
+  folder: string,
+  userCount: number,
+  values: readonly string[],
+  postgres?: BenchPostgres,
+): Promise<Site> {
   const clock = Date.now;
   const data = join(folder, 'data');
-  const database = join(data, 'panda.db');
-  const copy = join(folder, 'copy.db');
-  const installation = await openInstallation({ data }, { create: true, clock });
+  const url = await postgres?.empty();
+  const installation = await openInstallation(
+    { data, ...(url !== undefined && { database: url }) },
+    { create: true, clock },
+  );
   const { store, issuer, rootKeys } = installation;
   const dataKeys = createDataKeys({ store, rootKeys, clock });
   const owners = createOwners({ store, clock });
@@ -69,9 +83,15 @@ export async function makeSite(folder: string, userCount: number, values: readon
   const pilot = { queue: QUEUE, ttlSeconds: TOKEN_SECONDS };
   const joinToken = parseJoinToken(await createJoinToken({ store, rootKeys, clock }, pilot));
   dataKeys.close();
-  await installation.close(); // After which the database is one file.
+  await installation.close(); // After which SQLite's database is one file.
+  const places = postgres && url !== undefined ? await postgres.withCopy(url) : withCopy(data, folder);
+  return { data, ...places, rootKeyFile: join(data, 'root-keys'), users, joinToken };
+}
+
+function withCopy(data: string, folder: string): Pick<Site, 'database' | 'copy' | 'isFile'> {
+  const [database, copy] = [join(data, 'panda.db'), join(folder, 'copy.db')];
   copyFileSync(database, copy);
-  return { data, database, copy, rootKeyFile: join(data, 'root-keys'), users, joinToken };
+  return { database, copy, isFile: true };
 }
 
 /** `panda-secrets serve` as a process of its own. */
@@ -93,7 +113,7 @@ const SOURCE = join(import.meta.dirname, '../../src/cli/panda-secrets/main.ts');
  * @param serveOptions such as `--workers`
  */
 export async function startServer(
-  { data }: Site,
+  { data, database, isFile }: Pick<Site, 'data' | 'database' | 'isFile'>,
   {
     program = SOURCE,
     nodeOptions = [],
@@ -102,7 +122,10 @@ export async function startServer(
 ): Promise<RunningServer> {
   const log = openSync(join(data, '..', 'server.log'), 'a');
   const args = [...process.execArgv, ...nodeOptions, program, 'serve', '--port', '0', '--data', data, ...serveOptions];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', log] });
+  const child = spawn(process.execPath, args, {
+    stdio: ['ignore', 'pipe', log],
+    env: { ...process.env, PANDA_SECRETS_DATABASE: isFile ? undefined : database },
+  });
   const kill = () => child.kill('SIGKILL');
   process.prependOnceListener('exit', kill); // A run that fails leaves nothing behind.
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));

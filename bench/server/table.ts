@@ -26,6 +26,7 @@ export function markdownOf(subject: Subject): string {
   const { title, results, goals } = subject;
   const [own] = results;
   if (!own) return '';
+  const asksDatabase = results.some(({ databaseMicros }) => !Number.isNaN(databaseMicros));
   const rows = results.map((result) =>
     cells([
       result.contestant.name,
@@ -33,6 +34,7 @@ export function markdownOf(subject: Subject): string {
       result.p50.toFixed(2),
       result.p99.toFixed(2),
       result.cpuMicros.toFixed(0),
+      ...(asksDatabase ? [Number.isNaN(result.databaseMicros) ? '' : result.databaseMicros.toFixed(0)] : []),
       (peakMemoryBytes(result.contestant.pid) / 2 ** 20).toFixed(0),
       result === own ? '' : percent(ratio(own, result, 'perSecond')),
       result === own ? '' : percent(ratio(own, result, 'cpuMicros')),
@@ -41,8 +43,11 @@ export function markdownOf(subject: Subject): string {
   return [
     `### ${title}`,
     '',
-    cells(['', 'per second', 'p50 ms', 'p99 ms', 'CPU µs each', 'peak MB', 'server ÷ this', 'in CPU']),
-    '|---|--:|--:|--:|--:|--:|--:|--:|',
+    cells([
+      ...['', 'per second', 'p50 ms', 'p99 ms', 'CPU µs each', ...(asksDatabase ? ['of PostgreSQL'] : [])],
+      ...['peak MB', 'server ÷ this', 'in CPU'],
+    ]),
+    `|---|--:|--:|--:|--:|${asksDatabase ? '--:|' : ''}--:|--:|--:|`,
     ...rows,
     '',
     ...goals.flatMap((goal) => verdicts(results, goal)),
