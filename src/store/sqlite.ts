@@ -39,6 +39,7 @@ export async function openSqlite(
   try {
     await migrate(writer, SQLITE_TYPES);
     makeShrinkable(writing);
+    keepUndoInMemory(writing);
   } catch (error) {
     await writer.destroy();
     throw error;
@@ -94,6 +95,14 @@ function makeShrinkable(database: DatabaseSync): void {
 }
 
 const SQLITE_BUSY = 5;
+
+/**
+ * A page that is changed behind a savepoint is copied first: by default into a file that is made for each transaction. Set last, as a
+ * migration or a rewrite of the whole file would have its copies in memory too.
+ */
+function keepUndoInMemory(database: DatabaseSync): void {
+  database.exec('pragma temp_store = memory');
+}
 
 function openFile(path: string, options: DatabaseSyncOptions, reserve: Reserve): DatabaseSync {
   try {

@@ -30,6 +30,12 @@ test('an answered write is on the disk, and what is deleted is overwritten there
   assert.deepEqual(pragmas, { journal_mode: 'wal', synchronous: 2, secure_delete: 1 });
 });
 
+test('a write does not copy the pages that it changes into a file first', async (t) => {
+  const { store } = await sqlite(t);
+  const { rows } = await store.write((tx) => sql<object>`pragma temp_store`.execute(tx));
+  assert.deepEqual({ ...rows[0] }, { temp_store: 2 });
+});
+
 test('writes that arrive together are all kept', async (t) => {
   const { store } = await sqlite(t);
   const names = Array.from({ length: 600 }, (_, n) => `Q${n}`);
