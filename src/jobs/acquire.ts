@@ -118,9 +118,11 @@ export async function acquireJobs(
   const secrets: SecretNeeds = !mayHaveSecrets ? [0] : mayHaveSealed ? [0, 1, 2] : [0, 1];
   const room = asked === undefined ? ANY_ROOM : { ...ANY_ROOM, ...asked };
   const wanted = { queue, secrets, anyQueue, room };
+  // Where one transaction writes at a time, an owner of whom no job was taken is forgotten, and does not come up again.
+  const areSpare = store.skipLocked || asked !== undefined;
+  const most = limit + (areSpare ? SPARE_OWNERS : 0);
   // A pilot that asks in vain costs no write.
-  const most = limit + SPARE_OWNERS;
-  const owners = taskId === undefined ? await waitingOwners(store, wanted, most) : [];
+  const owners = taskId === undefined ? await waitingOwners(store, wanted, store.skipLocked ? most : 1) : [];
   const now = clock();
   const pilot = { pilotId, queue, node, leaseSeconds };
   const { given, refused } =
@@ -129,7 +131,7 @@ export async function acquireJobs(
       : await store.grow(async (tx) => {
           const how = { now, skipLocked: store.skipLocked };
           // Where one transaction writes at a time, those before it have taken jobs of the owners that were found first.
-          const inTurn = store.skipLocked || taskId !== undefined ? owners : await ownersInTurn(tx, wanted, most);
+          let inTurn = store.skipLocked || taskId !== undefined ? owners : await ownersInTurn(tx, wanted, most);
           const got =
             taskId === undefined
               ? await takeInTurn(tx, inTurn, wanted, { ...how, limit })
@@ -143,9 +145,10 @@ export async function acquireJobs(
                   ...room,
                 });
           // Pilots that asked at the same moment may have had the last job of each of these.
-          if (got.length < limit && inTurn.length === most) {
-            const rest = { ...how, limit: limit - got.length };
-            got.push(...(await takeInTurn(tx, await ownersInTurn(tx, wanted, most), wanted, rest)));
+          while (got.length < limit && inTurn.length === most) {
+            inTurn = await ownersInTurn(tx, wanted, most);
+            got.push(...(await takeInTurn(tx, inTurn, wanted, { ...how, limit: limit - got.length })));
+            if (areSpare) break;
           }
           const taken = await thoseWithRoom(tx, got);
           if (taken.length === 0) return NOTHING;

@@ -78,7 +78,7 @@ export function retryTask(
     const change = maxAttempts === undefined ? {} : { max_attempts: maxAttempts };
     const attempts = maxAttempts ?? task.max_attempts;
     await reviveJobs(tx, task.id, { attempts, queue, state: sealed ? 'throttled' : 'activated' }, now);
-    checkOpenJobs(await countOpenJobs(tx, owner), task.job_count, context.maxOpenJobs);
+    checkOpenJobs(await countOpenJobs(tx, owner, context.store.skipLocked), task.job_count, context.maxOpenJobs);
     if (sealed) await awaitGrant(tx, { taskId: task.id });
     await updateTask(tx, task.id, {
       ...change,

@@ -6,7 +6,7 @@ import { FIRST_TASK_ID, MAX_OPEN_JOBS_PER_OWNER } from '../protocol/limits.ts';
 import { insertJobs } from '../store/jobs.ts';
 import { countRunning } from '../store/queue-load.ts';
 import { holdQueue, type QueueRow, readQueue, readQueues } from '../store/queues.ts';
-import { readSandbox, useSandbox } from '../store/sandboxes.ts';
+import { useSandbox } from '../store/sandboxes.ts';
 import type { Database, Store } from '../store/store.ts';
 import { awaitGrant } from '../store/task-grants.ts';
 import { countOpenJobs, insertTask, readTaskOfName } from '../store/tasks.ts';
@@ -51,15 +51,14 @@ export async function submitTask(
   } = submission;
   const now = clock();
   return store.grow(async (tx) => {
-    const isHere = sandbox !== undefined && (await useSandbox(tx, sandbox, now));
-    const kept = isHere ? await readSandbox(tx, sandbox) : undefined;
+    const kept = sandbox === undefined ? undefined : await useSandbox(tx, sandbox, now);
     if (kept && kept.owner_id !== owner) {
       throw new InvalidArgument(`jobParameters: -a ${sandbox} is another user's sandbox; upload one of your own`);
     }
     const parameters = JSON.stringify({ ...template, ...(kept && { sandboxSha256: kept.sha256 }) });
     await checkQueue(tx, queue, store.skipLocked);
     if (uniqueName) await checkName(tx, owner, name);
-    checkOpenJobs(await countOpenJobs(tx, owner), jobCount, maxOpenJobs);
+    checkOpenJobs(await countOpenJobs(tx, owner, store.skipLocked), jobCount, maxOpenJobs);
     const taskId = await insertTask(tx, {
       owner_id: owner,
       name,

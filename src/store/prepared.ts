@@ -35,17 +35,15 @@ const MAX_SHAPES = 40;
 export function prepared<Args extends object, Row>(
   build: (db: Database, arg: <K extends keyof Args>(name: K) => Args[K]) => { compile(): CompiledQuery<Row> },
 ): (db: Database, args: Args) => Promise<Row[]> {
-  const compiled = new WeakMap<object, Map<string, CompiledQuery<Row>>>();
+  const compiled = new WeakMap<object, Shaped<Row>[]>();
 
   function compile(db: Database, adapter: object, args: Args): CompiledQuery<Row> {
-    const shapes = compiled.get(adapter) ?? new Map<string, CompiledQuery<Row>>();
-    compiled.set(adapter, shapes);
-    const shape = shapeOf(args);
-    const known = shapes.get(shape);
-    if (known) return known;
+    const known = compiled.get(adapter) ?? [];
+    compiled.set(adapter, known);
+    for (const { shape, query } of known) if (isOfShape(args, shape)) return query;
     const query = build(db, (name) => standIn(args[name], [name]) as never).compile();
-    if (shapes.size < MAX_SHAPES) {
-      shapes.set(shape, query);
+    if (known.length < MAX_SHAPES) {
+      known.push({ shape: shapeOf(args), query });
       nameStatement(query.sql);
     }
     return query;
@@ -71,14 +69,30 @@ function answersRows({ query }: CompiledQuery): boolean {
 
 const CHANGES: ReadonlySet<string> = new Set(['InsertQueryNode', 'UpdateQueryNode', 'DeleteQueryNode']);
 
-function shapeOf(args: object): string {
-  let shape = '';
+interface Shaped<Row> {
+  shape: Shape;
+  query: CompiledQuery<Row>;
+}
+
+/** The arguments that are given, in their order, with how long those are that are lists. */
+type Shape = readonly { name: string; length: number | undefined }[];
+
+function shapeOf(args: object): Shape {
+  return Object.entries(args)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => ({ name, length: Array.isArray(value) ? value.length : undefined }));
+}
+
+/** True where {@link shapeOf} would answer the same. It makes nothing: it is asked at each call. */
+function isOfShape(args: object, shape: Shape): boolean {
+  let given = 0;
   for (const name in args) {
     const value = (args as Record<string, unknown>)[name];
     if (value === undefined) continue;
-    shape += Array.isArray(value) ? `${name}[${value.length}] ` : `${name} `;
+    const known = shape[given++];
+    if (known?.name !== name || known.length !== (Array.isArray(value) ? value.length : undefined)) return false;
   }
-  return shape;
+  return given === shape.length;
 }
 
 /** Rows of a list have their values stood in for one by one. */

@@ -68,11 +68,20 @@ export async function readSandboxOfContent(db: Database, owner: OwnerId, size: n
 /**
  * Notes that a sandbox is used, and holds its row until the transaction ends: a removal that is under way waits, and then finds it used.
  *
- * @returns false when it is not there
+ * @returns nothing when it is not there
  */
-export async function useSandbox(db: Database, name: string, now: number): Promise<boolean> {
-  return changesOneRow(db.updateTable('sandboxes').set({ used_at: now }).where('name', '=', name));
+export async function useSandbox(db: Database, name: string, now: number) {
+  const [row] = await noteUse(db, { name, now });
+  return row && checked(db, 'sandboxes', row);
 }
+
+const noteUse = prepared<{ name: string; now: number }, Selectable<Schema['sandboxes']>>((db, arg) =>
+  db
+    .updateTable('sandboxes')
+    .set({ used_at: arg('now') })
+    .where('name', '=', arg('name'))
+    .returningAll(),
+);
 
 /** The same for the one that a task starts from. @returns undefined for a task that starts from none of this server's */
 export async function useSandboxOfTask(db: Database, taskId: number, now: number): Promise<boolean | undefined> {
@@ -82,7 +91,7 @@ export async function useSandboxOfTask(db: Database, taskId: number, now: number
     .where('id', '=', taskId)
     .executeTakeFirst();
   if (!task?.sandbox || task.was_here === 0) return undefined;
-  return useSandbox(db, task.sandbox, now);
+  return (await useSandbox(db, task.sandbox, now)) !== undefined;
 }
 
 /**

@@ -33,7 +33,7 @@ export function sqliteDialect(database: DatabaseSync): Dialect {
  * @returns its rows; nothing when the adapter is another dialect's
  */
 export function runAtOnce<R>(adapter: DialectAdapter, sql: string, parameters: readonly unknown[]): R[] | undefined {
-  return adapter instanceof Adapter ? adapter.connection.run<R>(sql, parameters).rows : undefined;
+  return adapter instanceof Adapter ? adapter.connection.rowsOf<R>(sql, parameters) : undefined;
 }
 
 /** Kysely migrates SQLite outside a transaction; inside one, processes that start together wait for each other. */
@@ -68,15 +68,15 @@ class SqliteDriver implements Driver {
   async releaseConnection() {}
 
   async beginTransaction() {
-    this.#connection.run('begin immediate', []);
+    this.#connection.rowsOf('begin immediate', []);
   }
 
   async commitTransaction() {
-    this.#connection.run('commit', []);
+    this.#connection.rowsOf('commit', []);
   }
 
   async rollbackTransaction() {
-    if (this.#database.isTransaction) this.#connection.run('rollback', []);
+    if (this.#database.isTransaction) this.#connection.rowsOf('rollback', []);
   }
 
   async destroy() {
@@ -99,15 +99,15 @@ class SqliteConnection implements DatabaseConnection {
   }
 
   async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
-    return this.run(sql, parameters);
-  }
-
-  run<R>(sql: string, parameters: readonly unknown[]): QueryResult<R> {
     const { statement, answersRows } = this.#prepare(sql);
     const values = parameters as never[];
     if (answersRows) return { rows: statement.all(...values) as R[] };
     const { changes, lastInsertRowid } = statement.run(...values);
     return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) };
+  }
+
+  rowsOf<R>(sql: string, parameters: readonly unknown[]): R[] {
+    return this.#prepare(sql).statement.all(...(parameters as never[])) as R[];
   }
 
   // biome-ignore lint/correctness/useYield: Kysely asks for a generator; nothing here streams

@@ -71,22 +71,33 @@ export async function updateTask(
   await db.updateTable('tasks').set(change).where('id', '=', id).execute();
 }
 
-/** An owner's jobs of tasks that have not ended. Of two submissions at the same moment the second sees what the first made. */
-export async function countOpenJobs(db: Database, owner: OwnerId): Promise<number> {
-  await sql`update owners set display_name = display_name where id = ${owner}`.execute(db);
+/**
+ * An owner's jobs of tasks that have not ended. Of two submissions at the same moment the second sees what the first made.
+ *
+ * @param lock where several transactions write at a time (`Store.skipLocked`)
+ */
+export async function countOpenJobs(db: Database, owner: OwnerId, lock: true | undefined): Promise<number> {
+  if (lock) await holdOwner(db, { owner });
   return sumOpenJobs(db, owner);
 }
 
+const holdOwner = prepared<{ owner: OwnerId }, never>((db, arg) => ({
+  compile: () => sql<never>`update owners set display_name = display_name where id = ${arg('owner')}`.compile(db),
+}));
+
 /** The same for show: it may be stale. */
 export async function sumOpenJobs(db: Database, owner: OwnerId): Promise<number> {
-  const { jobs } = await db
+  const [row] = await selectOpenJobs(db, { owner });
+  return row?.jobs ?? 0;
+}
+
+const selectOpenJobs = prepared<{ owner: OwnerId }, { jobs: number }>((db, arg) =>
+  db
     .selectFrom('tasks')
     .select((eb) => sql<number>`cast(coalesce(sum(${eb.ref('job_count')}), 0) as bigint)`.as('jobs'))
-    .where('owner_id', '=', owner)
-    .where('ended_at', 'is', null)
-    .executeTakeFirstOrThrow();
-  return jobs;
-}
+    .where('owner_id', '=', arg('owner'))
+    .where('ended_at', 'is', null),
+);
 
 /** The secrets that a task names, and the queue that it is for; nothing when it is not this owner's. */
 export async function readTaskSecrets(db: Database, owner: OwnerId, id: number) {

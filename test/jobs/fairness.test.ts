@@ -13,7 +13,7 @@ import type { Store } from '../../src/store/store.ts';
 import { forgetIdle } from '../../src/store/waiting-owners.ts';
 import { seenStatements } from '../seen-statements.ts';
 import { eachStore, onPostgres, sqliteDatabase } from '../stores.ts';
-import { openFarm, submission } from './farm.ts';
+import { type Farm, openFarm, submission } from './farm.ts';
 
 eachStore('ten thousand waiting jobs of one user do not delay the first job of another', async (t, database) => {
   const farm = await openFarm(t, database);
@@ -48,21 +48,29 @@ eachStore('jobs for any queue and jobs of the queue take their turns together', 
   for (const [n, owner] of owners.entries()) assert.equal(owner === first, n % 2 === 0, owners.join());
 });
 
+/** More owners than the two that a farm has. */
+async function addOwners(farm: Farm, count: number): Promise<OwnerId[]> {
+  const owners = Array.from({ length: count }, (_, n) => `owner${n}` as OwnerId);
+  const rows = owners.map((id) => ({ id, issuer: 'test', subject: id, display_name: id, created_at: farm.clock() }));
+  await farm.store.write((tx) => tx.insertInto('owners').values(rows).execute());
+  return owners;
+}
+
+eachStore('a pilot that asks for one job finds it behind many users whose jobs were killed', async (t, database) => {
+  const farm = await openFarm(t, database);
+  const owners = await addOwners(farm, 10);
+  for (const owner of owners) {
+    const { taskId } = await farm.jobs.submit(owner, submission(`user.${owner}.test`));
+    if (owner !== owners.at(-1)) await farm.jobs.kill(owner, taskId);
+  }
+  assert.equal((await farm.acquireOne('p')).ownerId, owners.at(-1));
+});
+
 eachStore(
   'of many pilots that ask at the same moment each gets a job, when as many users have one each',
   async (t, database) => {
     const farm = await openFarm(t, database);
-    const owners = Array.from({ length: 50 }, (_, n) => `owner${n}` as OwnerId);
-    await farm.store.write(async (tx) => {
-      const rows = owners.map((id) => ({
-        id,
-        issuer: 'test',
-        subject: id,
-        display_name: id,
-        created_at: farm.clock(),
-      }));
-      await tx.insertInto('owners').values(rows).execute();
-    });
+    const owners = await addOwners(farm, 50);
     await Promise.all(
       owners.map((owner) => farm.jobs.submit(owner, { ...submission(`user.${owner}.test`), jobCount: 1 })),
     );
