@@ -2,9 +2,10 @@
  * Measures if requests take the same time as a site grows: gets and sets with more owners and more secrets of each, acquisitions with more
  * waiting jobs of more owners. Each size is a server of its own, driven by `wrk`; they take turns.
  *
- *     npm run build && npm run bench:growth [-- --owners 10,1000] [--secrets 1,10,100] [--jobs 100x1,100000x1000]
+ *     npm run build && npm run bench:growth [-- --owners 10x10,100000x1] [--jobs 100x1,100000x1000]
  *         [--rounds N] [--seconds S] [--connections C] [--source]
  *
+ * `--owners` names owners and the secrets of each, `100000x10`: requests are spread over 20,000 of them at most, as the server remembers fewer.
  * `--jobs` names jobs and owners, `100000x1000`; more than `MAX_JOBS_PER_TASK` for each owner are several tasks. The servers run from dist/, or from
  * source with `--source`. What is printed is Markdown for docs/performance.md. Nothing here passes or fails.
  */
@@ -12,17 +13,17 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { type BareProcess, startBare } from './server/bare-process.ts';
 import { driven, wrkVersion } from './server/driver.ts';
 import { fillQueue } from './server/fill-queue.ts';
-import { makeLoads } from './server/requests.ts';
+import { answersTo, makeLoads } from './server/requests.ts';
 import { type Contestant, type Result, ratio, takeTurns } from './server/rounds.ts';
 import { BUNDLE, makeSite, type RunningServer, startServer, valuesOf } from './server/site.ts';
 import { machineOf } from './server/table.ts';
 
 const { values: options } = parseArgs({
   options: {
-    owners: { type: 'string', default: '10,1000' },
-    secrets: { type: 'string', default: '1,10,100' },
+    owners: { type: 'string', default: '10x10,10x1,10x100,10x1000,1000x10,1000x100' },
     jobs: { type: 'string', default: '100x1,100x100,100000x1,100000x10000' },
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '2' },
@@ -46,29 +47,36 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-/** Gets and sets: the first row has the fewest of both, and the others are beside it. */
+/** Gets and sets, the others beside the first size; and a bare server that answers a get with the same bytes. */
 async function growOwners(): Promise<void> {
-  const sizes = numbers(options.owners).flatMap((owners) =>
-    numbers(options.secrets).map((secrets) => ({ owners, secrets })),
-  );
-  const kinds = { get: [] as Contestant[], set: [] as Contestant[] };
-  for (const { owners, secrets } of sizes) {
+  const kinds = { get: [] as Contestant[], getTen: [] as Contestant[], set: [] as Contestant[] };
+  const bare = new Map<number, BareProcess>();
+  for (const [owners, secrets] of sizesOf(options.owners)) {
     const values = valuesOf(secrets, VALUE_BYTES);
-    const server = await serverOf(owners, values);
-    for (const kind of ['get', 'set'] as const) {
-      kinds[kind].push(driven(`${owners} | ${secrets}`, server, server.loads[kind], connections));
-    }
+    const { loads, ...server } = await serverOf(owners, values);
+    const name = `${owners} | ${secrets}`;
+    kinds.get.push(driven(name, server, loads.get, connections));
+    if (secrets >= 10) kinds.getTen.push(driven(name, server, loads.getTen, connections));
+    kinds.set.push(driven(name, server, loads.set, connections));
+    if (bare.has(secrets)) continue;
+    const answers = await answersTo(`http://127.0.0.1:${server.port}`, loads.samples.slice(0, 1));
+    const http = await startBare<number>(import.meta.resolve('./server/bare-http.ts'), answers);
+    bare.set(secrets, http);
+    const place = { pid: http.pid, port: http.answer };
+    kinds.get.push(driven(`bare node:http, the same bytes | ${secrets}`, place, loads.get, connections));
   }
-  for (const [kind, contestants] of Object.entries(kinds)) {
-    print(`${kind}, values of ${VALUE_BYTES} bytes`, 'owners | secrets of each', await takeTurns(contestants, turns));
+  const titles = { get: 'get of all', getTen: 'get of ten by name', set: 'set' };
+  for (const kind of ['get', 'getTen', 'set'] as const) {
+    const results = await takeTurns(kinds[kind], turns);
+    print(`${titles[kind]}, values of ${VALUE_BYTES} bytes`, 'owners | secrets of each', results);
   }
+  for (const http of bare.values()) http.stop();
   await stopAll();
 }
 
 async function growJobs(): Promise<void> {
   const contestants: Contestant[] = [];
-  for (const size of options.jobs.split(',').filter(Boolean)) {
-    const [jobs = 0, owners = 1] = size.split('x').map(Number);
+  for (const [jobs, owners] of sizesOf(options.jobs)) {
     const server = await serverOf(1, valuesOf(1, VALUE_BYTES), (data) => fillQueue(data, { jobs, owners }));
     // An acquired job does not wait any more: a submission comes with each acquisition.
     contestants.push(driven(`${jobs} | ${owners}`, server, server.loads.job, connections));
@@ -111,6 +119,13 @@ function print(title: string, columns: string, results: readonly Result[]): void
   console.log('');
 }
 
-function numbers(text: string): number[] {
-  return text.split(',').filter(Boolean).map(Number);
+/** @param text such as `10x1,100000x10` */
+function sizesOf(text: string): [number, number][] {
+  return text
+    .split(',')
+    .filter(Boolean)
+    .map((size) => {
+      const [count = 1, each = 1] = size.split('x').map(Number);
+      return [count, each];
+    });
 }

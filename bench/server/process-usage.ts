@@ -31,13 +31,18 @@ function fieldsOf(pid: number | 'self'): string[] {
 
 /** The most memory that a process has had in RAM, and those that it started, bytes; NaN where the system has no /proc. */
 export function peakMemoryBytes(pid: number): number {
-  if (!readable) return Number.NaN;
-  return sum(family(pid).map(ownPeakBytes));
+  return memory(pid, 'VmHWM');
 }
 
-function ownPeakBytes(pid: number): number {
-  const peak = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-  return Number(peak) * 1024;
+/** The memory that they have now. */
+export function memoryBytes(pid: number): number {
+  return memory(pid, 'VmRSS');
+}
+
+function memory(pid: number, field: 'VmHWM' | 'VmRSS'): number {
+  if (!readable) return Number.NaN;
+  const line = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm');
+  return sum(family(pid).map((one) => Number(line.exec(readFileSync(`/proc/${one}/status`, 'utf8'))?.[1]) * 1024));
 }
 
 /** A process and those that it started, and they. */

@@ -24,6 +24,8 @@ export interface Request {
 export interface Loads {
   set: Load;
   get: Load;
+  /** A get of the first ten secrets by their names. */
+  getTen: Load;
   /** A submission and an acquisition in turn, with so many jobs waiting that each finds one. */
   job: Load;
   /** Acquisitions of a job each, which were submitted before. */
@@ -45,6 +47,10 @@ const JOBS_AHEAD = 64;
 /** Jobs that one request gets when it asks for many. */
 const MANY = 50;
 const SUCCESS = '{"success":true,';
+/** Users who ask, spread over those of a larger site: twice as many as a server remembers. */
+const MOST_USERS = 20_000;
+/** Sets that are made beforehand, where one of each user is fewer. */
+const MOST_SETS = 5000;
 
 const PATHS = {
   set: '/api/v1/creds/set_user_secrets',
@@ -57,13 +63,20 @@ const PATHS = {
  * @param url the server's origin, at which a pilot joins
  * @param values set one after another
  */
-export async function makeLoads(url: string, { users, joinToken }: Site, values: readonly string[]): Promise<Loads> {
-  const get = (user: User): Request => ({ path: PATHS.get, headers: bearer(user) });
-  const bareGet = (user: User): Request => ({ path: `/${user.owner}`, headers: bearer(user) });
-  const set = (user: User, n: number): Request => {
-    const body = JSON.stringify({ key: secretName(n), value: values[n] });
-    return { path: PATHS.set, headers: bearer(user), body };
+export async function makeLoads(
+  url: string,
+  { users: all, joinToken }: Site,
+  values: readonly string[],
+): Promise<Loads> {
+  const step = Math.ceil(all.length / MOST_USERS);
+  const users = all.filter((_, n) => n % step === 0);
+  const ten = values.slice(0, 10);
+  const getTen = (user: User): Request => {
+    const names = new URLSearchParams(ten.map((_, n) => ['keys', secretName(n)]));
+    return { ...get(user), path: `${PATHS.get}?${names}` };
   };
+  const bareGet = (user: User): Request => ({ path: `/${user.owner}`, headers: bearer(user) });
+  const setCount = Math.min(users.length * values.length, Math.max(users.length, MOST_SETS));
   let tasks = 0;
   const submit = (user: User, jobs = 1): Request => ({
     path: PATHS.submit,
@@ -103,19 +116,33 @@ export async function makeLoads(url: string, { users, joinToken }: Site, values:
   const sampleAcquire = await acquire();
 
   return {
-    set: repeated(values.flatMap((_, n) => users.map((user) => set(user, n)))),
+    set: repeated(Array.from({ length: setCount }, (_, n) => set(userOf(n), Math.floor(n / users.length), values))),
     get: repeated(users.map(get), answerToGet(values)),
+    getTen: repeated(users.map(getTen), answerToGet(ten)),
     bareGet: repeated(users.map(bareGet), answerToGet(values)),
     job: { requestsPerUnit: 2, requests: jobs, answers: [SUCCESS] },
     acquire: acquisitionsOf(1),
     acquireMany: acquisitionsOf(MANY),
     bareJob: { ...repeated([sampleSubmit, sampleAcquire]), requestsPerUnit: 2 },
-    samples: [get(first), set(first, 0), sampleSubmit, sampleAcquire],
+    samples: [get(first), set(first, 0, values), sampleSubmit, sampleAcquire],
     bareSample: bareGet(first),
   };
 }
 
 type User = Site['users'][number];
+
+function get(user: User): Request {
+  return { path: PATHS.get, headers: bearer(user) };
+}
+
+function set(user: User, n: number, values: readonly string[]): Request {
+  return { path: PATHS.set, headers: bearer(user), body: JSON.stringify({ key: secretName(n), value: values[n] }) };
+}
+
+/** A get and a set of each of these users. @param round the sets of the next one are of the next secret */
+export function getsAndSets(users: readonly User[], values: readonly string[], round: number): Load {
+  return repeated(users.flatMap((user) => [get(user), set(user, round % values.length, values)]));
+}
 
 /** The same requests over and over, each of which is a unit. */
 export function repeated(requests: readonly Request[], answer = SUCCESS): Load {

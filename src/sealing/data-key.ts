@@ -2,6 +2,7 @@ import { createHmac, createSecretKey, hkdfSync, type KeyObject, randomBytes } fr
 import { DecryptionFailed } from '../protocol/errors.ts';
 import { lengthPrefixed } from '../protocol/length-prefixed.ts';
 import type { WireName } from '../protocol/names.ts';
+import { ownBytes } from './own-bytes.ts';
 
 const DATA_KEY_BYTES = 32;
 /** Length of what {@link hashName} gives. */
@@ -50,7 +51,7 @@ export function importDataKey(key: { id: string; ownerId: string; bytes: Uint8Ar
     valueKey: derive(bytes, 'panda-secrets value key'),
     nameKey: derive(bytes, 'panda-secrets name key'),
     memoryKey: newMemoryKey(),
-    context: dataKeyContext(key),
+    context: ownBytes(dataKeyContext(key)),
   };
 }
 

@@ -2,6 +2,7 @@ import { DecryptionFailed } from '../protocol/errors.ts';
 import { lengthPrefixed } from '../protocol/length-prefixed.ts';
 import { BOX_FORMAT, openBox, sealBox } from './box.ts';
 import type { DataKey } from './data-key.ts';
+import { ownBytes } from './own-bytes.ts';
 
 const FORMAT = Uint8Array.of(BOX_FORMAT);
 
@@ -10,11 +11,12 @@ const FORMAT = Uint8Array.of(BOX_FORMAT);
  * to the state of the owner's secrets that it was made of.
  *
  * @param text is wiped
+ * @returns bytes that may be remembered
  */
-export function sealText(dataKey: DataKey, revision: number, text: Buffer): Buffer {
+export function sealText(dataKey: DataKey, revision: number, text: Buffer): Uint8Array {
   const sealed = sealBox(dataKey.memoryKey, binding(dataKey, revision), text);
   text.fill(0);
-  return sealed;
+  return ownBytes(sealed);
 }
 
 /** @returns the text, which the caller wipes; undefined when it was sealed under a copy of the data key that was forgotten since */

@@ -6,6 +6,7 @@ import {
   type Attributes,
   attributesOf,
 } from '../protocol/secret-attributes.ts';
+import { ownBytes } from '../sealing/own-bytes.ts';
 import { openText, sealText } from '../sealing/remembered-text.ts';
 import { openName } from '../sealing/value-format.ts';
 import { type CurrentVersionRow, findCurrentVersions } from '../store/secret-versions.ts';
@@ -58,7 +59,7 @@ const ROW_OVERHEAD_BYTES = 500;
 interface Remembered {
   revision: number;
   secrets?: readonly SealedSecret[] | undefined;
-  text?: { dataKeyId: string; sealed: Buffer } | undefined;
+  text?: { dataKeyId: string; sealed: Uint8Array } | undefined;
 }
 
 export function createCurrentSecrets(options: {
@@ -130,12 +131,12 @@ export function createCurrentSecrets(options: {
     const secrets = rows.map((row) => ({
       id: row.id,
       dataKeyId: row.data_key_id,
-      nameHash: row.name_hash,
-      nameCiphertext: row.name_ciphertext,
+      nameHash: ownBytes(row.name_hash),
+      nameCiphertext: ownBytes(row.name_ciphertext),
       version: row.version,
       attributes: attributesOf(row),
       expiredAt: row.expired_at,
-      ciphertext: row.ciphertext,
+      ciphertext: row.ciphertext && ownBytes(row.ciphertext),
       hashed_as: row.hashed_as,
       updated_at: row.updated_at,
     }));
