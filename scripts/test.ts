@@ -2,6 +2,7 @@
 // them: `npm test -- test/vault`.
 
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
@@ -36,7 +37,8 @@ const { values: options, positionals: named } = parseArgs({
     site: { type: 'boolean', default: false },
     'test-name-pattern': { type: 'string', multiple: true },
     'test-skip-pattern': { type: 'string', multiple: true },
-    'test-concurrency': { type: 'string', default: '3' },
+    // Files wait for disks and for time limits too.
+    'test-concurrency': { type: 'string', default: String(Math.min(2 * availableParallelism(), 8)) },
   },
 });
 const files = (() => {

@@ -20,6 +20,8 @@ export interface TestPrograms {
 export async function buildTestPrograms(root: string): Promise<TestPrograms> {
   const folder = mkdtempSync(join(tmpdir(), 'panda-programs-'));
   chmodSync(folder, 0o755); // Some tests start programs as another user.
+  // As in the package: without it Node compiles each file once more to see what it is.
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }\n');
   const lib = join(folder, 'lib');
   const bundled = ['panda-secrets', 'panda-pilot'] as const;
   await Promise.all(bundled.map((name) => bundleProgram(name, root, lib)));
