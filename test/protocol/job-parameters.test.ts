@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { buildJobParameters, parseJobParameters } from '../../src/protocol/job-parameters.ts';
 import { quote, readNameMap, unquote, writeNameMap } from '../../src/protocol/python-text.ts';
 import { shellWord, splitWords } from '../../src/protocol/shell-words.ts';
+import { processorTime } from '../took.ts';
 import { PIECES } from '../vectors/job-parameter-pieces.ts';
 
 const invalid = (message: RegExp) => ({ code: 'ERR_INVALID_ARGUMENT', message });
@@ -141,8 +142,8 @@ test('an output whose name cannot be sent is refused', () => {
 });
 
 test('as many options as fit are read in no time, and no more are read', () => {
-  const begun = performance.now();
+  const took = processorTime();
   assert.equal(parseJobParameters(`${'-r x '.repeat(800_000)}-p true`).command, 'true');
-  assert.ok(performance.now() - begun < 2000, `took ${performance.now() - begun} ms`);
+  assert.ok(took.milliseconds() < 2000, `took ${took.milliseconds()} ms`);
   assert.throws(() => parseJobParameters('-r x '.repeat(900_000)), /at most 4194304 characters/);
 });

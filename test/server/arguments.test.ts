@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { deflateSync, gzipSync } from 'node:zlib';
 import type { Envelope } from '../../src/protocol/envelope.ts';
+import { processorTime } from '../took.ts';
 import { startServer } from './start.ts';
 
 async function setUp(t: Parameters<typeof startServer>[0]) {
@@ -125,8 +126,8 @@ test('a body that is too large is refused, also when it only becomes so when unp
 
 test('a long run of digits that is no number is refused at once', async (t) => {
   const call = await setUp(t);
-  const begun = performance.now();
+  const took = processorTime();
   const answer = await call(`task/get_status?task_id=${'1'.repeat(50_000)}x`);
   assert.match(answer.message, /'task_id' must be an integer/);
-  assert.ok(performance.now() - begun < 2000, `took ${performance.now() - begun} ms`);
+  assert.ok(took.milliseconds() < 2000, `took ${took.milliseconds()} ms`);
 });
