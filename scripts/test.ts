@@ -23,11 +23,12 @@ const LONGEST = [
   'end-to-end/choosing-secrets.site',
   'cli/shell-notebook.site',
   'sealed/results-acts.site',
-  'cli/pbook-run',
-  'cli/panda-secrets-serve',
-  'cli/panda-secrets-admin',
-  'cli/shell-terminal',
+  'pilot/attacks.site',
   'pilot/isolation',
+  'cli/pbook-secrets',
+  'pilot/main',
+  'cli/panda-secrets-manager',
+  'server/hostile-database',
 ];
 
 const root = join(import.meta.dirname, '..');
