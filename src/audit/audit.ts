@@ -13,6 +13,7 @@ import {
   lockAuditHead,
   lockSystemAuditHead,
   setAuditHead,
+  setHeadOfChange,
   setSystemAuditHead,
 } from '../store/audit.ts';
 import { findStone } from '../store/audit-stones.ts';
@@ -47,7 +48,8 @@ export type AuditAction = `${string}.${string}`;
  *
  * @param detail ids, versions and counts, and names of queues: never a secret's name or value, nor the name of a person, which an
  * erasure could not take back
- * @param head the chain's end, which this transaction read when it locked the owner's row; read here unless given. Good for one entry.
+ * @param head of an entry that tells of a change of the owner's secrets, which is counted with it: the chain's end, as this transaction read it when it
+ * locked the owner's row. Good for one call. Read here unless given
  * @throws {NotFound} when there is no such owner
  */
 export async function appendAudit(
@@ -85,7 +87,7 @@ export async function appendAudits(
   if (hash === null || entries.length === 0) return;
   await insertAuditRows(tx, entries);
   if (chain === SYSTEM) await setSystemAuditHead(tx, { chain, seq, hash });
-  else await setAuditHead(tx, { ownerId: chain, seq, hash });
+  else await (head ? setHeadOfChange : setAuditHead)(tx, { ownerId: chain, seq, hash });
 }
 
 /** Notes an act of an operator that changes nothing in the database: a token that was made, a key in a file. */

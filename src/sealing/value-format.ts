@@ -36,6 +36,7 @@ export const BOUND_ATTRIBUTES: readonly AttributeName[] = ['queues', 'mask', 'ex
 const NAME_LENGTH_BYTES = 2;
 const VERSION_BYTES = 4;
 const FORMAT = Uint8Array.of(BOX_FORMAT);
+const NAME_FIELDS = lengthPrefixed('panda-secrets name', FORMAT, new Uint8Array(NAME_HASH_BYTES));
 const VALUE_FIELDS = lengthPrefixed(
   'panda-secrets value',
   FORMAT,
@@ -113,7 +114,14 @@ function valueBinding({ context }: DataKey, { nameHash, version, attributes }: V
 }
 
 function nameBinding({ context }: DataKey, { nameHash, attributes }: NamePlace): Buffer {
-  return withAttributes(Buffer.concat([context, lengthPrefixed('panda-secrets name', FORMAT, nameHash)]), attributes);
+  if (nameHash.length !== NAME_HASH_BYTES) {
+    throw new DecryptionFailed('the row of a secret is damaged: its name hash is out of range');
+  }
+  const binding = Buffer.allocUnsafe(context.length + NAME_FIELDS.length);
+  binding.set(context);
+  binding.set(NAME_FIELDS, context.length);
+  binding.set(nameHash, binding.length - NAME_HASH_BYTES);
+  return withAttributes(binding, attributes);
 }
 
 function withAttributes(binding: Buffer, attributes: Partial<Attributes> = {}): Buffer {

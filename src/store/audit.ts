@@ -53,6 +53,14 @@ export const setAuditHead = prepared<{ ownerId: string; seq: number; hash: Uint8
     .where('id', '=', arg('ownerId')),
 );
 
+/** The same for an entry that tells of a change of the owner's secrets, which it counts: what was remembered of them is stale from then on. */
+export const setHeadOfChange = prepared<{ ownerId: string; seq: number; hash: Uint8Array }, never>((db, arg) =>
+  db
+    .updateTable('owners')
+    .set((eb) => ({ audit_seq: arg('seq'), audit_hash: arg('hash'), revision: eb('revision', '+', 1) }))
+    .where('id', '=', arg('ownerId')),
+);
+
 /** The same for a chain that {@link lockSystemAuditHead} locked. */
 export const setSystemAuditHead = prepared<{ chain: string; seq: number; hash: Uint8Array }, never>((db, arg) =>
   db

@@ -2,19 +2,18 @@ import { ATTRIBUTE_NAMES, type AttributeColumns } from '../protocol/secret-attri
 import { prepared } from './prepared.ts';
 import type { Database } from './store.ts';
 
+interface NewVersion {
+  secretId: string;
+  version: number;
+  ownerId: string;
+  dataKeyId: string;
+  ciphertext: Uint8Array;
+  size: number;
+  now: number;
+}
+
 /** Fails when the version is there already: two writers that both made it would otherwise lose one's value. */
-export const insertVersion = prepared<
-  {
-    secretId: string;
-    version: number;
-    ownerId: string;
-    dataKeyId: string;
-    ciphertext: Uint8Array;
-    size: number;
-    now: number;
-  },
-  never
->((db, arg) =>
+export const insertVersion = prepared<NewVersion, never>((db, arg) =>
   db.insertInto('secret_versions').values({
     secret_id: arg('secretId'),
     version: arg('version'),
@@ -24,6 +23,21 @@ export const insertVersion = prepared<
     created_at: arg('now'),
     ciphertext: arg('ciphertext'),
   }),
+);
+
+/** Writes a version into the row of one that is no longer kept, `replaced`, which must be there. Fails as {@link insertVersion} does. */
+export const replaceVersion = prepared<Omit<NewVersion, 'ownerId'> & { replaced: number }, never>((db, arg) =>
+  db
+    .updateTable('secret_versions')
+    .set({
+      version: arg('version'),
+      data_key_id: arg('dataKeyId'),
+      size: arg('size'),
+      created_at: arg('now'),
+      ciphertext: arg('ciphertext'),
+    })
+    .where('secret_id', '=', arg('secretId'))
+    .where('version', '=', arg('replaced')),
 );
 
 /** The kept versions of a secret, with values. */

@@ -5,17 +5,13 @@ import { prepared } from './prepared.ts';
 import type { Database } from './store.ts';
 
 /**
- * Counts a change of the owner's secrets. As the first statement of a transaction it locks the owner's row, so that one
- * owner's changes run one after another on PostgreSQL as they do on SQLite.
+ * As the first statement of a transaction it locks the owner's row, so that one owner's changes run one after another on PostgreSQL as
+ * they do on SQLite. What refers to the owner is written meanwhile.
  *
  * @returns the head of the owner's audit, for the entry of the change; nothing when there is no such owner
  */
-export const countChange = prepared<{ ownerId: string }, AuditHead>((db, arg) =>
-  db
-    .updateTable('owners')
-    .set((eb) => ({ revision: eb('revision', '+', 1) }))
-    .where('id', '=', arg('ownerId'))
-    .returning(['audit_seq', 'audit_hash']),
+export const lockSecrets = prepared<{ ownerId: string }, AuditHead>((db, arg) =>
+  db.selectFrom('owners').select(['audit_seq', 'audit_hash']).where('id', '=', arg('ownerId')).forNoKeyUpdate(),
 );
 
 /** Which state the owner's secrets are in: what was read at another revision is stale. */
@@ -49,12 +45,25 @@ const SECRET_COLUMNS = [
   ...ATTRIBUTE_NAMES,
 ] as const;
 
+/** A secret that was looked for by its name. */
+export interface NamedSecretRow extends SecretRow {
+  /** Null when none of its versions is there. */
+  oldest_version: number | null;
+}
+
 /** The secrets that stand under one of these hashes of a name; in no order. */
-export const findSecretsOfName = prepared<{ ownerId: string; nameHashes: readonly Uint8Array[] }, SecretRow>(
+export const findSecretsOfName = prepared<{ ownerId: string; nameHashes: readonly Uint8Array[] }, NamedSecretRow>(
   (db, arg) =>
     db
       .selectFrom('secrets')
       .select(SECRET_COLUMNS)
+      .select((eb) =>
+        eb
+          .selectFrom('secret_versions as v')
+          .select((of) => of.fn.min<number>('v.version').as('version'))
+          .whereRef('v.secret_id', '=', 'secrets.id')
+          .as('oldest_version'),
+      )
       .where('owner_id', '=', arg('ownerId'))
       .where('name_hash', 'in', arg('nameHashes')),
 );

@@ -23,7 +23,7 @@ export function sqliteDialect(database: DatabaseSync): Dialect {
     createAdapter: () => new Adapter(connection),
     createDriver: () => new SqliteDriver(database, connection),
     createIntrospector: (db) => new SqliteIntrospector(db),
-    createQueryCompiler: () => new SqliteQueryCompiler(),
+    createQueryCompiler: () => new QueryCompiler(),
   };
 }
 
@@ -48,6 +48,11 @@ class Adapter extends SqliteAdapter {
   override get supportsTransactionalDdl() {
     return true;
   }
+}
+
+/** Leaves out the locks of rows: one transaction writes at a time, and has them all. */
+class QueryCompiler extends SqliteQueryCompiler {
+  protected override visitSelectModifier() {}
 }
 
 class SqliteDriver implements Driver {

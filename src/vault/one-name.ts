@@ -1,6 +1,6 @@
 import { splitWireName, type WireName, wireName } from '../protocol/names.ts';
 import { type DataKey, hashName } from '../sealing/data-key.ts';
-import { findSecretsOfName, type SecretRow } from '../store/secrets.ts';
+import { findSecretsOfName, type NamedSecretRow, type SecretRow } from '../store/secrets.ts';
 import type { Database } from '../store/store.ts';
 
 // A name is one secret, a string or a file: docs/decisions/0015-a-name-is-one-secret.md. Earlier releases hashed a file's name
@@ -15,7 +15,7 @@ export async function findSecret(
   db: Database,
   dataKey: DataKey,
   name: WireName,
-): Promise<{ found: SecretRow | undefined; replaced: SecretRow[]; nameHash: Uint8Array }> {
+): Promise<{ found: NamedSecretRow | undefined; replaced: SecretRow[]; nameHash: Uint8Array }> {
   const hashes = nameHashes(dataKey, name);
   const rows = await findSecretsOfName(db, { ownerId: dataKey.ownerId, nameHashes: hashes });
   const [found, ...replaced] = rows.sort(laterFirst);

@@ -4,7 +4,7 @@ import type { OwnerId } from '../protocol/ids.ts';
 import type { DataKey } from '../sealing/data-key.ts';
 import type { AuditHead } from '../store/audit.ts';
 import { deleteDataKeys, findActiveDataKey } from '../store/data-keys.ts';
-import { countChange, deleteSecretRows } from '../store/secrets.ts';
+import { deleteSecretRows, lockSecrets } from '../store/secrets.ts';
 import type { Database, Store } from '../store/store.ts';
 import type { CurrentSecrets } from './current-secrets.ts';
 import type { DataKeys } from './data-keys.ts';
@@ -81,9 +81,9 @@ export async function underActiveKey<Seen, T>(
   }
 }
 
-/** Makes one owner's changes run one after another. @throws {NotFound} when there is no such owner */
+/** Makes one owner's changes run one after another; each counts with its entry in the audit. @throws {NotFound} when there is no such owner */
 export async function lockOwner(tx: Database, ownerId: OwnerId): Promise<AuditHead> {
-  const [head] = await countChange(tx, { ownerId });
+  const [head] = await lockSecrets(tx, { ownerId });
   if (!head) throw new NotFound('there is no such owner');
   return head;
 }

@@ -16,7 +16,7 @@ import { byName } from '../protocol/secrets-text.ts';
 import { checkValue, utf8Length } from '../protocol/text.ts';
 import { type DataKey, secretIdOf } from '../sealing/data-key.ts';
 import { openName, openValue, sealName, sealValue } from '../sealing/value-format.ts';
-import { deleteOldVersions, insertVersion } from '../store/secret-versions.ts';
+import { deleteOldVersions, insertVersion, replaceVersion } from '../store/secret-versions.ts';
 import { advanceSecret, deleteSecretRow, deleteSecretRows, insertSecret, listSecretRows } from '../store/secrets.ts';
 import type { Database } from '../store/store.ts';
 import { bindAttributes } from './attributes.ts';
@@ -123,8 +123,8 @@ export async function setSecret(
       await insertSecret(tx, row);
     }
     const ciphertext = sealValue(dataKey, { nameHash, version, attributes }, secret);
-    await insertVersion(tx, { secretId: id, version, ownerId: owner, dataKeyId: dataKey.id, ciphertext, size, now });
-    if (version > KEPT_VERSIONS) await deleteOldVersions(tx, { secretId: id, lastVersion: version - KEPT_VERSIONS });
+    const row = { secretId: id, version, ownerId: owner, dataKeyId: dataKey.id, ciphertext, size, now };
+    await keepVersion(tx, row, found?.oldest_version ?? null);
 
     if (restored) {
       const detail = { secret: id, version, from: restored.version, ...idsOf(replaced) };
@@ -135,6 +135,25 @@ export async function setSecret(
     }
     return { version };
   });
+}
+
+/** Writes a version in the place of the one that is kept no longer because of it. @param oldest the first that is there; null for none */
+async function keepVersion(
+  tx: Database,
+  row: Parameters<typeof insertVersion>[1],
+  oldest: number | null,
+): Promise<void> {
+  const replaced = row.version - KEPT_VERSIONS;
+  if (oldest === replaced) {
+    const { ownerId: _ownerId, ...change } = row;
+    await replaceVersion(tx, { ...change, replaced });
+    return;
+  }
+  await insertVersion(tx, row);
+  // An earlier release kept more, or one in between was lost.
+  if (oldest !== null && oldest < replaced) {
+    await deleteOldVersions(tx, { secretId: row.secretId, lastVersion: replaced });
+  }
 }
 
 /**

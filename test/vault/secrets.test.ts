@@ -271,6 +271,34 @@ eachStore('a secret that is deleted while it is restored stays deleted', async (
   assert.deepEqual(await vault.list(owner), { secrets: [], damaged: [] });
 });
 
+eachStore(
+  'versions that an earlier release kept go with the next value, and one that was lost harms none',
+  async (t, database) => {
+    const { vault, store, newOwner } = await openVault(t, database);
+    const owner = await newOwner();
+    for (let n = 1; n <= KEPT_VERSIONS + 2; n++) await vault.set(owner, named('A'), `value ${n}`);
+    const versions = () => store.db.selectFrom('secret_versions').select('version').orderBy('version').execute();
+    const kept = async () => (await versions()).map(({ version }) => version);
+    assert.deepEqual(await kept(), [3, 4, 5, 6, 7]);
+    const [third] = await store.db.selectFrom('secret_versions').selectAll().where('version', '=', 3).execute();
+    for (const version of [1, 2]) {
+      await store.write((tx) =>
+        tx
+          .insertInto('secret_versions')
+          .values({ ...(third as NonNullable<typeof third>), version })
+          .execute(),
+      );
+    }
+    await vault.set(owner, named('A'), 'value 8');
+    assert.deepEqual(await kept(), [4, 5, 6, 7, 8]);
+    await store.write((tx) => tx.deleteFrom('secret_versions').where('version', '=', 4).execute());
+    await vault.set(owner, named('A'), 'value 9');
+    assert.deepEqual(await kept(), [5, 6, 7, 8, 9]);
+    assert.deepEqual(revealed(await vault.get(owner)), { A: 'value 9' });
+    assert.equal((await vault.version(owner, named('A'), 5)).value.reveal(), 'value 5');
+  },
+);
+
 eachStore('the last few versions are kept and older ones deleted', async (t, database) => {
   const { vault, newOwner } = await openVault(t, database);
   const owner = await newOwner();
