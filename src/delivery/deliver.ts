@@ -8,10 +8,9 @@ import { expiringSecrets } from '../protocol/expiring-secrets.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { secretsText } from '../protocol/secrets-text.ts';
 import { wholeMasks } from '../protocol/whole-masks.ts';
-import { sealDelivery } from '../sealing/delivery.ts';
+import { type DeliverySealer, deliverySealer } from '../sealing/delivery.ts';
 import { insertDeliveries } from '../store/deliveries.ts';
-import type { Database, Store } from '../store/store.ts';
-import type { Use } from '../vault/last-uses.ts';
+import type { Store } from '../store/store.ts';
 import type { OpenedSecret, Vault } from '../vault/vault.ts';
 import { mayHaveSecrets, type Offer } from './offer.ts';
 
@@ -52,7 +51,7 @@ export interface SecretsForPilot {
 }
 
 /** What became of the secrets of one job: they are for its pilot, they cannot be had, or the answer has no room for them. */
-export type Outcome = { secrets: SecretsForPilot } | { failure: unknown } | 'no room';
+export type Outcome = { secrets: SecretsForPilot } | { failure: unknown } | 'full';
 
 /** The rooms that a delivery joins. `clock` answers milliseconds since 1970 UTC. */
 export interface DeliveryContext {
@@ -77,6 +76,7 @@ export async function deliverAll<Job extends DeliveredJob>(
 ): Promise<Map<Job, Outcome>> {
   const outcomes = new Map<Job, Outcome>();
   const made: MadeDelivery<Job>[] = [];
+  const sealer = offer && deliverySealer(offer.keys);
   const weak = jobs.length > 0 && !offer?.proven && !mayHaveSecrets(await findQueue(context.store, pilot.queue), offer);
   for (const alike of Map.groupBy(jobs, sameSecrets).values()) {
     const [first] = alike as [Job, ...Job[]];
@@ -84,10 +84,10 @@ export async function deliverAll<Job extends DeliveredJob>(
       const opened = weak ? await noneOrRefused(context.vault, first, pilot) : await open(context, first, pilot, offer);
       try {
         for (const job of alike) {
-          const outcome = await sealed(job, opened, pilot, offer, fits);
+          const outcome = await sealed(job, opened, pilot, sealer, fits);
           outcomes.set(job, outcome);
           // A job that asks for secrets and gets none finds an empty object; that is no delivery.
-          if (outcome !== 'no room' && 'secrets' in outcome && opened.secrets.length > 0) {
+          if (outcome !== 'full' && 'secrets' in outcome && opened.secrets.length > 0) {
             const sealedWith = outcome.secrets.sealedSecrets?.kem ?? 'tls';
             made.push({ id: idOf(job), job, secrets: opened.secrets, sealedWith });
           }
@@ -159,13 +159,13 @@ async function sealed<Job extends DeliveredJob>(
   job: Job,
   { text, remarks }: Opened,
   { pilotId }: ReceivingPilot,
-  offer: Offer | undefined,
+  sealer: DeliverySealer | undefined,
   fits: (job: Job, chars: number) => boolean,
 ): Promise<Outcome> {
-  if (!fits(job, offer ? Math.ceil((text.length / 3) * 4) : text.length)) return 'no room';
-  if (!offer) return { secrets: { secrets: text.toString('utf8'), ...remarks } };
+  if (!fits(job, sealer ? Math.ceil((text.length / 3) * 4) : text.length)) return 'full';
+  if (!sealer) return { secrets: { secrets: text.toString('utf8'), ...remarks } };
   const { jobId, attempt, ownerId } = job;
-  const sealedSecrets = await sealDelivery(offer.keys, { jobId, attempt, ownerId, pilotId }, text);
+  const sealedSecrets = await sealer.seal({ jobId, attempt, ownerId, pilotId }, text);
   return { secrets: { sealedSecrets, ...remarks } };
 }
 
@@ -224,48 +224,38 @@ async function recordOf(
     made,
     use: vault.useOf([...new Set(made.flatMap(({ secrets }) => secrets.map(({ id }) => id)))]),
   }));
+  const all = owners.flatMap(([, made]) => made);
+  const { pilotId, queue, node } = pilot;
   await store.write(async (tx) => {
-    for (const { owner, made, use } of owned) await noteDeliveries(tx, clock, owner, pilot, made, use);
+    await insertDeliveries(
+      tx,
+      all.map(({ id, job, sealedWith }) => ({
+        id,
+        owner_id: job.ownerId,
+        task_id: job.taskId,
+        job_id: job.jobId,
+        attempt: job.attempt,
+        pilot_id: pilotId,
+        queue,
+        node,
+        at: clock(),
+        sealed_with: sealedWith,
+      })),
+      all.flatMap(({ id, secrets }) =>
+        secrets.map((secret) => ({ delivery_id: id, secret_id: secret.id, version: secret.version })),
+      ),
+    );
+    for (const { owner, made, use } of owned) {
+      const details = made.map((one) => detailOf(one, pilot));
+      await appendAudits(tx, clock, owner, `pilot:${pilotId}`, 'secret.deliver', details);
+      await use.note(tx);
+    }
   });
   for (const { use } of owned) use.noted();
 }
 
-async function noteDeliveries(
-  tx: Database,
-  clock: () => number,
-  owner: OwnerId,
-  { pilotId, queue, node }: ReceivingPilot,
-  made: readonly MadeDelivery<DeliveredJob>[],
-  use: Use,
-): Promise<void> {
-  await insertDeliveries(
-    tx,
-    made.map(({ id, job, sealedWith }) => ({
-      id,
-      owner_id: owner,
-      task_id: job.taskId,
-      job_id: job.jobId,
-      attempt: job.attempt,
-      pilot_id: pilotId,
-      queue,
-      node,
-      at: clock(),
-      sealed_with: sealedWith,
-    })),
-    made.flatMap(({ id, secrets }) =>
-      secrets.map((secret) => ({ delivery_id: id, secret_id: secret.id, version: secret.version })),
-    ),
-  );
-  const details = made.map(({ id, job, secrets, sealedWith }) => ({
-    delivery: id,
-    task: job.taskId,
-    job: job.jobId,
-    attempt: job.attempt,
-    queue,
-    node,
-    sealedWith,
-    secrets: secrets.map((secret) => [secret.id, secret.version]),
-  }));
-  await appendAudits(tx, clock, owner, `pilot:${pilotId}`, 'secret.deliver', details);
-  await use.note(tx);
+function detailOf({ id, job, secrets, sealedWith }: MadeDelivery<DeliveredJob>, { queue, node }: ReceivingPilot) {
+  const { taskId: task, jobId, attempt } = job;
+  const versions = secrets.map((secret) => [secret.id, secret.version]);
+  return { delivery: id, task, job: jobId, attempt, queue, node, sealedWith, secrets: versions };
 }

@@ -62,8 +62,8 @@ export function createDelivery({ store, vault, jobs, clock, tell = tellNobody }:
     giveJobs: (pilot, request) => giveJobs({ ...context, jobs }, pilot, request),
     async deliver(job, pilot, offer) {
       const outcome = (await deliverAll(context, [job], pilot, offer, () => true)).get(job);
-      if (typeof outcome === 'object' && 'secrets' in outcome) return outcome.secrets;
-      throw typeof outcome === 'object' ? outcome.failure : new Error('a job has no outcome');
+      if (outcome && outcome !== 'full' && 'secrets' in outcome) return outcome.secrets;
+      throw (outcome as { failure: unknown }).failure;
     },
     history: (owner, { name, limit = DEFAULT_DELIVERIES_SHOWN } = {}) =>
       deliveryHistory({ store, vault }, owner, { name, limit }),

@@ -94,8 +94,8 @@ export async function giveJobs(
     const failed: FailedJob[] = [];
     const others: LeasedJob[] = [];
     for (const job of acquired) {
-      const outcome = outcomes.get(job) ?? (fits(job, 0) ? { secrets: undefined } : 'no room');
-      if (outcome === 'no room') others.push(job);
+      const outcome = outcomes.get(job) ?? (fits(job, 0) ? { secrets: undefined } : 'full');
+      if (outcome === 'full') others.push(job);
       else if ('failure' in outcome) failed.push({ job, ...failureOf(outcome.failure, job) });
       else given.push({ job, secrets: outcome.secrets });
     }

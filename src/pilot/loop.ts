@@ -1,17 +1,15 @@
-import type { PilotJob } from '../protocol/calls/pilot.ts';
-import { AttemptFailed, Unavailable } from '../protocol/errors.ts';
-import { MAX_IDLE_POLL_SECONDS, MAX_TIMER_MILLISECONDS, WHOLE_ALLOCATION_PART } from '../protocol/limits.ts';
-import { newRecipient, type Recipient } from '../sealing/delivery.ts';
-import { type Allocation, type Share, secondsLeft, sharesOf } from './allocation.ts';
+import { AttemptFailed } from '../protocol/errors.ts';
+import { MAX_TIMER_MILLISECONDS, WHOLE_ALLOCATION_PART } from '../protocol/limits.ts';
+import { type Allocation, type Share, sharesOf } from './allocation.ts';
 import { type JobPolicy, runAttempt } from './attempt.ts';
 import { PILOT_ERRORS } from './error-codes.ts';
 import type { Isolation } from './isolation.ts';
+import { createJobSource, type JobSource } from './job-source.ts';
 import { createKillWatch, type KillWatch } from './kill-watch.ts';
 import type { MemoryCgroups } from './memory-cgroup.ts';
 import { openPilotHome, type PilotHome, removeLeftovers } from './pilot-home.ts';
 import { readyJob } from './ready-job.ts';
 import type { PilotServer } from './reporter.ts';
-import { backoffSeconds, pause } from './retry.ts';
 import type { NodeSiteKey } from './site-key.ts';
 
 export interface PilotOptions {
@@ -68,8 +66,10 @@ export async function runPilot(options: PilotOptions): Promise<number> {
     const removed = await removeLeftovers(folder, secretsFolder, (error) => say(`cleaning up: ${error.message}`));
     if (removed > 0) say(`cleaned up after ${removed} pilots that were killed`);
     const quota = { left: policy.jobs ?? Number.POSITIVE_INFINITY, done: 0 };
+    const shares = slotsOf(options);
+    const source = createJobSource(options, shares[0]);
     const slots = await Promise.allSettled(
-      slotsOf(options).map((share) => runSlot(options, { home, killWatch, share }, quota)),
+      shares.map((share) => runSlot(options, { home, killWatch, source, share }, quota)),
     );
     const failed = slots.find((slot) => slot.status === 'rejected');
     if (failed) throw failed.reason;
@@ -89,14 +89,19 @@ function slotsOf({ allocation, policy }: PilotOptions): (Share | undefined)[] {
 /** One job after another. */
 async function runSlot(
   options: PilotOptions,
-  { home, killWatch, share }: { home: PilotHome; killWatch: KillWatch; share: Share | undefined },
+  {
+    home,
+    killWatch,
+    source,
+    share,
+  }: { home: PilotHome; killWatch: KillWatch; source: JobSource; share: Share | undefined },
   quota: { left: number; done: number },
 ): Promise<void> {
   const { server, node, stopping, say } = options;
   const policy = withShare(options.policy, share);
   while (quota.left > 0 && !stopping.aborted) {
     quota.left -= 1;
-    const acquired = await waitForJob(options, share);
+    const acquired = await source.next();
     if (!acquired) return;
     const { job, recipient } = acquired;
     say(`job ${job.PandaID}: attempt ${job.attemptNr} starts`);
@@ -141,51 +146,4 @@ function allocationEnd({ allocation }: PilotOptions): { signal: AbortSignal; dis
   };
   const timer = setTimeout(end, milliseconds);
   return { signal: ending.signal, dismiss: () => clearTimeout(timer) };
-}
-
-/** The room for a job that begins now, as the server is asked for one. */
-function roomFor(seconds: number | undefined, share: Share | undefined) {
-  return {
-    ...(seconds !== undefined && { remaining_time: seconds }),
-    ...(share?.megabytes !== undefined && { memory: share.megabytes }),
-    ...(share && { cores: Math.max(1, share.cores.length) }),
-  };
-}
-
-/** @returns `undefined` when the pilot is to end instead */
-async function waitForJob(
-  options: PilotOptions,
-  share: Share | undefined,
-): Promise<{ job: PilotJob; recipient: Recipient } | undefined> {
-  const { server, node, policy, stopping, allocation } = options;
-  const giveUpAt = Date.now() + (policy.idleExitSeconds ?? Number.POSITIVE_INFINITY) * 1000;
-  let unanswered = 0;
-  for (let asked = 0; !stopping.aborted; asked++) {
-    const left = allocation && secondsLeft(allocation);
-    if (left === 0) {
-      options.say('the time of this node is nearly up: it takes no more jobs');
-      return undefined;
-    }
-    let seconds = backoffSeconds(asked, MAX_IDLE_POLL_SECONDS);
-    try {
-      // A key pair for this one request: its private half is forgotten with the job.
-      const recipient = await newRecipient();
-      const [job] = await server.acquireJobs({
-        site_name: node.queue,
-        node: node.name,
-        n_jobs: 1,
-        ...roomFor(left, share),
-        sealing_keys: recipient.offers.map((offer) => ({ ...offer })),
-        ...((await node.siteKey?.isValid()) && { sealed: true }),
-      });
-      if (job) return { job, recipient };
-      unanswered = 0;
-    } catch (error) {
-      if (!(error instanceof Unavailable)) throw error;
-      seconds = backoffSeconds(unanswered++);
-    }
-    if (Date.now() + seconds * 1000 > giveUpAt) return undefined;
-    await pause(seconds, stopping);
-  }
-  return undefined;
 }

@@ -412,6 +412,37 @@ test('jobs run at the same time in slots, and no more than were asked for', asyn
   assert.equal([...panda.uploads.keys()].filter((key) => key.startsWith('output/')).length, 4);
 });
 
+test('slots that wait ask together, and each job finds its own secrets', async (t) => {
+  const { panda, run } = await pilotFor(t);
+  for (const n of [1, 2, 3]) {
+    panda.add({
+      command: 'printf %s "$MINE" > out',
+      outputs: { out: `u.${n}` },
+      secrets: { MINE: `the secret of ${n}` },
+    });
+  }
+  assert.equal(await run({ jobs: 3, slots: 3 }), 3);
+  assert.deepEqual(
+    panda.requests.map(({ n_jobs }) => n_jobs),
+    [3],
+  );
+  for (const n of [1, 2, 3]) assert.equal(panda.uploads.get(`output/u.${n}`)?.toString(), `the secret of ${n}`);
+});
+
+test('a pilot serves a server of an earlier release, which knows one format of deliveries', async (t) => {
+  const { panda, run } = await pilotFor(t);
+  panda.earlier = true;
+  for (const n of [1, 2]) {
+    panda.add({
+      command: 'printf %s "$MINE" > out',
+      outputs: { out: `u.${n}` },
+      secrets: { MINE: `the secret of ${n}` },
+    });
+  }
+  assert.equal(await run({ jobs: 2, slots: 2 }), 2);
+  for (const n of [1, 2]) assert.equal(panda.uploads.get(`output/u.${n}`)?.toString(), `the secret of ${n}`);
+});
+
 test('a pilot without a job ends when it was idle for long enough', async (t) => {
   const { run } = await pilotFor(t);
   assert.equal(await run({ idleExitSeconds: 0.4 }), 0);

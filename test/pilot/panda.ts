@@ -7,11 +7,21 @@ import type { PilotJob } from '../../src/protocol/calls/pilot.ts';
 import { refused, succeeded } from '../../src/protocol/envelope.ts';
 import { quote } from '../../src/protocol/python-text.ts';
 import type { SealingKey } from '../../src/protocol/sealed.ts';
-import { sealDelivery } from '../../src/sealing/delivery.ts';
+import { type DeliverySealer, deliverySealer } from '../../src/sealing/delivery.ts';
+import { validateWhenNeeded } from '../../src/server/plugins/arguments.ts';
+import { ofEarlierPilot } from '../sealing/seal.ts';
+import { readVectors } from '../sealing/vectors.ts';
 import { archive, type Entry } from './archives.ts';
 import { PILOT_ID, stubSessions } from './stub-session.ts';
 
 const OWNER = 'owner-1';
+
+/** True for a request that a server took before there were formats of deliveries. */
+const knewAll = validateWhenNeeded()({
+  schema: readVectors('acquire-jobs-before-formats'),
+  method: 'POST',
+  url: '/api/v1/pilot/acquire_jobs',
+});
 
 interface TestJob {
   command: string;
@@ -54,6 +64,8 @@ export interface PandaServer {
   killing: boolean;
   /** Answers every call with HTTP 503 while true. */
   broken: boolean;
+  /** Answers as a release that knew one format of deliveries: what it did not know in a request it refuses. */
+  earlier: boolean;
   /** Refuses reports, as of an attempt that was lost. */
   lost: boolean;
   /** Called before each upload and each report of an end is answered. */
@@ -82,6 +94,7 @@ export async function startPanda(t: TestContext): Promise<PandaServer> {
     questions: 0,
     killing: false,
     broken: false,
+    earlier: false,
     lost: false,
     onResult: () => {},
     async reported(state) {
@@ -134,10 +147,12 @@ export async function startPanda(t: TestContext): Promise<PandaServer> {
         const { sealing_keys: keys } = request;
         panda.requests.push(request);
         panda.offers.push(keys);
-        const job = waiting.shift();
-        return send(
-          job ? succeeded({ StatusCode: 0, jobs: [await toPilotJob(job, keys)] }) : refused('No jobs in PanDA'),
-        );
+        if (panda.earlier && knewAll(request) !== true) return send(refused('what is that argument?'));
+        const given = waiting.splice(0, request.n_jobs ?? 1);
+        if (given.length === 0) return send(refused('No jobs in PanDA'));
+        const sealer = deliverySealer(panda.earlier ? ofEarlierPilot(keys) : keys);
+        const jobs = await Promise.all(given.map((job) => toPilotJob(job, sealer)));
+        return send(succeeded({ StatusCode: 0, jobs }));
       }
       case '/api/v1/pilot/update_job': {
         const report = JSON.parse(body.toString());
@@ -167,7 +182,7 @@ export async function startPanda(t: TestContext): Promise<PandaServer> {
     response.end();
   }
 
-  async function toPilotJob(job: TestJob, keys: SealingKey[]): Promise<PilotJob> {
+  async function toPilotJob(job: TestJob, sealer: DeliverySealer): Promise<PilotJob> {
     const id = ++lastId;
     const { command, outputs = {}, runDirectory = '.', sandbox = [], secrets, secretsAs, sealedFor = PILOT_ID } = job;
     const sandboxName = `jobO.${id}.tar.gz`;
@@ -196,7 +211,7 @@ export async function startPanda(t: TestContext): Promise<PandaServer> {
       minRamCount: job.minRamCount ?? 0,
       maxDiskCount: job.maxDiskCount ?? 0,
       ...(job.secretsLeftOut ? { secretsLeftOut: job.secretsLeftOut } : {}),
-      ...(secrets ? { sealedSecrets: await sealDelivery(keys, context, Buffer.from(JSON.stringify(secrets))) } : {}),
+      ...(secrets ? { sealedSecrets: await sealer.seal(context, Buffer.from(JSON.stringify(secrets))) } : {}),
       ...job.changed,
     };
   }

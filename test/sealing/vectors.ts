@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 
 /**
  * The checked-in vectors of one format, which never change. A second implementation (Python's `cryptography`, from the
- * formats' description) made them, but for the delivery by MLKEM768-X25519, which is a recorded one.
+ * formats' description) made them, but for deliveries by MLKEM768-X25519, which are recorded ones.
  */
 export function readVectors<T>(name: string): T {
   return JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), 'utf8'));

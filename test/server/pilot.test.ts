@@ -13,6 +13,7 @@ import * as calls from '../../src/protocol/calls/pilot.ts';
 import { Refused } from '../../src/protocol/errors.ts';
 import { wireName } from '../../src/protocol/names.ts';
 import { newRecipient } from '../../src/sealing/delivery.ts';
+import { ofEarlierPilot } from '../sealing/seal.ts';
 import { startServer, type TestServer } from './start.ts';
 
 function clientOf(t: Parameters<typeof startServer>[0], server: TestServer, token: string): Client {
@@ -76,6 +77,31 @@ test('a job reaches a pilot with its secrets sealed to that one request, and its
     [delivery?.job_id, delivery?.node, delivery?.sealed_with],
     [job.PandaID, 'node1', recipient.offers[0]?.kem],
   );
+});
+
+test('the jobs of an answer share an encapsulation, where their pilot says that it opens such', async (t) => {
+  const { alice, pilot, session } = await setUp(t);
+  await alice.setSecret(wireName('MY_SECRET'), 'random_string');
+  await submit(alice, { useSecrets: true, jobs: 6 });
+  for (const format of [1, 2] as const) {
+    const recipient = await newRecipient();
+    const sealing_keys = format === 1 ? ofEarlierPilot(recipient.offers) : recipient.offers;
+    const jobs = await pilot.acquireJobs({ site_name: 'default', n_jobs: 3, sealing_keys });
+    assert.equal(jobs.length, 3);
+    assert.deepEqual(
+      jobs.map(({ sealedSecrets }) => sealedSecrets?.format),
+      Array(3).fill(format),
+    );
+    assert.equal(new Set(jobs.map(({ sealedSecrets }) => sealedSecrets?.enc)).size, format === 1 ? 3 : 1);
+    for (const { PandaID: jobId, attemptNr: attempt, sealedSecrets } of jobs) {
+      assert.ok(sealedSecrets);
+      const context = { jobId, attempt, ownerId: sealedSecrets.owner, pilotId: session.pilotId };
+      assert.equal(
+        Buffer.from(await recipient.open(sealedSecrets, context)).toString(),
+        '{"MY_SECRET":"random_string"}',
+      );
+    }
+  }
 });
 
 test('a pilot that offers no key gets no secrets, and is told why, unless its queue allows TLS alone', async (t) => {

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { MAX_ASKED_JOBS, MAX_REPORT_BYTES, MAX_SIGNED_CHARS } from '../limits.ts';
-import { KEMS } from '../sealed.ts';
+import { DELIVERY_FORMATS, KEMS } from '../sealed.ts';
 import { SIGNED_WORD } from '../sealed-value.ts';
 import { call, type Data, Id, MAX_WHOLE, Nothing, orNull } from './call.ts';
 
@@ -31,7 +31,9 @@ const Attempt = Type.Integer({ ...Id, description: 'the attempt of the job, from
 export type SealedSecrets = Data<typeof SealedSecrets>;
 const SealedSecrets = Type.Object(
   {
-    format: Type.Literal(1),
+    format: Type.Enum(DELIVERY_FORMATS, {
+      description: 'one that the key was offered for: 1, or 2 where all jobs of an answer have one `enc`',
+    }),
     kem: Type.Enum(KEMS),
     owner: Type.String({ description: 'the owner that the seal is bound to' }),
     enc: Type.String(),
@@ -144,6 +146,13 @@ export const acquireJobs = call({
         Type.Object({
           kem: Type.String({ description: 'one that the server does not know is passed over' }),
           public_key: Type.String({ description: 'base64url' }),
+          formats: Type.Optional(
+            Type.Array(Type.Integer(), {
+              maxItems: 8,
+              description: 'the formats of sealedSecrets that the pilot opens; 1 alone without it',
+              examples: [[1, 2]],
+            }),
+          ),
         }),
         { maxItems: 4, description: 'extension: public keys made for this one request' },
       ),
