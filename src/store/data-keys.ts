@@ -9,7 +9,7 @@ export interface WrappedDataKey {
 }
 
 /** A literal, not bound: only that is recognised as the condition of the index `data_keys_active`. */
-const IS_ACTIVE = sql.lit(1);
+export const IS_ACTIVE = sql.lit(1);
 
 /** The key that an owner's new values are encrypted under. */
 export const findActiveDataKey = prepared<{ ownerId: string }, WrappedDataKey>((db, arg) =>

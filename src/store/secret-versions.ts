@@ -1,4 +1,5 @@
 import { ATTRIBUTE_NAMES, type AttributeColumns } from '../protocol/secret-attributes.ts';
+import { IS_ACTIVE } from './data-keys.ts';
 import { prepared } from './prepared.ts';
 import type { Database } from './store.ts';
 
@@ -76,6 +77,20 @@ export const deleteOldVersions = prepared<{ secretId: string; lastVersion: numbe
 /** As columns of the secret's row where that is called `s`. */
 const ATTRIBUTE_COLUMNS = ATTRIBUTE_NAMES.map((name) => `s.${name}` as const);
 
+/** The secret `s` with its current version `v`. */
+const CURRENT_COLUMNS = [
+  's.id',
+  's.name_hash',
+  's.name_ciphertext',
+  's.hashed_as',
+  's.updated_at',
+  's.expired_at',
+  's.current_version as version',
+  ...ATTRIBUTE_COLUMNS,
+  's.data_key_id',
+  'v.ciphertext',
+] as const;
+
 /** A row for each secret of an owner; one row of nulls for an owner who has none. */
 export interface CurrentVersionRow extends AttributeColumns {
   revision: number;
@@ -99,19 +114,23 @@ export const findCurrentVersions = prepared<{ ownerId: string }, CurrentVersionR
     .leftJoin('secret_versions as v', (on) =>
       on.onRef('v.secret_id', '=', 's.id').onRef('v.version', '=', 's.current_version'),
     )
-    .select([
-      'o.revision',
-      's.id',
-      's.name_hash',
-      's.name_ciphertext',
-      's.hashed_as',
-      's.updated_at',
-      's.expired_at',
-      's.current_version as version',
-      ...ATTRIBUTE_COLUMNS,
-      's.data_key_id',
-      'v.ciphertext',
-    ])
+    .select(['o.revision', ...CURRENT_COLUMNS])
+    .where('o.id', '=', arg('ownerId')),
+);
+
+/** Those of an owner's secrets that stand under one of these hashes; `active_key`: the data key that is active in that state, under which names are hashed. */
+export const findCurrentVersionsOfNames = prepared<
+  { ownerId: string; nameHashes: readonly Uint8Array[] },
+  Omit<CurrentVersionRow, 'revision'> & { active_key: string | null }
+>((db, arg) =>
+  db
+    .selectFrom('owners as o')
+    .leftJoin('data_keys as k', (on) => on.onRef('k.owner_id', '=', 'o.id').on('k.active', '=', IS_ACTIVE))
+    .leftJoin('secrets as s', (on) => on.onRef('s.owner_id', '=', 'o.id').on('s.name_hash', 'in', arg('nameHashes')))
+    .leftJoin('secret_versions as v', (on) =>
+      on.onRef('v.secret_id', '=', 's.id').onRef('v.version', '=', 's.current_version'),
+    )
+    .select(['k.id as active_key', ...CURRENT_COLUMNS])
     .where('o.id', '=', arg('ownerId')),
 );
 

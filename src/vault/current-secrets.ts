@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { OwnerId } from '../protocol/ids.ts';
+import type { WireName } from '../protocol/names.ts';
 import {
   type AttributeColumns,
   type AttributeName,
@@ -9,12 +10,12 @@ import {
 import { ownBytes } from '../sealing/own-bytes.ts';
 import { openText, sealText } from '../sealing/remembered-text.ts';
 import { openName } from '../sealing/value-format.ts';
-import { type CurrentVersionRow, findCurrentVersions } from '../store/secret-versions.ts';
+import { type CurrentVersionRow, findCurrentVersions, findCurrentVersionsOfNames } from '../store/secret-versions.ts';
 import { findRevision } from '../store/secrets.ts';
 import type { Store } from '../store/store.ts';
 import { keyOf, keysOf, openOrDamage } from './damaged-secrets.ts';
 import type { DataKeys } from './data-keys.ts';
-import { withoutReplaced } from './one-name.ts';
+import { nameHashes as nameHashesOf, withoutReplaced } from './one-name.ts';
 
 /** The current version of a secret, encrypted as it is stored. */
 export interface SealedSecret {
@@ -37,6 +38,8 @@ export interface SealedSecret {
 export interface CurrentSecrets {
   /** Every secret of the owner, all as of one moment; in no order. */
   of(owner: OwnerId): Promise<readonly SealedSecret[]>;
+  /** Those of the owner's secrets that have one of these names, of either kind, all as of one moment; read each time, whatever else the owner keeps. */
+  named(owner: OwnerId, names: readonly WireName[]): Promise<readonly SealedSecret[]>;
   /**
    * The text that `write` makes of the owner's secrets: the same function for every call, as its text is remembered while they stay as
    * they are. It is sealed under a key that is forgotten with the unwrapped data key, so that it opens as long as they would and no longer.
@@ -85,6 +88,19 @@ export function createCurrentSecrets(options: {
       const text = known?.revision === read.revision ? known.text : undefined;
       remembered.set(owner, { ...read, text });
       return read.secrets;
+    },
+
+    async named(owner, names) {
+      if (names.length === 0) return [];
+      for (;;) {
+        const dataKey = await dataKeys.active(owner);
+        if (!dataKey) return [];
+        const nameHashes = names.flatMap((name) => nameHashesOf(dataKey, name));
+        const rows = await findCurrentVersionsOfNames(store.db, { ownerId: owner, nameHashes });
+        // Renewed in between: the names stand under other hashes now.
+        if (rows[0]?.active_key !== dataKey.id) continue;
+        return await sealedSecrets(owner, rows.filter(({ id }) => id !== null) as WholeRow[]);
+      }
     },
 
     async text(owner, write) {
@@ -150,6 +166,6 @@ export function createCurrentSecrets(options: {
 
 /** The secret's own columns are null together, for an owner without secrets. */
 type WholeRow = AttributeColumns & {
-  [C in Exclude<keyof CurrentVersionRow, AttributeName | Nullable>]: NonNullable<CurrentVersionRow[C]>;
+  [C in Exclude<keyof CurrentVersionRow, AttributeName | Nullable | 'revision'>]: NonNullable<CurrentVersionRow[C]>;
 } & Pick<CurrentVersionRow, Nullable>;
 type Nullable = 'ciphertext' | 'expired_at';

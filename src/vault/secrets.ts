@@ -166,14 +166,18 @@ export async function openSecrets(
   owner: OwnerId,
   names?: readonly WireName[],
 ): Promise<OpenedSecret[]> {
+  if (names) {
+    const opened = await openAll(reading, owner, await reading.current.named(owner, names));
+    // A string is not answered to whom asks for a file of its name, nor the other way about.
+    const meant = opened.filter(({ name }) => names.includes(name));
+    if (meant.length === new Set(names).size) return meant;
+  }
   const all = await reading.current.of(owner);
-  if (all.length === 0) return [];
-  if (!names) return openAll(reading, owner, all);
-  // All of an owner's rows are under one data key.
+  if (!names || all.length === 0) return openAll(reading, owner, all);
+  // One that is not there may be in a row that was changed behind the vault: all rows tell.
   const dataKey = [...(await keysOf(reading.dataKeys, owner, all)).values()][0] as DataKey;
   const wanted = new Set(names.flatMap((name) => nameHashes(dataKey, name).map(asText)));
   const found = all.filter(({ nameHash }) => wanted.has(asText(nameHash)));
-  // A string is not answered to whom asks for a file of its name, nor the other way about.
   return (await openAll(reading, owner, found)).filter(({ name }) => names.includes(name));
 }
 
