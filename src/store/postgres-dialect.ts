@@ -59,6 +59,68 @@ export function runInTransaction<R>(
     : connection.later(statement).then(() => []);
 }
 
+/** Reads outside transactions, of databases whose reads go together. */
+const readers = new WeakMap<QueryExecutor, (statement: Statement) => Promise<Answer>>();
+
+/**
+ * From now on {@link prepared} statements of `db` itself that only read go together: those of all requests that have arrived, on one connection. A
+ * connection for each would wake two processes for each.
+ */
+export function readTogether(db: Kysely<Schema>, pool: SteadyPool): void {
+  readers.set(db.getExecutor(), togetherOn(pool));
+}
+
+/** @returns nothing where reads of this executor do not go together, or the statement is not a read */
+export function runWithOthers<R>(executor: QueryExecutor, statement: Statement): Promise<R[]> | undefined {
+  if (!statement.sql.startsWith('select')) return undefined;
+  return readers
+    .get(executor)?.(statement)
+    .then(({ rows }) => rows as R[]);
+}
+
+/** The most reads of a group: their answers come when all are there. */
+const MAX_READS = 32;
+
+interface Read {
+  statement: Statement;
+  resolve(answer: Answer): void;
+  reject(error: unknown): void;
+}
+
+function togetherOn(pool: SteadyPool): (statement: Statement) => Promise<Answer> {
+  let waiting: Read[] = [];
+
+  async function send(reads: readonly Read[]): Promise<void> {
+    try {
+      const connection = await pool.connect();
+      try {
+        const answers = await connection.read(reads.map(({ statement }) => statement));
+        for (const [n, { resolve }] of reads.entries()) resolve(answers[n] as Answer);
+      } finally {
+        connection.release();
+      }
+    } catch (error) {
+      const [only, ...others] = reads;
+      if (others.length === 0) only?.reject(error);
+      // Of these, the others have nothing to do with it.
+      else await Promise.all(reads.map((one) => send([one])));
+    }
+  }
+
+  function sendAll(): void {
+    const reads = waiting;
+    waiting = [];
+    for (let from = 0; from < reads.length; from += MAX_READS) void send(reads.slice(from, from + MAX_READS));
+  }
+
+  return (statement) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ statement, resolve, reject });
+      // After the requests that have arrived are read from their sockets.
+      if (waiting.length === 1) setImmediate(sendAll);
+    });
+}
+
 class PostgresDriver implements Driver {
   readonly #pool: SteadyPool;
 

@@ -29,6 +29,8 @@ const ALL_IN_USE = 'timeout exceeded when trying to connect';
 export interface SteadyConnection {
   /** Runs a statement. In a transaction, those that are given together are sent together. */
   query(statement: Statement): Promise<Answer>;
+  /** Runs statements that only read, outside a transaction, together. @throws what any of them fails with */
+  read(statements: readonly Statement[]): Promise<Answer[]>;
   /** In a transaction: has a statement that answers nothing sent with the next one. What it fails with is what that one fails with. */
   later(statement: Statement): Promise<void>;
   begin(sql: string): void;
@@ -101,13 +103,19 @@ export function steadyPool(pool: pg.Pool, { retrySeconds = DATABASE_RETRY_SECOND
     let transaction: BatchedTransaction | undefined;
 
     async function alone(statement: Statement): Promise<Answer> {
+      const [answer] = await outside([statement]);
+      return answer as Answer;
+    }
+
+    /** Outside a transaction: one, or several that only read. */
+    async function outside(statements: readonly Statement[]): Promise<Answer[]> {
       for (let tries = 0; ; tries++) {
         try {
           client ??= await connect();
-          const [answer] = await send(client, [statement]);
-          return answer as Answer;
+          return await send(client, statements);
         } catch (error) {
-          if (!client || !(error instanceof ConnectionLost) || !statement.sql.startsWith('select')) throw error;
+          const onlyReads = statements.every(({ sql }) => sql.startsWith('select'));
+          if (!client || !(error instanceof ConnectionLost) || !onlyReads) throw error;
           // Its place first: in a full pool there is no other to wait for.
           client.release(true);
           client = undefined;
@@ -118,6 +126,7 @@ export function steadyPool(pool: pg.Pool, { retrySeconds = DATABASE_RETRY_SECOND
 
     return {
       query: (statement) => transaction?.query(statement) ?? alone(statement),
+      read: outside,
       async later(statement) {
         await (transaction?.later(statement) ?? alone(statement));
       },
@@ -182,6 +191,11 @@ function batchedTransaction(begin: string, send: (statements: Statement[]) => Pr
   async function sendGathered(): Promise<void> {
     const batch = gathered;
     gathered = [];
+    // It was undone meanwhile.
+    if (batch.length === 0) {
+      state = 'idle';
+      return;
+    }
     state = 'sending';
     try {
       const answers = await send(batch.map(({ statement }) => statement));
@@ -204,9 +218,11 @@ function batchedTransaction(begin: string, send: (statements: Statement[]) => Pr
   }
 
   /** Has all sent that was gathered. */
-  function flush(): Promise<unknown> {
+  async function flush(): Promise<void> {
     const last = gathered.pop();
-    return last ? query(last.statement) : Promise.resolve();
+    if (!last) return;
+    const answer = await query(last.statement);
+    last.resolve?.(answer);
   }
 
   return {

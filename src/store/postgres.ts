@@ -14,7 +14,7 @@ import {
 } from '../protocol/limits.ts';
 import type { ColumnTypes } from './migrations.ts';
 import { type PostgresAddress, postgresAddress } from './postgres-address.ts';
-import { inTransaction, postgresDialect } from './postgres-dialect.ts';
+import { inTransaction, postgresDialect, readTogether } from './postgres-dialect.ts';
 import { groupOwners } from './postgres-groups.ts';
 import { ConnectionLost, isAway, steadyPool } from './postgres-pool.ts';
 import type { Schema } from './schema.ts';
@@ -53,14 +53,18 @@ export async function openPostgres(url: string, options: PostgresOptions = {}): 
   const address = postgresAddress(url);
   await reach(address, options);
   await bringUpToDate(address);
-  const db = open(address, {
-    max: options.connections ?? DATABASE_CONNECTIONS,
-    statement_timeout: (options.statementSeconds ?? DATABASE_STATEMENT_SECONDS) * 1000,
-    lock_timeout: (options.lockSeconds ?? DATABASE_LOCK_SECONDS) * 1000,
-    idle_in_transaction_session_timeout: DATABASE_IDLE_TRANSACTION_SECONDS * 1000,
-    // For a line that is dead and says nothing: PostgreSQL's own limit comes first.
-    query_timeout: (options.statementSeconds ?? DATABASE_STATEMENT_SECONDS) * 1000 + DATABASE_CONNECT_SECONDS * 1000,
-  });
+  const db = open(
+    address,
+    {
+      max: options.connections ?? DATABASE_CONNECTIONS,
+      statement_timeout: (options.statementSeconds ?? DATABASE_STATEMENT_SECONDS) * 1000,
+      lock_timeout: (options.lockSeconds ?? DATABASE_LOCK_SECONDS) * 1000,
+      idle_in_transaction_session_timeout: DATABASE_IDLE_TRANSACTION_SECONDS * 1000,
+      // For a line that is dead and says nothing: PostgreSQL's own limit comes first.
+      query_timeout: (options.statementSeconds ?? DATABASE_STATEMENT_SECONDS) * 1000 + DATABASE_CONNECT_SECONDS * 1000,
+    },
+    { readsTogether: true },
+  );
 
   const alone: Store['write'] = async (work) => {
     const since = performance.now();
@@ -116,7 +120,11 @@ export async function openPostgres(url: string, options: PostgresOptions = {}): 
   };
 }
 
-function open(address: PostgresAddress, options: pg.PoolConfig, steady?: { retrySeconds: number }): Kysely<Schema> {
+function open(
+  address: PostgresAddress,
+  options: pg.PoolConfig,
+  { readsTogether = false, ...steady }: { readsTogether?: boolean; retrySeconds?: number } = {},
+): Kysely<Schema> {
   const types = {
     // Ids, times and counts all stay below 2^53.
     getTypeParser: ((type: number, format?: 'text' | 'binary') =>
@@ -125,7 +133,10 @@ function open(address: PostgresAddress, options: pg.PoolConfig, steady?: { retry
   const pool = new pg.Pool({ ...connectionOf(address), ...options, types });
   // The pool replaces an idle connection that the database closes.
   pool.on('error', () => {});
-  return new Kysely<Schema>({ dialect: postgresDialect(steadyPool(pool, steady)) });
+  const connections = steadyPool(pool, steady);
+  const db = new Kysely<Schema>({ dialect: postgresDialect(connections) });
+  if (readsTogether) readTogether(db, connections);
+  return db;
 }
 
 export function connectionOf({ connectionString, ssl }: PostgresAddress): pg.ClientConfig {

@@ -1,5 +1,5 @@
 import type { CompiledQuery } from 'kysely';
-import { runInTransaction } from './postgres-dialect.ts';
+import { runInTransaction, runWithOthers } from './postgres-dialect.ts';
 import { nameOf, nameStatement } from './postgres-names.ts';
 import { runAtOnce } from './sqlite-dialect.ts';
 import type { Database } from './store.ts';
@@ -58,6 +58,7 @@ export function prepared<Args extends object, Row>(
     return (
       runAtOnce<Row>(adapter, sql, values) ??
       (await (runInTransaction<Row>(executor, { sql, values, name: nameOf(sql) }, { answers: answersRows(query) }) ??
+        runWithOthers<Row>(executor, { sql, values, name: nameOf(sql) }) ??
         db.executeQuery<Row>({ ...query, parameters: values }).then(({ rows }) => rows)))
     );
   };

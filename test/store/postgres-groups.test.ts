@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { sql } from 'kysely';
+import pg from 'pg';
 import { openPostgres } from '../../src/store/postgres.ts';
 import { prepared } from '../../src/store/prepared.ts';
 import type { Database, Store } from '../../src/store/store.ts';
@@ -193,4 +194,51 @@ onPostgres('a statement that nothing waits for fails the one behind it', async (
   });
   assert.deepEqual(await queues(store), ['A', ...names].sort());
   await store.close();
+});
+
+onPostgres('reads that arrive together go together, and one that fails fails alone', async (t, database) => {
+  const store = await openPostgres(database.url ?? '', { connections: 1 });
+  t.after(() => store.close());
+  await store.write((tx) => addQueue(tx, { name: 'A' }));
+  const find = prepared<{ name: string }, { created_at: number }>((db, arg) =>
+    db.selectFrom('queues').select('created_at').where('name', '=', arg('name')),
+  );
+  const divide = prepared<{ by: number }, { result: number }>((db, arg) =>
+    db.selectFrom('queues').select(sql<number>`1 / cast(${arg('by')} as bigint)`.as('result')),
+  );
+  const batches = t.mock.method(pg.Client.prototype, 'query');
+  const found = await Promise.all(['A', 'B', 'A'].map((name) => find(store.db, { name })));
+  assert.deepEqual(found, [[{ created_at: 1 }], [], [{ created_at: 1 }]]);
+  assert.equal(batches.mock.callCount(), 1);
+  const [first, second, third] = await Promise.allSettled([
+    find(store.db, { name: 'A' }),
+    divide(store.db, { by: 0 }),
+    divide(store.db, { by: 1 }),
+  ]);
+  assert.deepEqual(first.status === 'fulfilled' && first.value, [{ created_at: 1 }]);
+  assert.equal(second.status === 'rejected' && second.reason.code, '22012');
+  assert.deepEqual(third.status === 'fulfilled' && third.value, [{ result: 1 }]);
+});
+
+onPostgres('reads that went together are asked again when their connection was closed', async (t, database) => {
+  const store = await openPostgres(database.url ?? '', { connections: 1 });
+  t.after(() => store.close());
+  const other = await database.open();
+  await store.write((tx) => addQueue(tx, { name: 'A' }));
+  const slowly = prepared<{ name: string }, { created_at: number }>((db, arg) =>
+    db
+      .selectFrom('queues')
+      .select('created_at')
+      .where('name', '=', arg('name'))
+      .where(sql<boolean>`pg_sleep(1) is not null`),
+  );
+  const reads = Promise.all([slowly(store.db, { name: 'A' }), slowly(store.db, { name: 'A' })]);
+  let ended = false;
+  while (!ended) {
+    const { rows } = await sql`
+      select pg_terminate_backend(pid, 30000) from pg_stat_activity
+      where wait_event = 'PgSleep' and datname = current_database()`.execute(other.db);
+    ended = rows.length > 0;
+  }
+  assert.deepEqual(await reads, [[{ created_at: 1 }], [{ created_at: 1 }]]);
 });
