@@ -4,7 +4,6 @@ import { type JobTemplate, splitJob } from '../protocol/job-split.ts';
 import {
   LEASE_SECONDS,
   MAX_ACQUIRED_CHARS,
-  MAX_COUNTED_JOBS,
   MAX_JOB_PARAMETERS_CHARS,
   MAX_JOBS_PER_ACQUIRE,
 } from '../protocol/limits.ts';
@@ -15,7 +14,6 @@ import type { Database, Store } from '../store/store.ts';
 import { lockTask, readTemplates, startTasks, type TemplateRow, templateSizes } from '../store/tasks.ts';
 import {
   ANY_ROOM,
-  countWaiting,
   isAnyWaiting,
   type Room,
   type SecretNeeds,
@@ -29,6 +27,7 @@ import type { JobsContext } from './context.ts';
 import { type AcquiredJob, putBackJobs } from './put-back.ts';
 import { takesOfAny } from './queues.ts';
 import { settleTask } from './settle.ts';
+import type { CountWithheld } from './withheld-counts.ts';
 
 /** A pilot's request for jobs. */
 export interface Acquisition {
@@ -96,7 +95,7 @@ const SPARE_OWNERS = 32;
 const MOST_TEMPLATES = MAX_ACQUIRED_CHARS / MAX_JOB_PARAMETERS_CHARS;
 
 export async function acquireJobs(
-  context: JobsContext,
+  context: JobsContext & { countWithheld: CountWithheld },
   {
     pilotId,
     queue,
@@ -162,9 +161,8 @@ export async function acquireJobs(
             await noteTurn(tx, { queue, owner });
           return { given: good, refused: bad };
         });
-  const withheld = mayHaveSecrets ? 0 : await countWaiting(store.db, { queue, anyQueue }, MAX_COUNTED_JOBS, [1]);
-  const withheldSealed =
-    mayHaveSealed || given.length > 0 ? 0 : await countWaiting(store.db, { queue, anyQueue }, MAX_COUNTED_JOBS, [2]);
+  const withheld = mayHaveSecrets ? 0 : await context.countWithheld({ queue, anyQueue }, 1);
+  const withheldSealed = mayHaveSealed || given.length > 0 ? 0 : await context.countWithheld({ queue, anyQueue }, 2);
 
   const { jobs, left } = withinRoom(given, maxChars);
   if (jobs.length > 0) tell({ event: 'jobs.acquired', queue, jobs: jobs.length });

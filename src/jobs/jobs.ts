@@ -10,6 +10,7 @@ import { type AcquiredJob, putBackJobs } from './put-back.ts';
 import { failAttempt, type JobReport, reportJob } from './report.ts';
 import { checkSite, type Submission, submitTask } from './submit.ts';
 import { getTask, grantOfTask, listTasks, secretsOfTask, type TaskInfo, type TaskQuery } from './task-info.ts';
+import { withheldCounts } from './withheld-counts.ts';
 
 export type { Acquisition, LeasedJob } from './acquire.ts';
 export type { ChangedTask } from './commands.ts';
@@ -127,7 +128,7 @@ export interface Jobs {
 }
 
 export function createJobs(dependencies: Omit<JobsContext, 'tell'> & { tell?: Tell }): Jobs {
-  const context = { tell: tellNobody, ...dependencies };
+  const context = { tell: tellNobody, countWithheld: withheldCounts(dependencies), ...dependencies };
   return {
     submit: (owner, submission) => submitTask(context, owner, submission),
     checkSite: (queue) => checkSite(context.store, queue),

@@ -1,4 +1,4 @@
-import { type Insertable, sql } from 'kysely';
+import { type Insertable, type Selectable, sql } from 'kysely';
 import { Tampered } from '../protocol/errors.ts';
 import { type JobState, TOLD_TO_STOP } from '../protocol/states.ts';
 import { writeRows } from './many-rows.ts';
@@ -50,7 +50,17 @@ export function checkedAttempt<Row extends TaggedFields<'attempts'> & { tag: Uin
 
 /** An attempt with what of its job decides what may become of it. @throws {Tampered} */
 export async function readAttempt(db: Database, jobId: number, attempt: number) {
-  const row = await db
+  const [row] = await findAttempt(db, { jobId, attempt });
+  return row && checkedAttempt(db, row, { task_id: row.job_task_id, owner_id: row.job_owner_id });
+}
+
+const findAttempt = prepared<
+  { jobId: number; attempt: number },
+  TaggedFields<'attempts'> &
+    Pick<Selectable<Schema['attempts']>, 'tag' | 'state' | 'lease_seconds' | 'ended_at'> &
+    Pick<Selectable<Schema['jobs']>, 'serial' | 'kill_requested'> & { job_task_id: number; job_owner_id: string }
+>((db, arg) =>
+  db
     .selectFrom('attempts')
     .innerJoin('jobs', 'jobs.id', 'attempts.job_id')
     .select([
@@ -63,11 +73,9 @@ export async function readAttempt(db: Database, jobId: number, attempt: number) 
       'jobs.serial',
       'jobs.kill_requested',
     ])
-    .where('attempts.job_id', '=', jobId)
-    .where('attempts.attempt', '=', attempt)
-    .executeTakeFirst();
-  return row && checkedAttempt(db, row, { task_id: row.job_task_id, owner_id: row.job_owner_id });
-}
+    .where('attempts.job_id', '=', arg('jobId'))
+    .where('attempts.attempt', '=', arg('attempt')),
+);
 
 /** Notes that an attempt lives. False when it has ended meanwhile: a lease that was lost does not come back. */
 export async function renewLease(

@@ -1,6 +1,7 @@
-import type { Insertable } from 'kysely';
+import type { Insertable, Selectable } from 'kysely';
 import type { OwnerId } from '../protocol/ids.ts';
 import { ATTEMPT_COLUMNS, checkedAttempt } from './attempts.ts';
+import { prepared } from './prepared.ts';
 import type { Schema } from './schema.ts';
 import type { Database } from './store.ts';
 import { checked, type TaggedFields, tagged } from './tagged-rows.ts';
@@ -75,13 +76,20 @@ function checkedFile(db: Database, row: FileRow): FileRow {
 
 /** The name of the log that an attempt brought back and that is kept here. */
 export async function readLogOfAttempt(db: Database, jobId: number, attempt: number) {
-  return db
+  const [row] = await findLog(db, { jobId, attempt });
+  return row;
+}
+
+const findLog = prepared<
+  { jobId: number; attempt: number },
+  Pick<Selectable<Schema['job_files']>, 'name' | 'signature'>
+>((db, arg) =>
+  db
     .selectFrom('job_files')
     .select(['name', 'signature'])
-    .where('job_id', '=', jobId)
-    .where('attempt', '=', attempt)
+    .where('job_id', '=', arg('jobId'))
+    .where('attempt', '=', arg('attempt'))
     .where('kind', '=', 'log')
     .where('sha256', 'is not', null)
-    .orderBy('created_at')
-    .executeTakeFirst();
-}
+    .orderBy('created_at'),
+);

@@ -142,7 +142,30 @@ export async function readJobs(
     | { owner: OwnerId; ids: readonly number[] }
     | { pilotId: string; ids: readonly number[] },
 ) {
-  const rows = await db
+  const rows = await selectJobs(db, {
+    owner: undefined,
+    pilotId: undefined,
+    taskId: undefined,
+    ids: undefined,
+    ...which,
+  });
+  for (const row of rows) {
+    const { attempt_task_id: task_id, attempt_owner_id: owner_id, queue, pilot_id } = row;
+    if (task_id === null || owner_id === null || queue === null || pilot_id === null) continue;
+    checkedAttempt(db, { job_id: row.id, attempt: row.attempt, task_id, owner_id, queue, pilot_id, tag: row.tag }, row);
+  }
+  return rows;
+}
+
+interface WhichJobs {
+  owner: OwnerId | undefined;
+  pilotId: string | undefined;
+  taskId: number | undefined;
+  ids: readonly number[] | undefined;
+}
+
+function withAttempts(db: Database) {
+  return db
     .selectFrom('jobs')
     .leftJoin('attempts', (join) =>
       join.onRef('attempts.job_id', '=', 'jobs.id').onRef('attempts.attempt', '=', 'jobs.attempt'),
@@ -170,17 +193,17 @@ export async function readJobs(
       'attempts.exit_code',
       'attempts.error_code',
       'attempts.diagnosis',
-    ])
-    .$if('owner' in which, (query) => query.where('jobs.owner_id', '=', 'owner' in which ? which.owner : ''))
-    .$if('pilotId' in which, (query) => query.where('attempts.pilot_id', '=', 'pilotId' in which ? which.pilotId : ''))
-    .$if('taskId' in which, (query) => query.where('jobs.task_id', '=', 'taskId' in which ? which.taskId : 0))
-    .$if('ids' in which, (query) => query.where('jobs.id', 'in', 'ids' in which ? which.ids : []))
-    .orderBy('jobs.id')
-    .execute();
-  for (const row of rows) {
-    const { attempt_task_id: task_id, attempt_owner_id: owner_id, queue, pilot_id } = row;
-    if (task_id === null || owner_id === null || queue === null || pilot_id === null) continue;
-    checkedAttempt(db, { job_id: row.id, attempt: row.attempt, task_id, owner_id, queue, pilot_id, tag: row.tag }, row);
-  }
-  return rows;
+    ]);
 }
+
+type JobWithAttempt = Awaited<ReturnType<ReturnType<typeof withAttempts>['execute']>>[number];
+
+const selectJobs = prepared<WhichJobs, JobWithAttempt>((db, arg) => {
+  const [owner, pilotId, taskId, ids] = [arg('owner'), arg('pilotId'), arg('taskId'), arg('ids')];
+  return withAttempts(db)
+    .$if(owner !== undefined, (query) => query.where('jobs.owner_id', '=', owner as OwnerId))
+    .$if(pilotId !== undefined, (query) => query.where('attempts.pilot_id', '=', pilotId as string))
+    .$if(taskId !== undefined, (query) => query.where('jobs.task_id', '=', taskId as number))
+    .$if(ids !== undefined, (query) => query.where('jobs.id', 'in', ids as readonly number[]))
+    .orderBy('jobs.id');
+});

@@ -56,6 +56,20 @@ eachStore('a pilot may ask for the jobs of one task', async (t, database) => {
   );
 });
 
+eachStore('a large count of withheld jobs is taken again after some seconds', async (t, database) => {
+  const farm = await openFarm(t, database);
+  const acquisition = { pilotId: 'p', queue: 'default', node: 'n', count: 1, mayHaveSecrets: false };
+  const withheld = async () => (await farm.jobs.acquire(acquisition)).withheld;
+  await farm.submit({ jobCount: 999, useSecrets: true });
+  assert.equal(await withheld(), 999);
+  await farm.submit({ jobCount: 1, useSecrets: true });
+  assert.equal(await withheld(), 1000);
+  await farm.submit({ jobCount: 5, useSecrets: true });
+  assert.equal(await withheld(), 1000);
+  farm.passSeconds(6);
+  assert.equal(await withheld(), 1005);
+});
+
 eachStore('jobs with secrets are withheld from a pilot that may not have them, and counted', async (t, database) => {
   const farm = await openFarm(t, database);
   await farm.submit({ jobCount: 2, useSecrets: true, secretIds: ['s1', 's2'] });
