@@ -57,7 +57,8 @@ const ROWS_OF = `select s.name_hash, v.version, v.ciphertext from secrets s
 
 function fromFile(path: string): Opened {
   const database = new DatabaseSync(path, { readOnly: true });
-  const rows = database.prepare(ROWS_OF);
+  // `node:sqlite` takes `$1` for a name.
+  const rows = database.prepare(ROWS_OF.replace('$1', '?'));
   return { keys: database.prepare(ACTIVE_KEYS).all(), rowsOf: (owner) => rows.all(owner) as unknown as Row[] };
 }
 
