@@ -7,7 +7,7 @@ const FLUSH_MILLISECONDS = 250;
 const FLUSH_BYTES = 32 * 1024;
 /** Lines that cannot be written wait in memory, up to so many bytes; later ones are lost. */
 const MAX_WAITING_BYTES = 8 * 1024 * 1024;
-/** So much goes into a pipe in one go (pipe(7)), so that lines of several processes stay whole. What is added to a file always does. */
+/** So much goes into a pipe in one go (pipe(7)), so that lines of several processes stay whole. What is added to a file always does, and what journald reads. */
 const WHOLE_WRITE_BYTES = 4096;
 const STANDARD_ERROR = 2;
 /** Lines have no secret; the group is that of people who read logs. */
@@ -38,7 +38,8 @@ export function openLog(
   { file, onTrouble = () => {}, environment = {}, isShared = false }: LogPlace = {},
 ): Log {
   if (file !== undefined) refuseUnusable(file);
-  const most = isShared && file === undefined ? WHOLE_WRITE_BYTES : 2 * FLUSH_BYTES;
+  const isPipe = file === undefined && fstatSync(STANDARD_ERROR).isFIFO();
+  const most = isShared && isPipe ? WHOLE_WRITE_BYTES : 2 * FLUSH_BYTES;
   const buffering = { minLength: most / 2, maxWrite: most, periodicFlush: FLUSH_MILLISECONDS };
   const stream = pino.destination({
     ...(file === undefined ? { fd: STANDARD_ERROR } : { dest: file, append: true, mode: FILE_MODE }),
