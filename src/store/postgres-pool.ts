@@ -101,6 +101,7 @@ export function steadyPool(pool: pg.Pool, { retrySeconds = DATABASE_RETRY_SECOND
   function held(first: pg.PoolClient): SteadyConnection {
     let client: pg.PoolClient | undefined = first;
     let transaction: BatchedTransaction | undefined;
+    let isReleased = false;
 
     async function alone(statement: Statement): Promise<Answer> {
       const [answer] = await outside([statement]);
@@ -109,6 +110,8 @@ export function steadyPool(pool: pg.Pool, { retrySeconds = DATABASE_RETRY_SECOND
 
     /** Outside a transaction: one, or several that only read. */
     async function outside(statements: readonly Statement[]): Promise<Answer[]> {
+      // The connection may be in somebody else's transaction by now.
+      if (isReleased) throw new Error('a statement came after the end of its transaction');
       for (let tries = 0; ; tries++) {
         try {
           client ??= await connect();
@@ -147,7 +150,10 @@ export function steadyPool(pool: pg.Pool, { retrySeconds = DATABASE_RETRY_SECOND
         }
         transaction = undefined;
       },
-      release: () => client?.release(lost.has(client)),
+      release() {
+        isReleased = true;
+        client?.release(lost.has(client));
+      },
     };
   }
 

@@ -4,6 +4,7 @@ import pg from 'pg';
 import { openPostgres } from '../../src/store/postgres.ts';
 import { prepared } from '../../src/store/prepared.ts';
 import type { Database, Store } from '../../src/store/store.ts';
+import { seenStatements } from '../seen-statements.ts';
 import { onPostgres, type TestDatabase } from '../stores.ts';
 
 const countOwner = prepared<{ id: string }, { revision: number }>((db, arg) =>
@@ -41,8 +42,9 @@ async function queues(store: Store): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-onPostgres('writes of several owners that arrive together share a transaction', async (_t, database) => {
+onPostgres('writes of several owners that arrive together share a transaction', async (t, database) => {
   const store = await withOwners(database, ['a', 'b', 'c']);
+  const seen = seenStatements(t);
   const transactions = await Promise.all(
     ['c', 'a', 'b', 'a'].map((owner) =>
       store.write(
@@ -56,6 +58,8 @@ onPostgres('writes of several owners that arrive together share a transaction', 
   );
   assert.equal(new Set(transactions).size, 1);
   assert.deepEqual(await revisions(store), [2, 1, 1]);
+  const locks = seen.filter(({ sql }) => /update "owners"/.test(sql)).map(({ values }) => values.at(-1));
+  assert.deepEqual(locks.slice(0, 3), ['a', 'b', 'c'], 'in the order of every server');
 });
 
 onPostgres('one of a group that throws, or whose statement fails, undoes itself alone', async (_t, database) => {
@@ -241,4 +245,80 @@ onPostgres('reads that went together are asked again when their connection was c
     ended = rows.length > 0;
   }
   assert.deepEqual(await reads, [[{ created_at: 1 }], [{ created_at: 1 }]]);
+});
+
+onPostgres('a work that goes on after an error of a statement is not answered as done', async (_t, database) => {
+  const store = await withOwners(database, ['a', 'b']);
+  await store.write((tx) => addQueue(tx, { name: 'A' }));
+  const write = (owner: string) =>
+    store.write(
+      async (tx) => {
+        await countOwner(tx, { id: owner });
+        if (owner === 'a') await assert.rejects(sql`insert into queues (name, created_at) values ('A', 1)`.execute(tx));
+      },
+      { owner },
+    );
+  // PostgreSQL would undo it at the commit, and call that no error.
+  await assert.rejects(write('a'), { code: '23505' });
+  const [a, b] = await Promise.allSettled([write('a'), write('b')]);
+  assert.equal(a.status === 'rejected' && a.reason.code, '23505');
+  assert.equal(b.status, 'fulfilled');
+  assert.deepEqual(await revisions(store), [0, 1]);
+});
+
+onPostgres('a statement that comes after its transaction is in no other one', async (_t, database) => {
+  await withOwners(database, ['a']);
+  const store = await openPostgres(database.url ?? '', { connections: 1 });
+  const transactions: Database[] = [];
+  await store.write(async (tx) => {
+    transactions.push(tx);
+    await countOwner(tx, { id: 'a' });
+  });
+  await store.write(async (tx) => {
+    await transactionOf(tx);
+    for (const earlier of transactions) {
+      await assert.rejects(countOwner(earlier, { id: 'a' }), /after the end of its transaction/);
+      await assert.rejects(addQueue(earlier, { name: 'A' }), /after the end of its transaction/);
+    }
+  });
+  assert.deepEqual([await revisions(store), await queues(store)], [[1], []]);
+  await store.close();
+});
+
+onPostgres(
+  'an owner whose works fail has those of others run twice once, not again and again',
+  async (_t, database) => {
+    const store = await withOwners(database, ['a', 'b']);
+    const runs: number[] = [];
+    for (let round = 0; round < 10 && runs.at(-1) !== 1; round++) {
+      let ofB = 0;
+      const fails = store.write(() => Promise.reject(new Error('no')), { owner: 'a' });
+      const works = store.write(
+        async (tx) => {
+          ofB++;
+          await countOwner(tx, { id: 'b' });
+        },
+        { owner: 'b' },
+      );
+      await Promise.allSettled([fails, works]);
+      runs.push(ofB);
+    }
+    assert.deepEqual([runs[0], runs.at(-1)], [2, 1]);
+    assert.deepEqual(await revisions(store), [0, runs.length]);
+  },
+);
+
+onPostgres('a transaction whose connection is lost before anything was sent is made again', async (_t, database) => {
+  const other = await withOwners(database, ['a']);
+  const store = await openPostgres(database.url ?? '', { connections: 1 });
+  const pidOf = async (db: Database) =>
+    (await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(db)).rows[0];
+  const first = await pidOf(store.db);
+  let runs = 0;
+  await store.write(async (tx) => {
+    if (runs++ === 0) await sql`select pg_terminate_backend(${first?.pid}, 30000)`.execute(other.db);
+    await addQueue(tx, { name: 'A' });
+  });
+  assert.deepEqual([runs, await queues(store)], [2, ['A']]);
+  await store.close();
 });
