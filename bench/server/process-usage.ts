@@ -17,10 +17,10 @@ function ownCpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
-/** CPU seconds of those of this process's children that have ended; NaN where the system has no /proc. */
-export function childrenCpuSeconds(): number {
+/** CPU seconds of those of a process's children that have ended, this one's unless given; NaN where the system has no /proc. */
+export function childrenCpuSeconds(pid: number | 'self' = 'self'): number {
   if (!readable) return Number.NaN;
-  const fields = fieldsOf('self');
+  const fields = fieldsOf(pid);
   return (Number(fields[13]) + Number(fields[14])) / TICKS_PER_SECOND;
 }
 

@@ -1,5 +1,5 @@
 import type { Driven } from './driver.ts';
-import { cpuSeconds } from './process-usage.ts';
+import { childrenCpuSeconds, cpuSeconds } from './process-usage.ts';
 
 /** One of those that are compared. */
 export interface Contestant {
@@ -69,7 +69,7 @@ export function ratio(a: Result, b: Result, field: 'perSecond' | 'p99' | 'cpuMic
 function usedBy({ pid, others = [], databasePid }: Contestant): { own: number; database: number } {
   return {
     own: [pid, ...others].reduce((sum, one) => sum + cpuSeconds(one), 0),
-    database: databasePid === undefined ? Number.NaN : cpuSeconds(databasePid),
+    database: databasePid === undefined ? Number.NaN : cpuSeconds(databasePid) + childrenCpuSeconds(databasePid),
   };
 }
 
