@@ -82,7 +82,10 @@ const namesKept: Plugin = {
   name: 'names-kept',
   setup({ onLoad }) {
     onLoad(
-      { filter: /\/oidc-provider\/lib\/(models|helpers)\/.*\.js$|\/src\/protocol\/errors\.ts$/ },
+      {
+        filter:
+          /\/oidc-provider\/lib\/(models|helpers)\/.*\.js$|\/pg-protocol\/.*\/messages\.js$|\/src\/protocol\/errors\.ts$/,
+      },
       async ({ path }) => {
         const source = await readFile(path, 'utf8');
         const loader = path.endsWith('.ts') ? 'ts' : 'js';

@@ -55,7 +55,9 @@ function nextJobState(
   const isLast = outcome !== 'put back' && job.attempt >= job.max_attempts;
   if (outcome === 'failed for good' || isLast) return 'failed';
   if (task.state === 'paused') return 'throttled';
-  return task.state === 'running' || task.state === 'ready' ? 'activated' : 'failed';
+  if (task.state === 'running' || task.state === 'ready') return 'activated';
+  // One that never ran is as those that waited when its task was finished.
+  return outcome === 'put back' ? 'cancelled' : 'failed';
 }
 
 const OPEN_JOB_STATES: readonly JobState[] = ['activated', 'throttled', ...HELD_JOB_STATES];

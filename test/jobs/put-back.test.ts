@@ -19,17 +19,25 @@ eachStore('a job that is put back waits as if no pilot had asked', async (t, dat
   );
 });
 
-eachStore('a job is put back as its task is by then: paused, killed, or reported on', async (t, database) => {
+eachStore('a job is put back as its task is by then: paused, killed, finished, or reported on', async (t, database) => {
   const farm = await openFarm(t, database);
-  const [paused, killed, running] = [await farm.submit(), await farm.submit(), await farm.submit()];
+  const [paused, killed, finished, running] = [
+    await farm.submit(),
+    await farm.submit(),
+    await farm.submit(),
+    await farm.submit(),
+  ];
   const jobs = await farm.acquire('p');
   await farm.jobs.pause(farm.alice, paused);
   await farm.jobs.kill(farm.alice, killed);
+  await farm.jobs.finish(farm.alice, finished, { soft: true });
   const { jobId, attempt } = jobs.find(({ taskId }) => taskId === running) ?? assert.fail('it was not acquired');
   await farm.jobs.report('p', { jobId, attempt, state: 'running' });
   await farm.jobs.putBack(jobs);
-  const states = [paused, killed, running].map(async (task) => (await farm.jobs.jobsOf(farm.alice, task))[0]?.state);
-  assert.deepEqual(await Promise.all(states), ['throttled', 'cancelled', 'running']);
+  const states = [paused, killed, finished, running].map(
+    async (task) => (await farm.jobs.jobsOf(farm.alice, task))[0]?.state,
+  );
+  assert.deepEqual(await Promise.all(states), ['throttled', 'cancelled', 'cancelled', 'running']);
   await farm.jobs.resume(farm.alice, paused);
   assert.equal((await farm.acquireOne('p')).attempt, 1);
 });
