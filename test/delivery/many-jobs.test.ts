@@ -8,12 +8,14 @@ import { createJobs, type Submission } from '../../src/jobs/jobs.ts';
 import { addQueue } from '../../src/jobs/queues.ts';
 import type { OwnerId } from '../../src/protocol/ids.ts';
 import { MAX_UNDELIVERABLE_PER_REQUEST } from '../../src/protocol/limits.ts';
+import { ARMOR_BEGIN, SEALED_STANZA } from '../../src/protocol/sealed-value.ts';
 import { parseAttributes } from '../../src/protocol/secret-attributes.ts';
 import { newRecipient, type Recipient } from '../../src/sealing/delivery.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { Vault } from '../../src/vault/vault.ts';
 import { submission } from '../jobs/farm.ts';
-import { eachStore, type TestDatabase } from '../stores.ts';
+import { seenStatements } from '../seen-statements.ts';
+import { eachStore, onPostgres, type TestDatabase } from '../stores.ts';
 import { named, openVault } from '../vault/vaults.ts';
 
 const PILOT = { pilotId: 'pilot:GRID:1', queues: ['GRID'] };
@@ -47,9 +49,9 @@ async function openSite(t: TestContext, database: TestDatabase, change = (vault:
     events,
     submit: async (owner: OwnerId, wanted: Partial<Submission> = {}) =>
       (await jobs.submit(owner, { ...submission(`user.any.task${++tasks}`), useSecrets: true, ...wanted })).taskId,
-    async give(recipient: Recipient, count: number): Promise<GivenJob[]> {
+    async give(recipient: Recipient, count: number, { sealed = false } = {}): Promise<GivenJob[]> {
       const offer = { keys: recipient.offers, proven: true };
-      const given = await delivery.giveJobs(PILOT, { queue: 'GRID', node: 'node', count, offer });
+      const given = await delivery.giveJobs(PILOT, { queue: 'GRID', node: 'node', count, offer, sealed });
       return 'jobs' in given ? given.jobs : [];
     },
     async transactionsOf(work: () => Promise<unknown>): Promise<number> {
@@ -106,6 +108,64 @@ eachStore(
     assert.equal(site.events.filter(({ event }) => event === 'secrets.delivered').length, 18);
   },
 );
+
+eachStore("jobs of one owner that are given together get what each asked for, and no other's", async (t, database) => {
+  const site = await openSite(t, database);
+  const text = `${ARMOR_BEGIN}\n${Buffer.from(`age-encryption.org/v1\n-> ${SEALED_STANZA}`).toString('base64')}\n`;
+  await site.vault.set(site.alice, named('OTHER'), 'o');
+  await site.vault.set(site.alice, named('SEALED'), text);
+  const idsOf = (name: string) => site.vault.idsOf(site.alice, [named(name)]);
+  const wanted: [Partial<Submission>, Record<string, string>][] = [
+    [{}, { OF_ALICE: 'a', OTHER: 'o' }],
+    [{ secretIds: await idsOf('OF_ALICE') }, { OF_ALICE: 'a' }],
+    [{ secretIds: await idsOf('OTHER') }, { OTHER: 'o' }],
+    [{ secretIds: await idsOf('SEALED'), sealed: true }, { SEALED: text }],
+    [{ secretIds: await idsOf('SEALED') }, {}],
+  ];
+  const expected = new Map<number, Record<string, string>>();
+  for (const [one, secrets] of wanted) expected.set(await site.submit(site.alice, { ...one, jobCount: 2 }), secrets);
+  await site.jobs.grant(site.alice, [...expected.keys()][3] ?? 0, 'a.b');
+  const recipient = await newRecipient();
+  const given = await site.give(recipient, 20, { sealed: true });
+  assert.equal(given.length, 10);
+  for (const one of given) {
+    assert.deepEqual(JSON.parse(await opened(recipient, one)), expected.get(one.job.taskId));
+  }
+});
+
+eachStore('the text of secrets that were given is wiped', async (t, database) => {
+  const site = await openSite(t, database);
+  await site.submit(site.alice, { jobCount: 3 });
+  await site.submit(site.bob);
+  const recipient = await newRecipient();
+  const texts: Buffer[] = [];
+  const { from } = Buffer;
+  const { mock } = t.mock.method(Buffer, 'from', (...args: Parameters<typeof from>) => {
+    const made = from(...args);
+    if (/^{"OF_/.test(String(args[0]))) texts.push(made);
+    return made;
+  });
+  assert.equal((await site.give(recipient, 5)).length, 4);
+  mock.restore();
+  assert.deepEqual(
+    texts.map((text) => text.every((byte) => byte === 0)),
+    [true, true],
+    'one for each owner',
+  );
+});
+
+onPostgres('deliveries lock their owners in the order of the ids, as everything does', async (t, database) => {
+  const site = await openSite(t, database);
+  const owners = [site.alice, site.bob].sort();
+  for (const owner of owners.toReversed()) await site.submit(owner);
+  const seen = seenStatements(t);
+  assert.equal((await site.give(await newRecipient(), 2)).length, 2);
+  const locks = seen.filter(({ sql }) => /^update "owners".* returning "audit_seq"/.test(sql));
+  assert.deepEqual(
+    locks.map(({ values }) => values[0]),
+    owners,
+  );
+});
 
 eachStore("jobs whose secrets are gone fail with the reason, and no other owner's with them", async (t, database) => {
   const site = await openSite(t, database);

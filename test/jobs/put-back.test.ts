@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { MAX_ACQUIRED_CHARS, MAX_JOB_PARAMETERS_CHARS } from '../../src/protocol/limits.ts';
-import { eachStore } from '../stores.ts';
+import { seenStatements } from '../seen-statements.ts';
+import { eachStore, onPostgres } from '../stores.ts';
 import { openFarm, submission, taskParameters } from './farm.ts';
 
 const PILOT = { pilotId: 'p', queue: 'default', node: 'n', count: 100, mayHaveSecrets: true };
@@ -41,6 +42,24 @@ eachStore('a job is put back as its task is by then: paused, killed, finished, o
   await farm.jobs.resume(farm.alice, paused);
   assert.equal((await farm.acquireOne('p')).attempt, 1);
 });
+
+onPostgres(
+  'jobs are put back in the order of their tasks, whatever the order in which they were got',
+  async (t, database) => {
+    const farm = await openFarm(t, database);
+    const tasks = [await farm.submit(), await farm.submit(), await farm.submit()];
+    const jobs = await farm.acquire('p');
+    const seen = seenStatements(t);
+    await farm.jobs.putBack(jobs.toReversed());
+    const locks = seen.filter(({ sql }) =>
+      /^update "tasks" set "modified_at" = \$1 where "id" = \$2 and "owner_id"/.test(sql),
+    );
+    assert.deepEqual(
+      locks.map(({ values }) => Number(values[1])),
+      tasks,
+    );
+  },
+);
 
 eachStore('jobs for which an answer has no room are not taken, and each owner gets one', async (t, database) => {
   const farm = await openFarm(t, database);
