@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { OwnerId } from '../protocol/ids.ts';
+import { MAX_REMEMBERED_DATA_KEYS } from '../protocol/limits.ts';
 import type { WireName } from '../protocol/names.ts';
 import {
   type AttributeColumns,
@@ -32,8 +33,8 @@ export interface SealedSecret {
 }
 
 /**
- * Owners' secrets at this moment, in ciphertext, remembered up to `cacheBytes`. Other servers write the same database, so
- * each time the owner's revision is read and what was remembered at another one is read anew.
+ * Owners' secrets at this moment, in ciphertext, remembered up to `cacheBytes`, and of no more owners than have their data key remembered.
+ * Other servers write the same database, so each time the owner's revision is read and what was remembered at another one is read anew.
  */
 export interface CurrentSecrets {
   /** Every secret of the owner, all as of one moment; in no order. */
@@ -72,6 +73,8 @@ export function createCurrentSecrets(options: {
 }): CurrentSecrets {
   const { store, dataKeys, cacheBytes } = options;
   const remembered = new LRUCache<OwnerId, Remembered>({
+    // A text opens no longer than its owner's data key is remembered.
+    max: MAX_REMEMBERED_DATA_KEYS,
     maxSize: cacheBytes,
     sizeCalculation: ({ secrets = [], text }) =>
       secrets.reduce((sum, { ciphertext }) => sum + (ciphertext?.length ?? 0) + ROW_OVERHEAD_BYTES, 0) +
