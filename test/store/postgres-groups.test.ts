@@ -322,3 +322,22 @@ onPostgres('a transaction whose connection is lost before anything was sent is m
   assert.deepEqual([runs, await queues(store)], [2, ['A']]);
   await store.close();
 });
+
+onPostgres('a statement that its work did not wait for ends with the transaction', async (t, database) => {
+  await withOwners(database, ['a', 'b']);
+  const store = await openPostgres(database.url ?? '', { connections: 1 });
+  t.after(() => store.close());
+  const left: Promise<unknown>[] = [];
+  const leaving = (owner: string) =>
+    store.write(
+      async (tx) => {
+        left.push(assert.rejects(countOwner(tx, { id: owner }), /undone meanwhile/));
+        throw new Error('no');
+      },
+      { owner },
+    );
+  const ends = await Promise.allSettled([leaving('a'), leaving('b')]);
+  assert.ok(ends.every(({ status }) => status === 'rejected'));
+  await Promise.all(left);
+  assert.deepEqual(await revisions(store), [0, 0]);
+});
