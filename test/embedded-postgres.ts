@@ -4,11 +4,14 @@ import {
   chmodSync,
   chownSync,
   cpSync,
+  existsSync,
+  globSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
   rmSync,
   statfsSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -29,6 +32,8 @@ const NOBODY = { uid: 65534, gid: 65534 };
 const MEMORY = '/dev/shm';
 /** Of databases that are there at one time; containers often have 64 MB. */
 const ENOUGH_BYTES = 2 ** 30;
+const DATA = 'panda-test-pg-';
+const LEFT_OVER_MILLISECONDS = 3600_000;
 
 /** Its data is not worth a wait for the disk. */
 const QUICK: Readonly<Record<string, string>> = {
@@ -83,7 +88,7 @@ export async function startEmbeddedPostgres({
   const account = process.getuid?.() === 0 ? NOBODY : undefined;
   const own = mkdtempSync(join(tmpdir(), 'pg-'));
   const links = join(own, 'lib');
-  const data = mkdtempSync(join(folder ?? dataPlace(), 'pg-data-')); // With mode 0700, which PostgreSQL asks for.
+  const data = mkdtempSync(join(folder ?? dataPlace(), DATA)); // With mode 0700, which PostgreSQL asks for.
   const remove = () => {
     for (const one of [data, own]) rmSync(one, { recursive: true });
   };
@@ -163,10 +168,25 @@ export async function startEmbeddedPostgres({
  */
 function dataPlace(): string {
   try {
+    removeLeftOvers();
     const { bavail, bsize } = statfsSync(MEMORY);
     return bavail * bsize >= ENOUGH_BYTES ? MEMORY : tmpdir();
   } catch {
     return tmpdir();
+  }
+}
+
+/** Of runs that were killed: memory is not given back before a restart of the machine. */
+function removeLeftOvers(): void {
+  for (const folder of globSync(join(MEMORY, `${DATA}*`))) {
+    try {
+      // A server of another run may be about to start there.
+      if (Date.now() - statSync(folder).mtimeMs < LEFT_OVER_MILLISECONDS) continue;
+      const pid = readFileSync(join(folder, 'postmaster.pid'), 'utf8').split('\n')[0];
+      if (!existsSync(`/proc/${pid}`)) rmSync(folder, { recursive: true });
+    } catch {
+      // It was stopped for a while, or another run is removing it.
+    }
   }
 }
 
