@@ -17,15 +17,18 @@ const NO_DEBUGGER_FLAG = '--disable-sigusr1';
  *
  * @param options `handlesSigusr1`: it has a handler for that signal, which nothing reaches otherwise
  * `keeps`: a descriptor of a socket that it needs afterwards
+ * `sparing`: flags and variables by which it takes less memory, had where it starts anew and where nobody set others
  * @throws {Misconfigured} when it has to start anew and would lose that socket
  * @returns true when the memory is out of reach: Node before 26 cannot do that. Core files are switched off either way
  */
 export async function protectMemory({
   handlesSigusr1 = false,
   keeps,
+  sparing = { flags: [], environment: {} },
 }: {
   handlesSigusr1?: boolean;
   keeps?: number | undefined;
+  sparing?: { flags: readonly string[]; environment: NodeJS.ProcessEnv };
 } = {}): Promise<boolean> {
   allowNoCoreFiles();
   const wanted = handlesSigusr1 ? [FFI_FLAG] : [FFI_FLAG, NO_DEBUGGER_FLAG];
@@ -34,7 +37,7 @@ export async function protectMemory({
   if (missing.length > 0) {
     // Node closes every other descriptor when it starts another program in its place.
     if (keeps !== undefined && !isStandardInput(keeps)) throw new Misconfigured(`${SOCKET_LOST} ${missing.join(' ')}`);
-    restartWith([...missing, SILENT_FLAG]);
+    restartWith([...missing, SILENT_FLAG, ...sparing.flags], sparing.environment);
   }
   return known.includes(FFI_FLAG) && (await becomeUndumpable());
 }
@@ -49,10 +52,13 @@ function allowNoCoreFiles(): void {
 }
 
 /** Does nothing on a Node that cannot. */
-function restartWith(flags: readonly string[]): void {
+function restartWith(flags: readonly string[], environment: NodeJS.ProcessEnv): void {
   const [program = process.execPath, ...words] = process.argv;
   // Node 24.0 passes on no environment unless it is named.
-  process.execve?.(process.execPath, [program, ...flags, ...process.execArgv, ...words], process.env);
+  process.execve?.(process.execPath, [program, ...flags, ...process.execArgv, ...words], {
+    ...environment,
+    ...process.env,
+  });
 }
 
 async function becomeUndumpable(): Promise<boolean> {
