@@ -8,10 +8,7 @@ export function addedUp(counts: readonly Counts[]): Registry {
   return AggregatorRegistry.aggregate([...counts]);
 }
 
-/** Those of processes that have ended: their numbers only rise, and no state of theirs is left. */
-export async function countsOfEnded(counts: readonly Counts[]): Promise<Counts> {
-  const all = await addedUp(counts).getMetricsAsJSON();
-  return all.filter(({ type }) => RISING.has(String(type)));
+/** The same, to be added up with those of others. */
+export function sumOf(counts: readonly Counts[]): Promise<Counts> {
+  return addedUp(counts).getMetricsAsJSON();
 }
-
-const RISING = new Set(['counter', 'histogram']);

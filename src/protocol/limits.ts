@@ -423,3 +423,6 @@ export const WORKER_RESTART_SECONDS = 30;
 export const WORKER_STEADY_SECONDS = 60;
 /** The time in which a worker tells its counts to another. */
 export const METRICS_OF_WORKER_MILLISECONDS = 1000;
+/** Workers are asked so often for a sign; one that was found silent so many times, one after the other, is killed. */
+export const WORKER_CHECK_SECONDS = 5;
+export const MAX_WORKER_SILENCES = 6;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
@@ -208,6 +209,24 @@ test(
     assert.equal(valueAt(await samplesAt({ metricsUrl }), 'panda_secrets_ready'), 1);
   },
 );
+
+const noPrlimit = spawnSync('prlimit', ['--version']).error && 'prlimit of util-linux is missing';
+
+test('workers without a descriptor left close the connections that they cannot take, and serve again when some are free', {
+  skip: linux.skip || noPrlimit,
+}, async (t) => {
+  const server = await pandaSecrets(t).serve(WITH_WORKERS);
+  for (const pid of workersOf(server)) spawnSync('prlimit', ['--pid', String(pid), '--nofile=64:64']);
+  const flood = Array.from({ length: 200 }, () => connect(Number(new URL(server.url).port), '127.0.0.1'));
+  let closed = 0;
+  for (const socket of flood) socket.on('error', () => {}).once('close', () => closed++);
+  await becomes(() => closed > 0);
+  for (const socket of flood) socket.destroy();
+  for (let n = 0; n < 4; n++) {
+    const line = lineTo(t, server.url);
+    assert.equal((await line.get('system/is_alive').catch(() => line.get('system/is_alive'))).success, true);
+  }
+});
 
 test('workers of a supervisor that was killed end, and another server takes their place', linux, async (t) => {
   const program = pandaSecrets(t);

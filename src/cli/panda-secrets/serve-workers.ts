@@ -44,7 +44,7 @@ export async function serveWithWorkers({
     workers = await superviseWorkers({
       settings,
       count: settings.workers ?? 1,
-      program: { file, words, environment },
+      program: { file, words, flags: process.execArgv, environment },
       logger,
       ask: askPassphrase(),
       socket,

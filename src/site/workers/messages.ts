@@ -19,12 +19,13 @@ export interface StartMessage {
   ticketKeys: string;
 }
 
-/** From the supervisor to a worker. `connection` comes with its socket. */
+/** From the supervisor to a worker. `connection` comes with its socket, and `handed` behind it, to be answered with `taken`. */
 export type ToWorker =
   | StartMessage
   | { type: 'listening'; door: DoorName; address: AddressInfo }
   | { type: 'not listening'; door: DoorName; code?: string | undefined; syscall?: string | undefined }
   | { type: 'connection'; door: DoorName }
+  | { type: 'handed'; door: DoorName }
   | { type: 'passphrase'; what: string; passphrase?: string }
   | { type: 'turn'; isWanted: boolean }
   | { type: 'turn wanted' }

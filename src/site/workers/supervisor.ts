@@ -7,7 +7,9 @@ import type { Counts } from '../../metrics/added-up.ts';
 import {
   DRAIN_SECONDS,
   LAST_REQUESTS_MILLISECONDS,
+  MAX_WORKER_SILENCES,
   METRICS_OF_WORKER_MILLISECONDS,
+  WORKER_CHECK_SECONDS,
   WORKER_RESTART_SECONDS,
   WORKER_STEADY_SECONDS,
 } from '../../protocol/limits.ts';
@@ -22,7 +24,7 @@ import { createTurns, type Writer } from './turns.ts';
 export interface Workers {
   /** As the first of them tells it. */
   seen: Started;
-  /** True when each of them answers. Without an end while one does not. */
+  /** True when each of them answers. While one does not it waits for its answer, or its end. */
   areAnswering(): Promise<boolean>;
   /** @param settings undefined where those of now are wrong @returns the names of those that a running server does not take over; undefined when a worker took none */
   reload(settings: Settings | undefined): Promise<string[] | undefined>;
@@ -34,6 +36,8 @@ export interface Workers {
 export interface WorkerProgram {
   file: string;
   words: readonly string[];
+  /** Node's own. */
+  flags: readonly string[];
   environment: NodeJS.ProcessEnv;
 }
 
@@ -44,6 +48,8 @@ export interface Supervision {
   logger: Logger;
   ask?: AskPassphrase | undefined;
   socket?: number | undefined;
+  /** The time between two looks whether the workers answer; a test has less of it. */
+  checkMilliseconds?: number;
   /** Told when none of them serves, and none can be started. @param status with which the last one ended */
   onEnd(status: number): void;
 }
@@ -70,6 +76,10 @@ interface Worker {
   writer: Writer;
   /** The counts that it was asked for last. */
   counts?: Counts;
+  /** Until it answers. */
+  ping?: Promise<void> | undefined;
+  /** So many checks, one after the other, found that it had not answered. */
+  silences: number;
   /** What it was asked and has not answered. */
   asked: Map<string, (answer: FromWorker | undefined) => void>;
 }
@@ -79,13 +89,13 @@ const SOFTWARE_FAULT = 70;
 
 /**
  * Starts workers, the first one alone, as it makes what is not there yet. One that ends is started anew: at once, and later each time when it
- * does not stay.
+ * does not stay. One that answers nothing for `MAX_WORKER_SILENCES` checks is killed: it may have the turn to write, and others wait for it.
  *
  * @returns when all serve
  * @throws {WorkerFailed}
  */
 export async function superviseWorkers(supervision: Supervision): Promise<Workers> {
-  const { count, program, logger, ask, socket, onEnd } = supervision;
+  const { count, program, logger, ask, socket, onEnd, checkMilliseconds = WORKER_CHECK_SECONDS * 1000 } = supervision;
   let { settings } = supervision;
   const workers = new Map<number, Worker>();
   const doors = { calls: createDoor(), watch: createDoor() };
@@ -95,6 +105,7 @@ export async function superviseWorkers(supervision: Supervision): Promise<Worker
   const ticketKeys = randomBytes(TICKET_KEYS_BYTES).toString('base64');
   let leader: Worker | undefined;
   let ended: Counts[] = [];
+  let adding: Promise<void> = Promise.resolve();
   let isStopping = false;
   let seen: Started | undefined;
 
@@ -105,15 +116,21 @@ export async function superviseWorkers(supervision: Supervision): Promise<Worker
       // Its standard input is none of its own: it may be the socket that this process listens on.
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       env: program.environment,
+      execArgv: [...program.flags],
     });
     const hand = (door: DoorName) => ({
-      hand: (socket: Socket) => tell(worker, { type: 'connection', door }, socket),
+      hand(socket: Socket) {
+        tell(worker, { type: 'connection', door }, socket);
+        // A process that has no descriptor left is not told of a connection at all; it answers what comes behind it.
+        tell(worker, { type: 'handed', door });
+      },
     });
     const worker: Worker = {
       number,
       child,
       isReady: false,
       tries,
+      silences: 0,
       settings,
       takers: { calls: hand('calls'), watch: hand('watch') },
       writer: {
@@ -244,14 +261,19 @@ export async function superviseWorkers(supervision: Supervision): Promise<Worker
     for (const name of DOORS) doors[name].remove(worker.takers[name], true);
     turns.forget(worker.writer);
     for (const told of worker.asked.values()) told(undefined);
-    if (worker.counts) void keepCounts(worker.counts);
+    if (worker.counts) keepCounts(worker.counts);
     if (worker === leader) lead([...workers.values()].find(({ isReady }) => isReady));
   }
 
-  /** A count that went down would look to Prometheus as if all of it had come anew. */
-  async function keepCounts(counts: Counts): Promise<void> {
-    const { countsOfEnded } = await import('../../metrics/added-up.ts');
-    ended = [await countsOfEnded([...ended, counts])];
+  /** A count that went down would look to Prometheus as if all of it had come anew: so it is kept at once, and added to the others later. */
+  function keepCounts(counts: Counts): void {
+    ended = [...ended, counts.filter(({ type }) => RISING.has(String(type)))];
+    adding = adding.then(async () => {
+      const { sumOf } = await import('../../metrics/added-up.ts');
+      const added = ended.length;
+      const sum = await sumOf(ended);
+      ended = [sum, ...ended.slice(added)];
+    });
   }
 
   /** Of one that is slow the counts of the time before are told. */
@@ -289,8 +311,31 @@ export async function superviseWorkers(supervision: Supervision): Promise<Worker
     }
   }
 
+  function pingOf(worker: Worker): Promise<void> {
+    worker.ping ??= askOne(worker, { type: 'ping' }, 'pong').then(() => {
+      worker.ping = undefined;
+      worker.silences = 0;
+    });
+    return worker.ping;
+  }
+
+  /** Checks are counted, and no time: after a pause of the whole machine all have time to answer. */
+  function check(): void {
+    for (const worker of readyOnes()) {
+      if (worker.ping) worker.silences += 1;
+      else void pingOf(worker);
+      if (worker.silences !== MAX_WORKER_SILENCES) continue;
+      logger.error(
+        { part: 'workers', worker: worker.number, pid: worker.child.pid },
+        'a worker does not answer, and is killed',
+      );
+      worker.child.kill('SIGKILL');
+    }
+  }
+
   async function stop(): Promise<void> {
     isStopping = true;
+    clearInterval(checks);
     // First, so that those that were accepted find somebody who serves them.
     await Promise.all(Object.values(doors).map((door) => door.close(LAST_REQUESTS_MILLISECONDS)));
     const running = [...workers.values()].map(
@@ -317,11 +362,12 @@ export async function superviseWorkers(supervision: Supervision): Promise<Worker
     throw error;
   }
 
+  const checks = setInterval(check, checkMilliseconds).unref();
   return {
     // The first of them told it, and all are ready.
     seen: seen as unknown as Started,
     async areAnswering() {
-      await Promise.all(readyOnes().map((worker) => askOne(worker, { type: 'ping' }, 'pong')));
+      await Promise.all(readyOnes().map(pingOf));
       return true;
     },
     async reload(wanted) {
@@ -338,6 +384,8 @@ export async function superviseWorkers(supervision: Supervision): Promise<Worker
 }
 
 const DOORS = ['calls', 'watch'] as const;
+/** Of a process that has ended there is no state. */
+const RISING = new Set(['counter', 'histogram']);
 
 function isThere<T>(one: T | undefined): one is T {
   return one !== undefined;

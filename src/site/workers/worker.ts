@@ -62,8 +62,8 @@ export async function joinSupervisor(channel: Channel, stop: () => void): Promis
   handlers.connection = ({ door }, socket) => {
     // A client that has gone already leaves none.
     if (socket) doors.get(door)?.(socket);
-    send({ type: 'taken', door });
   };
+  handlers.handed = ({ door }) => send({ type: 'taken', door });
 
   const passphrases = new Map<string, PromiseWithResolvers<string>>();
   handlers.passphrase = ({ what, passphrase }) => {
