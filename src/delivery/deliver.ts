@@ -11,7 +11,7 @@ import { wholeMasks } from '../protocol/whole-masks.ts';
 import { type DeliverySealer, deliverySealer } from '../sealing/delivery.ts';
 import { insertDeliveries } from '../store/deliveries.ts';
 import type { Store } from '../store/store.ts';
-import type { OpenedSecret, Vault } from '../vault/vault.ts';
+import type { GivenSecret, Vault } from '../vault/vault.ts';
 import { mayHaveSecrets, type Offer } from './offer.ts';
 
 /** The attempt of a job that secrets are for. */
@@ -109,7 +109,7 @@ function sameSecrets({ ownerId, secretIds, grant }: DeliveredJob): string {
 
 /** Secrets in memory. The caller wipes the text. */
 interface Opened {
-  secrets: readonly OpenedSecret[];
+  secrets: readonly GivenSecret[];
   text: Buffer;
   remarks: Omit<SecretsForPilot, 'secrets' | 'sealedSecrets'>;
 }
@@ -121,7 +121,7 @@ async function open(
   offer: Offer | undefined,
 ): Promise<Opened> {
   const request = { secretIds, queue, sealed: grant !== undefined };
-  const { secrets, leftOut, sealedLeftOut, expiredLeftOut } = await vault.getForJob(ownerId, request);
+  const { text, secrets, leftOut, sealedLeftOut, expiredLeftOut } = await vault.getForJob(ownerId, request);
   const whole = wholeMasks(secrets.map(({ name, attributes }) => ({ name, mask: attributes.mask })));
   const expiring = expiringSecrets(
     secrets.map(({ name, attributes: { expires } }) => ({ name, expires })),
@@ -129,7 +129,7 @@ async function open(
   );
   return {
     secrets,
-    text: Buffer.from(secretsText(secrets), 'utf8'),
+    text,
     remarks: {
       ...(offer && whole.length > 0 && { secretsMaskedWhole: whole }),
       ...(leftOut > 0 && { secretsLeftOut: leftOut }),
@@ -172,7 +172,7 @@ async function sealed<Job extends DeliveredJob>(
 interface MadeDelivery<Job extends DeliveredJob> {
   id: string;
   job: Job;
-  secrets: readonly OpenedSecret[];
+  secrets: readonly GivenSecret[];
   /** A kind of key, or `tls` alone. */
   sealedWith: string;
 }

@@ -31,6 +31,8 @@ export const DATA_KEY_SECONDS = 300;
 export const MAX_REMEMBERED_DATA_KEYS = 10_000;
 /** Bytes of ciphertext that a server remembers, unless it is told otherwise. */
 export const CIPHERTEXT_CACHE_BYTES = 64 * 1024 * 1024;
+/** Sealed texts of one owner that a server remembers: the shown secrets, and what jobs get. */
+export const MAX_REMEMBERED_TEXTS_PER_OWNER = 8;
 /** Deliveries that a history shows unless asked otherwise, and at most. */
 export const DEFAULT_DELIVERIES_SHOWN = 100;
 export const MAX_DELIVERIES_SHOWN = 1000;

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { OwnerId } from '../protocol/ids.ts';
-import { MAX_REMEMBERED_DATA_KEYS } from '../protocol/limits.ts';
+import { MAX_REMEMBERED_DATA_KEYS, MAX_REMEMBERED_TEXTS_PER_OWNER } from '../protocol/limits.ts';
 import type { WireName } from '../protocol/names.ts';
 import {
   type AttributeColumns,
@@ -42,28 +42,53 @@ export interface CurrentSecrets {
   /** Those of the owner's secrets that have one of these names, of either kind, all as of one moment; read each time, whatever else the owner keeps. */
   named(owner: OwnerId, names: readonly WireName[]): Promise<readonly SealedSecret[]>;
   /**
-   * The text that `write` makes of the owner's secrets: the same function for every call, as its text is remembered while they stay as
-   * they are. It is sealed under a key that is forgotten with the unwrapped data key, so that it opens as long as they would and no longer.
+   * The text that `write` makes of the owner's secrets: one that always makes the same text for the same `use`, as it is remembered while they
+   * stay as they are. It is sealed under a key that is forgotten with the unwrapped data key, so that it opens as long as they would and no longer.
    *
-   * @param write its text as UTF-8, and whether every one of the secrets opened: another text is not remembered
    * @returns the text, which the caller wipes
    */
-  text(
-    owner: OwnerId,
-    write: (secrets: readonly SealedSecret[]) => Promise<{ text: Buffer; isWhole: boolean }>,
-  ): Promise<Buffer>;
+  text(owner: OwnerId, { use, now, write }: TextRequest): Promise<Buffer>;
   forget(owner: OwnerId): void;
   close(): void;
+}
+
+/** A text about an owner's secrets. */
+export interface TextRequest {
+  /** The kind of the text, and all that it depends on beside the secrets and the time. */
+  use: string;
+  /** Milliseconds since 1970 UTC; left out where the text does not depend on the time. */
+  now?: number;
+  /** Makes it of all the owner's secrets. */
+  write(secrets: readonly SealedSecret[]): Promise<WrittenText>;
+}
+
+export interface WrittenText {
+  /** UTF-8, in memory of its own. */
+  text: Buffer;
+  /** False where not all opened that it is about: it is not remembered. */
+  isWhole: boolean;
+  /** From then on another is to be made: milliseconds since 1970 UTC. */
+  until?: number;
 }
 
 /** The weight of a remembered row beside its ciphertext, in bytes: ids, hash, objects. */
 const ROW_OVERHEAD_BYTES = 500;
 
-/** An owner's secrets in one state: as they are stored, once they were asked for, and the sealed text of them. */
+const NO_TEXTS: ReadonlyMap<string, RememberedText> = new Map();
+
+/** An owner's secrets in one state: as they are stored, once they were asked for, and sealed texts of them by use, the oldest first. */
 interface Remembered {
   revision: number;
   secrets?: readonly SealedSecret[] | undefined;
-  text?: { dataKeyId: string; sealed: Uint8Array } | undefined;
+  texts: ReadonlyMap<string, RememberedText>;
+}
+
+interface RememberedText {
+  dataKeyId: string;
+  sealed: Uint8Array;
+  /** It was made at `from`, and is good until before `until`: a clock that is set back makes it anew. */
+  from: number;
+  until: number;
 }
 
 export function createCurrentSecrets(options: {
@@ -76,9 +101,9 @@ export function createCurrentSecrets(options: {
     // A text opens no longer than its owner's data key is remembered.
     max: MAX_REMEMBERED_DATA_KEYS,
     maxSize: cacheBytes,
-    sizeCalculation: ({ secrets = [], text }) =>
+    sizeCalculation: ({ secrets = [], texts }) =>
       secrets.reduce((sum, { ciphertext }) => sum + (ciphertext?.length ?? 0) + ROW_OVERHEAD_BYTES, 0) +
-      (text?.sealed.length ?? 0) +
+      [...texts].reduce((sum, [use, { sealed }]) => sum + use.length + sealed.length + ROW_OVERHEAD_BYTES, 0) +
       ROW_OVERHEAD_BYTES,
   });
 
@@ -88,8 +113,7 @@ export function createCurrentSecrets(options: {
       if (known?.secrets) return known.secrets;
       const read = await readSecrets(owner);
       if (!read) return [];
-      const text = known?.revision === read.revision ? known.text : undefined;
-      remembered.set(owner, { ...read, text });
+      remembered.set(owner, { ...read, texts: rememberedAt(owner, read.revision)?.texts ?? NO_TEXTS });
       return read.secrets;
     },
 
@@ -106,26 +130,42 @@ export function createCurrentSecrets(options: {
       }
     },
 
-    async text(owner, write) {
+    async text(owner, { use, now = 0, write }) {
       const known = await rememberedNow(owner);
-      if (known?.text) {
-        const dataKey = await dataKeys.get(owner, known.text.dataKeyId);
-        const text = openText(dataKey, known.revision, known.text.sealed);
+      const made = known?.texts.get(use);
+      if (known && made && made.from <= now && now < made.until) {
+        const dataKey = await dataKeys.get(owner, made.dataKeyId);
+        const text = openText(dataKey, { revision: known.revision, use }, made.sealed);
         if (text) return text;
       }
       const read = known?.secrets ? { revision: known.revision, secrets: known.secrets } : await readSecrets(owner);
-      const { text, isWhole } = await write(read?.secrets ?? []);
+      const { text, isWhole, until = Number.POSITIVE_INFINITY } = await write(read?.secrets ?? []);
       const [dataKeyId, ...others] = new Set(read?.secrets.map((secret) => secret.dataKeyId));
       if (!read || !isWhole || dataKeyId === undefined || others.length > 0) return text;
-      const sealed = sealText(await dataKeys.get(owner, dataKeyId), read.revision, Buffer.from(text));
-      // Only texts are asked for of most owners, and ciphertext beside them would take the room of another's.
-      remembered.set(owner, { revision: read.revision, secrets: known?.secrets, text: { dataKeyId, sealed } });
+      const { revision } = read;
+      const dataKey = await dataKeys.get(owner, dataKeyId);
+      const sealed = sealText(dataKey, { revision, use }, Buffer.from(text));
+      const then = rememberedAt(owner, revision);
+      const texts = [...(then?.texts ?? NO_TEXTS)].filter(([other]) => other !== use);
+      // One text is all that most owners are asked for, and ciphertext beside it would take the room of another's.
+      const secrets = then?.secrets ?? (texts.length > 0 ? read.secrets : undefined);
+      const kept = texts.slice(-(MAX_REMEMBERED_TEXTS_PER_OWNER - 1));
+      remembered.set(owner, {
+        revision,
+        secrets,
+        texts: new Map([...kept, [use, { dataKeyId, sealed, from: now, until }]]),
+      });
       return text;
     },
 
     forget: (owner) => remembered.delete(owner),
     close: () => remembered.clear(),
   };
+
+  function rememberedAt(owner: OwnerId, revision: number): Remembered | undefined {
+    const known = remembered.get(owner);
+    return known?.revision === revision ? known : undefined;
+  }
 
   /** What is remembered of the owner, where that is how things are now. */
   async function rememberedNow(owner: OwnerId): Promise<Remembered | undefined> {

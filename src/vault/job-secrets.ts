@@ -1,6 +1,8 @@
 import { Forbidden, NotFound } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
+import { LENGTH_BYTES } from '../protocol/length-prefixed.ts';
 import { isSealedValue } from '../protocol/sealed-value.ts';
+import { secretsText } from '../protocol/secrets-text.ts';
 import { isTrusted, trustedQueues } from '../protocol/trusted-queues.ts';
 import { secretIdOf } from '../sealing/data-key.ts';
 import { openName } from '../sealing/value-format.ts';
@@ -18,12 +20,17 @@ export interface JobSecretsRequest {
   /** Where it runs. */
   queue: string;
   /** True for a job with a grant, which gets sealed secrets alone; others get those alone that are not. */
-  sealed?: boolean | undefined;
+  sealed?: boolean;
 }
 
+/** A secret that a job gets, without its value. */
+export type GivenSecret = Pick<OpenedSecret, 'id' | 'name' | 'version' | 'attributes'>;
+
 export interface JobSecrets {
-  /** Sorted by name. */
-  secrets: OpenedSecret[];
+  /** As the job finds them ({@link secretsText}), in UTF-8; the caller wipes it. */
+  text: Buffer;
+  /** Those in the text, sorted by name. */
+  secrets: GivenSecret[];
   /** The number of its owner's secrets that do not go to that queue, where it asked for all. */
   leftOut: number;
   /** The number of those that it does not get because they are sealed. */
@@ -33,7 +40,7 @@ export interface JobSecrets {
 }
 
 /**
- * Opens a job's secrets as they are now, and no others.
+ * A job's secrets as they are now, and no others. They are remembered sealed for the next job that asks the same, until the first of their ends comes.
  *
  * @throws {NotFound} when one that it names was deleted, or has expired @throws {Forbidden} when one that it names may not go to that queue:
  * the message counts them by their place in the list, as it is kept where no name may be
@@ -42,10 +49,53 @@ export interface JobSecrets {
 export async function openJobSecrets(
   reading: Reading,
   owner: OwnerId,
-  { secretIds: asked, queue, sealed = false }: JobSecretsRequest,
+  request: JobSecretsRequest,
   now: number,
 ): Promise<JobSecrets> {
-  const kept = await reading.current.of(owner);
+  const { secretIds, queue, sealed = false } = request;
+  const text = await reading.current.text(owner, {
+    use: JSON.stringify(['job', secretIds, queue, sealed]),
+    now,
+    async write(kept) {
+      const { until, ...found } = await open(reading, owner, { secretIds, queue, sealed }, kept, now);
+      return { text: packed(found), isWhole: true, until };
+    },
+  });
+  return unpacked(text);
+}
+
+type Head = Omit<JobSecrets, 'text'>;
+type Found = Omit<Head, 'secrets'> & { secrets: OpenedSecret[] };
+
+/** The length of the head, the head, and the text that the job finds, in one piece of memory of its own. */
+function packed({ secrets, ...leftOut }: Found): Buffer {
+  const given = secrets.map(({ id, name, version, attributes }) => ({ id, name, version, attributes }));
+  const head = JSON.stringify({ secrets: given, ...leftOut } satisfies Head);
+  const values = secretsText(secrets);
+  const headBytes = Buffer.byteLength(head);
+  const text = Buffer.alloc(LENGTH_BYTES + headBytes + Buffer.byteLength(values));
+  text.writeUInt32BE(headBytes);
+  text.write(head, LENGTH_BYTES);
+  text.write(values, LENGTH_BYTES + headBytes);
+  return text;
+}
+
+/** Wipes the head, whose names are secret as well. */
+function unpacked(text: Buffer): JobSecrets {
+  const end = LENGTH_BYTES + text.readUInt32BE();
+  const head = JSON.parse(text.toString('utf8', LENGTH_BYTES, end)) as Head;
+  text.fill(0, 0, end);
+  return { text: text.subarray(end), ...head };
+}
+
+/** `until`: when the first end comes of those that it looked at, in milliseconds since 1970 UTC. */
+async function open(
+  reading: Reading,
+  owner: OwnerId,
+  { secretIds: asked, queue, sealed }: Required<JobSecretsRequest>,
+  kept: readonly SealedSecret[],
+  now: number,
+): Promise<Found & { until: number }> {
   const secretIds = asked && (await currentIds(reading, owner, kept, asked));
   const goes = new Map(kept.map((secret) => [secret.id, isTrusted(trustedQueues(secret.attributes.queues), queue)]));
   if (secretIds) {
@@ -74,6 +124,7 @@ export async function openJobSecrets(
     leftOut: meant.length - going.length,
     sealedLeftOut,
     expiredLeftOut: going.length - given.length,
+    until: Math.min(...given.flatMap(({ attributes: { expires } }) => (expires === null ? [] : [Date.parse(expires)]))),
   };
 }
 

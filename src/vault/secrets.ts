@@ -193,13 +193,16 @@ export function writeReadable(
   owner: OwnerId,
   write: (readable: ReadableSecrets) => string,
 ): Promise<Buffer> {
-  return reading.current.text(owner, async (sealed) => {
-    const { secrets, damages } = await openEach(reading, owner, sealed);
-    const written = write({ secrets, damaged: await describeDamaged(reading, owner, damages) });
-    // Not from Buffer's shared pool, where a plaintext would stay for the next taker.
-    const text = Buffer.alloc(Buffer.byteLength(written));
-    text.write(written);
-    return { text, isWhole: damages.size === 0 };
+  return reading.current.text(owner, {
+    use: 'shown',
+    async write(sealed) {
+      const { secrets, damages } = await openEach(reading, owner, sealed);
+      const written = write({ secrets, damaged: await describeDamaged(reading, owner, damages) });
+      // Not from Buffer's shared pool, where a plaintext would stay for the next taker.
+      const text = Buffer.alloc(Buffer.byteLength(written));
+      text.write(written);
+      return { text, isWhole: damages.size === 0 };
+    },
   });
 }
 

@@ -11,7 +11,7 @@ import type { DamagedSecret } from './damaged-secrets.ts';
 import { createDataKeys } from './data-keys.ts';
 import { type Sample, takeSample, tryInVain } from './erasure.ts';
 import { endSecrets } from './expiry.ts';
-import { type JobSecrets, type JobSecretsRequest, openJobSecrets } from './job-secrets.ts';
+import { type GivenSecret, type JobSecrets, type JobSecretsRequest, openJobSecrets } from './job-secrets.ts';
 import { createLastUses, type Use } from './last-uses.ts';
 import { destroyOwner } from './owners.ts';
 import type { SecretLimits } from './quota.ts';
@@ -31,7 +31,7 @@ import {
   writeReadable,
 } from './secrets.ts';
 
-export type { DamagedSecret, OpenedSecret, ReadableSecrets };
+export type { DamagedSecret, GivenSecret, OpenedSecret, ReadableSecrets };
 
 /**
  * The secrets of every owner, encrypted at rest. Any number of vaults, in any number of processes, may share a database;
@@ -54,7 +54,7 @@ export interface Vault {
   /** Opens the owner's secrets, or those of `names` that are there; sorted by name, as of one moment. */
   get(owner: OwnerId, names?: readonly WireName[]): Promise<OpenedSecret[]>;
   /**
-   * Opens what a job gets of its owner's secrets on its queue.
+   * What a job gets of its owner's secrets on its queue. It is remembered, sealed, while nothing changes and no end comes. The caller wipes the text.
    *
    * @throws {NotFound} when one that it names was deleted or has expired, {Forbidden} when one that it names may not go to that queue;
    * without names, as the message is kept

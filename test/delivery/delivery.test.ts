@@ -10,7 +10,9 @@ import type { Offer } from '../../src/delivery/offer.ts';
 import type { RoomEvent } from '../../src/events/events.ts';
 import { createJobs } from '../../src/jobs/jobs.ts';
 import type { SealedSecrets } from '../../src/protocol/calls/pilot.ts';
+import { isoSecond } from '../../src/protocol/expiry.ts';
 import type { OwnerId } from '../../src/protocol/ids.ts';
+import { EXPIRY_WARNING_SECONDS } from '../../src/protocol/limits.ts';
 import type { Kem } from '../../src/protocol/sealed.ts';
 import { parseAttributes } from '../../src/protocol/secret-attributes.ts';
 import { newRecipient, type Recipient } from '../../src/sealing/delivery.ts';
@@ -38,6 +40,9 @@ async function ownerWithJob(t: TestContext, database: TestDatabase) {
     owner,
     job,
     events,
+    later: (time: number) => {
+      now = time;
+    },
     delivery: createDelivery({
       store,
       vault,
@@ -73,6 +78,28 @@ eachStore("a job's secrets open with the key that its pilot made for the request
     const delivered = await delivery.deliver(job, pilot, proven(recipient.offers));
     assert.equal(await opened(recipient, delivered, job), '{"A":"a","___file___:B":"Qg=="}');
   }
+});
+
+test('a job is told of a secret that expires soon from a week before, and gets it until its end', async (t) => {
+  const { delivery, vault, owner, job, later } = await ownerWithJob(t, sqliteDatabase(t));
+  const end = Date.UTC(2030, 0, 15);
+  await vault.set(owner, named('B', 'file'), 'Qg==', parseAttributes({ expires: isoSecond(end) }));
+  const recipient = await newRecipient();
+  const at = async (time: number) => {
+    later(time);
+    const delivered = await delivery.deliver(job, pilot, proven(recipient.offers));
+    const names = Object.keys(JSON.parse(await opened(recipient, delivered, job)));
+    return [names, delivered?.secretsExpiring, delivered?.secretsExpired];
+  };
+  const expiring = [{ place: 1, expires: isoSecond(end) }];
+  const warned = end - EXPIRY_WARNING_SECONDS * 1000;
+  // Twice each: what the first one got is remembered.
+  for (let times = 0; times < 2; times++) {
+    assert.deepEqual(await at(warned - 1000), [['A', '___file___:B'], undefined, undefined]);
+  }
+  for (const time of [warned, end - 1000])
+    assert.deepEqual(await at(time), [['A', '___file___:B'], expiring, undefined]);
+  assert.deepEqual(await at(end), [['A'], undefined, 1]);
 });
 
 eachStore('a job that asked for one secret gets that one, in its current version', async (t, database) => {

@@ -21,7 +21,7 @@ const COLLECTING = [
   )}`,
 ];
 
-test('a server that has shown secrets remembers none of them in clear', {
+test('a server that has shown secrets and given them to jobs remembers none of them in clear', {
   skip: process.platform === 'linux' ? false : 'looks into /proc',
 }, async (t) => {
   const site = await startSite(t, { nodeOptions: [OPEN_MEMORY, ...COLLECTING] });
@@ -40,6 +40,20 @@ test('a server that has shown secrets remembers none of them in clear', {
   const texts = values.map((value) => Buffer.from(value));
   assert.equal(await foundWhenCollected(site.pid, texts), 0);
   assert.deepEqual(Object.values(await list()), values);
+
+  const submitted = await alice.prun(
+    '--exec',
+    'env | grep -c SECRET_',
+    '--outDS',
+    'user.alice.all',
+    '--nJobs',
+    '4',
+    '--useSecrets',
+  );
+  assert.equal(submitted.status, 0, submitted.stderr);
+  const ran = await site.pilot({ jobs: 4 });
+  assert.equal(ran.status, 0, ran.stderr);
+  assert.equal(await foundWhenCollected(site.pid, texts), 0);
 });
 
 /** Has the process collect its garbage until nothing of it is there. @returns the number of texts that stay */

@@ -7,6 +7,7 @@ import { type DataKey, dataKeyContext, hashName, importDataKey, newDataKey } fro
 import { openText, sealText } from '../../src/sealing/remembered-text.ts';
 
 const name = wireName('MY_SECRET');
+const place = { revision: 1, use: 'shown' };
 
 test('two new data keys differ and have 256 bits', () => {
   const [one, other] = [newDataKey(), newDataKey()];
@@ -24,10 +25,11 @@ test('the keys in use are derived, each for itself, and are not the data key', (
 test('two copies of a data key have nothing in common for what is remembered', () => {
   const bytes = newDataKey();
   const [one, other] = [0, 1].map(() => importDataKey({ id: 'k', ownerId: 'o', bytes })) as [DataKey, DataKey];
-  const sealed = sealText(one, 1, Buffer.from('text'));
-  assert.equal(openText(one, 1, sealed)?.toString(), 'text');
-  assert.equal(openText(other, 1, sealed), undefined);
-  assert.equal(openText(one, 2, sealed), undefined);
+  const sealed = sealText(one, place, Buffer.from('text'));
+  assert.equal(openText(one, place, sealed)?.toString(), 'text');
+  assert.equal(openText(other, place, sealed), undefined);
+  assert.equal(openText(one, { ...place, revision: 2 }, sealed), undefined);
+  assert.equal(openText(one, { ...place, use: 'another' }, sealed), undefined);
 });
 
 test('a data key still works after its bytes were wiped', () => {

@@ -8,10 +8,11 @@ const memoryOf = ({ buffer }: Uint8Array) => buffer.byteLength;
 
 test('what is remembered of an owner keeps no more memory than its own bytes', () => {
   const dataKey = importDataKey({ id: 'key', ownerId: 'owner', bytes: newDataKey() });
-  const sealed = sealText(dataKey, 1, Buffer.from('a text'));
+  const place = { revision: 1, use: 'shown' };
+  const sealed = sealText(dataKey, place, Buffer.from('a text'));
   assert.equal(memoryOf(dataKey.context), dataKey.context.length);
   assert.equal(memoryOf(sealed), sealed.length);
-  assert.equal(openText(dataKey, 1, sealed)?.toString(), 'a text');
+  assert.equal(openText(dataKey, place, sealed)?.toString(), 'a text');
 });
 
 test('bytes that are all of their memory are not copied, others are', () => {

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
 import { Unavailable } from '../../src/protocol/errors.ts';
+import type { OwnerId } from '../../src/protocol/ids.ts';
 import { DATA_KEY_SECONDS } from '../../src/protocol/limits.ts';
 import type { RootKey, RootKeys } from '../../src/sealing/root-keys.ts';
-import { createVault } from '../../src/vault/vault.ts';
+import { createVault, type Vault } from '../../src/vault/vault.ts';
 import { sqliteDatabase } from '../stores.ts';
-import { named, openVault, readable, revealed } from './vaults.ts';
+import { named, openVault, readable, revealed, valuesOf } from './vaults.ts';
 
 const START = Date.UTC(2026, 0, 1);
 const KEPT_MS = DATA_KEY_SECONDS * 1000;
@@ -89,15 +90,23 @@ test('a root key that could not be reached is asked again, and nothing half-made
   assert.deepEqual(asked, { wrap: 2, unwrap: 3 });
 });
 
-test('what was remembered of shown secrets is shown as long as their data key is there, and no longer', async (t) => {
-  const { vault, asked, owner, state } = await countedVault(t);
-  await vault.set(owner, named('A'), 'x');
-  const [first, second] = [await readable(vault, owner), await readable(vault, owner)];
-  assert.deepEqual([first, second, asked.unwrap], [{ values: { A: 'x' }, damaged: [] }, first, 1]);
-  state.reachable = false;
-  state.now = START + KEPT_MS + 1;
-  await assert.rejects(readable(vault, owner), { code: 'ERR_UNAVAILABLE' });
-  state.reachable = true;
-  assert.deepEqual(await readable(vault, owner), first);
-  assert.equal(asked.unwrap, 3);
-});
+for (const [whose, read] of [
+  ['shown secrets', async (vault: Vault, owner: OwnerId) => (await readable(vault, owner)).values],
+  [
+    "a job's secrets",
+    async (vault: Vault, owner: OwnerId) => valuesOf(await vault.getForJob(owner, { secretIds: null, queue: 'Q' })),
+  ],
+] as const) {
+  test(`what was remembered of ${whose} opens as long as their data key is there, and no longer`, async (t) => {
+    const { vault, asked, owner, state } = await countedVault(t);
+    await vault.set(owner, named('A'), 'x');
+    const [first, second] = [await read(vault, owner), await read(vault, owner)];
+    assert.deepEqual([first, second, asked.unwrap], [{ A: 'x' }, first, 1]);
+    state.reachable = false;
+    state.now = START + KEPT_MS + 1;
+    await assert.rejects(read(vault, owner), { code: 'ERR_UNAVAILABLE' });
+    state.reachable = true;
+    assert.deepEqual(await read(vault, owner), first);
+    assert.equal(asked.unwrap, 3);
+  });
+}

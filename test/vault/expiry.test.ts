@@ -6,7 +6,7 @@ import { EXPIRED_SECRETS_DAYS } from '../../src/protocol/limits.ts';
 import { parseAttributes } from '../../src/protocol/secret-attributes.ts';
 import { endSecrets } from '../../src/vault/expiry.ts';
 import { eachStore, type TestDatabase, undoneOnce } from '../stores.ts';
-import { named, openVault, revealed } from './vaults.ts';
+import { named, openVault, revealed, valuesOf } from './vaults.ts';
 
 const DAY = 24 * 3600 * 1000;
 const START = Date.UTC(2030, 0, 1);
@@ -28,8 +28,8 @@ async function ownerWithToken(t: TestContext, database: TestDatabase) {
       now = START + days * DAY;
     },
     given: async () => {
-      const { secrets, expiredLeftOut } = await vault.getForJob(owner, forJob);
-      return [revealed(secrets), expiredLeftOut];
+      const forNow = await vault.getForJob(owner, forJob);
+      return [valuesOf(forNow), forNow.expiredLeftOut];
     },
     listed: async () => (await vault.list(owner)).secrets.map(({ name, expired }) => [name, expired]),
   };

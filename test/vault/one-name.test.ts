@@ -9,7 +9,7 @@ import { NO_ATTRIBUTES, parseAttributes } from '../../src/protocol/secret-attrib
 import { dataKeyContext, hashName, importDataKey, secretIdOf } from '../../src/sealing/data-key.ts';
 import { sealName, sealValue } from '../../src/sealing/value-format.ts';
 import { eachStore, type TestDatabase } from '../stores.ts';
-import { named, openVault, revealed } from './vaults.ts';
+import { named, openVault, revealed, valuesOf } from './vaults.ts';
 
 const X = named('X');
 const FILE_X = named('X', 'file');
@@ -72,7 +72,7 @@ async function kept({ vault, owner, anotherServer }: Opened) {
   const { OTHER, ...all } = revealed(await vault.get(owner));
   assert.equal(OTHER, 'other');
   const forJob = await vault.getForJob(owner, { secretIds: null, queue: 'Q' });
-  assert.deepEqual(revealed(forJob.secrets), { OTHER, ...all });
+  assert.deepEqual(valuesOf(forJob), { OTHER, ...all });
   assert.deepEqual(revealed(await (await anotherServer()).get(owner, [X, FILE_X])), all);
   assert.deepEqual(
     (await vault.list(owner)).secrets.map(({ name }) => name),
@@ -182,8 +182,8 @@ for (const [newer, older] of [
       const ids = [await plant(older, 'b2xk'), await plant(newer, 'bmV3')];
       assert.deepEqual(await kept(opened), { [newest]: 'bmV3' });
       for (const secretIds of [ids, ids.slice(0, 1), ids.slice(1)]) {
-        const { secrets } = await vault.getForJob(owner, { secretIds, queue: 'Q' });
-        assert.deepEqual(revealed(secrets), { [newest]: 'bmV3' }, 'also for a waiting task that named the other one');
+        const forJob = await vault.getForJob(owner, { secretIds, queue: 'Q' });
+        assert.deepEqual(valuesOf(forJob), { [newest]: 'bmV3' }, 'also for a waiting task that named the other one');
       }
       for (const name of [X, FILE_X]) assert.deepEqual(await vault.idsOf(owner, [name]), ids.slice(1));
       assert.equal((await vault.versions(owner, X)).length, 1);
@@ -203,8 +203,8 @@ for (const [newer, older] of [
       assert.equal(await vault.delete(owner, X), true);
       assert.deepEqual([await kept(opened), await rows()], [{}, 0]);
       await vault.set(owner, FILE_X, 'YW5ldw==');
-      const { secrets } = await vault.getForJob(owner, { secretIds: ids, queue: 'Q' });
-      assert.deepEqual(revealed(secrets), { [FILE_X]: 'YW5ldw==' }, 'set anew it is what a waiting task means');
+      const forJob = await vault.getForJob(owner, { secretIds: ids, queue: 'Q' });
+      assert.deepEqual(valuesOf(forJob), { [FILE_X]: 'YW5ldw==' }, 'set anew it is what a waiting task means');
     },
   );
 
@@ -214,8 +214,8 @@ for (const [newer, older] of [
       await plant(older, 'b2xk'),
       await plant(newer, 'bmV3', { ...NO_ATTRIBUTES, ...parseAttributes({ queues: ['Q'] }) }),
     ];
-    const { secrets, leftOut } = await vault.getForJob(owner, { secretIds: null, queue: 'ELSEWHERE' });
-    assert.deepEqual([revealed(secrets), leftOut], [{ OTHER: 'other' }, 1]);
+    const elsewhere = await vault.getForJob(owner, { secretIds: null, queue: 'ELSEWHERE' });
+    assert.deepEqual([valuesOf(elsewhere), elsewhere.leftOut], [{ OTHER: 'other' }, 1]);
     for (const id of ids) {
       await assert.rejects(vault.getForJob(owner, { secretIds: [id], queue: 'ELSEWHERE' }), { code: 'ERR_FORBIDDEN' });
     }

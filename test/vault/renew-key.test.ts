@@ -5,7 +5,7 @@ import type { AttributeText } from '../../src/protocol/secret-attributes.ts';
 import type { RootKeys } from '../../src/sealing/root-keys.ts';
 import { createVault, type Vault } from '../../src/vault/vault.ts';
 import { eachStore, sqliteDatabase } from '../stores.ts';
-import { named, openVault, readable, revealed } from './vaults.ts';
+import { named, openVault, readable, revealed, valuesOf } from './vaults.ts';
 
 eachStore(
   'with a new data key all that an owner keeps is as it was, and the older key is gone',
@@ -37,7 +37,7 @@ eachStore(
     assert.deepEqual(await vault.idsOf(alice, [named('A')]), [id], 'a task that names it still means it');
     assert.equal((await vault.version(alice, named('A'), 1)).value.reveal(), '1');
     const forJob = { secretIds: [id], queue: 'SLURM' };
-    assert.deepEqual(revealed((await vault.getForJob(alice, forJob)).secrets), { A: '3' });
+    assert.deepEqual(valuesOf(await vault.getForJob(alice, forJob)), { A: '3' });
     await vault.set(alice, named('A'), '4');
     assert.equal((await vault.restore(alice, named('A'), 2)).version, 5);
     assert.deepEqual(revealed(await vault.get(bob)), { A: "bob's" });

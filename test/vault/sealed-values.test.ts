@@ -1,11 +1,6 @@
 import assert from 'node:assert/strict';
-import { ARMOR_BEGIN, SEALED_STANZA } from '../../src/protocol/sealed-value.ts';
 import { eachStore } from '../stores.ts';
-import { named, openVault } from './vaults.ts';
-
-/** As far as the vault looks at one. */
-const sealedText = (body: string) =>
-  `${ARMOR_BEGIN}\n${Buffer.from(`age-encryption.org/v1\n-> ${SEALED_STANZA}`).toString('base64')}\n${body}\n`;
+import { named, openVault, sealedText } from './vaults.ts';
 
 eachStore('a sealed value is kept as it is, and only another one takes its place', async (t, database) => {
   const { vault, newOwner } = await openVault(t, database);

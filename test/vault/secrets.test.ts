@@ -8,7 +8,7 @@ import { KEPT_VERSIONS, MAX_OWNER_BYTES, MAX_SECRETS_PER_OWNER, MAX_VALUE_BYTES 
 import { NO_ATTRIBUTES } from '../../src/protocol/secret-attributes.ts';
 import { createVault, type Vault } from '../../src/vault/vault.ts';
 import { eachStore, interrupted, sqliteDatabase } from '../stores.ts';
-import { named, openVault, readable, revealed } from './vaults.ts';
+import { named, openVault, readable, revealed, valuesOf } from './vaults.ts';
 
 eachStore('a secret set twice keeps the later value', async (t, database) => {
   const { vault, newOwner } = await openVault(t, database);
@@ -136,7 +136,7 @@ eachStore(
     const [b, a] = await vault.idsOf(owner, [named('B'), named('A')]);
     assert.ok(a && b);
     await vault.set(owner, named('A'), 'changed');
-    assert.deepEqual(revealed((await vault.getForJob(owner, { secretIds: [a, b], queue: 'Q' })).secrets), {
+    assert.deepEqual(valuesOf(await vault.getForJob(owner, { secretIds: [a, b], queue: 'Q' })), {
       A: 'changed',
       B: 'b',
     });
@@ -154,7 +154,7 @@ eachStore(
       message: 'of the 2 secrets that the task names, number 2 was deleted since it was submitted',
     });
     await vault.set(owner, named('A'), 'anew');
-    assert.deepEqual(revealed((await vault.getForJob(owner, { secretIds: [a, b], queue: 'Q' })).secrets), {
+    assert.deepEqual(valuesOf(await vault.getForJob(owner, { secretIds: [a, b], queue: 'Q' })), {
       A: 'anew',
       B: 'b',
     });

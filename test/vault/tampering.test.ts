@@ -8,7 +8,7 @@ import { rootKeysOf } from '../../src/sealing/root-keys.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createVault, type Vault } from '../../src/vault/vault.ts';
 import { eachStore, sqliteDatabase, type TestDatabase } from '../stores.ts';
-import { named, newOwner, openVault, readable, revealed } from './vaults.ts';
+import { named, newOwner, openVault, readable, revealed, valuesOf } from './vaults.ts';
 
 /** Two owners with secrets of the same names, two versions each; somebody who holds the database changes rows behind the vault. */
 async function twoOwners(t: TestContext, database: TestDatabase) {
@@ -224,7 +224,7 @@ for (const [damage, inflict] of Object.entries(DAMAGES)) {
         await assert.rejects(one.getForJob(owner, { secretIds: null, queue: 'Q' }), refused);
         await assert.rejects(one.getForJob(owner, { secretIds: [b], queue: 'Q' }), refused);
         const asked = await one.getForJob(owner, { secretIds: [a], queue: 'Q' });
-        assert.deepEqual(revealed(asked.secrets), { A: 'value of A' });
+        assert.deepEqual(valuesOf(asked), { A: 'value of A' });
         assert.equal((await one.namesOf(owner, [a, b])).get(a), named('A'));
       }
 

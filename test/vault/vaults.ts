@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { OwnerId } from '../../src/protocol/ids.ts';
 import { type SecretKind, type WireName, wireName } from '../../src/protocol/names.ts';
+import { ARMOR_BEGIN, SEALED_STANZA } from '../../src/protocol/sealed-value.ts';
 import { openKeyFile } from '../../src/sealing/key-file.ts';
 import type { Store } from '../../src/store/store.ts';
+import type { JobSecrets } from '../../src/vault/job-secrets.ts';
 import {
   createVault,
   type DamagedSecret,
@@ -45,6 +47,10 @@ export async function newOwner(store: Store): Promise<OwnerId> {
   return id as OwnerId;
 }
 
+/** A sealed value, as far as the vault looks at one. */
+export const sealedText = (body: string) =>
+  `${ARMOR_BEGIN}\n${Buffer.from(`age-encryption.org/v1\n-> ${SEALED_STANZA}`).toString('base64')}\n${body}\n`;
+
 export const named = (name: string, kind: SecretKind = 'string'): WireName => wireName(name, kind);
 
 /** All that opens of an owner's secrets, and the damaged ones, by way of the text that a server answers. */
@@ -57,6 +63,11 @@ export async function readable(
 
 function writeReadable({ secrets, damaged }: ReadableSecrets): string {
   return JSON.stringify({ values: revealed(secrets), damaged });
+}
+
+/** Name -> value, as a job finds them. */
+export function valuesOf({ text }: JobSecrets): Record<string, string> {
+  return JSON.parse(text.toString());
 }
 
 /** Name -> value, in the order of the answer. */
