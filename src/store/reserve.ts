@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { unlinkSync } from 'node:fs';
+import { existsSync, unlinkSync } from 'node:fs';
 import { open, rm, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { NoSpace } from '../protocol/errors.ts';
@@ -30,7 +30,8 @@ export const NO_RESERVE: Reserve = { refuseGrowth() {}, giveUp: () => false, asy
 const BLOCK_BYTES = 1024 * 1024;
 
 /**
- * The reserve in the file at `path`; {@link Reserve.keep} makes it. Any process may give it up: the others see that at their next `keep`.
+ * The reserve in the file at `path`; {@link Reserve.keep} makes it. Any process may give it up: those that have seen it there
+ * see that at their next write that grows.
  *
  * @param options.onChange told when the room was given up (true), and when it is kept back again (false)
  */
@@ -39,6 +40,7 @@ export function openReserve(
   { bytes = RESERVE_BYTES, onChange = () => {} }: { bytes?: number; onChange?: (isGivenUp: boolean) => void } = {},
 ): Reserve {
   let isGivenUp = false;
+  let wasThere = false;
   /** Counts, so that a file that is being made when the room is given up is not taken for room. */
   let timesGivenUp = 0;
 
@@ -70,6 +72,8 @@ export function openReserve(
 
   return {
     refuseGrowth() {
+      // Another process has given it up; what grows here would take the room.
+      if (wasThere && !isGivenUp && !existsSync(path)) become(true);
       if (isGivenUp) throw new NoSpace();
     },
 
@@ -88,11 +92,13 @@ export function openReserve(
     async keep() {
       const found = await stat(path).catch(() => undefined);
       if (found?.size === bytes) {
+        wasThere = true;
         become(false);
         return;
       }
       const { bavail, bsize } = await statfs(dirname(path));
-      become(!(bavail * bsize >= 2 * bytes && (await make())));
+      wasThere = bavail * bsize >= 2 * bytes && (await make());
+      become(!wasThere);
     },
   };
 }

@@ -129,6 +129,21 @@ test('a live log says of a full disk what it has kept, and no more', async (t) =
   await assert.rejects(append(), NoSpace);
 });
 
+test('growth is refused by every process as soon as one has given up the room', async (t) => {
+  const folder = smallDisk(t, 12);
+  if (!folder) return;
+  const path = join(folder, 'reserve');
+  const [one, other] = [openReserve(path, { bytes: MEGABYTE }), openReserve(path, { bytes: MEGABYTE })];
+  other.refuseGrowth();
+  for (const reserve of [one, other]) await reserve.keep();
+  other.refuseGrowth();
+  assert.equal(one.giveUp(), true);
+  assert.throws(() => other.refuseGrowth(), NoSpace);
+  await one.keep();
+  await other.keep();
+  other.refuseGrowth();
+});
+
 test('a reserve that another process gave up, or that was made by half, is made anew', async (t) => {
   const folder = smallDisk(t, 12);
   if (!folder) return;
