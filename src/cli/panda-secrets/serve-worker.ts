@@ -3,7 +3,7 @@ import { LAST_REQUESTS_MILLISECONDS } from '../../protocol/limits.ts';
 import { startService } from '../../site/service.ts';
 import { WORKER_VARIABLE } from '../../site/workers/messages.ts';
 import { joinSupervisor } from '../../site/workers/worker.ts';
-import { lookForRootKeys, openServerLog, STOPS, stopAtOnce, unlessWrong } from './server-process.ts';
+import { collectEarly, lookForRootKeys, openServerLog, STOPS, stopAtOnce, unlessWrong } from './server-process.ts';
 
 /** One of several workers: its supervisor says when it stops and reloads. */
 export async function serveAsWorker(): Promise<void> {
@@ -14,6 +14,7 @@ export async function serveAsWorker(): Promise<void> {
   process.on('disconnect', () => process.exit());
   delete process.env[WORKER_VARIABLE];
   await protectMemory();
+  collectEarly();
   const { start, siblings, ask, ready, leave } = await joinSupervisor(process, stopAtOnce);
   const { settings, number, socket } = start;
   const { log, withoutMessage } = await openServerLog(settings, true);

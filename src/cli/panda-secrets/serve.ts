@@ -9,6 +9,7 @@ import { addInstallationOptions } from './administer.ts';
 import { askPassphrase } from './ask-passphrase.ts';
 import {
   awaitHangups,
+  collectEarly,
   lookForRootKeys,
   openServerLog,
   reloadOnHangup,
@@ -59,6 +60,7 @@ async function serve(options: Record<string, unknown>): Promise<void> {
   for (const signal of STOPS) process.on(signal, stopAtOnce);
   const socket = givenSocket(process.env, process.pid);
   const isProtected = await protectMemory({ keeps: socket, sparing: SPARING });
+  collectEarly();
   // Which would end the server, or open a debugger where Node cannot be kept from it.
   process.on('SIGUSR1', () => {});
   const read = () => readSettings(options, process.env);

@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import type { Logger } from 'pino';
 import { Misconfigured } from '../../protocol/errors.ts';
 import type { Log } from '../../server/log.ts';
@@ -9,6 +10,14 @@ import type { Started } from '../../site/workers/messages.ts';
 const SAME_SIGNAL_MILLISECONDS = 500;
 /** EX_SOFTWARE of sysexits.h. */
 const FAULT_STATUS = 70;
+
+/**
+ * Has V8 collect whenever its heap has grown by a third. Left to itself it waits for up to four times what is in use, and by then what was forgotten
+ * meanwhile holds several times its size outside of that heap, which V8 does not count: keys of OpenSSL, for the most part.
+ */
+export function collectEarly(): void {
+  setFlagsFromString('--heap-growing-percent=30');
+}
 
 /** What each process of a server has from its start on. */
 export interface ServerProcess {
