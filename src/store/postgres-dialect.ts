@@ -14,7 +14,7 @@ import {
 } from 'kysely';
 import type { Answer, Statement } from './postgres-batch.ts';
 import { nameOf } from './postgres-names.ts';
-import type { SteadyConnection, SteadyPool } from './postgres-pool.ts';
+import type { SteadyConnection, SteadyPool, SteadyTransaction } from './postgres-pool.ts';
 import type { Schema } from './schema.ts';
 
 /** Kysely on connections that send in one go what a transaction gives them together. */
@@ -27,15 +27,15 @@ export function postgresDialect(pool: SteadyPool): Dialect {
   };
 }
 
-/** The connections of transactions under way. */
-const connections = new WeakMap<QueryExecutor, SteadyConnection>();
+const transactions = new WeakMap<QueryExecutor, SteadyTransaction>();
 
 /** Runs `work` in a transaction of a database that {@link postgresDialect} is the dialect of. */
 export function inTransaction<T>(db: Kysely<Schema>, work: (tx: Transaction<Schema>) => Promise<T>): Promise<T> {
   return db.transaction().execute(async (tx) => {
     const executor = tx.getExecutor();
     await executor.provideConnection(async (connection) => {
-      connections.set(executor, (connection as PostgresConnection).held);
+      const { transaction } = (connection as PostgresConnection).held;
+      if (transaction) transactions.set(executor, transaction);
     });
     return work(tx);
   });
@@ -52,11 +52,11 @@ export function runInTransaction<R>(
   statement: Statement,
   { answers }: { answers: boolean },
 ): Promise<R[]> | undefined {
-  const connection = connections.get(executor);
-  if (!connection) return undefined;
+  const transaction = transactions.get(executor);
+  if (!transaction) return undefined;
   return answers
-    ? connection.query(statement).then(({ rows }) => rows as R[])
-    : connection.later(statement).then(() => []);
+    ? transaction.query(statement).then(({ rows }) => rows as R[])
+    : transaction.later(statement).then(() => []);
 }
 
 /** Reads outside transactions, of databases whose reads go together. */

@@ -31,12 +31,20 @@ export interface SteadyConnection {
   query(statement: Statement): Promise<Answer>;
   /** Runs statements that only read, outside a transaction, together. @throws what any of them fails with */
   read(statements: readonly Statement[]): Promise<Answer[]>;
-  /** In a transaction: has a statement that answers nothing sent with the next one. What it fails with is what that one fails with. */
-  later(statement: Statement): Promise<void>;
+  /** The one that is under way. */
+  readonly transaction: SteadyTransaction | undefined;
   begin(sql: string): void;
   commit(): Promise<void>;
   rollback(): Promise<void>;
   release(): void;
+}
+
+/** A transaction: after its end it takes nothing more. */
+export interface SteadyTransaction {
+  /** Runs a statement: those that are given together are sent together. */
+  query(statement: Statement): Promise<Answer>;
+  /** Has a statement that answers nothing sent with the next one. What it fails with is what that one fails with. */
+  later(statement: Statement): Promise<unknown>;
 }
 
 /** Connections of a pool that are lost without harm. */
@@ -111,7 +119,7 @@ export function steadyPool(pool: pg.Pool, { retrySeconds = DATABASE_RETRY_SECOND
     /** Outside a transaction: one, or several that only read. */
     async function outside(statements: readonly Statement[]): Promise<Answer[]> {
       // The connection may be in somebody else's transaction by now.
-      if (isReleased) throw new Error('a statement came after the end of its transaction');
+      if (isReleased) throw tooLate();
       for (let tries = 0; ; tries++) {
         try {
           client ??= await connect();
@@ -130,8 +138,8 @@ export function steadyPool(pool: pg.Pool, { retrySeconds = DATABASE_RETRY_SECOND
     return {
       query: (statement) => transaction?.query(statement) ?? alone(statement),
       read: outside,
-      async later(statement) {
-        await (transaction?.later(statement) ?? alone(statement));
+      get transaction() {
+        return transaction;
       },
       begin(sql) {
         const used = client as pg.PoolClient;
@@ -166,9 +174,7 @@ export function steadyPool(pool: pg.Pool, { retrySeconds = DATABASE_RETRY_SECOND
 const COMMIT: Statement = { sql: 'commit', values: [], name: 'commit' };
 const ROLLBACK: Statement = { sql: 'rollback', values: [], name: 'rollback' };
 
-type BatchedTransaction = Pick<SteadyConnection, 'query' | 'commit' | 'rollback'> & {
-  later(statement: Statement): Promise<unknown>;
-};
+type BatchedTransaction = SteadyTransaction & Pick<SteadyConnection, 'commit' | 'rollback'>;
 
 interface Waiting {
   statement: Statement;
@@ -186,6 +192,8 @@ function batchedTransaction(begin: string, send: (statements: Statement[]) => Pr
   /** The first error: of what comes after it, PostgreSQL says only that there was one. */
   let failed: { error: unknown } | undefined;
   let state: 'idle' | 'sending soon' | 'sending' = 'idle';
+  /** No statement may come behind the commit or the rollback: it would be one by itself, or in nothing at all. */
+  let isEnding = false;
 
   function sendSoon(): void {
     if (state !== 'idle') return;
@@ -227,28 +235,36 @@ function batchedTransaction(begin: string, send: (statements: Statement[]) => Pr
   async function flush(): Promise<void> {
     const last = gathered.pop();
     if (!last) return;
-    const answer = await query(last.statement);
-    last.resolve?.(answer);
+    const sent = query(last.statement);
+    if (last.resolve) sent.then(last.resolve, last.reject);
+    await sent;
+  }
+
+  function mayCome(): void {
+    if (failed) throw failed.error;
+    if (isEnding) throw tooLate();
   }
 
   return {
     async query(statement) {
-      if (failed) throw failed.error;
+      mayCome();
       return query(statement);
     },
     async later(statement) {
-      if (failed) throw failed.error;
+      mayCome();
       if (gathered.length >= MAX_LATER) return query(statement);
       gathered.push({ statement });
       return undefined;
     },
     async commit() {
+      isEnding = true;
       // Sent with it, a connection that is lost already would leave nobody able to tell if all was done.
       if (!isBegun) await flush();
       if (failed) throw failed.error;
       await query(COMMIT);
     },
     async rollback() {
+      isEnding = true;
       const left = gathered;
       gathered = [];
       const error = failed?.error ?? new Error('the transaction was undone meanwhile');
@@ -257,6 +273,10 @@ function batchedTransaction(begin: string, send: (statements: Statement[]) => Pr
       if (isBegun || state === 'sending') await query(ROLLBACK);
     },
   };
+}
+
+function tooLate(): Error {
+  return new Error('a statement came after the end of its transaction');
 }
 
 function overloaded(cause: unknown): Unavailable {

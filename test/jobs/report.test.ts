@@ -142,7 +142,8 @@ eachStore('a job whose pilots all fall silent fails at its limit', async (t, dat
 eachStore('of a report and the loss of the lease at one moment, one counts', async (t, database) => {
   const farm = await openFarm(t, database);
   const other = await farm.replica();
-  const taskId = await farm.submit({ jobCount: 40, maxAttempts: 2 });
+  // Each waits for the row of their task: on a busy machine many of them would wait for longer than a request may.
+  const taskId = await farm.submit({ jobCount: 8, maxAttempts: 2 });
   const jobs = await farm.acquire('p');
   farm.passSeconds(LEASE_SECONDS + 1);
   const [expired, ...reports] = await Promise.allSettled([
@@ -150,22 +151,23 @@ eachStore('of a report and the loss of the lease at one moment, one counts', asy
     ...jobs.map((job) => farm.jobs.report('p', { ...job, state: 'finished' })),
   ]);
   const finished = reports.filter(({ status }) => status === 'fulfilled').length;
-  assert.ok(expired?.status === 'fulfilled');
-  assert.equal(finished + Number(expired.value), 40);
+  assert.ok(expired?.status === 'fulfilled', String(expired?.status === 'rejected' && expired.reason));
+  for (const report of reports) if (report.status === 'rejected') assert.match(String(report.reason), /has ended/);
+  assert.equal(finished + Number(expired.value), 8);
   const { jobs: counts } = await farm.jobs.getTask(farm.alice, taskId);
-  assert.deepEqual([counts.finished, counts.waiting], [finished, 40 - finished]);
+  assert.deepEqual([counts.finished, counts.waiting], [finished, 8 - finished]);
 });
 
 eachStore('jobs that end at one moment on two servers end their task once', async (t, database) => {
   const farm = await openFarm(t, database);
   const other = await farm.replica();
-  const taskId = await farm.submit({ jobCount: 60, maxAttempts: 1 });
+  const taskId = await farm.submit({ jobCount: 16, maxAttempts: 1 });
   const jobs = await farm.acquire('p');
   await Promise.all(
     jobs.map((job, n) => (n % 2 ? farm.jobs : other).report('p', { ...job, state: n === 7 ? 'failed' : 'finished' })),
   );
   const task = await farm.jobs.getTask(farm.alice, taskId);
-  assert.deepEqual([task.state, task.jobs.finished, task.jobs.failed], ['finished', 59, 1]);
+  assert.deepEqual([task.state, task.jobs.finished, task.jobs.failed], ['finished', 15, 1]);
 });
 
 eachStore('an attempt whose secrets could not be delivered is tried again, or fails for good', async (t, database) => {

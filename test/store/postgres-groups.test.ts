@@ -285,6 +285,52 @@ onPostgres('a statement that comes after its transaction is in no other one', as
   await store.close();
 });
 
+onPostgres('a statement that comes while its transaction ends is in none', async (t, database) => {
+  await withOwners(database, ['a']);
+  const store = await openPostgres(database.url ?? '', { connections: 1 });
+  let transaction: Database | undefined;
+  let late: Promise<PromiseSettledResult<unknown>[]> | undefined;
+  const query = pg.Client.prototype.query as (...args: unknown[]) => unknown;
+  t.mock.method(pg.Client.prototype, 'query', function (this: pg.Client, ...args: unknown[]) {
+    const [{ statements }] = args as [{ statements?: { sql: string }[] }];
+    const tx = transaction;
+    if (tx && statements?.some(({ sql }) => sql === 'commit' || sql === 'rollback')) {
+      late = Promise.allSettled([countOwner(tx, { id: 'a' }), addQueue(tx, { name: 'A' })]);
+    }
+    return query.apply(this, args);
+  });
+  for (const end of [() => Promise.reject(new Error('no')), () => Promise.resolve()]) {
+    const write = store.write(async (tx) => {
+      await transactionOf(tx);
+      transaction = tx;
+      await end();
+    });
+    await Promise.allSettled([write]);
+    for (const statement of (await late) ?? []) {
+      assert.match(String(statement.status === 'rejected' && statement.reason), /after the end of its transaction/);
+    }
+    assert.ok(late);
+    transaction = late = undefined;
+    assert.deepEqual([await revisions(store), await queues(store)], [[0], []]);
+  }
+  await store.close();
+});
+
+onPostgres('a statement that a work leaves behind, and that fails, fails both', async (_t, database) => {
+  const store = await database.open();
+  const divide = prepared<{ by: number }, { result: number }>((db, arg) =>
+    db.selectFrom('queues').select(sql<number>`1 / cast(${arg('by')} as bigint)`.as('result')),
+  );
+  await store.write((tx) => addQueue(tx, { name: 'A' }));
+  let left: Promise<unknown> | undefined;
+  const write = store.write(async (tx) => {
+    left = divide(tx, { by: 0 });
+    left.catch(() => {});
+  });
+  await assert.rejects(write, { code: '22012' });
+  await assert.rejects(left as Promise<unknown>, { code: '22012' });
+});
+
 onPostgres(
   'an owner whose works fail has those of others run twice once, not again and again',
   async (_t, database) => {
