@@ -5,9 +5,12 @@ import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, IncomingMessage, ServerResponse } from 'node:http';
 import { type AddressInfo, connect, Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import { DummyDriver, Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
+import pg from 'pg';
 import { loadLibrary } from '../../src/identity/provider/library.ts';
+import { sendBatch } from '../../src/store/postgres-batch.ts';
 
 const adapter = new SqliteAdapter();
 const db = new Kysely<{ things: { name: string; size: number } }>({
@@ -105,4 +108,99 @@ test('Node closes the idle connections of a server by its own method, which may 
   }
   client.end();
   await ended;
+});
+
+/** A connection of `pg` whose answers the test gives: what a batch calls of it, and what it is called back with. */
+class Talk extends Duplex {
+  readonly types: string[] = [];
+
+  constructor() {
+    super({ read() {}, write: (chunk, _encoding, done) => this.#take(chunk, done), autoDestroy: false });
+  }
+  connect(): void {
+    setImmediate(() => this.emit('connect'));
+  }
+  setNoDelay(): void {}
+  setKeepAlive(): void {}
+  ref(): void {}
+  unref(): void {}
+
+  /** The first message has no type; of the others each has one, and its length. */
+  #take(chunk: Buffer, done: () => void): void {
+    let at = this.types.length === 0 ? chunk.readInt32BE(0) : 0;
+    if (at > 0) {
+      this.types.push('start');
+      this.push(Buffer.concat([message('R', Buffer.alloc(4)), message('Z', Buffer.from('I'))]));
+    }
+    for (; at < chunk.length; at += 1 + chunk.readInt32BE(at + 1)) this.types.push(String.fromCharCode(chunk[at] ?? 0));
+    done();
+  }
+}
+
+function message(type: string, body: Buffer): Buffer {
+  const head = Buffer.alloc(5, type);
+  head.writeInt32BE(4 + body.length, 1);
+  return Buffer.concat([head, body]);
+}
+
+/** A row of one column, `n`, a bigint in text. */
+const COLUMNS = message(
+  'T',
+  Buffer.concat([Buffer.from([0, 1]), Buffer.from('n\0'), Buffer.from('000000000000000000140008ffffffff0000', 'hex')]),
+);
+const row = (text: string) =>
+  message('D', Buffer.concat([Buffer.from([0, 1, 0, 0, 0, text.length]), Buffer.from(text)]));
+const READY = message('Z', Buffer.from('I'));
+const DONE = message('C', Buffer.from('SELECT 1\0'));
+const [PARSED, BOUND] = [message('1', Buffer.alloc(0)), message('2', Buffer.alloc(0))];
+
+test('pg lends its wire to a query that is not its own, and hands it the answers (store/postgres-batch.ts)', async () => {
+  const talk = new Talk();
+  const types = { getTypeParser: () => Number };
+  const client = new pg.Client({
+    stream: () => talk as never,
+    user: 'x',
+    password: 'x',
+    query_timeout: 60_000,
+    types: types as never,
+  });
+  client.on('error', () => {});
+  await client.connect();
+  const statement = { sql: 'select n', values: ['1', null, Buffer.from('x')], name: 'kept' };
+  const sent = async (expected: string) => {
+    while (talk.types.at(-1) !== 'S') await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(talk.types.splice(1).join(''), expected);
+  };
+
+  const first = sendBatch(client, [statement, { sql: 'begin', values: [] }]);
+  await sent('PBDEPBDES');
+  talk.push(
+    Buffer.concat([
+      PARSED,
+      BOUND,
+      COLUMNS,
+      row('7'),
+      DONE,
+      PARSED,
+      BOUND,
+      message('n', Buffer.alloc(0)),
+      message('C', Buffer.from('BEGIN\0')),
+      READY,
+    ]),
+  );
+  const [answer, begun] = await first;
+  assert.deepEqual([answer?.rows, answer?.rowCount, answer?.command], [[{ n: 7 }], 1, 'SELECT']);
+  assert.deepEqual([begun?.rows, begun?.command], [[], 'BEGIN']);
+
+  const second = sendBatch(client, [statement]);
+  await sent('BES');
+  talk.push(Buffer.concat([BOUND, row('8'), DONE, READY]));
+  assert.deepEqual((await second)[0]?.rows, [{ n: 8 }], 'the columns are those of before');
+
+  const third = sendBatch(client, [statement]);
+  await sent('BES');
+  talk.push(Buffer.concat([message('E', Buffer.from('SERROR\0C23505\0Mno\0\0')), READY]));
+  await assert.rejects(third, { code: '23505' });
+  const { connection } = client as unknown as { connection: { close: unknown } };
+  assert.equal(typeof connection.close, 'function');
 });
