@@ -34,7 +34,7 @@ export async function isThere(file: string): Promise<boolean> {
  * @throws {Misconfigured} when it cannot be made, or others could change what is in it
  */
 export async function readyFolder(path: string): Promise<void> {
-  if (!(await isThere(path))) await makeDataFolder(path);
+  await makeDataFolder(path);
   await refuseUnsafeFolder(path);
 }
 
