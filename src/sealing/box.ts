@@ -17,6 +17,8 @@ const CIPHER = 'aes-256-gcm';
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const HEAD_BYTES = 1 + NONCE_BYTES;
+/** The length of a box beyond what is in it. */
+export const BOX_OVERHEAD_BYTES = HEAD_BYTES + TAG_BYTES;
 const OPTIONS = { authTagLength: TAG_BYTES };
 
 /** Encrypts `plaintext` under a 256-bit key, bound to `associatedData`. Random nonces: at most 2^32 boxes per key (NIST SP 800-38D). */
@@ -43,8 +45,7 @@ export function openBox(key: KeyObject, associatedData: Uint8Array, box: Uint8Ar
       `${what} is stored in format ${box[0]}; this release knows format ${BOX_FORMAT}: update it`,
     );
   }
-  if (box.length < HEAD_BYTES + TAG_BYTES)
-    throw new DecryptionFailed(`${what} does not open: its ciphertext is cut short`);
+  if (box.length < BOX_OVERHEAD_BYTES) throw new DecryptionFailed(`${what} does not open: its ciphertext is cut short`);
   const tagStart = box.length - TAG_BYTES;
   const decipher = createDecipheriv(CIPHER, key, box.subarray(1, HEAD_BYTES), OPTIONS);
   decipher.setAAD(associatedData);
