@@ -62,7 +62,10 @@ async function run(): Promise<void> {
   }
 
   const counts = { sent: 0, read: 0 };
+  let isOver = false;
   const failed = (error: unknown) => {
+    // Without a server nobody is answered.
+    if (isOver) return;
     console.error(error);
     process.exit(1);
   };
@@ -79,6 +82,7 @@ async function run(): Promise<void> {
   console.log(`${machineOf(folder)}. ${jobCount} jobs, ${took.toFixed(0)} s.\n`);
   console.log('| lines appended a second | lines read a second | of one core |\n|--:|--:|--:|');
   console.log(`| ${sent?.toFixed(0)} | ${read?.toFixed(0)} | ${((cpu / took) * 100).toFixed(0)} % |`);
+  isOver = true;
   await server.stop();
 }
 

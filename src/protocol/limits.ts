@@ -28,7 +28,7 @@ export const MAX_OWNER_BYTES = 32 * 1024 * 1024;
 export const KEPT_VERSIONS = 5;
 /** The time that a server remembers an unwrapped data key, and the number of them. */
 export const DATA_KEY_SECONDS = 300;
-export const MAX_REMEMBERED_DATA_KEYS = 10_000;
+export const MAX_REMEMBERED_DATA_KEYS = 4_000;
 /** Bytes of ciphertext that a server remembers, unless it is told otherwise. */
 export const CIPHERTEXT_CACHE_BYTES = 64 * 1024 * 1024;
 /** Sealed texts of one owner that a server remembers: the shown secrets, and what jobs get. */
