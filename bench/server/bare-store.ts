@@ -55,7 +55,7 @@ async function measure(seconds: number): Promise<Driven> {
   };
 }
 
-/** What a set changes. */
+/** A row that a set changes. */
 export interface Secret {
   id: string;
   owner_id: string;

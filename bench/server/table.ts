@@ -12,7 +12,7 @@ export interface Subject {
   goals: readonly Goal[];
 }
 
-/** How much of the rate of another one must reach: the first, unless `of` names one. */
+/** The percentage of the rate of `against` that a result is to reach: the first one, unless `of` names another. */
 export interface Goal {
   of?: string;
   against: string;

@@ -1,6 +1,6 @@
 import { globSync } from 'node:fs';
 
-/** How the name of a test file ends that needs whole systems, or much processor time: `npm test` leaves those to `npm run test:site`. */
+/** Ends the name of a test file that needs whole systems, or much processor time: `npm test` leaves those to `npm run test:site`. */
 const OF_A_SITE = '.site.test.ts';
 
 /**

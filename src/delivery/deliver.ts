@@ -50,7 +50,7 @@ export interface SecretsForPilot {
   secretsExpiring?: ExpiringSecret[];
 }
 
-/** What became of the secrets of one job: they are for its pilot, they cannot be had, or the answer has no room for them. */
+/** The secrets of one job are for its pilot, cannot be had, or find no room in the answer. */
 export type Outcome = { secrets: SecretsForPilot } | { failure: unknown } | 'full';
 
 /** The rooms that a delivery joins. `clock` answers milliseconds since 1970 UTC. */

@@ -5,18 +5,7 @@ import { openPostgres } from '../../src/store/postgres.ts';
 import { prepared } from '../../src/store/prepared.ts';
 import type { Database, Store } from '../../src/store/store.ts';
 import { onPostgres } from '../stores.ts';
-
-const countOwner = prepared<{ id: string }, { revision: number }>((db, arg) =>
-  db
-    .updateTable('owners')
-    .set((eb) => ({ revision: eb('revision', '+', 1) }))
-    .where('id', '=', arg('id'))
-    .returning('revision'),
-);
-
-const addQueue = prepared<{ name: string }, never>((db, arg) =>
-  db.insertInto('queues').values({ name: arg('name'), created_at: 1 }),
-);
+import { addQueue, countOwner } from './statements.ts';
 
 const findQueue = prepared<{ name: string }, { name: string }>((db, arg) =>
   db.selectFrom('queues').select('name').where('name', '=', arg('name')),

@@ -6,18 +6,7 @@ import { prepared } from '../../src/store/prepared.ts';
 import type { Database, Store } from '../../src/store/store.ts';
 import { seenStatements } from '../seen-statements.ts';
 import { onPostgres, type TestDatabase } from '../stores.ts';
-
-const countOwner = prepared<{ id: string }, { revision: number }>((db, arg) =>
-  db
-    .updateTable('owners')
-    .set((eb) => ({ revision: eb('revision', '+', 1) }))
-    .where('id', '=', arg('id'))
-    .returning('revision'),
-);
-
-const addQueue = prepared<{ name: string }, never>((db, arg) =>
-  db.insertInto('queues').values({ name: arg('name'), created_at: 1 }),
-);
+import { addQueue, countOwner } from './statements.ts';
 
 /** The number of the transaction: the same for all that share one. */
 async function transactionOf(tx: Database): Promise<string> {

@@ -19,7 +19,7 @@ export function collectEarly(): void {
   setFlagsFromString('--heap-growing-percent=30');
 }
 
-/** What each process of a server has from its start on. */
+/** Each process of a server has these from its start on. */
 export interface ServerProcess {
   log: Log;
   manager: ServiceManager;
@@ -132,7 +132,7 @@ export function reloadOnHangup(
   });
 }
 
-/** What a process takes over of a configuration. */
+/** A process takes over a configuration by these. */
 interface Taking {
   findRootKeys(): Promise<void>;
   reload(wanted: Settings): Promise<string[]>;
