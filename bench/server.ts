@@ -2,12 +2,17 @@
  * Measures the server beside bare programs that do the least that the same work takes, in the same run.
  *
  *     npm run build && npm run bench:server [-- --rounds N] [--seconds S] [--connections C] [--only get,set,job,many] [--folder DIR]
- *         [--workers 1,2] [--postgres] [--replicas N] [--source] [--cpu-prof DIR]
+ *         [--workers 1,2] [--postgres] [--replicas N] [--share PERCENT] [--source] [--cpu-prof DIR]
  *
  * The server runs as a process of its own (from dist/; `--source` takes the source), and `wrk` drives it. Everything that is written is in DIR, the
  * system's temporary folder unless given. `--workers` starts a server for each of these numbers of workers. With BAO, OpenBao's program, it runs beside
  * them. Where PANDA_SECRETS_DATABASE names a PostgreSQL whose user may create databases, servers and bare programs use it; `--postgres` starts one. There
- * `--replicas 2` has so many servers on one database, each with its part of the users and connections, beside a single one. Rounds take turns. What is printed is Markdown for docs/performance.md. Nothing here passes or fails.
+ * `--replicas 2` has so many servers on one database, each with its part of the users and connections, beside a single one.
+ *
+ * `--share 40` has the kernel hold each server, or each of its workers, to 40 % of a core: the load and the database have the rest, so that a second
+ * worker or replica shows what it gives. Bare programs do not run then.
+ *
+ * Rounds take turns. What is printed is Markdown for docs/performance.md. Nothing here passes or fails.
  */
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -15,9 +20,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startBare } from './server/bare-process.ts';
+import { holdToShare } from './server/cpu-share.ts';
 import { type Driven, driven, type Load, wrkVersion } from './server/driver.ts';
 import { startOpenBao } from './server/openbao.ts';
 import { openBenchPostgres } from './server/postgres.ts';
+import { childrenOf } from './server/process-usage.ts';
 import { replicaSites } from './server/replicas.ts';
 import { answersTo, type Loads, makeLoads } from './server/requests.ts';
 import { type Contestant, takeTurns } from './server/rounds.ts';
@@ -39,6 +46,7 @@ const { values: options } = parseArgs({
     workers: { type: 'string' },
     postgres: { type: 'boolean', default: false },
     replicas: { type: 'string' },
+    share: { type: 'string' },
     source: { type: 'boolean', default: false },
     'cpu-prof': { type: 'string' },
   },
@@ -53,6 +61,7 @@ process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRet
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 const postgresUrl = options.postgres ? undefined : process.env['PANDA_SECRETS_DATABASE'];
 const postgres = options.postgres || postgresUrl ? await openBenchPostgres(postgresUrl, options.folder) : undefined;
+const databasePid = postgres?.pid;
 await run();
 
 async function run(): Promise<void> {
@@ -61,8 +70,63 @@ async function run(): Promise<void> {
   for (const workers of options.workers?.split(',') ?? [undefined]) own.push(await startOwn(values, workers));
   const replicas = options.replicas ? await startReplicas(values, Number(options.replicas)) : undefined;
   const [first] = own as [Own];
-  const { loads, site } = first;
-  const answers = await answersTo(originOf(first.server.port), loads.samples);
+  const besides = options.share ? undefined : await startBesides(first, values);
+  const servers = (kind: 'get' | 'set' | 'job'): Contestant[] => [
+    ...own.map((one) => ({ ...driven(one.name, one.server, one.loads[kind], connections), databasePid })),
+    // Jobs of all replicas wait in one queue: they would be one server's work or the other's.
+    ...(replicas && kind !== 'job' ? [{ ...drivenTogether(replicas, kind), databasePid }] : []),
+  ];
+  const cores: Goal[] = own.slice(1, 2).map(({ name }) => ({ of: name, against: first.name, percent: 170 }));
+  if (replicas) cores.push({ of: replicasName(replicas), against: first.name, percent: 160 });
+  const subjects = {
+    get: {
+      title: 'Get of ten secrets of 1 kB',
+      contestants: [...servers('get'), ...(besides?.get ?? [])],
+      goals: [{ against: 'bare loop', percent: 200 }, { against: 'OpenBao', percent: 200 }, ...cores],
+    },
+    set: {
+      title: 'Set of a secret of 1 kB',
+      contestants: [...servers('set'), ...(besides?.set ?? [])],
+      goals: [
+        { against: 'bare store', percent: 150 },
+        { against: 'OpenBao', percent: 400 },
+        ...cores.filter(({ percent }) => percent === 160),
+      ],
+    },
+    job: {
+      title: 'Submit and acquire of a job with ten secrets of 1 kB: two requests',
+      contestants: [...servers('job'), ...(besides?.job ?? [])],
+      goals: cores,
+    },
+    many: {
+      title: `A job with ten secrets of 1 kB acquired, 50 in one request, ${FEW_CONNECTIONS} connections`,
+      contestants: [
+        driven('panda-secrets, 50 at once', first.server, first.loads.acquireMany, FEW_CONNECTIONS),
+        driven('one alone', first.server, first.loads.acquire, FEW_CONNECTIONS),
+      ],
+      goals: [{ against: 'one alone', percent: 20, cpu: true }],
+    },
+  };
+
+  console.log(
+    `${machineOf(folder)}. ${turns.rounds} rounds of ${turns.seconds} s, ${connections} connections, wrk ${wrk}${postgres ? `, PostgreSQL ${postgres.version}` : ''}${options.share ? `; each server held to ${options.share} % of a core` : ''}.\n`,
+  );
+  for (const [name, { contestants, ...subject }] of Object.entries(subjects)) {
+    if (!options.only.split(',').includes(name)) continue;
+    console.log(markdownOf({ ...subject, results: await takeTurns(contestants, turns) }));
+  }
+  for (const { server } of [...own, ...(replicas ?? [])]) await server.stop();
+  await besides?.stop();
+  await postgres?.stop();
+}
+
+/** Programs beside which a server runs, by the work that they do. */
+interface Besides extends Record<'get' | 'set' | 'job', Contestant[]> {
+  stop(): Promise<void>;
+}
+
+async function startBesides({ server, site, loads }: Own, values: readonly string[]): Promise<Besides> {
+  const answers = await answersTo(originOf(server.port), loads.samples);
   const http = await startBare<number>(import.meta.resolve('./server/bare-http.ts'), answers);
   const { database, copy, isFile, rootKeyFile } = site;
   const loop = await startBare<number>(import.meta.resolve('./server/bare-loop.ts'), { database, isFile, rootKeyFile });
@@ -74,71 +138,22 @@ async function run(): Promise<void> {
   });
   const [bareGet] = Object.values(await answersTo(originOf(loop.answer), [loads.bareSample]));
   assert.equal(bareGet, Object.values(answers)[0], 'the bare loop answers something else than the server');
-  const openBao = openBaoProgram && (await startOpenBao(openBaoProgram, folder, connections, values));
+  const openBao = openBaoProgram ? await startOpenBao(openBaoProgram, folder, connections, values) : undefined;
 
-  const databasePid = postgres?.pid;
-  const servers = (kind: 'get' | 'set' | 'job'): Contestant[] => [
-    ...own.map((one) => ({ ...driven(one.name, one.server, one.loads[kind], connections), databasePid })),
-    // Jobs of all replicas wait in one queue: they would be one server's work or the other's.
-    ...(replicas && kind !== 'job' ? [{ ...drivenTogether(replicas, kind), databasePid }] : []),
-  ];
   const bareHttp = (load: Load) =>
     driven('bare node:http, the same bytes', { pid: http.pid, port: http.answer }, load, connections);
-  const bareLoop = {
-    ...driven('bare loop', { pid: loop.pid, port: loop.answer }, loads.bareGet, connections),
-    databasePid,
-  };
-  const bareStore = {
-    name: 'bare store',
-    pid: store.pid,
-    databasePid,
-    run: (seconds: number) => store.ask<Driven>({ seconds }),
-  };
-  const besideOpenBao = (kind: 'get' | 'set') =>
-    openBao ? [driven('OpenBao', openBao, openBao[kind], connections)] : [];
-  const cores: Goal[] = own.slice(1, 2).map(({ name }) => ({ of: name, against: first.name, percent: 170 }));
-  if (replicas) cores.push({ of: replicasName(replicas), against: first.name, percent: 160 });
-  const subjects = {
-    get: {
-      title: 'Get of ten secrets of 1 kB',
-      contestants: [...servers('get'), bareLoop, ...besideOpenBao('get'), bareHttp(loads.get)],
-      goals: [{ against: 'bare loop', percent: 200 }, { against: 'OpenBao', percent: 200 }, ...cores],
-    },
-    set: {
-      title: 'Set of a secret of 1 kB',
-      contestants: [...servers('set'), bareStore, ...besideOpenBao('set'), bareHttp(loads.set)],
-      goals: [
-        { against: 'bare store', percent: 150 },
-        { against: 'OpenBao', percent: 400 },
-        ...cores.filter(({ percent }) => percent === 160),
-      ],
-    },
-    job: {
-      title: 'Submit and acquire of a job with ten secrets of 1 kB: two requests',
-      contestants: [...servers('job'), bareHttp(loads.bareJob)],
-      goals: cores,
-    },
-    many: {
-      title: `A job with ten secrets of 1 kB acquired, 50 in one request, ${FEW_CONNECTIONS} connections`,
-      contestants: [
-        driven('panda-secrets, 50 at once', first.server, loads.acquireMany, FEW_CONNECTIONS),
-        driven('one alone', first.server, loads.acquire, FEW_CONNECTIONS),
-      ],
-      goals: [{ against: 'one alone', percent: 20, cpu: true }],
+  const bareLoop = driven('bare loop', { pid: loop.pid, port: loop.answer }, loads.bareGet, connections);
+  const bareStore = { name: 'bare store', pid: store.pid, run: (seconds: number) => store.ask<Driven>({ seconds }) };
+  const ofOpenBao = (kind: 'get' | 'set') => (openBao ? [driven('OpenBao', openBao, openBao[kind], connections)] : []);
+  return {
+    get: [{ ...bareLoop, databasePid }, ...ofOpenBao('get'), bareHttp(loads.get)],
+    set: [{ ...bareStore, databasePid }, ...ofOpenBao('set'), bareHttp(loads.set)],
+    job: [bareHttp(loads.bareJob)],
+    async stop() {
+      for (const bare of [http, loop, store]) bare.stop();
+      await openBao?.stop();
     },
   };
-
-  console.log(
-    `${machineOf(folder)}. ${turns.rounds} rounds of ${turns.seconds} s, ${connections} connections, wrk ${wrk}${postgres ? `, PostgreSQL ${postgres.version}` : ''}.\n`,
-  );
-  for (const [name, { contestants, ...subject }] of Object.entries(subjects)) {
-    if (!options.only.split(',').includes(name)) continue;
-    console.log(markdownOf({ ...subject, results: await takeTurns(contestants, turns) }));
-  }
-  for (const bare of [http, loop, store]) bare.stop();
-  for (const { server } of [...own, ...(replicas ?? [])]) await server.stop();
-  if (openBao) await openBao.stop();
-  await postgres?.stop();
 }
 
 /** One of this project's servers, on a site of its own. */
@@ -174,7 +189,21 @@ async function startOn(name: string, site: Site, values: readonly string[], serv
     nodeOptions: options['cpu-prof'] ? ['--cpu-prof', `--cpu-prof-dir=${options['cpu-prof']}`] : [],
     serveOptions,
   });
-  return { name, site, server, loads: await makeLoads(originOf(server.port), site, values) };
+  const loads = await makeLoads(originOf(server.port), site, values);
+  return { name, site, server: options.share ? held(server, Number(options.share)) : server, loads };
+}
+
+/** A server of which each process that answers requests is held to a share of a core. */
+function held(server: RunningServer, percent: number): RunningServer {
+  const workers = childrenOf(server.pid);
+  const ends = (workers.length > 0 ? workers : [server.pid]).map((pid) => holdToShare(pid, percent));
+  return {
+    ...server,
+    async stop() {
+      await server.stop();
+      for (const end of ends) end();
+    },
+  };
 }
 
 function replicasName(replicas: readonly Own[]): string {

@@ -14,7 +14,7 @@ export function cpuSeconds(pid: number): number {
 
 function ownCpuSeconds(pid: number): number {
   const fields = fieldsOf(pid);
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / TICKS_PER_SECOND;
 }
 
 /** CPU seconds of those of a process's children that have ended, this one's unless given; NaN where the system has no /proc. */
@@ -24,9 +24,9 @@ export function childrenCpuSeconds(pid: number | 'self' = 'self'): number {
   return (Number(fields[13]) + Number(fields[14])) / TICKS_PER_SECOND;
 }
 
-/** The name of the program, in brackets, may hold spaces; the 12th to 15th field after it are utime, stime, cutime and cstime. */
+/** The name of the program, in brackets, may hold spaces; the 12th to 15th field after it are utime, stime, cutime and cstime: none of one that has ended. */
 function fieldsOf(pid: number | 'self'): string[] {
-  return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
+  return whileItRuns(() => readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')) ?? [];
 }
 
 /** The most memory that a process has had in RAM, and those that it started, bytes; NaN where the system has no /proc. */
@@ -42,20 +42,34 @@ export function memoryBytes(pid: number): number {
 function memory(pid: number, field: 'VmHWM' | 'VmRSS'): number {
   if (!readable) return Number.NaN;
   const line = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm');
-  return sum(family(pid).map((one) => Number(line.exec(readFileSync(`/proc/${one}/status`, 'utf8'))?.[1]) * 1024));
+  const kilobytesOf = (one: number) => whileItRuns(() => line.exec(readFileSync(`/proc/${one}/status`, 'utf8'))?.[1]);
+  return sum(family(pid).map((one) => Number(kilobytesOf(one) ?? 0) * 1024));
 }
 
 /** A process and those that it started, and they. */
 function family(pid: number): number[] {
-  const children = readdirSync(`/proc/${pid}/task`).flatMap((thread) => startedBy(pid, thread));
-  return [pid, ...children.flatMap(family)];
+  return [pid, ...childrenOf(pid).flatMap(family)];
+}
+
+/** The processes that one has started and that run. */
+export function childrenOf(pid: number): number[] {
+  const threads = whileItRuns(() => readdirSync(`/proc/${pid}/task`)) ?? [];
+  return threads.flatMap((thread) => startedBy(pid, thread));
 }
 
 function startedBy(pid: number, thread: string): number[] {
+  const children = whileItRuns(() => readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8'));
+  return children?.split(' ').filter(Boolean).map(Number) ?? [];
+}
+
+/** Looks at a process or a thread, which may end at any time. @returns nothing then, or where the kernel was built without what is looked at */
+function whileItRuns<T>(look: () => T): T | undefined {
   try {
-    return readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
-  } catch {
-    return []; // The thread ended meanwhile, or the kernel was built without this.
+    return look();
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (['ENOENT', 'ESRCH'].includes(code)) return undefined;
+    throw error;
   }
 }
 
