@@ -428,3 +428,6 @@ export const METRICS_OF_WORKER_MILLISECONDS = 1000;
 /** Workers are asked so often for a sign; one that was found silent so many times, one after the other, is killed. */
 export const WORKER_CHECK_SECONDS = 5;
 export const MAX_WORKER_SILENCES = 6;
+/** While it starts it has longer; the first of all much longer, as it may make the tables of a newer release. */
+export const MAX_START_SILENCES = 24;
+export const MAX_FIRST_START_SILENCES = 180;

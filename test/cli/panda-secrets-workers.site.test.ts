@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { json } from 'node:stream/consumers';
+import { json, text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { taskParameters } from '../jobs/farm.ts';
 import { until } from '../pilot/folders.ts';
@@ -168,20 +168,25 @@ test(
         }
       }
     };
+    const metricsUrl = /metrics: {2}(\S+)\/metrics/.exec(server.output.stdout)?.[1] ?? '';
+    const probed = new Set<string>();
     // Each on a connection of its own, so that some are on their way to a worker at any moment.
-    const keepComing = async () => {
+    const keepComing = async (url: string) => {
       while (!isOver) {
         await new Promise<void>((resolve) => {
-          const sent = request(`${server.url}/healthz`, { agent: false }, (response) =>
-            response.resume().once('close', resolve),
-          );
+          const sent = request(url, { agent: false }, (response) => {
+            void text(response)
+              .then((told) => probed.add(told))
+              .finally(resolve);
+          });
           sent.once('error', () => resolve());
           sent.end();
         });
         requests += 1;
       }
     };
-    const load = [...lines.map(keepSetting), ...Array.from({ length: 4 }, keepComing)];
+    const probes = ['/healthz', '/healthz', '/healthz', '/readyz'].map((path) => `${server.url}${path}`);
+    const load = [...lines.map(keepSetting), ...[...probes, `${metricsUrl}/readyz`].map(keepComing)];
     const progress = async () => {
       const before = requests;
       await becomes(() => requests > before + 100);
@@ -191,6 +196,7 @@ test(
       const [victim = 0] = workersOf(server);
       failedLines.clear();
       process.kill(victim, 'SIGKILL');
+      if (round === 1) await becomes(() => failedLines.size >= 4);
       await progress();
       if (round === 1) assert.equal(failedLines.size, 4, 'the other worker kept its connections');
       await becomes(() => server.output.stderr.split('a worker was started anew').length === round + 1);
@@ -200,12 +206,12 @@ test(
     isOver = true;
     await Promise.all(load);
     assert.ok(failures > 0, 'connections of those that were killed');
+    assert.ok(![...probed].some((told) => /starting/.test(told)), 'nobody hears of the one that starts');
     const kept = await secretsBy(lineTo(t, server.url, token));
     for (const [key, value] of answered) {
       const [was, is] = [value, kept[key]].map((text) => Number(text?.slice('value '.length)));
       assert.ok(Number(is) >= Number(was), `${key}: ${value} was answered, ${kept[key]} is there`);
     }
-    const metricsUrl = /metrics: {2}(\S+)\/metrics/.exec(server.output.stdout)?.[1] ?? '';
     assert.equal(valueAt(await samplesAt({ metricsUrl }), 'panda_secrets_ready'), 1);
   },
 );

@@ -7,6 +7,8 @@ import type { Counts } from '../../metrics/added-up.ts';
 import {
   DRAIN_SECONDS,
   LAST_REQUESTS_MILLISECONDS,
+  MAX_FIRST_START_SILENCES,
+  MAX_START_SILENCES,
   MAX_WORKER_SILENCES,
   METRICS_OF_WORKER_MILLISECONDS,
   WORKER_CHECK_SECONDS,
@@ -48,8 +50,6 @@ export interface Supervision {
   logger: Logger;
   ask?: AskPassphrase | undefined;
   socket?: number | undefined;
-  /** The time between two looks whether the workers answer; a test has less of it. */
-  checkMilliseconds?: number;
   /** Told when none of them serves, and none can be started. @param status with which the last one ended */
   onEnd(status: number): void;
 }
@@ -57,11 +57,14 @@ export interface Supervision {
 /** A worker did not start; it has said why. */
 export class WorkerFailed extends Error {
   readonly status: number;
+  /** It was killed, as it answered nothing, and has said nothing: another try may do better. */
+  readonly hung: boolean;
 
-  constructor(status: number) {
+  constructor(status: number, hung: boolean) {
     super('a worker did not start');
     this.name = 'WorkerFailed';
     this.status = status;
+    this.hung = hung;
   }
 }
 
@@ -73,6 +76,8 @@ interface Worker {
   tries: number;
   settings: Settings;
   takers: Record<DoorName, Taker>;
+  /** Where it listens. */
+  listensAt: Set<DoorName>;
   writer: Writer;
   /** The counts that it was asked for last. */
   counts?: Counts;
@@ -80,6 +85,8 @@ interface Worker {
   ping?: Promise<void> | undefined;
   /** So many checks, one after the other, found that it had not answered. */
   silences: number;
+  /** It is killed for that. */
+  hasHung: boolean;
   /** What it was asked and has not answered. */
   asked: Map<string, (answer: FromWorker | undefined) => void>;
 }
@@ -89,13 +96,14 @@ const SOFTWARE_FAULT = 70;
 
 /**
  * Starts workers, the first one alone, as it makes what is not there yet. One that ends is started anew: at once, and later each time when it
- * does not stay. One that answers nothing for `MAX_WORKER_SILENCES` checks is killed: it may have the turn to write, and others wait for it.
+ * does not stay. One that answers nothing for `MAX_WORKER_SILENCES` checks is killed: it may have the turn to write, and others wait for it. One that
+ * starts has longer.
  *
  * @returns when all serve
  * @throws {WorkerFailed}
  */
 export async function superviseWorkers(supervision: Supervision): Promise<Workers> {
-  const { count, program, logger, ask, socket, onEnd, checkMilliseconds = WORKER_CHECK_SECONDS * 1000 } = supervision;
+  const { count, program, logger, ask, socket, onEnd } = supervision;
   let { settings } = supervision;
   const workers = new Map<number, Worker>();
   const doors = { calls: createDoor(), watch: createDoor() };
@@ -131,8 +139,10 @@ export async function superviseWorkers(supervision: Supervision): Promise<Worker
       isReady: false,
       tries,
       silences: 0,
+      hasHung: false,
       settings,
       takers: { calls: hand('calls'), watch: hand('watch') },
+      listensAt: new Set(),
       writer: {
         grant: (isWanted) => tell(worker, { type: 'turn', isWanted }),
         want: () => tell(worker, { type: 'turn wanted' }),
@@ -150,7 +160,7 @@ export async function superviseWorkers(supervision: Supervision): Promise<Worker
         const stayed = performance.now() - began > WORKER_STEADY_SECONDS * 1000;
         void startAnew(number, stayed ? 0 : tries + 1);
       }
-      started.reject(new WorkerFailed(status || SOFTWARE_FAULT));
+      started.reject(new WorkerFailed(status || SOFTWARE_FAULT, worker.hasHung));
     };
     child.once('exit', end);
     // A process that could not be made has no end.
@@ -197,6 +207,7 @@ export async function superviseWorkers(supervision: Supervision): Promise<Worker
         worker.isReady = true;
         seen ??= message.seen;
         if (!leader) lead(worker);
+        letIn(worker);
         // There was a reload while it started.
         if (worker.settings !== settings) tell(worker, { type: 'reload', settings });
         onReady();
@@ -236,12 +247,19 @@ export async function superviseWorkers(supervision: Supervision): Promise<Worker
       const address = addresses.get(door) ?? doors[door].listen(at);
       addresses.set(door, address);
       tell(worker, { type: 'listening', door, address: await address });
-      doors[door].add(worker.takers[door]);
+      worker.listensAt.add(door);
+      // Until it serves, those do that serve already.
+      if (worker.isReady || readyOnes().length === 0) letIn(worker);
     } catch (error) {
       addresses.delete(door);
       const { code, syscall } = error as NodeJS.ErrnoException;
       tell(worker, { type: 'not listening', door, code, syscall });
     }
+  }
+
+  /** From now on it gets connections. */
+  function letIn(worker: Worker): void {
+    for (const door of worker.listensAt) doors[door].add(worker.takers[door]);
   }
 
   /** Once for all of them, and for those that come later. */
@@ -262,7 +280,10 @@ export async function superviseWorkers(supervision: Supervision): Promise<Worker
     turns.forget(worker.writer);
     for (const told of worker.asked.values()) told(undefined);
     if (worker.counts) keepCounts(worker.counts);
-    if (worker === leader) lead([...workers.values()].find(({ isReady }) => isReady));
+    if (worker !== leader || isStopping) return;
+    lead(readyOnes()[0]);
+    // Somebody has to say that the server is starting.
+    if (!leader) for (const other of workers.values()) letIn(other);
   }
 
   /** A count that went down would look to Prometheus as if all of it had come anew: so it is kept at once, and added to the others later. */
@@ -288,16 +309,30 @@ export async function superviseWorkers(supervision: Supervision): Promise<Worker
   }
 
   function othersOf(worker: Worker): Worker[] {
-    return [...readyOnes()].filter((other) => other !== worker);
+    return readyOnes().filter((other) => other !== worker);
   }
 
   function readyOnes(): Worker[] {
     return [...workers.values()].filter(({ isReady }) => isReady);
   }
 
+  /** One that hangs is started anew. @throws {WorkerFailed} when one says why it cannot start */
+  async function startFirst(number: number): Promise<void> {
+    for (let tries = 0; ; tries++) {
+      try {
+        await start(number, tries);
+        return;
+      } catch (error) {
+        if (isStopping || !(error as WorkerFailed).hung) throw error;
+        await backOff(tries + 1);
+        if (isStopping) throw error;
+      }
+    }
+  }
+
   /** @param tries in which it did not stay */
   async function startAnew(number: number, tries: number): Promise<void> {
-    if (tries > 1) await pause(Math.min(2 ** (tries - 2), WORKER_RESTART_SECONDS) * 1000);
+    await backOff(tries);
     if (isStopping) return;
     try {
       const { child } = await start(number, tries);
@@ -305,7 +340,8 @@ export async function superviseWorkers(supervision: Supervision): Promise<Worker
     } catch (error) {
       if (isStopping) return;
       logger.error({ part: 'workers', worker: number }, 'a worker could not be started');
-      if (readyOnes().length > 0) return startAnew(number, tries + 1);
+      // One that starts may serve soon.
+      if (workers.size > 0) return startAnew(number, tries + 1);
       logger.fatal({ part: 'workers' }, 'no worker serves, and none can be started');
       onEnd((error as WorkerFailed).status);
     }
@@ -321,16 +357,26 @@ export async function superviseWorkers(supervision: Supervision): Promise<Worker
 
   /** Checks are counted, and no time: after a pause of the whole machine all have time to answer. */
   function check(): void {
-    for (const worker of readyOnes()) {
+    for (const worker of workers.values()) {
       if (worker.ping) worker.silences += 1;
       else void pingOf(worker);
-      if (worker.silences !== MAX_WORKER_SILENCES) continue;
-      logger.error(
-        { part: 'workers', worker: worker.number, pid: worker.child.pid },
-        'a worker does not answer, and is killed',
-      );
+      if (worker.hasHung || worker.silences < mostSilencesOf(worker)) continue;
+      worker.hasHung = true;
+      const ofIt = { part: 'workers', worker: worker.number, pid: worker.child.pid };
+      if (worker.isReady) logger.error(ofIt, 'a worker does not answer, and is killed');
+      else logger.error(ofIt, 'a worker hangs while it starts, and is killed');
       worker.child.kill('SIGKILL');
     }
+  }
+
+  function mostSilencesOf({ isReady }: Worker): number {
+    if (isReady) return MAX_WORKER_SILENCES;
+    // The first of all may make the tables of a newer release, and SQLite lets it answer nothing meanwhile.
+    return seen ? MAX_START_SILENCES : MAX_FIRST_START_SILENCES;
+  }
+
+  function killAll(): void {
+    for (const { child } of workers.values()) child.kill('SIGKILL');
   }
 
   async function stop(): Promise<void> {
@@ -342,27 +388,27 @@ export async function superviseWorkers(supervision: Supervision): Promise<Worker
       ({ child }) => new Promise<void>((resolve) => child.once('exit', () => resolve())),
     );
     for (const worker of workers.values()) tell(worker, { type: 'stop' });
-    const late = setTimeout(
-      () => {
-        for (const { child } of workers.values()) child.kill('SIGKILL');
-      },
-      (DRAIN_SECONDS + 5) * 1000,
-    );
+    const late = setTimeout(killAll, (DRAIN_SECONDS + 5) * 1000);
     await Promise.all(running);
     clearTimeout(late);
+    process.off('exit', killAll);
   }
 
+  const checks = setInterval(check, WORKER_CHECK_SECONDS * 1000).unref();
+  // Others end with the channel; one that hangs would stay, with its locks.
+  process.on('exit', killAll);
   try {
-    await start(1);
-    await Promise.all(Array.from({ length: count - 1 }, (_, n) => start(n + 2)));
+    await startFirst(1);
+    await Promise.all(Array.from({ length: count - 1 }, (_, n) => startFirst(n + 2)));
   } catch (error) {
     isStopping = true;
-    for (const { child } of workers.values()) child.kill('SIGKILL');
+    clearInterval(checks);
+    killAll();
+    process.off('exit', killAll);
     for (const door of Object.values(doors)) await door.close(0);
     throw error;
   }
 
-  const checks = setInterval(check, checkMilliseconds).unref();
   return {
     // The first of them told it, and all are ready.
     seen: seen as unknown as Started,
@@ -381,6 +427,11 @@ export async function superviseWorkers(supervision: Supervision): Promise<Worker
     },
     stop,
   };
+}
+
+/** Waits before a try, for longer each time. @param tries in which it did not stay */
+function backOff(tries: number): Promise<void> {
+  return tries > 1 ? pause(Math.min(2 ** (tries - 2), WORKER_RESTART_SECONDS) * 1000) : Promise.resolve();
 }
 
 const DOORS = ['calls', 'watch'] as const;

@@ -44,6 +44,9 @@ export async function joinSupervisor(channel: Channel, stop: () => void): Promis
   const handlers: { [T in ToWorker['type']]?: (message: Extract<ToWorker, { type: T }>, socket?: Socket) => void } = {};
   // Of a supervisor that has ended it hears by the end of the channel.
   const send = (message: FromWorker) => channel.send?.(message, undefined, undefined, () => {});
+  // They may come right behind the start.
+  handlers.stop = stop;
+  handlers.ping = () => send({ type: 'pong' });
   const start = await new Promise<StartMessage>((resolve) => {
     handlers.start = resolve;
     channel.on('message', (message, socket) => {
@@ -51,9 +54,6 @@ export async function joinSupervisor(channel: Channel, stop: () => void): Promis
       handle?.(message, socket);
     });
   });
-  handlers.stop = stop;
-  handlers.ping = () => send({ type: 'pong' });
-
   const doors = new Map<DoorName, (socket: Socket) => void>();
   const listening = new Map<DoorName, { resolve(address: AddressInfo): void; reject(error: Error): void }>();
   handlers.listening = ({ door, address }) => listening.get(door)?.resolve(address);
