@@ -1,5 +1,12 @@
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer } from 'node:net';
+
+/**
+ * Below the ports that systems give to who asks for any, connections included (from 32768 on Linux, from 49152 elsewhere): one of those may
+ * be taken by whatever runs beside, before the program listens or while it is started again.
+ */
+const [FIRST, END] = [20_000, 32_768];
 
 /** A port of 127.0.0.1 on which nothing listens at this moment: for programs that must be told theirs. */
 export async function freePort(): Promise<number> {
@@ -9,9 +16,22 @@ export async function freePort(): Promise<number> {
 
 /** Different ones. */
 export async function freePorts(count: number): Promise<number[]> {
-  const probes = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(probes.map((probe) => once(probe, 'listening')));
-  const ports = probes.map((probe) => (probe.address() as AddressInfo).port);
-  await Promise.all(probes.map((probe) => once(probe.close(), 'close')));
-  return ports;
+  const ports = new Set<number>();
+  while (ports.size < count) {
+    const port = randomInt(FIRST, END);
+    if (await isFree(port)) ports.add(port);
+  }
+  return [...ports];
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const probe = createServer();
+  try {
+    await once(probe.listen(port, '127.0.0.1'), 'listening');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return false;
+    throw error;
+  }
+  await once(probe.close(), 'close');
+  return true;
 }
