@@ -50,12 +50,12 @@ test('a body that is still on its way is no silence', async () => {
     url: stub.url,
     vo: 'panda',
     onSilence: (origin) => silent.push(origin),
-    patience: { silence: 1, timeout: 30 },
+    patience: { silence: 2, timeout: 100 },
   });
   async function* slowly() {
-    for (let part = 0; part < 4; part++) {
+    for (let part = 0; part < 50; part++) {
       yield Buffer.alloc(1024);
-      await new Promise((resolve) => setTimeout(resolve, 600));
+      await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
   await transport.send(

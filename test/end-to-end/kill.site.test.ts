@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { until } from '../pilot/folders.ts';
 import { startSite } from './site.ts';
 
 /** Nobody else sleeps for so long. */
@@ -22,13 +23,12 @@ test('pbook kill ends everything that a job started within seconds', async (t) =
   const [, taskId = ''] =
     /new jediTaskID=(\d+)/.exec(submitted.stdout + submitted.stderr) ?? assert.fail(submitted.stderr);
   const pilot = site.pilot();
-  await until(() => sleepers().length >= 2, 60);
+  await until(sleepers, ({ length }) => length >= 2);
   const killed = await alice.pbook('kill', taskId);
   assert.equal(killed.status, 0, killed.stderr);
   const killedAt = performance.now();
-  await until(() => sleepers().length === 0, 20);
-  const seconds = (performance.now() - killedAt) / 1000;
-  t.diagnostic(`gone after ${seconds.toFixed(1)} s`);
+  await until(sleepers, ({ length }) => length === 0);
+  t.diagnostic(`gone after ${((performance.now() - killedAt) / 1000).toFixed(1)} s`);
   const { status, stderr } = await pilot;
   assert.equal(status, 0, stderr);
   assert.match(stderr, /the job was killed on the server/);
@@ -44,12 +44,4 @@ function sleepers(): string[] {
       return false;
     }
   });
-}
-
-async function until(isSo: () => boolean, seconds: number): Promise<void> {
-  const deadline = Date.now() + seconds * 1000;
-  while (!isSo()) {
-    assert.ok(Date.now() < deadline, 'it took too long');
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }

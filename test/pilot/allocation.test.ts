@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import {
   type Allocation,
   longestJobSeconds,
@@ -11,6 +11,7 @@ import {
   sharesOf,
 } from '../../src/pilot/allocation.ts';
 import { PILOT_ERRORS } from '../../src/pilot/error-codes.ts';
+import { LEAST_ALLOCATION_SECONDS } from '../../src/protocol/limits.ts';
 import { temporaryFolder } from './folders.ts';
 import { pilotFor } from './pilots.ts';
 
@@ -23,6 +24,12 @@ const read = (environment: Record<string, string>, options: { until?: number; mi
 function allocation({ seconds, before = 1000 }: { seconds: number; before?: number }): Allocation {
   const now = Date.now();
   return { startedAt: now - before * 1000, stopsAt: now + seconds * 1000, cores: [0], megabytes: undefined };
+}
+
+/** Stops the clock, and no timer: a pilot that is slow to start still has the time that it takes a job for. */
+function standStill(t: TestContext): () => void {
+  t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
+  return () => t.mock.timers.reset();
 }
 
 test('the end is what the operator says, or Slurm: less a while to end what runs', async () => {
@@ -86,9 +93,12 @@ test('a pilot asks for jobs that fit into what is left, and for none when that i
 });
 
 test('what does not end in time is ended, its log is brought back and the attempt is given back', async (t) => {
+  const goOn = standStill(t);
   const { panda, run, log } = await pilotFor(t);
   panda.add({ command: 'echo started; trap "echo told; exit" TERM; while :; do sleep 0.05; done' });
-  const ran = run({ jobs: 5, allocation: allocation({ seconds: 12 }), killGraceSeconds: 5 });
+  const ran = run({ jobs: 5, allocation: allocation({ seconds: LEAST_ALLOCATION_SECONDS }), killGraceSeconds: 100 });
+  await panda.reported('running');
+  goOn();
   const { given_back, pilot_error_code, pilot_error_diag } = await panda.reported('failed');
   assert.deepEqual([given_back, pilot_error_code], [true, PILOT_ERRORS.reachedMaxTime]);
   assert.match(String(pilot_error_diag), /^the time of its node was up: it had \d+ s there$/);
@@ -98,9 +108,12 @@ test('what does not end in time is ended, its log is brought back and the attemp
 });
 
 test('a job that had nearly all the time of a node is not given back', async (t) => {
+  const goOn = standStill(t);
   const { panda, run } = await pilotFor(t);
   panda.add({ command: 'sleep 60' });
-  const ran = run({ jobs: 5, allocation: allocation({ seconds: 11, before: 0 }) });
+  const ran = run({ jobs: 5, allocation: allocation({ seconds: LEAST_ALLOCATION_SECONDS, before: 0 }) });
+  await panda.reported('running');
+  goOn();
   const { given_back, pilot_error_code } = await panda.reported('failed');
   assert.deepEqual([given_back, pilot_error_code], [undefined, PILOT_ERRORS.reachedMaxTime]);
   assert.equal(await ran, 1);

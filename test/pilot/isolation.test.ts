@@ -112,14 +112,16 @@ test(
   'an isolated payload that is killed by its owner is asked first, and then ended with everything that it started',
   bubblewrap,
   async (t) => {
-    const { panda, run, log } = await pilotFor(t);
+    const { panda, folder, run, log } = await pilotFor(t);
     panda.add({
       command:
-        'trap "exit 0" TERM; sh -c \'trap "sleep 0.1; echo tidied up; exit 0" TERM; while :; do sleep 0.02; done\' & (env -i setsid sh -c \'trap "" TERM; sleep 4322.5\' &) ; touch x; while :; do sleep 0.05; done',
+        'trap "exit 0" TERM; sh -c \'trap "sleep 0.1; echo tidied up; exit 0" TERM; touch trapped; while :; do sleep 0.02; done\' & (env -i setsid sh -c \'trap "" TERM; sleep 4322.5\' &) ; while :; do sleep 0.05; done',
     });
-    const running = run({ mode: 'on' });
-    await panda.reported('running');
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    const running = run({ mode: 'on', killGraceSeconds: 5 });
+    await until(
+      () => readdirSync(folder, { recursive: true, encoding: 'utf8' }),
+      (found) => found.some((path) => path.endsWith('/trapped')),
+    );
     panda.killing = true;
     await running;
     assert.equal((await panda.reported('failed'))['pilot_error_code'], 1144);

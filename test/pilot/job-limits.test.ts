@@ -30,7 +30,8 @@ for (const mode of ['off', 'auto'] as const) {
     await run({ mode });
     const end = await panda.reported('failed');
     assert.equal(end['pilot_error_code'], 1235);
-    assert.match(String(end['pilot_error_diag']), /^the job used 1\d\d MB of memory; it may use 80 MB$/);
+    // It may be seen while it grows.
+    assert.match(String(end['pilot_error_diag']), /^the job used (8[1-9]|9\d|1\d\d) MB of memory; it may use 80 MB$/);
   });
 }
 

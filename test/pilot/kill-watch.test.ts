@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createKillWatch } from '../../src/pilot/kill-watch.ts';
 import type { PilotJobStatus } from '../../src/protocol/calls/pilot.ts';
@@ -8,24 +10,35 @@ import { pilotFor } from './pilots.ts';
 
 test('a job that its owner kills is ended within the time between two questions, whatever the heartbeat', async (t) => {
   const { panda, run } = await pilotFor(t);
-  panda.add({ command: 'sleep 60 & sleep 61' });
-  const running = run({ heartbeatSeconds: 60, killPollSeconds: 0.1 });
+  panda.add({ command: 'sleep 1000 & sleep 1001' });
+  const running = run({ heartbeatSeconds: 1000, killPollSeconds: 0.1 });
   await panda.reported('running');
   panda.killing = true;
-  const killedAt = performance.now();
   await running;
-  assert.ok(performance.now() - killedAt < 20_000);
   assert.equal((await panda.reported('failed'))['pilot_error_code'], 1144);
 });
 
 test('one question is for all jobs that run, and none is asked without a job', async (t) => {
-  const { panda, run } = await pilotFor(t);
-  panda.add({ command: 'sleep 0.6' }, { command: 'sleep 0.6' }, { command: 'sleep 0.6' });
-  await run({ jobs: 3, slots: 3, killPollSeconds: 0.2 });
-  assert.ok(panda.questions >= 1 && panda.questions <= 6, String(panda.questions));
-  const before = panda.questions;
+  const { panda, folder, run } = await pilotFor(t);
+  const go = join(folder, 'go');
+  const command = `while [ ! -e ${go} ]; do sleep 0.02; done`;
+  panda.add({ command }, { command }, { command });
+  const running = run({ jobs: 3, slots: 3, killPollSeconds: 0.2 });
+  await until(
+    () => panda.questions.at(-1)?.length,
+    (count) => count === 3,
+  );
+  const since = panda.questions.length;
+  await until(
+    () => panda.questions.length,
+    (count) => count >= since + 3,
+  );
+  for (const ids of panda.questions.slice(since)) assert.equal(ids.length, 3);
+  writeFileSync(go, '');
+  await running;
+  const before = panda.questions.length;
   await run({ jobs: 1, idleExitSeconds: 0.5, killPollSeconds: 0.05 });
-  assert.equal(panda.questions, before);
+  assert.equal(panda.questions.length, before);
 });
 
 test('only the job and the attempt that are named are killed, and failures are passed over', async (t) => {

@@ -157,12 +157,14 @@ test('within a second of its kill nothing of a pilot has a secret, also where it
   assert.equal(whereIs(VALUE, secretsFolder).length, 2);
   killed.child.kill('SIGKILL');
   const killedAt = performance.now();
+  let looks = 0;
   await until(
-    () => filesBelow(secretsFolder),
-    (found) => found.every((name) => name === 'pilot.json'),
+    () => [looks++, filesBelow(secretsFolder)] as const,
+    ([, found]) => found.every((name) => name === 'pilot.json'),
   );
-  t.diagnostic(`${Math.round(performance.now() - killedAt)} ms`);
-  assert.ok(performance.now() - killedAt < 1000);
+  t.diagnostic(`${Math.round(performance.now() - killedAt)} ms, ${looks} looks`);
+  // A hundred looks take a second, and longer where the machine has much else to do, as what is looked for does there.
+  assert.ok(looks <= 100, `${looks} looks`);
 });
 
 test('a pilot finds in shared memory what another left that was killed with its guard, whatever their folders', async (t) => {

@@ -58,8 +58,8 @@ export interface PandaServer {
   offers: SealingKey[][];
   /** All of each request for a job. */
   requests: Record<string, unknown>[];
-  /** The number of times that the pilot asked about the jobs that it runs. */
-  questions: number;
+  /** The ids of the jobs of each question that the pilot asked about those that it runs. */
+  questions: number[][];
   /** Tells the pilot to kill whatever it runs. */
   killing: boolean;
   /** Answers every call with HTTP 503 while true. */
@@ -91,7 +91,7 @@ export async function startPanda(t: TestContext): Promise<PandaServer> {
     uploads: new Map(),
     offers: [],
     requests: [],
-    questions: 0,
+    questions: [],
     killing: false,
     broken: false,
     earlier: false,
@@ -166,7 +166,7 @@ export async function startPanda(t: TestContext): Promise<PandaServer> {
       case '/api/v1/pilot/get_job_status': {
         const command = panda.killing ? 'tobekilled' : 'NULL';
         const ids = url.searchParams.getAll('job_ids').map(Number);
-        panda.questions += 1;
+        panda.questions.push(ids);
         return send(succeeded(ids.map((id) => ({ job_id: id, status: 'running', attempt_number: 1, command }))));
       }
       case '/api/v1/pilot/upload_job_file': {

@@ -130,9 +130,7 @@ const NESTED: Record<string, { entry: Entry; isTaken: boolean }> = {
 };
 
 for (const [what, { entry, isTaken }] of Object.entries(NESTED)) {
-  test(`a sandbox with ${what} is ${isTaken ? 'unpacked' : 'refused'} and nobody waits for ever`, {
-    timeout: 60_000,
-  }, async (t) => {
+  test(`a sandbox with ${what} is ${isTaken ? 'unpacked' : 'refused'} and nobody waits for ever`, async (t) => {
     const { inside, unpacked } = await unpack(t, [entry, { path: 'last', content: 'x' }]);
     if (!isTaken) return assert.rejects(unpacked, InvalidArgument);
     await unpacked;

@@ -344,9 +344,7 @@ test('an address that sends nothing but failures is refused for a minute, and go
   assert.match((await ask(secrets, 'Bearer y')).message, /malformed/);
 });
 
-test('a form and a body that nobody asked for are ended after their time, however steadily they drip', {
-  timeout: 60_000,
-}, async (t) => {
+test('a form and a body that nobody asked for are ended after their time, however steadily they drip', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const server = await startServer(t);
   const { hostname, port } = new URL(server.url);

@@ -144,8 +144,8 @@ test('a PostgreSQL that stands still makes its server not ready in bounded time,
   await untilAnswer(() => readiness(server.url), '503 database');
   const since = performance.now();
   const answers = await Promise.all(Array.from({ length: 200 }, () => readiness(server.url)));
-  // As long as one look may take, and what two hundred requests take on a machine with much else to do.
-  assert.ok(performance.now() - since < READINESS_SECONDS * 1000 + 10_000);
+  // Two hundred looks one after the other would take many times as long, on a machine with much else to do as well.
+  assert.ok(performance.now() - since < 20 * READINESS_SECONDS * 1000);
   assert.deepEqual(new Set(answers), new Set(['503 database']));
   line.thaw();
   await untilAnswer(() => readiness(server.url), '200');

@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { openPostgres } from '../../src/store/postgres.ts';
 import { prepared } from '../../src/store/prepared.ts';
 import type { Database, Store } from '../../src/store/store.ts';
+import { untilAnswer } from '../patience.ts';
 import { onPostgres } from '../stores.ts';
 
 /** The session of a transaction, as PostgreSQL numbers it. */
@@ -14,6 +15,13 @@ async function sessionOf(tx: Database): Promise<number> {
 /** Ends a session as a restart of the database does, and returns when it has ended. */
 async function end(store: Store, pid: number): Promise<void> {
   await sql`select pg_terminate_backend(${pid}, 30000)`.execute(store.db);
+}
+
+async function isSleeping(store: Store, pid: number): Promise<boolean> {
+  const { rows } = await sql`select from pg_stat_activity where pid = ${pid} and wait_event = 'PgSleep'`.execute(
+    store.db,
+  );
+  return rows.length > 0;
 }
 
 const queue = (name: string) => ({ name, created_at: 1 });
@@ -49,6 +57,7 @@ onPostgres('a transaction whose connection is closed during a statement is made 
 onPostgres('one whose connection is closed while it is committed is not made again', async (_t, database) => {
   const [store, other] = [await database.open(), await database.open()];
   let runs = 0;
+  let pid = 0;
   const write = store.write(async (tx) => {
     runs++;
     await tx.insertInto('queues').values(queue('A')).execute();
@@ -59,10 +68,12 @@ onPostgres('one whose connection is closed while it is committed is not made aga
     await sql`create constraint trigger at_commit after insert on queues deferrable initially deferred
       for each row execute function slow()`.execute(tx);
     await tx.insertInto('queues').values(queue('B')).execute();
-    const pid = await sessionOf(tx);
-    setTimeout(() => void end(other, pid), 100);
+    pid = await sessionOf(tx);
   });
-  await assert.rejects(write, { code: 'ERR_UNAVAILABLE', message: /^the server's database is away/ });
+  const refused = assert.rejects(write, { code: 'ERR_UNAVAILABLE', message: /^the server's database is away/ });
+  await untilAnswer(() => isSleeping(other, pid), true);
+  await end(other, pid);
+  await refused;
   assert.deepEqual([runs, await namesOf(store)], [1, []]);
 });
 
