@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { test } from 'node:test';
 import { ok, startStub } from '../client/stub-server.ts';
+import { untilAnswer } from '../patience.ts';
 import { run } from './run.ts';
 
 /** Shells of this machine, each with a way to ask what it would offer for a line whose last word is being typed. */
@@ -104,12 +105,9 @@ test('a Tab asks the server for names alone, and is silent when it cannot', asyn
     { name: 'my key', kind: 'file' },
   ];
   await using stub = await startStub({ 'creds/list_user_secrets': () => ok(secrets) });
-  const { stdout } = await run('pbook', ['secret_names'], stub.url);
-  assert.equal(stdout, 'TOKEN\nmy key\n');
-  assert.deepEqual(
-    stub.seen.map(({ path }) => path),
-    ['creds/list_user_secrets'],
-  );
+  // It gives up after two seconds, on a busy machine too.
+  await untilAnswer(async () => (await run('pbook', ['secret_names'], stub.url)).stdout, 'TOKEN\nmy key\n');
+  assert.deepEqual(new Set(stub.seen.map(({ path }) => path)), new Set(['creds/list_user_secrets']));
   const silent = { status: 1, stdout: '', stderr: '' };
   assert.deepEqual(await run('pbook', ['secret_names'], 'http://127.0.0.1:1'), silent);
 });
