@@ -45,6 +45,8 @@ export function openLog(
     ...(file === undefined ? { fd: STANDARD_ERROR } : { dest: file, append: true, mode: FILE_MODE }),
     maxLength: MAX_WAITING_BYTES,
     sync: false,
+    // Of strings that wait it would count the bytes anew at each line.
+    contentMode: 'buffer',
     ...buffering,
   });
   const told = new Set<string>();
@@ -57,7 +59,7 @@ export function openLog(
   });
   const isJournal = file === undefined && isJournals(environment);
   return {
-    logger: createLogger(level, isJournal ? withPriority(stream) : stream),
+    logger: createLogger(level, isJournal ? withPriority(stream) : { write: (line) => writeLine(stream, line) }),
     reopen() {
       told.clear();
       if (file !== undefined) stream.reopen();
@@ -94,17 +96,24 @@ function isJournals({ JOURNAL_STREAM: stream }: NodeJS.ProcessEnv): boolean {
   return stream === `${dev}:${ino}`;
 }
 
+type Stream = ReturnType<typeof pino.destination>;
+
+function writeLine(stream: Stream, line: string): void {
+  // Its type knows strings alone, which it does not take in this mode.
+  stream.write(Buffer.from(line, 'utf8') as unknown as string);
+}
+
 /** Levels of pino as those of syslog: sd-daemon(3). */
 const PRIORITIES: Readonly<Record<number, number>> = { 20: 7, 30: 6, 40: 4, 50: 3, 60: 2 };
 
 /** Begins each line with its priority, which journald takes off and keeps as a field. */
-function withPriority(stream: DestinationStream): DestinationStream {
+function withPriority(stream: Stream): DestinationStream {
   return {
     // Pino sets `lastLevel` before each line of a stream that asks for it.
     [symbols.needsMetadataGsym]: true,
     lastLevel: 30,
     write(line: string) {
-      stream.write(`<${PRIORITIES[this.lastLevel] ?? PRIORITIES[30]}>${line}`);
+      writeLine(stream, `<${PRIORITIES[this.lastLevel] ?? PRIORITIES[30]}>${line}`);
     },
   } as DestinationStream & { lastLevel: number };
 }
