@@ -88,6 +88,20 @@ export async function makeSite(
   return { data, ...places, rootKeyFile: join(data, 'root-keys'), users, joinToken };
 }
 
+/** Join tokens of a site whose server does not run yet: one for each pilot. */
+export async function makeJoinTokens({ data, database, isFile }: Site, count: number): Promise<JoinToken[]> {
+  const clock = Date.now;
+  const installation = await openInstallation({ data, ...(!isFile && { database }) }, { create: false, clock });
+  const tokens: JoinToken[] = [];
+  while (tokens.length < count) {
+    tokens.push(
+      parseJoinToken(await createJoinToken({ ...installation, clock }, { queue: QUEUE, ttlSeconds: TOKEN_SECONDS })),
+    );
+  }
+  await installation.close();
+  return tokens;
+}
+
 function withCopy(data: string, folder: string): Pick<Site, 'database' | 'copy' | 'isFile'> {
   const [database, copy] = [join(data, 'panda.db'), join(folder, 'copy.db')];
   copyFileSync(database, copy);

@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Unavailable } from '../protocol/errors.ts';
-import { FOLLOW_SECONDS } from '../protocol/limits.ts';
+import { FOLLOW_SECONDS, LIVE_LOG_WAIT_SECONDS } from '../protocol/limits.ts';
 import { isEndedJob } from '../protocol/states.ts';
 import type { Client } from './client.ts';
 import { describeJobs } from './jobs.ts';
@@ -36,6 +36,8 @@ interface Cursor {
   /** Bytes of the log that were read. */
   read: number;
   ended: boolean;
+  /** The server knows how to wait for more. */
+  mayWait?: boolean;
 }
 
 type Calls = Pick<Client, 'getJobIds' | 'getJobDescription' | 'getJobLog' | 'getJobFile'>;
@@ -52,7 +54,7 @@ export async function* followLogs(
   { everySeconds = FOLLOW_SECONDS, signal, onTrouble = () => {} }: FollowOptions = {},
 ): AsyncGenerator<LogPiece> {
   const ask = async <T>(call: () => Promise<T>) => {
-    const answer = await repeatUnanswered(call, { everySeconds, signal, onTrouble });
+    const answer = await unlessAborted(repeatUnanswered(call, { everySeconds, signal, onTrouble }), signal);
     signal?.throwIfAborted();
     return answer;
   };
@@ -69,44 +71,67 @@ export async function* followLogs(
       ),
     );
     const found = new Map(described.map((job) => [job.PandaID, job]));
+    let since = performance.now();
     for (const cursor of open) {
       const { attemptNr = 0, jobStatus = 'cancelled' } = found.get(cursor.jobId) ?? {};
+      cursor.ended = isEndedJob(jobStatus);
       // A job that was described as ended has brought its log: it is read to its end.
       for (; cursor.attempt <= attemptNr; cursor.attempt += 1, cursor.offset = 0, cursor.read = 0) {
-        yield* readOn(client, cursor, ids.length, ask);
+        const isRunning = cursor.attempt === attemptNr && !cursor.ended;
+        // Of a job that is alone the server answers when there is more: then nothing is asked in vain.
+        const waitSeconds = isRunning && open.length === 1 ? LIVE_LOG_WAIT_SECONDS : 0;
+        since = yield* readOn(client, cursor, { jobs: ids.length, isRunning, waitSeconds }, ask);
         if (cursor.attempt === attemptNr) break;
       }
-      cursor.ended = isEndedJob(jobStatus);
     }
     if (cursors.every(({ ended }) => ended)) return;
-    await delay(everySeconds * Math.max(1, open.length / MANY_JOBS) * 1000, undefined, { signal });
+    const pause = everySeconds * Math.max(1, open.length / MANY_JOBS) * 1000;
+    await delay(Math.max(0, pause - (performance.now() - since)), undefined, { signal });
   }
+}
+
+/** An answer may wait for seconds: who stops does not. */
+function unlessAborted<T>(answer: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return answer;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    answer.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
 }
 
 /** From this many jobs on, they are asked for the less often the more they are. */
 const MANY_JOBS = 100;
 
+/** Reads a log as far as it is there now. @returns when the last question was asked, by `performance.now()` */
 async function* readOn(
   client: Calls,
   cursor: Cursor,
-  jobs: number,
+  { jobs, isRunning, waitSeconds }: { jobs: number; isRunning: boolean; waitSeconds: number },
   ask: <T>(call: () => Promise<T>) => Promise<T>,
-): AsyncGenerator<LogPiece> {
+): AsyncGenerator<LogPiece, number> {
   const { jobId, serial, attempt } = cursor;
   for (;;) {
-    const part = await ask(() => client.getJobLog({ job_id: jobId, attempt, offset: cursor.offset }));
-    if (part.next === cursor.offset) {
-      if (part.log_file === null) return;
-      const file = { job_id: jobId, attempt, name: part.log_file };
-      for await (const bytes of wholeLog(client, file, cursor.read)) {
-        cursor.read += bytes.length;
-        yield { jobId, serial, jobs, attempt, bytes };
-      }
-      return;
+    const since = performance.now();
+    const wait = cursor.mayWait && waitSeconds > 0 && { wait_seconds: waitSeconds };
+    const part = await ask(() => client.getJobLog({ job_id: jobId, attempt, offset: cursor.offset, ...wait }));
+    cursor.mayWait = part.more !== undefined;
+    const isNew = part.next !== cursor.offset;
+    if (isNew) {
+      cursor.offset = part.next;
+      cursor.read += part.content.length;
+      yield { jobId, serial, jobs, attempt, bytes: part.content };
+      // A server that says so has nothing more: of a job that runs, the rest is for the next time.
+      if (part.more === false && part.log_file === null && isRunning && waitSeconds === 0) return since;
+      continue;
     }
-    cursor.offset = part.next;
-    cursor.read += part.content.length;
-    yield { jobId, serial, jobs, attempt, bytes: part.content };
+    if (part.log_file === null) return since;
+    const file = { job_id: jobId, attempt, name: part.log_file };
+    for await (const bytes of wholeLog(client, file, cursor.read)) {
+      cursor.read += bytes.length;
+      yield { jobId, serial, jobs, attempt, bytes };
+    }
+    return since;
   }
 }
 

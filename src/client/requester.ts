@@ -64,6 +64,7 @@ export interface Started {
 export function createRequester(options: ConnectionOptions): Requester {
   const { origin } = new URL(options.url);
   const protocols = new Map<string, Protocol>();
+  let isClosed = false;
   const { patience = { silence: SILENCE_SECONDS, timeout: REQUEST_TIMEOUT_SECONDS } } = options;
 
   function protocolOf(name: string): Protocol {
@@ -92,7 +93,8 @@ export function createRequester(options: ConnectionOptions): Requester {
       for (const event of ['response', 'close']) outgoing.on(event, stopListening);
       outgoing.on('timeout', () => outgoing.destroy(new SilentServer()));
       outgoing.on('error', (error: NodeJS.ErrnoException) => {
-        const repeatable = message.method === 'GET' && outgoing.reusedSocket && error.code === 'ECONNRESET';
+        const repeatable =
+          !isClosed && message.method === 'GET' && outgoing.reusedSocket && error.code === 'ECONNRESET';
         if (repeatable) resolve(start(url, message));
         else reject(explainProxyFailure(error, url, process.env) ?? explainFailure(error, url));
       });
@@ -104,6 +106,7 @@ export function createRequester(options: ConnectionOptions): Requester {
   return {
     start,
     close() {
+      isClosed = true;
       for (const { agent } of protocols.values()) agent.destroy();
     },
   };

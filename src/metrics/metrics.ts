@@ -84,7 +84,12 @@ function makeCounters(registry: Registry) {
     new Gauge({ name: `panda_secrets_${name}`, help, registers: [registry], aggregator: 'max' });
   const counters = {
     requests: counter('requests_total', 'Requests that were answered.', ['call', 'outcome']),
-    latency: histogram('request_seconds', 'Time to the end of an answer.', LATENCY_BUCKETS, ['call', 'result']),
+    latency: histogram(
+      'request_seconds',
+      'Time to the end of an answer, without what it waited for news of a log as it was asked to.',
+      LATENCY_BUCKETS,
+      ['call', 'result'],
+    ),
     commits: counter('commits_total', 'Commits to the database.'),
     commitWrites: histogram('commit_writes', 'Writes that shared a commit.', GROUP_BUCKETS),
     commitSeconds: histogram('commit_seconds', 'Time of a commit with its writes.', LATENCY_BUCKETS),

@@ -313,6 +313,12 @@ export const MAX_LIVE_LOG_PART_BYTES = 256 * 1024;
 export const MAX_SIGNED_LIVE_LOG_PART_BYTES = MAX_LIVE_LOG_PART_BYTES - 8 * 1024;
 export const MAX_LIVE_LOG_BYTES = 16 * 1024 * 1024;
 export const MAX_LIVE_LOG_ANSWER_BYTES = 256 * 1024;
+/** The longest that an answer waits for more of a log: shorter than `SILENCE_SECONDS`, longer than `LIVE_LOG_SECONDS`. */
+export const LIVE_LOG_WAIT_SECONDS = 4;
+/** Readers who wait at a time, in all and of one owner: the others are answered at once. And logs of which the size is remembered. */
+export const MAX_WAITING_READERS = 5000;
+export const MAX_WAITING_READERS_PER_OWNER = 200;
+export const MAX_KNOWN_LIVE_LOGS = 10_000;
 /** The time that a server keeps it after the last part, when the whole log never comes. */
 export const LIVE_LOG_KEPT_SECONDS = 7 * 24 * 3600;
 export const LIVE_LOGS_CLEANING_SECONDS = 3600;

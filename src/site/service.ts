@@ -265,6 +265,7 @@ export async function startService(
       },
       async close() {
         watching.drain();
+        jobLogs.close();
         await app.close();
         await Promise.all(housekeeping.map((one) => one.close()));
         await sign.close();

@@ -28,6 +28,8 @@ export interface LiveLogPiece {
   parts?: { size: number; signature: string }[];
   /** The offset of what follows. */
   next: number;
+  /** `maxBytes` ended it, and not the log. */
+  more: boolean;
 }
 
 /**
@@ -86,15 +88,13 @@ export async function openLiveLogs(folder: string, reserve: Reserve = NO_RESERVE
         const file = await open(pathOf(log, kind), 'r').catch(missing);
         if (!file) continue;
         try {
-          if (kind === 'signed')
-            return wholeParts(await readAt(file, offset, maxBytes + MAX_SIGNED_HEAD_BYTES), offset);
-          const bytes = await readAt(file, offset, maxBytes);
-          return { bytes, next: offset + bytes.length };
+          const most = kind === 'signed' ? maxBytes + MAX_SIGNED_HEAD_BYTES : maxBytes;
+          return pieceOf(kind, await readAt(file, offset, most), { offset, most });
         } finally {
           await file.close();
         }
       }
-      return { bytes: Buffer.alloc(0), next: offset };
+      return { bytes: Buffer.alloc(0), next: offset, more: false };
     },
 
     async remove(logs) {
@@ -135,8 +135,18 @@ async function appendSigned(
   return { size: offset, full: false };
 }
 
+/** The piece that was read, of at most `most` bytes from `offset` on. */
+export function pieceOf(
+  kind: LiveLogKind,
+  bytes: Buffer,
+  { offset, most }: { offset: number; most: number },
+): LiveLogPiece {
+  const more = bytes.length === most;
+  return kind === 'signed' ? { ...wholeParts(bytes, offset), more } : { bytes, next: offset + bytes.length, more };
+}
+
 /** The signed parts that are whole in what was read from `offset` on. */
-export function wholeParts(bytes: Buffer, offset: number): LiveLogPiece {
+function wholeParts(bytes: Buffer, offset: number): Omit<LiveLogPiece, 'more'> {
   const found: SignedPart[] = [];
   let at = 0;
   for (;;) {

@@ -315,6 +315,26 @@ test('a kept connection that was closed meanwhile is made anew for a read, and f
   assert.equal(stub.seen.length, 5);
 });
 
+test('a question that is under way when its client closes ends, and is not asked again', async () => {
+  let asked = 0;
+  const { promise: isAsked, resolve: tell } = Promise.withResolvers<void>();
+  await using stub = await startStub({
+    'task/get_job_ids': () => ok([1]),
+    'job/get_log': async () => {
+      asked += 1;
+      tell();
+      return new Promise<never>(() => {});
+    },
+  });
+  const client = connect(stub.url);
+  await client.getJobIds(1); // On the connection of this one.
+  const waiting = assert.rejects(client.getJobLog({ job_id: 1 }), Unavailable);
+  await isAsked;
+  client.close();
+  await waiting;
+  assert.equal(asked, 1);
+});
+
 async function closedStub(): Promise<{ url: string }> {
   await using stub = await startStub({});
   return { url: stub.url };

@@ -9,6 +9,7 @@ import { type Client, createClient } from '../../src/client/client.ts';
 import { buildTaskParameters } from '../../src/client/task-parameters.ts';
 import { Refused } from '../../src/protocol/errors.ts';
 import { MAX_LIVE_LOG_PART_BYTES } from '../../src/protocol/limits.ts';
+import { until } from '../pilot/folders.ts';
 import { startServer } from './start.ts';
 
 /** A job that a pilot runs, and its owner. */
@@ -39,7 +40,7 @@ async function setUp(t: Parameters<typeof startServer>[0]) {
 
 test('what a pilot appends is what the owner reads, from any byte on', async (t) => {
   const { append, read, job } = await setUp(t);
-  assert.deepEqual(await read(), { text: '', job_id: job.PandaID, attempt: 1, offset: 0, log_file: null });
+  assert.deepEqual(await read(), { text: '', job_id: job.PandaID, attempt: 1, offset: 0, more: false, log_file: null });
   assert.deepEqual(await append(0, 'one\n'), { size: 4, full: false });
   assert.deepEqual(await append(0, 'one\ntwo\n'), { size: 8, full: false });
   assert.deepEqual(await append(99, 'lost\n'), { size: 8, full: false });
@@ -92,6 +93,63 @@ test("nobody reads another one's log, and no other pilot adds to it", async (t) 
   await pilot.updateJob({ ...attempt, job_status: 'failed' });
   await assert.rejects(append(4, 'after the end\n'), Refused);
   assert.equal((await read()).text, 'one\n', 'what a lost pilot sent stays to be read');
+});
+
+test('an answer waits for more of a log, and comes as soon as there is more, or the whole log', async (t) => {
+  const { alice, append, attempt, pilot, job } = await setUp(t);
+  const wait = (offset: number) => alice.getJobLog({ job_id: job.PandaID, offset, wait_seconds: 60 });
+  const first = wait(0);
+  await append(0, 'one\n');
+  assert.equal((await first).content.toString(), 'one\n');
+  assert.equal((await wait(2)).content.toString(), 'e\n', 'there is more already');
+  const [second, another, third] = [wait(4), wait(4), wait(10)];
+  await append(2, 'e\ntwo\n');
+  for (const answer of [await second, await another]) {
+    assert.equal(answer.content.toString(), 'two\n');
+    assert.deepEqual([answer.next, answer.more, answer.log_file], [8, false, null]);
+  }
+  await append(8, 'three\n');
+  assert.equal((await third).content.toString(), 'ree\n', 'where it is behind what came first');
+  const whole = wait(14);
+  await pilot.uploadJobFile({ ...attempt, kind: 'log', name: job.logFile }, Readable.from(['packed']));
+  assert.deepEqual([(await whole).content.toString(), (await whole).log_file], ['', job.logFile]);
+  assert.equal((await wait(0)).log_file, job.logFile, 'nothing is waited for then');
+});
+
+test('an answer waits for a signed part as well', async (t) => {
+  const { alice, pilot, attempt, job } = await setUp(t);
+  const sign = (offset: number, text: string, signature: string) =>
+    pilot.appendJobLog({ ...attempt, offset, signature }, Buffer.from(text));
+  const wait = (offset: number) => alice.getJobLog({ job_id: job.PandaID, offset, wait_seconds: 60 });
+  const { size } = await sign(0, 'one\n', 'AAAA.BBBB');
+  const waiting = wait(size);
+  await sign(size, '', 'CCCC.DDDD');
+  const { content, parts } = await waiting;
+  assert.deepEqual([content.toString(), parts], ['', [{ size: 0, signature: 'CCCC.DDDD' }]]);
+});
+
+test('only the owner waits, and only for a log that may grow; the end of the server is an end of it', async (t) => {
+  const { alice, pilot, attempt, job, append, server, clientOf } = await setUp(t);
+  await append(0, 'one\n');
+  const from = { job_id: job.PandaID, offset: 4, wait_seconds: 60 };
+  const bob = clientOf(await server.userToken('bob'));
+  await assert.rejects(bob.getJobLog(from), /you have no job/);
+  assert.equal((await alice.getJobLog({ ...from, attempt: 7 })).content.length, 0);
+  const waiting = alice.getJobLog(from);
+  await pilot.updateJob({ ...attempt, job_status: 'failed' });
+  assert.equal((await alice.getJobLog(from)).content.length, 0);
+  await server.stop();
+  assert.equal((await waiting).content.length, 0);
+});
+
+test('the time that an answer waits is not told as time that it took', async (t) => {
+  const { alice, job, server } = await setUp(t);
+  const since = performance.now();
+  await alice.getJobLog({ job_id: job.PandaID, offset: 4, wait_seconds: 1 });
+  const took = performance.now() - since;
+  const told = () => Number(/"path":"\/api\/v1\/job\/get_log".*?"ms":([\d.]+)/.exec(server.logs())?.[1]);
+  const ms = await until(told, (seen) => !Number.isNaN(seen));
+  assert.ok(took - ms > 900, `${took} ms, of which ${ms} are told`);
 });
 
 test('a part has a largest size', async (t) => {

@@ -114,9 +114,10 @@ eachPlace('a long log is read from any byte, in pieces of any size', async ({ lo
     [699_999, 10],
     [123_456, 262_144],
   ] as const) {
-    const { bytes, next } = await logs.read(LOG, from, most);
+    const { bytes, next, more } = await logs.read(LOG, from, most);
     assert.ok(bytes.equals(whole.subarray(from, from + most)), `${most} from ${from}`);
     assert.equal(next, Math.min(from + most, whole.length));
+    assert.equal(more, bytes.length === most);
   }
 });
 
@@ -162,7 +163,12 @@ eachPlace(
     ];
     assert.deepEqual(all.parts, parts);
     assert.deepEqual((await logs.read(LOG, first.size, 1000)).parts, parts.slice(1));
-    assert.deepEqual(await logs.read(LOG, all.next, 1000), { bytes: Buffer.alloc(0), parts: [], next: all.next });
+    assert.deepEqual(await logs.read(LOG, all.next, 1000), {
+      bytes: Buffer.alloc(0),
+      parts: [],
+      next: all.next,
+      more: false,
+    });
     assert.deepEqual((await logs.read(LOG, 1, 1000)).parts, [], 'from the middle of one there is none');
   },
 );

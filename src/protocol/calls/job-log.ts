@@ -66,6 +66,12 @@ const JobLogPart = Type.Object({
         'of a job with a grant: the parts that `content` is made of, whole and in order, as its node signed them',
     }),
   ),
+  more: Type.Optional(
+    Type.Boolean({
+      description:
+        'the log had more than one answer holds; a server of an earlier release does not say so, and does not know `wait_seconds`',
+    }),
+  ),
   log_file: orNull(Type.String(), {
     description:
       'the file that job/get_file answers the whole log from: it begins with the bytes that were given here; null until it has come',
@@ -87,6 +93,15 @@ export const getJobLog = call({
     job_id: JobId,
     attempt: Type.Optional(Type.Integer({ ...Id, description: 'the one that runs, or ran last, when left out' })),
     offset: Type.Optional(Offset),
+    wait_seconds: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: MAX_WHOLE,
+        description:
+          'how long the answer may wait for more, where there is none: it comes as soon as there is, or after fewer seconds without; no wait when left out',
+        examples: [0],
+      }),
+    ),
   }),
   answer: JobLogPart,
 });

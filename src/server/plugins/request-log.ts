@@ -1,10 +1,12 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** The request's end, for its log line: `ok`, or the code of the error. */
     outcome: string;
+    /** Milliseconds of it that the server waited for news, as it was asked to. */
+    waited: number;
   }
 }
 
@@ -14,17 +16,23 @@ declare module 'fastify' {
  */
 export function logRequests(app: FastifyInstance, logger: Logger): void {
   app.decorateRequest('outcome', 'ok');
+  app.decorateRequest('waited', 0);
   app.addHook('onResponse', (request, reply, done) => {
     logger.info({
       method: request.method,
       path: request.routeOptions.url ?? '(unknown)',
       status: reply.statusCode,
       outcome: request.outcome,
-      ms: Math.round(reply.elapsedTime * 10) / 10,
+      ms: Math.round(workedMilliseconds(request, reply) * 10) / 10,
       caller: request.caller?.subject,
     });
     done();
   });
+}
+
+/** The time of an answer that was the server's own. */
+export function workedMilliseconds({ waited }: FastifyRequest, { elapsedTime }: FastifyReply): number {
+  return Math.max(0, elapsedTime - waited);
 }
 
 interface LoggedError {

@@ -24,7 +24,9 @@ export async function pilotJobLogRoutes(pilots: FastifyInstance, { jobLogs }: { 
 
 /** Its owner reads it. */
 export function jobLogRoutes(app: FastifyInstance, { jobLogs }: { jobLogs: JobLogs }): void {
-  route(app, getJobLog, async ({ job_id: jobId, attempt, offset = 0 }, request) =>
-    succeeded(await jobLogs.read(ownerOf(request), jobId, { attempt, offset })),
-  );
+  route(app, getJobLog, async ({ job_id: jobId, attempt, offset = 0, wait_seconds: waitSeconds }, request) => {
+    const { part, waited } = await jobLogs.read(ownerOf(request), jobId, { attempt, offset, waitSeconds });
+    request.waited = waited;
+    return succeeded(part);
+  });
 }

@@ -1,6 +1,6 @@
 import { NotFound } from '../../protocol/errors.ts';
 import type { BlobCipher } from '../blob-cipher.ts';
-import { LIVE_LOG_KINDS, type LiveLogKind, type LiveLogOf, type LiveLogs, wholeParts } from '../live-logs.ts';
+import { LIVE_LOG_KINDS, type LiveLogKind, type LiveLogOf, type LiveLogs, pieceOf } from '../live-logs.ts';
 import { MAX_SIGNED_HEAD_BYTES, MAX_SIGNED_PART_BYTES, recordOf, signedPartAt } from '../signed-parts.ts';
 import type { Bucket } from './client.ts';
 
@@ -99,16 +99,14 @@ export function openS3LiveLogs(bucket: Bucket, cipher: BlobCipher, ready: () => 
     },
 
     async read(log, offset, maxBytes) {
-      return unlessGone({ bytes: Buffer.alloc(0), next: offset }, async () => {
+      return unlessGone({ bytes: Buffer.alloc(0), next: offset, more: false }, async () => {
         const segments = await segmentsOf(log);
         for (const kind of LIVE_LOG_KINDS) {
           if (segments[kind].length === 0) continue;
-          if (kind === 'signed')
-            return wholeParts(await readBytes(segments.signed, offset, maxBytes + MAX_SIGNED_HEAD_BYTES), offset);
-          const bytes = await readBytes(segments.log, offset, maxBytes);
-          return { bytes, next: offset + bytes.length };
+          const most = kind === 'signed' ? maxBytes + MAX_SIGNED_HEAD_BYTES : maxBytes;
+          return pieceOf(kind, await readBytes(segments[kind], offset, most), { offset, most });
         }
-        return { bytes: Buffer.alloc(0), next: offset };
+        return { bytes: Buffer.alloc(0), next: offset, more: false };
       });
     },
 
