@@ -3,22 +3,24 @@
  * waiting jobs of more owners. Each size is a server of its own, driven by `wrk`; they take turns.
  *
  *     npm run build && npm run bench:growth [-- --owners 10x10,100000x1] [--jobs 100x1,100000x1000]
- *         [--rounds N] [--seconds S] [--connections C] [--source]
+ *         [--rounds N] [--seconds S] [--connections C] [--folder DIR] [--postgres] [--source]
  *
  * `--owners` names owners and the secrets of each, `100000x10`: requests are spread over 20,000 of them at most, as the server remembers fewer.
  * `--jobs` names jobs and owners, `100000x1000`; more than `MAX_JOBS_PER_TASK` for each owner are several tasks. The servers run from dist/, or from
- * source with `--source`. What is printed is Markdown for docs/performance.md. Nothing here passes or fails.
+ * source with `--source`, on SQLite in DIR, the system's temporary folder unless given. Where PANDA_SECRETS_DATABASE names a PostgreSQL whose user may create
+ * databases they use that; `--postgres` starts one. What is printed is Markdown for docs/performance.md. Nothing here passes or fails.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type BareProcess, startBare } from './server/bare-process.ts';
-import { driven, wrkVersion } from './server/driver.ts';
+import { driven, type Load, wrkVersion } from './server/driver.ts';
 import { fillQueue } from './server/fill-queue.ts';
+import { type BenchPostgres, openBenchPostgres } from './server/postgres.ts';
 import { answersTo, makeLoads } from './server/requests.ts';
 import { type Contestant, type Result, ratio, takeTurns } from './server/rounds.ts';
-import { BUNDLE, makeSite, type RunningServer, startServer, valuesOf } from './server/site.ts';
+import { BUNDLE, makeSite, type RunningServer, type Site, startServer, valuesOf } from './server/site.ts';
 import { machineOf } from './server/table.ts';
 
 const { values: options } = parseArgs({
@@ -28,6 +30,8 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '2' },
     connections: { type: 'string', default: '8' },
+    folder: { type: 'string', default: tmpdir() },
+    postgres: { type: 'boolean', default: false },
     source: { type: 'boolean', default: false },
   },
 });
@@ -35,15 +39,19 @@ const turns = { rounds: Number(options.rounds), seconds: Number(options.seconds)
 const connections = Number(options.connections);
 const VALUE_BYTES = 1024;
 
-const folder = mkdtempSync(join(tmpdir(), 'bench-growth-'));
+const folder = mkdtempSync(join(options.folder, 'bench-growth-'));
 const servers: RunningServer[] = [];
+const postgresUrl = options.postgres ? undefined : process.env['PANDA_SECRETS_DATABASE'];
+let postgres: BenchPostgres | undefined;
 try {
+  if (options.postgres || postgresUrl) postgres = await openBenchPostgres(postgresUrl, options.folder);
   console.log(
-    `${machineOf(folder)}. ${turns.rounds} rounds of ${turns.seconds} s, ${connections} connections, wrk ${wrkVersion()}.\n`,
+    `${machineOf(folder)}. ${turns.rounds} rounds of ${turns.seconds} s, ${connections} connections, wrk ${wrkVersion()}${postgres ? `, PostgreSQL ${postgres.version}` : ''}.\n`,
   );
   await growOwners();
   await growJobs();
 } finally {
+  await postgres?.stop();
   rmSync(folder, { recursive: true, force: true });
 }
 
@@ -55,9 +63,9 @@ async function growOwners(): Promise<void> {
     const values = valuesOf(secrets, VALUE_BYTES);
     const { loads, ...server } = await serverOf(owners, values);
     const name = `${owners} | ${secrets}`;
-    kinds.get.push(driven(name, server, loads.get, connections));
-    if (secrets >= 10) kinds.getTen.push(driven(name, server, loads.getTen, connections));
-    kinds.set.push(driven(name, server, loads.set, connections));
+    kinds.get.push(drivenOn(name, server, loads.get));
+    if (secrets >= 10) kinds.getTen.push(drivenOn(name, server, loads.getTen));
+    kinds.set.push(drivenOn(name, server, loads.set));
     if (bare.has(secrets)) continue;
     const answers = await answersTo(`http://127.0.0.1:${server.port}`, loads.samples.slice(0, 1));
     const http = await startBare<number>(import.meta.resolve('./server/bare-http.ts'), answers);
@@ -77,18 +85,23 @@ async function growOwners(): Promise<void> {
 async function growJobs(): Promise<void> {
   const contestants: Contestant[] = [];
   for (const [jobs, owners] of sizesOf(options.jobs)) {
-    const server = await serverOf(1, valuesOf(1, VALUE_BYTES), (data) => fillQueue(data, { jobs, owners }));
+    const server = await serverOf(1, valuesOf(1, VALUE_BYTES), (site) => fillQueue(site, { jobs, owners }));
     // An acquired job does not wait any more: a submission comes with each acquisition.
-    contestants.push(driven(`${jobs} | ${owners}`, server, server.loads.job, connections));
+    contestants.push(drivenOn(`${jobs} | ${owners}`, server, server.loads.job));
   }
   print('submit and acquire of a job', 'waiting jobs | of owners', await takeTurns(contestants, turns));
   await stopAll();
 }
 
-async function serverOf(owners: number, values: readonly string[], prepare?: (data: string) => Promise<void>) {
+function drivenOn(name: string, server: RunningServer, load: Load): Contestant {
+  return { ...driven(name, server, load, connections), databasePid: postgres?.pid };
+}
+
+async function serverOf(owners: number, values: readonly string[], prepare?: (site: Site) => Promise<void>) {
   const own = mkdtempSync(join(folder, 'site-'));
-  const site = await makeSite(own, owners, values);
-  await prepare?.(site.data);
+  const site = await makeSite(own, owners, values, postgres);
+  await prepare?.(site);
+  await postgres?.settle(site.database);
   const server = await startServer(site, { program: options.source ? undefined : BUNDLE });
   servers.push(server);
   return { ...server, loads: await makeLoads(`http://127.0.0.1:${server.port}`, site, values) };
@@ -102,10 +115,12 @@ function print(title: string, columns: string, results: readonly Result[]): void
   const [first] = results;
   if (!first) return;
   console.log(`### ${title}\n`);
-  console.log(`| ${columns} | p50 ms | p99 ms | ÷ first | CPU µs each | ÷ first |\n|--:|--:|--:|--:|--:|--:|--:|`);
+  const ofDatabase = postgres?.pid ? [' of PostgreSQL | ÷ first |', '--:|--:|'] : ['', ''];
+  console.log(`| ${columns} | p50 ms | p99 ms | ÷ first | CPU µs each | ÷ first |${ofDatabase[0]}`);
+  console.log(`|--:|--:|--:|--:|--:|--:|--:|${ofDatabase[1]}`);
   for (const result of results) {
-    const beside = (field: 'p99' | 'cpuMicros') => ratio(result, first, field).toFixed(2);
-    const { p50, p99, cpuMicros, contestant } = result;
+    const beside = (field: 'p99' | 'cpuMicros' | 'databaseMicros') => ratio(result, first, field).toFixed(2);
+    const { p50, p99, cpuMicros, databaseMicros, contestant } = result;
     const cells = [
       contestant.name,
       p50.toFixed(2),
@@ -113,6 +128,7 @@ function print(title: string, columns: string, results: readonly Result[]): void
       beside('p99'),
       cpuMicros.toFixed(0),
       beside('cpuMicros'),
+      ...(postgres?.pid ? [databaseMicros.toFixed(0), beside('databaseMicros')] : []),
     ];
     console.log(`| ${cells.join(' | ')} |`);
   }

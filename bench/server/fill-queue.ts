@@ -5,13 +5,15 @@ import type { OwnerId } from '../../src/protocol/ids.ts';
 import { MAX_JOBS_PER_TASK } from '../../src/protocol/limits.ts';
 import { openInstallation } from '../../src/site/installation.ts';
 import { submission } from '../../test/jobs/farm.ts';
+import type { Site } from './site.ts';
 
 const AT_ONCE = 200;
 
-/** Has jobs of other owners wait in a data folder, as many of each; none of them gets secrets. */
-export async function fillQueue(data: string, { jobs, owners }: { jobs: number; owners: number }): Promise<void> {
+/** Has jobs of other owners wait at a site, as many of each; none of them gets secrets. */
+export async function fillQueue(site: Site, { jobs, owners }: { jobs: number; owners: number }): Promise<void> {
   const clock = Date.now;
-  const installation = await openInstallation({ data }, { create: false, clock });
+  const { data, database, isFile } = site;
+  const installation = await openInstallation({ data, ...(!isFile && { database }) }, { create: false, clock });
   const { store } = installation;
   const ownerOf = createOwners({ store, clock });
   const room = createJobs({ store, clock, maxOpenJobs: Number.MAX_SAFE_INTEGER });

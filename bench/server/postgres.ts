@@ -14,6 +14,8 @@ export interface BenchPostgres {
   empty(): Promise<string>;
   /** Makes a copy of one that nobody uses. */
   withCopy(database: string): Promise<Pick<Site, 'database' | 'copy' | 'isFile'>>;
+  /** Does for one that was filled what autovacuum would do in the minutes after, and writes to its files what is in memory. */
+  settle(database: string): Promise<void>;
   /** Drops what was made, and ends it where it was started here. */
   stop(): Promise<void>;
 }
@@ -40,6 +42,9 @@ export async function openBenchPostgres(url: string | undefined, folder: string)
     empty: () => make(),
     async withCopy(database) {
       return { database, copy: await make(new URL(database).pathname.slice(1)), isFile: false };
+    },
+    async settle(database) {
+      for (const statement of ['vacuum (analyze)', 'checkpoint']) await execute(database, statement);
     },
     async stop() {
       if (started) return started.stop();

@@ -61,7 +61,7 @@ export async function takeTurns(
 }
 
 /** One compared with another: the median over rounds that ran beside each other. */
-export function ratio(a: Result, b: Result, field: 'perSecond' | 'p99' | 'cpuMicros'): number {
+export function ratio(a: Result, b: Result, field: keyof Round): number {
   return median(a.rounds.map((round, n) => round[field] / (b.rounds[n]?.[field] ?? Number.NaN)));
 }
 
