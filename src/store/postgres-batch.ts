@@ -19,6 +19,7 @@ export type Answer = Pick<pg.QueryResult, 'command' | 'rowCount' | 'rows'>;
  * Only a transaction may have more than one: outside of one they would be a transaction together.
  *
  * @throws the first error of a statement, or of the connection, for all of them
+ * @throws {NotSent}
  */
 export function sendBatch(client: pg.ClientBase, statements: readonly Statement[]): Promise<Answer[]> {
   const ready = statements.map(({ values, ...statement }) => ({ ...statement, values: values.map(asParameter) }));
@@ -31,6 +32,9 @@ export function sendBatch(client: pg.ClientBase, statements: readonly Statement[
     );
   });
 }
+
+/** The messages of a batch could not be made, for the reason that is its `cause`. Nothing was sent, and the connection is closed. */
+export class NotSent extends Error {}
 
 /** What a connection knows of a statement that it keeps. */
 interface Kept {
@@ -52,7 +56,7 @@ type Done = (error: Error | null | undefined, answers?: Answer[]) => void;
 
 /** The parts of the library that an object which is sent as a query has to do with: as its own cursors have. */
 interface Wire {
-  stream: { cork(): void; uncork(): void };
+  stream: { cork(): void; uncork(): void; destroy(): void };
   parse(message: { name: string; text: string }): void;
   bind(message: { statement: string; values: (string | Buffer | null)[] }): void;
   describe(message: { type: 'P' }): void;
@@ -86,10 +90,22 @@ class Batch {
     this.callback = done;
   }
 
-  submit(connection: unknown): null {
+  submit(connection: unknown): Error | null {
     const wire = connection as Wire;
-    const parsed = new Set<string>();
     wire.stream.cork();
+    try {
+      this.#write(wire);
+    } catch (cause) {
+      // Those that were made would be the beginning of the next batch.
+      wire.stream.destroy();
+      return new NotSent('a batch of statements could not be made', { cause });
+    }
+    wire.stream.uncork();
+    return null;
+  }
+
+  #write(wire: Wire): void {
+    const parsed = new Set<string>();
     for (const { sql, name = '', values } of this.statements) {
       const kept = this.#kept.get(name);
       if (name === '' || !(kept?.columns || parsed.has(name))) {
@@ -103,8 +119,6 @@ class Batch {
       wire.execute({});
     }
     wire.sync();
-    wire.stream.uncork();
-    return null;
   }
 
   handleRowDescription({ fields }: { fields: pg.FieldDef[] }): void {

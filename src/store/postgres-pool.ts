@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { Unavailable } from '../protocol/errors.ts';
 import { DATABASE_RETRY_SECONDS } from '../protocol/limits.ts';
-import { type Answer, type Statement, sendBatch } from './postgres-batch.ts';
+import { type Answer, NotSent, type Statement, sendBatch } from './postgres-batch.ts';
 
 /** A connection was lost, or there was none to get. */
 export class ConnectionLost extends Unavailable {
@@ -21,6 +21,11 @@ export class ConnectionLost extends Unavailable {
 const AWAY = /^(57P0[1-5]|53300|25006|08...)$/;
 /** A statement that took longer than `DATABASE_STATEMENT_SECONDS`, or waited longer than `DATABASE_LOCK_SECONDS` for others. */
 const TOO_SLOW = new Set(['57014', '55P03']);
+/**
+ * The part of PostgreSQL that refuses a statement which a connection keeps, before it runs, where a migration of another server has changed the types of its
+ * columns. A new connection keeps none.
+ */
+const STALE = 'RevalidateCachedQuery';
 /** Messages of the library's that have no code. */
 const SILENT = 'Query read timeout';
 const ALL_IN_USE = 'timeout exceeded when trying to connect';
@@ -95,8 +100,12 @@ export function steadyPool(pool: pg.Pool, { retrySeconds = DATABASE_RETRY_SECOND
     try {
       return await sendBatch(client, statements);
     } catch (error) {
-      const { code = '', message } = error as { code?: string; message?: string };
-      if (message === SILENT) lost.add(client);
+      if (error instanceof NotSent) {
+        lost.add(client);
+        throw error.cause;
+      }
+      const { code = '', message, routine } = error as { code?: string; message?: string; routine?: string };
+      if (message === SILENT || routine === STALE) lost.add(client);
       if (lost.has(client) || AWAY.test(code)) {
         lost.add(client);
         throw new ConnectionLost(error, { mayBeDone: statements.includes(COMMIT) });

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { sql } from 'kysely';
+import pg from 'pg';
 import { openPostgres } from '../../src/store/postgres.ts';
 import { prepared } from '../../src/store/prepared.ts';
 import type { Database, Store } from '../../src/store/store.ts';
 import { untilAnswer } from '../patience.ts';
 import { onPostgres } from '../stores.ts';
+import { addQueue, countOwner } from './statements.ts';
 
 /** The session of a transaction, as PostgreSQL numbers it. */
 async function sessionOf(tx: Database): Promise<number> {
@@ -135,3 +137,78 @@ onPostgres(
     await both();
   },
 );
+
+const createdAt = prepared<{ name: string }, { created_at: unknown }>((db, arg) =>
+  db.selectFrom('queues').select('created_at').where('name', '=', arg('name')),
+);
+
+onPostgres('a statement whose column another server gave another type is prepared anew', async (_t, database) => {
+  const [store, other] = [await openPostgres(database.url ?? '', { connections: 3 }), await database.open()];
+  await other.write((tx) => addQueue(tx, { name: 'A' }));
+  const values = ['a', 'b'].map((id) => ({ id, issuer: 'test', subject: id, display_name: id, created_at: 1 }));
+  await other.write((tx) => tx.insertInto('owners').values(values).execute());
+  const changeType = (type: string) => sql`alter table queues alter created_at type ${sql.raw(type)}`.execute(other.db);
+  let runs = 0;
+  const write = (n: number, owner?: string) =>
+    store.write(
+      async (tx) => {
+        runs++;
+        await countOwner(tx, { id: owner ?? 'a' });
+        await addQueue(tx, { name: `of ${n}` });
+        return createdAt(tx, { name: 'A' });
+      },
+      owner === undefined ? {} : { owner },
+    );
+  const readOnEach = () =>
+    Promise.all(
+      [1, 2, 3].map(() =>
+        store.write(async (tx) => {
+          await createdAt(tx, { name: 'A' });
+          await sql`select pg_sleep(0.05)`.execute(tx);
+        }),
+      ),
+    );
+
+  await readOnEach();
+  await changeType('text');
+  const reads = await Promise.all([createdAt(store.db, { name: 'A' }), createdAt(store.db, { name: 'B' })]);
+  assert.deepEqual(reads, [[{ created_at: '1' }], []]);
+
+  await readOnEach();
+  await changeType('bigint using created_at::bigint');
+  assert.deepEqual(await write(1), [{ created_at: 1 }]);
+  assert.ok(runs > 1, 'the first was undone');
+
+  await readOnEach();
+  await changeType('text');
+  const together = await Promise.all([write(2, 'a'), write(3, 'b')]);
+  assert.deepEqual(together, [[{ created_at: '1' }], [{ created_at: '1' }]]);
+  const names = await namesOf(store);
+  assert.deepEqual(names, ['A', 'of 1', 'of 2', 'of 3']);
+  const revisions = await store.db.selectFrom('owners').select('revision').orderBy('id').execute();
+  assert.deepEqual(revisions, [{ revision: 2 }, { revision: 1 }]);
+  await store.close();
+});
+
+onPostgres('statements that cannot be written to the connection fail, and no others', async (t, database) => {
+  const store = await openPostgres(database.url ?? '', { connections: 1 });
+  await store.write((tx) => addQueue(tx, { name: 'A' }));
+  const wire = pg.Connection.prototype as unknown as { bind(message: { values: unknown[] }): void };
+  const { bind } = wire;
+  t.mock.method(wire, 'bind', function (this: typeof wire, message: { values: unknown[] }) {
+    if (message.values.includes('broken')) throw new RangeError('too long');
+    bind.call(this, message);
+  });
+  const read = (name: string) => createdAt(store.db, { name });
+  const [first, broken, last] = await Promise.allSettled([read('A'), read('broken'), read('B')]);
+  assert.deepEqual(first.status === 'fulfilled' && first.value, [{ created_at: 1 }]);
+  assert.match(String(broken.status === 'rejected' && broken.reason), /RangeError: too long/);
+  assert.deepEqual(last.status === 'fulfilled' && last.value, []);
+  const write = store.write(async (tx) => {
+    await addQueue(tx, { name: 'B' });
+    await addQueue(tx, { name: 'broken' });
+  });
+  await assert.rejects(write, /too long/);
+  assert.deepEqual(await namesOf(store), ['A']);
+  await store.close();
+});
