@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash as digestOf } from 'node:crypto';
 import { NotFound, Tampered } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { lengthPrefixed } from '../protocol/length-prefixed.ts';
@@ -263,7 +263,7 @@ function hashOf(chain: Chain, { seq, at, actor, action, detail, previous_hash }:
     action,
     detail,
   );
-  return createHash('sha256').update(fields).digest();
+  return digestOf('sha256', fields, 'buffer');
 }
 
 function sameHash(a: Uint8Array | null, b: Uint8Array | null): boolean {

@@ -6,13 +6,18 @@ export const LENGTH_BYTES = 4;
  * never meet.
  */
 export function lengthPrefixed(...fields: readonly (string | Uint8Array)[]): Buffer {
-  const parts = fields.map((field) => (typeof field === 'string' ? Buffer.from(field, 'utf8') : field));
-  const joined = Buffer.allocUnsafe(parts.reduce((total, part) => total + LENGTH_BYTES + part.length, 0));
+  let total = 0;
+  for (const field of fields) total += LENGTH_BYTES + Buffer.byteLength(field);
+  const joined = Buffer.allocUnsafe(total);
   let offset = 0;
-  for (const part of parts) {
-    offset = joined.writeUInt32BE(part.length, offset);
-    joined.set(part, offset);
-    offset += part.length;
+  for (const field of fields) {
+    const start = offset + LENGTH_BYTES;
+    if (typeof field === 'string') offset = start + joined.write(field, start, 'utf8');
+    else {
+      joined.set(field, start);
+      offset = start + field.length;
+    }
+    joined.writeUInt32BE(offset - start, start - LENGTH_BYTES);
   }
   return joined;
 }

@@ -104,12 +104,12 @@ export const NO_ATTRIBUTES = attributes(() => null);
 
 /** @param given may have other properties: only attributes are read @throws {InvalidArgument} as each attribute's `parse` */
 export function parseAttributes(given: GivenAttributes): AttributeChange {
-  const named = ATTRIBUTE_NAMES.flatMap((name) => {
+  const named: { [A in AttributeName]?: string | null } = {};
+  for (const name of ATTRIBUTE_NAMES) {
     const value: string | readonly string[] | undefined = given[name];
-    if (value === undefined) return [];
-    return [[name, ATTRIBUTES[name].parse(typeof value === 'string' ? [value] : value)]];
-  });
-  return Object.fromEntries(named) as AttributeChange;
+    if (value !== undefined) named[name] = ATTRIBUTES[name].parse(typeof value === 'string' ? [value] : value);
+  }
+  return named as AttributeChange;
 }
 
 /**
@@ -145,13 +145,12 @@ export function attributesOf(row: AttributeColumns): Attributes {
 
 /** As the owner is told them; those alone that `kept` has. */
 export function toldAttributes<A extends AttributeChange>(kept: A): Pick<ToldAttributes, keyof A & AttributeName> {
-  return Object.fromEntries(
-    ATTRIBUTE_NAMES.flatMap((name) => {
-      const text = kept[name];
-      if (text === undefined) return [];
-      return [[name, text !== null && ATTRIBUTES[name].list ? text.split(',') : text]];
-    }),
-  ) as Pick<ToldAttributes, keyof A & AttributeName>;
+  const told: { [A in AttributeName]?: string | string[] | null } = {};
+  for (const name of ATTRIBUTE_NAMES) {
+    const text = kept[name];
+    if (text !== undefined) told[name] = text !== null && ATTRIBUTES[name].list ? text.split(',') : text;
+  }
+  return told as Pick<ToldAttributes, keyof A & AttributeName>;
 }
 
 /** The words of the list of secrets for those that are set. A server of an earlier release tells fewer. */
@@ -165,7 +164,9 @@ export function attributeRemarks(told: Partial<ToldAttributes>): string[] {
 }
 
 function attributes(of: (name: AttributeName) => string | null): Attributes {
-  return Object.fromEntries(ATTRIBUTE_NAMES.map((name) => [name, of(name)])) as Attributes;
+  const made: { [A in AttributeName]?: string | null } = {};
+  for (const name of ATTRIBUTE_NAMES) made[name] = of(name);
+  return made as Attributes;
 }
 
 function wordsOf(text: string): string[] {

@@ -39,6 +39,8 @@ export function groupCommit(
   const waiting: Waiting[] = [];
   let running: Promise<void> | undefined;
   let careful = 0;
+  /** Asked once in a group: it looks for a file. */
+  let mayGrow = false;
   const [savepoint, rollback, release] = (['savepoint one', 'rollback to one', 'release one'] as const).map((sql) =>
     database.prepare(sql),
   ) as [StatementSync, StatementSync, StatementSync];
@@ -57,6 +59,7 @@ export function groupCommit(
   }
 
   async function runGroup(group: readonly Waiting[]): Promise<void> {
+    mayGrow = false;
     if (careful === 0) return runTogether(group);
     careful -= 1;
     return runApart(group);
@@ -73,6 +76,7 @@ export function groupCommit(
     } catch (error) {
       if (isFullDisk(error) && reserve.giveUp()) return runGroup(group);
       if (isCommitting || isFullDisk(error) || group.length === 1) return failAll(group, error);
+      mayGrow = false;
       careful = CAREFUL_GROUPS;
       return runApart(group);
     }
@@ -138,7 +142,8 @@ export function groupCommit(
     grow: <T>(work: (tx: Transaction<Schema>) => Promise<T>): Promise<T> =>
       write((tx) => {
         // Here, where a group that is run once more comes by again.
-        reserve.refuseGrowth();
+        if (!mayGrow) reserve.refuseGrowth();
+        mayGrow = true;
         return work(tx);
       }),
 

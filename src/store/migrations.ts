@@ -41,6 +41,9 @@ export function migrationProvider(types: ColumnTypes): MigrationProvider {
         '0018-servers': statements(servers(types)),
         '0019-ended-batch-jobs': statements(endedBatchJobs(types)),
         '0020-waiting-owners': statements(waitingOwners(types)),
+        '0021-earlier-names': statements([
+          "create index secrets_hashed_otherwise on secrets (owner_id) where hashed_as <> 'string'",
+        ]),
       };
     },
   };

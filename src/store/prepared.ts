@@ -13,8 +13,9 @@ class Argument {
   }
 
   in(args: object): unknown {
+    const { path } = this;
     let value: unknown = args;
-    for (const step of this.path) value = (value as Record<PropertyKey, unknown>)[step];
+    for (let n = 0; n < path.length; n++) value = (value as Record<PropertyKey, unknown>)[path[n] as PropertyKey];
     return value;
   }
 }
@@ -54,7 +55,7 @@ export function prepared<Args extends object, Row>(
     const { adapter } = executor;
     const query = compile(db, adapter, args);
     const { sql } = query;
-    const values = query.parameters.map((value) => (value instanceof Argument ? value.in(args) : value));
+    const values = valuesOf(query, args);
     return (
       runAtOnce<Row>(adapter, sql, values) ??
       (await (runInTransaction<Row>(executor, { sql, values, name: nameOf(sql) }, { answers: answersRows(query) }) ??
@@ -62,6 +63,16 @@ export function prepared<Args extends object, Row>(
         db.executeQuery<Row>({ ...query, parameters: values }).then(({ rows }) => rows)))
     );
   };
+}
+
+/** A loop, which is half the work of a call for each value. */
+function valuesOf({ parameters }: CompiledQuery, args: object): unknown[] {
+  const values: unknown[] = [];
+  for (let n = 0; n < parameters.length; n++) {
+    const value = parameters[n];
+    values.push(value instanceof Argument ? value.in(args) : value);
+  }
+  return values;
 }
 
 function answersRows({ query }: CompiledQuery): boolean {

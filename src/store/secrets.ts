@@ -1,6 +1,7 @@
-import { sql } from 'kysely';
+import { type Nullable, sql } from 'kysely';
 import { ATTRIBUTE_NAMES, type AttributeColumns, type Attributes } from '../protocol/secret-attributes.ts';
 import type { AuditHead } from './audit.ts';
+import { IS_ACTIVE } from './data-keys.ts';
 import { prepared } from './prepared.ts';
 import type { Database } from './store.ts';
 
@@ -51,19 +52,47 @@ export interface NamedSecretRow extends SecretRow {
   oldest_version: number | null;
 }
 
+/** The number of the oldest version that is kept of the secret in a row of `secrets`. */
+const OLDEST_VERSION = sql<
+  number | null
+>`(select min(v.version) from secret_versions as v where v.secret_id = secrets.id)`.as('oldest_version');
+
+/**
+ * The owner's active data key with the secret that stands under a hash of a name, whose columns are null where there is none; no row without such a
+ * key. `has_others`: the owner has secrets that an earlier release hashed in another way. By the index of those, which is empty nearly everywhere.
+ */
+export const findSecretUnderKey = prepared<
+  { ownerId: string; nameHash: Uint8Array },
+  Nullable<NamedSecretRow> & { active_key: string; has_others: boolean | number }
+>((db, arg) =>
+  db
+    .selectFrom('data_keys')
+    .leftJoin('secrets', (on) =>
+      on.onRef('secrets.owner_id', '=', 'data_keys.owner_id').on('secrets.name_hash', '=', arg('nameHash')),
+    )
+    .select(['data_keys.id as active_key', ...SECRET_COLUMNS.map((column) => `secrets.${column}` as const)])
+    .select((eb) => [
+      OLDEST_VERSION,
+      eb
+        .exists(
+          eb
+            .selectFrom('secrets as other')
+            .select('other.id')
+            .whereRef('other.owner_id', '=', 'data_keys.owner_id')
+            .where('other.hashed_as', '<>', sql.lit('string')),
+        )
+        .as('has_others'),
+    ])
+    .where('data_keys.owner_id', '=', arg('ownerId'))
+    .where('data_keys.active', '=', IS_ACTIVE),
+);
+
 /** The secrets that stand under one of these hashes of a name; in no order. */
 export const findSecretsOfName = prepared<{ ownerId: string; nameHashes: readonly Uint8Array[] }, NamedSecretRow>(
   (db, arg) =>
     db
       .selectFrom('secrets')
-      .select(SECRET_COLUMNS)
-      .select((eb) =>
-        eb
-          .selectFrom('secret_versions as v')
-          .select((of) => of.fn.min<number>('v.version').as('version'))
-          .whereRef('v.secret_id', '=', 'secrets.id')
-          .as('oldest_version'),
-      )
+      .select([...SECRET_COLUMNS, OLDEST_VERSION])
       .where('owner_id', '=', arg('ownerId'))
       .where('name_hash', 'in', arg('nameHashes')),
 );

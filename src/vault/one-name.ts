@@ -1,25 +1,35 @@
 import { splitWireName, type WireName, wireName } from '../protocol/names.ts';
 import { type DataKey, hashName } from '../sealing/data-key.ts';
-import { findSecretsOfName, type NamedSecretRow, type SecretRow } from '../store/secrets.ts';
+import { findSecretsOfName, findSecretUnderKey, type NamedSecretRow, type SecretRow } from '../store/secrets.ts';
 import type { Database } from '../store/store.ts';
 
 // A name is one secret, a string or a file: docs/decisions/0015-a-name-is-one-secret.md. Earlier releases hashed a file's name
 // with its mark in front, so that a string and a file could have one name. Of such two the one that was set later counts.
 
+/** A secret that was looked for by its name. */
+export interface FoundSecret {
+  found: NamedSecretRow | undefined;
+  /** Those of its name that it has replaced. */
+  replaced: readonly SecretRow[];
+  /** The hash that it stands under, or a new one would. */
+  nameHash: Uint8Array;
+}
+
 /**
- * The secret of a name, of either kind, and those of that name that it has replaced.
+ * The secret of a name, of either kind.
  *
- * @returns `nameHash`: what it stands under, or a new one would
+ * @returns undefined when `dataKey` is not the one that is active now, under which names are hashed
  */
-export async function findSecret(
-  db: Database,
-  dataKey: DataKey,
-  name: WireName,
-): Promise<{ found: NamedSecretRow | undefined; replaced: SecretRow[]; nameHash: Uint8Array }> {
-  const hashes = nameHashes(dataKey, name);
-  const rows = await findSecretsOfName(db, { ownerId: dataKey.ownerId, nameHashes: hashes });
+export async function findSecret(db: Database, dataKey: DataKey, wire: WireName): Promise<FoundSecret | undefined> {
+  const { ownerId } = dataKey;
+  const { name } = splitWireName(wire);
+  const nameHash = hashName(dataKey, wireName(name, 'string'));
+  const [row] = await findSecretUnderKey(db, { ownerId, nameHash });
+  if (row?.active_key !== dataKey.id) return undefined;
+  if (!row.has_others) return { found: row.id === null ? undefined : (row as NamedSecretRow), replaced: [], nameHash };
+  const rows = await findSecretsOfName(db, { ownerId, nameHashes: nameHashes(dataKey, wire) });
   const [found, ...replaced] = rows.sort(laterFirst);
-  return { found, replaced, nameHash: found?.name_hash ?? hashes[0] };
+  return { found, replaced, nameHash: found?.name_hash ?? nameHash };
 }
 
 /** The hashes under which a name may stand. New secrets stand under the first, whatever their kind. */

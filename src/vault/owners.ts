@@ -1,6 +1,7 @@
 import { appendAudit } from '../audit/audit.ts';
 import { NotFound } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
+import type { WireName } from '../protocol/names.ts';
 import type { DataKey } from '../sealing/data-key.ts';
 import type { AuditHead } from '../store/audit.ts';
 import { deleteDataKeys, findActiveDataKey } from '../store/data-keys.ts';
@@ -8,6 +9,7 @@ import { deleteSecretRows, lockSecrets } from '../store/secrets.ts';
 import type { Database, Store } from '../store/store.ts';
 import type { CurrentSecrets } from './current-secrets.ts';
 import type { DataKeys } from './data-keys.ts';
+import { type FoundSecret, findSecret } from './one-name.ts';
 import type { SecretLimits } from './quota.ts';
 
 /** The parts of the vault that a change uses. */
@@ -52,27 +54,22 @@ export async function destroyOwner(
  * before the transaction, which waits for nothing, and another server may put a new one in its place until then.
  *
  * @param how as the store's function of that name
- * @param look reads what `work` needs. Its first statement is sent with those that lock the owner and find the key, and run behind them: it sees what
- * was there when the lock was had
+ * @param name of the secret that is changed. It is looked for together with the key, by a statement that is sent with the one that locks the owner and
+ * runs behind it: it sees what was there when the lock was had
  * @param work changes this owner's rows alone
  */
-export async function underActiveKey<Seen, T>(
+export async function underActiveKey<T>(
   { store, dataKeys }: Changing,
   owner: OwnerId,
-  how: 'write' | 'grow',
-  look: (tx: Database, dataKey: DataKey) => Promise<Seen>,
-  work: (tx: Database, dataKey: DataKey, locked: { head: AuditHead; seen: Seen }) => Promise<T>,
+  { how, name }: { how: 'write' | 'grow'; name: WireName },
+  work: (tx: Database, dataKey: DataKey, locked: { head: AuditHead; seen: FoundSecret }) => Promise<T>,
 ): Promise<T> {
   let dataKey = await dataKeys.lastActive(owner);
   for (;;) {
     const done = await store[how](
       async (tx) => {
-        const [head, [active], seen] = await Promise.all([
-          lockOwner(tx, owner),
-          findActiveDataKey(tx, { ownerId: owner }),
-          look(tx, dataKey),
-        ]);
-        return active?.id === dataKey.id ? { result: await work(tx, dataKey, { head, seen }) } : undefined;
+        const [head, seen] = await Promise.all([lockOwner(tx, owner), findSecret(tx, dataKey, name)]);
+        return seen && { result: await work(tx, dataKey, { head, seen }) };
       },
       { owner },
     );

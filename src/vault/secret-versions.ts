@@ -80,7 +80,7 @@ type Looking = Pick<Changing, 'store' | 'dataKeys'>;
 
 async function findOwn({ store, dataKeys }: Looking, owner: OwnerId, name: WireName): Promise<{ found: SecretRow }> {
   const dataKey = await dataKeys.active(owner);
-  const { found } = dataKey ? await findSecret(store.db, dataKey, name) : {};
-  if (!found) throw noSuchSecret([name]);
-  return { found };
+  const sought = dataKey && (await findSecret(store.db, dataKey, name));
+  if (!sought?.found) throw noSuchSecret([name]);
+  return { found: sought.found };
 }

@@ -31,7 +31,7 @@ import {
   wholeOrNone,
 } from './damaged-secrets.ts';
 import { checkEnding, hasEnded } from './expiry.ts';
-import { findSecret, nameHashes, withoutReplaced } from './one-name.ts';
+import { nameHashes, withoutReplaced } from './one-name.ts';
 import { type Changing, lockOwner, type Reading, underActiveKey } from './owners.ts';
 import { checkQuota } from './quota.ts';
 import { asText } from './secret-names.ts';
@@ -88,8 +88,7 @@ export async function setSecret(
   const size = utf8Length(value.reveal());
   const sealed = isSealedValue(value.reveal()) ? 1 : 0;
 
-  const look = (tx: Database, dataKey: DataKey) => findSecret(tx, dataKey, name);
-  return underActiveKey(changing, owner, 'grow', look, async (tx, dataKey, { head, seen }) => {
+  return underActiveKey(changing, owner, { how: 'grow', name }, async (tx, dataKey, { head, seen }) => {
     const now = clock();
     const { found, replaced, nameHash } = seen;
     if (restored && found?.id !== restored.id) throw new NotFound('the secret was deleted before it was restored');
@@ -243,8 +242,8 @@ export async function listSecrets(
 export async function deleteSecret(changing: Changing, owner: OwnerId, name: WireName): Promise<boolean> {
   // An owner without secrets gets no data key.
   if (!(await changing.dataKeys.active(owner))) return false;
-  const look = (tx: Database, dataKey: DataKey) => findSecret(tx, dataKey, name);
-  return underActiveKey(changing, owner, 'write', look, async (tx, _dataKey, { head, seen: { found, replaced } }) => {
+  return underActiveKey(changing, owner, { how: 'write', name }, async (tx, _dataKey, { head, seen }) => {
+    const { found, replaced } = seen;
     if (!found) return false;
     for (const row of [found, ...replaced]) await deleteSecretRow(tx, owner, row.id);
     const detail = { secret: found.id, ...idsOf(replaced) };

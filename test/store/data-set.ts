@@ -212,6 +212,7 @@ const STEPS: Record<string, { add?(making: Making): void | Promise<void>; fills?
       rows['waiting_owners'] = [{ owner_id: OWNER, queue: 'SITE_A', use_secrets: 1, turn: 7, changes: 0 }];
     },
   },
+  '0021-earlier-names': {},
 };
 
 /** Columns whose values for rows of before the migrations between two releases find themselves. */
