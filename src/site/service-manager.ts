@@ -62,10 +62,10 @@ export function serviceManager(
     let isUnderWay = false;
     watchdog = setInterval(() => {
       // On a machine that is busy they would pile up, and other signs wait behind them.
-      if (isUnderWay) return;
+      if (isUnderWay || isStopping) return;
       isUnderWay = true;
       void isAnswering()
-        .then((isSo) => (isSo ? tell('WATCHDOG=1') : undefined))
+        .then((isSo) => (isSo && !isStopping ? tell('WATCHDOG=1') : undefined))
         .finally(() => {
           isUnderWay = false;
         });

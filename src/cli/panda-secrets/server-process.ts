@@ -96,8 +96,10 @@ export function stopOnSignals({ log, manager, hangups }: ServerProcess, close: (
       stoppingSince = performance.now();
       log.logger.info({ signal }, 'stopping');
       hangups.stop(log.reopen);
-      void manager.stopping();
+      const told = manager.stopping();
       await close();
+      // It may wait behind a sign that is under way.
+      await told;
       manager.close();
       await log.stop();
       process.exit(0);
