@@ -11,3 +11,15 @@ export function processorTime(): { milliseconds(): number } {
     },
   };
 }
+
+/**
+ * The time from now on as this process gets to see it, in seconds: by the clock on a machine with little else to do, and less of it where
+ * this process, as what it waits for, seldom has a processor.
+ */
+export function seenTime(): { seconds(): number } {
+  let turns = 0;
+  setInterval(() => turns++, TURN_MILLISECONDS).unref();
+  return { seconds: () => (turns * TURN_MILLISECONDS) / 1000 };
+}
+
+const TURN_MILLISECONDS = 10;

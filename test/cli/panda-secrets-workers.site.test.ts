@@ -24,6 +24,9 @@ interface Answer {
   data: unknown;
 }
 
+/** The longest that an answer may take: for a machine with much else to do. */
+const PATIENCE_MS = 100_000;
+
 /** A connection that is kept: always to the same worker. */
 interface Line {
   get(call: string): Promise<Answer>;
@@ -36,7 +39,7 @@ function lineTo(t: TestContext, url: string, token?: string): Line {
   function send(method: string, call: string, body?: object): Promise<Answer> {
     const answer = Promise.withResolvers<Answer>();
     const headers = { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }) };
-    const sent = request(`${url}/api/v1/${call}`, { method, agent, headers });
+    const sent = request(`${url}/api/v1/${call}`, { method, agent, headers, signal: AbortSignal.timeout(PATIENCE_MS) });
     sent.once(
       'response',
       (response: IncomingMessage) => void json(response).then((read) => answer.resolve(read as Answer), answer.reject),
@@ -319,7 +322,7 @@ test('the passphrase of root keys is asked for once, and a worker that comes lat
   await using terminal = openTerminal(['serve', '--port', '0', ...WITH_WORKERS], '', { env, program: 'panda-secrets' });
   await terminal.sees(/Passphrase of the root keys/);
   terminal.type('correct horse battery staple\r');
-  const shown = await terminal.sees(/listening on (http:\S+)/);
+  const shown = await terminal.sees(/listening on (http:\S+)\n/);
   const [, url = ''] = /listening on (http:\S+)/.exec(shown) ?? [];
   const supervisor = Number(
     await until(

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setTimeout } from 'node:timers/promises';
 import { disableAccount } from '../../src/identity/accounts.ts';
 import { PASSWORD, startLoginSite } from './login-site.ts';
 import { createVisitor, hiddenField, type Visitor } from './visitor.ts';
@@ -146,17 +145,17 @@ test('a device is connected after its program, its address, the account and a wa
 });
 
 test('a confirmation that somebody left does not spend the code', async (t) => {
-  const site = await startLoginSite(t);
+  t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
+  const site = await startLoginSite(t, { clock: () => Date.now() });
   const visitor = createVisitor(site.url);
   await signIn(visitor);
-  const signedInAt = Date.now();
   // A program may want somebody who has just signed in: after the confirmation they are asked to sign in once more.
   const strict = await site.beginLogin({ max_age: '1' });
   const begun = await site.beginLogin();
   for (const { verification_uri_complete } of [begun, strict, begun]) {
     assert.match((await visitor.get(verification_uri_complete)).html, /<h1>Connect PanDA/);
   }
-  await setTimeout(signedInAt + 2_100 - Date.now()); // The library counts whole seconds.
+  t.mock.timers.tick(2000); // The library counts whole seconds.
   for (let look = 0; look < 2; look++) {
     const page = await visitor.get(strict.verification_uri_complete);
     const form = { xsrf: hiddenField(page.html, 'xsrf'), user_code: strict.user_code, confirm: 'yes' };

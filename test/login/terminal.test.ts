@@ -15,7 +15,7 @@ test('a command at a terminal offers to log in, and then goes on', { skip }, asy
   await using terminal = openTerminal(['set_secret', 'KEY', 'a value'], site.url, { env: withoutLogin(home.path) });
   await terminal.sees(/You are not logged in\. Log in now\?/);
   terminal.type('\r');
-  const told = await terminal.sees(/shows the code \S+/);
+  const told = await terminal.sees(/shows the code \S+(?=\n)/);
   const [address = ''] = /http\S+/.exec(told) ?? [];
   const user_code = new URL(address).searchParams.get('user_code') ?? '';
   assert.ok(told.endsWith(user_code));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -108,12 +108,13 @@ time.sleep(600)
 test('a process that left the session and its parent is ended with the payload', async (t) => {
   const { payload, stdout, directory } = await start(
     t,
-    'while [ ! -e go ]; do sleep 0.02; done; python3 daemon.py; exec sleep 0.3',
+    'while [ ! -e go ]; do sleep 0.02; done; python3 daemon.py; while [ -e go ]; do sleep 0.02; done',
   );
   writeFileSync(join(directory, 'daemon.py'), DAEMON);
   writeFileSync(join(directory, 'go'), '');
   const pid = await printedPid(stdout);
   assert.notEqual(startTimeOf(pid), undefined);
+  rmSync(join(directory, 'go'));
   const { exitCode, allGone } = await payload.ended;
   assert.deepEqual({ exitCode, allGone }, { exitCode: 0, allGone: true });
   assert.equal(startTimeOf(pid), undefined);
@@ -149,7 +150,7 @@ test('what cannot be started says so', async (t) => {
 });
 
 test('the command line of the launcher holds the command alone', async (t) => {
-  const { payload, stdout } = await start(t, 'echo $$; sleep 5', { TOKEN: 'hidden-value' });
+  const { payload, stdout } = await start(t, 'echo $$; sleep 100', { TOKEN: 'hidden-value' });
   const pid = await printedPid(stdout);
   assert.equal(readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('hidden-value'), false);
   payload.stop(1);

@@ -31,6 +31,15 @@ async function queues(store: Store): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
+/** Waits for a session of the same database that sleeps in a statement. @returns its process */
+async function sleepingOn({ db }: Store): Promise<number> {
+  for (;;) {
+    const { rows } = await sql<{ pid: number }>`
+      select pid from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()`.execute(db);
+    if (rows[0]) return rows[0].pid;
+  }
+}
+
 onPostgres('writes of several owners that arrive together share a transaction', async (t, database) => {
   const store = await withOwners(database, ['a', 'b', 'c']);
   const seen = seenStatements(t);
@@ -154,15 +163,7 @@ onPostgres('a group whose connection is closed while it is committed is not made
       { owner },
     );
   const writes = Promise.allSettled([write('a'), write('b')]);
-  const sleeping = async () =>
-    (
-      await sql<{ pid: number }>`
-        select pid from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()`.execute(
-        other.db,
-      )
-    ).rows[0]?.pid;
-  let pid: number | undefined;
-  while (pid === undefined) pid = await sleeping();
+  const pid = await sleepingOn(other);
   await sql`select pg_terminate_backend(${pid}, 30000)`.execute(other.db);
   for (const end of await writes) {
     assert.match(String(end.status === 'rejected' && end.reason), /the server's database is away/);
@@ -217,23 +218,19 @@ onPostgres('reads that went together are asked again when their connection was c
   const store = await openPostgres(database.url ?? '', { connections: 1 });
   t.after(() => store.close());
   const other = await database.open();
-  await store.write((tx) => addQueue(tx, { name: 'A' }));
+  await store.write((tx) => tx.insertInto('queues').values({ name: 'A', created_at: 60 }).execute());
   const slowly = prepared<{ name: string }, { created_at: number }>((db, arg) =>
     db
       .selectFrom('queues')
       .select('created_at')
       .where('name', '=', arg('name'))
-      .where(sql<boolean>`pg_sleep(1) is not null`),
+      .where(sql<boolean>`pg_sleep(created_at) is not null`),
   );
   const reads = Promise.all([slowly(store.db, { name: 'A' }), slowly(store.db, { name: 'A' })]);
-  let ended = false;
-  while (!ended) {
-    const { rows } = await sql`
-      select pg_terminate_backend(pid, 30000) from pg_stat_activity
-      where wait_event = 'PgSleep' and datname = current_database()`.execute(other.db);
-    ended = rows.length > 0;
-  }
-  assert.deepEqual(await reads, [[{ created_at: 1 }], [{ created_at: 1 }]]);
+  const pid = await sleepingOn(other);
+  await other.write((tx) => tx.updateTable('queues').set({ created_at: 0 }).execute());
+  await sql`select pg_terminate_backend(${pid}, 30000)`.execute(other.db);
+  assert.deepEqual(await reads, [[{ created_at: 0 }], [{ created_at: 0 }]]);
 });
 
 onPostgres('a work that goes on after an error of a statement is not answered as done', async (_t, database) => {

@@ -17,7 +17,7 @@ test("a launcher's token that others can read is refused, and nothing starts", a
     chmodSync(token, mode);
     const ran = spawnSync(node, [...words, 'launch', '--batch', 'slurm', '--config', config], {
       encoding: 'utf8',
-      timeout: 60_000,
+      timeout: 300_000,
     });
     assert.notEqual(ran.status, 0);
     assert.match(ran.stderr, /must be this user's own, and nobody else's to read: chmod 600/);
@@ -42,7 +42,7 @@ test('a folder for tokens that others can enter is refused at the start', async 
   const [node, ...words] = programWords('panda-pilot');
   const ran = spawnSync(node, [...words, 'launch', '--batch', 'slurm', '--config', config], {
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: 300_000,
   });
   assert.notEqual(ran.status, 0);
   assert.match(ran.stderr, /token_folder ".*" must be a folder of this user that nobody else can enter/);
