@@ -52,7 +52,7 @@ export type AuditAction = `${string}.${string}`;
  * locked the owner's row. Good for one call. Read here unless given
  * @throws {NotFound} when there is no such owner
  */
-export async function appendAudit(
+export function appendAudit(
   tx: Database,
   clock: () => number,
   chain: Chain,
@@ -61,7 +61,7 @@ export async function appendAudit(
   detail: Readonly<Record<string, unknown>>,
   head?: AuditHead,
 ): Promise<void> {
-  await appendAudits(tx, clock, chain, actor, action, [detail], head);
+  return appendAudits(tx, clock, chain, actor, action, [detail], head);
 }
 
 /** Adds an entry for each of `details`, in their order, as {@link appendAudit} does: the head is locked and set once for all of them. */

@@ -37,8 +37,8 @@ export const lockSystemAuditHead = prepared<{ chain: string }, AuditHead>((db, a
 
 type NewEntry = Insertable<Schema['audit']>;
 
-export async function insertAuditRows(db: Database, entries: readonly NewEntry[]): Promise<void> {
-  await writeRows(entries, (some) => insertEntries(db, { entries: some }));
+export function insertAuditRows(db: Database, entries: readonly NewEntry[]): Promise<unknown> {
+  return writeRows(entries, (some) => insertEntries(db, { entries: some }));
 }
 
 const insertEntries = prepared<{ entries: readonly NewEntry[] }, never>((db, arg) =>

@@ -59,6 +59,7 @@ export function countFailedRequests(
   });
 
   app.decorateRequest('refuseFlood', function (this: FastifyRequest) {
+    if (counted.size === 0) return;
     const counts = counted.get(networkOf(this.ip));
     const now = clock();
     if (!counts || counts.failures < (perMinute() ?? MAX_FAILED_REQUESTS_PER_MINUTE) || counts.until <= now) return;
