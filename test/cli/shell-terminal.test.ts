@@ -346,9 +346,10 @@ async function complete(terminal: Terminal, beginning: string, shown: RegExp): P
  * signs must have been drawn: the terminal drops the rest of one that is not read yet, and readline then waits for it, whatever is sent but a key.
  */
 async function interruptLine(terminal: Terminal): Promise<void> {
-  for (let tries = 0; tries < 20; tries++) {
+  for (let tries = 0; tries < 5; tries++) {
     terminal.type(CTRL_C);
-    const heard = await terminal.sees(/KeyboardInterrupt\n>>> $/, 3000).catch(() => undefined);
+    // Long: one that is heard late, behind the next, would interrupt what is typed then.
+    const heard = await terminal.sees(/KeyboardInterrupt\n>>> $/, 20_000).catch(() => undefined);
     if (heard !== undefined) return;
   }
   assert.fail('Ctrl-C is not heard');

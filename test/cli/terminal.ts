@@ -22,7 +22,8 @@ export interface Terminal extends AsyncDisposable {
   status(): Promise<number | null>;
 }
 
-const PATIENCE_MS = 60_000;
+/** For a machine with much else to do. */
+const PATIENCE_MS = 100_000;
 
 export function openTerminal(
   args: readonly string[],
