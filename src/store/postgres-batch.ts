@@ -9,7 +9,10 @@ export interface Statement {
 }
 
 /** A statement's result, as the library makes it. */
-export type Answer = Pick<pg.QueryResult, 'command' | 'rowCount' | 'rows'>;
+export interface Answer extends Pick<pg.QueryResult, 'command' | 'rowCount' | 'rows'> {
+  /** Those in which its rows came. */
+  bytes: number;
+}
 
 /**
  * Sends statements in one go, and has them answered in one go: a connection that waits for each answer before it sends the next statement
@@ -71,7 +74,7 @@ interface Building extends Answer {
   parseRow(values: unknown[]): unknown;
   addCommandComplete(message: unknown): void;
 }
-const Result = (pg as unknown as { Result: new (mode: undefined, types: unknown) => Building }).Result;
+const Result = (pg as unknown as { Result: new (mode: undefined, types: unknown) => Omit<Building, 'bytes'> }).Result;
 
 /** The library calls it as it calls a query of its own. */
 class Batch {
@@ -125,8 +128,9 @@ class Batch {
     this.#current().addFields(fields);
   }
 
-  handleDataRow({ fields }: { fields: unknown[] }): void {
+  handleDataRow({ fields, length }: { fields: unknown[]; length: number }): void {
     const answer = this.#current();
+    answer.bytes += length;
     answer.rows.push(answer.parseRow(fields));
   }
 
@@ -155,7 +159,7 @@ class Batch {
   /** The result that is being answered: a kept statement's columns are not told again. */
   #current(): Building {
     if (this.#answer) return this.#answer;
-    this.#answer = new Result(undefined, this._result._types);
+    this.#answer = Object.assign(new Result(undefined, this._result._types), { bytes: 0 });
     const { name } = this.statements[this.#answers.length] ?? {};
     const columns = name === undefined ? undefined : this.#kept.get(name)?.columns;
     if (columns && columns.length > 0) this.#answer.addFields(columns);

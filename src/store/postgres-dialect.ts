@@ -12,6 +12,7 @@ import {
   type Transaction,
   type TransactionSettings,
 } from 'kysely';
+import { LRUCache } from 'lru-cache';
 import type { Answer, Statement } from './postgres-batch.ts';
 import { nameOf } from './postgres-names.ts';
 import type { SteadyConnection, SteadyPool, SteadyTransaction } from './postgres-pool.ts';
@@ -80,22 +81,34 @@ export function runWithOthers<R>(executor: QueryExecutor, statement: Statement):
 
 /** The most reads of a group: their answers come when all are there. */
 const MAX_READS = 32;
+/** A read that was answered with more bytes than these takes so long that others must not wait for it. */
+const LARGE_BYTES = 64 * 1024;
+/** How long it goes alone then, and how many such reads are known. */
+const ALONE_SECONDS = 60;
+const MAX_ALONE = 10_000;
 
 interface Read {
   statement: Statement;
+  /** The same for all reads of somebody by the same statement. */
+  kind: string;
   resolve(answer: Answer): void;
   reject(error: unknown): void;
 }
 
 function togetherOn(pool: SteadyPool): (statement: Statement) => Promise<Answer> {
   let waiting: Read[] = [];
+  const large = new LRUCache<string, true>({ max: MAX_ALONE, ttl: ALONE_SECONDS * 1000 });
 
   async function send(reads: readonly Read[]): Promise<void> {
     try {
       const connection = await pool.connect();
       try {
         const answers = await connection.read(reads.map(({ statement }) => statement));
-        for (const [n, { resolve }] of reads.entries()) resolve(answers[n] as Answer);
+        for (const [n, { kind, resolve }] of reads.entries()) {
+          const answer = answers[n] as Answer;
+          if (answer.bytes > LARGE_BYTES) large.set(kind, true);
+          resolve(answer);
+        }
       } finally {
         connection.release();
       }
@@ -115,10 +128,20 @@ function togetherOn(pool: SteadyPool): (statement: Statement) => Promise<Answer>
 
   return (statement) =>
     new Promise((resolve, reject) => {
-      waiting.push({ statement, resolve, reject });
+      const read = { statement, kind: kindOf(statement), resolve, reject };
+      if (large.get(read.kind)) {
+        void send([read]);
+        return;
+      }
+      waiting.push(read);
       // After the requests that have arrived are read from their sockets.
       if (waiting.length === 1) setImmediate(sendAll);
     });
+}
+
+/** Texts among a statement's values are ids: the first is whose rows it reads. */
+function kindOf({ name, values }: Statement): string {
+  return `${name} ${values.find((value) => typeof value === 'string')}`;
 }
 
 class PostgresDriver implements Driver {

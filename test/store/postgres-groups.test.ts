@@ -214,6 +214,33 @@ onPostgres('reads that arrive together go together, and one that fails fails alo
   assert.deepEqual(third.status === 'fulfilled' && third.value, [{ result: 1 }]);
 });
 
+onPostgres('a read that was answered with much goes alone from then on', async (t, database) => {
+  const store = await database.open();
+  await store.write((tx) => addQueue(tx, { name: 'A' }));
+  const show = prepared<{ of: string; times: number }, { text: string }>((db, arg) =>
+    db.selectFrom('queues').select(sql<string>`repeat(cast(${arg('of')} as text), ${arg('times')})`.as('text')),
+  );
+  const small = { of: 'a', times: 1 };
+  const query = t.mock.method(pg.Client.prototype, 'query');
+  const sizesOfBatches = async (...reads: { of: string; times: number }[]) => {
+    query.mock.resetCalls();
+    const answers = await Promise.all(reads.map((read) => show(store.db, read)));
+    assert.deepEqual(
+      answers,
+      reads.map(({ of, times }) => [{ text: of.repeat(times) }]),
+    );
+    const batches = query.mock.calls.map(({ arguments: [batch] }) => batch as unknown as { statements: unknown[] });
+    return batches.map(({ statements }) => statements.length).sort();
+  };
+  const [a, b] = ['a', 'b'].map((of) => ({ of, times: 70_000 })) as [typeof small, typeof small];
+  const [c, d] = ['c', 'd'].map((of) => ({ of, times: 60_000 })) as [typeof small, typeof small];
+  assert.deepEqual(await sizesOfBatches(a, c, d), [3]);
+  assert.deepEqual(await sizesOfBatches(c, a, d), [1, 2]);
+  assert.deepEqual(await sizesOfBatches(c, small, d), [1, 2], 'this one may be large again');
+  assert.deepEqual(await sizesOfBatches(b, c), [2], 'of somebody else, by the same statement');
+  assert.deepEqual(await sizesOfBatches(a, b), [1, 1]);
+});
+
 onPostgres('reads that went together are asked again when their connection was closed', async (t, database) => {
   const store = await openPostgres(database.url ?? '', { connections: 1 });
   t.after(() => store.close());
