@@ -147,6 +147,8 @@ export async function openInstallation(
         blobStore ??= openBlobStore(blobPlace(settings), {
           installation: key,
           reserve,
+          // Beside SQLite's database, whose disk this process waits for as well.
+          isLocal: settings.database === undefined && settings.blobs === undefined,
           onDamage: (sha256) => tell({ event: 'file.damaged', sha256 }),
         });
         return blobStore;

@@ -11,6 +11,7 @@ import { NO_RESERVE, type Reserve } from './reserve.ts';
  *
  * @param options.installation whose files they are: a place has those of one
  * @param options.reserve of the disk that a folder is on @param options.onDamage told of a file that is not what was kept
+ * @param options.isLocal `openLiveLogs`
  */
 export async function openBlobStore(
   place: BlobPlace,
@@ -18,7 +19,13 @@ export async function openBlobStore(
     installation,
     reserve = NO_RESERVE,
     onDamage = () => {},
-  }: { installation: { id: string; blobs: BlobCipher }; reserve?: Reserve; onDamage?: OnDamage },
+    isLocal,
+  }: {
+    installation: { id: string; blobs: BlobCipher };
+    reserve?: Reserve;
+    onDamage?: OnDamage;
+    isLocal?: boolean | undefined;
+  },
 ): Promise<BlobStore> {
   if ('s3' in place) {
     const { openS3BlobStore } = await import('./s3/blob-store.ts');
@@ -26,7 +33,7 @@ export async function openBlobStore(
   }
   return {
     blobs: await openBlobs(place.folder, reserve, onDamage),
-    liveLogs: await openLiveLogs(join(place.folder, 'live'), reserve),
+    liveLogs: await openLiveLogs(join(place.folder, 'live'), reserve, { isLocal }),
     name: blobPlaceName(place),
     check: async () => {},
     close: async () => {},

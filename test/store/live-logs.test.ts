@@ -8,6 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { parseBlobPlace } from '../../src/store/blob-place.ts';
 import { type LiveLogs, openLiveLogs } from '../../src/store/live-logs.ts';
 import { openBlobStore } from '../../src/store/open-blob-store.ts';
+import { NO_RESERVE } from '../../src/store/reserve.ts';
 import { TEST_KEY } from '../stores.ts';
 import { noS3, startStorage } from './s3.ts';
 
@@ -24,10 +25,10 @@ function using(logs: LiveLogs) {
   };
 }
 
-async function setUp(t: TestContext) {
+async function setUp(t: TestContext, isLocal = true) {
   const folder = await mkdtemp(join(tmpdir(), 'live-logs-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
-  return { folder: join(folder, 'live'), ...using(await openLiveLogs(join(folder, 'live'))) };
+  return { folder: join(folder, 'live'), ...using(await openLiveLogs(join(folder, 'live'), NO_RESERVE, { isLocal })) };
 }
 
 interface Place extends ReturnType<typeof using> {
@@ -39,10 +40,12 @@ interface Place extends ReturnType<typeof using> {
 
 /** The promise of `LiveLogs`, once for each kind of place. */
 function eachPlace(name: string, body: (place: Place) => Promise<void>): void {
-  test(`${name} (folder)`, async (t) => {
-    const { folder, ...place } = await setUp(t);
-    await body({ ...place, other: () => openLiveLogs(folder), age: () => age(folder) });
-  });
+  for (const isLocal of [true, false]) {
+    test(`${name} (${isLocal ? 'local folder' : 'folder'})`, async (t) => {
+      const { folder, ...place } = await setUp(t, isLocal);
+      await body({ ...place, other: () => openLiveLogs(folder), age: () => age(folder) });
+    });
+  }
   test(`${name} (S3)`, { skip: noS3 }, async (t) => {
     const storage = await startStorage(t);
     const other = async () => {
