@@ -22,8 +22,6 @@ import {
   findPilot,
   insertPilot,
   type PilotRow,
-  setPilotSeen,
-  takeProof,
 } from '../store/pilots.ts';
 import type { Store } from '../store/store.ts';
 import { keepWrapped } from '../store/wrapped-keys.ts';
@@ -31,6 +29,7 @@ import { type Caller, EMBEDDED_ISSUER_ID } from './caller.ts';
 import { batchFields, placeOfJoinKey } from './join-tokens.ts';
 import { checkProof, importProofKey, type ProofKey, type ReceivedRequest } from './pilot-proof.ts';
 import { type ListedPilot, stateOf } from './pilots.ts';
+import { proofTaker } from './taken-proofs.ts';
 import { type KeyWrapping, type Place, unwrapKey, wrapKey } from './wrapped-key.ts';
 
 /** A request of a pilot that proved to hold its session's key. */
@@ -76,10 +75,16 @@ export interface PilotSessions {
    * The pilot that a request is from, by its proof, which is taken once. The session's row says which queue the pilot serves.
    *
    * @param pilotId stands for the access token in `Authorization: DPoP`
+   * @param options `hasTime`: an answer a moment later, up to `PATIENT_PROOF_MILLISECONDS`, does for the pilot as well
    * @throws {ProvenRefusal} when the pilot made the proof, and its session has ended or the proof is of another time
    * @throws {Unauthenticated} saying what else is wrong
    */
-  authenticate(pilotId: string, proof: string | undefined, request: ReceivedRequest): Promise<ProvenRequest>;
+  authenticate(
+    pilotId: string,
+    proof: string | undefined,
+    request: ReceivedRequest,
+    options?: { hasTime?: boolean | undefined },
+  ): Promise<ProvenRequest>;
   /** True when a request of that session was found good before by this server, or it was opened here, and has not ended by time. */
   isKnown(pilotId: string): boolean;
   /** The pilot's own farewell. */
@@ -107,6 +112,8 @@ export function createPilotSessions({
 }): PilotSessions {
   /** By all that they are bound to, so that a row that was changed meanwhile is opened, and refused, anew. */
   const keys = new LRUCache<string, { proofKey: ProofKey; answerKey: KeyObject }>({ max: MAX_REMEMBERED_PILOTS });
+
+  const proofs = proofTaker(store);
 
   /** Sessions that proved themselves here, and when each ends. */
   const known = new LRUCache<string, number>({ max: MAX_REMEMBERED_PILOTS });
@@ -163,7 +170,7 @@ export function createPilotSessions({
       return { ...answer, mac: answerMac(joinKey, mac, answer) };
     },
 
-    async authenticate(pilotId, proof, request) {
+    async authenticate(pilotId, proof, request, { hasTime = false } = {}) {
       const now = clock();
       const [pilot] = await findPilot(store.db, { id: pilotId });
       if (!pilot) throw new Unauthenticated('there is no such pilot: join again, with a new token');
@@ -176,13 +183,10 @@ export function createPilotSessions({
         const reason = `it is more than ${PROOF_SECONDS} seconds from the server's time`;
         throw new ProvenRefusal(`the proof on this request is not good: ${reason}`, proven);
       }
-      const isFirst = await store.write(async (tx) => {
-        // Kept until a proof of its age is refused anyway, also by a server whose clock is behind.
-        const expiresAt = Math.ceil((iat + 2 * PROOF_SECONDS) * 1000);
-        if ((await takeProof(tx, { pilotId, jti, expiresAt })).length === 0) return false;
-        if (now - pilot.seen_at > SEEN_SECONDS * 1000) await setPilotSeen(tx, { id: pilotId, now });
-        return true;
-      });
+      // Kept until a proof of its age is refused anyway, also by a server whose clock is behind.
+      const expiresAt = Math.ceil((iat + 2 * PROOF_SECONDS) * 1000);
+      const seenAt = now - pilot.seen_at > SEEN_SECONDS * 1000 ? now : undefined;
+      const isFirst = await proofs.take({ pilot_id: pilotId, jti, expires_at: expiresAt, seenAt }, { hasTime });
       if (!isFirst) throw new Unauthenticated('the proof on this request was used already: a request is taken once');
       known.set(pilotId, pilot.expires_at);
       return {

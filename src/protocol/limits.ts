@@ -189,6 +189,9 @@ export const PILOT_SESSION_SECONDS = 30 * 24 * 3600;
 export const PILOT_IDLE_SECONDS = 4 * 3600;
 /** The most that the proof on a pilot's request may be old, or ahead: its clock follows the server's. */
 export const PROOF_SECONDS = 60;
+/** How long the proof of a request that has time waits for others, to be written with them, and the most that are written together: one statement's. */
+export const PATIENT_PROOF_MILLISECONDS = 50;
+export const MAX_PROOFS_AT_ONCE = 32;
 /** The time between two removals of ended proofs, which are kept for as long as they could be replayed. */
 export const PROOFS_CLEANING_SECONDS = 60;
 /** Sessions whose keys a server remembers, and pilots that a list shows. */

@@ -123,16 +123,19 @@ export const setPilotSeen = prepared<{ id: string; now: number }, never>((db, ar
     .where('id', '=', arg('id')),
 );
 
+/** A proof that was taken. `expires_at` must follow from the proof alone, since it is part of what is compared. */
+export type ProofRow = Selectable<Schema['pilot_proofs']>;
+
 /**
- * Notes that a proof was taken. Of several requests with the same proof, on whichever replicas, one is answered with a row, the
- * others with none. `expiresAt` must follow from the proof alone, since it is part of what is compared.
+ * Notes that proofs were taken, at most 32 different ones. Of several requests with the same proof, on whichever replicas, one is answered with its row, the
+ * others without.
  */
-export const takeProof = prepared<{ pilotId: string; jti: string; expiresAt: number }, { jti: string }>((db, arg) =>
+export const takeProofs = prepared<{ proofs: readonly ProofRow[] }, ProofRow>((db, arg) =>
   db
     .insertInto('pilot_proofs')
-    .values({ pilot_id: arg('pilotId'), jti: arg('jti'), expires_at: arg('expiresAt') })
+    .values(arg('proofs'))
     .onConflict((conflict) => conflict.columns(['expires_at', 'pilot_id', 'jti']).doNothing())
-    .returning('jti'),
+    .returningAll(),
 );
 
 export async function deleteEndedProofs(db: Database, now: number): Promise<void> {

@@ -18,6 +18,8 @@ export interface Call {
   body?: 'application/octet-stream' | 'multipart/form-data';
   /** The largest body in bytes: `SMALL_BODY_BYTES` of JSON unless it says more. A body that is not JSON and has no limit here is a file. */
   maxBodyBytes?: number;
+  /** An answer a moment later does as well: the server may do some of its work together with that of other requests. */
+  hasTime?: boolean;
   /** `data` of the envelope when the call succeeds; or the answer is the bytes of a file, without an envelope. */
   answer: TSchema | typeof BYTES;
 }

@@ -43,6 +43,7 @@ export const appendJobLog = call({
   }),
   body: 'application/octet-stream',
   maxBodyBytes: MAX_LIVE_LOG_PART_BYTES,
+  hasTime: true,
   answer: KeptLog,
 });
 

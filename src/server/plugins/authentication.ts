@@ -90,7 +90,9 @@ async function whoCalls(request: FastifyRequest, { verifyToken, pilots }: Identi
 
   const [path = '', ...query] = request.raw.url?.split('?') ?? [];
   const received = { method: request.method, path, query: query.join('?') };
-  const proven = await pilots.authenticate(token, typeof dpop === 'string' ? dpop : undefined, received);
+  const proof = typeof dpop === 'string' ? dpop : undefined;
+  const { hasTime } = request.routeOptions.config.call ?? {};
+  const proven = await pilots.authenticate(token, proof, received, { hasTime });
   request.proven = proven;
   request.proveAnswer = proven.proveAnswer;
   return proven.caller;
