@@ -3,7 +3,7 @@ import type { RoomEvent } from '../events/events.ts';
 import { FAILURES } from '../protocol/errors.ts';
 import { READINESS_FRESH_SECONDS } from '../protocol/limits.ts';
 import { VERSION } from '../protocol/version.ts';
-import { addedUp, type Counts } from './added-up.ts';
+import { addedUp, type Counts, countsOf } from './added-up.ts';
 import { closed, LABEL_VALUES } from './labels.ts';
 
 /** The figures that are read when somebody asks. One that could not be read is left out. */
@@ -54,7 +54,7 @@ export function createMetrics(read: () => Promise<Readings>, others?: (own: Coun
 
   async function countsText(): Promise<string> {
     if (!others) return counted.metrics();
-    const own = await counted.getMetricsAsJSON();
+    const own = await countsOf(counted);
     return addedUp([own, ...(await others(own))]).metrics();
   }
 
@@ -65,7 +65,7 @@ export function createMetrics(read: () => Promise<Readings>, others?: (own: Coun
       if (!fresh || fresh.until < now) fresh = { text: write(), until: now + READINESS_FRESH_SECONDS * 1000 };
       return { contentType: counted.contentType, text: await fresh.text };
     },
-    counts: () => counted.getMetricsAsJSON(),
+    counts: () => countsOf(counted),
   };
 }
 

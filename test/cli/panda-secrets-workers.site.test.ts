@@ -4,11 +4,15 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { json, text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { READINESS_FRESH_SECONDS } from '../../src/protocol/limits.ts';
 import { taskParameters } from '../jobs/farm.ts';
+import { untilAnswer } from '../patience.ts';
 import { until } from '../pilot/folders.ts';
-import { samplesAt, valueAt } from '../server/metrics.ts';
+import { sample, samplesAt, valueAt } from '../server/metrics.ts';
 import { eachStore } from '../stores.ts';
 import { type PandaSecrets, pandaSecrets, type RunningServer } from './panda-secrets.ts';
 import { noTerminal, openTerminal } from './terminal.ts';
@@ -58,20 +62,31 @@ async function secretsBy(line: Line): Promise<Record<string, string>> {
   return JSON.parse(String(data));
 }
 
-/** The ids of all jobs that a pilot gets. */
-async function allJobs(pilot: Line): Promise<number[]> {
+/** The ids of all jobs that a pilot gets, or of the first ones. */
+async function allJobs(pilot: Line, most = Number.POSITIVE_INFINITY): Promise<number[]> {
   const ids: number[] = [];
-  for (;;) {
+  while (ids.length < most) {
     const { data } = await pilot.post('pilot/acquire_jobs', { site_name: 'default', n_jobs: 1 });
     const { jobs = [] } = (data ?? {}) as { jobs?: { PandaID: number }[] };
     if (jobs.length === 0) return ids;
     ids.push(...jobs.map(({ PandaID }) => PandaID));
   }
+  return ids;
+}
+
+function metricsOf({ output }: RunningServer): string {
+  return /metrics: {2}(\S+)\/metrics/.exec(output.stdout)?.[1] ?? '';
 }
 
 async function tokenOf(program: PandaSecrets, user: string, environment: NodeJS.ProcessEnv = {}): Promise<string> {
   await program.run(['user', 'add', user], environment);
   return (await program.run(['token', user], environment)).stdout.trim();
+}
+
+/** Of all attempts, as if their pilots had been silent for as long. */
+function endLeases(data: string): void {
+  using database = new DatabaseSync(join(data, 'panda.db'));
+  database.exec('PRAGMA busy_timeout = 60000; UPDATE attempts SET lease_until = 1');
 }
 
 /** Its workers, by their processes. */
@@ -106,11 +121,11 @@ eachStore(
       assert.equal((await (n % 2 === 0 ? one : other).post('task/submit', { task_parameters })).success, true);
     }
     const pilots = Array.from({ length: 4 }, () => lineTo(t, server.url, bearer));
-    const taken = (await Promise.all(pilots.map(allJobs))).flat();
+    const taken = (await Promise.all(pilots.map((pilot) => allJobs(pilot)))).flat();
     assert.equal(taken.length, 12);
     assert.equal(new Set(taken).size, 12, 'each job went to one pilot');
 
-    const metricsUrl = /metrics: {2}(\S+)\/metrics/.exec(server.output.stdout)?.[1] ?? '';
+    const metricsUrl = metricsOf(server);
     await becomes(() => server.output.stderr.split('"path":"/api/v1/creds/set_user_secrets"').length === 21);
     const logged = server.output.stderr.split('\n').filter((line) => line.includes('set_user_secrets'));
     const byWorker = Map.groupBy(logged, (line) => (JSON.parse(line) as { worker: number }).worker);
@@ -171,7 +186,7 @@ test(
         }
       }
     };
-    const metricsUrl = /metrics: {2}(\S+)\/metrics/.exec(server.output.stdout)?.[1] ?? '';
+    const metricsUrl = metricsOf(server);
     const probed = new Set<string>();
     // Each on a connection of its own, so that some are on their way to a worker at any moment.
     const keepComing = async (url: string) => {
@@ -216,6 +231,78 @@ test(
       assert.ok(Number(is) >= Number(was), `${key}: ${value} was answered, ${kept[key]} is there`);
     }
     assert.equal(valueAt(await samplesAt({ metricsUrl }), 'panda_secrets_ready'), 1);
+  },
+);
+
+test('counts go up alone, however many workers die', linux, async (t) => {
+  const program = pandaSecrets(t);
+  const server = await program.serve([...WITH_WORKERS, '--metrics-listen', '127.0.0.1:0']);
+  const token = await tokenOf(program, 'alice');
+  const metricsUrl = metricsOf(server);
+  /** Each that was ever told, as it was told last. */
+  const told = new Map<string, number>();
+  const look = async () => {
+    // Each worker tells the same for so long.
+    await pause(READINESS_FRESH_SECONDS * 1000);
+    // One that is killed meanwhile tells nothing.
+    const { text = '', samples } = await samplesAt({ metricsUrl }).catch(() => ({ text: '', samples: [] }));
+    const counts = new Set([...text.matchAll(/^# TYPE (\S+) (?:counter|histogram)$/gm)].map(([, name]) => name));
+    const isCount = (name: string) => counts.has(name) || counts.has(name.replace(/_(bucket|sum|count)$/, ''));
+    const now = new Map(
+      samples.map(({ name, labels, value }) => [`${name} ${JSON.stringify(labels)}`, { name, value }]),
+    );
+    if (samples.length === 0) return;
+    for (const [key, before] of told) assert.ok((now.get(key)?.value ?? 0) >= before, `${key} was ${before}`);
+    for (const [key, { name, value }] of now) if (isCount(name)) told.set(key, value);
+  };
+  const timesStarted = () => server.output.stderr.split('a worker was started anew').length - 1;
+  let sets = 0;
+  for (const round of [1, 2, 3]) {
+    for (const line of [lineTo(t, server.url, token), lineTo(t, server.url, token)]) {
+      for (let n = 0; n < 5; n++, sets++) await setSecret(line, 'KEY', `value ${sets}`);
+    }
+    await look();
+    process.kill(workersOf(server)[round % 2] ?? 0, 'SIGKILL');
+    await untilAnswer(() => look().then(timesStarted), round);
+    await look();
+  }
+  const labels = { call: 'creds/set_user_secrets', outcome: 'ok' };
+  assert.equal(valueAt(await samplesAt({ metricsUrl }), 'panda_secrets_requests_total', labels), sets);
+});
+
+test(
+  'when the worker dies that does what the server does by itself, another goes on with it, once',
+  linux,
+  async (t) => {
+    const program = pandaSecrets(t);
+    const config = join(program.data, '..', 'config.toml');
+    writeFileSync(config, 'workers = 2\nlease_seconds = 1\nmetrics_listen = "127.0.0.1:0"\n');
+    const server = await program.serve(['--config', config]);
+    const alice = lineTo(t, server.url, await tokenOf(program, 'alice'));
+    const bearer = (await program.run(['pilot-token', '--queue', 'default', '--bearer'])).stdout.trim();
+    const TASKS = 5;
+    for (let n = 0; n < TASKS; n++) {
+      const task_parameters = { ...taskParameters(`user.alice.n${n}`), maxAttempt: 10 };
+      assert.equal((await alice.post('task/submit', { task_parameters })).success, true);
+    }
+    const takenOver = () => server.output.stderr.split('another worker does what the server does by itself').length - 1;
+    const lost = async () => {
+      const samples = await samplesAt({ metricsUrl: metricsOf(server) });
+      return sample(samples, 'panda_secrets_attempts_ended_total', { how: 'lost', retried: 'yes' })?.value ?? 0;
+    };
+    let [leader = 0] = workersOf(server);
+    for (const round of [1, 2]) {
+      const [other = 0] = workersOf(server).filter((pid) => pid !== leader);
+      process.kill(leader, 'SIGKILL');
+      await becomes(() => takenOver() === round);
+      await becomes(() => server.output.stderr.split('a worker was started anew').length - 1 === round);
+      leader = other;
+      // A pilot that is never heard of again.
+      assert.equal((await allJobs(lineTo(t, server.url, bearer), TASKS)).length, TASKS);
+      endLeases(program.data);
+      await untilAnswer(lost, TASKS * round);
+    }
+    assert.equal(takenOver(), 2);
   },
 );
 

@@ -282,8 +282,12 @@ export async function superviseWorkers(supervision: Supervision): Promise<Worker
     if (worker.counts) keepCounts(worker.counts);
     if (worker !== leader || isStopping) return;
     lead(readyOnes()[0]);
-    // Somebody has to say that the server is starting.
-    if (!leader) for (const other of workers.values()) letIn(other);
+    if (leader) {
+      logger.info({ part: 'workers', worker: leader.number }, 'another worker does what the server does by itself');
+    } else {
+      // Somebody has to say that the server is starting.
+      for (const other of workers.values()) letIn(other);
+    }
   }
 
   /** A count that went down would look to Prometheus as if all of it had come anew: so it is kept at once, and added to the others later. */
