@@ -57,7 +57,8 @@ export function openTerminal(
     type: (keys) => void child.stdin.write(keys),
     sees: (pattern, patienceMs = PATIENCE_MS) =>
       new Promise((resolve, reject) => {
-        const fail = () => reject(new Error(`${pattern} is not on the screen:\n${text().slice(read)}`));
+        const fail = () =>
+          reject(new Error(`${pattern} is not on the screen, whose end is:\n${text().slice(read).slice(-4000)}`));
         const timer = setTimeout(fail, patienceMs);
         look = () => {
           const rest = text().slice(read);

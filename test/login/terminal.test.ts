@@ -20,7 +20,8 @@ test('a command at a terminal offers to log in, and then goes on', { skip }, asy
   const user_code = new URL(address).searchParams.get('user_code') ?? '';
   assert.ok(told.endsWith(user_code));
   await terminal.sees(/waiting for you to confirm/);
-  await confirmDevice(createVisitor(site.url), { verification_uri_complete: address, user_code }, 'alice');
+  const confirming = { verification_uri_complete: address, user_code };
+  assert.match(await confirmDevice(createVisitor(site.url), confirming, 'alice'), /<h1>You are logged in/);
   await terminal.sees(/INFO : OK/);
   assert.equal(await terminal.status(), 0);
 });

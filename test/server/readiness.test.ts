@@ -47,7 +47,7 @@ for (const [name, change, reason] of [
 ] as const) {
   eachStore(`a server whose database ${name} is not ready`, async (t, { url }) => {
     const server = await startServer(t, { settings: url ? { database: url } : {} });
-    assert.equal(await readiness(server.url), '200');
+    await untilAnswer(() => readiness(server.url), '200');
     await server.installation.store.write((tx) => change.execute(tx));
     await untilAnswer(() => readiness(server.url), `503 ${reason}`);
     assert.equal((await fetch(`${server.url}/healthz`)).status, 200);
@@ -59,7 +59,7 @@ eachStore('tables of a newer release keep no server from its work', async (t, { 
   await server.installation.store.write((tx) =>
     sql`insert into kysely_migration (name, timestamp) values ('9999-later', '2030-01-01')`.execute(tx),
   );
-  assert.equal(await readiness(server.url), '200');
+  await untilAnswer(() => readiness(server.url), '200');
 });
 
 test('a server that waits for its database says that it starts, and nothing listens when it gave up', async (t) => {
@@ -96,7 +96,7 @@ test('a server whose PostgreSQL is down is not ready until it is back', async (t
   const database = await ownPostgres(t);
   if (!database) return;
   const server = await startServer(t, { settings: { database: database.url, metricsListen: OWN } });
-  assert.equal(await readiness(server.url), '200');
+  await untilAnswer(() => readiness(server.url), '200');
   await database.halt();
   await untilAnswer(() => readiness(server.url), '503 database');
   const metrics = await (await fetch(`${server.metricsUrl}/metrics`)).text();
@@ -139,7 +139,7 @@ test('a PostgreSQL that stands still makes its server not ready in bounded time,
   if (!database) return;
   const line = await frozenLine(t, database);
   const server = await startServer(t, { settings: { database: line.url } });
-  assert.equal(await readiness(server.url), '200');
+  await untilAnswer(() => readiness(server.url), '200');
   line.freeze();
   await untilAnswer(() => readiness(server.url), '503 database');
   const since = performance.now();
