@@ -128,7 +128,11 @@ function print(title: string, columns: string, results: readonly Result[]): void
       beside('p99'),
       cpuMicros.toFixed(0),
       beside('cpuMicros'),
-      ...(postgres?.pid ? [databaseMicros.toFixed(0), beside('databaseMicros')] : []),
+      ...(postgres?.pid
+        ? Number.isNaN(databaseMicros)
+          ? ['', '']
+          : [databaseMicros.toFixed(0), beside('databaseMicros')]
+        : []),
     ];
     console.log(`| ${cells.join(' | ')} |`);
   }
