@@ -97,6 +97,8 @@ export function steadyPool(pool: pg.Pool, { retrySeconds = DATABASE_RETRY_SECOND
 
   /** @throws {ConnectionLost} */
   async function send(client: pg.PoolClient, statements: readonly Statement[]): Promise<Answer[]> {
+    // Of a commit that was not sent everybody can tell that it was not done.
+    if (lost.has(client)) throw new ConnectionLost(new Error('the connection was lost before'));
     try {
       return await sendBatch(client, statements);
     } catch (error) {

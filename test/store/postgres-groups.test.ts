@@ -60,6 +60,74 @@ onPostgres('writes of several owners that arrive together share a transaction', 
   assert.deepEqual(locks.slice(0, 3), ['a', 'b', 'c'], 'in the order of every server');
 });
 
+onPostgres('a transaction is shared by no more than 64 writes, of which one owner has 8', async (_t, database) => {
+  const owners = Array.from({ length: 70 }, (_, n) => `owner${n}`);
+  const store = await withOwners(database, owners);
+  const write = async (owner: string) => ({ owner, transaction: await store.write(transactionOf, { owner }) });
+  const written = await Promise.all([...Array<string>(20).fill('owner0'), ...owners].map(write));
+  const together = [...Map.groupBy(written, ({ transaction }) => transaction).values()];
+  assert.equal(Math.max(...together.map((writes) => writes.length)), 64);
+  const ofFirst = together.map((writes) => writes.filter(({ owner }) => owner === 'owner0').length);
+  assert.equal(Math.max(...ofFirst), 8);
+});
+
+onPostgres('a write waits for the one before it of its owner, and no other waits with it', async (_t, database) => {
+  const store = await withOwners(database, ['a', 'b', 'c']);
+  const runs: string[] = [];
+  const write = (owner: string, then: () => Promise<unknown> = async () => {}) =>
+    store.write(
+      async (tx) => {
+        runs.push(owner);
+        await countOwner(tx, { id: owner });
+        await then();
+      },
+      { owner },
+    );
+  let goOn = () => {};
+  const isLocked = Promise.withResolvers<void>();
+  const first = write('a', () => {
+    isLocked.resolve();
+    return new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+  });
+  const beside = write('b');
+  await isLocked.promise;
+  const second = write('a');
+  await write('c');
+  assert.deepEqual(runs, ['a', 'b', 'c']);
+  goOn();
+  await Promise.all([first, beside, second]);
+  assert.deepEqual(runs, ['a', 'b', 'c', 'a']);
+  assert.deepEqual(await revisions(store), [2, 1, 1]);
+});
+
+onPostgres(
+  'the writes of a group whose connection is closed before its commit are made again',
+  async (_t, database) => {
+    const [store, other] = [await withOwners(database, ['a', 'b']), await database.open()];
+    const runs: string[] = [];
+    const write = (owner: string, then: (tx: Database) => Promise<unknown>) =>
+      store.write(
+        async (tx) => {
+          runs.push(owner);
+          await countOwner(tx, { id: owner });
+          if (runs.length <= 2) await then(tx);
+        },
+        { owner },
+      );
+    await Promise.all([
+      write('a', async (tx) => {
+        const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(tx);
+        await sql`select pg_terminate_backend(${rows[0]?.pid}, 30000)`.execute(other.db);
+      }),
+      write('b', async () => {}),
+    ]);
+    assert.deepEqual(runs.sort(), ['a', 'a', 'b', 'b']);
+    assert.deepEqual(await revisions(store), [1, 1]);
+  },
+);
+
 onPostgres('one of a group that throws, or whose statement fails, undoes itself alone', async (_t, database) => {
   const store = await withOwners(database, ['a', 'b', 'c']);
   const write = (owner: string, then: (tx: Database) => Promise<unknown>) =>
@@ -169,6 +237,9 @@ onPostgres('a group whose connection is closed while it is committed is not made
     assert.match(String(end.status === 'rejected' && end.reason), /the server's database is away/);
   }
   assert.deepEqual([runs, await queues(store), await revisions(store)], [2, [], [0, 0]]);
+  await sql`drop trigger at_commit on queues`.execute(other.db);
+  await Promise.all([write('a'), write('b')]);
+  assert.deepEqual(await queues(store), ['A', 'B'], 'their owners may write again');
 });
 
 onPostgres('a statement that nothing waits for fails the one behind it', async (_t, database) => {
