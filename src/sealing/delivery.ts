@@ -13,7 +13,7 @@ import {
   type SealingKey,
 } from '../protocol/sealed.ts';
 import { openBox, sealBox } from './box.ts';
-import { type CipherSuite, hpkeSuite, type KeyPair } from './hpke-suites.ts';
+import { type CipherSuite, hpkeSuite, type KeyPair, senderSuite } from './hpke-suites.ts';
 
 /*
  * A delivery is sealed by HPKE (RFC 9180, base mode), in one of two formats (docs/decisions/0046-one-encapsulation-for-an-answer.md):
@@ -147,7 +147,7 @@ async function chooseKey(offers: readonly SealingKey[]): Promise<ChosenKey> {
 }
 
 async function sealingTo({ kem, public_key, formats }: SealingKey, offers: readonly SealingKey[]): Promise<ChosenKey> {
-  const suite = hpkeSuite(kem);
+  const suite = senderSuite(kem);
   const bytes = fromBase64url(public_key);
   if (bytes?.length !== suite.KEM.Npk) {
     throw new InvalidArgument(`an offered ${kem} key must be ${suite.KEM.Npk} bytes in base64url without padding`);

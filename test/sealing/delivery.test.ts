@@ -165,6 +165,21 @@ for (const kem of KEMS) {
   });
 }
 
+test('a hybrid public key of which one part is bad is refused, whichever it is', async () => {
+  const kem = 'MLKEM768-X25519';
+  const [offer] = (await newRecipient([kem])).offers;
+  const good = Buffer.from(offer?.public_key ?? '', 'base64url');
+  // Coefficients of ML-KEM are below 3329; all secrets shared with the point 0 of X25519 are 0.
+  const tooLarge = Buffer.concat([Buffer.alloc(3, 0xff), good.subarray(3)]);
+  const ofLowOrder = Buffer.concat([good.subarray(0, -32), Buffer.alloc(32)]);
+  for (const formats of [undefined, [2]]) {
+    for (const bad of [tooLarge, ofLowOrder]) {
+      const offered = { kem, public_key: bad.toString('base64url'), formats } as const;
+      await assert.rejects(sealDelivery([offered as never], context, plaintext), { code: 'ERR_INVALID_ARGUMENT' });
+    }
+  }
+});
+
 test('a delivery does not open for the next request of the same pilot', async () => {
   const [first, second] = [await newRecipient(), await newRecipient()];
   const sealed = await sealDelivery(first.offers, context, plaintext);
