@@ -34,6 +34,7 @@ export function decorateCaller(app: FastifyInstance): void {
   app.decorateRequest('owner', null);
   app.decorateRequest('proven', null);
   app.decorateRequest('proveAnswer', null);
+  app.decorateRequest('isBodyUnproven', false);
 }
 
 /**

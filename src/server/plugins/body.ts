@@ -8,6 +8,7 @@ import { InvalidArgument } from '../../protocol/errors.ts';
 import { BODY_SECONDS, MAX_REPORT_BYTES, SMALL_BODY_BYTES } from '../../protocol/limits.ts';
 import { endSlowBody } from './body-time.ts';
 import { checkJsonShape } from './json-shape.ts';
+import { holdToProof } from './proven-request.ts';
 
 const unzip = promisify(gunzip);
 
@@ -30,6 +31,7 @@ export function readJsonBodies(app: FastifyInstance): void {
     }
     const most = call.maxBodyBytes ?? SMALL_BODY_BYTES;
     const body = whole(payload, most) ?? (await collect(payload, most));
+    holdToProof(request, body);
     return parseObject(request.caller && isGzip(body) ? await expand(body, most) : body);
   });
   app.addHook('preValidation', (request, _reply, done) => {

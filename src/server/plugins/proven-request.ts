@@ -12,6 +12,8 @@ declare module 'fastify' {
     proven: ProvenRequest | null;
     /** Set when the answer is to be proven. */
     proveAnswer: ProveAnswer | null;
+    /** True until the body of a proven request, which is read whole, was compared with its proof: {@link holdToProof}. */
+    isBodyUnproven: boolean;
   }
 }
 
@@ -23,9 +25,21 @@ export function keepProofs(app: FastifyInstance): void {
   app.addHook('preParsing', (request, _reply, payload, done) => {
     const { proven, method, headers } = request;
     if (!proven) return done(null, payload);
-    const refusal = () => changed(request);
-    if (method !== 'GET' && hasBody(headers)) return done(null, checked(payload, proven.bodyDigest, refusal));
-    done(proven.bodyDigest === digestOf('') ? null : refusal(), payload);
+    if (method === 'GET' || !hasBody(headers)) {
+      return done(proven.bodyDigest === digestOf('') ? null : changed(request), payload);
+    }
+    if (isReadWhole(request)) {
+      request.isBodyUnproven = true;
+      return done(null, payload);
+    }
+    done(
+      null,
+      checked(payload, proven.bodyDigest, () => changed(request)),
+    );
+  });
+  // No handler sees the body of a reader that did not ask.
+  app.addHook('preValidation', (request, _reply, done) => {
+    done(request.isBodyUnproven ? changed(request) : undefined);
   });
   app.addHook('onSend', ({ proveAnswer }, reply, body, done) => {
     if (proveAnswer && typeof body === 'string') {
@@ -33,6 +47,18 @@ export function keepProofs(app: FastifyInstance): void {
     }
     done(null, body);
   });
+}
+
+/** For the reader of a body that was read whole, before it looks at it. @throws {Unauthenticated} when it is not that of the request's proof */
+export function holdToProof(request: FastifyRequest, body: Uint8Array): void {
+  if (!request.isBodyUnproven) return;
+  if (request.proven?.bodyDigest !== digestOf(body)) throw changed(request);
+  request.isBodyUnproven = false;
+}
+
+/** A call's JSON is; a file is checked as it passes. */
+function isReadWhole({ routeOptions: { config } }: FastifyRequest): boolean {
+  return config.call !== undefined && config.call.body === undefined;
 }
 
 function hasBody(headers: FastifyRequest['headers']): boolean {
