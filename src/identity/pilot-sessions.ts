@@ -43,7 +43,7 @@ export interface ProvenRequest {
 
 interface ProvenAnswer {
   status: number;
-  body: string;
+  body: string | Uint8Array;
 }
 
 export type ProveAnswer = (answer: ProvenAnswer) => string;

@@ -27,6 +27,9 @@ export interface TextAnswer {
   text: Buffer;
 }
 
+/** In characters. */
+const LONG_TEXT = 4096;
+
 /** Makes what a call answers, as its schema says. A refusal without `data` is thrown as one of `protocol/errors.ts`. */
 export type Handler<C extends Call> = (
   args: Arguments<C>,
@@ -55,7 +58,7 @@ export function route<C extends Call>(app: FastifyInstance, call: C, handler: Ha
     schemaErrorFormatter: (mistakes) => describeMistake(call, mistakes),
     handler: async (request, reply) => {
       const args = (from === 'query' ? request.query : request.body) as Arguments<C>;
-      return send(reply, await handler(args, request));
+      return payloadOf(reply, await handler(args, request));
     },
   });
 }
@@ -64,16 +67,23 @@ function argumentsFrom({ http, body }: Call): 'query' | 'body' {
   return http === 'GET' || body !== undefined ? 'query' : 'body';
 }
 
-function send(reply: FastifyReply, answer: Envelope | FileAnswer | TextAnswer): FastifyReply {
-  if ('stream' in answer) return sendFile(reply, answer);
+/** Fastify sends it. Of an answer that a handler has sent itself, and returns, it would wait for the end, with ten listeners. */
+function payloadOf(reply: FastifyReply, answer: Envelope | FileAnswer | TextAnswer): Readable | Buffer | string {
+  if ('stream' in answer) return payloadOfFile(reply, answer);
   reply.header('content-type', 'application/json; charset=utf-8');
-  if (!('text' in answer)) return reply.send(JSON.stringify(answer));
+  if (!('text' in answer)) return payloadOfText(JSON.stringify(answer));
   const { text } = answer;
   reply.raw.once('close', () => text.fill(0));
-  return reply.send(text);
+  return text;
 }
 
-/** Answers with the content of a file. */
-export function sendFile(reply: FastifyReply, { size, stream }: FileAnswer): FastifyReply {
-  return reply.header('content-type', 'application/octet-stream').header('content-length', size).send(stream);
+/** Node copies a string behind the header, and once more as bytes. */
+function payloadOfText(text: string): Buffer | string {
+  return text.length < LONG_TEXT ? text : Buffer.from(text, 'utf8');
+}
+
+/** The content of a file, to be returned by a handler. */
+export function payloadOfFile(reply: FastifyReply, { size, stream }: FileAnswer): Readable {
+  reply.header('content-type', 'application/octet-stream').header('content-length', size);
+  return stream;
 }

@@ -42,7 +42,7 @@ export function keepProofs(app: FastifyInstance): void {
     done(request.isBodyUnproven ? changed(request) : undefined);
   });
   app.addHook('onSend', ({ proveAnswer }, reply, body, done) => {
-    if (proveAnswer && typeof body === 'string') {
+    if (proveAnswer && (typeof body === 'string' || Buffer.isBuffer(body))) {
       reply.header(ANSWER_HEADER, proveAnswer({ status: reply.statusCode, body }));
     }
     done(null, body);

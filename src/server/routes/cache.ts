@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Sandboxes } from '../../jobs/sandboxes.ts';
 import { checkCaller, type Identity } from '../plugins/authentication.ts';
-import { sendFile } from '../route.ts';
+import { payloadOfFile } from '../route.ts';
 
 /**
  * `GET /cache/FILENAME` under a task's `sourceURL`: the sandbox of a task that has not ended. Our pilots fetch it with their session.
@@ -12,7 +12,7 @@ export function cacheRoutes(app: FastifyInstance, rooms: Identity & { sandboxes:
   app.register(async (cache) => {
     checkCaller(cache, rooms);
     cache.get<{ Params: { name: string } }>('/cache/:name', async (request, reply) =>
-      sendFile(reply, await rooms.sandboxes.open(request.params.name)),
+      payloadOfFile(reply, await rooms.sandboxes.open(request.params.name)),
     );
   });
 }
