@@ -355,10 +355,14 @@ test('a form and a body that nobody asked for are ended after their time, howeve
     (line) => {
       const head = `${line} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 5000\r\n`;
       // The server says that it goes on as it looks at the head, and so as the time begins.
-      const socket = connect(Number(port), hostname, () => socket.write(`${head}Expect: 100-continue\r\n\r\na`));
+      let drip: NodeJS.Timeout | undefined;
+      const socket = connect(Number(port), hostname, () => {
+        socket.write(`${head}Expect: 100-continue\r\n\r\na`);
+        // Not before: what is written to a socket that is not connected yet goes before the head.
+        drip = setInterval(() => socket.write('a'), 50);
+      });
       open.add(line);
       const begun = new Promise<void>((resolve) => socket.once('data', () => resolve()));
-      const drip = setInterval(() => socket.write('a'), 50);
       socket.on('error', () => {});
       const ended = new Promise<void>((resolve) =>
         socket.on('close', () => {
