@@ -62,6 +62,8 @@ TRUSTWORTHY = re.compile(r'https://|http://(localhost|127(\.\d+){3}|\[::1\])(:\d
 DOWNLOAD_TRIES = 4
 DOWNLOAD_SECONDS = 120
 GRACE_SECONDS = 5
+# For output that is there when a command has ended: masking it may take long on a busy node.
+DRAIN_SECONDS = 60
 # What pilots, batch systems and terminals stop a job with.
 STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU)
 
@@ -358,11 +360,30 @@ def remove(path):
 # --- the command
 
 
+class Source:
+    """What a command prints. A process that it left behind and nothing ended may keep it open, and print nothing."""
+
+    def __init__(self, pipe):
+        self.pipe = pipe
+        self.waits_since = None
+
+    def read1(self, size):
+        self.waits_since = time.monotonic()
+        chunk = self.pipe.read1(size)
+        self.waits_since = None
+        return chunk
+
+    def is_silent(self):
+        since = self.waits_since
+        return since is not None and time.monotonic() - since > GRACE_SECONDS
+
+
 def run(command, directory, environment, masker):
     process = subprocess.Popen(['/bin/sh', '-c', command], cwd=directory, env=environment,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    sources = [Source(process.stdout), Source(process.stderr)]
     readers = [threading.Thread(target=copy_masked, args=(source, target.buffer, masker), daemon=True)
-               for source, target in ((process.stdout, sys.stdout), (process.stderr, sys.stderr))]
+               for source, target in zip(sources, (sys.stdout, sys.stderr))]
     try:
         for reader in readers:
             reader.start()
@@ -378,10 +399,11 @@ def run(command, directory, environment, masker):
     finally:
         # What the command left running ends with it; otherwise its output would not end.
         end_group(process, signal.SIGKILL)
-        for reader in readers:
+        end = time.monotonic() + DRAIN_SECONDS
+        for source, reader in zip(sources, readers):
             # One that was told to stop at once may not have begun to read.
-            if reader.is_alive():
-                reader.join(GRACE_SECONDS)
+            while reader.is_alive() and not source.is_silent() and time.monotonic() < end:
+                reader.join(0.1)
 
 
 def end_group(process, number):
