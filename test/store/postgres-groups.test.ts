@@ -120,6 +120,8 @@ onPostgres(
       write('a', async (tx) => {
         const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(tx);
         await sql`select pg_terminate_backend(${rows[0]?.pid}, 30000)`.execute(other.db);
+        // Its end has arrived, and is read with what is read now.
+        await new Promise((resolve) => setImmediate(resolve));
       }),
       write('b', async () => {}),
     ]);
@@ -160,6 +162,18 @@ onPostgres('one of a group that throws, or whose statement fails, undoes itself 
       [1, 0, 1],
     );
   }
+});
+
+onPostgres('groups that failed leave room for later ones', async (_t, database) => {
+  const owners = ['a', 'b', 'c', 'd'];
+  const store = await withOwners(database, owners);
+  const write = (owner: string) => store.write((tx) => countOwner(tx, { id: owner }), { owner });
+  for (const owner of ['a', 'b', 'c']) {
+    const fails = store.write(() => Promise.reject(new Error('no')), { owner });
+    await Promise.allSettled([fails, write('d')]);
+  }
+  await Promise.all(owners.map(write));
+  assert.deepEqual(await revisions(store), [1, 1, 1, 4]);
 });
 
 onPostgres('an owner whom another transaction keeps locked holds up no other owner', async (_t, database) => {
