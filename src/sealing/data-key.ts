@@ -5,12 +5,13 @@ import type { WireName } from '../protocol/names.ts';
 import { ownBytes } from './own-bytes.ts';
 
 const DATA_KEY_BYTES = 32;
+const DERIVED_BYTES = 32;
 /** Length of what {@link hashName} gives. */
 export const NAME_HASH_BYTES = 32;
 
 /**
- * One owner's data key in memory: two keys derived from it, each with one use, and one that is made for this copy of it. The data key itself is
- * used for nothing else.
+ * One owner's data key in memory: two keys derived from it, each with one use, and one that is made for this copy of it. Each is made when it is
+ * used first. The data key itself is used for nothing else.
  */
 export interface DataKey {
   readonly id: string;
@@ -45,14 +46,40 @@ export function importDataKey(key: { id: string; ownerId: string; bytes: Uint8Ar
   if (bytes.length !== DATA_KEY_BYTES) {
     throw new DecryptionFailed(`a data key has ${DATA_KEY_BYTES} bytes; what was unwrapped has ${bytes.length}`);
   }
-  return {
-    id,
-    ownerId,
-    valueKey: derive(bytes, 'panda-secrets value key'),
-    nameKey: derive(bytes, 'panda-secrets name key'),
-    memoryKey: newMemoryKey(),
-    context: ownBytes(dataKeyContext(key)),
-  };
+  return new UnwrappedKey({ id, ownerId }, createSecretKey(bytes));
+}
+
+/** Keys are objects of Node's, which leave their bytes to nobody when they are collected. */
+class UnwrappedKey implements DataKey {
+  readonly id: string;
+  readonly ownerId: string;
+  readonly context: Uint8Array;
+  readonly #key: KeyObject;
+  #valueKey: KeyObject | undefined;
+  #nameKey: KeyObject | undefined;
+  #memoryKey: KeyObject | undefined;
+
+  constructor({ id, ownerId }: { id: string; ownerId: string }, key: KeyObject) {
+    this.id = id;
+    this.ownerId = ownerId;
+    this.context = ownBytes(dataKeyContext({ id, ownerId }));
+    this.#key = key;
+  }
+
+  get valueKey() {
+    this.#valueKey ??= derive(this.#key, 'panda-secrets value key');
+    return this.#valueKey;
+  }
+
+  get nameKey() {
+    this.#nameKey ??= derive(this.#key, 'panda-secrets name key');
+    return this.#nameKey;
+  }
+
+  get memoryKey() {
+    this.#memoryKey ??= newMemoryKey();
+    return this.#memoryKey;
+  }
 }
 
 /** The keyed hash by which a secret is found: `NAME_HASH_BYTES` bytes, the same for the same name under the same data key only. */
@@ -79,8 +106,8 @@ function newMemoryKey(): KeyObject {
   return key;
 }
 
-function derive(bytes: Uint8Array, info: string): KeyObject {
-  const derived = new Uint8Array(hkdfSync('sha256', bytes, '', info, 32));
+function derive(dataKey: KeyObject, info: string): KeyObject {
+  const derived = new Uint8Array(hkdfSync('sha256', dataKey, '', info, DERIVED_BYTES));
   const key = createSecretKey(derived);
   derived.fill(0);
   return key;

@@ -16,7 +16,8 @@ import { findRevision } from '../store/secrets.ts';
 import type { Store } from '../store/store.ts';
 import { keyOf, keysOf, openOrDamage } from './damaged-secrets.ts';
 import type { DataKeys } from './data-keys.ts';
-import { nameHashes as nameHashesOf, withoutReplaced } from './one-name.ts';
+import { mayBeReplaced, nameHashes as nameHashesOf, withoutReplaced } from './one-name.ts';
+import { createReturningOwners } from './returning-owners.ts';
 
 /** The current version of a secret, encrypted as it is stored. */
 export interface SealedSecret {
@@ -33,7 +34,8 @@ export interface SealedSecret {
 }
 
 /**
- * Owners' secrets at this moment, in ciphertext, remembered up to `cacheBytes`, and of no more owners than have their data key remembered.
+ * Owners' secrets at this moment, in ciphertext, remembered up to `cacheBytes`, and of no more owners than have their data key remembered. An
+ * owner who was not here lately has nothing remembered until the second time.
  * Other servers write the same database, so each time the owner's revision is read and what was remembered at another one is read anew.
  */
 export interface CurrentSecrets {
@@ -107,14 +109,20 @@ export function createCurrentSecrets(options: {
       ROW_OVERHEAD_BYTES,
   });
 
+  const isReturning = createReturningOwners();
+  const isWorthRemembering = (owner: OwnerId) => isReturning(owner) || remembered.has(owner);
+
   return {
     async of(owner) {
       const known = await rememberedNow(owner);
       if (known?.secrets) return known.secrets;
+      const isRemembered = isWorthRemembering(owner);
       const read = await readSecrets(owner);
       if (!read) return [];
-      remembered.set(owner, { ...read, texts: rememberedAt(owner, read.revision)?.texts ?? NO_TEXTS });
-      return read.secrets;
+      if (!isRemembered) return read.secrets;
+      const secrets = read.secrets.map(withOwnBytes);
+      remembered.set(owner, { ...read, secrets, texts: rememberedAt(owner, read.revision)?.texts ?? NO_TEXTS });
+      return secrets;
     },
 
     async named(owner, names) {
@@ -138,8 +146,10 @@ export function createCurrentSecrets(options: {
         const text = openText(dataKey, { revision: known.revision, use }, made.sealed);
         if (text) return text;
       }
+      const isRemembered = isWorthRemembering(owner);
       const read = known?.secrets ? { revision: known.revision, secrets: known.secrets } : await readSecrets(owner);
       const { text, isWhole, until = Number.POSITIVE_INFINITY } = await write(read?.secrets ?? []);
+      if (!isRemembered) return text;
       const [dataKeyId, ...others] = new Set(read?.secrets.map((secret) => secret.dataKeyId));
       if (!read || !isWhole || dataKeyId === undefined || others.length > 0) return text;
       const { revision } = read;
@@ -148,7 +158,7 @@ export function createCurrentSecrets(options: {
       const then = rememberedAt(owner, revision);
       const texts = [...(then?.texts ?? NO_TEXTS)].filter(([other]) => other !== use);
       // One text is all that most owners are asked for, and ciphertext beside it would take the room of another's.
-      const secrets = then?.secrets ?? (texts.length > 0 ? read.secrets : undefined);
+      const secrets = then?.secrets ?? (texts.length > 0 ? read.secrets.map(withOwnBytes) : undefined);
       const kept = texts.slice(-(MAX_REMEMBERED_TEXTS_PER_OWNER - 1));
       remembered.set(owner, {
         revision,
@@ -187,24 +197,39 @@ export function createCurrentSecrets(options: {
   }
 
   async function sealedSecrets(owner: OwnerId, rows: readonly WholeRow[]): Promise<SealedSecret[]> {
-    const secrets = rows.map((row) => ({
-      id: row.id,
-      dataKeyId: row.data_key_id,
-      nameHash: ownBytes(row.name_hash),
-      nameCiphertext: ownBytes(row.name_ciphertext),
-      version: row.version,
-      attributes: attributesOf(row),
-      expiredAt: row.expired_at,
-      ciphertext: row.ciphertext && ownBytes(row.ciphertext),
-      hashed_as: row.hashed_as,
-      updated_at: row.updated_at,
-    }));
-    const keys = await keysOf(dataKeys, owner, secrets);
-    return withoutReplaced(secrets, (secret) => {
+    if (!rows.some(mayBeReplaced)) return rows.map(sealedSecret);
+    const all = rows.map((row) => ({ ...row, ...sealedSecret(row) }));
+    const keys = await keysOf(dataKeys, owner, all);
+    const current = withoutReplaced(all, (secret) => {
       const name = openOrDamage(() => openName(keyOf(keys, secret), secret, secret.nameCiphertext));
       return 'opened' in name ? name.opened : undefined;
-    }).map(({ hashed_as: _hashedAs, updated_at: _updatedAt, ...secret }) => secret);
+    });
+    return current.map(sealedSecret);
   }
+}
+
+function sealedSecret(row: WholeRow): SealedSecret {
+  return {
+    id: row.id,
+    dataKeyId: row.data_key_id,
+    nameHash: row.name_hash,
+    nameCiphertext: row.name_ciphertext,
+    version: row.version,
+    attributes: attributesOf(row),
+    expiredAt: row.expired_at,
+    ciphertext: row.ciphertext,
+  };
+}
+
+/** For being remembered. */
+function withOwnBytes(secret: SealedSecret): SealedSecret {
+  const { nameHash, nameCiphertext, ciphertext } = secret;
+  return {
+    ...secret,
+    nameHash: ownBytes(nameHash),
+    nameCiphertext: ownBytes(nameCiphertext),
+    ciphertext: ciphertext && ownBytes(ciphertext),
+  };
 }
 
 /** The secret's own columns are null together, for an owner without secrets. */

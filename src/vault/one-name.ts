@@ -38,6 +38,11 @@ export function nameHashes(dataKey: DataKey, wire: WireName): [Buffer, Buffer] {
   return [hashName(dataKey, wireName(name, 'string')), hashName(dataKey, wireName(name, 'file'))];
 }
 
+/** True for a secret of an earlier release, which another one of its name may have replaced, or which may have replaced it. */
+export function mayBeReplaced({ hashed_as }: Pick<Aged, 'hashed_as'>): boolean {
+  return hashed_as !== 'string';
+}
+
 /**
  * Leaves out secrets that another one of their name has replaced.
  *
@@ -47,7 +52,7 @@ export function withoutReplaced<Row extends Aged>(
   rows: readonly Row[],
   nameOf: (row: Row) => WireName | undefined,
 ): readonly Row[] {
-  if (rows.every(({ hashed_as }) => hashed_as === 'string')) return rows;
+  if (!rows.some(mayBeReplaced)) return rows;
   const latest = new Map<string, Row>();
   const unnamed: Row[] = [];
   for (const row of rows) {

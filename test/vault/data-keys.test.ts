@@ -100,8 +100,8 @@ for (const [whose, read] of [
   test(`what was remembered of ${whose} opens as long as their data key is there, and no longer`, async (t) => {
     const { vault, asked, owner, state } = await countedVault(t);
     await vault.set(owner, named('A'), 'x');
-    const [first, second] = [await read(vault, owner), await read(vault, owner)];
-    assert.deepEqual([first, second, asked.unwrap], [{ A: 'x' }, first, 1]);
+    const [first, second, third] = [await read(vault, owner), await read(vault, owner), await read(vault, owner)];
+    assert.deepEqual([first, second, third, asked.unwrap], [{ A: 'x' }, first, first, 1]);
     state.reachable = false;
     state.now = START + KEPT_MS + 1;
     await assert.rejects(read(vault, owner), { code: 'ERR_UNAVAILABLE' });
