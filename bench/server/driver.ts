@@ -8,7 +8,8 @@ export interface Load {
   /** The number of requests that make one unit of what is counted: 1, 2 for a job that is submitted and then acquired, a fiftieth where each gets 50 jobs. */
   requestsPerUnit: number;
   /**
-   * The bytes of the requests, ASCII, in the order in which they are sent. A list is sent over and over; a function makes requests that a server takes only
+   * The bytes of the requests, ASCII, in the order in which they are sent. A list is sent over and over, each round from
+   * where the last one ended; a function makes requests that a server takes only
    * once, so many before each round.
    */
   requests: readonly string[] | ((count: number) => Promise<string[]>);
@@ -56,6 +57,7 @@ export function driven(
   const once = typeof requests === 'function';
   let perSecond = FIRST_UNITS_PER_SECOND * requestsPerUnit;
   let prepared = once ? [] : requests;
+  let sent = 0;
   return {
     name,
     pid,
@@ -63,11 +65,14 @@ export function driven(
       if (once) prepared = await requests(Math.max(2 * connections, Math.ceil(perSecond * seconds)));
     },
     async run(seconds) {
-      const report = await runWrk({ port, connections, seconds, once, answers, leastBytes }, prepared);
+      const from = once ? 0 : sent % prepared.length;
+      const inTurn = [...prepared.slice(from), ...prepared.slice(0, from)];
+      const report = await runWrk({ port, connections, seconds, once, answers, leastBytes }, inTurn);
       const { wrong, sample, broken, ranOut, units, ...measured } = report;
       if (ranOut) throw new Error(`${name}: ${prepared.length} requests did not last for a round`);
       if (wrong > 0) throw new Error(`${name}: ${wrong} answers were wrong, the first: ${Buffer.from(sample, 'hex')}`);
       if (broken > 0) throw new Error(`${name}: ${broken} requests had no answer`);
+      sent += units;
       perSecond = Math.max((units / measured.seconds) * SPARE, LEAST_UNITS_PER_SECOND * requestsPerUnit);
       return { ...measured, units: units / requestsPerUnit };
     },
