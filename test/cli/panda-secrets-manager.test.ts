@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   existsSync,
@@ -17,7 +17,6 @@ import { get } from 'node:https';
 import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { connect } from 'node:tls';
@@ -25,30 +24,8 @@ import { openLog } from '../../src/server/log.ts';
 import { LOOPBACK, OTHER_HOST } from '../client/certificates.ts';
 import { until } from '../pilot/folders.ts';
 import { programWords } from '../programs.ts';
+import { receiver, noReceiver as skip } from './notified.ts';
 import { pandaSecrets } from './panda-secrets.ts';
-
-const missing = ['python3', 'systemd-notify'].filter((program) => spawnSync(program, ['--version']).status !== 0);
-const skip = missing.length > 0 ? `not installed: ${missing.join(', ')}` : false;
-
-const RECEIVER = `
-import socket, sys
-receiving = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-receiving.bind(sys.argv[1].replace("@", chr(0), 1) if sys.argv[1][0] == "@" else sys.argv[1])
-print("bound", flush=True)
-while True:
-    print(receiving.recv(4096).decode().replace(chr(10), " "), flush=True)
-`;
-
-/** Stands in for systemd: what comes to the socket that a service tells its state to. */
-async function receiver(t: TestContext, socket: string): Promise<string[]> {
-  const child = spawn('python3', ['-c', RECEIVER, socket], { stdio: ['ignore', 'pipe', 'inherit'] });
-  t.after(() => child.kill('SIGKILL'));
-  const told: string[] = [];
-  const lines = createInterface(child.stdout);
-  await once(lines, 'line');
-  lines.on('line', (line) => line !== 'BARRIER=1' && told.push(line));
-  return told;
-}
 
 const becomes = (isSo: () => boolean) => until(isSo, (so) => so);
 

@@ -1,66 +1,29 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { Agent, type IncomingMessage, request } from 'node:http';
+import { request } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { json, text } from 'node:stream/consumers';
-import { type TestContext, test } from 'node:test';
+import { text } from 'node:stream/consumers';
+import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { READINESS_FRESH_SECONDS } from '../../src/protocol/limits.ts';
+import { freePort } from '../free-port.ts';
 import { taskParameters } from '../jobs/farm.ts';
 import { untilAnswer } from '../patience.ts';
 import { until } from '../pilot/folders.ts';
 import { sample, samplesAt, valueAt } from '../server/metrics.ts';
 import { eachStore } from '../stores.ts';
-import { type PandaSecrets, pandaSecrets, type RunningServer } from './panda-secrets.ts';
+import { type Line, lineTo, secretsBy, setSecret, tokenOf, workersAt, workersOf } from './kept-lines.ts';
+import { noReceiver, receiver } from './notified.ts';
+import { pandaSecrets, type RunningServer } from './panda-secrets.ts';
 import { noTerminal, openTerminal } from './terminal.ts';
 
 /** Waits until it is so. */
 const becomes = (isSo: () => boolean) => until(isSo, (so) => so);
 
 const WITH_WORKERS = ['--workers', '2'];
-
-interface Answer {
-  success: boolean;
-  message: string;
-  data: unknown;
-}
-
-/** The longest that an answer may take: for a machine with much else to do. */
-const PATIENCE_MS = 100_000;
-
-/** A connection that is kept: always to the same worker. */
-interface Line {
-  get(call: string): Promise<Answer>;
-  post(call: string, body: object): Promise<Answer>;
-}
-
-function lineTo(t: TestContext, url: string, token?: string): Line {
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  t.after(() => agent.destroy());
-  function send(method: string, call: string, body?: object): Promise<Answer> {
-    const answer = Promise.withResolvers<Answer>();
-    const headers = { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }) };
-    const sent = request(`${url}/api/v1/${call}`, { method, agent, headers, signal: AbortSignal.timeout(PATIENCE_MS) });
-    sent.once(
-      'response',
-      (response: IncomingMessage) => void json(response).then((read) => answer.resolve(read as Answer), answer.reject),
-    );
-    sent.once('error', answer.reject);
-    sent.end(body && JSON.stringify(body));
-    return answer.promise;
-  }
-  return { get: (call) => send('GET', call), post: (call, body) => send('POST', call, body) };
-}
-
-const setSecret = (line: Line, key: string, value: string) => line.post('creds/set_user_secrets', { key, value });
-
-async function secretsBy(line: Line): Promise<Record<string, string>> {
-  const { data } = await line.get('creds/get_user_secrets');
-  return JSON.parse(String(data));
-}
 
 /** The ids of all jobs that a pilot gets, or of the first ones. */
 async function allJobs(pilot: Line, most = Number.POSITIVE_INFINITY): Promise<number[]> {
@@ -78,24 +41,10 @@ function metricsOf({ output }: RunningServer): string {
   return /metrics: {2}(\S+)\/metrics/.exec(output.stdout)?.[1] ?? '';
 }
 
-async function tokenOf(program: PandaSecrets, user: string, environment: NodeJS.ProcessEnv = {}): Promise<string> {
-  await program.run(['user', 'add', user], environment);
-  return (await program.run(['token', user], environment)).stdout.trim();
-}
-
 /** Of all attempts, as if their pilots had been silent for as long. */
 function endLeases(data: string): void {
   using database = new DatabaseSync(join(data, 'panda.db'));
   database.exec('PRAGMA busy_timeout = 60000; UPDATE attempts SET lease_until = 1');
-}
-
-/** Its workers, by their processes. */
-function workersOf(server: RunningServer): number[] {
-  return workersAt(Number(server.process.pid));
-}
-
-function workersAt(pid: number): number[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
 }
 
 const linux = { skip: process.platform === 'linux' ? false : 'the processes of a server are looked up in /proc' };
@@ -322,6 +271,31 @@ test('workers without a descriptor left close the connections that they cannot t
     const line = lineTo(t, server.url);
     assert.equal((await line.get('system/is_alive').catch(() => line.get('system/is_alive'))).success, true);
   }
+});
+
+test('the service manager is told of a start when all workers serve, of the stop, and no worker is left', {
+  skip: linux.skip || noReceiver,
+}, async (t) => {
+  const program = pandaSecrets(t);
+  const [notified, port] = [join(program.data, '..', 'notify'), await freePort()];
+  const told = await receiver(t, notified);
+  const environment = { NOTIFY_SOCKET: notified, WATCHDOG_USEC: '1000000' };
+  const { child, ended } = program.start(['serve', '--port', String(port), ...WITH_WORKERS], environment);
+  const supervisor = Number(child.pid);
+  await becomes(() => workersAt(supervisor).length === 2);
+  const workers = workersAt(supervisor);
+  process.kill(workers[1] ?? 0, 'SIGSTOP');
+  const line = lineTo(t, `http://127.0.0.1:${port}`);
+  assert.equal((await line.get('system/is_alive')).success, true, 'the first one serves');
+  assert.equal(told.length, 0);
+  process.kill(workers[1] ?? 0, 'SIGCONT');
+  await becomes(() => told.includes('WATCHDOG=1'));
+  assert.equal(told[0], `READY=1 STATUS=listening on http://127.0.0.1:${port}`);
+  // As systemd does (KillMode=mixed): the others get no signal of their own.
+  child.kill('SIGTERM');
+  assert.equal((await ended).status, 0);
+  await becomes(() => told.includes('STOPPING=1'));
+  assert.ok(!workers.some(isRunning));
 });
 
 test('workers of a supervisor that was killed end, and another server takes their place', linux, async (t) => {
