@@ -164,6 +164,18 @@ onPostgres('one of a group that throws, or whose statement fails, undoes itself 
   }
 });
 
+onPostgres('writes that come one after another, and together, are told when they are done', async (t, database) => {
+  await withOwners(database, ['a', 'b']);
+  const told: number[] = [];
+  const store = await openPostgres(database.url ?? '', { onCommit: (writes) => told.push(writes) });
+  t.after(() => store.close());
+  const write = (owner: string) => store.write((tx) => countOwner(tx, { id: owner }), { owner });
+  for (let times = 0; times < 4; times++) await write('a');
+  await Promise.all([write('a'), write('b')]);
+  assert.deepEqual(told, [1, 1, 1, 1, 2]);
+  assert.deepEqual(await revisions(store), [5, 1]);
+});
+
 onPostgres('groups that failed leave room for later ones', async (_t, database) => {
   const owners = ['a', 'b', 'c', 'd'];
   const store = await withOwners(database, owners);
