@@ -123,7 +123,7 @@ export function createPilotSessions({
     const remembered = keys.get(place.join());
     if (remembered) return remembered;
     const answerKey = createSecretKey(await unwrapKey(rootKeys, pilot, place));
-    const found = { proofKey: await importProofKey(pilot.public_key), answerKey };
+    const found = { proofKey: importProofKey(pilot.public_key), answerKey };
     keys.set(place.join(), found);
     return found;
   }
@@ -139,7 +139,7 @@ export function createPilotSessions({
       if (token.queue !== request.queue) {
         throw new Forbidden(`this join token is for queue "${token.queue}", not for "${request.queue}"`);
       }
-      await importProofKey(request.publicKey);
+      importProofKey(request.publicKey);
 
       const pilotId = `pilot-${randomUUID()}`;
       const pilot = {
@@ -176,7 +176,7 @@ export function createPilotSessions({
       if (!pilot) throw new Unauthenticated('there is no such pilot: join again, with a new token');
       const { proofKey, answerKey } = await keysOf(pilot);
       const session = { pilotId, publicKey: pilot.public_key, key: proofKey };
-      const { jti, iat, body_sha256: bodyDigest } = await checkProof(proof, session, request);
+      const { jti, iat, body_sha256: bodyDigest } = checkProof(proof, session, request);
       const proven = (answer: ProvenAnswer) => proveAnswer(answerKey, { jti, ...answer }, clock());
       refuseEnded(pilot, now, proven);
       if (Math.abs(iat - now / 1000) > PROOF_SECONDS) {
