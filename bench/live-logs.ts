@@ -44,7 +44,7 @@ const AT_ONCE = 20;
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-live-logs-'));
 const postgresUrl = options.postgres ? undefined : process.env['PANDA_SECRETS_DATABASE'];
-const postgres = options.postgres || postgresUrl ? await openBenchPostgres(postgresUrl, folder) : undefined;
+const postgres = options.postgres || postgresUrl ? await openBenchPostgres(postgresUrl, tmpdir()) : undefined;
 try {
   const rows: string[] = [];
   for (const ofTask of [1, jobCount]) rows.push(await measure(ofTask));
