@@ -206,6 +206,28 @@ test('bytes that are no request get a last word, and the server goes on', async 
   assert.equal((await fetch(`${server.url}/api/v1/system/is_alive`)).status, 200);
 });
 
+test('a body that came in pieces is read to its end, also where all were there at once', async (t) => {
+  const server = await startServer(t);
+  const token = await server.userToken('alice');
+  const head = (length: string) =>
+    `POST /api/v1/creds/set_user_secrets HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n${length}\r\n\r\n`;
+  const chunked = (...pieces: string[]) =>
+    `${head('Transfer-Encoding: chunked')}${[...pieces, ''].map((piece) => `${piece.length.toString(16)}\r\n${piece}\r\n`).join('')}`;
+  const kept = async () => JSON.parse((await server.ask(token, getUserSecrets, {})).data as string);
+
+  const whole = JSON.stringify({ key: 'A', value: 'in pieces' });
+  const answer = await sendRaw(server, chunked(...whole));
+  assert.match(answer?.body ?? '', /"success":true/);
+  // More than one reading of the socket brings.
+  const large = JSON.stringify({ key: 'B', value: 'x'.repeat(100_000) });
+  assert.match((await sendRaw(server, head(`Content-Length: ${large.length}`) + large))?.body ?? '', /"success":true/);
+  assert.deepEqual(await kept(), { A: 'in pieces', B: 'x'.repeat(100_000) });
+
+  const other = JSON.stringify({ key: 'A', value: 'a part' });
+  for (const rest of ['}', ',', other]) assertRefused(await sendRaw(server, chunked(other, rest)));
+  assert.equal((await kept()).A, 'in pieces', 'nothing is taken of which the beginning alone is a body');
+});
+
 test('a client that goes away in the middle of its body harms nobody', async (t) => {
   const server = await startServer(t);
   const token = await server.userToken('alice');

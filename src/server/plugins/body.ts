@@ -86,7 +86,10 @@ function separate(request: IncomingMessage, payload: Readable): Readable {
 /** A body that arrived with its headers, as most do: without waiting for the events of a stream, which cost more than the rest of reading it. */
 function whole(payload: Readable, maxBytes: number): Buffer | undefined {
   if (!(payload instanceof IncomingMessage && payload.complete) || payload.destroyed) return undefined;
-  const body: Buffer = payload.read() ?? Buffer.alloc(0);
+  // From Node 26 on a stream gives the pieces that it has one at a time.
+  const pieces: Buffer[] = [];
+  for (let piece: Buffer | null = payload.read(); piece !== null; piece = payload.read()) pieces.push(piece);
+  const body = joined(pieces);
   if (body.length > maxBytes) throw tooLarge(maxBytes);
   return body;
 }
@@ -106,7 +109,7 @@ function collect(payload: Readable, maxBytes: number): Promise<Buffer> {
     }
     function onEnd() {
       clearTimeout(timer);
-      resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, size));
+      resolve(joined(chunks));
     }
     function stop(error: Error) {
       clearTimeout(timer);
@@ -115,6 +118,10 @@ function collect(payload: Readable, maxBytes: number): Promise<Buffer> {
     }
     payload.on('data', onData).on('end', onEnd).on('error', stop);
   });
+}
+
+function joined(pieces: readonly Buffer[]): Buffer {
+  return pieces.length === 1 && pieces[0] ? pieces[0] : Buffer.concat(pieces);
 }
 
 function isGzip(body: Buffer): boolean {
