@@ -16,7 +16,7 @@ import { newRecipient } from '../../src/sealing/delivery.ts';
 import { archive } from '../pilot/archives.ts';
 import { temporaryFolder, until } from '../pilot/folders.ts';
 import { programPath } from '../programs.ts';
-import { type Exchange, type Middle, startMiddle } from './middle.ts';
+import { type Exchange, type Middle, type Request, startMiddle } from './middle.ts';
 import { startServer, type TestServer } from './start.ts';
 
 // A proxy between pilot and server that ends TLS: it sees, keeps, repeats and changes what it likes.
@@ -159,6 +159,23 @@ test("a proxy's own sealing key in place of the pilot's is refused before a job 
   middle.onRequest = () => {};
   assert.equal((await offer()).length, 1, 'the job is still there');
   assert.deepEqual((await alice.getSecretDeliveries()).length, 1);
+});
+
+test("a refusal of a body that the proxy spoilt is not taken for the server's word about the pilot's own request", async (t) => {
+  const { server, middle, alice } = await setUp(t);
+  await submit(alice);
+  const { pilot } = await pilotBehind(t, middle, server);
+  const { offers } = await newRecipient();
+  const ask = () => pilot.acquireJobs({ ...TO_DEFAULT, sealing_keys: offers.map((one) => ({ ...one })) });
+  for (const [change, reason] of [
+    [({ headers }: Request) => Object.assign(headers, { 'content-encoding': 'br' }), /compressed with gzip/],
+    [(request: Request) => Object.assign(request, { body: Buffer.alloc(70_000, ' ') }), /larger than/],
+  ] as const) {
+    middle.onRequest = change;
+    await assert.rejects(ask(), (error) => error instanceof Unavailable && reason.test(error.message));
+  }
+  middle.onRequest = ({ headers }) => void Object.assign(headers, { 'content-type': 'text/plain' });
+  assert.equal((await ask()).length, 1, 'the job is still there');
 });
 
 test('a join that is replayed, or made by who copied the token, is refused, logged and shown to the operator', async (t) => {

@@ -19,7 +19,7 @@ declare module 'fastify' {
 
 /**
  * Holds a proven request to its proof, and proves the answer: nothing of a body that is not the proof's gets to its end, any
- * reader's, and every answer, refusals included, carries the server's own proof.
+ * reader's, and every answer, refusals included, carries the server's own proof, but that to a call whose body could not be compared.
  */
 export function keepProofs(app: FastifyInstance): void {
   app.addHook('preParsing', (request, _reply, payload, done) => {
@@ -41,8 +41,9 @@ export function keepProofs(app: FastifyInstance): void {
   app.addHook('preValidation', (request, _reply, done) => {
     done(request.isBodyUnproven ? changed(request) : undefined);
   });
-  app.addHook('onSend', ({ proveAnswer }, reply, body, done) => {
-    if (proveAnswer && (typeof body === 'string' || Buffer.isBuffer(body))) {
+  app.addHook('onSend', ({ proveAnswer, isBodyUnproven }, reply, body, done) => {
+    // A refusal of a body that was not compared may be about something that was added on the way: the pilot would take it for its own.
+    if (proveAnswer && !isBodyUnproven && (typeof body === 'string' || Buffer.isBuffer(body))) {
       reply.header(ANSWER_HEADER, proveAnswer({ status: reply.statusCode, body }));
     }
     done(null, body);
