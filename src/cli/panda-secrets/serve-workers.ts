@@ -2,7 +2,8 @@ import { holdFolder, predecessor, readyFolder } from '../../site/data-folder.ts'
 import { serviceManager } from '../../site/service-manager.ts';
 import type { Settings } from '../../site/settings.ts';
 import { OF_THE_MANAGER, WORKER_VARIABLE } from '../../site/workers/messages.ts';
-import { superviseWorkers, WorkerFailed, type Workers } from '../../site/workers/supervisor.ts';
+import { WorkerFailed } from '../../site/workers/starting.ts';
+import { superviseWorkers, type Workers } from '../../site/workers/supervisor.ts';
 import { askPassphrase } from './ask-passphrase.ts';
 import {
   reloadOnHangup,
