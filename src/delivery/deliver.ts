@@ -8,11 +8,11 @@ import { expiringSecrets } from '../protocol/expiring-secrets.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { secretsText } from '../protocol/secrets-text.ts';
 import { wholeMasks } from '../protocol/whole-masks.ts';
-import { type DeliverySealer, deliverySealer } from '../sealing/delivery.ts';
+import type { DeliverySealer } from '../sealing/delivery.ts';
 import { insertDeliveries } from '../store/deliveries.ts';
 import type { Store } from '../store/store.ts';
 import type { GivenSecret, Vault } from '../vault/vault.ts';
-import { mayHaveSecrets, type Offer } from './offer.ts';
+import { mayHaveSecrets, type UsableOffer } from './offer.ts';
 
 /** The attempt of a job that secrets are for. */
 export interface DeliveredJob {
@@ -71,12 +71,11 @@ export async function deliverAll<Job extends DeliveredJob>(
   context: DeliveryContext,
   jobs: readonly Job[],
   pilot: ReceivingPilot,
-  offer: Offer | undefined,
+  offer: UsableOffer | undefined,
   fits: (job: Job, chars: number) => boolean,
 ): Promise<Map<Job, Outcome>> {
   const outcomes = new Map<Job, Outcome>();
   const made: MadeDelivery<Job>[] = [];
-  const sealer = offer && deliverySealer(offer.keys);
   const weak = jobs.length > 0 && !offer?.proven && !mayHaveSecrets(await findQueue(context.store, pilot.queue), offer);
   for (const alike of Map.groupBy(jobs, sameSecrets).values()) {
     const [first] = alike as [Job, ...Job[]];
@@ -84,7 +83,7 @@ export async function deliverAll<Job extends DeliveredJob>(
       const opened = weak ? await noneOrRefused(context.vault, first, pilot) : await open(context, first, pilot, offer);
       try {
         for (const job of alike) {
-          const outcome = await sealed(job, opened, pilot, sealer, fits);
+          const outcome = await sealed(job, opened, pilot, offer?.sealer, fits);
           outcomes.set(job, outcome);
           // A job that asks for secrets and gets none finds an empty object; that is no delivery.
           if (outcome !== 'full' && 'secrets' in outcome && opened.secrets.length > 0) {
@@ -118,7 +117,7 @@ async function open(
   { vault, clock }: DeliveryContext,
   { ownerId, secretIds, grant }: DeliveredJob,
   { queue }: ReceivingPilot,
-  offer: Offer | undefined,
+  offer: UsableOffer | undefined,
 ): Promise<Opened> {
   const request = { secretIds, queue, sealed: grant !== undefined };
   const { text, secrets, leftOut, sealedLeftOut, expiredLeftOut } = await vault.getForJob(ownerId, request);

@@ -13,7 +13,7 @@ import {
 } from './deliver.ts';
 import { type AskingPilot, type GivenJob, giveJobs, type JobRequest } from './give-jobs.ts';
 import { deliveryHistory } from './history.ts';
-import type { Offer } from './offer.ts';
+import { type Offer, usableOffer } from './offer.ts';
 import { listedQueueNotices } from './queue-notices.ts';
 
 /** Takes an owner's secrets out of the vault and to the compute node where a job of theirs runs. */
@@ -24,6 +24,7 @@ export interface Delivery {
    *
    * @returns the jobs, or why there is none: text that begins with the words that PanDA's pilots look for
    * @throws {Forbidden} when the pilot may not serve that queue
+   * @throws {InvalidArgument} when none of the offered keys can be used: no job is taken
    * @throws {NotFound} when there is no such queue
    */
   giveJobs(pilot: AskingPilot, request: JobRequest): Promise<{ jobs: GivenJob[] } | { none: string }>;
@@ -61,7 +62,7 @@ export function createDelivery({ store, vault, jobs, clock, tell = tellNobody }:
   return {
     giveJobs: (pilot, request) => giveJobs({ ...context, jobs }, pilot, request),
     async deliver(job, pilot, offer) {
-      const outcome = (await deliverAll(context, [job], pilot, offer, () => true)).get(job);
+      const outcome = (await deliverAll(context, [job], pilot, await usableOffer(offer), () => true)).get(job);
       if (outcome && outcome !== 'full' && 'secrets' in outcome) return outcome.secrets;
       throw (outcome as { failure: unknown }).failure;
     },

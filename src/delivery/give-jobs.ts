@@ -12,7 +12,7 @@ import {
 import { shownText } from '../protocol/text.ts';
 import type { Store } from '../store/store.ts';
 import { type DeliveryContext, deliverAll, type SecretsForPilot } from './deliver.ts';
-import { mayHaveSecrets, type Offer } from './offer.ts';
+import { mayHaveSecrets, type Offer, usableOffer } from './offer.ts';
 
 /** The pilot that asks, as the server knows it. */
 export interface AskingPilot {
@@ -48,10 +48,11 @@ export interface GivenJob {
 export async function giveJobs(
   context: DeliveryContext & { jobs: Jobs },
   asking: AskingPilot,
-  { queue: name, node, count, taskId, offer, sealed = false, room: left }: JobRequest,
+  { queue: name, node, count, taskId, offer: offered, sealed = false, room: left }: JobRequest,
 ): Promise<{ jobs: GivenJob[] } | { none: string }> {
   const { store, jobs, tell } = context;
   const queue = await servedQueue(store, asking, name);
+  const offer = await usableOffer(offered);
   const pilot = { pilotId: asking.pilotId, queue: queue.name, node: shownText(node, MAX_SHOWN_CHARS) };
   const most = Math.min(Math.max(count, 1), MAX_JOBS_PER_ACQUIRE);
   const given: GivenJob[] = [];

@@ -106,7 +106,7 @@ const NOT_OPENED = [DecapError, OpenError, DecryptionFailed, UnknownFormat];
 
 /** The server's end of one answer. */
 export interface DeliverySealer {
-  /** @throws {InvalidArgument} when no offer can be used, one is malformed, or a KEM is offered twice */
+  /** @throws {InvalidArgument} when the secret shared with the offered key is known to all: no honest pilot makes such a key */
   seal(context: DeliveryContext, plaintext: Uint8Array): Promise<SealedSecrets>;
 }
 
@@ -116,14 +116,13 @@ export interface DeliverySealer {
  *
  * The seal also covers the whole list of offers as it arrived, so that taking the stronger one out on the way is noticed
  * (docs/decisions/0002-delivery-binds-the-offers.md).
+ *
+ * @throws {InvalidArgument} when no offer can be used, the one to be used is malformed, or its KEM is offered twice
  */
-export function deliverySealer(offers: readonly SealingKey[]): DeliverySealer {
-  /** Tried once the first job has something to seal. */
-  let chosen: Promise<ChosenKey> | undefined;
+export async function deliverySealer(offers: readonly SealingKey[]): Promise<DeliverySealer> {
+  const { kem, format, seal } = await chooseKey(offers);
   return {
     async seal(context, plaintext) {
-      chosen ??= chooseKey(offers);
-      const { kem, format, seal } = await chosen;
       return { format, kem, owner: context.ownerId, ...(await seal(bindJob(format, context, kem, offers), plaintext)) };
     },
   };
@@ -165,15 +164,17 @@ async function sealingTo({ kem, public_key, formats }: SealingKey, offers: reado
     };
   }
   const info = bindAnswer(kem, offers);
-  const { encapsulatedSecret, ctx } = await ofGoodKey(kem, () => suite.SetupSender(publicKey, { info }));
-  const enc = toBase64url(encapsulatedSecret);
+  /** Once the first job has something to seal: most of the cost is here. */
+  let sender: ReturnType<typeof suite.SetupSender> | undefined;
   return {
     kem,
     format: 2,
-    seal: async (binding, plaintext) => ({
-      enc,
-      ciphertext: sealBox(await exportKey(ctx, binding), binding, plaintext).toString('base64url'),
-    }),
+    async seal(binding, plaintext) {
+      sender ??= ofGoodKey(kem, () => suite.SetupSender(publicKey, { info }));
+      const { encapsulatedSecret, ctx } = await sender;
+      const box = sealBox(await exportKey(ctx, binding), binding, plaintext);
+      return { enc: toBase64url(encapsulatedSecret), ciphertext: box.toString('base64url') };
+    },
   };
 }
 

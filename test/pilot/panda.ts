@@ -150,7 +150,7 @@ export async function startPanda(t: TestContext): Promise<PandaServer> {
         if (panda.earlier && knewAll(request) !== true) return send(refused('what is that argument?'));
         const given = waiting.splice(0, request.n_jobs ?? 1);
         if (given.length === 0) return send(refused('No jobs in PanDA'));
-        const sealer = deliverySealer(panda.earlier ? ofEarlierPilot(keys) : keys);
+        const sealer = await deliverySealer(panda.earlier ? ofEarlierPilot(keys) : keys);
         const jobs = await Promise.all(given.map((job) => toPilotJob(job, sealer)));
         return send(succeeded({ StatusCode: 0, jobs }));
       }

@@ -245,7 +245,7 @@ test('fields that run together in another way are another binding', async () => 
 /** The deliveries of one answer to three jobs: two of alice's, and one of bob's. */
 async function answerOf(recipient: Recipient) {
   const jobs = [context, { ...context, jobId: 10_000_002 }, { ...context, jobId: 10_000_003, ownerId: 'bob' }];
-  const sealer = deliverySealer(recipient.offers);
+  const sealer = await deliverySealer(recipient.offers);
   const deliveries = jobs.map(async (job) => {
     const text = `secrets of ${job.jobId}`;
     return { job, text, sealed: await sealer.seal(job, Buffer.from(text)) };

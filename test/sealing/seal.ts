@@ -3,12 +3,12 @@ import type { DeliveryContext, SealingKey } from '../../src/protocol/sealed.ts';
 import { deliverySealer } from '../../src/sealing/delivery.ts';
 
 /** Seals one delivery as a server does, in the newest format that the offers know. */
-export function sealDelivery(
+export async function sealDelivery(
   offers: readonly SealingKey[],
   context: DeliveryContext,
   plaintext: Uint8Array,
 ): Promise<SealedSecrets> {
-  return deliverySealer(offers).seal(context, plaintext);
+  return (await deliverySealer(offers)).seal(context, plaintext);
 }
 
 /** The same offers, as a pilot of an earlier release makes them: it opens format 1 alone. */

@@ -12,6 +12,7 @@ import { buildTaskParameters } from '../../src/client/task-parameters.ts';
 import * as calls from '../../src/protocol/calls/pilot.ts';
 import { Refused } from '../../src/protocol/errors.ts';
 import { wireName } from '../../src/protocol/names.ts';
+import type { SealingKey } from '../../src/protocol/sealed.ts';
 import { newRecipient } from '../../src/sealing/delivery.ts';
 import { ofEarlierPilot } from '../sealing/seal.ts';
 import { startServer, type TestServer } from './start.ts';
@@ -130,6 +131,33 @@ test('a pilot whose token is no proof gets no secrets for a key that it offers',
   assert.match(refused.message, /^No jobs in PanDA.*1 waiting need secrets.*which it proves to be its own$/);
   assert.equal(await alice.getTaskStatus(taskId), 'ready');
   assert.deepEqual(await alice.getSecretDeliveries(), []);
+});
+
+test('a pilot whose sealing key cannot be used is told why, and costs no job an attempt', async (t) => {
+  const { alice, pilot } = await setUp(t);
+  await alice.setSecret(wireName('MY_SECRET'), 'random_string');
+  await submit(alice, { useSecrets: true, jobs: 3 });
+  const { offers } = await newRecipient();
+  const acquire = (sealing_keys: readonly { kem: string; public_key: string }[]) =>
+    pilot.acquireJobs({ site_name: 'default', n_jobs: 10, sealing_keys: sealing_keys as SealingKey[] });
+  // Coefficients of ML-KEM are below 3329.
+  const tooLarge = offers.map((offer) => ({ ...offer, public_key: `____${offer.public_key.slice(4)}` }));
+  const unusable = [
+    { keys: [{ kem: 'X25519', public_key: 'AAAA' }], reason: /an offered X25519 key must be 32 bytes/ },
+    { keys: [...offers.slice(-1), ...offers.slice(-1)], reason: /more than one X25519 key is offered/ },
+    { keys: [{ kem: 'MLKEM1024-P384', public_key: 'AAAA' }], reason: /no public key is offered whose kem/ },
+    ...(offers.length > 1 ? [{ keys: tooLarge, reason: /an offered MLKEM768-X25519 key is not a valid/ }] : []),
+  ];
+  for (const { keys, reason } of unusable) await assert.rejects(acquire(keys), reason);
+  const jobs = await acquire(offers);
+  assert.deepEqual(
+    jobs.map(({ attemptNr, sealedSecrets }) => [attemptNr, sealedSecrets !== undefined]),
+    [
+      [1, true],
+      [1, true],
+      [1, true],
+    ],
+  );
 });
 
 test('a pilot that asks for many jobs gets as many as one answer carries with their secrets, and the others later', async (t) => {

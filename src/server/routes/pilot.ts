@@ -9,7 +9,7 @@ import type { Arguments } from '../../protocol/calls/call.ts';
 import * as calls from '../../protocol/calls/pilot.ts';
 import { refused, succeeded } from '../../protocol/envelope.ts';
 import { InvalidArgument } from '../../protocol/errors.ts';
-import { KEMS, type SealingKey } from '../../protocol/sealed.ts';
+import type { SealingKey } from '../../protocol/sealed.ts';
 import { callerOf } from '../plugins/authentication.ts';
 import { streamBodies } from '../plugins/body.ts';
 import { route } from '../route.ts';
@@ -28,7 +28,8 @@ export async function pilotRoutes(
 ): Promise<void> {
   route(app, calls.acquireJobs, async (args, request) => {
     const caller = callerOf(request);
-    const keys = usableKeys(args.sealing_keys);
+    // A kind that this server does not know is passed over.
+    const keys = (args.sealing_keys ?? []) as SealingKey[];
     const answer = await delivery.giveJobs(
       { pilotId: callerId(caller), queues: caller.queues, tokenMadeAt: caller.issuedAt },
       {
@@ -36,7 +37,7 @@ export async function pilotRoutes(
         node: args.node ?? '',
         count: args.n_jobs ?? 1,
         taskId: args.task_id ?? undefined,
-        offer: keys && { keys, proven: caller.proven === true },
+        offer: keys.length > 0 ? { keys, proven: caller.proven === true } : undefined,
         sealed: args.sealed === true,
         room: roomOf(args),
       },
@@ -107,17 +108,4 @@ function roomOf(args: Arguments<typeof calls.acquireJobs>) {
   const told = { seconds: args.remaining_time, megabytes: args.memory, cores: args.cores };
   const room = Object.entries(told).filter(([, most]) => most !== undefined && most !== null && most > 0);
   return room.length === 0 ? undefined : Object.fromEntries(room);
-}
-
-/**
- * The offered keys as they arrived, or undefined when none was.
- *
- * @throws {InvalidArgument} when there is none that this server can seal to: said before a job is given, which would fail
- */
-function usableKeys(keys: readonly { kem: string; public_key: string }[] | undefined): SealingKey[] | undefined {
-  if (!keys || keys.length === 0) return undefined;
-  if (!keys.some(({ kem }) => (KEMS as readonly string[]).includes(kem))) {
-    throw new InvalidArgument(`'sealing_keys' has no key of a kind that this server knows: ${KEMS.join(', ')}`);
-  }
-  return keys as SealingKey[];
 }
