@@ -9,6 +9,7 @@ import { unpackSandbox } from '../../src/pilot/sandbox.ts';
 import { InvalidArgument } from '../../src/protocol/errors.ts';
 import { archive, type Entry } from './archives.ts';
 import { temporaryFolder } from './folders.ts';
+import { HOSTILE_ARCHIVES } from './hostile-archives.ts';
 
 async function unpack(t: TestContext, entries: Entry[]) {
   const outside = await temporaryFolder(t);
@@ -33,27 +34,7 @@ test('a sandbox is unpacked with its directories, modes and inner links', async 
   assert.equal(lstatSync(join(inside, 'bin/run.sh')).mode & 0o700, 0o700);
 });
 
-const ATTACKS: Record<string, Entry[]> = {
-  'a path with ..': [{ path: '../evil', content: 'x' }],
-  'a path with .. in the middle': [{ path: 'a/../../evil', content: 'x' }],
-  'an absolute path': [{ path: '/tmp/panda-evil', content: 'x' }],
-  'a link to an absolute path': [{ path: 'evil', type: 'SymbolicLink', linkpath: '/etc/passwd' }],
-  'a link that climbs out': [{ path: 'a/evil', type: 'SymbolicLink', linkpath: '../../evil' }],
-  'a link that climbs out through another': [
-    { path: 'd/up', type: 'SymbolicLink', linkpath: '..' },
-    { path: 'evil', type: 'SymbolicLink', linkpath: 'd/up/../evil' },
-  ],
-  'a file written through a link': [
-    { path: 'd', type: 'SymbolicLink', linkpath: '..' },
-    { path: 'd/evil', content: 'x' },
-  ],
-  'a hard link out': [{ path: 'evil', type: 'Link', linkpath: '../evil' }],
-  'a hard link to an absolute path': [{ path: 'evil', type: 'Link', linkpath: '/etc/passwd' }],
-  'a pipe': [{ path: 'evil', type: 'FIFO' }],
-  'a device': [{ path: 'evil', type: 'CharacterDevice' }],
-};
-
-for (const [attack, entries] of Object.entries(ATTACKS)) {
+for (const [attack, entries] of Object.entries(HOSTILE_ARCHIVES)) {
   test(`a sandbox with ${attack} is refused and writes nothing outside`, async (t) => {
     const { outside, unpacked } = await unpack(t, [{ path: 'good', content: 'x' }, ...entries]);
     await assert.rejects(unpacked, InvalidArgument);
