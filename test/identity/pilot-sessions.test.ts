@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { KeyObject, randomBytes, sign } from 'node:crypto';
 import { type CryptoKey, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import { createJoinToken, refusedUses } from '../../src/identity/join-tokens.ts';
 import { createPilotSessions, type PilotSessions } from '../../src/identity/pilot-sessions.ts';
@@ -23,6 +23,7 @@ async function setUp(database: TestDatabase) {
   const server = (on: Store = store) => createPilotSessions({ store: on, rootKeys, clock });
   return {
     store,
+    rootKeys,
     time,
     clock,
     server,
@@ -77,6 +78,14 @@ function proofOf(
     .sign(privateKey);
 }
 
+/** The proof with more in its header, which the library would not sign. */
+function signedAnew({ privateKey }: Pilot, proof: string, more: object): string {
+  const [header = '', payload] = proof.split('.');
+  const changed = { ...JSON.parse(Buffer.from(header, 'base64url').toString()), ...more };
+  const signed = `${Buffer.from(JSON.stringify(changed)).toString('base64url')}.${payload}`;
+  return `${signed}.${sign(null, Buffer.from(signed), KeyObject.from(privateKey)).toString('base64url')}`;
+}
+
 function refusedBy(sessions: PilotSessions, pilotId: string, proof: string | undefined, reason: RegExp): Promise<void> {
   return assert.rejects(
     sessions.authenticate(pilotId, proof, REQUEST),
@@ -128,12 +137,30 @@ eachStore('of many that send one proof at the same moment, to two servers, one i
   const site = await setUp(database);
   const servers = [site.sessions, site.server(await database.open())];
   const pilot = await joined(site);
-  const proof = await proofOf(pilot, site.time.now);
-  const tries = await Promise.allSettled(
-    Array.from({ length: 10 }, (_, n) => servers[n % 2]?.authenticate(pilot.pilotId, proof, REQUEST)),
-  );
-  assert.equal(tries.filter(({ status }) => status === 'fulfilled').length, 1);
+  for (const hasTime of [() => false, () => true, (n: number) => n % 3 > 0]) {
+    const proof = await proofOf(pilot, site.time.now);
+    const tries = await Promise.allSettled(
+      Array.from({ length: 10 }, (_, n) =>
+        servers[n % 2]?.authenticate(pilot.pilotId, proof, REQUEST, { hasTime: hasTime(n) }),
+      ),
+    );
+    assert.equal(tries.filter(({ status }) => status === 'fulfilled').length, 1);
+  }
 });
+
+eachStore(
+  'a proof is not good again when a server whose clock is ahead has removed what ended',
+  async (_t, database) => {
+    const site = await setUp(database);
+    const pilot = await joined(site);
+    const proof = await proofOf(pilot, site.time.now);
+    await site.sessions.authenticate(pilot.pilotId, proof, REQUEST);
+    site.time.now += (PROOF_SECONDS - 1) * 1000;
+    const ahead = createPilotSessions({ ...site, clock: () => site.time.now + PROOF_SECONDS * 1000 });
+    await ahead.removeEnded();
+    await refusedBy(site.sessions, pilot.pilotId, proof, /used already/);
+  },
+);
 
 eachStore('a token is good for its time and its queue, and for who holds its secret', async (_t, database) => {
   const site = await setUp(database);
@@ -192,6 +219,8 @@ eachStore('a proof that is not of now, this request and this key is refused', as
     [proofOf({ ...other, pilotId }, now), /not signed by the session's key/],
     [proofOf(pilot, now, {}, { jwk: { kty: 'OKP', crv: 'Ed25519', x: other.publicKey } }), /not the session's/],
     [proofOf(pilot, now, {}, { typ: 'JWT' }), /malformed/],
+    [signedAnew(pilot, await proofOf(pilot, now), { crit: ['exp'], exp: 1 }), /malformed/],
+    [signedAnew(pilot, await proofOf(pilot, now), { b64: false }), /malformed/],
     [
       (await proofOf(pilot, now)).replace(
         /^[^.]+/,

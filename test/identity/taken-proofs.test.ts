@@ -45,6 +45,20 @@ eachStore('proofs that have time are written together, and each is taken once', 
   assert.equal(await take(proof('d', { pilot_id: 'pilot-2' }), { hasTime: false }), true, "another pilot's");
 });
 
+eachStore(
+  'proofs of two pilots that have the same name are two, also when they are written together',
+  async (_t, database) => {
+    const store = await database.open();
+    const own = [proof('a'), proof('a', { pilot_id: 'pilot-2' })];
+    const take = (proofs: NewProof[]) => {
+      const taker = counted(store);
+      return Promise.all(proofs.map((one) => taker.take(one, { hasTime: true })));
+    };
+    assert.deepEqual(await take(own), [true, true]);
+    assert.deepEqual(await take(own), [false, false], 'neither can be replayed');
+  },
+);
+
 eachStore('two servers that get the same proofs at the same moment take each once', async (_t, database) => {
   const takers = [counted(await database.open()), counted(await database.open())];
   const names = Array.from({ length: 20 }, (_, n) => `${n}`);

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createLogReaders, type LogNews } from '../../src/jobs/log-readers.ts';
 import type { OwnerId } from '../../src/protocol/ids.ts';
-import { FOLLOW_SECONDS, LIVE_LOG_WAIT_SECONDS, MAX_WAITING_READERS_PER_OWNER } from '../../src/protocol/limits.ts';
+import {
+  FOLLOW_SECONDS,
+  LIVE_LOG_WAIT_SECONDS,
+  MAX_WAITING_READERS,
+  MAX_WAITING_READERS_PER_OWNER,
+} from '../../src/protocol/limits.ts';
 
 const LOG = { jobId: 1, attempt: 2 };
 const OTHER = { jobId: 1, attempt: 3 };
@@ -109,4 +114,16 @@ test('an owner has so many who wait and no more, which keeps nobody else from it
   readers.close();
   assert.equal((await pass()).length, MAX_WAITING_READERS_PER_OWNER + 2);
   assert.equal(wait('after the end'), undefined);
+});
+
+test('all owners together have so many who wait and no more', (t) => {
+  const { readers, wait } = setUp(t);
+  const owners = Array.from(
+    { length: MAX_WAITING_READERS / MAX_WAITING_READERS_PER_OWNER },
+    (_, n) => `${n}` as OwnerId,
+  );
+  for (let n = 0; n < MAX_WAITING_READERS_PER_OWNER; n++) for (const owner of owners) assert.ok(wait('one', { owner }));
+  assert.equal(wait('too many'), undefined);
+  readers.end(LOG);
+  assert.ok(wait('later'));
 });

@@ -12,6 +12,7 @@ import type { PilotJob } from '../../src/protocol/calls/pilot.ts';
 import { DecryptionFailed, Refused, Unauthenticated, Unavailable } from '../../src/protocol/errors.ts';
 import { answerKeyOf, formatJoinToken, type JoinToken, joinKeyOf } from '../../src/protocol/join.ts';
 import { wireName } from '../../src/protocol/names.ts';
+import { digestOf } from '../../src/protocol/request-proof.ts';
 import { newRecipient } from '../../src/sealing/delivery.ts';
 import { archive } from '../pilot/archives.ts';
 import { temporaryFolder, until } from '../pilot/folders.ts';
@@ -310,6 +311,21 @@ test('a report or an upload that was changed, or repeated, is refused without ha
   assert.equal((await pilot.updateJob({ ...attempt, job_status: 'running' })).command, 'NULL');
   assert.equal((await middle.send(middle.last('pilot/update_job'))).success, false);
 
+  const part = { ...attempt, offset: 0 };
+  assert.equal((await pilot.appendJobLog(part, Buffer.from('a line\n'))).size, 7);
+  const appended = middle.last('pilot/append_job_log');
+  for (const body of [appended.body, Buffer.from('the lie')]) {
+    const again = Object.assign({}, appended, { body });
+    assert.match((await middle.send(again)).message, /used already/);
+  }
+  middle.onRequest = (request) => {
+    request.body = Buffer.from('the lie');
+  };
+  await assert.rejects(
+    pilot.appendJobLog(part, Buffer.from('a line\n')),
+    (error) => error instanceof Unavailable && /body was changed/.test(error.message),
+  );
+
   const file = join(await temporaryFolder(t), 'log');
   writeFileSync(file, 'the log');
   const upload = () => pilot.uploadJobFile({ ...attempt, kind: 'log', name: job.logFile }, file);
@@ -384,4 +400,23 @@ test('a proof is good for the call that it was made for, in its session, and no 
     assert.match(message, reason);
   }
   assert.match((await middle.send(await take(one.pilot))).message, /No jobs in PanDA/, 'unchanged, it is good');
+});
+
+test('a body that is added to a request without one is not taken, whatever says that there is one', async (t) => {
+  const { server, middle } = await setUp(t);
+  const { session } = await pilotBehind(t, middle, server);
+  for (const call of ['pilot/update_job', 'pilot/append_job_log']) {
+    for (const body of ['a lie', new Blob(['a lie']).stream()]) {
+      const url = new URL(`${server.url}/api/v1/${call}`);
+      const { headers } = await session.sign({ method: 'POST', url, bodyDigest: digestOf('') });
+      const sent = {
+        method: 'POST',
+        headers: { ...headers, 'x-forwarded-proto': 'https' },
+        body,
+        duplex: 'half',
+      } as const;
+      const answer = await fetch(url, sent);
+      assert.match(await answer.text(), /body was changed/);
+    }
+  }
 });
