@@ -1,6 +1,6 @@
 import type { Entry } from './archives.ts';
 
-/** Archives that would write, or reach, outside of the folder in which they are unpacked: whatever unpacks a sandbox refuses each. */
+/** Archives that would write or reach out of the folder in which they are unpacked, or write through a link: whatever unpacks a sandbox refuses each. */
 export const HOSTILE_ARCHIVES: Record<string, Entry[]> = {
   'a path with ..': [{ path: '../evil', content: 'x' }],
   'a path with .. in the middle': [{ path: 'a/../../evil', content: 'x' }],
@@ -15,7 +15,7 @@ export const HOSTILE_ARCHIVES: Record<string, Entry[]> = {
     { path: 'd', type: 'SymbolicLink', linkpath: '..' },
     { path: 'd/evil', content: 'x' },
   ],
-  'a file written through a link below another': [
+  'a file written through a link in a folder': [
     { path: 'd/up', type: 'SymbolicLink', linkpath: '..' },
     { path: 'd/up/evil', content: 'x' },
   ],
