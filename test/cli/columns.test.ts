@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
 import { columns } from '../../src/cli/columns.ts';
 
-test('columns stand under their titles, numbers to the right, whatever the letters and styles of a cell', () => {
+test('columns stand under their titles, numbers to the right, whatever the letters and styles of a cell', async () => {
   const head = [{ title: 'Id', align: 'right' }, { title: 'Name' }, { title: 'State' }] as const;
   const rows = [
     ['1', '日本', 'done'],
@@ -11,18 +11,18 @@ test('columns stand under their titles, numbers to the right, whatever the lette
     ['20', '', ''],
   ];
   assert.equal(
-    stripVTControlCharacters(columns(head, rows)),
+    stripVTControlCharacters(await columns(head, rows)),
     ['  Id  Name  State', ' ---  ----  ------', '   1  日本  done', ' 100  red   failed', '  20', ''].join('\n'),
   );
 });
 
-test('a cell that is too wide goes on below, beside the other cells, and its column is no wider than its words', () => {
+test('a cell that is too wide goes on below, beside the other cells, and its column is no wider than its words', async () => {
   const rows = [
     ['a long text of several words that goes on and on', 'x'],
     ['short', 'y'],
   ];
   assert.equal(
-    columns(['Words', 'State'], rows, 40),
+    await columns(['Words', 'State'], rows, 40),
     [
       ' Words        State',
       ' -----------  -----',

@@ -65,31 +65,31 @@ test('every result is one shape: success, message and data', async () => {
   }
 });
 
-test('rows fit the width, wide letters counted as two, and nothing of them is lost', () => {
+test('rows fit the width, wide letters counted as two, and nothing of them is lost', async () => {
   const head = [{ title: 'Id', align: 'right' }, { title: 'State' }, { title: 'Name' }] as const;
   const rows = [
     ['1', 'running', LONG],
     ['100', '日本語の状態がとても長い名前で続いていく', 'short'],
   ];
   for (const width of [40, 60, 80]) {
-    const text = columns(head, rows, width);
+    const text = await columns(head, rows, width);
     for (const line of text.split('\n')) assert.ok(cells(line) <= width, `${width}: ${line}`);
     assert.ok(text.replace(/[\s]/g, '').includes('日本語の状態') || text.includes('日本'));
     assert.equal(lettersOf(text).includes(lettersOf(LONG).slice(0, 20)), true);
   }
 });
 
-test('one long name makes the rows of the others no wider', () => {
+test('one long name makes the rows of the others no wider', async () => {
   const rows = [...Array.from({ length: 3 }, (_, n) => [`n${n}`, 'x']), [LONG, 'y']];
-  const lines = columns(['NAME', 'STATE'], rows, 80).split('\n');
+  const lines = (await columns(['NAME', 'STATE'], rows, 80)).split('\n');
   assert.ok(
     lines.slice(2, 5).every((line) => line.length < 40),
     lines.join('\n'),
   );
 });
 
-test('columns that cannot be broken become a list of their cells where they do not fit', () => {
-  const text = columns([{ title: 'PILOT', isWhole: true }, 'QUEUE'], [[`pilot-${'x'.repeat(40)}`, 'Q1']], 40);
+test('columns that cannot be broken become a list of their cells where they do not fit', async () => {
+  const text = await columns([{ title: 'PILOT', isWhole: true }, 'QUEUE'], [[`pilot-${'x'.repeat(40)}`, 'Q1']], 40);
   assert.equal(text, ` PILOT  pilot-${'x'.repeat(26)}\n        ${'x'.repeat(14)}\n QUEUE  Q1\n`);
 });
 

@@ -119,7 +119,7 @@ function administerKeys(command: Command, work: (administration: RootKeyAdminist
 async function listKeys(administration: RootKeyAdministration): Promise<Result> {
   const { keys, troubles } = await administration.list();
   const rows = keys.map((key) => [key.id, stateOf(key), wrapsOf(key), key.place ?? 'not on this machine']);
-  const table = columns([{ title: 'ID', isWhole: true }, 'STATE', 'WRAPS', 'PLACE'], rows).trimEnd();
+  const table = (await columns([{ title: 'ID', isWhole: true }, 'STATE', 'WRAPS', 'PLACE'], rows)).trimEnd();
   const remarks = troubles.map(({ place, reason }) => `${place}: ${reason}`);
   return { data: { keys, troubles }, text: [table, ...remarks.map(printable)].join('\n') };
 }

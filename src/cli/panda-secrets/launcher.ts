@@ -47,7 +47,9 @@ export function addLauncherCommands(program: Command): void {
           expires_at.slice(0, 10),
         ]);
         const text =
-          launchers.length === 0 ? 'no launchers' : columns(['NAME', 'QUEUES', 'SINCE', 'TOKEN ENDS'], rows).trimEnd();
+          launchers.length === 0
+            ? 'no launchers'
+            : (await columns(['NAME', 'QUEUES', 'SINCE', 'TOKEN ENDS'], rows)).trimEnd();
         return { data: launchers, text };
       }),
     );

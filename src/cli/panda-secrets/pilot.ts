@@ -12,7 +12,7 @@ export function addPilotCommands(program: Command): void {
     .action((_options: unknown, command: Command) =>
       administer(command, async (administration) => {
         const { pilots, refused } = await administration.listPilots({});
-        const table = pilots.length > 0 ? tableOfPilots(pilots).trimEnd() : 'no pilots';
+        const table = pilots.length > 0 ? (await tableOfPilots(pilots)).trimEnd() : 'no pilots';
         return { data: { pilots, refused }, text: [table, ...refused.map(warning)].join('\n') };
       }),
     );
@@ -27,7 +27,7 @@ export function addPilotCommands(program: Command): void {
     );
 }
 
-function tableOfPilots(pilots: readonly ListedPilot[]): string {
+function tableOfPilots(pilots: readonly ListedPilot[]): Promise<string> {
   const rows = pilots.map(({ id, queue, node, joined_at, seen_at, state }) => [
     id,
     queue,

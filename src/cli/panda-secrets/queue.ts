@@ -81,7 +81,7 @@ export function addQueueCommands(program: Command): void {
       administer(command, async (administration) => {
         const queues = await administration.listQueues({});
         const rows = queues.map((one) => [one.name, one.state, givenSecrets(one)]);
-        return { data: queues, text: columns(['NAME', 'STATE', 'SECRETS'], rows).trimEnd() };
+        return { data: queues, text: (await columns(['NAME', 'STATE', 'SECRETS'], rows)).trimEnd() };
       }),
     );
 
@@ -92,7 +92,7 @@ export function addQueueCommands(program: Command): void {
         const load = await administration.getQueueLoad({ queue: name });
         const waiting = load.waiting < MAX_COUNTED_JOBS ? `${load.waiting}` : `${MAX_COUNTED_JOBS} or more`;
         const rows = [[waiting, `${load.running}`, `${load.pilots}`]];
-        return { data: load, text: columns(['WAITING', 'RUNNING', 'PILOTS'], rows).trimEnd() };
+        return { data: load, text: (await columns(['WAITING', 'RUNNING', 'PILOTS'], rows)).trimEnd() };
       }),
     );
 }

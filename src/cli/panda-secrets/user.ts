@@ -189,6 +189,6 @@ function listUsers({ all }: { all?: boolean }, command: Command) {
       created_at.slice(0, 10),
       disabled ? 'disabled' : '',
     ]);
-    return { data: accounts, text: columns(['NAME', 'SHOWN AS', 'ROLE', 'SINCE', ''], rows).trimEnd() };
+    return { data: accounts, text: (await columns(['NAME', 'SHOWN AS', 'ROLE', 'SINCE', ''], rows)).trimEnd() };
   });
 }

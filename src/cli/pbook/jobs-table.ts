@@ -19,7 +19,7 @@ const COLUMNS: readonly Column[] = [
 ];
 
 /** Jobs one to a line; of very many those that did not finish go first, and a last line counts the others. */
-export function jobsTable(jobs: readonly JobDescription[]): string {
+export async function jobsTable(jobs: readonly JobDescription[]): Promise<string> {
   const numbered = jobs.map((job, place) => ({ serial: place + 1, job }));
   const chosen =
     numbered.length <= MOST_ROWS
@@ -38,7 +38,7 @@ export function jobsTable(jobs: readonly JobDescription[]): string {
     ].map((cell, column) => (column === STATUS ? String(cell) : printable(String(cell)))),
   );
   const left = jobs.length - chosen.length;
-  return columns(COLUMNS, rows) + (left > 0 ? ` and ${left} more, which --json tells of\n` : '');
+  return (await columns(COLUMNS, rows)) + (left > 0 ? ` and ${left} more, which --json tells of\n` : '');
 }
 
 const STATUS = 2;

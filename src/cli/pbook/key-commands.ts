@@ -96,7 +96,7 @@ export async function show({ json }: Json): Promise<void> {
   process.stdout.write(`${sealed} ${sealed === 1 ? 'secret' : 'secrets'} sealed\n`);
   if (sites.length === 0) return note('no site is trusted: pbook keys trust QUEUE=SITE-ID');
   const rows = sites.map(({ queue, until, id }) => [queue, until, id]);
-  process.stdout.write(columns(['QUEUE', 'RECORD UNTIL', 'SITE ID'], rows));
+  process.stdout.write(await columns(['QUEUE', 'RECORD UNTIL', 'SITE ID'], rows));
   for (const { warning } of sites) if (warning) warn(warning);
 }
 

@@ -92,8 +92,8 @@ export async function listSecrets(
     const { namedSecrets, namesTable, secretsTable } = await table();
     const text =
       hidden || isSet
-        ? namesTable(namedSecrets(secrets, carried, until), weak)
-        : secretsTable(secrets, carried, { full: whole, weak, until, withUse: idle !== undefined });
+        ? await namesTable(namedSecrets(secrets, carried, until), weak)
+        : await secretsTable(secrets, carried, { full: whole, weak, until, withUse: idle !== undefined });
     process.stdout.write(text);
   }
   return listed;
@@ -134,7 +134,7 @@ async function listNames({
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   if (json) printJson(secrets);
   else if (listed.length === 0) process.stdout.write('No secrets\n');
-  else process.stdout.write((await table()).namesTable(listed, weak));
+  else process.stdout.write(await (await table()).namesTable(listed, weak));
   return secrets;
 }
 

@@ -37,7 +37,7 @@ export async function masking(words: readonly string[], { json }: { json?: boole
   if (key === undefined || more.length > 0) throw new UsageError('masking takes one KEY');
   const found = await findMasking(key);
   if (json) printJson(found);
-  else process.stdout.write(found.map(table).join('\n'));
+  else process.stdout.write((await Promise.all(found.map(table))).join('\n'));
   return found;
 }
 
@@ -148,7 +148,7 @@ function told(names: readonly string[], others: number): string {
   return names.length === 0 ? `${others} ${fields}` : `${names.join(', ')} and ${others} other ${fields}`;
 }
 
-function table({ name, kind, mask, hidden, visible, cut }: Masking): string {
+async function table({ name, kind, mask, hidden, visible, cut }: Masking): Promise<string> {
   const rows = hidden.map(({ reason, parts, fields }) => ['hidden', reason, String(parts), fields.join(', ')]);
   if (hidden.length === 0) rows.push(['visible', 'too short or too common', '', '']);
   if (visible.fields > 0)
@@ -165,5 +165,5 @@ function table({ name, kind, mask, hidden, visible, cut }: Masking): string {
     { title: 'Fields' },
   ];
   const rest = cut ? 'More is inside than is taken apart: the rest is hidden with the whole value alone\n' : '';
-  return `${printable(name)}${kind === 'file' ? ' (file)' : ''}${mask === 'whole' ? ', masked as a whole: nothing inside it is hidden' : ''}\n${columns(head, rows)}${rest}`;
+  return `${printable(name)}${kind === 'file' ? ' (file)' : ''}${mask === 'whole' ? ', masked as a whole: nothing inside it is hidden' : ''}\n${await columns(head, rows)}${rest}`;
 }

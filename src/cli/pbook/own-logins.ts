@@ -17,7 +17,7 @@ export async function listLogins({ json }: Options): Promise<void> {
     return info('you have no logins: your token is one that an operator printed, or of another issuer');
   }
   process.stdout.write(
-    columns(
+    await columns(
       [{ title: 'Id', isWhole: true }, 'What', 'Where', 'Address', 'Since (UTC)', 'Used (UTC)'],
       logins.map(rowOf),
     ),

@@ -7,7 +7,7 @@ import { printJson } from '../reporting.ts';
 export async function quota({ json }: { json?: boolean }): Promise<readonly ListedQuota[]> {
   const quotas = await withConnection(({ client }) => client.getQuotas());
   if (json) printJson(quotas);
-  else process.stdout.write(columns([{ title: 'What' }, NUMBER('Used'), NUMBER('Allowed')], quotas.map(rowOf)));
+  else process.stdout.write(await columns([{ title: 'What' }, NUMBER('Used'), NUMBER('Allowed')], quotas.map(rowOf)));
   return quotas;
 }
 

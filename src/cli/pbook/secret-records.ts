@@ -25,7 +25,7 @@ export async function secretHistory(words: readonly string[], { json }: Options)
   if (json) printJson(deliveries);
   else if (deliveries.length === 0) {
     process.stdout.write(`No job has been given ${plain[0] ?? 'any of your secrets'} so far\n`);
-  } else process.stdout.write(historyTable(deliveries));
+  } else process.stdout.write(await historyTable(deliveries));
   if (!json && deliveries.length === limit)
     note(`Showing the last ${limit}. One can set limit=N to see more, up to 1000`);
   return deliveries;
@@ -66,7 +66,7 @@ export async function secretVersions(words: readonly string[], { json }: Options
     async ({ client }) => await client.getSecretVersions(await existingName(client, key)),
   );
   if (json) printJson(versions);
-  else process.stdout.write(versionsTable(versions));
+  else process.stdout.write(await versionsTable(versions));
   return versions;
 }
 
@@ -130,7 +130,7 @@ const HISTORY: readonly Column[] = [
 ];
 const SHOWN_SECRETS = 5;
 
-function historyTable(deliveries: readonly ListedDelivery[]): string {
+function historyTable(deliveries: readonly ListedDelivery[]): Promise<string> {
   const rows = deliveries.map(({ at, task_id, job_id, attempt, queue, node, pilot, secrets }) =>
     [shownTime(at), task_id, job_id, attempt, queue, node, pilot, shownSecrets(secrets)].map((cell) =>
       printable(String(cell)),
@@ -159,7 +159,7 @@ const VERSIONS: readonly Column[] = [
   { title: 'Current' },
 ];
 
-function versionsTable(versions: readonly ListedVersion[]): string {
+function versionsTable(versions: readonly ListedVersion[]): Promise<string> {
   const rows = versions.map(({ version, created_at, size, current }) => [
     String(version),
     shownTime(created_at),

@@ -1,5 +1,3 @@
-import stringWidth from 'string-width';
-import wrapAnsi from 'wrap-ansi';
 import type { ToldSecret } from '../../client/secrets.ts';
 import { SHOWN_VALUE_CHARS } from '../../protocol/limits.ts';
 import { type SecretKind, splitWireName } from '../../protocol/names.ts';
@@ -8,6 +6,7 @@ import { type ToldTlsQueue, tlsQueueRemark } from '../../protocol/tls-queues.ts'
 import type { OwnSecret } from '../../sealed/own-secrets.ts';
 import { problemOf } from '../own-secrets.ts';
 import { outputWidth, printable } from '../reporting.ts';
+import { loadWrap, measureFor } from '../text-layout.ts';
 
 /**
  * The list of secrets in two columns, as PanDA's pbook shows it: sorted, the mark of a file left out, values cut at
@@ -33,7 +32,7 @@ export function secretsTable(
     withUse?: boolean;
     width?: number;
   },
-): string {
+): Promise<string> {
   const rows = secrets
     .map((secret) => ({
       ...splitWireName(secret.name),
@@ -83,7 +82,7 @@ export function namesTable(
   secrets: readonly NamedSecret[],
   weak: readonly ToldTlsQueue[],
   width = outputWidth(),
-): string {
+): Promise<string> {
   const rows = secrets.toSorted(byName).map(({ name, kind, told, remarks = [] }) => ({
     name: printable(name),
     text: kind,
@@ -103,25 +102,25 @@ const INDENT = '    ';
 const MAX_NAME_WIDTH = 32;
 
 /** @param isWhole texts are not broken, so that they can be copied as they are */
-function twoColumns(
+async function twoColumns(
   title: string,
   rows: readonly Row[],
   { width, isWhole }: { width: number; isWhole: boolean },
-): string {
+): Promise<string> {
+  const shown = rows.map(({ text, remarks }) => (remarks.length > 0 ? `${text} (${remarks.join('; ')})` : text));
+  const measure = await measureFor([...rows.map(({ name }) => name), ...shown]);
   const most = Math.min(MAX_NAME_WIDTH, Math.floor(width / 3));
-  const fitting = rows.map(({ name }) => stringWidth(name)).filter((one) => one <= most);
+  const fitting = rows.map(({ name }) => measure(name)).filter((one) => one <= most);
   const nameWidth = Math.max('Key'.length, ...fitting);
   const indent = INDENT + ' '.repeat(nameWidth + ' : '.length);
   const room = Math.max(MAX_NAME_WIDTH, width - indent.length);
-  const texts = rows.map(({ text, remarks }) => {
-    const shown = remarks.length > 0 ? `${text} (${remarks.join('; ')})` : text;
-    if (isWhole || stringWidth(shown) <= room) return [shown];
-    return wrapAnsi(shown, room, { hard: true }).split('\n');
-  });
-  const ruled = Math.min(room, Math.max(title.length, ...texts.flat().map((text) => stringWidth(text))));
+  const isFitting = (text: string) => isWhole || measure(text) <= room;
+  const wrap = shown.every(isFitting) ? undefined : await loadWrap();
+  const texts = shown.map((text) => (wrap && !isFitting(text) ? wrap(text, room).split('\n') : [text]));
+  const ruled = Math.min(room, Math.max(title.length, ...texts.flat().map((text) => measure(text))));
   const lines = rows.flatMap(({ name }, n) => {
     const [first = '', ...others] = texts[n] ?? [];
-    const padding = nameWidth - stringWidth(name);
+    const padding = nameWidth - measure(name);
     const start =
       padding >= 0 ? [`${INDENT}${name}${' '.repeat(padding)} : ${first}`] : ownLine(name, nameWidth, first);
     return [...start, ...others.map((text) => indent + text)];

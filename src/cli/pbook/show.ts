@@ -40,7 +40,7 @@ export async function show(
   options: { json?: boolean; long?: boolean },
 ): Promise<readonly ShownTask[]> {
   const found = await findTasks(words, options);
-  printTasks(found);
+  await printTasks(found);
   return found.tasks;
 }
 
@@ -77,7 +77,7 @@ async function findTasks(words: readonly string[], options: { json?: boolean; lo
   });
 }
 
-function printTasks({ tasks, elsewhere, format, ids, days, limit }: FoundTasks): void {
+async function printTasks({ tasks, elsewhere, format, ids, days, limit }: FoundTasks): Promise<void> {
   if (format === 'json') {
     printJson(tasks);
     return;
@@ -85,8 +85,8 @@ function printTasks({ tasks, elsewhere, format, ids, days, limit }: FoundTasks):
   if (ids.length === 0) {
     note(`Showing only max ${limit} tasks in last ${days} days. One can set days=N and limit=M to see more`);
   }
-  process.stdout.write(tasks.length === 0 ? 'No tasks\n' : tasksTable(tasks, { long: format === 'long' }));
-  for (const task of tasks) if (task.jobs) showJobs(task, task.jobs);
+  process.stdout.write(tasks.length === 0 ? 'No tasks\n' : await tasksTable(tasks, { long: format === 'long' }));
+  for (const task of tasks) if (task.jobs) await showJobs(task, task.jobs);
   for (const file of elsewhere) showPlace(file);
 }
 
@@ -142,10 +142,13 @@ function showPlace({ serial, kind, name, location = '' }: ListedJobFile): void {
 }
 
 /** Why it ended, and what became of each job. */
-function showJobs({ jediTaskID, errorDialog, grantEnds }: ShownTask, jobs: readonly JobDescription[]): void {
+async function showJobs(
+  { jediTaskID, errorDialog, grantEnds }: ShownTask,
+  jobs: readonly JobDescription[],
+): Promise<void> {
   if (errorDialog) process.stdout.write(`\n ${jediTaskID}: ${printable(errorDialog)}\n`);
   if (grantEnds) process.stdout.write(`\n ${jediTaskID}: its grant ends on ${grantEnds}\n`);
-  if (jobs.length > 0) process.stdout.write(`\n${jobsTable(jobs)}`);
+  if (jobs.length > 0) process.stdout.write(`\n${await jobsTable(jobs)}`);
 }
 
 function parseFormat(text: string): FoundTasks['format'] {

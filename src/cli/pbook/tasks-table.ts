@@ -21,7 +21,7 @@ const STANDARD = [ID, REQUEST, STATUS, PROGRESS, NAME];
 const LONG = [ID, STATUS, CREATED, MODIFIED, REQUEST, PROGRESS, FILES, NAME];
 
 /** Tasks one to a line, with the columns of PanDA's pbook. */
-export function tasksTable(tasks: readonly ListedTask[], { long }: { long: boolean }): string {
+export function tasksTable(tasks: readonly ListedTask[], { long }: { long: boolean }): Promise<string> {
   const cells = long ? LONG : STANDARD;
   const rows = tasks.map((task) => cells.map((cell) => shown(cell, task)));
   return columns(cells, rows);
