@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { type Client, createClient } from '../../src/client/client.ts';
 import { buildTaskParameters } from '../../src/client/task-parameters.ts';
@@ -128,17 +128,22 @@ test('an answer waits for a signed part as well', async (t) => {
   assert.deepEqual([content.toString(), parts], ['', [{ size: 0, signature: 'CCCC.DDDD' }]]);
 });
 
-test('only the owner waits, and only for a log that may grow; the end of the server is an end of it', async (t) => {
+test('only the owner waits, and only for a log that may grow; the end of the server is an end of it', async (t: TestContext) => {
   const { alice, pilot, attempt, job, append, server, clientOf } = await setUp(t);
   await append(0, 'one\n');
   const from = { job_id: job.PandaID, offset: 4, wait_seconds: 60 };
   const bob = clientOf(await server.userToken('bob'));
-  await assert.rejects(bob.getJobLog(from), /you have no job/);
-  assert.equal((await alice.getJobLog({ ...from, attempt: 7 })).content.length, 0);
+  // A client asks one thing after another.
+  const again = clientOf(await server.userToken('alice'));
+  // From now on nothing ends by its time.
+  t.mock.timers.enable({ apis: ['setTimeout'] });
   const waiting = alice.getJobLog(from);
-  await pilot.updateJob({ ...attempt, job_status: 'failed' });
-  assert.equal((await alice.getJobLog(from)).content.length, 0);
+  await assert.rejects(bob.getJobLog(from), /you have no job/);
+  assert.equal((await again.getJobLog({ ...from, attempt: 7 })).content.length, 0);
+  await pilot.updateJob({ ...attempt, job_status: 'finished' });
+  assert.equal((await again.getJobLog(from)).content.length, 0);
   await server.stop();
+  t.mock.timers.reset();
   assert.equal((await waiting).content.length, 0);
 });
 
