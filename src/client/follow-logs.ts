@@ -38,6 +38,8 @@ interface Cursor {
   ended: boolean;
   /** The server knows how to wait for more. */
   mayWait?: boolean;
+  /** The longest that it is asked to: less once an answer that waited was lost, as a proxy may give up sooner. */
+  waitSeconds: number;
 }
 
 type Calls = Pick<Client, 'getJobIds' | 'getJobDescription' | 'getJobLog' | 'getJobFile'>;
@@ -60,7 +62,15 @@ export async function* followLogs(
   };
   const ids = await ask(() => client.getJobIds(taskId));
   const cursors = ids.map(
-    (jobId, place): Cursor => ({ jobId, serial: place + 1, attempt: 1, offset: 0, read: 0, ended: false }),
+    (jobId, place): Cursor => ({
+      jobId,
+      serial: place + 1,
+      attempt: 1,
+      offset: 0,
+      read: 0,
+      ended: false,
+      waitSeconds: LIVE_LOG_WAIT_SECONDS,
+    }),
   );
   for (;;) {
     const open = cursors.filter(({ ended }) => !ended);
@@ -79,8 +89,8 @@ export async function* followLogs(
       for (; cursor.attempt <= attemptNr; cursor.attempt += 1, cursor.offset = 0, cursor.read = 0) {
         const isRunning = cursor.attempt === attemptNr && !cursor.ended;
         // Of a job that is alone the server answers when there is more: then nothing is asked in vain.
-        const waitSeconds = isRunning && open.length === 1 ? LIVE_LOG_WAIT_SECONDS : 0;
-        since = yield* readOn(client, cursor, { jobs: ids.length, isRunning, waitSeconds }, ask);
+        const waits = isRunning && open.length === 1;
+        since = yield* readOn(client, cursor, { jobs: ids.length, isRunning, waits }, ask);
         if (cursor.attempt === attemptNr) break;
       }
     }
@@ -107,14 +117,23 @@ const MANY_JOBS = 100;
 async function* readOn(
   client: Calls,
   cursor: Cursor,
-  { jobs, isRunning, waitSeconds }: { jobs: number; isRunning: boolean; waitSeconds: number },
+  { jobs, isRunning, waits }: { jobs: number; isRunning: boolean; waits: boolean },
   ask: <T>(call: () => Promise<T>) => Promise<T>,
 ): AsyncGenerator<LogPiece, number> {
   const { jobId, serial, attempt } = cursor;
   for (;;) {
     const since = performance.now();
-    const wait = cursor.mayWait && waitSeconds > 0 && { wait_seconds: waitSeconds };
-    const part = await ask(() => client.getJobLog({ job_id: jobId, attempt, offset: cursor.offset, ...wait }));
+    const waitSeconds = waits ? cursor.waitSeconds : 0;
+    let wait = cursor.mayWait && waitSeconds > 0 && { wait_seconds: waitSeconds };
+    const part = await ask(async () => {
+      try {
+        return await client.getJobLog({ job_id: jobId, attempt, offset: cursor.offset, ...wait });
+      } catch (error) {
+        if (wait) cursor.waitSeconds = Math.floor(waitSeconds / 2);
+        wait = false;
+        throw error;
+      }
+    });
     cursor.mayWait = part.more !== undefined;
     const isNew = part.next !== cursor.offset;
     if (isNew) {

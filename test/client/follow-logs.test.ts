@@ -90,6 +90,22 @@ test('the log of a job that is alone is waited for, without other questions whil
   assert.equal(described(), 1);
 });
 
+test('behind a proxy that gives up sooner, answers wait for less, and those that were lost are asked for without a wait', async () => {
+  const stopping = new AbortController();
+  let troubles = 0;
+  const { client, asked } = waitingServer(async () => {
+    if (asked.length > 4) stopping.abort();
+    if (Number(asked.at(-1)) > 2) throw new Unavailable('answered HTTP 504');
+  });
+  const options = { everySeconds: 0, signal: stopping.signal, onTrouble: () => troubles++ };
+  const following = (async () => {
+    for await (const _ of followLogs(client, 10_000_001, options));
+  })();
+  await assert.rejects(following, { name: 'AbortError' });
+  assert.deepEqual(asked, [undefined, LIVE_LOG_WAIT_SECONDS, undefined, 2, 2]);
+  assert.equal(troubles, 1);
+});
+
 test('who stops does not wait for an answer that waits', async () => {
   const stopping = new AbortController();
   const { client } = waitingServer(() => {
