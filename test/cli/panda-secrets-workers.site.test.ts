@@ -282,8 +282,11 @@ test('the service manager is told of a start when all workers serve, of the stop
   const environment = { NOTIFY_SOCKET: notified, WATCHDOG_USEC: '1000000' };
   const { child, ended } = program.start(['serve', '--port', String(port), ...WITH_WORKERS], environment);
   const supervisor = Number(child.pid);
-  await becomes(() => workersAt(supervisor).length === 2);
-  const workers = workersAt(supervisor);
+  // Once it runs its own program: until then the supervisor waits for it.
+  const commandOf = (pid: number) => readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  const begun = () => workersAt(supervisor).filter((pid) => commandOf(pid) !== commandOf(supervisor));
+  await becomes(() => begun().length === 2);
+  const workers = begun();
   process.kill(workers[1] ?? 0, 'SIGSTOP');
   const line = lineTo(t, `http://127.0.0.1:${port}`);
   assert.equal((await line.get('system/is_alive')).success, true, 'the first one serves');
