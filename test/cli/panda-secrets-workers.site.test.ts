@@ -282,9 +282,9 @@ test('the service manager is told of a start when all workers serve, of the stop
   const environment = { NOTIFY_SOCKET: notified, WATCHDOG_USEC: '1000000' };
   const { child, ended } = program.start(['serve', '--port', String(port), ...WITH_WORKERS], environment);
   const supervisor = Number(child.pid);
-  // Once it runs its own program: until then the supervisor waits for it.
-  const commandOf = (pid: number) => readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-  const begun = () => workersAt(supervisor).filter((pid) => commandOf(pid) !== commandOf(supervisor));
+  // Once it runs its own program: until then the supervisor waits for it. Others that it starts are soon gone.
+  const environmentOf = (pid: number) => spawnSync('cat', [`/proc/${pid}/environ`], { encoding: 'utf8' }).stdout;
+  const begun = () => workersAt(supervisor).filter((pid) => environmentOf(pid).includes('NODE_CHANNEL_FD'));
   await becomes(() => begun().length === 2);
   const workers = begun();
   process.kill(workers[1] ?? 0, 'SIGSTOP');
