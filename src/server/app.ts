@@ -130,7 +130,7 @@ export async function createServer(
   drainOnClose(app, lastRequestsMilliseconds);
   setAnswerHeaders(app, { isTlsOurs: tls !== undefined });
   decorateCaller(app);
-  // Before the hooks of calls: whoever watches is neither logged nor counted.
+  // Whoever watches is neither logged nor counted.
   await app.register(async (watching) => watchRoutes(watching, watched));
   logRequests(app, logger);
   tellCalls(app, tell);

@@ -71,10 +71,10 @@ function argumentsFrom({ http, body }: Call): 'query' | 'body' {
 function payloadOf(reply: FastifyReply, answer: Envelope | FileAnswer | TextAnswer): Readable | Buffer | string {
   if ('stream' in answer) return payloadOfFile(reply, answer);
   reply.header('content-type', 'application/json; charset=utf-8');
-  if (!('text' in answer)) return payloadOfText(JSON.stringify(answer));
-  const { text } = answer;
-  reply.raw.once('close', () => text.fill(0));
-  return text;
+  const payload = 'text' in answer ? answer.text : payloadOfText(JSON.stringify(answer));
+  // It may hold secrets, and freed memory keeps what was in it.
+  if (typeof payload !== 'string') reply.raw.once('close', () => payload.fill(0));
+  return payload;
 }
 
 /** Node copies a string behind the header, and once more as bytes. */

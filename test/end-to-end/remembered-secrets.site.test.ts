@@ -10,14 +10,15 @@ import { OPEN_MEMORY, searchMemory } from './process-memory.ts';
 import { startSite } from './site.ts';
 
 /**
- * A Node that on a signal collects its garbage and writes over it, and over the room where new objects are made: a text that is found then is
- * in use.
+ * A Node that on a signal collects its garbage and writes over it, over the room where new objects are made, and over what the allocator has
+ * free, where V8's JSON leaves the parts that it put together: a text that is found then is in use.
  */
 const COLLECTING = [
   '--expose-gc',
   '--clear-free-memory',
   `--import=data:text/javascript,${encodeURIComponent(
-    "process.on('SIGUSR2', () => { for (let i = 0; i < 3e5; i++) globalThis.latest = new Array(60).fill(i); gc(); gc(); })",
+    "process.on('SIGUSR2', () => { for (let i = 0; i < 3e5; i++) globalThis.latest = new Array(60).fill(i); gc(); gc();" +
+      'globalThis.blocks = Array.from({ length: 1e5 }, () => Buffer.allocUnsafeSlow(512).fill(1)); })',
   )}`,
 ];
 

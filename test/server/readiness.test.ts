@@ -31,6 +31,15 @@ eachStore('a server that works is healthy and ready, at both of its addresses', 
   assert.equal((await fetch(`${server.url}/metrics`)).status, 404, 'users do not see metrics');
   assert.equal((await fetch(`${server.metricsUrl}/metrics`)).status, 200);
   assert.equal((await fetch(`${server.metricsUrl}/api/v1/system/is_alive`)).status, 404);
+  assert.equal((await fetch(`${server.url}/api/v1/system/is_alive`)).status, 200);
+  await server.stop();
+  const lines = server
+    .logs()
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { level: number; path?: string });
+  const logged = lines.filter(({ path, level }) => path !== undefined || level >= 50).map(({ path }) => path);
+  assert.deepEqual(logged, ['(unknown)', '/api/v1/system/is_alive'], 'who watches is not logged, and counts nothing');
 });
 
 test('metrics are nowhere unless a setting says where', async (t) => {

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
+import { isWatching } from '../routes/watch.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -18,6 +19,7 @@ export function logRequests(app: FastifyInstance, logger: Logger): void {
   app.decorateRequest('outcome', 'ok');
   app.decorateRequest('waited', 0);
   app.addHook('onResponse', (request, reply, done) => {
+    if (isWatching(request)) return done();
     logger.info({
       method: request.method,
       path: request.routeOptions.url ?? '(unknown)',

@@ -1,10 +1,12 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Tell } from '../../events/events.ts';
+import { isWatching } from '../routes/watch.ts';
 import { workedMilliseconds } from './request-log.ts';
 
 /** Tells of each answer, by the name of its call. Nothing of the request itself is in what is told. */
 export function tellCalls(app: FastifyInstance, tell: Tell): void {
   app.addHook('onResponse', (request, reply, done) => {
+    if (isWatching(request)) return done();
     const { outcome } = request;
     const seconds = workedMilliseconds(request, reply) / 1000;
     tell({ event: 'call.answered', call: callName(request), outcome, status: reply.statusCode, seconds });

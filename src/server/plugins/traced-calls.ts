@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { closed } from '../../metrics/labels.ts';
 import type { CallSpan, Tracing } from '../../tracing/tracing.ts';
+import { isWatching } from '../routes/watch.ts';
 import { callName } from './told-calls.ts';
 
 declare module 'fastify' {
@@ -13,6 +14,7 @@ declare module 'fastify' {
 export function traceCalls(app: FastifyInstance, tracing: Tracing): void {
   app.decorateRequest('span', null);
   app.addHook('onRequest', (request, _reply, done) => {
+    if (isWatching(request)) return done();
     const { traceparent } = request.headers;
     const span = tracing.begin(typeof traceparent === 'string' ? traceparent : undefined);
     request.span = span;

@@ -13,7 +13,7 @@ import {
   parseAttributes,
   toldAttributes,
 } from '../../protocol/secret-attributes.ts';
-import { secretsText } from '../../protocol/secrets-text.ts';
+import { quoted, secretsText } from '../../protocol/secrets-text.ts';
 import { trustedQueues } from '../../protocol/trusted-queues.ts';
 import type { DamagedSecret, ReadableSecrets, Vault } from '../../vault/vault.ts';
 import { damagedRemark } from '../damaged-remark.ts';
@@ -60,7 +60,10 @@ export function credsRoutes(
   route(app, calls.getUserSecrets, async ({ keys }, request) => {
     const owner = ownerOf(request);
     // Those that were named are answered whole or not at all; a list of all is what its owner finds the damaged ones by.
-    if (keys) return succeeded(secretsText(await vault.get(owner, keys.map(parseWireName))));
+    if (keys) {
+      const secrets = await vault.get(owner, keys.map(parseWireName));
+      return { text: Buffer.from(writeReadable({ secrets, damaged: [] }), 'utf8') };
+    }
     return { text: await vault.readableText(owner, writeReadable) };
   });
 
@@ -117,8 +120,8 @@ export function credsRoutes(
   route(app, calls.getSiteRecord, async ({ queue }) => succeeded((await siteRecord(queue)) ?? null));
 
   function writeReadable({ secrets, damaged }: ReadableSecrets): string {
-    const answer: Success<Answer<typeof calls.getUserSecrets>> = succeeded(secretsText(secrets), remarkOn(damaged));
-    return JSON.stringify(answer);
+    const envelope: Success<Answer<typeof calls.getUserSecrets>> = succeeded('', remarkOn(damaged));
+    return JSON.stringify(envelope).replace('"data":""', () => `"data":${quoted(secretsText(secrets))}`);
   }
 
   /** For the caller, and by ids for the operator, whose database it is. */

@@ -1,4 +1,13 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Of who watches the server, and makes no call. */
+    isWatch?: true;
+  }
+}
+
+const OF_WATCHERS = { config: { isWatch: true } } as const;
 
 /** What those who watch the server ask for. */
 export interface Watched {
@@ -17,8 +26,8 @@ export function watchRoutes(app: FastifyInstance, { notReady, metrics }: Watched
   app.setErrorHandler((_error, _request, reply) =>
     reply.code(500).type('application/json').send('{"status":"failed"}'),
   );
-  app.get('/healthz', async (_request, reply) => reply.type('application/json').send('{"status":"ok"}'));
-  app.get('/readyz', async (_request, reply) => {
+  app.get('/healthz', OF_WATCHERS, async (_request, reply) => reply.type('application/json').send('{"status":"ok"}'));
+  app.get('/readyz', OF_WATCHERS, async (_request, reply) => {
     const reason = await notReady();
     const answer = reason === undefined ? { ready: true } : { ready: false, reason };
     return reply
@@ -27,8 +36,13 @@ export function watchRoutes(app: FastifyInstance, { notReady, metrics }: Watched
       .send(JSON.stringify(answer));
   });
   if (!metrics) return;
-  app.get('/metrics', async (_request, reply) => {
+  app.get('/metrics', OF_WATCHERS, async (_request, reply) => {
     const { contentType, text } = await metrics();
     return reply.type(contentType).send(text);
   });
+}
+
+/** For the hooks that log, count or trace calls: those of the whole server are called for these requests as well. */
+export function isWatching({ routeOptions: { config } }: FastifyRequest): boolean {
+  return config?.isWatch === true;
 }
