@@ -51,3 +51,10 @@ function nameOfType(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
+
+/** A text as UTF-8, in memory of its own: in `Buffer`'s shared pool a plaintext would stay for the next taker. */
+export function ownText(text: string): Buffer {
+  const bytes = Buffer.alloc(Buffer.byteLength(text));
+  bytes.write(text);
+  return bytes;
+}

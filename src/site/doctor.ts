@@ -47,11 +47,11 @@ function notChecked(check: CheckName, error: unknown): Finding {
     check,
     state: 'wrong',
     what: error.message,
-    todo: TODO[error.code] ?? 'do what it says, and run this again',
+    todo: REMEDIES[error.code] ?? 'do what it says, and run this again',
   };
 }
 
-const TODO: Readonly<Record<string, string>> = {
+const REMEDIES: Readonly<Record<string, string>> = {
   ERR_UNAVAILABLE: 'bring back what is away: the database, the storage for files, the key server or the token',
   ERR_MISSING_ROOT_KEY: 'put the root key back from its safe copy, or name its place in root_keys',
   ERR_DECRYPTION_FAILED: 'restore the row from a backup, and find out who writes the database',

@@ -13,7 +13,7 @@ import {
   toldAttributes,
 } from '../protocol/secret-attributes.ts';
 import { byName } from '../protocol/secrets-text.ts';
-import { checkValue, utf8Length } from '../protocol/text.ts';
+import { checkValue, ownText, utf8Length } from '../protocol/text.ts';
 import { type DataKey, secretIdOf } from '../sealing/data-key.ts';
 import { openName, openValue, sealName, sealValue } from '../sealing/value-format.ts';
 import { deleteOldVersions, insertVersion, replaceVersion } from '../store/secret-versions.ts';
@@ -196,11 +196,8 @@ export function writeReadable(
     use: 'shown',
     async write(sealed) {
       const { secrets, damages } = await openEach(reading, owner, sealed);
-      const written = write({ secrets, damaged: await describeDamaged(reading, owner, damages) });
-      // Not from Buffer's shared pool, where a plaintext would stay for the next taker.
-      const text = Buffer.alloc(Buffer.byteLength(written));
-      text.write(written);
-      return { text, isWhole: damages.size === 0 };
+      const text = write({ secrets, damaged: await describeDamaged(reading, owner, damages) });
+      return { text: ownText(text), isWhole: damages.size === 0 };
     },
   });
 }

@@ -14,6 +14,7 @@ import {
   toldAttributes,
 } from '../../protocol/secret-attributes.ts';
 import { quoted, secretsText } from '../../protocol/secrets-text.ts';
+import { ownText } from '../../protocol/text.ts';
 import { trustedQueues } from '../../protocol/trusted-queues.ts';
 import type { DamagedSecret, ReadableSecrets, Vault } from '../../vault/vault.ts';
 import { damagedRemark } from '../damaged-remark.ts';
@@ -62,7 +63,7 @@ export function credsRoutes(
     // Those that were named are answered whole or not at all; a list of all is what its owner finds the damaged ones by.
     if (keys) {
       const secrets = await vault.get(owner, keys.map(parseWireName));
-      return { text: Buffer.from(writeReadable({ secrets, damaged: [] }), 'utf8') };
+      return { text: ownText(writeReadable({ secrets, damaged: [] })) };
     }
     return { text: await vault.readableText(owner, writeReadable) };
   });
