@@ -265,12 +265,22 @@ async function until<T>(look: () => T | undefined, deadline: number): Promise<T>
 }
 
 function childOf(pid: number): number | undefined {
-  const [first] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+  const [first] = unlessGone(() => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8'))?.trim().split(' ') ?? [];
   return first ? Number(first) : undefined;
 }
 
-function nameOf(pid: number): string {
-  return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+function nameOf(pid: number): string | undefined {
+  return unlessGone(() => readFileSync(`/proc/${pid}/comm`, 'utf8').trim());
+}
+
+/** The answer of `read`, which asks about a process, or undefined when that has ended meanwhile. */
+function unlessGone<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
 }
 
 async function killed(child: ChildProcess): Promise<void> {
