@@ -26,7 +26,7 @@ export const LABEL_VALUES = {
       'ERR_MISSING_ROOT_KEY',
     ],
     ...['ERR_MISCONFIGURED', 'ERR_UNAVAILABLE', 'ERR_REFUSED', 'ERR_ATTEMPT_FAILED', 'ERR_INTERNAL', 'ERR_CLIENT_GONE'],
-    ...['ERR_UNKNOWN_CALL', 'ERR_WRONG_METHOD', 'other'],
+    ...['ERR_UNKNOWN_CALL', 'ERR_WRONG_METHOD', 'ERR_BAD_HTTP', 'other'],
   ],
   /** `failed`: by the server's fault, or because something that it needs is away. */
   result: ['ok', 'refused', 'failed'],

@@ -18,12 +18,13 @@ import { decorateCaller, type Identity, requireCaller } from './plugins/authenti
 import { readJsonBodies } from './plugins/body.ts';
 import { limitBodyTime } from './plugins/body-time.ts';
 import { drainOnClose } from './plugins/drain.ts';
-import { answerBadHttp, answerBadUrl, answerErrors, answerUnknownCalls } from './plugins/envelope.ts';
+import { answerErrors, answerUnknownCalls } from './plugins/envelope.ts';
 import { countFailedRequests, type SharedFailures } from './plugins/failed-requests.ts';
 import { describeCalls } from './plugins/openapi.ts';
-import { logRequests } from './plugins/request-log.ts';
-import { tellCalls } from './plugins/told-calls.ts';
+import { logBadHttp, logRequests } from './plugins/request-log.ts';
+import { tellBadHttp, tellCalls } from './plugins/told-calls.ts';
 import { traceCalls } from './plugins/traced-calls.ts';
+import { answerBadHttp, answerUnsupportedHttp, routeBadUrl } from './plugins/unrouted.ts';
 import { type AdministrationBy, adminRoutes } from './routes/admin.ts';
 import { cacheRoutes } from './routes/cache.ts';
 import { credsRoutes, type SecretRooms } from './routes/creds.ts';
@@ -107,6 +108,10 @@ export async function createServer(
   }: ServerOptions,
 ): Promise<FastifyInstance> {
   const http = { maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: BODY_SECONDS * 1000, requireHostHeader: false };
+  const badHttp = answerBadHttp((refused) => {
+    logBadHttp(logger, refused);
+    tellBadHttp(tell, refused);
+  });
   const app = fastify({
     ...(tls ? { https: { ...http, ...tls, ...TLS_VERSIONS } } : { http }),
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
@@ -115,9 +120,10 @@ export async function createServer(
     connectionTimeout: IDLE_SECONDS * 1000,
     requestTimeout: 0, // A large upload may take long; `limitBodyTime` ends other bodies.
     return503OnClosing: false, // A request that arrives on an open connection while the server stops is still answered.
-    frameworkErrors: answerBadUrl,
-    clientErrorHandler: answerBadHttp,
+    frameworkErrors: routeBadUrl,
+    clientErrorHandler: badHttp,
   }) as unknown as FastifyInstance;
+  answerUnsupportedHttp(app, badHttp);
 
   app.setValidatorCompiler(validateWhenNeeded());
   const methods = new Map<string, Call['http'][]>();

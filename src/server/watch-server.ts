@@ -2,7 +2,7 @@ import { type FastifyInstance, fastify } from 'fastify';
 import { BODY_SECONDS, MAX_HEADER_BYTES } from '../protocol/limits.ts';
 import { setAnswerHeaders } from './plugins/answer-headers.ts';
 import { drainOnClose } from './plugins/drain.ts';
-import { answerBadHttp } from './plugins/envelope.ts';
+import { answerBadHttp } from './plugins/unrouted.ts';
 import { type Watched, watchRoutes } from './routes/watch.ts';
 
 /** A server for those who watch alone, in plain http on an address of its own: not yet listening. */
@@ -12,7 +12,7 @@ export function createWatchServer(watched: Watched): FastifyInstance {
     logger: false,
     exposeHeadRoutes: false,
     return503OnClosing: false,
-    clientErrorHandler: answerBadHttp,
+    clientErrorHandler: answerBadHttp(),
   });
   drainOnClose(app);
   setAnswerHeaders(app, { isTlsOurs: false });

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
-import { connect } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { getUserSecrets, setUserSecrets } from '../../src/protocol/calls/creds.ts';
 import { BODY_SECONDS, MAX_FAILED_REQUESTS_PER_MINUTE, MAX_JSON_BODY_BYTES } from '../../src/protocol/limits.ts';
+import { answerBadHttp, type RefusedHttp } from '../../src/server/plugins/unrouted.ts';
 import { taskParameters } from '../jobs/farm.ts';
 import { eachStore } from '../stores.ts';
+import { samplesAt, valueAt } from './metrics.ts';
 import { startServer, type TestServer } from './start.ts';
 
 interface RawAnswer {
@@ -204,6 +207,60 @@ test('bytes that are no request get a last word, and the server goes on', async 
   ];
   for (const request of requests) assertRefused(await sendRaw(server, request));
   assert.equal((await fetch(`${server.url}/api/v1/system/is_alive`)).status, 200);
+});
+
+test('a request that gets no route has a line and a count, with nothing of what was sent', async (t) => {
+  const server = await startServer(t, { settings: { metricsListen: 'public' } });
+  const mark = 'MARK7f3a';
+  const sent = [
+    [`GET /%zz${mark} HTTP/1.1\r\nHost: x\r\n\r\n`, '404 ERR_UNKNOWN_CALL'],
+    [`GET /cache/${mark.repeat(20)} HTTP/1.1\r\nHost: x\r\n\r\n`, '404 ERR_UNKNOWN_CALL'],
+    [`${mark} /${mark} HTTP/1.1\r\nHost: x\r\n\r\n`, '400 ERR_BAD_HTTP HPE_INVALID_METHOD'],
+    [`GET /${mark.repeat(10_000)} HTTP/1.1\r\nHost: x\r\n\r\n`, '431 ERR_BAD_HTTP HPE_HEADER_OVERFLOW'],
+    [`CONNECT ${mark}:80 HTTP/1.1\r\nHost: x\r\n\r\n`, '405 ERR_BAD_HTTP ERR_CONNECT'],
+    [`GET / HTTP/1.1\r\nHost: x\r\nExpect: ${mark}\r\n\r\n`, '417 ERR_BAD_HTTP ERR_EXPECT'],
+  ] as const;
+  for (const [bytes] of sent) assertRefused(await sendRaw(server, bytes));
+  const { samples } = await samplesAt(server);
+  const counted = (outcome: string) =>
+    valueAt({ text: '', samples }, 'panda_secrets_requests_total', { call: 'other', outcome });
+  assert.deepEqual([counted('ERR_UNKNOWN_CALL'), counted('ERR_BAD_HTTP')], [2, 4]);
+  await server.stop();
+
+  const lines = server
+    .logs()
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  const noted = lines.map(({ status, outcome, reason }) => [status, outcome, reason].filter(Boolean).join(' '));
+  assert.deepEqual(
+    noted,
+    sent.map(([, line]) => line),
+  );
+  for (const { path } of lines) assert.equal(path, '(unknown)');
+  assert.doesNotMatch(server.logs(), new RegExp(mark, 'i'));
+});
+
+test('a connection on which nothing came until its time was over makes no line and no count', async (t) => {
+  const noted: RefusedHttp[] = [];
+  const answer = answerBadHttp((refused) => noted.push(refused));
+  const server = createServer({ allowHalfOpen: true }).on('connection', async (socket) => {
+    await Promise.race([once(socket, 'data'), once(socket.resume(), 'end')]);
+    answer({ code: 'ERR_HTTP_REQUEST_TIMEOUT' }, socket);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const say = async (bytes: string) => {
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    socket.end(bytes).resume();
+    await once(socket, 'close');
+  };
+  await say('');
+  assert.deepEqual(noted, []);
+  await say('GET /');
+  assert.deepEqual(noted, [{ status: 408, reason: 'ERR_HTTP_REQUEST_TIMEOUT' }]);
 });
 
 test('a body that came in pieces is read to its end, also where all were there at once', async (t) => {

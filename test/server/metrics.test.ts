@@ -69,7 +69,7 @@ eachStore('hostile calls put nothing of their own into a label, and make no more
       assert.ok(isKnown, `${name} ${label}="${value}"`);
     }
   }
-  assert.equal(valueAt(after, 'panda_secrets_requests_total', { call: 'other', outcome: 'ERR_UNKNOWN_CALL' }), 3 * 31);
+  assert.equal(valueAt(after, 'panda_secrets_requests_total', { call: 'other', outcome: 'ERR_UNKNOWN_CALL' }), 4 * 31);
 });
 
 function taskOf(name: string, site: string) {

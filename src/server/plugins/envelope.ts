@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { Socket } from 'node:net';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { notice } from '../../pages/page.ts';
@@ -9,9 +8,9 @@ import { refused } from '../../protocol/envelope.ts';
 import { FAILURES, FAULTS, NoSpace, PandaError, Unauthenticated, Unavailable } from '../../protocol/errors.ts';
 import { isFullDisk, isReadOnlyDisk } from '../../protocol/full-disk.ts';
 import { dropBody } from './body.ts';
-import { sayLast } from './body-time.ts';
 import { sendPage } from './page-answers.ts';
 import { withoutMessage } from './request-log.ts';
+import { isUnreadableUrl } from './unrouted.ts';
 
 /** The time after which a program may try again what cannot be done now. */
 const RETRY_AFTER_SECONDS = 10;
@@ -60,7 +59,10 @@ function answerUnknownCall(
     request.outcome = 'ERR_UNKNOWN_CALL';
     if (isForPage(request))
       return sendPage(reply, notice('No such page', 'There is no page at this address.', { status: 404 }));
-    return sendRefusal(reply.code(404), 'there is no such call; /api/v1/openapi.json lists them');
+    const message = isUnreadableUrl(path)
+      ? 'the URL cannot be read'
+      : 'there is no such call; /api/v1/openapi.json lists them';
+    return sendRefusal(reply.code(404), message);
   }
   request.outcome = 'ERR_WRONG_METHOD';
   return sendRefusal(
@@ -73,26 +75,6 @@ function answerUnknownCall(
 function isForPage({ method, url, headers }: FastifyRequest): boolean {
   return method === 'GET' && !url.startsWith('/api/') && headers.accept?.includes('text/html') === true;
 }
-
-/** A URL that cannot be read (`/%zz`): before there is a route, and so before the hooks. */
-export function answerBadUrl(_error: Error, _request: FastifyRequest, reply: FastifyReply): void {
-  sendRefusal(reply.code(404), 'the URL cannot be read');
-}
-
-/** Bytes that are no HTTP request: the last words before the connection is closed. */
-export function answerBadHttp(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const [status, message] = BAD_HTTP[error.code ?? ''] ?? ['400 Bad Request', 'this is not a valid HTTP request'];
-  sayLast(socket, status, message);
-}
-
-const BAD_HTTP: Record<string, [status: string, message: string]> = {
-  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'the URL and headers are too long'],
-  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'the request did not arrive in time'],
-};
 
 function explain(error: FastifyError, request: FastifyRequest, logger: Logger): { message: string; code: string } {
   if (error instanceof PandaError) {

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { isWatching } from '../routes/watch.ts';
+import type { RefusedHttp } from './unrouted.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -30,6 +31,11 @@ export function logRequests(app: FastifyInstance, logger: Logger): void {
     });
     done();
   });
+}
+
+/** The line of one that Node could not read, so that it has neither method nor path. */
+export function logBadHttp(logger: Logger, { status, reason }: RefusedHttp): void {
+  logger.info({ path: '(unknown)', status, outcome: 'ERR_BAD_HTTP', reason });
 }
 
 /** The time of an answer that was the server's own. */
