@@ -265,7 +265,10 @@ async function until<T>(look: () => T | undefined, deadline: number): Promise<T>
 }
 
 function childOf(pid: number): number | undefined {
-  const [first] = unlessGone(() => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8'))?.trim().split(' ') ?? [];
+  const [first] =
+    unlessGone(() => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8'))
+      ?.trim()
+      .split(' ') ?? [];
   return first ? Number(first) : undefined;
 }
 
