@@ -1,10 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { Program } from '../../scripts/build/programs.ts';
+import { entriesBelow } from '../pilot/folders.ts';
 import { programWords } from '../programs.ts';
+import { unlessGone } from '../unless-gone.ts';
 
 /** A program that has ended. */
 export interface Ran {
@@ -143,18 +145,12 @@ export async function startSite(
 
 /** Every file below `folder` with its bytes, but those that somebody removes meanwhile. */
 export function filesBelow(folder: string): { path: string; bytes: Buffer }[] {
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .flatMap((path) => {
-      try {
-        return [{ path, bytes: readFileSync(path) }];
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-        throw error;
-      }
-    });
+  return entriesBelow(folder).flatMap((entry) => {
+    if (!entry.isFile()) return [];
+    const path = join(entry.parentPath, entry.name);
+    const bytes = unlessGone(() => readFileSync(path));
+    return bytes === undefined ? [] : [{ path, bytes }];
+  });
 }
 
 /** The forms in which text would be found again in a file: as it is, and its base64 at each of the three alignments. */

@@ -12,6 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { unlessGone } from '../unless-gone.ts';
 
 /** A Debian machine for a test: the one that the test runs on, as it is seen by root, with a layer of its own above its disk. */
 export interface Machine {
@@ -274,16 +275,6 @@ function childOf(pid: number): number | undefined {
 
 function nameOf(pid: number): string | undefined {
   return unlessGone(() => readFileSync(`/proc/${pid}/comm`, 'utf8').trim());
-}
-
-/** The answer of `read`, which asks about a process, or undefined when that has ended meanwhile. */
-function unlessGone<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
-    throw error;
-  }
 }
 
 async function killed(child: ChildProcess): Promise<void> {

@@ -1,9 +1,10 @@
-import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
+import { type Dirent, readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { inspect } from 'node:util';
+import { unlessGone } from '../unless-gone.ts';
 
 /** For a machine with much else to do. */
 const PATIENCE_SECONDS = 100;
@@ -15,17 +16,25 @@ export async function temporaryFolder(t: TestContext): Promise<string> {
   return folder;
 }
 
+/** All that is below a folder, but what somebody removes meanwhile. */
+export function entriesBelow(folder: string): Dirent[] {
+  const entries = unlessGone(() => readdirSync(folder, { withFileTypes: true })) ?? [];
+  return entries.flatMap((entry) => [entry, ...(entry.isDirectory() ? entriesBelow(join(folder, entry.name)) : [])]);
+}
+
 /** Files below the folders of which the name, the content or the target holds `text`, also as base64. */
 export function whereIs(text: string, ...folders: string[]): string[] {
   const needles = [text, Buffer.from(text).toString('base64').replace(/=+$/, '')];
   const found = folders.flatMap((folder) =>
-    readdirSync(folder, { recursive: true, withFileTypes: true })
-      .filter((entry) => {
-        const path = join(entry.parentPath, entry.name);
-        const held = entry.isFile() ? readFileSync(path, 'latin1') : entry.isSymbolicLink() ? readlinkSync(path) : '';
-        return needles.some((needle) => entry.name.includes(needle) || held.includes(needle));
-      })
-      .map((entry) => join(realpathSync(entry.parentPath), entry.name)),
+    entriesBelow(folder).flatMap((entry) => {
+      const path = join(entry.parentPath, entry.name);
+      const held = unlessGone(() => {
+        if (entry.isFile()) return readFileSync(path, 'latin1');
+        return entry.isSymbolicLink() ? readlinkSync(path) : '';
+      });
+      if (!needles.some((needle) => entry.name.includes(needle) || held?.includes(needle))) return [];
+      return unlessGone(() => join(realpathSync(entry.parentPath), entry.name)) ?? [];
+    }),
   );
   return [...new Set(found)];
 }
