@@ -36,16 +36,20 @@ test('pilots and the server are killed at random, and every job ends once, whole
   const site = await prepareSite(t);
   const server = keepKilling(t, async () => [...programWords('panda-secrets'), 'serve', '--port', site.port], {
     lifetime: between(3500, 8000),
+    ready: /listening on/,
     env: site.environment,
   });
   const taskId = await site.submit();
+  server.begin();
   const pilots = site.nodes.map(({ folder, isolate }) =>
     keepKilling(t, async () => await site.pilotArguments(folder, isolate), {
       lifetime: between(1500, 5000),
+      ready: /waiting for jobs/,
       env: { PATH: process.env['PATH'] },
     }),
   );
 
+  for (const pilot of pilots) pilot.begin();
   const programs = [server, ...pilots];
   await within(KILLING_SECONDS, () => site.ended() >= JOBS * 0.75 && programs.every(({ kills }) => kills > 0));
   for (const program of programs) program.spare();
