@@ -1,24 +1,24 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import { setTimeout } from 'node:timers/promises';
 import type { OwnerId } from '../../src/protocol/ids.ts';
 import { wireName } from '../../src/protocol/names.ts';
 import { openInstallation } from '../../src/site/installation.ts';
 import { createVault } from '../../src/vault/vault.ts';
+import { until } from '../pilot/folders.ts';
 import { OPEN_MEMORY, searchMemory } from './process-memory.ts';
-import { startSite } from './site.ts';
+import { type Site, startSite } from './site.ts';
 
 /**
  * A Node that on a signal collects its garbage and writes over it, over the room where new objects are made, and over what the allocator has
- * free, where V8's JSON leaves the parts that it put together: a text that is found then is in use.
+ * free, where V8's JSON leaves the parts that it put together: a text that is found then is in use. It says when that is done.
  */
 const COLLECTING = [
   '--expose-gc',
   '--clear-free-memory',
   `--import=data:text/javascript,${encodeURIComponent(
-    "process.on('SIGUSR2', () => { for (let i = 0; i < 3e5; i++) globalThis.latest = new Array(60).fill(i); gc(); gc();" +
-      'globalThis.blocks = Array.from({ length: 1e5 }, () => Buffer.allocUnsafeSlow(512).fill(1)); })',
+    "import{writeSync}from'node:fs';process.on('SIGUSR2', () => { for (let i = 0; i < 3e5; i++) globalThis.latest = new Array(60).fill(i); gc(); gc();" +
+      "globalThis.blocks = Array.from({ length: 1e5 }, () => Buffer.allocUnsafeSlow(512).fill(1)); writeSync(2,'collected\\n'); })",
   )}`,
 ];
 
@@ -39,7 +39,7 @@ test('a server that has shown secrets remembers none of them in clear', ONLY_LIN
 
   for (let times = 0; times < 20; times++) assert.deepEqual(Object.values(await list()), values);
   const texts = values.map((value) => Buffer.from(value));
-  assert.equal(await foundWhenCollected(site.pid, texts), 0);
+  assert.equal(await foundWhenCollected(site, texts), 0);
   assert.deepEqual(Object.values(await list()), values);
 });
 
@@ -53,14 +53,17 @@ test('a server that has given secrets to jobs remembers none of them in clear', 
   const ran = await site.pilot({ jobs: 4 });
   assert.equal(ran.status, 0, ran.stderr);
   const texts = values.map((value) => Buffer.from(value));
-  assert.equal(await foundWhenCollected(site.pid, texts), 0);
+  assert.equal(await foundWhenCollected(site, texts), 0);
 });
 
 /** Has the process collect its garbage until nothing of it is there. @returns the number of texts that stay */
-async function foundWhenCollected(pid: number, texts: readonly Buffer[]): Promise<number> {
-  for (let tries = 0; ; tries++) {
+async function foundWhenCollected({ pid, serverOutput }: Site, texts: readonly Buffer[]): Promise<number> {
+  for (let tries = 1; ; tries++) {
     process.kill(pid, 'SIGUSR2');
-    await setTimeout(50);
+    await until(
+      () => serverOutput().split('collected\n').length - 1,
+      (times) => times === tries,
+    );
     const { size } = await searchMemory(pid, texts);
     if (size === 0 || tries === MOST_TRIES) return size;
   }
