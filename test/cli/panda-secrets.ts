@@ -41,9 +41,12 @@ export interface RunningServer {
 export function pandaSecrets(t: TestContext): PandaSecrets {
   const folder = mkdtempSync(join(tmpdir(), 'panda-secrets-cli-'));
   const data = join(folder, 'data');
-  const running = new Set<ChildProcess>();
-  t.after(() => {
-    for (const child of running) child.kill('SIGKILL');
+  const running = new Map<ChildProcess, Promise<Done>>();
+  t.after(async () => {
+    const ends = [...running.values()];
+    for (const child of running.keys()) child.kill('SIGKILL');
+    // Also of workers, which have its output and write into the folder until they end.
+    await Promise.all(ends);
     rmSync(folder, { recursive: true, force: true });
   });
 
@@ -52,7 +55,6 @@ export function pandaSecrets(t: TestContext): PandaSecrets {
       env: { PATH: process.env['PATH'], HOME: folder, PANDA_SECRETS_DATA: data, COLUMNS: '250', ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    running.add(child);
     const output = { stdout: '', stderr: '' };
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       output.stdout += text;
@@ -66,6 +68,7 @@ export function pandaSecrets(t: TestContext): PandaSecrets {
         resolve({ status, ...output });
       });
     });
+    running.set(child, ended);
     return { child, output, ended };
   }
 

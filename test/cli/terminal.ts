@@ -40,12 +40,16 @@ export function openTerminal(
   const closed = once(child, 'close');
   let shown = '';
   let read = 0;
+  let isClosed = false;
   let look = () => {};
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
     shown += chunk;
     look();
   });
-  child.on('close', () => look());
+  child.on('close', () => {
+    isClosed = true;
+    look();
+  });
   child.stdin.on('error', () => {});
   // Readline returns to the margin where it is already.
   const text = () =>
@@ -63,7 +67,8 @@ export function openTerminal(
         look = () => {
           const rest = text().slice(read);
           const found = pattern.exec(rest);
-          if (!found && child.exitCode === null) return;
+          // What it wrote last may come after its end.
+          if (!found && !isClosed) return;
           clearTimeout(timer);
           look = () => {};
           if (!found) return fail();
