@@ -15,6 +15,7 @@ import { untilAnswer } from '../patience.ts';
 import { until } from '../pilot/folders.ts';
 import { sample, samplesAt, valueAt } from '../server/metrics.ts';
 import { eachStore } from '../stores.ts';
+import { unlessGone } from '../unless-gone.ts';
 import { type Line, lineTo, secretsBy, setSecret, tokenOf, workersAt, workersOf } from './kept-lines.ts';
 import { noReceiver, receiver } from './notified.ts';
 import { pandaSecrets, type RunningServer } from './panda-secrets.ts';
@@ -49,7 +50,7 @@ function endLeases(data: string): void {
 
 const linux = { skip: process.platform === 'linux' ? false : 'the processes of a server are looked up in /proc' };
 const isRunning = (pid: number) =>
-  existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  /^State:\s+[^ZX]/m.test(unlessGone(() => readFileSync(`/proc/${pid}/status`, 'utf8')) ?? '');
 
 eachStore(
   'a set, a task and its job through one worker are seen at once by the other, and counts add up',
@@ -267,11 +268,25 @@ test('workers without a descriptor left close the connections that they cannot t
   for (const socket of flood) socket.on('error', () => {}).once('close', () => closed++);
   await becomes(() => closed > 0);
   for (const socket of flood) socket.destroy();
-  for (let n = 0; n < 4; n++) {
-    const line = lineTo(t, server.url);
-    assert.equal((await line.get('system/is_alive').catch(() => line.get('system/is_alive'))).success, true);
-  }
+  // They hear of the ends of those a moment later.
+  const isAlive = () =>
+    lineTo(t, server.url)
+      .get('system/is_alive')
+      .then(
+        ({ success }) => success,
+        () => false,
+      );
+  for (let n = 0; n < 4; n++) await untilAnswer(isAlive, true);
 });
+
+/** What keeps the second worker from its program: it says that it waits by one file, and goes on at another. */
+function secondWaits(waiting: string, go: string): string {
+  return `import { existsSync, writeFileSync } from 'node:fs';
+    if (process.channel && existsSync(${JSON.stringify(`${waiting}-first`)})) {
+      writeFileSync(${JSON.stringify(waiting)}, '');
+      while (!existsSync(${JSON.stringify(go)})) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+    } else if (process.channel) writeFileSync(${JSON.stringify(`${waiting}-first`)}, '');`;
+}
 
 test('the service manager is told of a start when all workers serve, of the stop, and no worker is left', {
   skip: linux.skip || noReceiver,
@@ -279,19 +294,19 @@ test('the service manager is told of a start when all workers serve, of the stop
   const program = pandaSecrets(t);
   const [notified, port] = [join(program.data, '..', 'notify'), await freePort()];
   const told = await receiver(t, notified);
-  const environment = { NOTIFY_SOCKET: notified, WATCHDOG_USEC: '1000000' };
+  const [waiting, go] = [join(program.data, '..', 'waiting'), join(program.data, '..', 'go')];
+  const environment = {
+    NOTIFY_SOCKET: notified,
+    WATCHDOG_USEC: '1000000',
+    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(secondWaits(waiting, go))}`,
+  };
   const { child, ended } = program.start(['serve', '--port', String(port), ...WITH_WORKERS], environment);
-  const supervisor = Number(child.pid);
-  // Once it runs its own program: until then the supervisor waits for it. Others that it starts are soon gone.
-  const environmentOf = (pid: number) => spawnSync('cat', [`/proc/${pid}/environ`], { encoding: 'utf8' }).stdout;
-  const begun = () => workersAt(supervisor).filter((pid) => environmentOf(pid).includes('NODE_CHANNEL_FD'));
-  await becomes(() => begun().length === 2);
-  const workers = begun();
-  process.kill(workers[1] ?? 0, 'SIGSTOP');
+  await becomes(() => existsSync(waiting));
+  const workers = workersAt(Number(child.pid));
   const line = lineTo(t, `http://127.0.0.1:${port}`);
   assert.equal((await line.get('system/is_alive')).success, true, 'the first one serves');
   assert.equal(told.length, 0);
-  process.kill(workers[1] ?? 0, 'SIGCONT');
+  writeFileSync(go, '');
   await becomes(() => told.includes('WATCHDOG=1'));
   assert.equal(told[0], `READY=1 STATUS=listening on http://127.0.0.1:${port}`);
   // As systemd does (KillMode=mixed): the others get no signal of their own.
@@ -413,17 +428,16 @@ function pidOfServer(data: string): number | undefined {
   const pids = readdirSync('/proc')
     .map(Number)
     .filter((pid) => pid > 0);
-  const found = pids.filter((pid) => {
+  return pids.find((pid) => {
     try {
       const environment = readFileSync(`/proc/${pid}/environ`, 'latin1');
       return (
         environment.includes(`PANDA_SECRETS_DATA=${data}`) &&
-        workersAt(pid).length > 0 &&
+        workersAt(pid).length === 2 &&
         !/python/.test(readFileSync(`/proc/${pid}/cmdline`, 'latin1'))
       );
     } catch {
       return false;
     }
   });
-  return found.find((pid) => workersAt(pid).length === 2);
 }
