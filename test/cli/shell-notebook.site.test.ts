@@ -88,7 +88,7 @@ async function runCells(cells: readonly string[], cwd: string, url: string): Pro
   const program = `
 import json, sys
 from jupyter_client.manager import start_new_kernel
-manager, client = start_new_kernel(kernel_name='python3')
+manager, client = start_new_kernel(kernel_name='python3', startup_timeout=120)
 shown = []
 for cell in json.load(sys.stdin):
     out = []

@@ -204,6 +204,9 @@ test("no page breaks its own rules, and none is wider than a phone's screen", op
   assert.deepEqual(complaints, []);
 });
 
+/** For a machine with much else to do. */
+const PATIENCE_MS = 100_000;
+
 let browser: Promise<Browser> | undefined;
 after(async () => (await browser)?.close());
 
@@ -211,11 +214,12 @@ after(async () => (await browser)?.close());
 async function openPage(t: TestContext, contextOptions: BrowserContextOptions = {}): Promise<Page> {
   browser ??= chromium.launch({
     executablePath: String(BROWSER),
+    timeout: PATIENCE_MS,
     args: ['--no-sandbox', '--headless', '--disable-gpu', '--disable-dev-shm-usage'],
   });
   const context = await (await browser).newContext(contextOptions);
   t.after(() => context.close());
   const page = await context.newPage();
-  page.setDefaultTimeout(30_000);
+  page.setDefaultTimeout(PATIENCE_MS);
   return page;
 }

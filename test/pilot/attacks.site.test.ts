@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -15,7 +16,8 @@ import { stubToken } from './stub-session.ts';
 const MAIN = programPath('panda-pilot');
 const ATTACK = readFileSync(join(import.meta.dirname, 'kernel.py'), 'utf8');
 const NOBODY = 65534;
-const VALUE = 'random-string-of-alice';
+/** Of this run alone: it is searched for where other tests have files too. */
+const VALUE = `random-string-${randomUUID()}`;
 /** Settings of an ordinary user's own namespaces; the last only tells how busy the node is. */
 const OF_ITS_NAMESPACES =
   /^writable:\/proc\/(sys\/(fs\/mqueue\/.*|kernel\/(auto_msgmni|msgm\w+|ns_last_pid|pid_max|sem|shm\w+))|pressure\/\w+)$/;

@@ -23,6 +23,8 @@ export interface Cluster {
   stop(): Promise<void>;
 }
 
+/** For a machine with much else to do. */
+const PATIENCE_MS = 100_000;
 const INSTALL = 'mariadb-install-db';
 const PROGRAMS = ['munged', 'slurmctld', 'slurmd', 'slurmdbd', 'mariadbd', INSTALL, 'sbatch', 'sacct'];
 const SEARCH = `${process.env['PATH']}:/usr/sbin:/usr/local/sbin`;
@@ -122,7 +124,7 @@ export async function startCluster({ nodes: count = 2, cpus = 16, settings = [] 
     if (!daemon || daemon.exitCode !== null || daemon.signalCode !== null) return;
     const ended = new Promise((resolve) => daemon.once('exit', resolve));
     daemon.kill(signal);
-    const impatient = setTimeout(() => daemon.kill('SIGKILL'), 10_000);
+    const impatient = setTimeout(() => daemon.kill('SIGKILL'), PATIENCE_MS);
     await ended;
     clearTimeout(impatient);
   }
@@ -160,7 +162,8 @@ export async function startCluster({ nodes: count = 2, cpus = 16, settings = [] 
       for (const node of nodes) for (const pid of stepsOf(node)) tryKill(pid, 'SIGKILL');
       for (const name of [...nodes, 'slurmctld', 'slurmdbd', 'munged']) await stop(name);
       await stop('mariadb', 'SIGKILL');
-      rmSync(folder, { recursive: true, force: true });
+      // What was killed on the nodes may still write there for a moment.
+      rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     },
   };
 
@@ -175,12 +178,12 @@ export async function startCluster({ nodes: count = 2, cpus = 16, settings = [] 
   }
 
   async function ready(what: string, isReady: () => boolean): Promise<void> {
-    const giveUpAt = performance.now() + 60_000;
+    const giveUpAt = performance.now() + PATIENCE_MS;
     while (!isReady()) {
       if (performance.now() > giveUpAt) {
         const said = readFileSync(at('logs', `${what}.out`), 'utf8');
         await cluster.stop();
-        throw new Error(`${what} is not ready within a minute: ${said}`);
+        throw new Error(`${what} is not ready in time: ${said}`);
       }
       await new Promise((resolve) => setTimeout(resolve, 25));
     }
