@@ -27,12 +27,12 @@ const ONLY_LINUX = { skip: process.platform === 'linux' ? false : 'looks into /p
 test('a server that has shown secrets remembers none of them in clear', ONLY_LINUX, async (t) => {
   const site = await startSite(t, { nodeOptions: [OPEN_MEMORY, ...COLLECTING] });
   const alice = await site.user('alice');
-  const list = async () => {
-    const answer = await fetch(new URL('/api/v1/creds/get_user_secrets', site.url), {
-      headers: { authorization: `Bearer ${alice.token}` },
-    });
-    return JSON.parse(((await answer.json()) as { data: string }).data) as Record<string, string>;
+  const ask = async <T>(path: string) => {
+    const headers = { authorization: `Bearer ${alice.token}` };
+    const answer = await fetch(new URL(`/api/v1/creds/${path}`, site.url), { headers });
+    return ((await answer.json()) as { data: T }).data;
   };
+  const list = async () => JSON.parse(await ask<string>('get_user_secrets')) as Record<string, string>;
   assert.deepEqual(await list(), {});
   // Set by another process: of a body that it reads, the server's network buffers keep parts until they are used again.
   const values = await setBeside(site.data, 10);
@@ -41,6 +41,14 @@ test('a server that has shown secrets remembers none of them in clear', ONLY_LIN
   const texts = values.map((value) => Buffer.from(value));
   assert.equal(await foundWhenCollected(site, texts), 0);
   assert.deepEqual(Object.values(await list()), values);
+
+  for (let times = 0; times < 20; times++) {
+    for (const [n, value] of values.entries()) {
+      const shown = await ask<{ value: string }>(`get_secret_version?key=SECRET_${n}&version=1`);
+      assert.equal(shown.value, value);
+    }
+  }
+  assert.equal(await foundWhenCollected(site, texts), 0);
 });
 
 test('a server that has given secrets to jobs remembers none of them in clear', ONLY_LINUX, async (t) => {

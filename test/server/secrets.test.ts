@@ -175,6 +175,16 @@ test('names, versions and restoring are told without a value', async (t) => {
   assert.deepEqual(await values(server, alice), { '___file___:key.pem': 'b25l' });
 });
 
+test('a version is shown letter by letter, whatever is in it and in its name', async (t) => {
+  const server = await startServer(t);
+  const alice = await server.userToken('alice');
+  const key = 'a","value":"", "$&';
+  const value = '$& $` "\\ \u0001\n\u2028 "value":"" 𝛼';
+  await server.ask(alice, creds.setUserSecrets, { key, value });
+  const shown = await server.ask(alice, creds.getSecretVersion, { key, version: 1 });
+  assert.deepEqual(shown, { success: true, message: '', data: { key, value } });
+});
+
 test('no answer is kept by a cache, nor taken by a browser for something else than it says', async (t) => {
   const server = await startServer(t);
   const token = await server.userToken('alice');

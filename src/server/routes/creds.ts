@@ -104,7 +104,8 @@ export function credsRoutes(
 
   route(app, calls.getSecretVersion, async ({ key, version }, request) => {
     const { name, value } = await vault.version(ownerOf(request), parseWireName(key), version);
-    return succeeded({ key: name, value: value.reveal() });
+    const answer: Success<Answer<typeof calls.getSecretVersion>> = succeeded({ key: name, value: '' });
+    return { text: ownText(withText(answer, 'value', value.reveal())) };
   });
 
   route(app, calls.restoreSecret, async ({ key, version }, request) =>
@@ -122,7 +123,7 @@ export function credsRoutes(
 
   function writeReadable({ secrets, damaged }: ReadableSecrets): string {
     const envelope: Success<Answer<typeof calls.getUserSecrets>> = succeeded('', remarkOn(damaged));
-    return JSON.stringify(envelope).replace('"data":""', () => `"data":${quoted(secretsText(secrets))}`);
+    return withText(envelope, 'data', secretsText(secrets));
   }
 
   /** For the caller, and by ids for the operator, whose database it is. */
@@ -138,6 +139,11 @@ export function credsRoutes(
     if (queues) await checkQueues(queues);
     return change;
   }
+}
+
+/** An answer's JSON with a text that holds values of secrets in place of its one empty `field`: see {@link quoted}. */
+function withText(answer: Success<unknown>, field: string, text: string): string {
+  return JSON.stringify(answer).replace(`"${field}":""`, () => `"${field}":${quoted(text)}`);
 }
 
 function isoTime(milliseconds: number): string {
