@@ -51,9 +51,12 @@ export async function run(
   child.stdin.on('error', () => {}); // A program that refuses need not read its input.
   child.stdin.end(input);
   const outcome: Outcome = { status: null, stdout: '', stderr: '' };
+  let wasInterrupted = false;
   child.stdout.setEncoding('utf8').on('data', (text) => {
     outcome.stdout += text;
-    if (interruptAt?.test(outcome.stdout)) child.kill('SIGINT');
+    // A second one would end it as any program.
+    if (wasInterrupted || !interruptAt?.test(outcome.stdout)) return;
+    wasInterrupted = child.kill('SIGINT');
   });
   child.stderr.setEncoding('utf8').on('data', (text) => {
     outcome.stderr += text;

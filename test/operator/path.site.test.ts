@@ -34,7 +34,7 @@ done`,
 ];
 const NAMES = { 'panda.example.org': 'panda1', 'db.example.org': 'panda1', 's3.example.org': 's3' };
 
-test(`${PAGE} works as it is written, from top to bottom`, { skip: whyNot(), timeout: 600_000 }, async (t) => {
+test(`${PAGE} works as it is written, from top to bottom`, { skip: whyNot(), timeout: 1_200_000 }, async (t) => {
   const machines = await startMachines(t, MACHINES, NAMES);
   const at = (name: string) => machines.get(name) as Machine;
   await at('desk').takes(debianPackage as string);
