@@ -37,7 +37,7 @@ export async function buildTestPrograms(root: string): Promise<TestPrograms> {
 function starter(cache: string, main: string): string {
   return [
     "import module from 'node:module';",
-    `module.enableCompileCache({ directory: ${JSON.stringify(cache)} });`,
+    `module.enableCompileCache(${JSON.stringify(cache)});`,
     `await import(${JSON.stringify(main)});`,
     '',
   ].join('\n');

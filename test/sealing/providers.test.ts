@@ -26,7 +26,7 @@ import type { RootKeyPlaces } from '../../src/sealing/root-keys.ts';
 import { LOOPBACK, OTHER_HOST } from '../client/certificates.ts';
 import { until } from '../pilot/folders.ts';
 import { noOpenBao, startOpenBao } from './openbao.ts';
-import { MODULE, makeToken, moduleThat, noCompiler, noSoftHsm } from './softhsm.ts';
+import { MODULE, makeToken, moduleThat, noCompiler, noFfi, noSoftHsm } from './softhsm.ts';
 import { flipped } from './vectors.ts';
 
 const CONTEXT = Buffer.from('context');
@@ -287,18 +287,29 @@ test('a URI of a key server that would show a secret, go in the clear or leave i
     ['transit+https://bao.example.org/transit/a%2Fb?token-file=/t', /are named transit/],
     ['transit+https://bao.example.org/transit/a', /need "token-file"/],
     ['transit+https://bao.example.org/transit/a?token-file=/t&namespace=a%0d%0ab', /namespace/],
+  ] as const) {
+    await assertRefusedUri(uri, why);
+  }
+});
+
+test('a URI of a token that would show its PIN, or names no place, is refused', { skip: noFfi }, async () => {
+  for (const [uri, why] of [
     ['pkcs11:token=a;object=b?module-path=/m.so&pin-value=1234', /does not belong into a setting/],
     ['pkcs11:token=a;object=b?module-path=m.so&pin-source=/pin', /whole paths/],
     ['pkcs11:token=a?module-path=/m.so&pin-source=/pin', /are named pkcs11/],
   ] as const) {
-    await assert.rejects(placesOf(uri).open(uri, { create: false }), (error: Error & { code?: string }) => {
-      assert.equal(error.code, 'ERR_MISCONFIGURED', uri);
-      assert.match(error.message, why);
-      assert.doesNotMatch(error.message, /s\.123|1234|user:pw/);
-      return true;
-    });
+    await assertRefusedUri(uri, why);
   }
 });
+
+async function assertRefusedUri(uri: string, why: RegExp): Promise<void> {
+  await assert.rejects(placesOf(uri).open(uri, { create: false }), (error: Error & { code?: string }) => {
+    assert.equal(error.code, 'ERR_MISCONFIGURED', uri);
+    assert.match(error.message, why);
+    assert.doesNotMatch(error.message, /s\.123|1234|user:pw/);
+    return true;
+  });
+}
 
 test('keys of a PKCS#11 token keep the promise of a provider, and do not leave it', { skip: noSoftHsm }, async (t) => {
   const token = makeToken(t);

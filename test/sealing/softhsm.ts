@@ -6,10 +6,14 @@ import type { TestContext } from 'node:test';
 
 export const MODULE = '/usr/lib/softhsm/libsofthsm2.so';
 
+/** The reason why this Node loads no module of a token; false where it does. */
+export const noFfi: string | false =
+  !process.allowedNodeEnvironmentFlags.has('--experimental-ffi') && 'this Node has no node:ffi (it came with 26)';
+
 /** The reason why there is no HSM in software here. */
-export const noSoftHsm: string | false = !existsSync(MODULE)
-  ? 'SoftHSM is not installed (apt-get install softhsm2)'
-  : !process.allowedNodeEnvironmentFlags.has('--experimental-ffi') && 'this Node has no node:ffi';
+export const noSoftHsm: string | false = existsSync(MODULE)
+  ? noFfi
+  : 'SoftHSM is not installed (apt-get install softhsm2)';
 
 /** A token of its own for one test file, for the whole process: SoftHSM finds it by a variable. */
 export interface SoftHsm {
