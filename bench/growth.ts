@@ -14,6 +14,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { MAX_REMEMBERED_DATA_KEYS } from '../src/protocol/limits.ts';
 import { type BareProcess, startBare } from './server/bare-process.ts';
 import { driven, type Load, wrkVersion } from './server/driver.ts';
 import { fillQueue } from './server/fill-queue.ts';
@@ -55,15 +56,24 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-/** Gets and sets, the others beside the first size; and a bare server that answers a get with the same bytes. */
+/**
+ * Gets and sets, the others beside the first size; and a bare server that answers a get with the same bytes. Where a server cannot remember all
+ * owners also the bare loop, which reads and opens their rows with all data keys in its memory.
+ */
 async function growOwners(): Promise<void> {
   const kinds = { get: [] as Contestant[], getTen: [] as Contestant[], set: [] as Contestant[] };
   const bare = new Map<number, BareProcess>();
+  const loops: BareProcess[] = [];
   for (const [owners, secrets] of sizesOf(options.owners)) {
     const values = valuesOf(secrets, VALUE_BYTES);
-    const { loads, ...server } = await serverOf(owners, values);
+    const { loads, site, ...server } = await serverOf(owners, values);
     const name = `${owners} | ${secrets}`;
     kinds.get.push(drivenOn(name, server, loads.get));
+    if (owners > MAX_REMEMBERED_DATA_KEYS) {
+      const loop = await startBare<number>(import.meta.resolve('./server/bare-loop.ts'), site);
+      loops.push(loop);
+      kinds.get.push(driven(`bare loop, ${name}`, { pid: loop.pid, port: loop.answer }, loads.bareGet, connections));
+    }
     if (secrets >= 10) kinds.getTen.push(drivenOn(name, server, loads.getTen));
     kinds.set.push(drivenOn(name, server, loads.set));
     if (bare.has(secrets)) continue;
@@ -78,7 +88,7 @@ async function growOwners(): Promise<void> {
     const results = await takeTurns(kinds[kind], turns);
     print(`${titles[kind]}, values of ${VALUE_BYTES} bytes`, 'owners | secrets of each', results);
   }
-  for (const http of bare.values()) http.stop();
+  for (const one of [...bare.values(), ...loops]) one.stop();
   await stopAll();
 }
 
@@ -104,7 +114,7 @@ async function serverOf(owners: number, values: readonly string[], prepare?: (si
   await postgres?.settle(site.database);
   const server = await startServer(site, { program: options.source ? undefined : BUNDLE });
   servers.push(server);
-  return { ...server, loads: await makeLoads(`http://127.0.0.1:${server.port}`, site, values) };
+  return { ...server, site, loads: await makeLoads(`http://127.0.0.1:${server.port}`, site, values) };
 }
 
 async function stopAll(): Promise<void> {

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import { Unauthenticated } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { ACCOUNT_RECHECK_SECONDS, MAX_REMEMBERED_OWNERS } from '../protocol/limits.ts';
 import { findAccountBySubject } from '../store/accounts.ts';
 import { findOwner, upsertOwner } from '../store/owners.ts';
+import { ReturningCache } from '../store/returning.ts';
 import type { Store } from '../store/store.ts';
 import { type Caller, EMBEDDED_ISSUER_ID } from './caller.ts';
 
@@ -19,7 +19,7 @@ export interface Owners {
 /** `clock` is in milliseconds. */
 export function createOwners({ store, clock }: { store: Store; clock: () => number }): Owners {
   /** Promises, so that calls that arrive together share one search. */
-  const remembered = new LRUCache<string, Promise<OwnerId>>({
+  const remembered = new ReturningCache<Promise<OwnerId>>({
     max: MAX_REMEMBERED_OWNERS,
     // One who was erased, and comes again, is another owner.
     ttl: ACCOUNT_RECHECK_SECONDS * 1000,

@@ -18,6 +18,7 @@ import {
   MAX_PROVEN_TOKENS,
   MAX_REMEMBERED_TOKENS,
 } from '../protocol/limits.ts';
+import { ReturningCache } from '../store/returning.ts';
 import { type Caller, callerFromClaims, EMBEDDED_ISSUER_ID, type IssuerClaims } from './caller.ts';
 
 /** An issuer whose tokens this server takes. */
@@ -71,7 +72,7 @@ export function createTokenVerifier({
   maxRemembered?: number;
 }): TokenVerifier {
   const trusted = issuersByName(issuers);
-  const remembered = new LRUCache<string, { caller: Caller; from: number; until: number }>({ max: maxRemembered });
+  const remembered = new ReturningCache<{ caller: Caller; from: number; until: number }>({ max: maxRemembered });
   /** The key that signed a token, by the token's digest: many more than are remembered whole, as a signature costs most to check. */
   const signers = new LRUCache<string, ResolvedKey['key']>({ max: MAX_PROVEN_TOKENS });
 

@@ -11,13 +11,13 @@ import {
 import { ownBytes } from '../sealing/own-bytes.ts';
 import { openText, sealText } from '../sealing/remembered-text.ts';
 import { openName } from '../sealing/value-format.ts';
+import { createReturning } from '../store/returning.ts';
 import { type CurrentVersionRow, findCurrentVersions, findCurrentVersionsOfNames } from '../store/secret-versions.ts';
 import { findRevision } from '../store/secrets.ts';
 import type { Store } from '../store/store.ts';
 import { keyOf, keysOf, openOrDamage } from './damaged-secrets.ts';
 import type { DataKeys } from './data-keys.ts';
 import { mayBeReplaced, nameHashes as nameHashesOf, withoutReplaced } from './one-name.ts';
-import { createReturningOwners } from './returning-owners.ts';
 
 /** The current version of a secret, encrypted as it is stored. */
 export interface SealedSecret {
@@ -109,7 +109,7 @@ export function createCurrentSecrets(options: {
       ROW_OVERHEAD_BYTES,
   });
 
-  const isReturning = createReturningOwners();
+  const isReturning = createReturning(MAX_REMEMBERED_DATA_KEYS);
   const isWorthRemembering = (owner: OwnerId) => isReturning(owner) || remembered.has(owner);
 
   return {

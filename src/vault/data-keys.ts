@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import { DecryptionFailed } from '../protocol/errors.ts';
 import type { OwnerId } from '../protocol/ids.ts';
 import { DATA_KEY_SECONDS, MAX_REMEMBERED_DATA_KEYS } from '../protocol/limits.ts';
 import { type DataKey, dataKeyContext, importDataKey, newDataKey } from '../sealing/data-key.ts';
 import type { RootKeys } from '../sealing/root-keys.ts';
 import { findActiveDataKey, findDataKey, insertFirstDataKey, type WrappedDataKey } from '../store/data-keys.ts';
+import { ReturningCache } from '../store/returning.ts';
 import type { Store } from '../store/store.ts';
 import { keepWrapped } from '../store/wrapped-keys.ts';
 
@@ -35,9 +35,9 @@ export interface DataKeys {
 export function createDataKeys(options: { store: Store; rootKeys: RootKeys; clock: () => number }): DataKeys {
   const { store, rootKeys, clock } = options;
   // Promises, so that requests that arrive together wait for one unwrapping.
-  const unwrapped = new LRUCache<string, Promise<DataKey>>(bounds(clock));
+  const unwrapped = new ReturningCache<Promise<DataKey>>(bounds(clock));
   /** The ids of keys that were active; the keys themselves are in `unwrapped` alone, to be forgotten in one place. */
-  const activeIds = new LRUCache<OwnerId, string>(bounds(clock));
+  const activeIds = new ReturningCache<string>(bounds(clock));
   const making = new Map<OwnerId, Promise<void>>();
 
   function remember(id: string, unwrapping: Promise<DataKey>): Promise<DataKey> {
