@@ -1,17 +1,16 @@
 // `npm test`: the test files that need no whole systems; `npm run test:site`: the others (`--site`). With paths, every file below
-// them: `npm test -- test/vault`.
+// them: `npm test -- test/vault`. With `--again` a file with a test that failed is run once more, alone.
 
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, relative, resolve } from 'node:path';
-import { run } from 'node:test';
-import { spec } from 'node:test/reporters';
 import { parseArgs } from 'node:util';
 import { makeTemplate } from '../test/database-template.ts';
 import { startEmbeddedPostgres } from '../test/embedded-postgres.ts';
 import { buildTestPrograms } from './build/test-programs.ts';
 import { chosenFiles } from './test/chosen-files.ts';
 import { collectProcessorTimes } from './test/processor-times.ts';
+import { runFiles } from './test/run-files.ts';
 
 /** Files that take longest: they begin first, so that none of them runs alone at the end. */
 const LONGEST = [
@@ -36,6 +35,7 @@ const { values: options, positionals: named } = parseArgs({
   allowPositionals: true,
   options: {
     site: { type: 'boolean', default: false },
+    again: { type: 'boolean', default: false },
     'test-name-pattern': { type: 'string', multiple: true },
     'test-skip-pattern': { type: 'string', multiple: true },
     // Files wait for disks and for time limits too.
@@ -69,33 +69,30 @@ Object.assign(process.env, {
   PANDA_TEST_PROGRAMS: programs.folder,
   PANDA_TEST_TIMES: times.folder,
 });
-const stream = run({
-  files: longestFirst(files),
-  cwd: root,
-  concurrency: Number(options['test-concurrency']),
-  timeout: 480_000,
-  execArgv: [
-    '--disable-warning=ExperimentalWarning',
-    '--import=./test/open-handles.ts',
-    '--import=./test/processor-time.ts',
-  ],
-  testNamePatterns: options['test-name-pattern'] ?? [],
-  testSkipPatterns: options['test-skip-pattern'] ?? [],
-});
 // A run that ends without its summary has not passed.
 process.exitCode = 1;
-stream.on('test:summary', ({ file, success }) => {
-  if (file === undefined) process.exitCode = success ? 0 : 1;
-});
-const printed = stream.compose(spec);
-printed.pipe(process.stdout);
-printed.on('end', async () => {
-  console.log(times.report());
-  times.remove();
-  await template?.drop();
-  await postgres?.stop();
-  programs.remove();
-});
+const passed = await runFiles(
+  {
+    files: longestFirst(files),
+    cwd: root,
+    concurrency: Number(options['test-concurrency']),
+    timeout: 480_000,
+    execArgv: [
+      '--disable-warning=ExperimentalWarning',
+      '--import=./test/open-handles.ts',
+      '--import=./test/processor-time.ts',
+    ],
+    testNamePatterns: options['test-name-pattern'] ?? [],
+    testSkipPatterns: options['test-skip-pattern'] ?? [],
+  },
+  { again: options.again },
+);
+if (passed) process.exitCode = 0;
+console.log(times.report());
+times.remove();
+await template?.drop();
+await postgres?.stop();
+programs.remove();
 
 function longestFirst(all: readonly string[]): string[] {
   const first = LONGEST.map((name) => join(root, 'test', `${name}.test.ts`));
