@@ -1,16 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import {
-  chmodSync,
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -25,6 +15,7 @@ import { passphraseFiles } from '../../src/sealing/passphrase-file.ts';
 import type { RootKeyPlaces } from '../../src/sealing/root-keys.ts';
 import { LOOPBACK, OTHER_HOST } from '../client/certificates.ts';
 import { until } from '../pilot/folders.ts';
+import { unlessGone } from '../unless-gone.ts';
 import { noOpenBao, startOpenBao } from './openbao.ts';
 import { MODULE, makeToken, moduleThat, noCompiler, noFfi, noSoftHsm } from './softhsm.ts';
 import { flipped } from './vectors.ts';
@@ -343,8 +334,8 @@ test('keys of a PKCS#11 token keep the promise of a provider, and do not leave i
 function moduleProcesses(): string[] {
   const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim().split(' ');
   return children.filter((pid) => {
-    if (pid === '' || !existsSync(`/proc/${pid}/cmdline`)) return false;
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('pkcs11-module');
+    if (pid === '') return false;
+    return unlessGone(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8'))?.includes('pkcs11-module');
   });
 }
 
