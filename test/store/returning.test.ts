@@ -20,9 +20,10 @@ test('a look at more owners than a server remembers leaves none to be remembered
   for (let round = 0; round < 2; round++) assert.ok(share(many.map(isReturning)) < 0.02);
 });
 
-const MAX = 100;
+/** So many that shares of them are the same by a percent or two whatever their marks are. */
+const MAX = 1000;
 /** More than are remembered whoever asks. */
-const MANY = 1000;
+const MANY = 10_000;
 
 test('a cache that has room remembers everybody', () => {
   const cache = new ReturningCache<number>({ max: MAX });
@@ -47,11 +48,11 @@ test('a full cache takes in who comes again, and is not emptied by those who com
   for (const owner of regulars) cache.set(owner, 'anew');
   assert.ok(regulars.every((owner) => cache.get(owner) === 'anew'));
 
-  // One in three may be taken for somebody new: another's mark stands in its place.
+  // Six in ten are taken for somebody new: another's mark stands in their place.
   const back = others.slice(0, MAX);
   for (const owner of back) cache.set(owner, owner);
   for (const other of others.slice(MAX)) cache.set(other, other);
-  assert.ok(share(back.map((owner) => cache.get(owner) === owner)) > 0.3);
+  assert.ok(share(back.map((owner) => cache.get(owner) === owner)) > 0.25);
 });
 
 test('a value is found under its own key alone, also where two keys have one mark', () => {
