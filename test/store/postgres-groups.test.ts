@@ -220,6 +220,100 @@ onPostgres('owners who are locked, each alone, do not take the turns of all othe
   assert.deepEqual(await revisions(store), [2, 2, 2, 1]);
 });
 
+onPostgres(
+  'writes behind one that fails run once each, and a store that is closed waits for them',
+  async (_t, database) => {
+    const other = await withOwners(database, ['a', 'b']);
+    const store = await openPostgres(database.url ?? '');
+    const write = (owner: string, then = async () => {}) =>
+      store.write(
+        async (tx) => {
+          await countOwner(tx, { id: owner });
+          await then();
+        },
+        { owner },
+      );
+    const later: Promise<unknown>[] = [];
+    const fails = async () => {
+      // They arrive while their owner's first ones run.
+      if (later.length < 3) later.push(write('a'));
+      throw new Error('no');
+    };
+    const ends = Promise.allSettled([write('a', fails), write('a', fails), write('a'), write('a'), write('b')]);
+    await new Promise((resolve) => setImmediate(resolve));
+    await store.close();
+    assert.deepEqual(
+      (await ends).map(({ status }) => status),
+      ['rejected', 'rejected', 'fulfilled', 'fulfilled', 'fulfilled'],
+    );
+    await Promise.all(later);
+    assert.deepEqual(await revisions(other), [2 + later.length, 1]);
+  },
+);
+
+onPostgres('no third group begins while two run, also after writes that waited for long', async (_t, database) => {
+  const owners = ['a', 'b', 'c', 'd', 'e', 'f'];
+  const [store, other] = [await withOwners(database, owners), await database.open()];
+  const write = (owner: string, then = async () => {}) =>
+    store.write(
+      async (tx) => {
+        await countOwner(tx, { id: owner });
+        await then();
+      },
+      { owner },
+    );
+  // Each is alone, and longer than others wait for it.
+  const waited: Promise<unknown>[] = [];
+  await other.write(async (tx) => {
+    await countOwner(tx, { id: 'a' });
+    await countOwner(tx, { id: 'b' });
+    for (const owner of ['a', 'b']) {
+      waited.push(write(owner));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await write('c');
+  });
+  await Promise.all(waited);
+
+  let held = 0;
+  const isLast = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  const hold = () => {
+    if (++held === 4) isLast.resolve();
+    return release.promise;
+  };
+  const first = [write('a', hold), write('b', hold)];
+  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  const second = [write('c', hold), write('d', hold)];
+  await isLast.promise;
+  let ran = 0;
+  const third = ['e', 'f'].map((owner) => write(owner, async () => void ran++));
+  for (let times = 0; times < 3; times++) await store.write((tx) => addQueue(tx, { name: `of ${times}` }));
+  assert.equal(ran, 0);
+  release.resolve();
+  await Promise.all([...first, ...second, ...third]);
+  assert.equal(ran, 2);
+});
+
+onPostgres('writes that wait for one before them of their owner share a transaction', async (_t, database) => {
+  const store = await withOwners(database, ['a', 'b']);
+  const isHeld = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  const first = store.write(
+    async (tx) => {
+      await countOwner(tx, { id: 'a' });
+      isHeld.resolve();
+      await release.promise;
+    },
+    { owner: 'a' },
+  );
+  await isHeld.promise;
+  const later = [1, 2, 3].map(() => store.write(transactionOf, { owner: 'a' }));
+  release.resolve();
+  assert.equal(new Set(await Promise.all(later)).size, 1);
+  await first;
+});
+
 onPostgres('groups of two servers with the same owners do not stop each other', async (_t, database) => {
   const owners = Array.from({ length: 12 }, (_, n) => String.fromCharCode(97 + n));
   const stores = [await withOwners(database, owners), await database.open()];
