@@ -2,6 +2,8 @@ import { LRUCache } from 'lru-cache';
 
 /** Values that are remembered whoever asks: enough for what one request, and those that arrive with it, ask for twice. */
 const JUST_NOW = 64;
+/** A longer key is a token, whose last characters are its signature's. All others count in full: names at one site may end alike. */
+const LONG = 400;
 const MARKED = 64;
 
 /**
@@ -37,10 +39,14 @@ export class ReturningCache<V> {
   readonly #justNow: LRUCache<number, Entry<V>>;
   readonly #isReturning: (mark: number) => boolean;
 
-  /** @param options those of `LRUCache`: a time to live holds for both parts */
-  constructor(options: { max: number; ttl?: number; ttlResolution?: number; perf?: { now(): number } }) {
-    this.#kept = new LRUCache(options);
-    this.#justNow = new LRUCache({ ...options, max: Math.min(JUST_NOW, options.max) });
+  /**
+   * @param options those of `LRUCache`: `max` are kept, and `JUST_NOW` at most besides; a time to live holds for both, also where the clock is
+   *   set back
+   */
+  constructor({ perf, ...options }: { max: number; ttl?: number; perf?: { now(): number } }) {
+    const bounds = { ...options, ttlResolution: 0, ...(perf && { perf: { now: neverBack(perf.now) } }) };
+    this.#kept = new LRUCache(bounds);
+    this.#justNow = new LRUCache({ ...bounds, max: Math.min(JUST_NOW, options.max) });
     this.#isReturning = createReturningMarks(options.max);
   }
 
@@ -53,14 +59,14 @@ export class ReturningCache<V> {
   set(key: string, value: V): void {
     const mark = markOf(key);
     const isReturning = this.#isReturning(mark);
-    const isKept = isReturning || this.#kept.size < this.#kept.max || this.#kept.has(mark);
+    const isKept = isReturning || this.#kept.size < this.#kept.max || entryIn(this.#kept, mark) !== undefined;
     (isKept ? this.#kept : this.#justNow).set(mark, { key, value });
     if (isKept) this.#justNow.delete(mark);
   }
 
   delete(key: string): void {
     const mark = markOf(key);
-    for (const cache of [this.#kept, this.#justNow]) if (cache.peek(mark)?.key === key) cache.delete(mark);
+    for (const cache of [this.#kept, this.#justNow]) if (entryIn(cache, mark)?.key === key) cache.delete(mark);
   }
 
   clear(): void {
@@ -80,10 +86,27 @@ interface Entry<V> {
   value: V;
 }
 
-/** FNV-1a, 32 bits, of the last `MARKED` characters, which of a token are its signature's; 0 is an empty place. */
+/** One whose time is over is there until it is asked for, or purged. */
+function entryIn<V>(cache: LRUCache<number, Entry<V>>, mark: number): Entry<V> | undefined {
+  return cache.peek(mark, { allowStale: true });
+}
+
+/** A clock that stands for as long as `now` was set back: a time counts on from where it was. */
+function neverBack(now: () => number): () => number {
+  let last = Number.NEGATIVE_INFINITY;
+  let behind = 0;
+  return () => {
+    const read = now();
+    behind += Math.max(0, last - read);
+    last = read;
+    return read + behind;
+  };
+}
+
+/** FNV-1a, 32 bits; 0 is an empty place. */
 function markOf(key: string): number {
   let mark = 0x811c9dc5;
-  for (let n = Math.max(0, key.length - MARKED); n < key.length; n++) {
+  for (let n = key.length > LONG ? key.length - MARKED : 0; n < key.length; n++) {
     mark = Math.imul(mark ^ key.charCodeAt(n), 0x01000193);
   }
   return mark >>> 0 || 1;

@@ -9,7 +9,7 @@ import { ReturningCache } from '../store/returning.ts';
 import type { Store } from '../store/store.ts';
 import { keepWrapped } from '../store/wrapped-keys.ts';
 
-/** The owners' data keys, unwrapped. One is remembered for `DATA_KEY_SECONDS`, and `MAX_REMEMBERED_DATA_KEYS` at most. */
+/** The owners' data keys, unwrapped. One is remembered for `DATA_KEY_SECONDS`, and `MAX_REMEMBERED_DATA_KEYS` at most beside the few of just now. */
 export interface DataKeys {
   /** The key that the owner's values are under at this moment, by the database; none for an owner who never kept one. */
   active(owner: OwnerId): Promise<DataKey | undefined>;
@@ -133,7 +133,6 @@ function bounds(clock: () => number) {
   return {
     max: MAX_REMEMBERED_DATA_KEYS,
     ttl: DATA_KEY_SECONDS * 1000,
-    ttlResolution: 0,
     perf: { now: clock },
   };
 }

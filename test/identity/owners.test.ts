@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { addAccount, disableAccount } from '../../src/identity/accounts.ts';
 import { createOwners } from '../../src/identity/owners.ts';
+import { ACCOUNT_RECHECK_SECONDS } from '../../src/protocol/limits.ts';
 import { eachStore } from '../stores.ts';
 import { NOW } from './signer.ts';
 
@@ -43,6 +44,23 @@ eachStore('an owner whose display name changed is shown by the new one and is th
     ['Alice B.'],
   );
 });
+
+eachStore(
+  'an owner is looked for once in a time, and is another after it where the one of before was erased',
+  async (_t, database) => {
+    const store = await database.open();
+    let now = NOW;
+    const owners = createOwners({ store, clock: () => now });
+    const id = await owners.of(alice);
+    await store.write((tx) => tx.deleteFrom('owners').where('id', '=', id).execute());
+    now += ACCOUNT_RECHECK_SECONDS * 1000;
+    assert.equal(await owners.of(alice), id);
+    now = NOW - 3_600_000;
+    assert.equal(await owners.of(alice), id);
+    now += 1000;
+    assert.notEqual(await owners.of(alice), id);
+  },
+);
 
 eachStore('a failure of the database is not remembered', async (_t, database) => {
   const store = await database.open();

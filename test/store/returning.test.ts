@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { hash, randomUUID } from 'node:crypto';
 import { test } from 'node:test';
+import { queryObjects } from 'node:v8';
 import type { OwnerId } from '../../src/protocol/ids.ts';
 import { createReturning, ReturningCache } from '../../src/store/returning.ts';
 
@@ -65,7 +66,7 @@ test('a value is found under its own key alone, also where two keys have one mar
   cache.delete(pushedOut);
   assert.deepEqual(keys.map((key) => cache.get(key)).filter(Boolean), found);
 
-  const [one, other] = ['a', 'b'].map((first) => first + 'x'.repeat(100)) as [string, string];
+  const [one, other] = ['a', 'b'].map((first) => first + 'x'.repeat(1000)) as [string, string];
   cache.set(one, one);
   assert.equal(cache.get(other), undefined);
   cache.set(other, other);
@@ -74,7 +75,7 @@ test('a value is found under its own key alone, also where two keys have one mar
 
 test('what is deleted, cleared or over is in neither part of a cache', () => {
   let now = 1;
-  const cache = new ReturningCache<string>({ max: MAX, ttl: 1000, ttlResolution: 0, perf: { now: () => now } });
+  const cache = new ReturningCache<string>({ max: MAX, ttl: 1000, perf: { now: () => now } });
   const fill = () => {
     const [kept = '', ...more] = owners(MAX + 1);
     for (const owner of [kept, ...more]) cache.set(owner, owner);
@@ -85,11 +86,6 @@ test('what is deleted, cleared or over is in neither part of a cache', () => {
     () => cache.clear(),
     () => {
       now += 1001;
-    },
-    () => {
-      now += 1001;
-      cache.purgeStale();
-      now -= 1001;
     },
   ]) {
     const both = fill();
@@ -115,4 +111,77 @@ test('a value that was set anew is not found again when its key is pushed out', 
   cache.set('a', 'again');
   assert.equal(cache.get('a'), 'again');
   assert.equal(cache.get('b'), undefined);
+});
+
+/** A value that can be counted in memory: made by a function of its own, whose frame does not hold it any more. */
+class Value {}
+const setValue = (cache: ReturningCache<Value>, key: string) => cache.set(key, new Value());
+const valuesInMemory = () => queryObjects(Value, { format: 'count' });
+
+test('a full cache has no more values in memory than it may and 64, and none of those whose time is over once it was purged', () => {
+  let now = 1;
+  const cache = new ReturningCache<Value>({ max: MAX, ttl: 1000, perf: { now: () => now } });
+  const some = owners(2 * MAX);
+  for (let round = 0; round < 3; round++) for (const owner of some) setValue(cache, owner);
+  assert.equal(valuesInMemory(), MAX + 64);
+  const isThere = some.slice(-64).every((owner) => cache.get(owner) instanceof Value);
+  assert.ok(isThere, 'those of just now');
+  now += 1001;
+  assert.equal(valuesInMemory(), MAX + 64);
+  cache.purgeStale();
+  assert.equal(valuesInMemory(), 0);
+});
+
+test('what is set or deleted after its time leaves nothing of before', () => {
+  let now = 1;
+  const cache = new ReturningCache<Value>({ max: 1, ttl: 1000, perf: { now: () => now } });
+  setValue(cache, 'a');
+  setValue(cache, 'b');
+  now += 1001;
+  for (const key of ['a', 'b']) cache.delete(key);
+  assert.equal(valuesInMemory(), 0);
+
+  setValue(cache, 'a');
+  now += 1001;
+  // In one place with the mark of "a", which is not noticed again then.
+  setValue(cache, atThePlaceOf('a'));
+  setValue(cache, 'a');
+  assert.equal(valuesInMemory(), 2);
+  cache.purgeStale();
+  assert.equal(valuesInMemory(), 2);
+});
+
+/** A key whose mark takes the place of that one's in a table of two. */
+function atThePlaceOf(key: string): string {
+  for (let n = 0; ; n++) {
+    const isReturning = createReturning(1);
+    isReturning(key);
+    isReturning(`${n}`);
+    if (!isReturning(key)) return `${n}`;
+  }
+}
+
+test('a clock that is set back gives nothing more time', () => {
+  let now = 5000;
+  const cache = new ReturningCache<string>({ max: 1, ttl: 1000, perf: { now: () => now } });
+  cache.set('a', 'kept');
+  cache.set('b', 'of just now');
+  now += 600;
+  assert.ok(cache.get('a') && cache.get('b'));
+  now -= 4000;
+  assert.ok(cache.get('a') && cache.get('b'));
+  now += 400;
+  assert.ok(cache.get('a') && cache.get('b'));
+  now += 1;
+  assert.deepEqual([cache.get('a'), cache.get('b')], [undefined, undefined]);
+});
+
+test("people of one site whose names differ in front alone do not take each other's place", () => {
+  const cache = new ReturningCache<number>({ max: MAX });
+  const subjects = owners(MAX).map((id) => JSON.stringify(['iam', `uid=${id},`.padEnd(255, 'ou=Physics,')]));
+  for (const [n, subject] of subjects.entries()) cache.set(subject, n);
+  assert.deepEqual(
+    subjects.map((subject) => cache.get(subject)),
+    [...subjects.keys()],
+  );
 });

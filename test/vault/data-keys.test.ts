@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { KeyObject } from 'node:crypto';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
+import { queryObjects } from 'node:v8';
 import { Unavailable } from '../../src/protocol/errors.ts';
 import type { OwnerId } from '../../src/protocol/ids.ts';
 import { DATA_KEY_SECONDS } from '../../src/protocol/limits.ts';
@@ -44,6 +46,10 @@ async function countedVault(t: TestContext) {
   return { vault, asked, state, owner: await newOwner() };
 }
 
+function keysInMemory(): number {
+  return queryObjects(KeyObject, { format: 'count' });
+}
+
 test('requests that arrive together wait for one wrapping and one unwrapping', async (t) => {
   const { vault, asked, owner } = await countedVault(t);
   await Promise.all(Array.from({ length: 20 }, (_, n) => vault.set(owner, named(`N${n}`), 'x')));
@@ -64,14 +70,34 @@ test('an unwrapped key is forgotten after its time', async (t) => {
 
 test('an unwrapped key leaves the memory after its time though nobody asks for it', async (t) => {
   const { vault, asked, owner, state } = await countedVault(t);
+  const before = keysInMemory();
   await vault.set(owner, named('A'), 'x');
   state.now = START + KEPT_MS;
   vault.forgetOldKeys();
   await vault.get(owner);
   assert.equal(asked.unwrap, 1);
+  assert.ok(keysInMemory() > before);
   state.now++;
   vault.forgetOldKeys();
-  state.now = START; // If it were still there, it would be young again.
+  assert.equal(keysInMemory(), before);
+});
+
+test('a vault that was closed leaves no key in memory', async (t) => {
+  const { vault, owner } = await countedVault(t);
+  const before = keysInMemory();
+  await vault.set(owner, named('A'), 'x');
+  assert.ok(keysInMemory() > before);
+  vault.close();
+  assert.equal(keysInMemory(), before);
+});
+
+test('a clock that is set back leaves an unwrapped key no longer than its time', async (t) => {
+  const { vault, asked, owner, state } = await countedVault(t);
+  await vault.set(owner, named('A'), 'x');
+  state.now = START - 3_600_000;
+  await vault.get(owner);
+  assert.equal(asked.unwrap, 1);
+  state.now += KEPT_MS + 1;
   await vault.get(owner);
   assert.equal(asked.unwrap, 2);
 });
