@@ -53,7 +53,7 @@ export interface TokenVerifier {
    * @throws {Unavailable} when its issuer's keys cannot be had now
    */
   verify(token: string | undefined): Promise<Caller>;
-  /** True when a token was checked before and is remembered: {@link verify} would answer at once. */
+  /** True when a token was found good before, when it was last looked at, and has not ended: {@link verify} has no signature to check, but may look at its account. */
   isKnown(token: string): boolean;
 }
 
@@ -78,7 +78,7 @@ export function createTokenVerifier({
 
   /** A token's claims. Its signature is not checked again while its issuer has the key that made it. */
   async function claimsOf(token: string, { header, claims }: Unchecked, issuer: TrustedIssuer, now: number) {
-    const digest = hash('sha256', token, 'base64url');
+    const digest = digestOf(token);
     const signer = signers.get(digest);
     if (signer && isInTime(claims, now) && (await keyOf(token, header, issuer)) === signer) return claims;
     const checked = await checkedClaims(token, issuer, now);
@@ -86,10 +86,28 @@ export function createTokenVerifier({
     return checked.claims;
   }
 
+  /** A token that its issuer's keys, and its account, are found to stand behind now. */
+  async function lookedAt(
+    token: string,
+    now: number,
+  ): Promise<{ caller: Caller; claims: Claims; issuer: TrustedIssuer }> {
+    const unchecked = readUnchecked(token);
+    const issuer = issuerOf(unchecked, trusted);
+    try {
+      const claims = await claimsOf(token, unchecked, issuer, now);
+      const claimed = callerFromClaims(claims, issuer);
+      const caller = issuer.asOfNow ? await issuer.asOfNow(claimed, claims) : claimed;
+      if (!caller) throw new Unauthenticated("the token's account was disabled or removed");
+      return { caller, claims, issuer };
+    } catch (error) {
+      if (error instanceof Unauthenticated) signers.delete(digestOf(token));
+      throw error;
+    }
+  }
+
   return {
     isKnown(token) {
-      const known = remembered.get(token);
-      return known !== undefined && known.from <= clock() && clock() < known.until;
+      return signers.has(digestOf(token)) && isInTime(decodeJwt(token), clock());
     },
 
     async verify(token) {
@@ -99,16 +117,12 @@ export function createTokenVerifier({
       if (known && known.from <= now && now < known.until) return known.caller;
       if (known) remembered.delete(token);
 
-      const unchecked = readUnchecked(token);
-      const issuer = issuerOf(unchecked, trusted);
-      const claims = await claimsOf(token, unchecked, issuer, now);
-      const claimed = callerFromClaims(claims, issuer);
-      const caller = issuer.asOfNow ? await issuer.asOfNow(claimed, claims) : claimed;
-      if (!caller) throw new Unauthenticated("the token's account was disabled or removed");
+      const { caller, claims, issuer } = await lookedAt(token, now);
       const until = (claims.exp + CLOCK_TOLERANCE_SECONDS) * 1000;
       remembered.set(token, {
         caller,
-        from: ((claims.nbf ?? 0) - CLOCK_TOLERANCE_SECONDS) * 1000,
+        // A clock that is set back puts off no look at the account.
+        from: now,
         // An account that is disabled, or a key that its issuer withdrew, ends what was remembered.
         until: Math.min(until, now + (issuer.asOfNow ? ACCOUNT_RECHECK_SECONDS : ISSUER_KEYS_REFRESH_SECONDS) * 1000),
       });
@@ -178,6 +192,10 @@ function readUnchecked(token: string): Unchecked {
 }
 
 type Claims = JWTPayload & { exp: number };
+
+function digestOf(token: string): string {
+  return hash('sha256', token, 'base64url');
+}
 
 /** Of a token that was found good before: what time changes. */
 function isInTime(claims: JWTPayload, now: number): claims is Claims {

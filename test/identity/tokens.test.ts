@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { createLocalJWKSet, exportJWK, exportSPKI, SignJWT } from 'jose';
+import type { Caller } from '../../src/identity/caller.ts';
 import { createTokenVerifier, type TrustedIssuer } from '../../src/identity/tokens.ts';
 import { Misconfigured, Unauthenticated } from '../../src/protocol/errors.ts';
 import { ACCOUNT_RECHECK_SECONDS, ISSUER_KEYS_REFRESH_SECONDS } from '../../src/protocol/limits.ts';
@@ -323,7 +324,6 @@ test('a token that is looked at again has its signature checked no second time, 
   const token = await issuer.sign();
   const isLookedAtAgain = () => {
     now += ACCOUNT_RECHECK_SECONDS * 1000;
-    assert.equal(verifier.isKnown(token), false);
   };
   const first = await verifier.verify(token);
   isLookedAtAgain();
@@ -344,6 +344,48 @@ test('a token that is looked at again has its signature checked no second time, 
   await verifier.verify(token);
   now = NOW + 630_000;
   await assert.rejects(verifier.verify(token), /expired/);
+});
+
+test('a token that was found good is known until it ends or is refused, though others took its place', async () => {
+  let [now, account] = [NOW, true];
+  const trusted = { ...signer.trusted, asOfNow: async (caller: Caller) => (account ? caller : undefined) };
+  const verifier = createTokenVerifier({ issuers: [trusted], clock: () => now, maxRemembered: 1 });
+  const [token, ...others] = await Promise.all(['a', 'b', 'c'].map((sub) => signer.sign({ sub, exp: SECONDS + 600 })));
+  assert.ok(token);
+  assert.equal(verifier.isKnown(token), false);
+  for (const one of [...others, token, ...others]) await verifier.verify(one);
+  now += ACCOUNT_RECHECK_SECONDS * 1000;
+  assert.equal(verifier.isKnown(token), true);
+  for (const other of ['', 'x', `x${token}`, token.slice(0, -1)]) assert.equal(verifier.isKnown(other), false);
+
+  account = false;
+  await assert.rejects(verifier.verify(token), /account was disabled/);
+  assert.equal(verifier.isKnown(token), false);
+  account = true;
+  await verifier.verify(token);
+  assert.equal(verifier.isKnown(token), true);
+  now = NOW + 630_000;
+  assert.equal(verifier.isKnown(token), false);
+});
+
+test('an account is looked at again in its time, also when the clock is set back', async () => {
+  let [now, account] = [NOW, true];
+  const trusted = { ...signer.trusted, asOfNow: async (caller: Caller) => (account ? caller : undefined) };
+  const verifier = createTokenVerifier({ issuers: [trusted], clock: () => now });
+  const token = await signer.sign();
+  await verifier.verify(token);
+  account = false;
+  now = NOW - 3_600_000;
+  await assert.rejects(verifier.verify(token), /account was disabled/);
+
+  account = true;
+  await verifier.verify(token);
+  const then = now;
+  account = false;
+  now += ACCOUNT_RECHECK_SECONDS * 1000;
+  await assert.rejects(verifier.verify(token), /account was disabled/);
+  now = then;
+  await assert.rejects(verifier.verify(token), /account was disabled/);
 });
 
 test('text that is no token is refused, never a failure of another kind', async () => {
