@@ -34,7 +34,7 @@ export interface DataKeys {
 
 export function createDataKeys(options: { store: Store; rootKeys: RootKeys; clock: () => number }): DataKeys {
   const { store, rootKeys, clock } = options;
-  // Promises, so that requests that arrive together wait for one unwrapping.
+  // Promises, so that requests that arrive together wait for one unwrapping; for two, where the cache is full and many other owners' do as well.
   const unwrapped = new ReturningCache<Promise<DataKey>>(bounds(clock));
   /** The ids of keys that were active; the keys themselves are in `unwrapped` alone, to be forgotten in one place. */
   const activeIds = new ReturningCache<string>(bounds(clock));
