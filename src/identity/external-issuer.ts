@@ -88,6 +88,8 @@ function fetchedKeys(issuer: string, locate: () => Promise<URL>, clock: () => nu
   let refreshing: Promise<void> | undefined;
 
   const older = (time: number, seconds: number) => clock() >= time + seconds * 1000;
+  /** So, too, where the clock was set back. */
+  const isDue = (time: number, seconds: number) => older(time, seconds) || clock() < time;
 
   async function fetchKeys(): Promise<void> {
     triedAt = clock();
@@ -107,7 +109,7 @@ function fetchedKeys(issuer: string, locate: () => Promise<URL>, clock: () => nu
   }
 
   async function refresh(): Promise<void> {
-    if (!refreshing && !older(triedAt, ISSUER_RETRY_SECONDS)) return;
+    if (!refreshing && !isDue(triedAt, ISSUER_RETRY_SECONDS)) return;
     refreshing ??= fetchKeys().finally(() => {
       refreshing = undefined;
     });
@@ -115,7 +117,7 @@ function fetchedKeys(issuer: string, locate: () => Promise<URL>, clock: () => nu
   }
 
   return async (header, token) => {
-    if (older(fetchedAt, ISSUER_KEYS_REFRESH_SECONDS)) await refresh();
+    if (isDue(fetchedAt, ISSUER_KEYS_REFRESH_SECONDS)) await refresh();
     if (!keys || older(fetchedAt, ISSUER_KEYS_KEPT_SECONDS)) {
       throw new Unavailable(`the token's issuer ${issuer} does not answer, so it cannot be checked; try again later`, {
         cause: failure,

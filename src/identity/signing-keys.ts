@@ -62,7 +62,9 @@ export async function openSigningKeys({
   let lookedAt = clock();
 
   async function noOlderThan(seconds: number): Promise<SigningKeySet> {
-    if (clock() - lookedAt < seconds * 1000) return known.set;
+    const age = clock() - lookedAt;
+    // Below 0 where the clock was set back.
+    if (0 <= age && age < seconds * 1000) return known.set;
     lookedAt = clock();
     const found = await read().catch(() => known);
     if (found.revision > known.revision) known = found;

@@ -98,6 +98,18 @@ test('a key that the issuer changed to is fetched, and one that it withdrew is r
   await assert.rejects(remote.verify(await remote.signer.sign({ sub: 'late' })), /a key that .* does not have:/);
 });
 
+test('a key that the issuer withdrew is refused when the clock is set back too, and the last keys stay in use while it is down', async (t) => {
+  const remote = await site(t);
+  await remote.verify(await remote.signer.sign());
+  remote.down = true;
+  remote.now -= 3600_000;
+  await remote.verify(await remote.signer.sign({ sub: 'down' }));
+  assert.equal(remote.asked, 1);
+  Object.assign(remote, { down: false, keys: [(await createSigner({ issuer: remote.issuer, kid: 'two' })).jwk] });
+  remote.now += 30_000;
+  await assert.rejects(remote.verify(await remote.signer.sign({ sub: 'late' })), /a key that .* does not have:/);
+});
+
 test('tokens that name unknown keys do not make the server hammer the issuer', async (t) => {
   const remote = await site(t);
   await remote.verify(await remote.signer.sign());

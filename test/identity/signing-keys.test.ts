@@ -44,6 +44,24 @@ eachStore(
   },
 );
 
+eachStore(
+  'a key that was forgotten signs for nobody after its time, also when the clock is set back',
+  async (_t, database) => {
+    let now = NOW;
+    const clock = () => now;
+    const store = await database.open();
+    const running = await signingKeysOn(store, clock);
+    const parts = { store, records: TEST_KEY, clock };
+    const before = await running.current();
+    await rotateSigningKey(parts, { forgetOlder: true });
+    assert.equal(await running.current(), before);
+    now = NOW - 3_600_000;
+    const after = await running.current();
+    assert.notEqual(after.keys[0]?.kid, before.keys[0]?.kid);
+    assert.equal(after.keys.length, 1);
+  },
+);
+
 eachStore('of several rotations at once none loses the key of another', async (_t, database) => {
   const store = await database.open();
   await signingKeysOn(store, Date.now);
