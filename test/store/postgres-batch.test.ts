@@ -60,6 +60,19 @@ onPostgres('a statement with a name is prepared once, also where a batch has it 
   assert.deepEqual(await kept(client), [{ name: 'insert', runs: 3 }]);
 });
 
+onPostgres('each of several statements that are kept has its own columns', async (t, database) => {
+  const client = await connected(t, database);
+  const one = { sql: "select 'x' as one", values: [], name: 'one' };
+  const two = { sql: "select 'y' as two, 'z' as three", values: [], name: 'two' };
+  for (let times = 0; times < 2; times++) {
+    const answers = await sendBatch(client, [BEGIN, one, two, insert(`of ${times}`), { sql: 'commit', values: [] }]);
+    assert.deepEqual(
+      answers.map(({ rows }) => rows),
+      [[], [{ one: 'x' }], [{ two: 'y', three: 'z' }], [], []],
+    );
+  }
+});
+
 onPostgres('the first statement that fails is the last that runs, and may be sent again', async (t, database) => {
   const client = await connected(t, database);
   const divide = (by: number) => ({ sql: 'select 1 / $1::int as result', values: [by], name: 'divide' });
