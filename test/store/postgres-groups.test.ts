@@ -270,6 +270,7 @@ onPostgres('no third group begins while two run, also after writes that waited f
     for (const owner of ['a', 'b']) {
       waited.push(write(owner));
       await new Promise((resolve) => setImmediate(resolve));
+      waited.push(write(owner));
     }
     await write('c');
   });
