@@ -4,12 +4,14 @@ import { type FastifyInstance, fastify } from 'fastify';
 import { countFailedRequests } from '../../src/server/plugins/failed-requests.ts';
 
 /** A server on which each request proves nothing, and the third of a network is refused. */
-async function flooded(): Promise<(remoteAddress: string, headers?: Record<string, string>) => Promise<boolean>> {
+async function flooded(
+  clock = () => 0,
+): Promise<(remoteAddress: string, headers?: Record<string, string>) => Promise<boolean>> {
   const app = fastify() as unknown as FastifyInstance;
   countFailedRequests(app, {
     isKnownToken: (token) => token === 'good',
     isKnownPilot: (pilotId) => pilotId === 'pilot',
-    clock: () => 0,
+    clock,
     perMinute: () => 2,
   });
   app.get('/', async (request) => {
@@ -34,6 +36,23 @@ test('addresses that one machine may have to itself are one address', async () =
     assert.deepEqual([await isTaken(first), await isTaken(second)], [false, false], second);
     for (const other of others) assert.equal(await isTaken(other), true, other);
   }
+});
+
+test('an address is refused for a minute, also when the clock is set back', async () => {
+  let now = 3_600_000;
+  const isTaken = await flooded(() => now);
+  const from = '192.0.2.1';
+  const isFull = async () => {
+    const taken = [await isTaken(from), await isTaken(from), await isTaken(from)];
+    assert.deepEqual(taken, [true, true, false]);
+  };
+  await isFull();
+  now += 59_999;
+  assert.equal(await isTaken(from), false);
+  now += 1;
+  await isFull();
+  now = 0;
+  await isFull();
 });
 
 test('of an address that is refused, tokens and pilots that were found good before are taken, and no others', async () => {

@@ -42,13 +42,13 @@ export function countFailedRequests(
     shared?: SharedFailures | undefined;
   },
 ): void {
-  const counted = new LRUCache<string, { failures: number; until: number }>({ max: MAX_COUNTED_ADDRESSES });
+  const counted = new LRUCache<string, { failures: number; from: number }>({ max: MAX_COUNTED_ADDRESSES });
 
   function count(network: string): void {
     const now = clock();
     const counts = counted.get(network);
-    if (counts && counts.until > now) counts.failures += 1;
-    else counted.set(network, { failures: 1, until: now + MINUTE });
+    if (counts && isOfNow(counts, now)) counts.failures += 1;
+    else counted.set(network, { failures: 1, from: now });
   }
 
   shared?.listen(count);
@@ -62,14 +62,19 @@ export function countFailedRequests(
     if (counted.size === 0) return;
     const counts = counted.get(networkOf(this.ip));
     const now = clock();
-    if (!counts || counts.failures < (perMinute() ?? MAX_FAILED_REQUESTS_PER_MINUTE) || counts.until <= now) return;
+    if (!counts || counts.failures < (perMinute() ?? MAX_FAILED_REQUESTS_PER_MINUTE) || !isOfNow(counts, now)) return;
     if (provesItself(this, { isKnownToken, isKnownPilot })) return;
-    const seconds = Math.ceil((counts.until - now) / 1000);
+    const seconds = Math.ceil((counts.from + MINUTE - now) / 1000);
     throw new TooManyTries(
       `too many requests without a good token from your address: try again in ${seconds} seconds`,
       seconds,
     );
   });
+}
+
+/** A clock that is set back ends a minute, which would be as long as it was set back. */
+function isOfNow({ from }: { from: number }, now: number): boolean {
+  return from <= now && now < from + MINUTE;
 }
 
 interface Known {
