@@ -7,7 +7,7 @@ import { parseAttributes } from '../../src/protocol/secret-attributes.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { Vault } from '../../src/vault/vault.ts';
 import { eachStore, sqliteDatabase } from '../stores.ts';
-import { named, openVault, readable, sealedText, valuesOf } from './vaults.ts';
+import { named, openVault, readable, revealed, sealedText, valuesOf } from './vaults.ts';
 
 const START = Date.UTC(2030, 0, 1);
 const HOUR = 3600 * 1000;
@@ -49,15 +49,20 @@ test('what one job got is remembered for the next that asks the same, and for no
   assert.deepEqual(await given(vault, bystander), {});
 });
 
-test('what an owner got who comes once is not remembered, and of one who comes again it is', async (t) => {
-  const { vault, store, newOwner } = await openVault(t, sqliteDatabase(t));
-  const [once, often] = [await newOwner(), await newOwner()];
-  for (const owner of [once, often]) await vault.set(owner, named('A'), 'a');
-  for (const owner of [once, often, often]) assert.deepEqual(await given(vault, owner), { A: 'a' });
-  await takeRows(store);
-  assert.deepEqual(await given(vault, often), { A: 'a' });
-  await assert.rejects(given(vault, once), { code: 'ERR_DECRYPTION_FAILED' });
-});
+for (const [what, get] of [
+  ['got for a job', given],
+  ['read', async (vault: Vault, owner: OwnerId) => revealed(await vault.get(owner))],
+] as const) {
+  test(`what an owner ${what} who comes once is not remembered, and of one who comes again it is`, async (t) => {
+    const { vault, store, newOwner } = await openVault(t, sqliteDatabase(t));
+    const [once, often] = [await newOwner(), await newOwner()];
+    for (const owner of [once, often]) await vault.set(owner, named('A'), 'a');
+    for (const owner of [once, often, often]) assert.deepEqual(await get(vault, owner), { A: 'a' });
+    await takeRows(store);
+    assert.deepEqual(await get(vault, often), { A: 'a' });
+    await assert.rejects(get(vault, once), { code: 'ERR_DECRYPTION_FAILED' });
+  });
+}
 
 test('who was given a text may wipe it, and the next is given it whole', async (t) => {
   const { vault, newOwner } = await openVault(t, sqliteDatabase(t));
