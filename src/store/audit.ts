@@ -106,6 +106,30 @@ export async function listAuditHeads(db: Database): Promise<(AuditHead & { chain
   return [...owners, ...others];
 }
 
+/** A chain, and the time of its first entry that is kept; null for none. */
+export interface ChainBegin {
+  chain: string;
+  first_at: number | null;
+}
+
+/** `limit` chains after the one named `after`, in order: of owners, or of none (`audit_heads`). The primary key of the entries answers it. */
+export function listChainBegins(
+  db: Database,
+  { heads, after, limit }: { heads: 'owners' | 'audit_heads'; after: string; limit: number },
+): Promise<ChainBegin[]> {
+  const name = sql.ref<string>(heads === 'owners' ? 'owners.id' : 'audit_heads.chain');
+  return db
+    .selectFrom(heads)
+    .select([
+      name.as('chain'),
+      sql<number | null>`(select at from audit where owner_id = ${name} order by seq limit 1)`.as('first_at'),
+    ])
+    .where(name, '>', after)
+    .orderBy(name)
+    .limit(limit)
+    .execute();
+}
+
 /** An owner's entries that tell of queues that became weaker or strong again, the newest first. The index `audit_queue_notices` answers it. */
 export function listQueueNotices(
   db: Database,

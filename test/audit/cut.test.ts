@@ -81,6 +81,29 @@ eachStore('a chain is cut seldom, and never to its last entry', async (t, databa
   assert.deepEqual(await verifyAudit(store, ada), { whole: true, entries: 100, cut: 99 });
 });
 
+eachStore(
+  'of more chains than are looked at in one go each is cut, and requests go on between',
+  async (t, database) => {
+    const { store, newOwner, clock, ada } = await hundredDays(t, database);
+    const owners = await Promise.all(Array.from({ length: MAX_REMOVED_AT_ONCE + 20 }, newOwner));
+    await store.write(async (tx) => {
+      for (const owner of owners) {
+        for (const day of [0, 99]) await appendAudit(tx, () => day * DAY, owner, 'owner', 'secret.set', { day });
+      }
+      for (const day of [0, 99]) await appendAudit(tx, () => day * DAY, SYSTEM, 'server', 'secret.set', { day });
+    });
+    let turns = 0;
+    const turn = setInterval(() => turns++, 1);
+    assert.deepEqual(await cutAudits({ store, clock }, 50 * DAY), { broken: [] });
+    clearInterval(turn);
+    assert.ok(turns > 0);
+    assert.deepEqual(await seqs(store, SYSTEM), [2, ...Array.from({ length: owners.length + 3 }, (_, n) => 3 + n)]);
+    const rows = await store.db.selectFrom('audit').select('owner_id').where('owner_id', 'in', owners).execute();
+    assert.deepEqual(rows.map((row) => row.owner_id).sort(), owners.toSorted());
+    assert.equal((await seqs(store, ada)).length, 50);
+  },
+);
+
 eachStore('a stone that was forged, moved, taken away or put back is refused', async (t, database) => {
   const { store, ada, bob, cut, clock } = await hundredDays(t, database);
   await cutAudits({ store, clock }, 40 * DAY);
