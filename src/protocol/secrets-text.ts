@@ -11,8 +11,8 @@ export function secretsText(secrets: readonly { name: string; value: Plaintext }
   return `{${values.map(([name, value]) => `${quoted(name)}:${quoted(value)}`).join(',')}}`;
 }
 
-/** What JSON escapes in a string of valid Unicode. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what JSON escapes
+/** The characters that JSON escapes in a string of valid Unicode. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: JSON escapes these
 const ESCAPED = /["\\\u0000-\u001f]/g;
 
 /**

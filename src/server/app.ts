@@ -136,7 +136,7 @@ export async function createServer(
   drainOnClose(app, lastRequestsMilliseconds);
   setAnswerHeaders(app, { isTlsOurs: tls !== undefined });
   decorateCaller(app);
-  // Whoever watches is neither logged nor counted.
+  // These are neither logged nor counted.
   await app.register(async (watching) => watchRoutes(watching, watched));
   logRequests(app, logger);
   tellCalls(app, tell);

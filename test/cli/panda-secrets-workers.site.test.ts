@@ -279,7 +279,7 @@ test('workers without a descriptor left close the connections that they cannot t
   for (let n = 0; n < 4; n++) await untilAnswer(isAlive, true);
 });
 
-/** What keeps the second worker from its program: it says that it waits by one file, and goes on at another. */
+/** Keeps the second worker from its program: it says that it waits by one file, and goes on at another. */
 function secondWaits(waiting: string, go: string): string {
   return `import { existsSync, writeFileSync } from 'node:fs';
     if (process.channel && existsSync(${JSON.stringify(`${waiting}-first`)})) {

@@ -67,7 +67,7 @@ export function openTerminal(
         look = () => {
           const rest = text().slice(read);
           const found = pattern.exec(rest);
-          // What it wrote last may come after its end.
+          // Its last output may come after its end.
           if (!found && !isClosed) return;
           clearTimeout(timer);
           look = () => {};

@@ -162,7 +162,7 @@ export async function startCluster({ nodes: count = 2, cpus = 16, settings = [] 
       for (const node of nodes) for (const pid of stepsOf(node)) tryKill(pid, 'SIGKILL');
       for (const name of [...nodes, 'slurmctld', 'slurmdbd', 'munged']) await stop(name);
       await stop('mariadb', 'SIGKILL');
-      // What was killed on the nodes may still write there for a moment.
+      // Processes that were killed on the nodes may still write there for a moment.
       rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     },
   };

@@ -21,6 +21,18 @@ async function withOwners(database: TestDatabase, ids: readonly string[]): Promi
   return store;
 }
 
+/** Counts an owner, and does `then` in the same transaction. */
+function writerOn(store: Store) {
+  return (owner: string, then = async () => {}) =>
+    store.write(
+      async (tx) => {
+        await countOwner(tx, { id: owner });
+        await then();
+      },
+      { owner },
+    );
+}
+
 async function revisions(store: Store): Promise<number[]> {
   const rows = await store.db.selectFrom('owners').select('revision').orderBy('id').execute();
   return rows.map(({ revision }) => revision);
@@ -225,14 +237,7 @@ onPostgres(
   async (_t, database) => {
     const other = await withOwners(database, ['a', 'b']);
     const store = await openPostgres(database.url ?? '');
-    const write = (owner: string, then = async () => {}) =>
-      store.write(
-        async (tx) => {
-          await countOwner(tx, { id: owner });
-          await then();
-        },
-        { owner },
-      );
+    const write = writerOn(store);
     const later: Promise<unknown>[] = [];
     const fails = async () => {
       // They arrive while their owner's first ones run.
@@ -254,14 +259,7 @@ onPostgres(
 onPostgres('no third group begins while two run, also after writes that waited for long', async (_t, database) => {
   const owners = ['a', 'b', 'c', 'd', 'e', 'f'];
   const [store, other] = [await withOwners(database, owners), await database.open()];
-  const write = (owner: string, then = async () => {}) =>
-    store.write(
-      async (tx) => {
-        await countOwner(tx, { id: owner });
-        await then();
-      },
-      { owner },
-    );
+  const write = writerOn(store);
   // Each is alone, and longer than others wait for it.
   const waited: Promise<unknown>[] = [];
   await other.write(async (tx) => {
